@@ -1,0 +1,1 @@
+"""Train microscopy models and ship bundles that are proven to run."""

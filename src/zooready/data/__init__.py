@@ -1,0 +1,4 @@
+"""Files, arrays or simulations become pairs for training.
+
+May import: records, pictures, simulate
+"""

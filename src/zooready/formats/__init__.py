@@ -1,0 +1,4 @@
+"""One file per weight format: write() and load().
+
+May import: records
+"""

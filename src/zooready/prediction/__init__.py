@@ -1,0 +1,4 @@
+"""Bundle and picture become a picture.
+
+May import: pictures, formats, bundle
+"""

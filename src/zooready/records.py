@@ -1,0 +1,238 @@
+"""What rooms hand to each other: frozen, printable facts without behaviour of their own.
+
+May import: errors, tensors
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zooready.errors import InputInvalid
+from zooready.tensors import TensorSpec
+
+Array = NDArray[Any]
+Format = Literal["state_dict", "torchscript", "onnx"]
+Status = Literal["passed", "differs", "refused", "failed", "missing", "untrusted"]
+Level = Literal["rules", "engine", "ran"]
+
+FORMATS: tuple[Format, ...] = ("state_dict", "torchscript", "onnx")
+LEVELS: tuple[Level, ...] = ("rules", "engine", "ran")  # from the weakest claim to the strongest
+TOLERANCE: Mapping[Format, float] = {"state_dict": 1e-5, "torchscript": 1e-5, "onnx": 1e-4}  # largest difference / range
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Where a module comes from: import path of a callable and its keyword arguments.
+
+    >>> Part(path="collections.Counter", kwargs={"a": 2}).build()
+    Counter({'a': 2})
+    """
+
+    path: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    def build(self) -> Any:
+        """Import the callable and call it.
+
+        Raises
+        ------
+        InputInvalid
+            The path does not lead to a callable.
+        """
+        module, _, name = self.path.rpartition(".")
+        try:
+            return getattr(importlib.import_module(module), name)(**self.kwargs)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise InputInvalid(f"cannot import {self.path!r} ({error}): give 'package.module.Class' of an installed package.") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """One training example.
+
+    ``input`` and ``target`` are (c, y, x) float32 (raw pixels in, what the loss asks for out); ``truth`` is what
+    metrics compare with, e.g. a (y, x) int32 label picture; ``pixel_size_um`` is the side of a pixel in micrometres.
+    """
+
+    input: Array
+    target: Array
+    pixel_size_um: float
+    truth: Array | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a family is trained; budgets count steps."""
+
+    steps: int
+    batch: int
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    clip: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """One of the tasks: network, data, loss and meaning in one record.
+
+    The bundle computes ``head(network(normalization(image)))``; ``architecture``, ``normalization`` and ``head`` are
+    :class:`Part` so that the state dict can travel with the very source that builds them. ``pair(seed, index)`` makes
+    any training example again. ``loss(output, target)`` and ``metrics(output, pair)`` see the network's own output
+    (before the head). ``restores`` says that outputs are mapped back to the picture's intensity.
+    """
+
+    name: str
+    title: str
+    description: str
+    cite: tuple[tuple[str, str], ...]  # (text, DOI)
+    input: TensorSpec
+    outputs: tuple[TensorSpec, ...]
+    architecture: Part
+    normalization: Part | None
+    pair: Callable[[int, int], Pair]
+    loss: Callable[[Any, Any], Any]
+    recipe: Recipe
+    pixel_size_um: tuple[float, float]
+    tags: tuple[str, ...] = ()
+    head: Part | None = None
+    restores: bool = False
+    metrics: Callable[[Any, Pair], Mapping[str, float]] | None = None
+    tolerance: Mapping[Format, float] = field(default_factory=lambda: dict(TOLERANCE))
+    torchscript: str = "channels_last"  # the variant that the shipped recipe fixes
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """Who and what: the facts of a bundle that no measurement can find.
+
+    Parameters
+    ----------
+    name
+        At least five characters of letters, digits, ``_+- ()``.
+    authors
+        Each a mapping with ``name`` and, if wanted, ``affiliation``, ``orcid``, ``github_user``.
+    license
+        SPDX identifier, e.g. ``"BSD-3-Clause"``.
+    cite
+        (text, DOI) pairs; a DOI, never a URL.
+    pixel_size_um
+        Smallest and largest side of a pixel, in micrometres, that the network was made for; None if unknown.
+    documentation
+        Markdown for the bundle's README, below what zooready writes itself.
+    """
+
+    name: str
+    description: str
+    authors: tuple[Mapping[str, str], ...]
+    license: str
+    cite: tuple[tuple[str, str], ...] = ()
+    tags: tuple[str, ...] = ()
+    pixel_size_um: tuple[float, float] | None = None
+    documentation: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """An image with what its axes mean.
+
+    ``array`` has one axis per letter of ``axes`` (of ``tzcyx``); ``pixel_size_um`` is the side of a pixel, ``z_um`` the distance of
+    planes, both in micrometres and None if the file does not say.
+    """
+
+    array: Array
+    axes: str
+    pixel_size_um: float | None = None
+    z_um: float | None = None
+    channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What probing found about a network (the inner one, before wrapping).
+
+    ``stride``: sizes that are multiples of it work, px. ``minimum``: smallest size that works, px (a multiple of
+    ``stride``). ``halo``: px on each side that an output depends on beyond itself; None when every output depends on
+    the whole picture. ``outputs``: axes of each output, e.g. ``("bcyx", "bc")``. ``fixed``: the only size that works
+    (axis to px), empty for networks that take any.
+    """
+
+    stride: int
+    minimum: int
+    halo: int | None
+    outputs: tuple[str, ...]
+    channels: tuple[int, ...]
+    fixed: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """One weight file, written and hashed.
+
+    ``details`` is plain data for the record: torch version, opset, IR, variant, exporter, timings.
+    """
+
+    format: Format
+    path: Path
+    sha256: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """An input and what the eager network returns for it: (b, c, y, x) float32 each, outputs in the bundle's order."""
+
+    name: str
+    input: Array
+    outputs: tuple[Array, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """An opened bundle: its zip, the folder that it was safely unpacked to, and its parsed ``rdf.yaml``.
+
+    ``formats`` maps each format inside to its file below ``folder``. ``outputs`` holds (id, kind) in order. ``cases`` begins
+    with the specification's test pair, named "test", followed by the stored ones; ``tolerance`` is per format.
+    ``trusted`` tells whether the bundle's own Python may be run.
+    """
+
+    path: Path
+    folder: Path
+    rdf: Mapping[str, Any]
+    formats: Mapping[Format, Path]
+    outputs: tuple[tuple[str, str], ...]
+    cases: tuple[Case, ...]
+    tolerance: Mapping[Format, float]
+    trusted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What is known of one format in one consumer, and never more than what ran.
+
+    ``difference`` is the largest difference / range over all cases and outputs compared by value (None if none was);
+    ``why`` says what happened, why, and what to do; ``versions`` names what ran.
+    """
+
+    consumer: str
+    format: Format | None
+    status: Status
+    level: Level
+    why: str = ""
+    difference: float | None = None
+    tolerance: float | None = None
+    cases: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def as_float32(array: Array) -> NDArray[np.float32]:
+    """The same values, contiguous and float32, as every bundle takes them."""
+    return np.ascontiguousarray(array, dtype=np.float32)

@@ -1,0 +1,67 @@
+"""What a tensor of a bundle means: axes, channels, kind, fixed sizes.
+
+May import: errors
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from zooready.errors import InputInvalid
+
+AXES = "bitczyx"  # one-letter ids that JDLL and bioimageio.spec both know
+Kind = Literal["image", "labels", "scores"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorSpec:
+    """One input or output of a bundle.
+
+    Parameters
+    ----------
+    name
+        Id in the bundle: lower case, at most 32 characters.
+    axes
+        One letter an axis, in order, e.g. ``"bcyx"``, ``"bczyx"``, ``"bc"``; a channel axis is required, because JDLL requires it.
+    channels
+        Name of each channel; its length is the number of channels.
+    kind
+        How values are compared and shown: ``image`` by value, ``labels`` by matched objects, ``scores`` by value (drawn as bars).
+    sizes
+        Axes of one fixed length, e.g. ``{"z": 7}``. Other axes but ``b`` and ``c`` take any length, and an output has its input's.
+    description
+        One plain sentence for the reader of the bundle.
+    unit
+        Physical unit of the values, e.g. ``"photons"``; empty if arbitrary.
+
+    Raises
+    ------
+    InputInvalid
+        For axes, names or channels that no consumer could read.
+    """
+
+    name: str
+    axes: str
+    channels: tuple[str, ...]
+    kind: Kind = "image"
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    description: str = ""
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        if not (self.name.isidentifier() and self.name == self.name.lower() and len(self.name) <= 32):
+            raise InputInvalid(f"tensor name {self.name!r}: ids are lower-case identifiers of at most 32 characters, e.g. 'probabilities'.")
+        unknown = set(self.axes) - set(AXES)
+        if unknown or len(set(self.axes)) != len(self.axes) or "c" not in self.axes or not self.axes.startswith("b"):
+            raise InputInvalid(f"axes {self.axes!r} of '{self.name}': use each of {AXES!r} at most once, begin with b, and include c.")
+        if not self.channels or len(set(self.channels)) != len(self.channels):
+            raise InputInvalid(f"channels {self.channels!r} of '{self.name}': give one distinct name per channel.")
+        if set(self.sizes) - set(self.axes):
+            raise InputInvalid(f"sizes {dict(self.sizes)!r} of '{self.name}': only axes in {self.axes!r} can have a size.")
+
+    @property
+    def spatial(self) -> str:
+        """The axes that measure space, in order: some of z, y, x."""
+        return "".join(axis for axis in self.axes if axis in "zyx")

@@ -1,0 +1,4 @@
+"""A family becomes a checkpoint: losses, metrics, loop.
+
+May import: records, data
+"""
