@@ -169,6 +169,7 @@ class Measured:
     outputs: tuple[str, ...]
     channels: tuple[int, ...]
     fixed: Mapping[str, int] = field(default_factory=dict)
+    eager_stride: int = 0  # of the eager network, where ``stride`` is 0 because no trace serves every size
     notes: tuple[str, ...] = ()
 
 
