@@ -1,0 +1,46 @@
+"""PyTorch 2.0.0 in Java (DJL 0.22.1), the engine inside DeepImageJ, on pixels that ImageJ's own TIFF reader opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from zooready import java
+from zooready.records import Array, Bundle, Format, Level, as_float32
+
+NAME = "java-pytorch"
+READS: tuple[Format, ...] = ("torchscript",)
+LEVEL: Level = "engine"
+SECONDS = 600.0  # for all pictures of one bundle together
+
+
+def missing() -> str | None:
+    """None with the engine installed."""
+    return java.missing("pytorch")
+
+
+def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
+    """TorchScript that reaches beyond tensors: the child process has limits, but it is no sandbox."""
+    if format == "torchscript":
+        from zooready.formats.torchscript import unsafe
+
+        yield from unsafe(bundle.formats["torchscript"])
+
+
+def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[Array, ...]]:
+    """Outputs for each (b, c, y, x) or (b, c, z, y, x) image, float32.
+
+    Pictures of batch 1 are written as ImageJ TIFF and read by ImageJ; larger batches, which it has no axis for, go as arrays.
+
+    Raises
+    ------
+    ConsumerMissing, ConsumerFailed
+        See :func:`zooready.java.run`.
+    """
+    inputs = [as_float32(image) for image in images]
+    return list(java.run("pytorch", bundle.formats[format], inputs, limit_s=SECONDS, through_imagej=True).outputs)
+
+
+def versions() -> dict[str, str]:
+    """PyTorch, DJL and ImageJ."""
+    found = java.versions("pytorch")
+    return {"pytorch": found["pytorch-native-cpu"], "djl": found["pytorch-engine"], "imagej": found["ij"]}

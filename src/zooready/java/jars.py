@@ -1,0 +1,74 @@
+"""Which jars make up each engine, with their hashes: exactly what Maven Central serves, for four platforms."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+Engine = Literal["pytorch", "onnx-1.12.1", "onnx-1.13.1"]
+ENGINES: tuple[Engine, ...] = ("pytorch", "onnx-1.12.1", "onnx-1.13.1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jar:
+    """One file of Maven Central: ``group:artifact:version[:classifier]`` and the SHA-256 of its bytes (hexadecimal)."""
+
+    coordinate: str
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """File name, as Maven makes it."""
+        return "-".join(self.coordinate.split(":")[1:]) + ".jar"
+
+
+IMAGEJ = Jar(coordinate="net.imagej:ij:1.54p", sha256="2e1a09961dfb41cee66ddc821b2577a41a072566ce45a49bae69267099741e20")
+DJL = (
+    Jar(coordinate="ai.djl:api:0.22.1", sha256="1aa9e0719fa134e5690796c705c35a01641f12925c22725756c7eb7f35cb84eb"),
+    Jar(coordinate="ai.djl.pytorch:pytorch-engine:0.22.1", sha256="ffd646505386188ac085ef07ab24cd24da817fd760ed306b885a9dbce515e627"),
+    Jar(coordinate="ai.djl.pytorch:pytorch-jni:2.0.0-0.22.1", sha256="ccebb78ddeedb9a4b136164caf8bac2d61d0875f40708114b15c0457b1aa57c6"),
+    Jar(coordinate="com.google.code.gson:gson:2.10.1", sha256="4241c14a7727c34feea6507ec801318a3d4a90f070e4525681079fb94ee4c593"),
+    Jar(coordinate="net.java.dev.jna:jna:5.13.0", sha256="66d4f819a062a51a1d5627bffc23fac55d1677f0e0a1feba144aabdd670a64bb"),
+    Jar(coordinate="org.apache.commons:commons-compress:1.22", sha256="53d04a0efc7223baecaa303bd5d298eb0600e6b82b4076f9cecd558b97ba760b"),
+    Jar(coordinate="org.slf4j:slf4j-api:1.7.36", sha256="d3ef575e3e4979678dc01bf1dcce51021493b4d11fb7f1be8ad982877c16a1c0"),
+    Jar(coordinate="org.slf4j:slf4j-simple:1.7.36", sha256="2f39bed943d624dfa8f4102d0571283a10870b6aa36f197a8a506f147010c10f"),
+)
+LIBTORCH = {
+    "linux-x86_64": "361c62344808fb852e768aef35660248297735f882217b271caa02b35020c502",
+    "osx-x86_64": "bfb435a0e35fe9e5bb4d7dcf20de1e48cbc42f94329fba5ec3a6ad8a02dfa00d",
+    "osx-aarch64": "5d986c6872872b798838e477569d063519c58210563187a76974bbe8deae6995",
+    "win-x86_64": "0f3bdc79ca6fde2766842ef9426282cc7e53651e0187309b08961d0c7d417e7f",
+}
+ONNXRUNTIME = {
+    "1.12.1": "ab7b2c0afd21c3696adc21a6379af1ace4e0dd0a7950995315cc7e305200beef",
+    "1.13.1": "7a9e11f47fa7b7d188c087b25d796a2e7eeb4bde814068e2d613c6d9970d457a",
+}
+SYSTEMS = {"linux": "linux", "darwin": "osx", "win32": "win"}
+MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "aarch64", "aarch64": "aarch64"}
+
+
+def platform_name() -> str:
+    """The machine as Maven classifiers call it, e.g. ``"linux-x86_64"``."""
+    machine = platform.machine().lower()
+    return f"{SYSTEMS.get(sys.platform, sys.platform)}-{MACHINES.get(machine, machine)}"
+
+
+def class_path(engine: Engine, system: str) -> tuple[Jar, ...]:
+    """The jars of one engine on one system; empty if the engine was never made for it."""
+    if engine == "pytorch":
+        if system not in LIBTORCH:
+            return ()
+        native = Jar(coordinate=f"ai.djl.pytorch:pytorch-native-cpu:2.0.0:{system}", sha256=LIBTORCH[system])
+        return (IMAGEJ, *DJL, native)
+    if system not in LIBTORCH and system != "linux-aarch64":  # ONNX Runtime's jars carry these five
+        return ()
+    version = engine.removeprefix("onnx-")
+    return (IMAGEJ, Jar(coordinate=f"com.microsoft.onnxruntime:onnxruntime:{version}", sha256=ONNXRUNTIME[version]))
+
+
+def all_jars(system: str) -> Iterator[Jar]:
+    """Every jar that some engine needs on ``system``, once each."""
+    yield from dict.fromkeys(jar for engine in ENGINES for jar in class_path(engine, system))

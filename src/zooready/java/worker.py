@@ -1,0 +1,221 @@
+"""The child process: one JVM, one engine, one weight file, several pictures.
+
+Run as ``python -m zooready.java.worker JOB.json``; reads the job, writes ``result.json`` and ``output_<picture>_<n>.npy`` beside it.
+It must never import torch: libtorch of Python and libtorch of DJL cannot share a process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Network = Callable[[Array], list[Array]]
+WARM_UP = 2  # DJL's profiling executor settles after two runs
+
+
+class Refused(Exception):
+    """Something that the engine's user would see as an error: the message goes to the parent as it is."""
+
+
+def work(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Do the whole job; the returned record becomes ``result.json``.
+
+    Raises
+    ------
+    Refused
+        For inputs or outputs that bundles cannot have; the message names dtype and shape.
+    """
+    import jpype
+
+    jpype.startJVM(job["jvm"], *job["options"], classpath=job["class_path"], convertStrings=False)
+    network, versions = _torchscript(job) if job["engine"] == "pytorch" else _onnx(job)
+    versions["java"] = str(jpype.JClass("java.lang.System").getProperty("java.version"))
+    versions["imagej"] = str(jpype.JClass("ij.IJ").getVersion())
+    shapes, seconds = [], []
+    for index, name in enumerate(job["inputs"]):
+        path = Path(name)
+        array = np.load(path, allow_pickle=False) if path.suffix == ".npy" else picture(path)
+        (folder / "at.txt").write_text(f"input {index + 1} of {len(job['inputs'])}, {'x'.join(map(str, array.shape))}")
+        outputs, spent = _timed(network, np.ascontiguousarray(array, dtype=np.float32), job["repeats"])
+        for number, output in enumerate(outputs):
+            np.save(folder / f"output_{index}_{number}.npy", output)
+        shapes.append([list(output.shape) for output in outputs])
+        seconds.append(spent)
+    return {"versions": versions, "seconds": seconds, "shapes": shapes}
+
+
+def picture(path: Path) -> Array:
+    """Pixels of a TIFF as ImageJ's own opener reads them.
+
+    Returns
+    -------
+    ndarray
+        (t, c, y, x) float32, or (t, c, z, y, x) when there are several slices; raw values, never calibrated. RGB gives three channels.
+
+    Raises
+    ------
+    Refused
+        ImageJ cannot open the file, or keeps its pixels with an offset (signed 16 bit).
+    """
+    import jpype
+
+    opened = jpype.JClass("ij.IJ").openImage(str(path))
+    if opened is None:
+        raise Refused(f"ImageJ cannot open {path.name}: save it as an ImageJ TIFF.")
+    if opened.getCalibration().isSigned16Bit():
+        raise Refused(f"{path.name} is signed 16-bit, which ImageJ keeps with 32768 added: save it as unsigned 16-bit or float32.")
+    frames, slices, channels = int(opened.getNFrames()), int(opened.getNSlices()), int(opened.getNChannels())
+    stack = opened.getStack()
+
+    def plane(t: int, c: int, z: int) -> Array:
+        return _plane(stack.getProcessor(opened.getStackIndex(c + 1, z + 1, t + 1)))  # (y, x) or (3, y, x)
+
+    whole = np.stack([np.stack([np.stack([plane(t, c, z) for z in range(slices)]) for c in range(channels)]) for t in range(frames)])
+    if whole.ndim == 6:  # (t, c, z, 3, y, x) of RGB
+        whole = np.moveaxis(whole, 3, 2).reshape(frames, channels * 3, slices, *whole.shape[-2:])
+    return whole if slices > 1 else whole[:, :, 0]
+
+
+def _plane(processor: Any) -> Array:
+    pixels = np.array(memoryview(processor.getPixels()))
+    shape = (int(processor.getHeight()), int(processor.getWidth()))
+    if pixels.dtype == np.int32:  # 0x00RRGGBB
+        return np.stack([(pixels >> shift & 255).reshape(shape) for shift in (16, 8, 0)]).astype(np.float32)
+    unsigned = {"int8": np.uint8, "int16": np.uint16}.get(pixels.dtype.name)
+    return (pixels.view(unsigned) if unsigned else pixels).reshape(shape).astype(np.float32)
+
+
+def _timed(network: Network, array: Array, repeats: int) -> tuple[list[Array], float]:
+    """Outputs of the first run; seconds of that run, or the median of ``repeats`` runs after a warm-up."""
+    started = time.perf_counter()
+    outputs = network(array)
+    spent = [time.perf_counter() - started]
+    if repeats:
+        for _ in range(WARM_UP - 1):
+            network(array)
+        spent = []
+        for _ in range(repeats):
+            started = time.perf_counter()
+            network(array)
+            spent.append(time.perf_counter() - started)
+    return outputs, statistics.median(spent)
+
+
+def _torchscript(job: Mapping[str, Any]) -> tuple[Network, dict[str, str]]:
+    from jpype import JClass, JLong
+
+    engine = JClass("ai.djl.engine.Engine").getEngine("PyTorch")
+    versions = {"pytorch": str(engine.getVersion()), "djl": str(engine.getDjlVersion())}
+    model = JClass("ai.djl.Model").newInstance("weights", JClass("ai.djl.Device").cpu(), "PyTorch")
+    if job["weights"] is None:  # the first start after an installation: only unpacks libtorch
+        return lambda array: [], versions
+    path = JClass("java.nio.file.Paths").get(job["weights"])
+    model.load(path.getParent(), path.getFileName().toString())
+    predictor = model.newPredictor(JClass("ai.djl.translate.NoopTranslator")())
+    shape_class, list_class = JClass("ai.djl.ndarray.types.Shape"), JClass("ai.djl.ndarray.NDList")
+
+    def network(array: Array) -> list[Array]:
+        with model.getNDManager().newSubManager() as manager:
+            tensor = manager.create(_buffer(array), shape_class(JLong[:](array.shape)))
+            results = predictor.predict(list_class(tensor))
+            results.attach(manager)
+            for number, result in enumerate(results):
+                _check_float32(result.getDataType(), number)
+            return [_array(result.toFloatArray(), result.getShape().getShape()) for result in results]
+
+    return network, versions
+
+
+def _onnx(job: Mapping[str, Any]) -> tuple[Network, dict[str, str]]:
+    from jpype import JClass, JLong
+
+    environment = JClass("ai.onnxruntime.OrtEnvironment").getEnvironment()
+    versions = {"onnxruntime": str(environment.getClass().getPackage().getImplementationVersion())}
+    options = JClass("ai.onnxruntime.OrtSession$SessionOptions")()
+    options.setIntraOpNumThreads(job["threads"])
+    options.setInterOpNumThreads(1)
+    session = environment.createSession(job["weights"], options)
+    names = [str(name) for name in session.getInputNames()]
+    if len(names) != 1:
+        raise Refused(f"the ONNX file takes {len(names)} inputs ({', '.join(names)}): a bundle has exactly one.")
+    tensor_class, maps = JClass("ai.onnxruntime.OnnxTensor"), JClass("java.util.Collections")
+
+    def network(array: Array) -> list[Array]:
+        tensor = tensor_class.createTensor(environment, _buffer(array), JLong[:](array.shape))
+        with tensor, session.run(maps.singletonMap(names[0], tensor)) as results:
+            found = []
+            for number, entry in enumerate(results):
+                info = entry.getValue().getInfo()
+                _check_float32(info.type, number)
+                found.append(_array(entry.getValue().getFloatBuffer().array(), info.getShape()))
+            return found
+
+    return network, versions
+
+
+def _buffer(array: Array) -> Any:
+    """A Java FloatBuffer over the memory of a contiguous float32 array, which must outlive it."""
+    from jpype import JClass
+    from jpype.nio import convertToDirectBuffer
+
+    return convertToDirectBuffer(array).order(JClass("java.nio.ByteOrder").nativeOrder()).asFloatBuffer()
+
+
+def _check_float32(dtype: Any, number: int) -> None:
+    if str(dtype).upper() not in ("FLOAT32", "FLOAT"):  # DJL's name, ONNX Runtime's name
+        raise Refused(
+            f"output {number + 1} is {str(dtype).lower()}, not float32, the only type that a bundle may return: end it with `.float()`."
+        )
+
+
+def _array(values: Any, shape: Any) -> Array:
+    """A copy of a Java float[] as an array of ``shape`` (a Java long[])."""
+    return np.array(memoryview(values), dtype=np.float32).reshape([int(n) for n in shape])
+
+
+def _explained(error: BaseException) -> str:
+    """An exception in one line; for one of Java, its innermost cause, and of TorchScript's long traceback only the error at its end."""
+    cause = error
+    while (inner := getattr(cause, "getCause", lambda: None)()) is not None:
+        cause = inner
+    line = " ".join(str(cause).split())
+    start = line.rfind("RuntimeError: ") if "TorchScript interpreter" in line else 0
+    return line[max(start, 0) :]
+
+
+def _die_with_parent() -> None:
+    sys.stdin.buffer.read()  # ends when the parent does, however that came about
+    os._exit(1)
+
+
+def main(path: Path) -> None:
+    """Read the job, work, and leave without running any engine's destructors."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    job = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        result = work(job, path.parent)
+    except Exception as error:  # whatever the engine throws is a result: the parent makes a message of it
+        traceback.print_exc()
+        result = {"error": _explained(error)}
+    partial = path.with_name("result.partial")
+    partial.write_text(json.dumps(result), encoding="utf-8")
+    partial.replace(path.with_name("result.json"))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
