@@ -1,4 +1,70 @@
 """One file per program that opens bundles: picture in, output arrays out, no tolerance applied.
 
+A consumer is a module with these names (:class:`Consumer`), imported when it is asked for:
+
+- ``NAME``, ``READS`` (formats), ``LEVEL`` (what a pass of it proves);
+- ``missing()``: why it cannot be run here, with the cure, or None;
+- ``objections(bundle, format)``: what it will refuse or misread, known before anything starts; ``format`` is None for a bundle
+  that holds nothing of ``READS``;
+- ``run(bundle, format, images)``: its outputs for each image, or an error of ``zooready.errors``: ``ConsumerFailed`` (crash, time
+  limit), ``BundleInvalid`` (it refuses), ``OutputsDiffer`` (its own test disagrees). A consumer that is judged by rules has none;
+- ``versions()``: what runs, by name;
+- ``VARIANTS``, if it comes in several versions that must all pass; ``run`` then takes ``variant``.
+
 May import: records, pictures, formats, bundle, java
 """
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol, cast
+
+from zooready.errors import InputInvalid
+from zooready.records import Array, Bundle, Format, Level
+
+CONSUMERS: Mapping[str, str] = {
+    "bioimageio": "zooready.consumers.bioimageio",
+    "torch": "zooready.consumers.pytorch",
+    "onnxruntime": "zooready.consumers.onnxruntime",
+    "java-pytorch": "zooready.consumers.java_pytorch",
+    "java-onnx": "zooready.consumers.java_onnx",
+    "deepimagej": "zooready.consumers.deepimagej",
+}
+
+
+class Consumer(Protocol):
+    """What the modules of this room have in common; ``run`` and ``VARIANTS`` are optional."""
+
+    NAME: str
+    READS: tuple[Format, ...]
+    LEVEL: Level
+
+    def missing(self) -> str | None:
+        """Why this consumer cannot be run here, in words with the cure; None if it can."""
+
+    def objections(self, bundle: Bundle, format: Format | None) -> Iterator[str]:
+        """What it will refuse or misread; nothing if all is well."""
+
+    def versions(self) -> dict[str, str]:
+        """Versions of what runs, by name."""
+
+
+class Runner(Consumer, Protocol):
+    """A consumer that runs here."""
+
+    def run(self, bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[Array, ...]]:
+        """Outputs for each (b, c, …) float32 image, in the bundle's order."""
+
+
+def consumer(name: str) -> Consumer:
+    """The module of a consumer.
+
+    Raises
+    ------
+    InputInvalid
+        No consumer has this name.
+    """
+    if name not in CONSUMERS:
+        raise InputInvalid(f"no consumer is called {name!r}: choose from {', '.join(CONSUMERS)}.")
+    return cast(Consumer, importlib.import_module(CONSUMERS[name]))

@@ -1,0 +1,142 @@
+"""A stranger's zip or folder becomes a folder of plain files, or is refused before anything in it is used."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from zooready.errors import BundleInvalid
+
+MEMBERS = 2_000
+BYTES = 8 * 2**30  # of all files together, unpacked
+RATIO = 200  # unpacked / packed, for members above SMALL; a black picture legitimately reaches 1000
+SMALL = 64 * 2**20
+CHUNK = 2**20
+
+
+def unpack(path: Path, folder: Path) -> None:
+    """Copy every file of a bundle below ``folder``, which exists and is empty.
+
+    Parameters
+    ----------
+    path
+        A zip, or a folder that holds the same files.
+    folder
+        Target. On an error it may hold a part of the files: the caller removes it.
+
+    Raises
+    ------
+    BundleInvalid
+        Not there, not a zip, cut off, damaged, encrypted, too large, or with names or links that lead out of the folder.
+    """
+    if path.is_dir():
+        _copy_folder(path, folder)
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_sizes(path, [(one.filename, one.file_size, one.compress_size) for one in archive.infolist()])
+            members = list(_members(path, archive))
+            for info, name in members:
+                _extract(archive, info, folder / name)
+    except FileNotFoundError:
+        raise BundleInvalid(f"no bundle {path}: there is no such file. Check the name and the folder.") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise BundleInvalid(f"{path} is not a readable zip ({error}): it is cut off or damaged. Download or export it again.") from None
+    except OSError as error:
+        raise BundleInvalid(
+            f"cannot unpack {path}: {error.strerror or error}. Check that you may read it and that the disk has space."
+        ) from None
+
+
+def _members(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[zipfile.ZipInfo, str]]:
+    """Each file with its safe relative name; directories are left out."""
+    seen = set()
+    for info in archive.infolist():
+        mode = info.external_attr >> 16
+        if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise BundleInvalid(
+                f"{path} holds {info.filename!r}, which is a link or a device: a bundle holds plain files. Package it again."
+            )
+        if info.flag_bits & 1:
+            raise BundleInvalid(f"{path} holds {info.filename!r}, which is encrypted: package it again without a password.")
+        if info.is_dir():
+            continue
+        name = safe_name(info.filename, path)
+        if name.casefold() in seen:
+            raise BundleInvalid(f"{path} holds {name!r} twice: readers would disagree on which one counts. Package it again.")
+        seen.add(name.casefold())
+        yield info, name
+
+
+def safe_name(name: str, path: Path) -> str:
+    """The relative name in normal form.
+
+    Raises
+    ------
+    BundleInvalid
+        The name is absolute, climbs with ``..``, or is none that every system can write.
+    """
+    pure = PurePosixPath(name)
+    if not name or pure.is_absolute() or ".." in pure.parts or any(mark in name for mark in "\\:\0\n") or not pure.parts:
+        raise BundleInvalid(
+            f"{path} names {name!r}, which leads out of the bundle: names inside are relative, without '..'. Package it again."
+        )
+    return str(pure)
+
+
+def _check_sizes(path: Path, sizes: list[tuple[str, int, int]]) -> None:
+    """Refuse what would fill the disk: ``sizes`` are (name, bytes unpacked, bytes packed)."""
+    if len(sizes) > MEMBERS:
+        raise BundleInvalid(
+            f"{path} holds {len(sizes)} files, and at most {MEMBERS} are unpacked. Leave out what the network does not need."
+        )
+    total = sum(size for _, size, _ in sizes)
+    if total > BYTES:
+        raise BundleInvalid(
+            f"{path} unpacks to {total / 2**30:.1f} GiB, and at most {BYTES / 2**30:.0f} GiB are unpacked. Make it smaller."
+        )
+    for name, size, packed in sizes:
+        if size > SMALL and size > RATIO * packed:
+            raise BundleInvalid(
+                f"{path} holds {name!r}, which unpacks to {size / max(packed, 1):.0f} times its size (limit {RATIO}): "
+                "this is how zip bombs look. Package it again without compression."
+            )
+
+
+def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
+    """One member to disk; zipfile compares its CRC at the end and never gives more than the size it declares."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with archive.open(info) as source, target.open("xb") as file:
+        shutil.copyfileobj(source, file, CHUNK)
+    if target.stat().st_size != info.file_size:
+        raise zipfile.BadZipFile(f"{info.filename} has {target.stat().st_size} bytes instead of {info.file_size}")
+
+
+def _copy_folder(path: Path, folder: Path) -> None:
+    """The files of a folder, none of them links."""
+    files = []
+    for root, directories, names in os.walk(path):
+        for name in (*directories, *names):
+            one = Path(root, name)
+            if one.is_symlink() or not (one.is_file() or one.is_dir()):
+                raise BundleInvalid(
+                    f"{path} holds {one.relative_to(path)}, which is a link or a device: copy the file itself into the folder."
+                )
+            files += [one] if one.is_file() else []
+        if len(files) > MEMBERS:
+            break
+    _check_sizes(path, [(str(one.relative_to(path)), one.stat().st_size, one.stat().st_size) for one in files])
+    try:
+        for one in files:
+            target = folder / one.relative_to(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(one, target)
+    except OSError as error:
+        raise BundleInvalid(
+            f"cannot copy {path}: {error.strerror or error}. Check that you may read it and that the disk has space."
+        ) from None

@@ -1,0 +1,77 @@
+"""What an ONNX file must be, to load in the ONNX Runtimes that JDLL has (1.11 to 1.13): opset 17, IR 8, one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+OPSET = 17
+IR = 8
+
+
+def opset(path: Path) -> Iterator[str]:
+    """The newest operator set of ONNX Runtime 1.12."""
+    found = max((one.version for one in _graph(path).opset_import if one.domain in ("", "ai.onnx")), default=0)
+    if found > OPSET:
+        yield f"{path.name} has opset {found}, and Fiji's ONNX Runtime 1.12 and 1.13 load up to {OPSET}: export with opset_version={OPSET}."
+
+
+def ir(path: Path) -> Iterator[str]:
+    """The newest file format of ONNX Runtime 1.13."""
+    found = _graph(path).ir_version
+    if found > IR:
+        yield f"{path.name} has IR {found}, and Fiji's ONNX Runtime 1.12 and 1.13 load up to {IR}: export with IR {IR}."
+
+
+def one_file(path: Path) -> Iterator[str]:
+    """Tensors kept in other files: not loaded in Java, and never hashed."""
+    from onnx import TensorProto
+
+    outside = sorted(
+        {
+            item.value
+            for one in _tensors(_graph(path))
+            if one.data_location == TensorProto.EXTERNAL
+            for item in one.external_data
+            if item.key == "location"
+        }
+    )
+    if outside:
+        yield (
+            f"{path.name} keeps tensors outside itself ({', '.join(outside[:3])}), which Java does not load and no hash covers: "
+            "save it as one file (onnx.save_model with save_as_external_data=False)."
+        )
+
+
+def onnx_objections(path: Path) -> Iterator[str]:
+    """All rules of this file."""
+    for rule in (opset, ir, one_file):
+        yield from rule(path)
+
+
+def _graph(path: Path) -> Any:
+    """The model without its external data."""
+    import onnx
+
+    return onnx.load_model(path, load_external_data=False)
+
+
+def _tensors(model: Any) -> Iterator[Any]:
+    """Every stored tensor, those of nodes and subgraphs among them."""
+    yield from _graph_tensors(model.graph)
+    for function in model.functions:
+        yield from _node_tensors(function.node)
+
+
+def _graph_tensors(graph: Any) -> Iterator[Any]:
+    yield from graph.initializer
+    yield from _node_tensors(graph.node)
+
+
+def _node_tensors(nodes: Any) -> Iterator[Any]:
+    for node in nodes:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            for graph in (attribute.g, *attribute.graphs):
+                yield from _graph_tensors(graph)

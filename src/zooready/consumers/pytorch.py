@@ -1,0 +1,68 @@
+"""PyTorch in Python, the version installed here: TorchScript, and the state dict of a trusted bundle.
+
+Both run in a child process: a state dict comes with Python, and TorchScript is code too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Any
+
+from zooready.consumers.child import ask
+from zooready.errors import BundleInvalid
+from zooready.records import Array, Bundle, Format, Level
+
+NAME = "torch"
+READS: tuple[Format, ...] = ("state_dict", "torchscript")
+LEVEL: Level = "ran"
+
+
+def missing() -> str | None:
+    """None with torch installed."""
+    return None if find_spec("torch") else "No PyTorch here. Run pip install torch."
+
+
+def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
+    """TorchScript that reaches beyond tensors, and state dicts without their source."""
+    if format == "torchscript":
+        from zooready.formats.torchscript import unsafe
+
+        yield from unsafe(bundle.formats["torchscript"])
+    if format == "state_dict" and not _architecture(bundle)["callable"]:
+        yield "the state dict names no architecture to load it into: add weights.pytorch_state_dict.architecture (file and callable)."
+
+
+def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[Array, ...]]:
+    """Outputs of the network for each image, from a child process.
+
+    Raises
+    ------
+    BundleInvalid
+        A state dict of a bundle that is not trusted.
+    """
+    job: dict[str, Any] = {"kind": format, "path": str(bundle.formats[format])}
+    if format == "state_dict":
+        if not bundle.trusted:
+            raise BundleInvalid(f"{bundle.path.name}: a state dict runs the bundle's own Python. Read it, then use --trust-code.")
+        job |= _architecture(bundle)
+    return ask(job, images, who=f"PyTorch {version('torch')} ({format})")
+
+
+def versions() -> dict[str, str]:
+    """The installed torch."""
+    return {"torch": version("torch")}
+
+
+def _architecture(bundle: Bundle) -> dict[str, Any]:
+    """Where the network's class is: ``file`` or ``module``, ``callable`` and ``kwargs``, in format 0.5 and 0.4 alike."""
+    entry = bundle.rdf["weights"]["pytorch_state_dict"]
+    told = entry.get("architecture")
+    if isinstance(told, Mapping):
+        source, module, name, kwargs = told.get("source"), told.get("import_from"), told.get("callable"), told.get("kwargs")
+    else:  # 0.4: "file.py:Class" or "package.module.Class"
+        place, _, name = str(told or "").rpartition(":" if ":" in str(told) else ".")
+        source, module, kwargs = (place, None, entry.get("kwargs")) if place.endswith(".py") else (None, place, entry.get("kwargs"))
+    file = str(bundle.folder / source) if source and (bundle.folder / source).resolve().is_relative_to(bundle.folder) else None
+    return {"file": file, "module": module, "callable": name, "kwargs": dict(kwargs or {})}
