@@ -1,0 +1,100 @@
+"""Nuclei: one fluorescence picture in, probabilities and an instance label picture out.
+
+    image (b, 1, y, x)  -- U-Net -->  foreground, distance (b, 2, y, x)  -- Instances -->  the same, and labels (b, 1, y, x)
+
+Distance: 1 in the middle of an object, falling to 0 at its outline, so that touching objects have separate cores.
+Trained on simulated nuclei only (:mod:`zooready.simulate.nuclei`).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from zooready.data.augmentation import augmented
+from zooready.records import Array, Family, Pair, Part, Recipe
+from zooready.simulate import nuclei
+from zooready.tensors import TensorSpec
+from zooready.training.losses import cross_entropy, dice
+
+FIELDS, FIELD_PX, CROP_PX = 500, 320, 160  # simulated fields per seed, their side, and the side of a training crop
+
+
+def pair(seed: int, index: int) -> Pair:
+    """Training pair ``index``: a turned crop of one of ``FIELDS`` simulated fields of nuclei, made again from the two numbers."""
+    rng = np.random.default_rng((seed, index))
+    return augmented(_field(seed, int(rng.integers(FIELDS))), rng, CROP_PX)
+
+
+def field(seed: int, number: int, size: int = FIELD_PX) -> Pair:
+    """A whole simulated field of nuclei, (1, size, size); any ``number`` from 0."""
+    rng = np.random.default_rng((seed, 1, number))
+    pixel_size_um = nuclei.draw_pixel_size_um(rng)
+    image, labels = nuclei.field(rng, size, pixel_size_um)
+    return pair_of(image[None], labels, pixel_size_um)
+
+
+_field = lru_cache(maxsize=FIELDS)(field)
+
+
+def pair_of(image: Array, labels: Array, pixel_size_um: float = 1.0) -> Pair:
+    """A picture (1, y, x) and its label picture (y, x), of any size, as a pair for training or evaluation."""
+    labels = np.ascontiguousarray(labels, np.int32)
+    target = np.stack([labels > 0, relative_distance(labels)]).astype(np.float32)
+    return Pair(input=np.asarray(image, np.float32), target=target, pixel_size_um=pixel_size_um, truth=labels)
+
+
+def relative_distance(labels: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Distance of each pixel to its own object's outline over the largest one in that object: (y, x) -> (y, x), 0..1.
+
+    The border of the picture is no outline: an object that it cuts goes on behind it.
+    """
+    distance = np.zeros(labels.shape, np.float32)
+    for name, box in enumerate(ndimage.find_objects(labels), 1):
+        if box is None:
+            continue
+        wide = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in box)
+        own = labels[wide] == name
+        depth = ndimage.distance_transform_edt(own) if not own.all() else np.ones(own.shape)
+        distance[wide][own] = (depth / depth.max())[own]
+    return distance
+
+
+def loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy and Dice of the foreground, and three times the mean absolute error of the distance; (b, 2, y, x) float32 each."""
+    foreground, distance = output.unbind(1)
+    return cross_entropy(foreground, target[:, 0]) + dice(foreground, target[:, 0]) + 3 * (distance - target[:, 1]).abs().mean()
+
+
+FAMILY = Family(
+    name="segmentation",
+    title="Nuclei in fluorescence pictures",
+    description="Finds nuclei in one fluorescence picture: probabilities, and a label picture in which each nucleus has its own number.",
+    cite=(("Ronneberger et al. 2015, U-Net", "10.1007/978-3-319-24574-4_28"),),
+    input=TensorSpec(name="image", axes="bcyx", channels=("fluorescence",), description="Raw camera counts of a nuclear stain."),
+    outputs=(
+        TensorSpec(
+            name="probabilities",
+            axes="bcyx",
+            channels=("foreground", "distance"),
+            description="Foreground: chance that a pixel belongs to a nucleus, 0..1. Distance: 1 in a nucleus's middle, 0 at its outline.",
+        ),
+        TensorSpec(name="labels", axes="bcyx", channels=("nuclei",), kind="labels", description="0 background, 1…n nuclei."),
+    ),
+    architecture=Part(
+        path="zooready.nets.unet.UNet",
+        kwargs={"channels_in": 1, "channels_out": 2, "base": 16, "levels": 5, "widest": 128, "final": "sigmoid"},
+    ),
+    normalization=Part(path="zooready.nets.normalization.Percentiles", kwargs={"low": 1.0, "high": 99.0}),
+    head=Part(path="zooready.nets.labelling.Instances", kwargs={}),
+    pair=pair,
+    loss=loss,
+    metrics=None,
+    recipe=Recipe(steps=4000, batch=6, learning_rate=2e-3, weight_decay=1e-4, clip=1.0),
+    pixel_size_um=nuclei.PIXEL_SIZE_UM,
+    tags=("nuclei", "fluorescence", "instance segmentation", "2d"),
+)

@@ -1,0 +1,116 @@
+"""What happens around the steps: the log, the curve, the checkpoint, the progress bar."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from zooready.training.checkpoint import replace
+from zooready.training.module import Task
+
+COLUMNS = ("step", "loss", "held_out_loss", "learning_rate", "seconds")
+LAST = "last.ckpt"
+
+
+class Log(lightning.Callback):
+    """Rows of ``log.csv``; part of every checkpoint, so that a resumed run has one log without gaps or repeats."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.rows: list[list[float | str]] = []
+        self.seconds = 0.0
+        self.since = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"rows": self.rows, "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue where the checkpoint was written."""
+        self.rows, self.seconds = list(state_dict["rows"]), state_dict["seconds"]
+
+    def on_train_batch_start(self, trainer: lightning.Trainer, task: lightning.LightningModule, batch: Any, batch_idx: int) -> None:
+        """Note the rate that this step uses."""
+        self.rate = trainer.optimizers[0].param_groups[0]["lr"]
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, task: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Add a row."""
+        now = time.monotonic()
+        self.seconds, self.since = self.seconds + now - self.since, now
+        self.rows.append([trainer.global_step, round(float(outputs["loss"]), 6), "", round(self.rate, 9), round(self.seconds, 2)])
+
+    def on_train_start(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
+        """Start the clock."""
+        self.since = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
+        """Measure the held-out loss, then write log, curve and checkpoint, each whole or not at all."""
+        if not isinstance(task, Task):
+            raise TypeError(f"{type(task).__name__}: the log belongs to a Task.")
+        self.rows[-1][2] = round(held_out_loss(task, trainer), 6)
+        text = io.StringIO()
+        csv.writer(text).writerows([COLUMNS, *self.rows])
+        replace(self.folder / "log.csv", text.getvalue().encode())
+        curve(self.rows, self.folder / "curve.png")
+        partial = self.folder / (LAST + ".part")
+        trainer.save_checkpoint(partial)
+        os.replace(partial, self.folder / LAST)  # noqa: PTH105
+
+
+def held_out_loss(task: Task, trainer: lightning.Trainer) -> float:
+    """Mean loss over pairs that training never sees, in evaluation mode."""
+    task.eval()
+    with torch.no_grad(), trainer.precision_plugin.forward_context():
+        losses = [float(task.loss((image.to(task.device), target.to(task.device)))) for image, target in task.held_out()]
+    task.train()
+    return sum(losses) / len(losses)
+
+
+def curve(rows: list[list[float | str]], path: Path) -> None:
+    """Draw loss and held-out loss over steps as a PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot(xlabel="step", ylabel="loss")
+    axes.plot([float(row[0]) for row in rows], [float(row[1]) for row in rows], linewidth=0.6, label="training")
+    held_out = [(float(row[0]), float(row[2])) for row in rows if row[2] != ""]
+    axes.plot(*zip(*held_out, strict=True), marker=".", label="held out")
+    axes.legend()
+    picture = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(picture)
+    replace(path, picture.getvalue())
+
+
+class Bar(lightning.Callback):
+    """A progress bar over all steps, with the loss and the time left."""
+
+    def __init__(self, steps: int) -> None:
+        columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]}"))
+        self.progress = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(elapsed_when_finished=True))
+        self.steps = steps
+
+    def on_train_start(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
+        """Show the bar, at the step that the run resumes from."""
+        self.number = self.progress.add_task("", total=self.steps, completed=trainer.global_step, loss="")
+        self.progress.start()
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, task: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move on."""
+        self.progress.update(self.number, completed=trainer.global_step, loss=f"{float(outputs['loss']):.4f}")
+
+    def teardown(self, trainer: lightning.Trainer, task: lightning.LightningModule, stage: str) -> None:
+        """Leave the terminal as it was."""
+        self.progress.stop()

@@ -1,0 +1,119 @@
+"""What a finished run leaves: weights, and a record of how they came about."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save
+
+from zooready.errors import InputInvalid
+
+WEIGHTS, RECORD = "weights.safetensors", "run.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A trained network on disk: ``weights.safetensors`` and ``run.json`` in ``folder``.
+
+    ``data`` says what it was trained on in words, ``data_sha256`` identifies the files (empty for simulated data, which
+    ``seed`` makes again). ``git`` is the commit of the checkout that trained, empty outside of one. ``metrics`` were
+    measured on held-out pairs. ``is_finished`` is false until the last step.
+    """
+
+    folder: Path
+    family: str
+    seed: int
+    steps: int
+    batch: int
+    data: str
+    data_sha256: str = ""
+    git: str = ""
+    device: str = ""
+    precision: str = ""
+    seconds: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    is_finished: bool = False
+
+    @property
+    def weights(self) -> Path:
+        """The weight file."""
+        return self.folder / WEIGHTS
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """The network's weights, on the CPU.
+
+        Raises
+        ------
+        InputInvalid
+            Training has not reached its last step.
+        """
+        if not self.weights.exists():
+            raise InputInvalid(f"{self.folder} holds no {WEIGHTS}: its training is not finished. Start the same `zooready train` again.")
+        return load_file(self.weights)
+
+    def write(self) -> None:
+        """Put the record beside the weights; the folder's own path is not part of it."""
+        facts = {key: value for key, value in asdict(self).items() if key != "folder"}
+        replace(self.folder / RECORD, (json.dumps(facts, indent=2, sort_keys=True) + "\n").encode())
+
+
+def read(folder: Path) -> Checkpoint:
+    """The record of a run.
+
+    Raises
+    ------
+    InputInvalid
+        The folder holds no run, or its record cannot be read.
+    """
+    path = folder / RECORD
+    try:
+        return Checkpoint(folder=folder, **json.loads(path.read_text()))
+    except FileNotFoundError:
+        raise InputInvalid(f"{folder} holds no {RECORD}: it is not the folder of a run. Give the --out of a `zooready train`.") from None
+    except (ValueError, TypeError) as error:
+        raise InputInvalid(f"{path} cannot be read as the record of a run ({error}): train again into an empty folder.") from None
+
+
+def write_weights(state: Mapping[str, torch.Tensor], path: Path) -> None:
+    """A state dict as safetensors; the file appears whole or not at all."""
+    replace(path, save({key: value.detach().cpu().contiguous() for key, value in state.items()}))
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file under another name beside ``path``, then rename it."""
+    partial = path.with_name(path.name + ".part")
+    partial.write_bytes(content)
+    os.replace(partial, path)  # noqa: PTH105
+
+
+def versions() -> dict[str, str]:
+    """Of what the numbers depend on."""
+    from importlib.metadata import version
+
+    return {"python": platform.python_version(), **{name: version(name) for name in ("torch", "lightning", "numpy", "zooready")}}
+
+
+def git_commit(folder: Path = Path(__file__).parent) -> str:
+    """The commit of the checkout that holds this file, with a "+" if files differ from it; empty outside of one."""
+    try:
+        answers = [
+            subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+            for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no", "."))
+        ]
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return answers[0] + ("+" if answers[1] else "")
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, float]:
+    """Numbers of any kind as floats of six digits, for a record."""
+    return {key: round(float(value), 6) for key, value in values.items()}

@@ -1,0 +1,180 @@
+"""Training: a family and a folder for the run, out comes a checkpoint. Killed at any point, the same call goes on."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace as changed
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from zooready.errors import InputInvalid
+from zooready.records import Family
+from zooready.training import checkpoint
+from zooready.training.checkpoint import Checkpoint
+from zooready.training.devices import chosen, precision
+from zooready.training.module import HELD_OUT, Source, Task
+
+CHUNK = 50  # steps between checkpoints
+EVALUATED = 24  # held-out pairs behind the metrics of the record
+
+
+def train(
+    family: Family,
+    out: Path,
+    *,
+    steps: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    source: Source | None = None,
+    data: str = "simulated",
+    data_sha256: str = "",
+    batch: int | None = None,
+    resume: bool = True,
+    chunk: int = CHUNK,
+    is_quiet: bool = False,
+) -> Checkpoint:
+    """Train a family's network.
+
+    Leaves in ``out``: ``weights.safetensors``, ``run.json``, ``log.csv``, ``curve.png``, and ``last.ckpt`` to resume from.
+    A run that was killed and resumed ends with exactly the weights of an unbroken one (on the same machine, on the CPU).
+
+    Parameters
+    ----------
+    family
+        What to train; its recipe holds unless ``steps`` or ``batch`` say otherwise.
+    out
+        Folder of the run; made if missing.
+    steps, batch
+        Optimiser steps, and pairs in each.
+    seed
+        Of weights, data and augmentation.
+    device
+        "auto", "cpu", "cuda" or "mps".
+    source
+        ``source(seed, index)`` gives any pair; the family's simulation if None.
+    data, data_sha256
+        Where pairs come from, in words, and the hash of the files; kept in the record.
+    resume
+        Go on from ``last.ckpt`` if it is there; False demands a folder without one.
+    chunk
+        Steps between checkpoints.
+    is_quiet
+        Show no progress bar.
+
+    Raises
+    ------
+    InputInvalid
+        The folder holds another run, or the device is missing.
+    ZooreadyError
+        The loss became infinite or not a number.
+    """
+    device = chosen(device)
+    recipe = changed(family.recipe, steps=steps or family.recipe.steps, batch=batch or family.recipe.batch)
+    if recipe.steps % chunk:
+        raise InputInvalid(f"--steps {recipe.steps}: give a multiple of {chunk}, the steps between two checkpoints.")
+    out.mkdir(parents=True, exist_ok=True)
+    begun = Checkpoint(
+        folder=out,
+        family=family.name,
+        seed=seed,
+        steps=recipe.steps,
+        batch=recipe.batch,
+        data=data,
+        data_sha256=data_sha256,
+        git=checkpoint.git_commit(),
+        device=device,
+        precision=precision(device),
+        versions=checkpoint.versions(),
+    )
+    if _is_finished(begun, resume):
+        return checkpoint.read(out)
+    begun.write()
+    task = Task(family, recipe, source=source or family.pair, seed=seed, chunk=chunk, folder=out)
+    seconds = _fit(task, begun, is_quiet)
+    checkpoint.write_weights(task.network.state_dict(), begun.weights)
+    done = changed(begun, is_finished=True, seconds=round(seconds, 1), metrics=held_out_metrics(task))
+    done.write()
+    return done
+
+
+def _is_finished(begun: Checkpoint, resume: bool) -> bool:
+    """Whether the folder already holds this very run, to its end; it may hold no other."""
+    if not (begun.folder / checkpoint.RECORD).exists():
+        return False
+    if not resume:
+        raise InputInvalid(f"{begun.folder} already holds a run: give another --out, or let it resume.")
+    before = checkpoint.read(begun.folder)
+    for name in ("family", "seed", "steps", "batch", "data_sha256"):
+        if getattr(before, name) != getattr(begun, name):
+            raise InputInvalid(
+                f"{begun.folder} holds a run with {name} = {getattr(before, name)!r}, not {getattr(begun, name)!r}: "
+                "give the same settings to go on with it, or another --out."
+            )
+    return before.is_finished
+
+
+def _fit(task: Task, run: Checkpoint, is_quiet: bool) -> float:
+    """Run Lightning from the last checkpoint to the last step; the seconds spent, those of earlier sessions included."""
+    import lightning
+
+    from zooready.training.callbacks import LAST, Bar, Log
+
+    log = Log(run.folder)
+    last = run.folder / LAST
+    with _without_chatter():
+        trainer = lightning.Trainer(
+            accelerator={"cuda": "gpu"}.get(run.device, run.device),
+            devices=1,
+            precision=run.precision,  # type: ignore[arg-type]
+            max_steps=run.steps,
+            gradient_clip_val=task.recipe.clip,
+            reload_dataloaders_every_n_epochs=1,
+            callbacks=[log] if is_quiet else [log, Bar(run.steps)],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+        trainer.fit(task, ckpt_path=last if last.exists() else None, weights_only=True)
+    return log.seconds
+
+
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Lightning's advice on workers, devices and logging intervals is for other programs."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def held_out_metrics(task: Task) -> dict[str, float]:
+    """Means of the family's metrics over pairs that training never saw, in float32."""
+    if task.family.metrics is None:
+        return {}
+    found: list[dict[str, float]] = []
+    task.eval().cpu()
+    for index in range(EVALUATED):
+        pair = task.source(task.seed + HELD_OUT, index)
+        with torch.no_grad():
+            output = task.network(task.normalization(torch.as_tensor(pair.input)[None]))
+        found.append(dict(task.family.metrics(output, pair)))
+    return checkpoint.plain({name: np.mean([one[name] for one in found]) for name in found[0]})
+
+
+def describe(run: Checkpoint) -> str:
+    """One line for the terminal."""
+    return f"{run.family}: {run.steps} steps in {run.seconds:.0f} s on {run.device}, {json.dumps(dict(run.metrics))}"

@@ -1,0 +1,96 @@
+"""What Lightning trains: a family's network behind its normalisation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from zooready.errors import ZooreadyError
+from zooready.records import Family, Pair, Recipe
+
+Source = Callable[[int, int], Pair]
+Batch = tuple[torch.Tensor, torch.Tensor]
+HELD_OUT = 1_000_003  # added to the seed: pairs that training never sees
+
+
+class Indexed(Dataset[Batch]):
+    """Pairs ``first``, …, ``first + count − 1`` of a source, as tensors (c, y, x) float32."""
+
+    def __init__(self, source: Source, seed: int, first: int, count: int) -> None:
+        self.source, self.seed, self.first, self.count = source, seed, first, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, position: int) -> Batch:
+        pair = self.source(self.seed, self.first + position)
+        return torch.as_tensor(pair.input), torch.as_tensor(pair.target)
+
+
+class Task(lightning.LightningModule):
+    """A network in training. Step s sees pairs s·batch, …, and an epoch is ``chunk`` steps, after which training can be resumed."""
+
+    def __init__(self, family: Family, recipe: Recipe, *, source: Source, seed: int, chunk: int, folder: Path) -> None:
+        super().__init__()
+        self.family, self.recipe, self.source, self.seed, self.chunk, self.folder = family, recipe, source, seed, chunk, folder
+        torch.manual_seed(seed)
+        self.network: nn.Module = family.architecture.build().to(memory_format=torch.channels_last)
+        self.normalization: nn.Module = family.normalization.build() if family.normalization else nn.Identity()
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """The pairs of this epoch, in order."""
+        size = self.chunk * self.recipe.batch
+        return DataLoader(Indexed(self.source, self.seed, self.current_epoch * size, size), batch_size=self.recipe.batch)
+
+    def held_out(self) -> DataLoader[Batch]:
+        """One batch worth of pairs, twice, that training never sees."""
+        return DataLoader(Indexed(self.source, self.seed + HELD_OUT, 0, 2 * self.recipe.batch), batch_size=self.recipe.batch)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW; the rate rises over the first twentieth and falls as a cosine to 0."""
+        steps, rise = self.recipe.steps, max(1, self.recipe.steps // 20)
+        optimizer = torch.optim.AdamW(self.network.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay)
+        rate = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: min(1.0, (step + 1) / rise) * (1 + math.cos(math.pi * min(1.0, step / steps))) / 2
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+
+    def on_train_epoch_start(self) -> None:
+        """Draw the same random numbers in an epoch whether or not the run was interrupted before it."""
+        torch.manual_seed(self.seed * 100_003 + self.current_epoch)
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """The family's loss in float32 of one batch of (input, target), (b, c, y, x) each."""
+        image, target = batch
+        with torch.autocast(image.device.type, enabled=False):
+            image = self.normalization(image).contiguous(memory_format=torch.channels_last)
+        output = self.network(image)
+        with torch.autocast(image.device.type, enabled=False):
+            loss: torch.Tensor = self.family.loss(output.float(), target)
+        return loss
+
+    def training_step(self, batch: Batch, number: int) -> torch.Tensor:
+        """The loss of one batch.
+
+        Raises
+        ------
+        ZooreadyError
+            The loss is not finite; the batch is saved in the run's folder.
+        """
+        loss = self.loss(batch)
+        if not bool(torch.isfinite(loss)):
+            path = self.folder / f"not-finite-step-{self.global_step}.npz"
+            np.savez(path, input=batch[0].cpu().numpy(), target=batch[1].cpu().numpy())
+            raise ZooreadyError(
+                f"the loss is {float(loss)} at step {self.global_step}: training stopped. The batch is in {path.name} beside the run's log: "
+                f"look for pixels that are not finite; if there are none, halve the learning rate ({self.recipe.learning_rate})."
+            )
+        return loss
