@@ -1,0 +1,43 @@
+"""Specimens that no training and no tuning may see: they show what a network does with what it does not know.
+
+Only evaluation.py draws them; tests/simulate/test_unseen.py sees to it that families, training and data do not. Each takes a
+generator and a side in px and returns (size, size) float64, zero or more, with a maximum of one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Float = NDArray[np.float64]
+
+
+def tissue(rng: np.random.Generator, size: int) -> Float:
+    """Smooth, tissue-like texture: folded lobes with soft walls and a fine grain under uneven staining."""
+    noise = [ndimage.gaussian_filter(rng.normal(size=(size, size)), sigma, mode="wrap") for sigma in (9.0, 9.0, 7.0, 2.0, 30.0)]
+    noise = [layer / layer.std() for layer in noise]
+    rows, columns = np.mgrid[:size, :size].astype(float)
+    at = np.stack((rows + 6 * noise[0], columns + 6 * noise[1]))
+    folded = ndimage.map_coordinates(noise[2], at, order=1, mode="grid-wrap")
+    lobes = 0.5 + 0.5 * np.tanh(rng.uniform(1.0, 2.5) * folded)
+    walls = np.exp(-((folded / rng.uniform(0.15, 0.4)) ** 2))
+    stained = (0.15 + lobes + 0.5 * walls) * (1 + 0.12 * noise[3]) * np.exp(0.3 * noise[4])
+    stained = np.maximum(stained, 0.0)
+    return np.asarray(stained / stained.max())
+
+
+def shells(rng: np.random.Generator, size: int) -> Float:
+    """Hollow spheres in projection: bright limbs, filled centres, overlapping."""
+    rows, columns = np.mgrid[:size, :size].astype(float)
+    picture = np.zeros((size, size))
+    for _ in range(max(3, int(rng.uniform(0.6, 1.6) * (size / 40) ** 2))):
+        radius, thickness = rng.uniform(7, 24), rng.uniform(1.5, 4.0)
+        squared = (rows - rng.uniform(0, size)) ** 2 + (columns - rng.uniform(0, size)) ** 2
+        outer, inner = np.sqrt(np.maximum(radius**2 - squared, 0)), np.sqrt(np.maximum((radius - thickness) ** 2 - squared, 0))
+        picture += rng.uniform(0.3, 1.0) * (outer - inner) / np.sqrt(radius * thickness)
+    picture = ndimage.gaussian_filter(picture, 0.7, mode="wrap")
+    return np.asarray(picture / picture.max())
+
+
+UNSEEN = (tissue, shells)

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from zooready.simulate.specimens import STRUCTURES, TEXTURES, mixed, splatted
+from zooready.simulate.unseen import UNSEEN
+
+EVERY = (*STRUCTURES, *TEXTURES, mixed, *UNSEEN)
+
+
+@pytest.mark.parametrize("specimen", EVERY, ids=lambda draw: draw.__name__)
+def test_a_specimen_is_finite_not_negative_and_at_most_one_at_any_size(specimen):
+    for index, size in enumerate((48, 61, 128)):
+        picture = specimen(np.random.default_rng(index), size)
+        assert picture.shape == (size, size)
+        assert np.isfinite(picture).all()
+        assert picture.min() >= 0
+        assert picture.max() <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("specimen", EVERY, ids=lambda draw: draw.__name__)
+def test_one_seed_gives_one_specimen_and_another_seed_another(specimen):
+    first, again, other = (specimen(np.random.default_rng(seed), 64) for seed in (3, 3, 4))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("specimen", EVERY, ids=lambda draw: draw.__name__)
+def test_specimens_are_seldom_empty(specimen):
+    drawn = [np.ptp(specimen(np.random.default_rng(index), 96)) > 0.05 for index in range(30)]
+    assert np.mean(drawn) > 0.9
+
+
+def test_points_are_shared_out_without_loss_about_their_place():
+    picture = splatted(np.array([[3.25, 90.0], [5.5, 2.0]]), np.array([2.0, 7.0]), 10)
+    assert picture.sum() == pytest.approx(2.0)  # the second lies outside
+    assert picture[3, 5] == pytest.approx(2 * 0.75 * 0.5)
+    assert picture[4, 6] == pytest.approx(2 * 0.25 * 0.5)
