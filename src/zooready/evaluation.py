@@ -17,12 +17,18 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from zooready.errors import InputInvalid
+from zooready.families import mrbcr
 from zooready.simulate.fields import Field
 from zooready.simulate.optics import Optics, otf
+from zooready.simulate.specimens import Specimen
+from zooready.simulate.unseen import UNSEEN
 
 Float = NDArray[np.float64]
 Picture2D = NDArray[Any]
 Restore = Callable[[Picture2D], Picture2D]
+FIELD_PX = 128  # side of a field that is measured
+HELD_OUT_SEED, UNSEEN_SEED = 4_100_001, 4_100_002  # never used in training, whose seeds are small
+HELD_OUT_FIELDS, UNSEEN_FIELDS = 50, 24  # the ten kinds of training five times, the two unseen kinds twelve times
 PAD_PX = 32  # reflected on each side before a Fourier method, so that opposite edges do not meet
 WIENER_NOISE = tuple(10.0 ** np.arange(-5, 0.01, 0.25))  # noise-to-signal ratios tried for "best"
 LUCY_ITERATIONS = (1, 2, 3, 4, 6, 8, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200)  # iterations tried for "best"
@@ -169,12 +175,37 @@ def deconvolved(field: Field) -> dict[str, Picture2D]:
     }
 
 
-def measured(fields: Iterable[Field], methods: Mapping[str, Restore]) -> list[dict[str, Any]]:
+def fields(kinds: Sequence[Specimen], seed: int, count: int, size: int = FIELD_PX) -> list[Field]:
+    """Simulated fields of the m-rBCR microscope: `count` of them, each kind of specimen in turn, made again from the seed."""
+    return [mrbcr.scene(np.random.default_rng((seed, index)), size, kinds[index % len(kinds)]) for index in range(count)]
+
+
+def deconvolution(restore: Restore) -> dict[str, list[dict[str, Any]]]:
+    """The tables of the m-rBCR card.
+
+    Parameters
+    ----------
+    restore
+        (128, 128) uint16 camera counts in, (128, 128) out.
+
+    Returns
+    -------
+    dict of list of dict
+        Rows as of :func:`measured`, for "held-out" fields (kinds of specimens known from training) and "unseen" kinds.
+    """
+    known = tuple(dict.fromkeys(mrbcr.SPECIMENS))
+    return {
+        "held-out": measured(fields(known, HELD_OUT_SEED, HELD_OUT_FIELDS), {"m-rBCR": restore}),
+        "unseen": measured(fields(UNSEEN, UNSEEN_SEED, UNSEEN_FIELDS), {"m-rBCR": restore}),
+    }
+
+
+def measured(pictures: Iterable[Field], methods: Mapping[str, Restore]) -> list[dict[str, Any]]:
     """Mean PSNR and SSIM of the baselines and of further methods.
 
     Parameters
     ----------
-    fields
+    pictures
         Simulated fields with truth.
     methods
         Name to function: (y, x) camera counts in, (y, x) out.
@@ -185,9 +216,9 @@ def measured(fields: Iterable[Field], methods: Mapping[str, Restore]) -> list[di
         One row a method: ``method`` (str), ``fields`` (int), ``psnr`` (dB), ``ssim``, and ``psnr_error`` (dB), the standard error.
     """
     scores: dict[str, list[tuple[float, float]]] = {}
-    for field in fields:
-        pictures = deconvolved(field) | {name: restore(field.image) for name, restore in methods.items()}
-        for name, picture in pictures.items():
+    for field in pictures:
+        restored = deconvolved(field) | {name: restore(field.image) for name, restore in methods.items()}
+        for name, picture in restored.items():
             scores.setdefault(name, []).append((psnr(picture, field.truth), ssim(picture, field.truth)))
     return [
         {

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+from skimage import restoration
+
+from zooready import evaluation
+from zooready.errors import InputInvalid
+from zooready.families import mrbcr
+from zooready.simulate.optics import Optics, blur, psf
+from zooready.simulate.specimens import STRUCTURES, filaments
+from zooready.simulate.unseen import UNSEEN
+
+OPTICS = Optics(na=1.3, wavelength_nm=600.0, index=1.515, pixel_size_um=0.05)
+WIDE = 100 * filaments(np.random.default_rng(2), 96) + 5
+TRUTH, BLURRED = WIDE[16:-16, 16:-16], blur(WIDE, OPTICS)[16:-16, 16:-16]
+NOISE = np.random.default_rng(3).normal(size=(64, 64))
+
+
+def test_fit_finds_scale_and_offset():
+    assert evaluation.fit(3 * TRUTH - 40, TRUTH) == pytest.approx(TRUTH)
+    assert evaluation.fit(-TRUTH, TRUTH) == pytest.approx(TRUTH)
+
+
+def test_fit_leaves_what_no_line_explains():
+    left = TRUTH - evaluation.fit(BLURRED, TRUTH)
+    assert left.sum() == pytest.approx(0, abs=1e-6)
+    assert (left * BLURRED).sum() == pytest.approx(0, abs=1e-4)
+    assert np.abs(left).max() > 1
+
+
+def test_a_constant_picture_fits_as_the_mean():
+    assert evaluation.fit(np.zeros((64, 64)), TRUTH) == pytest.approx(np.full((64, 64), TRUTH.mean()))
+
+
+def test_scores_do_not_depend_on_units():
+    for score in (evaluation.psnr, evaluation.ssim):
+        assert score(BLURRED, TRUTH) == pytest.approx(score(7 * BLURRED + 1000, TRUTH))
+
+
+def test_psnr_of_known_noise_is_known():
+    assert evaluation.psnr(TRUTH + NOISE, TRUTH) == pytest.approx(20 * np.log10(np.ptp(TRUTH) / NOISE.std()), abs=0.1)
+
+
+def test_more_noise_scores_lower():
+    for score in (evaluation.psnr, evaluation.ssim):
+        assert score(TRUTH, TRUTH) > score(TRUTH + NOISE, TRUTH) > score(TRUTH + 9 * NOISE, TRUTH)
+
+
+def test_richardson_lucy_is_that_of_scikit_image_far_from_the_edges():
+    light = BLURRED + 0.1 * np.abs(NOISE)
+    ours = evaluation.richardson_lucy(light, OPTICS, (12,))[12]
+    theirs = restoration.richardson_lucy(np.pad(light, 32, mode="reflect"), psf(OPTICS, (65, 65)), num_iter=12, clip=False)[32:-32, 32:-32]
+    assert ours[12:-12, 12:-12] == pytest.approx(theirs[12:-12, 12:-12], abs=0.02 * ours.max())
+
+
+def test_richardson_lucy_sharpens_and_can_be_seen_on_its_way():
+    seen = evaluation.richardson_lucy(BLURRED, OPTICS, (1, 5, 40))
+    assert list(seen) == [1, 5, 40]
+    assert [evaluation.psnr(seen[step], TRUTH) for step in seen] == sorted(evaluation.psnr(seen[step], TRUTH) for step in seen)
+    assert seen[40].min() >= 0
+    assert seen[5] == pytest.approx(evaluation.richardson_lucy(BLURRED, OPTICS, (5,))[5])
+
+
+def test_wiener_sharpens_and_its_noise_ratio_smooths():
+    assert evaluation.psnr(evaluation.wiener(BLURRED, OPTICS, 1e-3), TRUTH) > evaluation.psnr(BLURRED, TRUTH) + 1
+    rough, smooth = (evaluation.wiener(BLURRED + NOISE, OPTICS, noise) for noise in (1e-4, 1e-1))
+    assert np.abs(np.diff(rough)).mean() > np.abs(np.diff(smooth)).mean()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: evaluation.fit(TRUTH[:9], TRUTH), r"image \(9, 64\) and truth \(64, 64\) differ in shape"),
+        (lambda: evaluation.fit(TRUTH * np.nan, TRUTH), r"image or truth holds NaN or infinity"),
+        (lambda: evaluation.psnr(TRUTH, np.full((64, 64), 7.0)), r"the truth is constant \(7\)"),
+        (lambda: evaluation.wiener(TRUTH, OPTICS, 0.0), r"noise=0\.0: the ratio must be above 0"),
+        (lambda: evaluation.richardson_lucy(TRUTH, OPTICS, ()), r"iterations=\(\): name at least one"),
+        (lambda: evaluation.richardson_lucy(TRUTH, OPTICS, (3, 0)), r"iterations=\(3, 0\): name at least one, each 1 or more"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(call, message):
+    with pytest.raises(InputInvalid, match=message):
+        call()
+
+
+def test_the_best_baselines_are_at_least_as_good_as_the_fixed_ones():
+    rows = {row["method"]: row for row in evaluation.measured(evaluation.fields(STRUCTURES, 5, 4, 64), {"half": lambda image: image // 2})}
+    assert rows["Richardson-Lucy, best iteration"]["psnr"] >= max(rows[f"Richardson-Lucy, {n} iterations"]["psnr"] for n in (30, 100))
+    assert rows["Wiener, best"]["psnr"] > rows["input itself"]["psnr"]
+    assert rows["half"]["psnr"] == pytest.approx(rows["input itself"]["psnr"], abs=0.1)
+    assert {row["fields"] for row in rows.values()} == {4}
+
+
+def test_deconvolution_measures_every_kind_of_specimen(monkeypatch):
+    asked = []
+    monkeypatch.setattr(evaluation, "measured", lambda pictures, methods: [{"fields": len(pictures), "methods": list(methods)}])
+    monkeypatch.setattr(evaluation.mrbcr, "scene", lambda rng, size, kind: asked.append(kind))
+    assert evaluation.deconvolution(lambda image: image) == {
+        "held-out": [{"fields": 50, "methods": ["m-rBCR"]}],
+        "unseen": [{"fields": 24, "methods": ["m-rBCR"]}],
+    }
+    assert set(asked[:50]) == set(mrbcr.SPECIMENS)
+    assert set(asked[50:]) == set(UNSEEN)
+
+
+def test_a_table_has_a_head_and_a_row_for_each_method():
+    rows = [{"method": "input itself", "fields": 3, "psnr": 25.12345}, {"method": "Wiener", "fields": 3, "psnr": 26.0}]
+    lines = evaluation.table(rows).splitlines()
+    assert lines == ["| method | fields | psnr |", "|---|---|---|", "| input itself | 3 | 25.123 |", "| Wiener | 3 | 26.000 |"]
+    assert evaluation.table([]) == ""
