@@ -1,8 +1,8 @@
-"""U-Net: convolutions on halving sizes, and back, with a bridge at each size.
+r"""U-Net: convolutions on halving sizes, and back, with a bridge at each size.
 
     x -- block --------------------- join -- block -- last -->
-          \\ pool -- block --- join -- block -- up /
-                    \\ ...  up /
+          \ pool -- block --- join -- block -- up /
+                    \ ...  up /
 
 Ronneberger et al., MICCAI 2015, doi:10.1007/978-3-319-24574-4_28; here with padded convolutions and batch normalisation.
 """

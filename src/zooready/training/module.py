@@ -90,7 +90,7 @@ class Task(lightning.LightningModule):
             path = self.folder / f"not-finite-step-{self.global_step}.npz"
             np.savez(path, input=batch[0].cpu().numpy(), target=batch[1].cpu().numpy())
             raise ZooreadyError(
-                f"the loss is {float(loss)} at step {self.global_step}: training stopped. The batch is in {path.name} beside the run's log: "
+                f"the loss is {float(loss)} at step {self.global_step}: training stopped. The batch is in {path}: "
                 f"look for pixels that are not finite; if there are none, halve the learning rate ({self.recipe.learning_rate})."
             )
         return loss
