@@ -1,0 +1,309 @@
+"""ONNX: opset 17, IR 8, one file, the newest that ONNX Runtime 1.12 and 1.13 in Java load.
+
+May import: records
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import logging
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from zooready.errors import InputInvalid, OutputsDiffer
+from zooready.formats import agreement
+from zooready.formats.copies import evaluating
+from zooready.formats.downgrade import to_opset_17
+from zooready.formats.versions import torch_version
+from zooready.formats.warned import known_deprecations, tracer_lines
+from zooready.records import TOLERANCE, Array, Case, Weights
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+OPSET, IR = 17, 8
+LARGEST = 2**31 - 2**20  # bytes of a protobuf message, which a single file is
+EXPORTERS = ("legacy", "dynamo")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Names:
+    """Names and axes of the graph's input and outputs, and the axes of one length."""
+
+    input: str
+    input_axes: str
+    outputs: tuple[str, ...]
+    output_axes: tuple[str, ...]
+    fixed: Mapping[str, int] = field(default_factory=dict)
+
+    def free(self, axes: str) -> dict[int, str]:
+        """Position and letter of the axes that take any length."""
+        return {n: a for n, a in enumerate(axes) if a in self.input_axes and a in "bzyx" and a not in self.fixed}
+
+
+def write(
+    module: nn.Module,
+    example: Tensor,
+    path: Path,
+    *,
+    input_name: str,
+    input_axes: str,
+    output_names: Sequence[str],
+    output_axes: Sequence[str],
+    fixed: Mapping[str, int] | None = None,
+    labels: Collection[int] = (),
+) -> Weights:
+    """Write a module as one ONNX file of opset 17 and IR 8, compared with eager at several sizes; byte-identical when written again.
+
+    First the legacy exporter, then the dynamo exporter with its graph rewritten to opset 17.
+
+    Parameters
+    ----------
+    module
+        (b, c, y, x) or (b, c, z, y, x) float32 -> a tensor or a tuple of tensors, of any size. Left as it was, mode included.
+    example
+        (1, c, y, x) or (1, c, z, y, x) float32, raw pixels.
+    input_axes, output_axes
+        One letter an axis, e.g. ``"bcyx"`` and ``["bcyx", "bc"]``.
+    fixed
+        Axes that take one length only, e.g. ``{"z": 7}``; ``b``, ``z``, ``y``, ``x`` are free otherwise.
+    labels
+        Numbers of the outputs that are label images, compared by objects.
+
+    Returns
+    -------
+    Weights
+        details: ``torch``, ``exporter`` (legacy or dynamo), ``opset``, ``ir``, ``reproducible``, ``difference`` (largest
+        difference / range), ``warnings``, ``skipped`` (trial pictures that the network itself cannot take).
+
+    Raises
+    ------
+    InputInvalid
+        "TorchScript only": no exporter gives a file that agrees; or the names and axes do not fit the outputs.
+    """
+    names = _Names(
+        input=input_name, input_axes=input_axes, outputs=tuple(output_names), output_axes=tuple(output_axes), fixed=dict(fixed or {})
+    )
+    network = evaluating(module)
+    picture = example.detach().cpu().float()
+    cases, skipped = agreement.cases(network, picture.numpy(), names.fixed)
+    _check_names(names, cases[0])
+    faults = []
+    for exporter in EXPORTERS:
+        heard: list[str] = []
+        try:
+            with _quiet(heard):
+                model = _legacy(network, picture, names) if exporter == "legacy" else _dynamo(network, picture, names)
+            content = _cleaned(model, names, cases)
+            largest = agreement.difference(cases, _session(content), TOLERANCE["onnx"], labels)
+            _place(content, path)
+        except (InputInvalid, OutputsDiffer) as fault:
+            faults.append(f"{exporter} exporter: {fault}")
+            continue
+        except Exception as error:  # exporters raise dozens of kinds, from ONNX errors to those of the network's own code
+            faults.append(f"{exporter} exporter: {_brief(error)}")
+            continue
+        said = {"torch": torch_version(), "exporter": exporter, "opset": OPSET, "ir": IR, "reproducible": True, "difference": largest}
+        details = {**said, "warnings": tuple(heard), "skipped": skipped}
+        return Weights(format="onnx", path=path, sha256=hashlib.sha256(content).hexdigest(), details=details)
+    raise InputInvalid(
+        f"TorchScript only: {type(module).__name__} cannot be written as ONNX opset {OPSET}. {'. '.join(faults)}. "
+        "Replace the operators named, or ship the bundle without ONNX."
+    )
+
+
+def facts(path: Path) -> dict[str, Any]:
+    """Opset and IR version of an ONNX file, and whether it keeps weights in other files; the graph is not run.
+
+    Raises
+    ------
+    InputInvalid
+        The file is no ONNX model.
+    """
+    import onnx
+
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+        opset = next(one.version for one in model.opset_import if one.domain in ("", "ai.onnx"))
+    except Exception as error:  # protobuf raises its own kinds, StopIteration means no standard operators
+        raise InputInvalid(f"{path.name} is no ONNX model ({_brief(error)}): export it again.") from None
+    external = any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer)
+    return {"opset": int(opset), "ir": int(model.ir_version), "external": external}
+
+
+def load(path: Path) -> Any:
+    """An ONNX Runtime session on the CPU.
+
+    Raises
+    ------
+    InputInvalid
+        ONNX Runtime refuses the file.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions have no common base but Exception
+        raise InputInvalid(f"ONNX Runtime refuses {path.name} ({_brief(error)}): export it again.") from None
+
+
+def _check_names(names: _Names, case: Case) -> None:
+    """Raise InputInvalid unless there is a name and as many letters as dimensions for each output."""
+    shapes = [output.shape for output in case.outputs]
+    if len(names.outputs) != len(shapes) or len(names.output_axes) != len(shapes):
+        raise InputInvalid(f"output_names {names.outputs}, output_axes {names.output_axes}: the network returns {len(shapes)} outputs.")
+    wrong = [
+        (name, axes, shape) for name, axes, shape in zip(names.outputs, names.output_axes, shapes, strict=True) if len(axes) != len(shape)
+    ]
+    if wrong or len(names.input_axes) != case.input.ndim:
+        raise InputInvalid(f"axes {names.input_axes!r} for input {case.input.shape}, {wrong}: give one letter an axis.")
+
+
+@contextlib.contextmanager
+def _quiet(heard: list[str]) -> Iterator[None]:
+    """Collect the exporters' warnings as short lines, and keep them from printing."""
+    import torch
+
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(record=True) as caught, torch.no_grad():
+            warnings.simplefilter("always")
+            with known_deprecations(), contextlib.redirect_stdout(io.StringIO()):
+                yield
+        heard += tracer_lines(caught)
+    finally:
+        logger.setLevel(level)
+
+
+def _legacy(network: nn.Module, example: Tensor, names: _Names) -> Any:
+    """The legacy exporter's model, which is opset 17 and IR 8 by itself."""
+    import onnx
+    import torch
+
+    axes = {names.input: names.free(names.input_axes)}
+    axes |= {name: names.free(letters) for name, letters in zip(names.outputs, names.output_axes, strict=True)}
+    stream: Any = io.BytesIO()  # documented as accepted, not annotated
+    torch.onnx.export(
+        network,
+        (example.clone(),),
+        stream,
+        dynamo=False,
+        opset_version=OPSET,
+        input_names=[names.input],
+        output_names=list(names.outputs),
+        dynamic_axes=axes,
+    )
+    return onnx.load_model_from_string(stream.getvalue())
+
+
+def _dynamo(network: nn.Module, example: Tensor, names: _Names) -> Any:
+    """The dynamo exporter's model, rewritten to opset 17."""
+    import torch
+
+    dynamic = torch.export.Dim.DYNAMIC  # AUTO bakes sizes without a word
+    free = names.free(names.input_axes)
+    pair = torch.cat([example, example.flip(-1)]) if 0 in free else example  # a batch of 1 would be written down as the only one
+    program = torch.onnx.export(
+        network,
+        (pair,),
+        dynamo=True,
+        opset_version=18,
+        input_names=[names.input],
+        output_names=list(names.outputs),
+        dynamic_shapes=(dict.fromkeys(free, dynamic),),
+        external_data=False,
+        verbose=False,
+    )
+    if program is None:
+        raise InputInvalid("the exporter returned nothing.")
+    return to_opset_17(program.model_proto)
+
+
+def _cleaned(model: Any, names: _Names, cases: Sequence[Case]) -> bytes:
+    """Bytes of the model with our names of axes and without texts that hold paths, line numbers or the builder's versions."""
+    model.ir_version = IR
+    model.producer_name, model.producer_version, model.doc_string = "pytorch", torch_version(), ""
+    del model.metadata_props[:]
+    _strip(model.graph)
+    del model.graph.value_info[:]
+    _dimensions(model.graph.input[0], names.input_axes, names, [case.input.shape for case in cases])
+    for number, (value, axes) in enumerate(zip(model.graph.output, names.output_axes, strict=True)):
+        _dimensions(value, axes, names, [case.outputs[number].shape for case in cases])
+    content: bytes = model.SerializeToString(deterministic=True)
+    if len(content) > LARGEST:
+        raise InputInvalid(f"{len(content)} bytes are more than one ONNX file can hold: ship the bundle without ONNX.")
+    return content
+
+
+def _strip(graph: Any) -> None:
+    """Remove doc strings and metadata from a graph and from the graphs inside its nodes."""
+    graph.doc_string = ""
+    things = [graph, *graph.node, *graph.input, *graph.output, *graph.initializer, *graph.value_info]
+    for thing in things:
+        thing.doc_string = ""
+        if hasattr(thing, "metadata_props"):
+            del thing.metadata_props[:]
+    for node in graph.node:
+        for attribute in node.attribute:
+            attribute.doc_string = ""
+            for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
+                _strip(inner)
+
+
+def _dimensions(value: Any, axes: str, names: _Names, shapes: Sequence[tuple[int, ...]]) -> None:
+    """Write an input's or output's shape: free axes by letter, others by length; a length that varies otherwise stays unnamed."""
+    free = names.free(axes)
+    shape = value.type.tensor_type.shape
+    del shape.dim[:]
+    for number, letter in enumerate(axes):
+        dimension = shape.dim.add()
+        lengths = {one[number] for one in shapes}
+        if number in free:
+            dimension.dim_param = letter
+        elif len(lengths) == 1:
+            dimension.dim_value = lengths.pop()
+
+
+def _session(content: bytes) -> Callable[[Array], Sequence[Array]]:
+    """A function that runs the model on a picture."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def run(picture: Array) -> Sequence[Array]:
+        return list(session.run(None, {name: picture}))
+
+    return run
+
+
+def _place(content: bytes, path: Path) -> None:
+    """Write the file, read it back, check it, and only then give it its name."""
+    import onnx
+
+    with TemporaryDirectory(dir=path.parent) as folder:
+        draft = Path(folder) / "weights.onnx"
+        draft.write_bytes(content)
+        onnx.checker.check_model(str(draft))
+        found = facts(draft)
+        if found != {"opset": OPSET, "ir": IR, "external": False}:
+            raise InputInvalid(f"the file came out as {found}, not opset {OPSET}, IR {IR} in one file.")
+        draft.replace(path)
+
+
+def _brief(error: Exception) -> str:
+    """Kind and first words of an error."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {' '.join(lines)[:300]}"
