@@ -8,6 +8,7 @@ Trained on simulated nuclei only (:mod:`zooready.simulate.nuclei`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from zooready.data.augmentation import augmented
+from zooready.errors import InputInvalid
+from zooready.matching import match
 from zooready.records import Array, Family, Pair, Part, Recipe
 from zooready.simulate import nuclei
 from zooready.tensors import TensorSpec
