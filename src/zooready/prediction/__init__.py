@@ -1,4 +1,13 @@
-"""Bundle and picture become a picture.
+"""Bundle and picture become a picture: axes and channels matched by name, pixel size respected, calibration kept.
 
-May import: pictures, formats, bundle
+Comes in: an opened Bundle and a Picture. Goes out: a Prediction (pictures, score tables, notes), and its files.
+
+May import: pictures, formats, bundle (reading)
 """
+
+from zooready.prediction.inputs import Inputs, as_input
+from zooready.prediction.saving import save
+from zooready.prediction.specs import input_spec, output_specs
+from zooready.prediction.whole import Prediction, Scores, predict
+
+__all__ = ["Inputs", "Prediction", "Scores", "as_input", "input_spec", "output_specs", "predict", "save"]

@@ -1,0 +1,121 @@
+"""A picture as the input of a network: channels by name, every plane that the network does not take at once in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from zooready.errors import InputInvalid
+from zooready.pictures import RGB
+from zooready.records import Array, Picture, as_float32
+from zooready.tensors import TensorSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """All inputs that one picture gives, made one at a time.
+
+    ``array`` has the axes ``loop`` (of t and z) and then the network's without b; ``loop`` is empty for a single input.
+    """
+
+    array: Array
+    loop: str
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Length of each axis of ``loop``."""
+        return self.array.shape[: len(self.loop)]
+
+    def __iter__(self) -> Iterator[Array]:
+        """Each input in turn, batch of one, float32, contiguous."""
+        for index in np.ndindex(*self.lengths):
+            yield as_float32(self.array[index])[np.newaxis]
+
+
+def as_input(picture: Picture, spec: TensorSpec, *, channel: int | str | None = None) -> Inputs:
+    """What the network is given for a picture.
+
+    Parameters
+    ----------
+    picture
+        Any axes; time points, and planes of a stack if the network has no z, become independent inputs.
+    spec
+        The bundle's input. Channels with the same names in another order are put into the network's order.
+    channel
+        The one channel to take, by name or by number from 1 as Fiji counts; for networks of one channel.
+
+    Raises
+    ------
+    InputInvalid
+        Wrong number of channels, no stack where one is needed, a size that is not the fixed one, values beyond float32.
+    """
+    array, axes = picture.array, picture.axes
+    if "c" not in axes:
+        array, axes = array[..., np.newaxis], axes + "c"
+    if "i" in spec.axes:
+        raise InputInvalid(f"the network's input '{spec.name}' has an axis i, which no picture has: export it with axes of 'btczyx'.")
+    for axis in spec.axes[1:]:
+        if axis not in axes:
+            raise InputInvalid(
+                f"the network takes {spec.axes[1:]!r} and the picture has {picture.axes!r}: give a picture with an axis {axis}."
+            )
+    array = np.take(array, _channels(picture, array.shape[axes.index("c")], spec, channel), axis=axes.index("c"))
+    loop = "".join(axis for axis in "tz" if axis in axes and axis not in spec.axes)
+    array = array.transpose([axes.index(axis) for axis in loop + spec.axes[1:]])
+    for axis, size in spec.sizes.items():
+        found = array.shape[(loop + spec.axes[1:]).index(axis)]
+        if found != size:
+            raise InputInvalid(f"the network takes exactly {size} along {axis}, and the picture has {found}: crop or pad it to {size}.")
+    if array.dtype == np.float64 and np.abs(array).max() > np.finfo(np.float32).max:
+        raise InputInvalid(
+            "the picture has values beyond 3.4e38, which float32 does not hold: rescale it in Fiji with Process > Math > Multiply."
+        )
+    return Inputs(array=array, loop=loop)
+
+
+def _channels(picture: Picture, count: int, spec: TensorSpec, channel: int | str | None) -> list[int]:
+    """Index of the picture's channel for each of the network's."""
+    names = picture.channels if len(picture.channels) == count else ()
+    if channel is not None:
+        return [_picked(names, count, spec, channel)]
+    if count != len(spec.channels):
+        raise InputInvalid(_mismatch(names, count, spec))
+    have, want = [name.lower() for name in names], [name.lower() for name in spec.channels]
+    if sorted(have) == sorted(want) and len(set(have)) == count:
+        return [have.index(name) for name in want]
+    return list(range(count))
+
+
+def _picked(names: tuple[str, ...], count: int, spec: TensorSpec, channel: int | str) -> int:
+    """Index of the channel that was asked for."""
+    if len(spec.channels) != 1:
+        raise InputInvalid(
+            f"channel {channel} was asked for, but the network takes {len(spec.channels)} channels ({', '.join(spec.channels)}): "
+            "leave --channel out, and give a picture with these."
+        )
+    if isinstance(channel, str) and not channel.isdecimal():
+        lower = [name.lower() for name in names]
+        if channel.lower() in lower:
+            return lower.index(channel.lower())
+    elif 1 <= int(channel) <= count:
+        return int(channel) - 1
+    known = f" ({', '.join(names)})" if names else ""
+    raise InputInvalid(
+        f"the picture has no channel {channel}: it has {count}{known}. Give --channel 1 to {count}{', or a name' if names else ''}."
+    )
+
+
+def _mismatch(names: tuple[str, ...], count: int, spec: TensorSpec) -> str:
+    wants = f"{len(spec.channels)} channel{'s' if len(spec.channels) > 1 else ''} ({', '.join(spec.channels)})"
+    if len(spec.channels) == 1 and names == RGB:
+        cure = "pick one with --channel green, or convert it in Fiji with Image > Type > 8-bit"
+        return f"the picture is in colour (red, green, blue) and the network takes {wants}: {cure}."
+    has = f"{count} channel{'s' if count > 1 else ''}" + (f" ({', '.join(names)})" if names else "")
+    cure = (
+        "pick one with --channel N"
+        if len(spec.channels) == 1
+        else "put these channels into one picture, in Fiji with Image > Color > Merge Channels"
+    )
+    return f"the picture has {has} and the network takes {wants}: {cure}."

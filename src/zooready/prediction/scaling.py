@@ -1,0 +1,89 @@
+"""Pixel size: is the picture in the range that a network was trained for, and if wanted, there and back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zooready.errors import InputInvalid
+from zooready.records import Array
+
+ROUNDING = 0.005  # calibrations are written with few digits: so far outside the range still counts as inside
+
+
+def outside(pixel_size_um: float | None, allowed: tuple[float, float] | None) -> str:
+    """Why the pixel size does not suit the network, with the cure; empty if it does, or if the network does not say.
+
+    Parameters
+    ----------
+    pixel_size_um
+        Side of the picture's pixels, in micrometres; None if unknown.
+    allowed
+        Smallest and largest that the network was trained for, in micrometres.
+    """
+    if allowed is None:
+        return ""
+    trained = f"the network was trained for {allowed[0]:.4g} to {allowed[1]:.4g} µm"
+    if pixel_size_um is None:
+        return f"the picture does not say its pixel size, and {trained}: set it in Fiji with Image > Properties, and compare."
+    if target(pixel_size_um, allowed) == pixel_size_um:
+        return ""
+    cure = "use --pixel-size auto, which resamples there and back"
+    return f"the picture has pixels of {pixel_size_um:.4g} µm, and {trained}: results may be poor; {cure}."
+
+
+def target(pixel_size_um: float, allowed: tuple[float, float]) -> float:
+    """The pixel size to resample to, in micrometres: the nearest one in the range; the same if it lies inside.
+
+    >>> target(0.1, (0.2, 0.4)), target(0.3, (0.2, 0.4)), target(0.401, (0.2, 0.4))
+    (0.2, 0.3, 0.401)
+    """
+    low, high = allowed
+    if low * (1 - ROUNDING) <= pixel_size_um <= high * (1 + ROUNDING):
+        return pixel_size_um
+    return min(max(pixel_size_um, low), high)
+
+
+def zoom_of(pixel_size_um: float | None, allowed: tuple[float, float] | None) -> float:
+    """Factor by which y and x grow so that pixels come into the range; 1 if they are inside.
+
+    Raises
+    ------
+    InputInvalid
+        The picture or the network does not say its pixel size.
+    """
+    if allowed is None:
+        raise InputInvalid("cannot resample: the bundle does not state the pixel sizes it was trained for. Leave --pixel-size out.")
+    if pixel_size_um is None:
+        raise InputInvalid("cannot resample: the picture does not say its pixel size. Set it in Fiji with Image > Properties, and save it.")
+    return pixel_size_um / target(pixel_size_um, allowed)
+
+
+def resampled(array: Array, size: tuple[int, int], *, labels: bool = False) -> Array:
+    """An array with other lengths of its last two axes.
+
+    Parameters
+    ----------
+    array
+        (..., y, x) float32.
+    size
+        New (y, x), px.
+    labels
+        Take the nearest pixel, so that no new label arises; else interpolate linearly, smoothed first where pixels are dropped.
+
+    Returns
+    -------
+    Array
+        (..., *size) float32.
+    """
+    from skimage.transform import resize
+
+    if array.shape[-2:] == size:
+        return array
+    planes = array.reshape(-1, *array.shape[-2:])
+    how = (
+        {"order": 0, "anti_aliasing": False}
+        if labels
+        else {"order": 1, "anti_aliasing": size[0] < array.shape[-2] or size[1] < array.shape[-1]}
+    )
+    scaled = [resize(plane, size, mode="edge", preserve_range=True, **how) for plane in planes]
+    return np.asarray(np.stack(scaled), dtype=np.float32).reshape(*array.shape[:-2], *size)

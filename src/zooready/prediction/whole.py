@@ -1,0 +1,174 @@
+"""Whole pictures: one run of the network for each plane, no tiles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
+from zooready.pictures import in_order
+from zooready.prediction.engines import Device, Run, engine
+from zooready.prediction.inputs import Inputs, as_input
+from zooready.prediction.memory import demand_room
+from zooready.prediction.scaling import outside, resampled, zoom_of
+from zooready.prediction.specs import input_spec, output_specs, pixel_range_um, plane_distance_um, size_steps
+from zooready.records import Array, Bundle, Format, Picture
+from zooready.tensors import TensorSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """A table: one row for each plane, its columns t and z (where the picture has them, from 0) and then one for each class."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What a bundle says of a picture, by the id of its outputs.
+
+    ``pictures`` are calibrated; labels are uint16 where 65,535 objects suffice, everything else float32. ``notes`` are sentences
+    that a person should read before trusting the numbers, each with its cure.
+    """
+
+    pictures: Mapping[str, Picture] = field(default_factory=dict)
+    scores: Mapping[str, Scores] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def predict(
+    bundle: Bundle,
+    picture: Picture,
+    *,
+    format: Format = "onnx",
+    device: Device = "auto",
+    pixel_size: Literal["auto"] | None = None,
+    channel: int | str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Prediction:
+    """Run a bundle on a picture of any size.
+
+    Parameters
+    ----------
+    bundle
+        An opened bundle.
+    picture
+        Raw pixels; time points, and planes for a network without z, are run one by one.
+    format
+        The weights to take.
+    device
+        ``auto`` is a CUDA device if the runtime sees one, else the CPU.
+    pixel_size
+        ``"auto"`` resamples y and x so that pixels come into the bundle's range, and the outputs back to the picture's size.
+    channel
+        The one channel to take, by name or by number from 1.
+    progress
+        Called with (inputs done, inputs in all).
+
+    Returns
+    -------
+    Prediction
+        One entry for each output of the bundle.
+
+    Raises
+    ------
+    InputInvalid
+        The picture does not suit the bundle, or does not fit into memory.
+    BundleInvalid, ConsumerFailed, ConsumerMissing
+        As :func:`zooready.prediction.engines.engine`.
+    """
+    spec, outputs = input_spec(bundle), output_specs(bundle)
+    allowed = pixel_range_um(bundle)
+    inputs = as_input(picture, spec, channel=channel)
+    _check_stacks(inputs, outputs)
+    zoom = zoom_of(picture.pixel_size_um, allowed) if pixel_size == "auto" else 1.0
+    notes = [] if pixel_size == "auto" else [note] if (note := outside(picture.pixel_size_um, allowed)) else []
+    run, total = engine(bundle, format, device), math.prod(inputs.lengths)
+    results: list[list[Array]] = [[] for _ in outputs]
+    for done, image in enumerate(inputs):
+        for result, output in zip(results, _one(run, bundle, image, outputs, zoom, first=done == 0), strict=True):
+            result.append(output)
+        if progress:
+            progress(done + 1, total)
+    pictures, scores = {}, {}
+    for tensor, arrays in zip(outputs, results, strict=True):
+        wrong = sum(int((~np.isfinite(array)).sum()) for array in arrays)
+        if wrong:
+            notes.append(f"'{tensor.name}' has {wrong} values that are not finite: do not use it, and run zooready check on the bundle.")
+        stacked = np.stack([array[0] for array in arrays]).reshape(*inputs.lengths, *arrays[0].shape[1:])
+        if "y" in tensor.axes:
+            pictures[tensor.name] = _picture(stacked, inputs.loop, tensor, picture, plane_distance_um(bundle, tensor.name))
+        else:
+            scores[tensor.name] = _scores(stacked, inputs, tensor)
+    return Prediction(pictures=pictures, scores=scores, notes=tuple(notes))
+
+
+def _check_stacks(inputs: Inputs, outputs: tuple[TensorSpec, ...]) -> None:
+    for tensor in outputs:
+        doubled = [axis for axis in inputs.loop if axis in tensor.axes]
+        if doubled:
+            raise InputInvalid(
+                f"the network makes a stack along {doubled[0]} of every plane ('{tensor.name}' has axes {tensor.axes!r}), and the picture "
+                f"has planes along {doubled[0]} already: save one plane as its own picture, in Fiji with Image > Duplicate."
+            )
+
+
+def _one(run: Run, bundle: Bundle, image: Array, outputs: tuple[TensorSpec, ...], zoom: float, *, first: bool) -> list[Array]:
+    """The outputs for one input, at the input's size."""
+    size = image.shape[-2:]
+    scaled = (max(1, round(size[0] * zoom)), max(1, round(size[1] * zoom)))
+    given = _grown(resampled(image, scaled), bundle)
+    if first:
+        demand_room(run, given)
+    found = []
+    for tensor, output in zip(outputs, run(given), strict=True):
+        if output.ndim != len(tensor.axes) or output.shape[tensor.axes.index("c")] != len(tensor.channels):
+            raise BundleInvalid(
+                f"{bundle.path.name} promises '{tensor.name}' with axes {tensor.axes!r} and {len(tensor.channels)} channels, and its "
+                f"network gave the shape {output.shape}. Export it again."
+            )
+        if not output.size:
+            raise ConsumerFailed(f"'{tensor.name}' came out empty for a picture of {size[1]} x {size[0]} px: give a larger picture.")
+        if tensor.axes.endswith("yx"):
+            height, width = (have * want // grown for have, want, grown in zip(output.shape[-2:], scaled, given.shape[-2:], strict=True))
+            output = output[..., :height, :width]
+            if zoom != 1.0:
+                output = resampled(output, size, labels=tensor.kind == "labels")
+        found.append(output)
+    return found
+
+
+def _grown(image: Array, bundle: Bundle) -> Array:
+    """The input with its edges repeated right and below, up to a length that the bundle takes."""
+    steps = size_steps(bundle)
+    margins = [(0, 0)] * image.ndim
+    for place, axis in ((-2, "y"), (-1, "x")):
+        minimum, step = steps.get(axis, (1, 1))
+        have = image.shape[place]
+        margins[place] = (0, minimum - have if have < minimum else -(have - minimum) % step)
+    return np.pad(image, margins, mode="edge") if any(after for _, after in margins) else image
+
+
+def _picture(array: Array, loop: str, tensor: TensorSpec, source: Picture, z_um: float | None) -> Picture:
+    """The stacked outputs as a picture with the calibration of its source."""
+    array, axes = in_order(array, loop + tensor.axes[1:])
+    width = source.array.shape[source.axes.index("x")]
+    side = source.pixel_size_um * width / array.shape[axes.index("x")] if source.pixel_size_um else None
+    if array.shape[axes.index("c")] == 1:
+        array, axes = array.squeeze(axes.index("c")), axes.replace("c", "")
+    if tensor.kind == "labels" and array.min() >= 0 and array.max() <= np.iinfo(np.uint16).max:
+        array = np.rint(array).astype(np.uint16)
+    distance = source.z_um if "z" in source.axes else z_um
+    return Picture(array=array, axes=axes, pixel_size_um=side, z_um=distance if "z" in axes else None, channels=tensor.channels)
+
+
+def _scores(array: Array, inputs: Inputs, tensor: TensorSpec) -> Scores:
+    if tensor.axes != "bc":
+        raise BundleInvalid(f"'{tensor.name}' has axes {tensor.axes!r}: scores need exactly b and c. Export the bundle again.")
+    rows = tuple((*map(float, index), *map(float, array[index])) for index in np.ndindex(*inputs.lengths))
+    return Scores(columns=(*inputs.loop, *tensor.channels), rows=rows)

@@ -1,0 +1,110 @@
+"""Tiny bundles whose right answer is known by arithmetic, their ONNX graphs written by hand."""
+
+import numpy as np
+import onnx
+import pytest
+import yaml
+from onnx import TensorProto, helper, numpy_helper
+
+from zooready.records import TOLERANCE, Bundle
+
+NODES = {  # id of an output -> (nodes, ONNX shape, axes, number of channels or None for the input's)
+    "restored": ([("Mul", ["image", "two"], ["restored"], {})], "bcyx", None),
+    "labels": ([("Greater", ["image", "hundred"], ["over"], {}), ("Cast", ["over"], ["labels"], {"to": TensorProto.FLOAT})], "bcyx", None),
+    "scores": (
+        [
+            ("ReduceMax", ["image"], ["highest"], {"axes": [2, 3], "keepdims": 0}),
+            ("Concat", ["highest", "highest"], ["scores"], {"axis": 1}),
+        ],
+        "bc",
+        2,
+    ),
+    "stack": (
+        [("Unsqueeze", ["image", "axis2"], ["one"], {}), ("Concat", ["one", "one", "one"], ["stack"], {"axis": 2})],
+        "bczyx",
+        None,
+    ),
+    "halved": ([("MaxPool", ["image"], ["halved"], {"kernel_shape": [2, 2], "strides": [2, 2]})], "bcyx", None),
+    "square": ([("Reshape", ["image", "five"], ["square"], {})], "bcyx", None),
+    "cut": ([("Slice", ["image", "five_rows", "many", "axis2"], ["cut"], {})], "bcyx", None),
+    "maps": ([("Div", ["image", "image"], ["maps"], {})], "bcyx", None),
+    "summed": ([("ReduceSum", ["image", "axis1"], ["summed"], {"keepdims": 1})], "bcyx", 1),
+}
+KINDS = {"labels": "labels", "scores": "scores"}
+
+
+def axis(letter, channels=(), size=None):
+    if letter == "c":
+        return {"id": "channel", "type": "channel", "channel_names": list(channels)}
+    if letter == "b":
+        return {"id": "batch", "type": "batch"}
+    return {"id": letter, "type": "space", "size": size or {"min": 1, "step": 1}}
+
+
+def graph(path, outputs, axes, channels):
+    shape = [None if letter != "c" else len(channels) for letter in axes]
+    constants = {
+        "two": np.float32(2),
+        "hundred": np.float32(100),
+        "axis1": np.array([1]),
+        "axis2": np.array([2]),
+        "five": np.array([1, 1, 5, 5]),
+        "five_rows": np.array([5]),
+        "many": np.array([9999]),
+    }
+    nodes = [helper.make_node(kind, ins, outs, **how) for name in outputs for kind, ins, outs, how in NODES[name][0]]
+    model = helper.make_model(
+        helper.make_graph(
+            nodes,
+            "tiny",
+            [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+            [numpy_helper.from_array(value, name) for name, value in constants.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    onnx.save(model, path)
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """Makes an opened bundle of any of the outputs in NODES."""
+
+    def make(*outputs, channels=("intensity",), axes="bcyx", sizes=None, pixel_size_um=None, trusted=False, **changes):
+        folder = tmp_path / "bundle"
+        folder.mkdir(exist_ok=True)
+        sizes = sizes or {}
+        counts = {name: NODES[name][2] or len(channels) for name in outputs}
+        rdf = {
+            "format_version": "0.5.3",
+            "type": "model",
+            "name": "tiny bundle",
+            "inputs": [{"id": "image", "axes": [axis(letter, channels, sizes.get(letter)) for letter in axes]}],
+            "outputs": [
+                {
+                    "id": name,
+                    "axes": [
+                        axis(letter, [f"{name}{i}" for i in range(counts[name])], 3 if letter == "z" and name == "stack" else None)
+                        for letter in (axes if NODES[name][1] == "bcyx" else NODES[name][1])
+                    ],
+                }
+                for name in outputs
+            ],
+            "weights": {"onnx": {"source": "weights.onnx"}},
+            "config": {"zooready": {"pixel_size_um": pixel_size_um} if pixel_size_um else {}},
+        } | changes
+        graph(folder / "weights.onnx", outputs, axes, channels)
+        (folder / "rdf.yaml").write_text(yaml.safe_dump(rdf))
+        return Bundle(
+            path=tmp_path / "tiny.zip",
+            folder=folder,
+            rdf=yaml.safe_load((folder / "rdf.yaml").read_text()),
+            formats={"onnx": folder / "weights.onnx"},
+            outputs=tuple((name, KINDS.get(name, "image")) for name in outputs),
+            cases=(),
+            tolerance=TOLERANCE,
+            trusted=trusted,
+        )
+
+    return make

@@ -1,0 +1,399 @@
+"""Tiny networks whose answer is known by arithmetic: values, axes, calibration, notes and files of a prediction."""
+
+import errno
+import os
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from zooready import pictures
+from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, InputInvalid
+from zooready.pictures import read_picture, write_picture
+from zooready.prediction import Prediction, Scores, memory, predict, save, whole
+from zooready.records import Picture
+
+RNG = np.random.default_rng(0)
+
+
+def picture(axes="yx", shape=(5, 7), dtype="uint16", **facts):
+    return Picture(array=RNG.integers(0, 250, shape).astype(dtype), axes=axes, **facts)
+
+
+# Values and axes
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "int32"])
+def test_pixels_reach_the_network_raw(tiny, dtype):
+    source = picture(dtype=dtype)
+    result = predict(tiny("restored"), source).pictures["restored"]
+    assert np.array_equal(result.array, source.array.astype("float32") * 2)
+    assert result.array.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape"), [("yx", (1, 1)), ("yx", (31, 1)), ("zyx", (3, 5, 7)), ("tyx", (3, 5, 7)), ("tzyx", (2, 3, 5, 7)), ("yx", (97, 71))]
+)
+def test_a_picture_of_any_size_comes_back_with_its_axes_and_calibration(tiny, axes, shape):
+    source = picture(axes, shape, pixel_size_um=0.2, z_um=0.7 if "z" in axes else None)
+    result = predict(tiny("restored", pixel_size_um=[0.1, 0.3]), source)
+    assert result.notes == ()
+    assert result.pictures["restored"].axes == axes
+    assert np.array_equal(result.pictures["restored"].array, source.array * 2)
+    assert (result.pictures["restored"].pixel_size_um, result.pictures["restored"].z_um) == (0.2, source.z_um)
+
+
+@pytest.mark.parametrize("value", [0, 100, 101, 65535])
+def test_black_constant_and_saturated_pictures_give_finite_outputs(tiny, value):
+    result = predict(tiny("restored", "labels"), Picture(array=np.full((5, 7), value, "uint16"), axes="yx"))
+    assert (result.pictures["restored"].array == 2 * value).all()
+    assert (result.pictures["labels"].array == (value > 100)).all()
+    assert result.notes == ()
+
+
+def test_channels_of_the_output_are_named(tiny):
+    source = picture("tcyx", (3, 2, 5, 7))
+    result = predict(tiny("restored", channels=("a", "b")), source).pictures["restored"]
+    assert (result.axes, result.channels) == ("tcyx", ("restored0", "restored1"))
+    assert np.array_equal(result.array, source.array * 2)
+
+
+def test_a_stack_is_given_whole_to_a_network_that_takes_stacks(tiny):
+    source = picture("tzyx", (2, 3, 5, 7), z_um=0.4)
+    result = predict(tiny("restored", axes="bczyx"), source).pictures["restored"]
+    assert (result.axes, result.z_um) == ("tzyx", 0.4)
+    assert np.array_equal(result.array, source.array * 2)
+
+
+def test_a_stack_that_the_network_makes_has_its_own_plane_distance(tiny):
+    bundle = tiny("stack")
+    z = {"id": "z", "type": "space", "size": 3, "unit": "micrometer", "scale": 0.5}
+    bundle.rdf["outputs"][0]["axes"][2] = z
+    source = picture("tyx", (2, 5, 7), pixel_size_um=0.3)
+    result = predict(bundle, source).pictures["stack"]
+    assert (result.axes, result.array.shape, result.z_um, result.pixel_size_um) == ("tzyx", (2, 3, 5, 7), 0.5, 0.3)
+    assert np.array_equal(result.array, np.repeat(source.array[:, None], 3, axis=1))
+
+
+def test_a_stack_of_stacks_is_refused(tiny):
+    with pytest.raises(InputInvalid, match=r"makes a stack along z of every plane \('stack' has axes 'bczyx'\).*Image > Duplicate"):
+        predict(tiny("stack"), picture("zyx", (2, 5, 7)))
+
+
+def test_an_output_of_half_the_size_has_twice_the_pixel_size(tiny):
+    result = predict(tiny("halved"), picture(shape=(6, 8), pixel_size_um=0.2)).pictures["halved"]
+    assert result.array.shape == (3, 4)
+    assert result.pixel_size_um == pytest.approx(0.4)
+
+
+def test_scores_become_rows(tiny):
+    source = picture("tzyx", (2, 3, 5, 7))
+    result = predict(tiny("scores"), source)
+    highest = source.array.max(axis=(2, 3))
+    assert result.pictures == {}
+    assert result.scores["scores"].columns == ("t", "z", "scores0", "scores1")
+    assert result.scores["scores"].rows == tuple((t, z, highest[t, z], highest[t, z]) for t in range(2) for z in range(3))
+
+
+def test_labels_are_uint16_unless_there_are_too_many(tiny):
+    assert predict(tiny("labels"), picture()).pictures["labels"].array.dtype == np.uint16
+    bundle = replace(tiny("restored"), outputs=(("restored", "labels"),))
+    assert predict(bundle, Picture(array=np.full((2, 2), 65535, "uint16"), axes="yx")).pictures["restored"].array.dtype == np.float32
+
+
+def test_progress_counts_planes(tiny):
+    seen = []
+    predict(tiny("restored"), picture("tyx", (3, 5, 7)), progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_network_that_grows_by_steps_gets_repeated_edges_and_the_picture_its_own_size(tiny):
+    bundle = tiny("restored", sizes={"y": {"min": 16, "step": 8}, "x": {"min": 16, "step": 8}})
+    source = picture(shape=(5, 27))
+    result = predict(bundle, source).pictures["restored"].array
+    assert np.array_equal(result, source.array * 2)
+    seen = whole._grown(source.array[None, None].astype("float32"), bundle)
+    assert seen.shape == (1, 1, 16, 32)
+    assert (seen[..., 4, 26:] == source.array[4, 26]).all()
+
+
+# Pixel size
+
+
+def test_a_pixel_size_outside_the_range_is_noted_with_the_cure(tiny):
+    result = predict(tiny("restored", pixel_size_um=[0.3, 0.6]), picture(pixel_size_um=0.1))
+    assert result.notes == (
+        "the picture has pixels of 0.1 µm, and the network was trained for 0.3 to 0.6 µm: results may be poor; "
+        "use --pixel-size auto, which resamples there and back.",
+    )
+
+
+def test_an_unknown_pixel_size_is_noted(tiny):
+    (note,) = predict(tiny("restored", pixel_size_um=[0.3, 0.6]), picture()).notes
+    assert "does not say its pixel size, and the network was trained for 0.3 to 0.6 µm: set it in Fiji with Image > Properties" in note
+
+
+@pytest.mark.parametrize(("size_um", "network_sees"), [(0.15, 50), (0.3, 100), (0.45, 150), (0.601, 150), (1.2, 300)])
+def test_resampling_goes_to_the_near_end_of_the_range_and_back(tiny, monkeypatch, size_um, network_sees):
+    seen = []
+    bundle = tiny("restored", pixel_size_um=[0.3, 0.4] if size_um < 0.45 else [0.2, 0.3] if size_um < 0.5 else [0.3, 0.4])
+    y, x = np.mgrid[:100, :80]
+    smooth = Picture(array=(100 + 50 * np.sin(y / 12) * np.cos(x / 9)).astype("float32"), axes="yx", pixel_size_um=size_um)
+    start = whole.engine
+
+    def watched(*args):
+        run = start(*args)
+        return lambda image: (seen.append(image.shape), run(image))[1]
+
+    monkeypatch.setattr(whole, "engine", watched)
+    result = predict(bundle, smooth, pixel_size="auto")
+    assert seen[0][-2] == network_sees
+    assert result.notes == ()
+    assert result.pictures["restored"].array.shape == (100, 80)
+    assert result.pictures["restored"].pixel_size_um == pytest.approx(size_um)
+    inner = (slice(6, -6), slice(6, -6))
+    assert np.abs(result.pictures["restored"].array / 2 - smooth.array)[inner].max() < 3.0
+
+
+def test_resampled_labels_are_never_invented(tiny):
+    array = np.zeros((60, 60), "float32")
+    array[10:30, 10:30], array[30:50, 35:50] = 200, 90
+    result = predict(tiny("labels", pixel_size_um=[0.3, 0.4]), Picture(array=array, axes="yx", pixel_size_um=0.17), pixel_size="auto")
+    labels = result.pictures["labels"].array
+    assert labels.dtype == np.uint16
+    assert set(np.unique(labels)) == {0, 1}
+    assert np.mean(labels != (array > 100)) < 0.03
+
+
+def test_the_smallest_picture_survives_resampling(tiny):
+    result = predict(tiny("restored", pixel_size_um=[3.0, 4.0]), picture(shape=(1, 1), pixel_size_um=0.1), pixel_size="auto")
+    assert result.pictures["restored"].array.shape == (1, 1)
+
+
+def test_resampling_needs_both_pixel_sizes(tiny):
+    with pytest.raises(InputInvalid, match="cannot resample: the bundle does not state the pixel sizes"):
+        predict(tiny("restored"), picture(pixel_size_um=0.1), pixel_size="auto")
+    with pytest.raises(InputInvalid, match="cannot resample: the picture does not say its pixel size. Set it in Fiji"):
+        predict(tiny("restored", pixel_size_um=[0.1, 0.2]), picture(), pixel_size="auto")
+
+
+# What is refused
+
+
+@pytest.mark.parametrize("stated", [[0.3], [0.3, 0.1], [0, 1], "wide", [0.1, float("inf")]])
+def test_a_range_that_is_none_is_refused(tiny, stated):
+    with pytest.raises(BundleInvalid, match="config.zooready.pixel_size_um is .*give .smallest, largest. in µm"):
+        predict(tiny("restored", pixel_size_um=stated), picture(pixel_size_um=0.1))
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"format_version": "0.4.10"}, "has format 0.4.10: run bioimageio update-format"),
+        ({"inputs": []}, "takes 0 inputs, and prediction gives one picture"),
+        (
+            {"inputs": [{"id": "image", "axes": [], "preprocessing": [{"id": "ensure_dtype"}, {"id": "zero_mean_unit_variance"}]}]},
+            "asks for zero_mean_unit_variance outside its network.*use bioimageio.core",
+        ),
+        ({"inputs": [{"id": "image", "axes": [{"id": "time", "type": "space"}]}]}, r"'image' has axes \['time'\], and one-letter ids"),
+        ({"inputs": [{"id": "Image", "axes": [{"id": "b", "type": "batch"}, {"id": "c", "type": "channel"}]}]}, "tensor name 'Image'"),
+    ],
+)
+def test_descriptions_that_prediction_cannot_follow_are_refused(tiny, change, match):
+    with pytest.raises(BundleInvalid, match=match):
+        predict(tiny("restored", **change), picture())
+
+
+def test_a_description_of_other_shapes_than_the_network_gives_is_refused(tiny):
+    bundle = tiny("restored")
+    bundle.rdf["outputs"][0]["axes"][1]["channel_names"] = ["a", "b"]
+    with pytest.raises(
+        BundleInvalid, match=r"promises 'restored' with axes 'bcyx' and 2 channels, and its network gave the shape \(1, 1, 5, 7\)"
+    ):
+        predict(bundle, picture())
+
+
+def test_fewer_outputs_than_promised_are_refused(tiny):
+    bundle = tiny("restored", "labels")
+    other = tiny("restored")
+    with pytest.raises(BundleInvalid, match="promises outputs restored, labels, and its onnx network gave 1"):
+        predict(replace(bundle, formats=other.formats), picture())
+
+
+def test_values_that_are_not_finite_are_noted(tiny):
+    result = predict(tiny("maps"), Picture(array=np.array([[0, 1], [2, 0]], "uint8"), axes="yx"))
+    assert result.notes == ("'maps' has 2 values that are not finite: do not use it, and run zooready check on the bundle.",)
+
+
+def test_a_format_that_is_not_inside_is_refused(tiny):
+    with pytest.raises(InputInvalid, match="has no torchscript weights: use --format onnx"):
+        predict(tiny("restored"), picture(), format="torchscript")
+
+
+def test_weights_that_do_not_load_are_refused(tiny):
+    bundle = tiny("restored")
+    bundle.formats["onnx"].write_bytes(b"nothing")
+    with pytest.raises(BundleInvalid, match="tiny.zip: the onnx weights do not load .*Export or download it again"):
+        predict(bundle, picture())
+
+
+def test_a_network_that_fails_is_named(tiny):
+    match = r"the onnx network of tiny.zip failed on a picture of shape \(1, 1, 7, 7\).*run zooready check"
+    with pytest.raises(ConsumerFailed, match=match):
+        predict(tiny("square"), picture(shape=(7, 7)))
+
+
+def test_an_empty_output_is_refused(tiny):
+    with pytest.raises(ConsumerFailed, match="'cut' came out empty for a picture of 8 x 5 px: give a larger picture"):
+        predict(tiny("cut"), picture(shape=(5, 8)))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_a_device_that_is_missing_is_named(tiny, traced):
+    with pytest.raises(ConsumerMissing, match="ONNX Runtime sees no CUDA device here: pip install onnxruntime-gpu, or use --device cpu"):
+        predict(tiny("restored"), picture(), device="cuda")
+    with pytest.raises(ConsumerMissing, match="PyTorch sees no CUDA device here"):
+        predict(traced, picture(), format="torchscript", device="cuda")
+
+
+# Memory
+
+
+def test_a_picture_that_does_not_fit_is_refused_before_it_is_run(tiny, monkeypatch):
+    monkeypatch.setattr(memory, "available_bytes", lambda: 1_000_000)
+    with pytest.raises(
+        InputInvalid, match=r"of 1100 x 1200 px needs about \d\.\d GB of memory with this network, and 0.0 GB are free: cut it"
+    ):
+        predict(tiny("restored", "labels"), picture(shape=(1100, 1200)))
+
+
+def test_memory_per_pixel_is_measured(tiny, monkeypatch):
+    monkeypatch.setattr(memory, "available_bytes", lambda: 10**12)
+    sizes = []
+    memory.demand_room(lambda image: sizes.append(image.shape), np.zeros((1, 1, 2000, 3000), "float32"))
+    memory.demand_room(lambda image: sizes.append(image.shape), np.zeros((1, 1, 64, 400, 400), "float32"))
+    memory.demand_room(lambda image: sizes.append(image.shape), np.zeros((1, 1, 1000, 1000), "float32"))
+    assert sizes == [(1, 1, 64, 64), (1, 1, 512, 512), (1, 1, 64, 64, 64), (1, 1, 64, 64, 64)]
+    held = 200 * 2**20
+    assert held * 0.9 < memory._peak_bytes(lambda: np.ones(held, "uint8")) < held * 1.3
+
+
+def test_available_memory_is_known_here():
+    assert 2**28 < memory.available_bytes() < 2**50
+
+
+def test_an_engine_out_of_memory_is_explained(tiny, monkeypatch):
+    import onnxruntime
+
+    def fail(self, *args):
+        raise RuntimeError("bfc_arena.cc: Failed to allocate memory for requested buffer of size 1")
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", fail)
+    with pytest.raises(InputInvalid, match="not enough memory for a picture of 1 x 1 x 5 x 7: cut it into smaller ones"):
+        predict(tiny("restored"), picture())
+
+
+# PyTorch
+
+
+class Doubled(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.factor = torch.nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, image):
+        return image * self.factor
+
+
+@pytest.fixture
+def traced(tiny, tmp_path):
+    """The tiny bundle with TorchScript and a state dict that say the same as its ONNX."""
+    bundle = tiny("restored")
+    folder = bundle.folder
+    with warnings.catch_warnings(action="ignore", category=FutureWarning):
+        torch.jit.save(torch.jit.trace(Doubled().eval(), torch.zeros(1, 1, 5, 7)), folder / "weights.pt")
+    torch.save(Doubled().state_dict(), folder / "state.pt")
+    source = "import torch\nclass Doubled(torch.nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+    source += (
+        "        self.factor = torch.nn.Parameter(torch.tensor(0.0))\n    def forward(self, image):\n        return image * self.factor\n"
+    )
+    (folder / "architecture.py").write_text(source)
+    architecture = {"source": "architecture.py", "callable": "Doubled"}
+    bundle.rdf["weights"]["pytorch_state_dict"] = {"source": "state.pt", "architecture": architecture}
+    return replace(bundle, formats={**bundle.formats, "torchscript": folder / "weights.pt", "state_dict": folder / "state.pt"})
+
+
+def test_torchscript_gives_the_same(traced):
+    source = picture("tyx", (2, 5, 7))
+    result = predict(traced, source, format="torchscript", device="cpu").pictures["restored"]
+    assert np.array_equal(result.array, source.array * 2)
+
+
+def test_a_trusted_state_dict_gives_the_same(traced):
+    source = picture()
+    result = predict(replace(traced, trusted=True), source, format="state_dict", device="cpu").pictures["restored"]
+    assert np.array_equal(result.array, source.array * 2)
+
+
+def test_a_state_dict_that_is_not_trusted_is_refused_and_its_code_not_run(traced):
+    (traced.folder / "architecture.py").write_text("raise SystemExit('code of the bundle was run')")
+    with pytest.raises(InputInvalid, match="a state dict needs the bundle's own Python: use --format onnx, or --trust-code"):
+        predict(traced, picture(), format="state_dict")
+
+
+def test_torchscript_that_is_not_trusted_and_not_harmless_is_refused(traced, monkeypatch):
+    from zooready.formats import torchscript
+
+    monkeypatch.setattr(torchscript, "unsafe", lambda path: "uses aten::from_file, which writes files")
+    with pytest.raises(BundleInvalid, match="its TorchScript is not run here .uses aten::from_file.*Use --format onnx, or --trust-code"):
+        predict(traced, picture(), format="torchscript")
+    assert predict(replace(traced, trusted=True), picture(), format="torchscript", device="cpu").pictures
+
+
+# Files
+
+
+def test_every_output_becomes_a_file_that_imagej_reads(tiny, tmp_path):
+    source = picture("zyx", (3, 5, 7), pixel_size_um=0.2, z_um=0.5)
+    folder = tmp_path / "Ergebnisse für Müller"
+    paths = save(predict(tiny("restored", "labels", "scores"), source), folder, "Zelle 1")
+    assert [path.name for path in paths] == ["Zelle 1_restored.tif", "Zelle 1_labels.tif", "Zelle 1_scores.csv"]
+    restored, labels = (read_picture(path) for path in paths[:2])
+    assert np.array_equal(restored.array, source.array * 2)
+    assert (restored.axes, restored.pixel_size_um, restored.z_um) == ("zyx", pytest.approx(0.2), 0.5)
+    assert labels.array.dtype == np.uint16
+    rows = [f"{z},{plane.max()},{plane.max()}" for z, plane in enumerate(source.array)]
+    assert paths[2].read_text().splitlines() == ["z,scores0,scores1", *rows]
+
+
+def test_from_file_to_file_a_picture_keeps_what_it_says(tiny, tmp_path):
+    write_picture(picture("tcyx", (2, 2, 5, 7), pixel_size_um=0.325, channels=("a", "b")), tmp_path / "in.tif")
+    source = read_picture(tmp_path / "in.tif")
+    (path,) = save(predict(tiny("restored", channels=("a", "b")), source), tmp_path, "in")
+    back = read_picture(path)
+    assert (back.axes, back.pixel_size_um, back.channels) == ("tcyx", pytest.approx(0.325), ("restored0", "restored1"))
+
+
+TABLE = Prediction(scores={"scores": Scores(columns=("a",), rows=((0.25,),))})
+
+
+def test_no_permission_is_explained(tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(InputInvalid, match="cannot make the folder .*Permission denied. Choose another one that you may write to"):
+        save(TABLE, tmp_path / "out", "a")
+
+
+def test_a_full_disk_leaves_no_half_table(tmp_path, monkeypatch):
+    def refuse(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(pictures.os, "fsync", refuse)
+    with pytest.raises(InputInvalid, match="cannot write .*No space left"):
+        save(TABLE, tmp_path, "a")
+    assert not list(tmp_path.iterdir())
