@@ -9,6 +9,8 @@ A consumer is a module with these names (:class:`Consumer`), imported when it is
 - ``run(bundle, format, images)``: its outputs for each image, or an error of ``zooready.errors``: ``ConsumerFailed`` (crash, time
   limit), ``BundleInvalid`` (it refuses), ``OutputsDiffer`` (its own test disagrees). A consumer that is judged by rules has none;
 - ``versions()``: what runs, by name;
+- ``APPLIES_OPERATORS = True``, if it applies pre- and postprocessing and not the bare network; ``remarks(bundle)``, what its user
+  will notice although nothing is refused;
 - ``VARIANTS``, if it comes in several versions that must all pass; ``run`` then takes ``variant``.
 
 May import: records, pictures, formats, bundle, java

@@ -11,12 +11,14 @@ from importlib.metadata import version
 from importlib.util import find_spec
 
 from zooready.consumers.child import ask
+from zooready.consumers.torchscript_rules import only_computes
 from zooready.errors import BundleInvalid
 from zooready.records import Array, Bundle, Format, Level
 
 NAME = "bioimageio"
 READS: tuple[Format, ...] = ("state_dict", "torchscript", "onnx")
 LEVEL: Level = "ran"
+APPLIES_OPERATORS = True
 WEIGHTS: Mapping[Format, str] = {"state_dict": "pytorch_state_dict", "torchscript": "torchscript", "onnx": "onnx"}
 
 
@@ -28,9 +30,7 @@ def missing() -> str | None:
 def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
     """The same dangers as where the weights run alone: core loads them without a look."""
     if format == "torchscript":
-        from zooready.formats.torchscript import unsafe
-
-        yield from unsafe(bundle.formats["torchscript"])
+        yield from only_computes(bundle.formats["torchscript"])
 
 
 def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[Array, ...]]:

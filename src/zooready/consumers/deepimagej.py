@@ -11,11 +11,13 @@ from typing import Any
 
 from zooready.bundle.jdll import TIE, picks
 from zooready.consumers.deepimagej_rules import RULES, Rule, axes
+from zooready.consumers.torchscript_rules import known_operators, no_device
 from zooready.records import Bundle, Format, Level
 
 NAME = "deepimagej"
 READS: tuple[Format, ...] = ("torchscript",)
 LEVEL: Level = "rules"
+APPLIES_OPERATORS = True
 
 
 def missing() -> str | None:
@@ -103,9 +105,16 @@ def torchscript_name(bundle: Bundle) -> Iterator[str]:
 def torchscript_operators(bundle: Bundle) -> Iterator[str]:
     """The engine is libtorch 2.0.0."""
     if "torchscript" in bundle.formats:
-        from zooready.formats.torchscript import unsupported
-
-        yield from unsupported(bundle.formats["torchscript"])
+        yield from known_operators(bundle.formats["torchscript"])
 
 
-WEIGHT_RULES: tuple[Rule, ...] = (has_engine, picks_torchscript, pytorch_version, torchscript_name, torchscript_operators)
+def torchscript_device(bundle: Bundle) -> Iterator[str]:
+    """Fiji may run on a GPU."""
+    if "torchscript" in bundle.formats:
+        yield from no_device(bundle.formats["torchscript"])
+
+
+WEIGHT_RULES: tuple[Rule, ...] = (
+    *(has_engine, picks_torchscript, pytorch_version, torchscript_name),
+    *(torchscript_operators, torchscript_device),
+)

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from zooready.consumers.child import ask
+from zooready.consumers.torchscript_rules import only_computes
 from zooready.errors import BundleInvalid
 from zooready.records import Array, Bundle, Format, Level
 
@@ -27,9 +28,7 @@ def missing() -> str | None:
 def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
     """TorchScript that reaches beyond tensors, and state dicts without their source."""
     if format == "torchscript":
-        from zooready.formats.torchscript import unsafe
-
-        yield from unsafe(bundle.formats["torchscript"])
+        yield from only_computes(bundle.formats["torchscript"])
     if format == "state_dict" and not _architecture(bundle)["callable"]:
         yield "the state dict names no architecture to load it into: add weights.pytorch_state_dict.architecture (file and callable)."
 

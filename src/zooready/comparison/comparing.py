@@ -1,0 +1,148 @@
+"""All cells of a check, the picture that they are shown on, and the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from zooready.bundle.reading import opened
+from zooready.comparison.cells import Result, cells, result
+from zooready.comparison.inputs import as_input
+from zooready.comparison.values import agreement
+from zooready.consumers import CONSUMERS, consumer
+from zooready.records import LEVELS, Array, Bundle, Case, Level, Verdict
+
+REFERENCES = (("torch", "state_dict"), ("torch", "torchscript"))  # whom the others are compared with on a given picture
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Verdicts, and the pictures behind them.
+
+    ``shown`` is the case that pictures are of: the given image, else the test pair, None without either; ``results`` maps
+    "consumer format" to its outputs.
+    """
+
+    path: Path
+    outputs: tuple[tuple[str, str], ...]
+    verdicts: tuple[Verdict, ...]
+    shown: Case | None
+    results: Mapping[str, tuple[Array, ...]]
+
+
+def compare(
+    path: Path | str,
+    *,
+    consumers: Sequence[str] | None = None,
+    image: Path | str | None = None,
+    trust_code: bool = False,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Run a bundle in every consumer and compare with the outputs stored inside.
+
+    Parameters
+    ----------
+    path
+        Zip or folder.
+    consumers
+        Names of :data:`zooready.consumers.CONSUMERS`; None takes all that find something to read.
+    image
+        A picture to run as well; formats and programs are compared with each other on it, since no stored output exists.
+    trust_code
+        Whether the bundle's own Python may run, without which state dicts are ``untrusted``.
+    progress
+        Called with (cells done, cells in all, what runs next).
+
+    Raises
+    ------
+    BundleInvalid
+        The bundle cannot be read safely.
+    InputInvalid
+        Unknown consumers, or a picture that does not fit the bundle's input.
+    """
+    asked = list(dict.fromkeys(consumers)) if consumers is not None else None
+    modules = [consumer(name) for name in (asked or CONSUMERS)]
+    with opened(path, trust_code=trust_code) as bundle:
+        extra = [] if image is None else [as_input(bundle, Path(image))]
+        todo = [cell for module in modules for cell in cells(module, bundle, asked is not None)]
+        results = []
+        for done, (module, format) in enumerate(todo):
+            if progress:
+                progress(done, len(todo), f"{module.NAME} {format or ''}".strip())
+            results.append(result(module, format, bundle, extra))
+        if progress:
+            progress(len(todo), len(todo), "done")
+        if extra:
+            results = list(_on_image(results, bundle, extra[0]))
+        verdicts = _lifted([result.verdict for result in results])
+        kept = {f"{one.consumer} {one.format}": list(one.outputs.values())[-1] for one in results if one.outputs}
+        case = Case(name="image", input=extra[0], outputs=()) if extra else next(iter(bundle.cases), None)
+        shown = {name: outputs[-1 if extra else 0] for name, outputs in kept.items() if outputs}
+        return Comparison(path=Path(path), outputs=bundle.outputs, verdicts=verdicts, shown=case, results=shown)
+
+
+def exit_code(verdicts: Sequence[Verdict], *, asked: set[str] | None = None, at_least: Level | None = None) -> int:
+    """0 all asked for passed; 1 one differs, is refused or failed; 3 asked for but missing, untrusted, or below ``at_least``.
+
+    Parameters
+    ----------
+    verdicts
+        Of one check.
+    asked
+        Consumers named by the user; None stands for whatever can run here, so that missing and untrusted cells are not counted.
+    at_least
+        Weakest level that a pass may have.
+    """
+    counted = [one for one in verdicts if asked is None or one.consumer in asked]
+    if any(one.status in ("differs", "refused", "failed") for one in counted):
+        return 1
+    passed = [one for one in counted if one.status == "passed"]
+    if asked is not None and (len(passed) < len(counted) or asked - {one.consumer for one in passed}):
+        return 3
+    if not passed or (at_least is not None and any(LEVELS.index(one.level) < LEVELS.index(at_least) for one in passed)):
+        return 3
+    return 0
+
+
+def _lifted(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """The engine inside DeepImageJ has the last word on its verdict by rules."""
+    engine = next((one for one in verdicts if one.consumer == "java-pytorch" and one.format == "torchscript"), None)
+
+    def lift(one: Verdict) -> Verdict:
+        if engine is None or one.consumer != "deepimagej" or one.status != "passed" or engine.status in ("missing", "untrusted"):
+            return one
+        if engine.status == "passed":
+            why = f"{one.why} Its engine, PyTorch 2.0.0 in Java, agrees."
+            return replace(
+                one,
+                level="engine",
+                why=why,
+                difference=engine.difference,
+                cases=engine.cases,
+                versions=dict(engine.versions) | dict(one.versions),
+            )
+        return replace(one, status=engine.status, why=f"Its engine, PyTorch 2.0.0 in Java: {engine.why}", difference=engine.difference)
+
+    return tuple(map(lift, verdicts))
+
+
+def _on_image(results: Sequence[Result], bundle: Bundle, image: Array) -> Iterator[Result]:
+    """Compare what the cells made of the given picture with the reference; a pass may become ``differs``."""
+    ran = {(one.consumer, one.format): list(one.outputs.values())[-1][-1] for one in results if one.outputs}
+    chosen = next((key for key in (*REFERENCES, *ran) if key in ran), None)
+    for one in results:
+        if not one.outputs or chosen is None or one.format is None:
+            yield one
+            continue
+        case = Case(name="image", input=image, outputs=ran[chosen])
+        faults = [agreement(bundle, case, found[-1], bundle.tolerance[one.format]) for found in one.outputs.values()]
+        why = next((fault for _, fault in faults if fault), "")
+        largest = max(
+            (number for number in (one.verdict.difference, *(number for number, _ in faults)) if number is not None), default=None
+        )
+        verdict = replace(one.verdict, difference=largest, cases=(*one.verdict.cases, "image"))
+        if why and verdict.status == "passed":
+            verdict = replace(verdict, status="differs", why=f"On the picture, against {' '.join(map(str, chosen))}: {why}")
+        yield replace(one, verdict=verdict)
