@@ -20,10 +20,16 @@ def missing() -> str | None:
 
 def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
     """TorchScript that reaches beyond tensors: the child process has limits, but it is no sandbox."""
-    if format == "torchscript":
-        from zooready.formats.torchscript import unsafe
+    if format != "torchscript":
+        return
+    from zooready.formats.operators import unsafe
 
-        yield from unsafe(bundle.formats["torchscript"])
+    path = bundle.formats["torchscript"]
+    if found := unsafe(path):
+        yield (
+            f"{path.name} is not run. It uses what is on no list of operators that only compute: {', '.join(found[:5])}. "
+            "TorchScript is code and could touch files; export the network without these."
+        )
 
 
 def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[Array, ...]]:

@@ -53,7 +53,7 @@ def run(
     *,
     repeats: int = 0,
     limit_s: float = 300.0,
-    memory_mb: int = 8192,
+    memory_mb: int = 16384,
     through_imagej: bool = False,
 ) -> JavaResult:
     """Run a TorchScript or ONNX file in a Java engine, in a child process.
@@ -71,7 +71,7 @@ def run(
     limit_s
         Seconds for the whole child, its start (1-3 s) included.
     memory_mb
-        MiB of resident memory, watched where the system tells it (Linux); half of it bounds Java's heap everywhere.
+        MiB of resident memory, watched where the system tells it (Linux); a quarter of it bounds Java's heap everywhere.
     through_imagej
         Write each (1, c, y, x) and (1, c, z > 1, y, x) array as an ImageJ TIFF first, so that ImageJ reads its pixels.
 
@@ -139,7 +139,7 @@ def _environment(place: Path, djl: Path) -> dict[str, str]:
 
 def _options(place: Path, djl: Path, memory_mb: int) -> list[str]:
     return [
-        f"-Xmx{max(memory_mb // 2, 64)}m",
+        f"-Xmx{max(memory_mb // 4, 64)}m",
         "-Djava.awt.headless=true",
         "--add-opens=java.base/java.lang=ALL-UNNAMED",
         "--enable-native-access=ALL-UNNAMED",
@@ -216,7 +216,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 def _judged(place: Path, engine: Engine, end: str, code: int, seconds: float) -> Mapping[str, Any]:
     log = (place / "log.txt").read_text(errors="replace")
-    at = (place / "at.txt").read_text() if (place / "at.txt").exists() else "its start, before the first input"
+    at = (place / "at.txt").read_text() if (place / "at.txt").exists() else "the start of Python"
     where = f"{engine} in Java, at {at}"
     if end:
         raise ConsumerFailed(f"{where}: {end}.{_tail(log)}")

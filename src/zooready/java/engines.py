@@ -88,7 +88,7 @@ def manifest() -> Manifest | None:
     """What is installed, or None when nothing complete is."""
     try:
         return Manifest.load(folder() / "engines.json")
-    except (OSError, ValueError):
+    except (OSError, ValueError, InputInvalid):
         return None
 
 
@@ -100,13 +100,17 @@ def missing(engine: Engine | None = None) -> str | None:
     absent = [pip for module, pip in PACKAGES.items() if module != "jgo" and importlib.util.find_spec(module) is None]
     if absent:
         return f"Python packages are missing ({', '.join(absent)}): pip install 'zooready[java]', then {CURE}"
+    try:
+        root = folder()
+    except InputInvalid as error:
+        return str(error)
     system = platform_name()
     wanted = ENGINES if engine is None else (engine,)
     for name in wanted:
         if not class_path(name, system):
             return f"{name} in Java was never published for {system}: use another machine (linux-x86_64, osx, win-x86_64) for this check."
     if manifest() is None:
-        return f"no Java engines in {folder()}: {CURE}"
+        return f"no Java engines in {root}: {CURE}"
     return next(_faults(wanted), None)
 
 

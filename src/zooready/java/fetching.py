@@ -42,6 +42,17 @@ def install(progress: Progress | None = None) -> Manifest:
         return found
     _check_packages(system)
     root = _writable(folder())
+    try:
+        made = _installed(root, system, tell)
+        made.save(root / "engines.json")
+    except OSError as error:  # a full disk, most of all
+        raise InputInvalid(f"cannot write to {root} ({error}): make room (0.8 GB), or set ZOOREADY_CACHE to another folder.") from None
+    tell(f"{sum(file.size for file in made.files) >> 20} MiB in {root}")
+    return made
+
+
+def _installed(root: Path, system: str, tell: Progress) -> Manifest:
+    """Everything in its place below ``root``; what was there and is whole stays."""
     jars = tuple(all_jars(system))
     with tempfile.TemporaryDirectory(prefix="partial-", dir=root, ignore_cleanup_errors=True) as name:
         for number, jar in enumerate(jars):
@@ -52,10 +63,7 @@ def install(progress: Progress | None = None) -> Manifest:
             tell("unpacking libtorch")
             _unpack(Path(name), root / "djl")
     files = tuple(_recorded(root, path) for path in _files(root))
-    made = Manifest(platform=system, coordinates=tuple(jar.coordinate for jar in jars), files=files)
-    made.save(root / "engines.json")
-    tell(f"{sum(file.size for file in files) >> 20} MiB in {root}")
-    return made
+    return Manifest(platform=system, coordinates=tuple(jar.coordinate for jar in jars), files=files)
 
 
 def _check_packages(system: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import statistics
 import sys
 import threading
@@ -39,15 +40,19 @@ def work(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """
     import jpype
 
+    at = folder / "at.txt"  # for the parent's message, should this process end without one
+    at.write_text("the start of the JVM")
     jpype.startJVM(job["jvm"], *job["options"], classpath=job["class_path"], convertStrings=False)
+    at.write_text(f"the loading of {Path(job['weights'] or 'nothing').name}")
     network, versions = _torchscript(job) if job["engine"] == "pytorch" else _onnx(job)
     versions["java"] = str(jpype.JClass("java.lang.System").getProperty("java.version"))
     versions["imagej"] = str(jpype.JClass("ij.IJ").getVersion())
     shapes, seconds = [], []
     for index, name in enumerate(job["inputs"]):
         path = Path(name)
+        at.write_text(f"input {index + 1} of {len(job['inputs'])}, {path.name}")
         array = np.load(path, allow_pickle=False) if path.suffix == ".npy" else picture(path)
-        (folder / "at.txt").write_text(f"input {index + 1} of {len(job['inputs'])}, {'x'.join(map(str, array.shape))}")
+        at.write_text(f"input {index + 1} of {len(job['inputs'])}, {'x'.join(map(str, array.shape))}")
         outputs, spent = _timed(network, np.ascontiguousarray(array, dtype=np.float32), job["repeats"])
         for number, output in enumerate(outputs):
             np.save(folder / f"output_{index}_{number}.npy", output)
@@ -190,7 +195,7 @@ def _explained(error: BaseException) -> str:
     cause = error
     while (inner := getattr(cause, "getCause", lambda: None)()) is not None:
         cause = inner
-    line = " ".join(str(cause).split())
+    line = re.sub(r"^(?:[a-z]\w*\.)+\w+: ", "", " ".join(str(cause).split()))  # without ai.djl.engine.EngineException and the like
     start = line.rfind("RuntimeError: ") if "TorchScript interpreter" in line else 0
     return line[max(start, 0) :]
 

@@ -1,0 +1,307 @@
+"""Java's numbers against eager PyTorch, and every way in which the child process can end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import tifffile
+import torch
+from java_networks import save
+from torch import nn
+
+from zooready import java
+from zooready.errors import ConsumerFailed, ConsumerMissing, InputInvalid
+
+pytestmark = [pytest.mark.java, pytest.mark.usefixtures("engines")]
+
+SHAPES = [(1, 2, 13, 17), (1, 2, 1, 1), (2, 2, 8, 5), (1, 2, 7, 1), (1, 2, 64, 33)]
+
+
+def eager(network, array):
+    with torch.no_grad():
+        return [output.numpy() for output in network(torch.from_numpy(array))]
+
+
+RUNNING = {"pytorch": ("pytorch", "2.0.0"), "onnx-1.12.1": ("onnxruntime", "1.12.1"), "onnx-1.13.1": ("onnxruntime", "1.13.1")}
+
+
+@pytest.mark.parametrize("engine", java.ENGINES)
+def test_java_equals_eager_at_odd_sizes_batch_2_and_two_outputs(engine, weights, two_outputs, rng):
+    inputs = [rng.normal(0, 3, shape).astype(np.float32) for shape in SHAPES]
+    result = java.run(engine, weights[engine], inputs)
+    for array, outputs in zip(inputs, result.outputs, strict=True):
+        for expected, output in zip(eager(two_outputs, array), outputs, strict=True):
+            assert output.dtype == np.float32
+            np.testing.assert_allclose(output, expected, rtol=0, atol=1e-5)
+    name, version = RUNNING[engine]
+    assert (result.versions[name], result.versions["imagej"]) == (version, "1.54p")  # as the engines say themselves
+
+
+def test_outputs_in_channels_last_memory_come_back_in_order(tmp_path, rng):
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(2, 5, 3, padding=1)
+
+        def forward(self, image):
+            return self.conv(image.contiguous(memory_format=torch.channels_last))
+
+    network = Last().eval().to(memory_format=torch.channels_last)
+    image = rng.random((2, 2, 9, 6), dtype=np.float32)
+    (output,) = java.run("pytorch", save(network, tmp_path / "weights.pt", torch.rand(1, 2, 8, 8)), [image]).outputs[0]
+    np.testing.assert_allclose(output, network(torch.from_numpy(image)).detach().numpy(), atol=1e-5)
+
+
+def test_a_list_of_outputs_is_several_outputs(tmp_path):
+    class Two(nn.Module):
+        def forward(self, image):
+            return [image, image * 2]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.script(Two()), tmp_path / "weights.pt")
+    image = np.ones((1, 1, 3, 2), np.float32)
+    first, second = java.run("pytorch", tmp_path / "weights.pt", [image]).outputs[0]
+    assert (first.sum(), second.sum()) == (6, 12)
+
+
+ORDER = {"YX": (0, 1), "CYX": (0, 1, 2), "TCYX": (0, 1, 2, 3), "ZCYX": (1, 0, 2, 3), "TZCYX": (0, 2, 1, 3, 4), "YXS": (2, 0, 1)}
+TIFFS = [
+    ("uint8", (5, 7), "YX", (1, 1, 5, 7)),
+    ("uint16", (5, 7), "YX", (1, 1, 5, 7)),
+    ("float32", (5, 7), "YX", (1, 1, 5, 7)),
+    ("uint16", (3, 5, 7), "CYX", (1, 3, 5, 7)),
+    ("float32", (4, 3, 5, 7), "TCYX", (4, 3, 5, 7)),
+    ("float32", (4, 3, 5, 7), "ZCYX", (1, 3, 4, 5, 7)),
+    ("uint8", (2, 4, 3, 5, 7), "TZCYX", (2, 3, 4, 5, 7)),
+    ("uint8", (5, 7, 3), "YXS", (1, 3, 5, 7)),
+]
+
+
+@pytest.fixture(scope="module")
+def opened(identity, tmp_path_factory):
+    """Each of ``TIFFS`` as written and as ImageJ read it."""
+    rng, folder = np.random.default_rng(3), tmp_path_factory.mktemp("tiffs")
+    paths, written = [], []
+    for number, (dtype, shape, axes, _) in enumerate(TIFFS):
+        top = 1 if dtype == "float32" else np.iinfo(dtype).max + 1
+        written.append((rng.random(shape) * top).astype(dtype))
+        paths.append(folder / f"{number}.tif")
+        tifffile.imwrite(paths[-1], written[-1], imagej=True, metadata={"axes": axes})
+    return list(zip(written, java.run("pytorch", identity, paths).outputs, strict=True))
+
+
+@pytest.mark.parametrize("number", range(len(TIFFS)), ids=[f"{case[0]}-{case[2]}" for case in TIFFS])
+def test_imagej_opens_tiffs_by_name_of_axis_with_raw_values(number, opened):
+    _, _, axes, shape = TIFFS[number]
+    written, (output,) = opened[number]
+    assert output.shape == shape
+    assert np.array_equal(output, written.astype(np.float32).transpose(ORDER[axes]).reshape(shape))
+
+
+def test_arrays_pass_through_imagej_unchanged(identity, rng):
+    small = [(1, 1, 1, 1), (1, 5, 1, 1), (1, 2, 9, 1), (1, 3, 1, 9), (1, 4, 4, 4)]
+    deep = [(1, 2, 3, 5, 4), (2, 1, 3, 5, 4), (1, 1, 1, 6, 6)]
+    images = [rng.normal(0, 1e6, shape).astype(np.float32) for shape in small + deep]
+    for image, (output,) in zip(images, java.run("pytorch", identity, images, through_imagej=True).outputs, strict=True):
+        assert np.array_equal(output, image)
+
+
+def test_java_needs_no_java_on_the_path_and_ignores_foreign_settings(monkeypatch, weights, rng, tmp_path):
+    monkeypatch.setenv("ZOOREADY_CACHE", str(java.engines.folder().parent))
+    for name, value in {
+        "PATH": str(tmp_path),
+        "JAVA_HOME": "/nowhere",
+        "_JAVA_OPTIONS": "-Xmx1k",
+        "CLASSPATH": "/nowhere",
+        "HOME": "/nowhere",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert len(java.run("pytorch", weights["pytorch"], [rng.random((1, 2, 4, 4), dtype=np.float32)]).outputs) == 1
+
+
+def test_repeats_report_a_median_after_a_warm_up(weights, rng):
+    image = rng.random((1, 2, 64, 64), dtype=np.float32)
+    once, often = (java.run("pytorch", weights["pytorch"], [image], repeats=repeats) for repeats in (0, 5))
+    assert 0 < often.seconds[0] < once.seconds[0]
+    assert np.array_equal(often.outputs[0][0], once.outputs[0][0])
+
+
+def test_the_worker_never_imports_torch(tmp_path):
+    code = "import sys, zooready.java.worker; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode == 0
+
+
+def endless(path):
+    class Endless(nn.Module):
+        def forward(self, image):
+            while bool(image.max() > -1):
+                image = image + 1
+            return image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.script(Endless()), path)
+    return path
+
+
+def test_a_network_that_never_ends_is_ended(tmp_path):
+    started = time.monotonic()
+    with pytest.raises(ConsumerFailed, match=r"pytorch in Java, at input 1 of 1, 1x1x2x3: no answer after 4 s \(its limit\)"):
+        java.run("pytorch", endless(tmp_path / "weights.pt"), [np.zeros((1, 1, 2, 3), np.float32)], limit_s=4)
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is watched where /proc tells it")
+def test_a_network_that_takes_too_much_memory_is_ended(tmp_path):
+    class Greedy(nn.Module):
+        def forward(self, image):
+            return (torch.ones(200_000_000) * image.max()).sum()[None]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.script(Greedy()), tmp_path / "weights.pt")
+    with pytest.raises(ConsumerFailed, match=r"input 1 of 1, 1x1x2x2: it took \d+ MiB of memory \(limit 700\)"):
+        java.run("pytorch", tmp_path / "weights.pt", [np.zeros((1, 1, 2, 2), np.float32)], memory_mb=700)
+
+
+def test_a_crash_of_the_engine_is_told_with_its_signal(tmp_path):
+    helper, numbers = onnx.helper, onnx.TensorProto
+    one = helper.make_tensor("zero", numbers.INT64, [1], [0])
+    nodes = [
+        helper.make_node("Shape", ["image"], ["shape"]),
+        helper.make_node("Div", ["shape", "zero"], ["divided"]),  # a whole number by zero: SIGFPE in ONNX Runtime
+        helper.make_node("Cast", ["divided"], ["out"], to=numbers.FLOAT),
+    ]
+    image = helper.make_tensor_value_info("image", numbers.FLOAT, ["b", 1, "y", "x"])
+    graph = helper.make_graph(nodes, "g", [image], [helper.make_tensor_value_info("out", numbers.FLOAT, [4])], [one])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "weights.onnx")
+    images = [np.ones((1, 1, 3, 2), np.float32)]
+    with pytest.raises(
+        ConsumerFailed, match=r"(?s)onnx-1.13.1 in Java, at input 1 of 1, 1x1x3x2: the JVM crashed with SIGFPE in .*onnxruntime.*\n  \| "
+    ):
+        java.run("onnx-1.13.1", tmp_path / "weights.onnx", images)
+
+
+def test_a_killed_child_is_told_with_its_signal(tmp_path, monkeypatch):
+    ended = java.child._watched
+
+    def watched(child, limit_s, memory_mb):
+        time.sleep(1)
+        os.kill(child.pid, signal.SIGKILL)
+        return ended(child, limit_s, memory_mb)
+
+    monkeypatch.setattr(java.child, "_watched", watched)
+    with pytest.raises(ConsumerFailed, match=r"killed by SIGKILL \(the system may be out of memory\) after"):
+        java.run("pytorch", endless(tmp_path / "weights.pt"), [np.zeros((1, 1, 2, 3), np.float32)])
+
+
+@pytest.mark.parametrize(
+    ("engine", "name", "message"),
+    [
+        ("pytorch", "weights.pt", "pytorch in Java, at the loading of weights.pt: PytorchStreamReader failed reading zip archive"),
+        ("onnx-1.12.1", "weights.onnx", r"onnx-1.12.1 in Java, at the loading of weights.onnx: Error code - \w+ - .*[Pp]rotobuf"),
+    ],
+)
+def test_a_corrupt_file_is_the_engines_own_error(engine, name, message, tmp_path):
+    (tmp_path / name).write_bytes(b"not a network")
+    with pytest.raises(ConsumerFailed, match=message):
+        java.run(engine, tmp_path / name, [np.zeros((1, 1, 2, 2), np.float32)])
+
+
+def test_an_error_inside_the_network_is_told_without_its_traceback(weights, rng):
+    with pytest.raises(
+        ConsumerFailed, match=r"at input 2 of 2, 1x3x4x4: RuntimeError: Given groups=1.* expected input\[1, 3, 4, 4\] to have 2 channels"
+    ):
+        java.run("pytorch", weights["pytorch"], [rng.random((1, c, 4, 4), dtype=np.float32) for c in (2, 3)])
+
+
+def test_other_dtypes_than_float32_are_refused_by_name(tmp_path, weights):
+    class Whole(nn.Module):
+        def forward(self, image):
+            return image, (image > 0).long()
+
+    image = np.zeros((1, 1, 4, 4), np.float32)
+    for engine, suffix in (("pytorch", ".pt"), ("onnx-1.13.1", ".onnx")):
+        path = save(Whole(), tmp_path / f"weights{suffix}", torch.rand(1, 1, 4, 4), ("same", "whole"))
+        with pytest.raises(ConsumerFailed, match="output 2 is int64, not float32, the only type that a bundle may return"):
+            java.run(engine, path, [image])
+    with pytest.raises(InputInvalid, match=r"input 2 is float64: .*astype\('float32'\)"):
+        java.run("pytorch", weights["pytorch"], [image, image.astype(np.float64)])
+
+
+def test_an_onnx_file_of_two_inputs_is_refused(tmp_path):
+    class Sum(nn.Module):
+        def forward(self, a, b):
+            return a + b
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            Sum(), (torch.rand(1), torch.rand(1)), tmp_path / "w.onnx", dynamo=False, opset_version=17, input_names=["a", "b"]
+        )
+    with pytest.raises(ConsumerFailed, match=r"the ONNX file takes 2 inputs \(a, b\): a bundle has exactly one"):
+        java.run("onnx-1.13.1", tmp_path / "w.onnx", [np.zeros(1, np.float32)])
+
+
+def test_pictures_that_imagej_cannot_take_as_they_are_get_refused(identity, tmp_path):
+    (tmp_path / "no.tif").write_bytes(b"no TIFF")
+    with pytest.raises(ConsumerFailed, match=r"at input 1 of 1, no.tif: ImageJ cannot open no.tif: save it as an ImageJ TIFF"):
+        java.run("pytorch", identity, [tmp_path / "no.tif"])
+    tifffile.imwrite(tmp_path / "signed.tif", np.zeros((4, 4), np.int16))
+    with pytest.raises(ConsumerFailed, match=r"signed.tif is signed 16-bit, which ImageJ keeps with 32768 added"):
+        java.run("pytorch", identity, [tmp_path / "signed.tif"])
+
+
+def test_wrong_arguments_are_told_before_anything_starts(identity, tmp_path):
+    with pytest.raises(InputInvalid, match=r"engine 'tensorflow' is not known: use one of pytorch, onnx-1.12.1, onnx-1.13.1"):
+        java.run("tensorflow", identity, [])
+    with pytest.raises(InputInvalid, match=r"no weight file at .*none.pt"):
+        java.run("pytorch", tmp_path / "none.pt", [])
+    with pytest.raises(InputInvalid, match=r"no picture at .*none.tif"):
+        java.run("pytorch", identity, [tmp_path / "none.tif"])
+
+
+def test_missing_engines_are_told_with_the_cure(identity, monkeypatch, tmp_path):
+    monkeypatch.setenv("ZOOREADY_CACHE", str(tmp_path))
+    with pytest.raises(ConsumerMissing, match=r"no Java engines in .*: run `zooready engines install`"):
+        java.run("pytorch", identity, [])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])  # Ctrl-C, and a parent that can do nothing any more
+def test_the_child_ends_with_its_parent(name, tmp_path):
+    code = "import sys, numpy, pathlib, zooready.java as j; j.run('pytorch', pathlib.Path(sys.argv[1]), [numpy.zeros((1, 1, 2, 3), 'f')])"
+    command = [sys.executable, "-c", code, str(endless(tmp_path / "weights.pt"))]
+    parent = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(tmp_path)})
+    try:
+        place = awaited(lambda: next((p.parent for p in tmp_path.glob("zooready-java-*/at.txt") if "1x1x2x3" in p.read_text()), None))
+        child = next(int(p.name) for p in Path("/proc").glob("[0-9]*") if place.name in _command(p) and "worker" in _command(p))
+        parent.send_signal(getattr(signal, name))
+        parent.wait(20)
+        awaited(lambda: not _command(Path(f"/proc/{child}")))
+    finally:
+        parent.kill()
+
+
+def awaited(question, limit_s=30):
+    until = time.monotonic() + limit_s
+    while time.monotonic() < until:
+        if answer := question():
+            return answer
+        time.sleep(0.05)
+    raise AssertionError("never came true")
+
+
+def _command(process):
+    try:
+        return (process / "cmdline").read_text()
+    except OSError:
+        return ""
