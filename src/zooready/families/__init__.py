@@ -1,4 +1,49 @@
 """One file per task: network, data, loss and tensors together.
 
-May import: nets, simulate, data, training
+May import: nets, simulate, data, training, matching, pictures
 """
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.resources import as_file, files
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from zooready.errors import InputInvalid
+from zooready.families import mrbcr, segmentation
+from zooready.records import Family
+
+FAMILIES: Mapping[str, Family] = {family.name: family for family in (segmentation.FAMILY, mrbcr.FAMILY)}
+
+
+def load_weights(name: str) -> dict[str, torch.Tensor]:
+    """The weights of a shipped model, for ``FAMILIES[name].architecture.build().load_state_dict``.
+
+    Raises
+    ------
+    InputInvalid
+        No weights of that name are shipped.
+    """
+    with as_file(files("zooready").joinpath("weights", f"{name}.safetensors")) as path:
+        if not path.exists():
+            raise InputInvalid(f"no weights called {name!r} are shipped: train them with `zooready train {name}`.")
+        return load_file(path)
+
+
+def load_record(name: str) -> dict[str, Any]:
+    """How the shipped weights came about and how good they are: seed, steps, data, metrics; plain data.
+
+    Raises
+    ------
+    InputInvalid
+        No record of that name is shipped.
+    """
+    path = files("zooready").joinpath("weights", f"{name}.json")
+    if not path.is_file():
+        raise InputInvalid(f"no record of weights called {name!r} is shipped.")
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return record

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from importlib.resources import as_file, files
 
 import numpy as np
 import torch
@@ -19,7 +20,8 @@ from scipy import ndimage
 from zooready.data.augmentation import augmented
 from zooready.errors import InputInvalid
 from zooready.matching import match
-from zooready.records import Array, Family, Pair, Part, Recipe
+from zooready.pictures import read_picture
+from zooready.records import Array, Family, Pair, Part, Picture, Recipe
 from zooready.simulate import nuclei
 from zooready.tensors import TensorSpec
 from zooready.training.losses import cross_entropy, dice
@@ -46,8 +48,23 @@ _field = lru_cache(maxsize=FIELDS)(field)
 
 
 def pair_of(image: Array, labels: Array, pixel_size_um: float = 1.0) -> Pair:
-    """A picture (1, y, x) and its label picture (y, x), of any size, as a pair for training or evaluation."""
-    labels = np.ascontiguousarray(labels, np.int32)
+    """A picture (1, y, x) and its label picture, of any size, as a pair for training or evaluation.
+
+    ``labels`` is (y, x), 0 background and a number per object; where all objects have the same number (a mask), connected parts count.
+
+    Raises
+    ------
+    InputInvalid
+        Labels have channels, are negative, or are not whole numbers.
+    """
+    if labels.ndim != 2 or (labels < 0).any() or (labels != np.floor(labels)).any():
+        raise InputInvalid(
+            f"a label picture of shape {labels.shape} ({labels.dtype}): give (y, x), 0 background, 1, 2, … one number an object."
+        )
+    names, ranks = np.unique(np.append(labels, 0), return_inverse=True)  # 0 comes first, whether or not it occurs
+    labels = ranks[:-1].reshape(labels.shape).astype(np.int32)
+    if len(names) == 2:
+        labels = ndimage.label(labels)[0].astype(np.int32)
     target = np.stack([labels > 0, relative_distance(labels)]).astype(np.float32)
     return Pair(input=np.asarray(image, np.float32), target=target, pixel_size_um=pixel_size_um, truth=labels)
 
@@ -93,6 +110,18 @@ def scores(found: Array, truth: Array | None) -> dict[str, float]:
     return {"f1_50": matches.f1, "f1_75": match(truth, found, 0.75).f1, "mean_iou": matches.mean_iou}
 
 
+def sample() -> Picture:
+    """The real picture that every bundle of this family carries: 512 x 512 uint16; its origin is told in ``samples/ORIGIN.md``."""
+    with as_file(files("zooready").joinpath("samples", "nuclei.tif")) as path:
+        return read_picture(path)
+
+
+def sample_labels() -> Array:
+    """Its 125 nuclei as outlined by hand, (512, 512) uint16; never trained on."""
+    with as_file(files("zooready").joinpath("samples", "nuclei-labels.tif")) as path:
+        return read_picture(path).array
+
+
 FAMILY = Family(
     name="segmentation",
     title="Nuclei in fluorescence pictures",
@@ -117,6 +146,8 @@ FAMILY = Family(
     pair=pair,
     loss=loss,
     metrics=metrics,
+    pair_of=pair_of,
+    sample=sample,
     recipe=Recipe(steps=2400, batch=4, learning_rate=2e-3, weight_decay=1e-4, clip=1.0),
     pixel_size_um=nuclei.PIXEL_SIZE_UM,
     tags=("nuclei", "fluorescence", "instance segmentation", "2d"),

@@ -64,7 +64,8 @@ class Instances(nn.Module):
         for _ in range(3):
             pointer = self.followed(pointer) * inside
         target = pointer.flatten(1)
-        number = (flat & (target == index)).to(torch.int64).cumsum(1)
+        is_root = (flat & (target == index)).to(torch.int64)
+        number = is_root.cumsum(1) * is_root  # a pointer that has not arrived at a root finds 0, never another object's number
         return (torch.gather(number, 1, (target - 1).clamp(min=0)).reshape(core.shape) * inside).to(torch.float32)
 
     def followed(self, pointer: torch.Tensor) -> torch.Tensor:

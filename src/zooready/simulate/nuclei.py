@@ -183,7 +183,8 @@ def _emission(rng: np.random.Generator, nucleus: Nucleus, reach: int, top: int, 
     for _ in range(rng.poisson(1.0)):  # nucleoli take no DNA stain
         cy, cx, r = *rng.normal(0, 0.35 * nucleus.radius, 2), nucleus.radius * rng.uniform(0.12, 0.3)
         texture *= 1 - rng.uniform(0.1, 0.5) * np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / (2 * r**2))
-    return (nucleus.brightness * inside**nucleus.flatness * np.clip(texture, 0.2, None)).astype(np.float32)
+    emission: Floats = (nucleus.brightness * inside**nucleus.flatness * np.clip(texture, 0.2, None)).astype(np.float32)
+    return emission
 
 
 def _add(picture: Floats, patch: Floats, top: int, left: int) -> None:
@@ -224,7 +225,8 @@ def illuminate(rng: np.random.Generator, light: Floats) -> Floats:
     lamp = np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / (2 * width**2))
     slope = 1 + rng.uniform(0, 0.4) * (y * np.sin(turn := rng.uniform(0, 2 * np.pi)) + x * np.cos(turn))
     background = np.exp(rng.uniform(np.log(0.01), np.log(0.8)))
-    return (lamp * (light + background * slope)).astype(np.float32)
+    lit: Floats = (lamp * (light + background * slope)).astype(np.float32)
+    return lit
 
 
 def camera(rng: np.random.Generator, light: Floats) -> Floats:
@@ -243,4 +245,5 @@ def camera(rng: np.random.Generator, light: Floats) -> Floats:
     offset = rng.uniform(0, 20) if is_byte else rng.uniform(50, 400)
     counts = counts * np.float32(nucleus / photons) + np.float32(offset)
     counts += np.float32(rng.uniform(0, 0.04) * nucleus) * rng.standard_normal(counts.shape, dtype=np.float32)
-    return np.clip(np.rint(counts), 0, 255 if is_byte else 65535).astype(np.float32)
+    whole: Floats = np.clip(np.rint(counts), 0, 255 if is_byte else 65535).astype(np.float32)
+    return whole

@@ -71,7 +71,7 @@ def held_out_loss(task: Task, trainer: lightning.Trainer) -> float:
     """Mean loss over pairs that training never sees, in evaluation mode."""
     task.eval()
     with torch.no_grad(), trainer.precision_plugin.forward_context():
-        losses = [float(task.loss((image.to(task.device), target.to(task.device)))) for image, target in task.held_out()]
+        losses = [float(task.loss((image.to(task.device), target.to(task.device)))) for image, target in task.held_out_batches()]
     task.train()
     return sum(losses) / len(losses)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -9,8 +10,7 @@ import torch
 
 from zooready.errors import InputInvalid
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
-AVAILABLE = {"cpu": lambda: True, "cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+AVAILABLE: Mapping[str, Callable[[], bool]] = {"cpu": lambda: True, "cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
 
 
 def chosen(device: str) -> str:

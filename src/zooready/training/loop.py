@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from dataclasses import replace as changed
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from zooready.data import read_folder
 from zooready.errors import InputInvalid
 from zooready.records import Family
 from zooready.training import checkpoint
@@ -21,6 +22,7 @@ from zooready.training.devices import chosen, precision
 from zooready.training.module import HELD_OUT, Source, Task
 
 CHUNK = 50  # steps between checkpoints
+CROP_PX = 160  # of pictures in a folder
 EVALUATED = 24  # held-out pairs behind the metrics of the record
 
 
@@ -31,9 +33,7 @@ def train(
     steps: int | None = None,
     seed: int = 0,
     device: str = "auto",
-    source: Source | None = None,
-    data: str = "simulated",
-    data_sha256: str = "",
+    data: Path | None = None,
     batch: int | None = None,
     resume: bool = True,
     chunk: int = CHUNK,
@@ -56,10 +56,8 @@ def train(
         Of weights, data and augmentation.
     device
         "auto", "cpu", "cuda" or "mps".
-    source
-        ``source(seed, index)`` gives any pair; the family's simulation if None.
-    data, data_sha256
-        Where pairs come from, in words, and the hash of the files; kept in the record.
+    data
+        Folder with pictures and their partners (:func:`zooready.data.read_folder`); the family's simulation if None.
     resume
         Go on from ``last.ckpt`` if it is there; False demands a folder without one.
     chunk
@@ -70,7 +68,7 @@ def train(
     Raises
     ------
     InputInvalid
-        The folder holds another run, or the device is missing.
+        The folder holds another run, the device is missing, or the data cannot be used.
     ZooreadyError
         The loss became infinite or not a number.
     """
@@ -78,6 +76,7 @@ def train(
     recipe = changed(family.recipe, steps=steps or family.recipe.steps, batch=batch or family.recipe.batch)
     if recipe.steps % chunk:
         raise InputInvalid(f"--steps {recipe.steps}: give a multiple of {chunk}, the steps between two checkpoints.")
+    pairs = pairs_of(family, data, seed)
     out.mkdir(parents=True, exist_ok=True)
     begun = Checkpoint(
         folder=out,
@@ -85,8 +84,8 @@ def train(
         seed=seed,
         steps=recipe.steps,
         batch=recipe.batch,
-        data=data,
-        data_sha256=data_sha256,
+        data=pairs.words,
+        data_sha256=pairs.sha256,
         git=checkpoint.git_commit(),
         device=device,
         precision=precision(device),
@@ -95,12 +94,41 @@ def train(
     if _is_finished(begun, resume):
         return checkpoint.read(out)
     begun.write()
-    task = Task(family, recipe, source=source or family.pair, seed=seed, chunk=chunk, folder=out)
+    task = Task(family, recipe, source=pairs.source, held_out=pairs.held_out, seed=seed, chunk=chunk, folder=out)
     seconds = _fit(task, begun, is_quiet)
     checkpoint.write_weights(task.network.state_dict(), begun.weights)
     done = changed(begun, is_finished=True, seconds=round(seconds, 1), metrics=held_out_metrics(task))
     done.write()
     return done
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """Where a run's pairs come from: two sources, the data in words, and the hash of its files."""
+
+    source: Source
+    held_out: Source
+    words: str
+    sha256: str = ""
+
+
+def pairs_of(family: Family, data: Path | None, seed: int) -> Pairs:
+    """A family's simulated pairs, or those of a folder, of which a fifth of the pictures is held out.
+
+    Raises
+    ------
+    InputInvalid
+        The folder cannot be used, or the family reads none.
+    """
+    if data is None:
+        return Pairs(source=family.pair, held_out=family.pair, words="simulated")
+    if family.pair_of is None:
+        raise InputInvalid(f"--data {data}: {family.name} trains on its simulation only. Leave --data out.")
+    folder = read_folder(data, family.pair_of, channels=len(family.input.channels), partner=family.partner)
+    crop = folder.crop(CROP_PX)
+    training, held_out = folder.split(seed)
+    words = f"{len(training)} pictures of the folder {data.resolve().name!r}, {len(held_out)} held out"
+    return Pairs(source=folder.source(training, crop), held_out=folder.source(held_out, crop), words=words, sha256=folder.sha256)
 
 
 def _is_finished(begun: Checkpoint, resume: bool) -> bool:
@@ -168,13 +196,10 @@ def held_out_metrics(task: Task) -> dict[str, float]:
     found: list[dict[str, float]] = []
     task.eval().cpu()
     for index in range(EVALUATED):
-        pair = task.source(task.seed + HELD_OUT, index)
+        pair = task.held_out(task.seed + HELD_OUT, index)
         with torch.no_grad():
-            output = task.network(task.normalization(torch.as_tensor(pair.input)[None]))
+            image = torch.as_tensor(pair.input)[None]
+            offset, scale = task.statistics(image)
+            output = task.network((image - offset) / scale)
         found.append(dict(task.family.metrics(output, pair)))
     return checkpoint.plain({name: np.mean([one[name] for one in found]) for name in found[0]})
-
-
-def describe(run: Checkpoint) -> str:
-    """One line for the terminal."""
-    return f"{run.family}: {run.steps} steps in {run.seconds:.0f} s on {run.device}, {json.dumps(dict(run.metrics))}"

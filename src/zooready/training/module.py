@@ -35,24 +35,34 @@ class Indexed(Dataset[Batch]):
         return torch.as_tensor(pair.input), torch.as_tensor(pair.target)
 
 
-class Task(lightning.LightningModule):
-    """A network in training. Step s sees pairs s·batch, …, and an epoch is ``chunk`` steps, after which training can be resumed."""
+def in_float32(output: Any) -> Any:
+    """A network's output, a tensor or a tuple of them, in float32."""
+    return output.float() if isinstance(output, torch.Tensor) else tuple(one.float() for one in output)
 
-    def __init__(self, family: Family, recipe: Recipe, *, source: Source, seed: int, chunk: int, folder: Path) -> None:
+
+class Task(lightning.LightningModule):
+    """A network in training. Step s sees pairs s·batch, …, and an epoch is ``chunk`` steps, after which training can be resumed.
+
+    ``source(seed, index)`` gives the pairs to learn from, ``held_out(seed, index)`` those to judge by. A network that answers at several
+    scales offers them all as a method ``scales``, and the loss sees those.
+    """
+
+    def __init__(self, family: Family, recipe: Recipe, *, source: Source, held_out: Source, seed: int, chunk: int, folder: Path) -> None:
         super().__init__()
-        self.family, self.recipe, self.source, self.seed, self.chunk, self.folder = family, recipe, source, seed, chunk, folder
+        self.family, self.recipe, self.source, self.held_out = family, recipe, source, held_out
+        self.seed, self.chunk, self.folder = seed, chunk, folder
         torch.manual_seed(seed)
         self.network: nn.Module = family.architecture.build().to(memory_format=torch.channels_last)
-        self.normalization: nn.Module = family.normalization.build() if family.normalization else nn.Identity()
+        self.normalization: Any = family.normalization.build() if family.normalization else None
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """The pairs of this epoch, in order."""
         size = self.chunk * self.recipe.batch
         return DataLoader(Indexed(self.source, self.seed, self.current_epoch * size, size), batch_size=self.recipe.batch)
 
-    def held_out(self) -> DataLoader[Batch]:
-        """One batch worth of pairs, twice, that training never sees."""
-        return DataLoader(Indexed(self.source, self.seed + HELD_OUT, 0, 2 * self.recipe.batch), batch_size=self.recipe.batch)
+    def held_out_batches(self) -> DataLoader[Batch]:
+        """Two batches of pairs that training never sees."""
+        return DataLoader(Indexed(self.held_out, self.seed + HELD_OUT, 0, 2 * self.recipe.batch), batch_size=self.recipe.batch)
 
     def configure_optimizers(self) -> Any:
         """AdamW; the rate rises over the first twentieth and falls as a cosine to 0."""
@@ -71,11 +81,21 @@ class Task(lightning.LightningModule):
         """The family's loss in float32 of one batch of (input, target), (b, c, y, x) each."""
         image, target = batch
         with torch.autocast(image.device.type, enabled=False):
-            image = self.normalization(image).contiguous(memory_format=torch.channels_last)
-        output = self.network(image)
+            offset, scale = self.statistics(image)
+            image = ((image - offset) / scale).contiguous(memory_format=torch.channels_last)
+            if self.family.restores:
+                target = (target - offset) / scale
+        output = getattr(self.network, "scales", self.network)(image)
         with torch.autocast(image.device.type, enabled=False):
-            loss: torch.Tensor = self.family.loss(output.float(), target)
+            loss: torch.Tensor = self.family.loss(in_float32(output), target)
         return loss
+
+    def statistics(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Offset and scale of each picture, (b, c, 1, 1); 0 and 1 for a family without normalisation."""
+        if self.normalization is None:
+            return torch.zeros_like(image[:, :, :1, :1]), torch.ones_like(image[:, :, :1, :1])
+        offset, scale = self.normalization.statistics(image)
+        return offset, scale
 
     def training_step(self, batch: Batch, number: int) -> torch.Tensor:
         """The loss of one batch.

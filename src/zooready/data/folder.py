@@ -1,0 +1,129 @@
+"""A folder of pictures and what belongs to them, as pairs for training.
+
+DIR/images/a.tif, DIR/images/b.png, …        pictures
+DIR/masks/a.tif,  DIR/masks/b.tif, …         for each the picture of the same name before the dot
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from zooready.data.augmentation import augmented
+from zooready.errors import InputInvalid
+from zooready.pictures import read_picture
+from zooready.records import Array, Pair
+
+SUFFIXES = (".tif", ".tiff", ".png")
+STEP_PX = 32  # crops are multiples of it, which suits every network here
+SHOWN = 10  # faults in one message
+Source = Callable[[int, int], Pair]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """Pictures read from a folder: ``names`` (file stems), their whole ``pairs`` in the same order, and the files' ``sha256``."""
+
+    names: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+    sha256: str
+
+    def split(self, seed: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Numbers of the pictures to train on, and of a fifth (at least one) to hold out; a single picture serves as both."""
+        order = np.random.default_rng(seed).permutation(len(self.pairs))
+        kept = len(order) // 5 or int(len(order) > 1)
+        held_out, training = sorted(order[:kept].tolist()), sorted(order[kept:].tolist())
+        return tuple(training), tuple(held_out or training)
+
+    def source(self, members: Sequence[int], crop: int) -> Source:
+        """``source(seed, index)``: a turned crop of ``crop`` px of one of these pictures, the same for the same two numbers."""
+
+        def pair(seed: int, index: int) -> Pair:
+            rng = np.random.default_rng((seed, index))
+            return augmented(self.pairs[members[int(rng.integers(len(members)))]], rng, crop)
+
+        return pair
+
+    def crop(self, wanted: int) -> int:
+        """Side of the crops, px: ``wanted``, or less if the smallest picture is smaller; a multiple of 32.
+
+        Raises
+        ------
+        InputInvalid
+            A picture is smaller than 32 px.
+        """
+        sides = [min(map(int, pair.input.shape[-2:])) for pair in self.pairs]
+        if min(sides) < STEP_PX:
+            name = self.names[int(np.argmin(sides))]
+            raise InputInvalid(f"'{name}' is only {min(sides)} px wide or high: training needs pictures of at least {STEP_PX} px.")
+        return min(wanted, min(sides)) // STEP_PX * STEP_PX
+
+
+def read_folder(folder: Path, pair_of: Callable[[Array, Array, float], Pair], *, channels: int = 1, partner: str = "masks") -> Folder:
+    """Read every picture of ``folder/images`` with its partner.
+
+    Parameters
+    ----------
+    folder
+        Holds ``images`` and ``masks`` (or another name: ``partner``), TIFF or PNG files with equal stems.
+    pair_of
+        Makes a whole pair of a picture (c, y, x), its partner (y, x) or (c, y, x), and the side of a pixel in micrometres (1 if unknown).
+    channels
+        That each picture must have.
+
+    Raises
+    ------
+    InputInvalid
+        One message with all faults: no pictures, a missing partner, different sizes, wrong channels, NaN, unreadable files.
+    """
+    images, partners = _files(folder, "images"), _files(folder, partner)
+    faults = [f"images/{images[name].name} has no partner in {partner}/" for name in sorted(images.keys() - partners.keys())]
+    faults += [f"{partner}/{partners[name].name} has no picture in images/" for name in sorted(partners.keys() - images.keys())]
+    names, pairs, digest = [], [], hashlib.sha256()
+    for name in sorted(images.keys() & partners.keys()):
+        try:
+            pairs.append(_pair(images[name], partners[name], pair_of, channels))
+            names.append(name)
+        except InputInvalid as error:
+            faults.append(str(error))
+        for file in (images[name], partners[name]):
+            content = file.read_bytes()
+            digest.update(f"{file.parent.name}/{file.name} {len(content)}\n".encode() + content)
+    if faults:
+        more = [f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
+        lines = "\n  ".join([*faults[:SHOWN], *more])
+        raise InputInvalid(f"{folder} cannot be trained on, mend or remove these files:\n  {lines}")
+    return Folder(names=tuple(names), pairs=tuple(pairs), sha256=digest.hexdigest())
+
+
+def _files(folder: Path, kind: str) -> dict[str, Path]:
+    """Pictures in a sub-folder by stem."""
+    place = folder / kind
+    if not place.is_dir():
+        raise InputInvalid(f"{folder} has no folder '{kind}': put pictures into images/ and what belongs to them, same name, into {kind}/.")
+    found = [path for path in sorted(place.iterdir()) if path.suffix.lower() in SUFFIXES]
+    if not found:
+        raise InputInvalid(f"{place} holds no pictures: put TIFF or PNG files there.")
+    stems = [path.stem for path in found]
+    if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):
+        raise InputInvalid(f"{place} holds several files called {twice[0]!r}: keep one of each name.")
+    return dict(zip(stems, found, strict=True))
+
+
+def _pair(image: Path, partner: Path, pair_of: Callable[[Array, Array, float], Pair], channels: int) -> Pair:
+    """One picture with its partner, checked."""
+    picture, other = read_picture(image), read_picture(partner)
+    for path, axes in ((image, picture.axes), (partner, other.axes)):
+        if set(axes) - set("cyx"):
+            raise InputInvalid(f"{path.parent.name}/{path.name} is a stack ({axes}): give single planes.")
+    array = picture.array if "c" in picture.axes else picture.array[None]
+    if len(array) != channels:
+        raise InputInvalid(f"images/{image.name} has {len(array)} channels, and {channels} is asked for: split or merge channels first.")
+    if array.shape[-2:] != other.array.shape[-2:]:
+        sizes = " and ".join("x".join(map(str, shape[-2:])) for shape in (array.shape, other.array.shape))
+        raise InputInvalid(f"images/{image.name} and {partner.parent.name}/{partner.name} differ in size ({sizes} px)")
+    return pair_of(array.astype(np.float32), other.array, picture.pixel_size_um or 1.0)
