@@ -105,9 +105,13 @@ def test_a_whole_fiji_is_found_with_its_versions(home):
 
 @pytest.mark.parametrize(
     ("part", "named"),
-    zip(
-        FIJI, ("jars/ij-1.*.jar", "jars/dl-modelrunner-*.jar", "plugins/*DeepImageJ*.jar", "models", "engines/pytorch-2.0.0-*"), strict=True
-    ),
+    [
+        (FIJI[0], "jars/ij-1.*.jar"),
+        (FIJI[1], "jars/dl-modelrunner-*.jar"),
+        (FIJI[2], "plugins/*DeepImageJ*.jar"),
+        (FIJI[3], "models"),
+        (FIJI[4], "engines/pytorch-2.0.0-*"),
+    ],
 )
 def test_each_missing_part_of_fiji_is_named(home, part, named):
     (home / part).unlink()

@@ -69,9 +69,7 @@ def test_a_stack_is_given_whole_to_a_network_that_takes_stacks(tiny):
 
 
 def test_a_stack_that_the_network_makes_has_its_own_plane_distance(tiny):
-    bundle = tiny("stack")
-    z = {"id": "z", "type": "space", "size": 3, "unit": "micrometer", "scale": 0.5}
-    bundle.rdf["outputs"][0]["axes"][2] = z
+    bundle = tiny("stack", config={"zooready": {"z_um": 0.5}})
     source = picture("tyx", (2, 5, 7), pixel_size_um=0.3)
     result = predict(bundle, source).pictures["stack"]
     assert (result.axes, result.array.shape, result.z_um, result.pixel_size_um) == ("tzyx", (2, 3, 5, 7), 0.5, 0.3)
@@ -187,6 +185,12 @@ def test_resampling_needs_both_pixel_sizes(tiny):
 def test_a_range_that_is_none_is_refused(tiny, stated):
     with pytest.raises(BundleInvalid, match="config.zooready.pixel_size_um is .*give .smallest, largest. in µm"):
         predict(tiny("restored", pixel_size_um=stated), picture(pixel_size_um=0.1))
+
+
+@pytest.mark.parametrize("stated", [0, -1, "wide", float("nan")])
+def test_a_plane_distance_that_is_none_is_refused(tiny, stated):
+    with pytest.raises(BundleInvalid, match="config.zooready.z_um is .*give the distance of planes in µm"):
+        predict(tiny("stack", config={"zooready": {"z_um": stated}}), picture())
 
 
 @pytest.mark.parametrize(

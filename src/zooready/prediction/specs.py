@@ -85,13 +85,22 @@ def pixel_range_um(bundle: Bundle) -> tuple[float, float] | None:
     return low, high
 
 
-def plane_distance_um(bundle: Bundle, output: str) -> float | None:
-    """Distance of the planes of a stack that the network itself makes, in micrometres; None if the description does not say."""
-    for tensor in bundle.rdf["outputs"]:
-        for axis in tensor["axes"]:
-            if tensor["id"] == output and axis.get("id") == "z" and axis.get("unit") == "micrometer":
-                return float(axis.get("scale", 1.0))
-    return None
+def plane_distance_um(bundle: Bundle) -> float | None:
+    """Distance of the planes of a stack that the network itself makes, in micrometres; None if the bundle does not say.
+
+    It is in ``config.zooready.z_um``, because Fiji misreads a ``scale`` of an axis.
+
+    Raises
+    ------
+    BundleInvalid
+        It is not a positive number.
+    """
+    stated = ((bundle.rdf.get("config") or {}).get("zooready") or {}).get("z_um")
+    if stated is None:
+        return None
+    if not isinstance(stated, (int, float)) or not 0 < stated < float("inf"):
+        raise BundleInvalid(f"{bundle.path.name}: config.zooready.z_um is {stated!r}; give the distance of planes in µm. Export it again.")
+    return float(stated)
 
 
 def _letter(axis: Mapping[str, Any]) -> str:

@@ -102,7 +102,7 @@ def predict(
             notes.append(f"'{tensor.name}' has {wrong} values that are not finite: do not use it, and run zooready check on the bundle.")
         stacked = np.stack([array[0] for array in arrays]).reshape(*inputs.lengths, *arrays[0].shape[1:])
         if "y" in tensor.axes:
-            pictures[tensor.name] = _picture(stacked, inputs.loop, tensor, picture, plane_distance_um(bundle, tensor.name))
+            pictures[tensor.name] = _picture(stacked, inputs.loop, tensor, picture, plane_distance_um(bundle))
         else:
             scores[tensor.name] = _scores(stacked, inputs, tensor)
     return Prediction(pictures=pictures, scores=scores, notes=tuple(notes))
