@@ -85,7 +85,9 @@ class Family:
     The bundle computes ``head(network(normalization(image)))``; ``architecture``, ``normalization`` and ``head`` are
     :class:`Part` so that the state dict can travel with the very source that builds them. ``pair(seed, index)`` makes
     any training example again. ``loss(output, target)`` and ``metrics(output, pair)`` see the network's own output
-    (before the head). ``restores`` says that outputs are mapped back to the picture's intensity.
+    (before the head). ``restores`` says that outputs are mapped back to the picture's intensity. ``sample()`` is the raw picture
+    that its bundle carries. To train on files, ``pair_of(image, partner, pixel_size_um)`` makes a whole pair of a picture
+    (c, y, x) and of what belongs to it, which lies in the data's folder called ``partner``.
     """
 
     name: str
@@ -104,7 +106,10 @@ class Family:
     head: Part | None = None
     restores: bool = False
     metrics: Callable[[Any, Pair], Mapping[str, float]] | None = None
+    pair_of: Callable[[Array, Array, float], Pair] | None = None
+    partner: str = "masks"
     tolerance: Mapping[Format, float] = field(default_factory=lambda: dict(TOLERANCE))
+    sample: Callable[[], Picture] | None = None
     torchscript: str = "channels_last"  # the variant that the shipped recipe fixes
 
 
