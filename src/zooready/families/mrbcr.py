@@ -115,7 +115,7 @@ FAMILY = Family(
     normalization=Part(path="zooready.nets.normalization.MeanStd"),
     pair=pair,
     loss=loss,
-    recipe=Recipe(steps=3000, batch=4, learning_rate=1e-3),
+    recipe=Recipe(steps=2000, batch=4, learning_rate=2e-3),
     pixel_size_um=(min(PIXEL_SIZES_UM), max(PIXEL_SIZES_UM)),
     tags=("deconvolution", "image-restoration", "fluorescence-light-microscopy", "widefield", "2d"),
     restores=True,
