@@ -1,0 +1,103 @@
+"""Normalisation: the same in NumPy, TorchScript and ONNX, and finite for every picture without NaN."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from zooready.nets.normalization import MeanStd, MinMax, Percentiles
+
+MODULES = [Percentiles(1, 99), Percentiles(0, 100), Percentiles(2.5, 99.8), MeanStd(), MinMax()]
+IDS = [repr(module) for module in MODULES]
+SIZES = [(1, 1, 1, 1), (2, 3, 71, 97), (1, 2, 1, 33), (1, 1, 256, 255)]
+
+
+def picture(*size, seed=0):
+    return torch.as_tensor(np.random.default_rng(seed).gamma(2.0, 300.0, size).astype(np.float32))
+
+
+def test_percentiles_are_nearest_ranks_of_each_channel():
+    image = picture(2, 3, 71, 97)
+    offset, scale = Percentiles(1, 99).statistics(image)
+    assert offset.shape == scale.shape == (2, 3, 1, 1)
+    pixels = np.sort(image.numpy().reshape(2, 3, -1))
+    k = 71 * 97 // 100
+    np.testing.assert_array_equal(offset[..., 0, 0], pixels[..., k])
+    np.testing.assert_array_equal((offset + scale)[..., 0, 0].round(decimals=2), pixels[..., -1 - k].round(2))
+
+
+def test_mean_and_standard_deviation_are_those_of_numpy():
+    image = picture(2, 3, 40, 30)
+    offset, scale = MeanStd().statistics(image)
+    np.testing.assert_allclose(offset[..., 0, 0], image.numpy().mean((2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(scale[..., 0, 0], image.numpy().std((2, 3)), rtol=1e-5)
+
+
+def test_min_max_maps_to_zero_and_one():
+    image = MinMax()(picture(2, 3, 40, 30))
+    assert (image.amin((2, 3)) == 0).all()
+    assert (image.amax((2, 3)) == 1).all()
+
+
+@pytest.mark.parametrize("module", MODULES, ids=IDS)
+def test_forward_is_the_statistics_applied(module):
+    image = picture(2, 2, 30, 20)
+    offset, scale = module.statistics(image)
+    assert torch.equal(module(image), (image - offset) / scale)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=IDS)
+@pytest.mark.parametrize("value", [0.0, 7.0, 65535.0, -3.0, 1e30])
+@pytest.mark.parametrize("size", [(1, 1, 1, 1), (2, 1, 33, 20)])
+def test_constant_pictures_are_finite(module, value, size):
+    assert torch.isfinite(module(torch.full(size, value))).all()
+
+
+@pytest.mark.parametrize("module", MODULES, ids=IDS)
+def test_a_few_bright_pixels_on_black_are_finite_and_of_order_one(module):
+    image = torch.zeros(1, 1, 64, 64)
+    image[0, 0, 5, 5:8] = 60000.0
+    assert module(image).abs().max() < 1000
+
+
+@pytest.mark.parametrize("module", MODULES, ids=IDS)
+def test_volumes_have_one_more_axis(module):
+    volume = picture(2, 1, 5, 12, 13)
+    offset, scale = module.statistics(volume)
+    assert offset.shape == scale.shape == (2, 1, 1, 1, 1)
+    assert torch.equal(module(volume).flatten(2), module(volume.flatten(2, 3)).flatten(2))
+
+
+def test_percentiles_differ_by_their_settings_and_show_them():
+    image = picture(1, 1, 50, 50)
+    assert repr(Percentiles(2, 97.5)) == "Percentiles(low=2, high=97.5)"
+    for other in (Percentiles(5, 99), Percentiles(1, 95)):
+        assert not torch.equal(other(image), Percentiles(1, 99)(image))
+
+
+@pytest.mark.parametrize(("low", "high"), [(50, 50), (-1, 99), (1, 101)])
+def test_percentages_out_of_range_are_refused(low, high):
+    with pytest.raises(ValueError, match=f"low={low}, high={high}: use percentages"):
+        Percentiles(low, high)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=IDS)
+def test_nothing_is_stored(module):
+    assert not module.state_dict()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("module", MODULES, ids=IDS)
+def test_torchscript_and_onnx_equal_eager_at_any_size(module, tmp_path):
+    example = picture(1, 2, 37, 41)
+    traced = torch.jit.trace(module, example)
+    assert "Device = " not in str(traced.inlined_graph)
+    torch.onnx.export(
+        module, (example,), tmp_path / "n.onnx", dynamo=False, opset_version=17, input_names=["image"],
+        output_names=["values"], dynamic_axes=dict.fromkeys(("image", "values"), dict(enumerate("bcyx"))),
+    )  # fmt: skip
+    session = onnxruntime.InferenceSession(tmp_path / "n.onnx", providers=["CPUExecutionProvider"])
+    for size in SIZES:
+        image = picture(*size, seed=1)
+        assert torch.equal(traced(image), module(image))
+        np.testing.assert_allclose(session.run(None, {"image": image.numpy()})[0], module(image), rtol=1e-5, atol=1e-5)
