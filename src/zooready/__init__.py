@@ -1,1 +1,33 @@
-"""Train microscopy models and ship bundles that are proven to run."""
+"""Train microscopy models and ship bundles that are proven to run in Fiji, DeepImageJ, pyimagej and CellProfiler."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zooready.exporting import export
+    from zooready.families import FAMILIES
+    from zooready.pipeline import check, predict, train
+    from zooready.records import About, Bundle, Family, Part, Verdict
+    from zooready.tensors import TensorSpec
+
+__all__ = ["FAMILIES", "About", "Bundle", "Family", "Part", "TensorSpec", "Verdict", "check", "export", "predict", "train"]
+_HOMES = {
+    "FAMILIES": "families",
+    **dict.fromkeys(("About", "Bundle", "Family", "Part", "Verdict"), "records"),
+    "TensorSpec": "tensors",
+    "export": "exporting",
+    **dict.fromkeys(("check", "predict", "train"), "pipeline"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that ``import zooready`` stays quick and without PyTorch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'zooready' has no attribute {name!r}: its names are {', '.join(__all__)}.")
+    return getattr(importlib.import_module(f"zooready.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

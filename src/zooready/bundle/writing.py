@@ -1,0 +1,144 @@
+"""From weights, cases and facts to a zip: every file of a bundle is put into one folder, described, validated, packed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from zooready.bundle import archive, card, cover
+from zooready.bundle.description import describe, measured_facts
+from zooready.errors import BundleInvalid
+from zooready.pictures import write_picture
+from zooready.records import About, Case, Format, Measured, Picture, Weights, as_float32
+from zooready.tensors import TensorSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """Everything that goes into a bundle.
+
+    ``cases`` begins with the test pair. ``sample`` is the picture that people double-click, ``sample_case`` what the eager network
+    made of it. ``architecture`` and ``environment`` are texts, None without a state dict. ``pytorch_version`` is what JDLL reads;
+    ``unavailable`` maps a format that could not be had to the reason.
+    """
+
+    about: About
+    input: TensorSpec
+    outputs: tuple[TensorSpec, ...]
+    measured: Measured
+    weights: tuple[Weights, ...]
+    unavailable: Mapping[str, str]
+    cases: tuple[Case, ...]
+    sample: Picture
+    sample_case: Case
+    tolerance: Mapping[Format, float]
+    pytorch_version: str
+    architecture: str | None
+    environment: str | None
+    provenance: Mapping[str, Any]
+
+
+def write(contents: Contents, out: Path) -> Path:
+    """Write the bundle; it appears at ``out`` whole or not at all.
+
+    Raises
+    ------
+    BundleInvalid
+        The specification's own reader refuses the description; its complaints are in the message.
+    InputInvalid
+        ``out`` cannot be written.
+    """
+    with tempfile.TemporaryDirectory(prefix="zooready-") as name:
+        folder = Path(name)
+        for weights in contents.weights:
+            shutil.copyfile(weights.path, folder / weights.path.name)
+        if contents.architecture is not None and contents.environment is not None:
+            (folder / "architecture.py").write_text(contents.architecture, encoding="utf-8")
+            (folder / "environment.yaml").write_text(contents.environment, encoding="utf-8")
+        stored = _arrays(contents, folder)
+        cover.draw(contents.sample_case, contents.outputs, folder / "cover.png")
+        page = card.readme(
+            contents.about, contents.input, contents.outputs, contents.measured, contents.weights, contents.unavailable, contents.provenance
+        )
+        (folder / "README.md").write_text(page, encoding="utf-8")
+        description = describe(
+            about=contents.about,
+            identity=identity(contents.about.name),
+            input=contents.input,
+            outputs=contents.outputs,
+            weights=contents.weights,
+            pytorch_version=contents.pytorch_version,
+            folder=folder,
+            config=_config(contents, stored),
+        )
+        (folder / "rdf.yaml").write_text(yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=120), encoding="utf-8")
+        validate(folder)
+        return archive.pack(folder, out)
+
+
+def identity(name: str) -> str:
+    """The bundle's id, from its name.
+
+    >>> identity("Nuclei (fluorescence)")
+    'nuclei-fluorescence'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def validate(folder: Path) -> None:
+    """Let bioimageio.spec read the description, without network."""
+    from bioimageio.spec import ValidationContext, load_description
+    from bioimageio.spec.model.v0_5 import ModelDescr
+
+    with ValidationContext(perform_io_checks=False):
+        description = load_description(folder / "rdf.yaml")
+    if not isinstance(description, ModelDescr):
+        faults = [
+            f"{'.'.join(map(str, error.loc))}: {error.msg}" for detail in description.validation_summary.details for error in detail.errors
+        ]
+        raise BundleInvalid(
+            "the description is not valid BioImage.IO: " + "; ".join(faults[:6]) + ". Correct about.yaml or the names given."
+        )
+
+
+def _arrays(contents: Contents, folder: Path) -> list[dict[str, Any]]:
+    """Test pair, sample pictures and further cases as files; returns the list that ``config.zooready.cases`` holds."""
+    test, *others = contents.cases
+    tensors = (contents.input, *contents.outputs)
+    for spec, array in zip(tensors, (test.input, *test.outputs), strict=True):
+        np.save(folder / f"test-{spec.name}.npy", as_float32(array))
+    write_picture(contents.sample, folder / f"sample-{contents.input.name}.tif")
+    for spec, array in zip(contents.outputs, contents.sample_case.outputs, strict=True):
+        axes = spec.axes.replace("b", "").replace("i", "")
+        if "y" in axes:
+            shown = replace(contents.sample, array=as_float32(array[0]), axes=axes, channels=())
+            write_picture(shown, folder / f"sample-{spec.name}.tif")
+    listed = []
+    for case in others:
+        files = [f"case-{case.name}-{spec.name}.npy" for spec in tensors]
+        for file, array in zip(files, (case.input, *case.outputs), strict=True):
+            np.save(folder / file, as_float32(array))
+        listed.append({"name": case.name, "input": files[0], "outputs": files[1:]})
+    return listed
+
+
+def _config(contents: Contents, stored: list[dict[str, Any]]) -> dict[str, Any]:
+    about = contents.about
+    return {
+        "outputs": [{"id": spec.name, "kind": spec.kind} for spec in contents.outputs],
+        "cases": stored,
+        "tolerance": {format: float(value) for format, value in contents.tolerance.items()},
+        **({"pixel_size_um": [float(side) for side in about.pixel_size_um]} if about.pixel_size_um else {}),
+        "measured": measured_facts(contents.measured),
+        "weights": {w.format: {key: value for key, value in w.details.items() if value is not None} for w in contents.weights},
+        "unavailable": dict(contents.unavailable),
+        **{key: value for key, value in contents.provenance.items() if value is not None},
+    }

@@ -1,0 +1,111 @@
+"""The command line: parse, call one function, print, exit.
+
+May import: commands
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from zooready.errors import ConsumerMissing, ZooreadyError
+
+USAGE, MISSING, INTERRUPTED = 2, 3, 130  # exit codes; those of check are in docs/verdicts.md
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code."""
+    options = vars(parser().parse_args(arguments))
+    options.pop("command")
+    from zooready import commands
+
+    command = options.pop("call")
+    try:
+        return int(getattr(commands, command)(**options) or 0)
+    except ZooreadyError as error:
+        print(f"zooready: {error}", file=sys.stderr)  # noqa: T201
+        return MISSING if isinstance(error, ConsumerMissing) else USAGE
+    except KeyboardInterrupt:
+        print("zooready: stopped. Finished files are kept, unfinished ones are not.", file=sys.stderr)  # noqa: T201
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
+    root = argparse.ArgumentParser(
+        prog="zooready",
+        description="Train microscopy models and ship bundles that are proven to run in Fiji, DeepImageJ, pyimagej and CellProfiler.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, call: str, help: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=help, description=help, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        command.set_defaults(call=call)
+        return command
+
+    _train(add("train", "train", "Train a family's network on your images or on simulated ones; can be killed and started again."))
+    _export(add("export", "export", "Make a bundle from a finished run, or from the weights that come with zooready."))
+    _check(add("check", "check", "Run a bundle in every program that is here, and compare the numbers."))
+    _predict(add("predict", "predict", "Run a bundle on pictures."))
+    add("doctor", "doctor", "Say which programs are on this machine, and how to get the others.")
+    add("list", "list_families", "The families and the models that come with zooready, with their measured quality.")
+    engines = add("engines", "engines", "Fetch Fiji's Java engines into your cache, or check them.")
+    engines.add_argument("action", choices=("install", "verify"))
+    demo = add("demo", "demo", "Export the shipped models, check them everywhere, and write a page of pictures.")
+    demo.add_argument("--out", type=Path, default=Path("export/bundles"), help="folder for bundles and report")
+    demo.add_argument("--readme", type=Path, default=argparse.SUPPRESS, help="also put the verdict table into this file")
+    return root
+
+
+def _train(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("family", help="segmentation, mrbcr, ... (zooready list)")
+    add("--out", type=Path, required=True, help="folder of the run")
+    add("--data", default="simulated", help="folder with images/ and masks/ (or input/ and target/), or 'simulated'")
+    add("--steps", type=int, default=argparse.SUPPRESS, help="optimiser steps (default: the family's recipe)")
+    add("--batch", type=int, default=argparse.SUPPRESS, help="pairs in a step (default: the family's recipe)")
+    add("--seed", type=int, default=0, help="of weights, data and augmentation")
+    add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
+
+
+def _export(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("source", help="folder of a run, or a family with shipped weights")
+    add("-o", "--out", type=Path, default=argparse.SUPPRESS, help="the zip (default: <family>.zip)")
+    add("--about", type=Path, default=argparse.SUPPRESS, help="about.yaml with authors, licence, citation (default: the family's)")
+    add("--torchscript", default="auto", choices=("auto", "plain", "frozen", "channels_last"), help="variant for Fiji")
+    add("--outputs", nargs="+", default=argparse.SUPPRESS, metavar="ID", help="keep only these outputs (QuPath takes one)")
+
+
+def _check(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("bundle", type=Path, help="zip or folder")
+    add("--in", dest="consumers", nargs="+", default=argparse.SUPPRESS, metavar="CONSUMER", help="programs that must pass")
+    add("--at-least", choices=("rules", "engine", "ran"), default=argparse.SUPPRESS, help="weakest proof that counts")
+    add("--image", type=Path, default=argparse.SUPPRESS, help="also run this picture everywhere")
+    add("--trust-code", action="store_true", help="run the Python that the bundle brings along")
+    add("--json", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="write the verdicts")
+    add("--html", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="write a page with pictures")
+
+
+def _predict(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("bundle", type=Path, help="zip or folder")
+    add("images", type=Path, nargs="+", metavar="IMAGE", help="TIFF, OME-TIFF, PNG or JPEG")
+    add("-o", "--out", type=Path, required=True, help="folder for the results")
+    add("--format", choices=("onnx", "torchscript", "state_dict"), default="onnx", help="weights to run")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
+    add("--pixel-size", choices=("auto",), default=argparse.SUPPRESS, help="auto: resample into the bundle's range, and back")
+    add("--channel", default=argparse.SUPPRESS, help="the channel to take: its name, or its number from 1")
+    add("--trust-code", action="store_true", help="allow --format state_dict of a bundle from elsewhere")
+
+
+def entry() -> Any:
+    """Entry point of the ``zooready`` script."""
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""Commands as a person meets them: call the pipeline, show progress, print what came out, return the exit code.
+
+May import: pictures, java, families, comparison, prediction, report, doctor, demo, pipeline
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from zooready import pipeline
+
+CONSOLE = Console()
+
+
+def train(family: str, out: Path, **options: Any) -> None:
+    """Train, and say where the run lies."""
+    run = pipeline.train(family, out, **options)
+    CONSOLE.print(f"{run.family}: {run.steps} steps in {run.seconds:.0f} s, seed {run.seed}, on {run.data}.")
+    for name, value in run.metrics.items():
+        CONSOLE.print(f"  {name} {value:.4g}")
+    CONSOLE.print(f"Next: zooready export {out}", soft_wrap=True)
+
+
+def export(source: str, **options: Any) -> None:
+    """Export, and say what the bundle holds and what it does not."""
+    with CONSOLE.status(f"measuring, writing and comparing {source} ..."):
+        made = pipeline.export_trained(source, **options)
+    CONSOLE.print(f"{made.path} ({made.path.stat().st_size / 1e6:.1f} MB): {', '.join(made.formats)}", soft_wrap=True)
+    if made.seconds:
+        times = ", ".join(f"{variant} {seconds:.2f} s" for variant, seconds in made.seconds.items())
+        CONSOLE.print(f"TorchScript variant {made.variant}, the fastest in {made.timed_in}: {times}", soft_wrap=True)
+    for format, reason in made.unavailable.items():
+        CONSOLE.print(f"no {format}: {reason}", soft_wrap=True)
+    for note in made.measured.notes:
+        CONSOLE.print(f"note: {note}", soft_wrap=True)
+
+
+def check(
+    bundle: Path,
+    consumers: Sequence[str] | None = None,
+    at_least: Any = None,
+    image: Path | None = None,
+    trust_code: bool = False,
+    json: Path | None = None,
+    html: Path | None = None,
+) -> int:
+    """Check, print the table, write the files that were asked for; the exit code tells the outcome."""
+    from zooready import report
+    from zooready.comparison import exit_code
+
+    with _progress() as progress:
+        found = pipeline.check(bundle, consumers=consumers, image=image, trust_code=trust_code, progress=progress)
+    CONSOLE.print(report.table(found.verdicts))
+    if json:
+        report.to_json(found.verdicts, json)
+    if html:
+        report.html([report.page(found)], html)
+    return exit_code(found.verdicts, asked=set(consumers) if consumers else None, at_least=at_least)
+
+
+def predict(bundle: Path, images: Sequence[Path], out: Path, **options: Any) -> int:
+    """Run every picture; one that cannot be read is named, and the others go on."""
+    from zooready.errors import InputInvalid
+    from zooready.prediction import save
+
+    failed = 0
+    for image in images:
+        try:
+            result = pipeline.predict(bundle, image, **options)
+        except InputInvalid as error:
+            CONSOLE.print(f"{image}: {error}", style="red", soft_wrap=True, markup=False)
+            failed += 1
+            continue
+        for note in result.notes:
+            CONSOLE.print(f"{image.name}: {note}", style="yellow", soft_wrap=True, markup=False)
+        for path in save(result, out, image.stem):
+            CONSOLE.print(str(path), soft_wrap=True, markup=False)
+    return 2 if failed else 0
+
+
+def doctor() -> None:
+    """What is here, and how to get the rest."""
+    from zooready.doctor import examine
+
+    table = Table("what", "here", "version", "what to do", box=None, header_style="bold")
+    for finding in examine():
+        table.add_row(finding.name, "yes" if finding.present else "no", finding.version, finding.cure)
+    CONSOLE.print(table)
+
+
+def list_families() -> None:
+    """Families and shipped models with one line of measured quality."""
+    from zooready.families import FAMILIES, quality
+
+    table = Table("family", "what it does", "shipped model, measured", box=None, header_style="bold")
+    for name, family in FAMILIES.items():
+        table.add_row(name, family.description, quality(name))
+    CONSOLE.print(table)
+
+
+def engines(action: str) -> None:
+    """Fetch the Java engines, or verify their hashes."""
+    from zooready import java
+
+    if action == "install":
+        java.install(lambda line: CONSOLE.print(line, soft_wrap=True, markup=False))
+    else:
+        java.verify()
+    for name, version in java.versions().items():
+        CONSOLE.print(f"{name} {version}")
+
+
+def demo(out: Path, readme: Path | None = None) -> int:
+    """Make the shipped bundles, check them, and leave a page of pictures."""
+    from zooready import demo as shown
+    from zooready.report import table
+
+    with _progress() as progress:
+        result = shown.demonstrate(out, progress)
+    for model in result.models:
+        CONSOLE.print(f"\n[bold]{model.name}[/bold]  {model.bundle}", soft_wrap=True)
+        CONSOLE.print(table(model.comparison.verdicts))
+        for line in model.quality:
+            CONSOLE.print(line, soft_wrap=True, markup=False)
+    CONSOLE.print(f"\nPictures: {result.report}", soft_wrap=True)
+    if readme:
+        shown.write_table(result, readme)
+    return result.exit_code
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int, str], None]]:
+    """A bar that names what runs at this moment."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=CONSOLE, transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+        yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what)

@@ -1,0 +1,257 @@
+"""The things that zooready does, as plain functions: train, export, check, predict. The command line calls these and prints.
+
+May import: about, pictures, bundle, formats, families, data, training, exporting, comparison, prediction
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from zooready.errors import InputInvalid
+from zooready.records import About, Array, Bundle, Family, Format, Part, Picture
+from zooready.tensors import TensorSpec
+
+if TYPE_CHECKING:
+    from zooready.comparison import Comparison
+    from zooready.exporting import Exported
+    from zooready.prediction import Prediction
+    from zooready.training.checkpoint import Checkpoint
+
+AUTHORS = ({"name": "the zooready authors"},)
+LICENSE = "BSD-3-Clause"
+
+
+def train(
+    family: str | Family,
+    out: Path | str,
+    *,
+    data: Path | str = "simulated",
+    steps: int | None = None,
+    batch: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> Checkpoint:
+    """Train a family's network; see docs/train.md.
+
+    Parameters
+    ----------
+    family
+        Name or record.
+    out
+        Folder of the run. A run that was stopped goes on; a finished one is returned.
+    data
+        "simulated", or a folder of pictures in the family's layout.
+    steps, batch
+        The family's recipe if None.
+    seed
+        Of weights, data and augmentation.
+    device
+        "auto", "cpu", "cuda" or "mps".
+
+    Raises
+    ------
+    InputInvalid
+        Unknown family, unusable data, or a folder that holds another run.
+    """
+    from zooready.data import folder_pairs
+    from zooready.training import train as fit
+
+    chosen = named(family) if isinstance(family, str) else family
+    facts: dict[str, Any] = {}
+    if str(data) != "simulated":
+        facts = folder_pairs(chosen, Path(data))
+    return fit(chosen, Path(out), steps=steps, batch=batch, seed=seed, device=device, **facts)
+
+
+def named(name: str) -> Family:
+    """The family of that name.
+
+    Raises
+    ------
+    InputInvalid
+        There is none; the message lists those that exist.
+    """
+    from zooready.families import FAMILIES
+
+    if name not in FAMILIES:
+        raise InputInvalid(f"no family is called {name!r}: choose from {', '.join(FAMILIES)}.")
+    return FAMILIES[name]
+
+
+def export_trained(
+    source: Path | str,
+    out: Path | str | None = None,
+    *,
+    about: Path | str | None = None,
+    torchscript: str = "auto",
+    outputs: Sequence[str] | None = None,
+) -> Exported:
+    """Make the bundle of a finished run, or of the weights that come with zooready.
+
+    Parameters
+    ----------
+    source
+        Folder of a run, or the name of a family with shipped weights.
+    out
+        The zip; ``<family>.zip`` here if None.
+    about
+        ``about.yaml``; the family's own facts if None.
+    torchscript
+        "auto", "plain", "frozen" or "channels_last".
+    outputs
+        Ids to keep, e.g. only ``["labels"]`` for QuPath, which takes one.
+
+    Raises
+    ------
+    InputInvalid
+        Neither a run nor a family, or an output that does not exist.
+    """
+    from zooready import exporting
+    from zooready.about import read
+
+    family, state, provenance = _trained(source)
+    network = family.architecture.build()
+    network.load_state_dict(state)
+    kept = _kept(family, outputs)
+    return exporting.export(
+        network,
+        _sample(family),
+        read(Path(about)) if about else about_of(family),
+        Path(out) if out else Path(f"{family.name}.zip"),
+        architecture=family.architecture,
+        normalization=family.normalization,
+        input=family.input,
+        restores=family.restores,
+        torchscript=torchscript,
+        tolerance=family.tolerance,
+        provenance=provenance,
+        **kept,
+    )
+
+
+def about_of(family: Family) -> About:
+    """The facts of a family's shipped bundle."""
+    return About(
+        name=family.title,
+        description=family.description,
+        authors=AUTHORS,
+        license=LICENSE,
+        cite=family.cite,
+        tags=family.tags,
+        pixel_size_um=family.pixel_size_um,
+    )
+
+
+def check(
+    bundle: Path | str,
+    *,
+    consumers: Sequence[str] | None = None,
+    image: Path | str | None = None,
+    trust_code: bool = False,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Comparison:
+    """Run a bundle in every program that is here, and compare the numbers; see docs/verdicts.md.
+
+    Parameters and errors are those of :func:`zooready.comparison.compare`.
+    """
+    from zooready.comparison import compare
+
+    return compare(bundle, consumers=consumers, image=image, trust_code=trust_code, progress=progress)
+
+
+def predict(
+    bundle: Path | str,
+    image: Path | str | Picture | Array,
+    *,
+    format: Format = "onnx",
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    pixel_size: Literal["auto"] | None = None,
+    channel: int | str | None = None,
+    trust_code: bool = False,
+) -> Prediction:
+    """Run a bundle on a picture of any size: a file, a :class:`Picture`, or an array (y, x) or (c, y, x).
+
+    Returns
+    -------
+    Prediction
+        Pictures and scores by output id, with the picture's calibration, and notes to read.
+
+    Raises
+    ------
+    InputInvalid
+        The picture cannot be read or does not suit the bundle.
+    BundleInvalid
+        The bundle cannot be read safely.
+    """
+    from zooready import prediction
+    from zooready.bundle.reading import opened
+
+    picture = as_picture(image)
+    with opened(bundle, trust_code=trust_code) as opened_bundle:
+        _demand(opened_bundle, format)
+        return prediction.predict(opened_bundle, picture, format=format, device=device, pixel_size=pixel_size, channel=channel)
+
+
+def as_picture(image: Path | str | Picture | Array) -> Picture:
+    """A file, array or picture as a :class:`Picture`."""
+    from zooready.pictures import read_picture
+
+    if isinstance(image, Picture):
+        return image
+    if isinstance(image, str | Path):
+        return read_picture(image)
+    if image.ndim not in (2, 3):
+        raise InputInvalid(f"a picture of shape {image.shape}: give (y, x) or (c, y, x), or a Picture that names its axes.")
+    return Picture(array=image, axes="yx" if image.ndim == 2 else "cyx")
+
+
+def _demand(bundle: Bundle, format: Format) -> None:
+    if format not in bundle.formats:
+        raise InputInvalid(f"{bundle.path.name} holds no {format}: choose --format from {', '.join(bundle.formats)}.")
+
+
+def _trained(source: Path | str) -> tuple[Family, Mapping[str, Any], Mapping[str, Any]]:
+    """Family, weights and provenance of a run's folder or of a shipped model."""
+    from zooready.families import FAMILIES, load_weights, record
+    from zooready.training import checkpoint
+
+    if str(source) in FAMILIES and not (Path(source) / checkpoint.RECORD).exists():
+        family = FAMILIES[str(source)]
+        return family, load_weights(family.name), provenance_of(record(family.name))
+    if not Path(source).is_dir():
+        raise InputInvalid(f"{str(source)!r} is neither the folder of a run nor a family: choose from {', '.join(FAMILIES)}.")
+    run = checkpoint.read(Path(source))
+    facts = {"seed": run.seed, "steps": run.steps, "data": run.data, "data_sha256": run.data_sha256, "git": run.git}
+    return named(run.family), run.state_dict(), provenance_of({**facts, "versions": dict(run.versions), "metrics": dict(run.metrics)})
+
+
+def provenance_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a bundle tells of its training."""
+    kept = ("seed", "steps", "batch", "data", "data_sha256", "git", "versions", "metrics")
+    facts = {key: record[key] for key in kept if record.get(key) not in (None, "")}
+    words = f"{record.get('steps')} steps on {record.get('data', 'unknown data')}, seed {record.get('seed')}."
+    return {**facts, "training": words}
+
+
+def _kept(family: Family, outputs: Sequence[str] | None) -> dict[str, Any]:
+    """Head and outputs of the whole family, or of the outputs that were asked for."""
+    if outputs is None:
+        return {"head": family.head, "outputs": family.outputs}
+    ids = [spec.name for spec in family.outputs]
+    unknown = [name for name in outputs if name not in ids]
+    if unknown:
+        raise InputInvalid(f"{family.name} has no output {', '.join(map(repr, unknown))}: choose from {', '.join(ids)}.")
+    chosen: tuple[TensorSpec, ...] = tuple(spec for spec in family.outputs if spec.name in outputs)
+    if family.head is None:
+        return {"head": None, "outputs": chosen}
+    places = [ids.index(spec.name) for spec in chosen]
+    return {"head": Part(path="zooready.nets.selection.Selected", kwargs={"head": family.head, "places": places}), "outputs": chosen}
+
+
+def _sample(family: Family) -> Picture:
+    if family.sample is None:
+        raise InputInvalid(f"{family.name} has no sample picture: give its Family a sample().")
+    return replace(family.sample())
