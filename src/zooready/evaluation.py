@@ -4,7 +4,7 @@ Every method's picture, the input itself included, is fitted to the truth by one
 measured, so that no method wins or loses by its units. Richardson-Lucy and Wiener get the true PSF, the true camera offset and, in
 the rows marked "best", the setting that comes out best against the truth of each picture: more than anyone has in practice.
 
-May import: families, simulate, prediction
+May import: families, simulate, prediction, similarity
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from scipy import fft
 
 from zooready.errors import InputInvalid
 from zooready.families import mrbcr
+from zooready.similarity import Picture2D, fit, psnr, ssim
 from zooready.simulate.fields import Field
 from zooready.simulate.optics import Optics, otf
 from zooready.simulate.specimens import Specimen
 from zooready.simulate.unseen import UNSEEN
 
+__all__ = ["deconvolution", "deconvolved", "fields", "fit", "measured", "psnr", "richardson_lucy", "ssim", "table", "wiener"]
+
 Float = NDArray[np.float64]
-Picture2D = NDArray[Any]
 Restore = Callable[[Picture2D], Picture2D]
 FIELD_PX = 128  # side of a field that is measured
 HELD_OUT_SEED, UNSEEN_SEED = 4_100_001, 4_100_002  # never used in training, whose seeds are small
@@ -32,65 +34,6 @@ HELD_OUT_FIELDS, UNSEEN_FIELDS = 50, 24  # the ten kinds of training five times,
 PAD_PX = 32  # reflected on each side before a Fourier method, so that opposite edges do not meet
 WIENER_NOISE = tuple(10.0 ** np.arange(-5, 0.01, 0.25))  # noise-to-signal ratios tried for "best"
 LUCY_ITERATIONS = (1, 2, 3, 4, 6, 8, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200)  # iterations tried for "best"
-
-
-def fit(image: Picture2D, truth: Picture2D) -> Float:
-    """The picture scale x `image` + offset that is nearest to `truth` by least squares.
-
-    Parameters
-    ----------
-    image, truth
-        One shape, any units.
-
-    Returns
-    -------
-    same shape, float64
-        In the units of `truth`; a constant `image` becomes the mean of `truth`.
-
-    Raises
-    ------
-    InputInvalid
-        Shapes differ, or values are not finite.
-    """
-    if image.shape != truth.shape:
-        raise InputInvalid(f"image {image.shape} and truth {truth.shape} differ in shape: compare pictures of one size.")
-    x, y = image.astype(np.float64), truth.astype(np.float64)
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise InputInvalid("image or truth holds NaN or infinity: look at the method that made it before measuring it.")
-    centred = x - x.mean()
-    spread = float((centred**2).sum())
-    scale = float((centred * (y - y.mean())).sum()) / spread if spread > 0 else 0.0
-    return np.asarray(scale * centred + y.mean())
-
-
-def psnr(image: Picture2D, truth: Picture2D) -> float:
-    """Peak signal-to-noise ratio in dB after :func:`fit`; the peak is the range (max - min) of `truth`, whose shape `image` has."""
-    from skimage.metrics import peak_signal_noise_ratio
-
-    exact = truth.astype(np.float64)
-    return float(peak_signal_noise_ratio(exact, fit(image, truth), data_range=contrast(truth)))
-
-
-def ssim(image: Picture2D, truth: Picture2D) -> float:
-    """Structural similarity (at most 1; 7x7 px windows) after :func:`fit`, for (y, x) pictures of at least 7x7 px."""
-    from skimage.metrics import structural_similarity
-
-    exact = truth.astype(np.float64)
-    return float(structural_similarity(exact, fit(image, truth), data_range=contrast(truth)))
-
-
-def contrast(truth: Picture2D) -> float:
-    """Range (max - min) of `truth`.
-
-    Raises
-    ------
-    InputInvalid
-        It is constant: nothing to compare with.
-    """
-    span = float(truth.max()) - float(truth.min())
-    if not span > 0:
-        raise InputInvalid(f"the truth is constant ({float(truth.min()):g}): similarity to it has no meaning.")
-    return span
 
 
 def wiener(image: Picture2D, optics: Optics, noise: float) -> Float:

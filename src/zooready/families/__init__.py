@@ -1,6 +1,6 @@
 """One file per task: network, data, loss and tensors together.
 
-May import: nets, simulate, data, training, matching, pictures
+May import: nets, simulate, data, training, matching, pictures, similarity
 """
 
 from __future__ import annotations

@@ -9,13 +9,15 @@ Li, Kudryashev, Yakimovich, ECCV 2024, doi:10.1007/978-3-031-73226-3_22
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zooready.records import Family, Pair, Part, Picture, Recipe
+from zooready.records import Array, Family, Pair, Part, Picture, Recipe
+from zooready.similarity import psnr, ssim
 from zooready.simulate.camera import Camera
 from zooready.simulate.fields import Field, field
 from zooready.simulate.optics import Optics
@@ -47,6 +49,23 @@ def pair(seed: int, index: int) -> Pair:
     optics = replace(OPTICS, pixel_size_um=float(rng.choice(PIXEL_SIZES_UM)))
     made = scene(rng, SIZE, SPECIMENS[rng.integers(len(SPECIMENS))], optics)
     return Pair(input=made.image[None].astype(np.float32), target=made.truth[None], pixel_size_um=optics.pixel_size_um)
+
+
+def pair_of(image: Array, truth: Array, pixel_size_um: float = 1.0) -> Pair:
+    """A measured picture (1, y, x) and the sharp picture of the same place, (y, x) or (1, y, x), as a pair for training or evaluation."""
+    target = np.asarray(truth, np.float32).reshape(1, *truth.shape[-2:])
+    return Pair(input=np.asarray(image, np.float32), target=target, pixel_size_um=pixel_size_um)
+
+
+def metrics(output: Tensor, pair: Pair) -> Mapping[str, float]:
+    """PSNR (dB) and SSIM of the network's own output (1, 1, y, x) after one fit to the target, and those of the input itself."""
+    restored, image, truth = output[0, 0].numpy(), pair.input[0], pair.target[0]
+    return {
+        "psnr": psnr(restored, truth),
+        "ssim": ssim(restored, truth),
+        "psnr_input": psnr(image, truth),
+        "ssim_input": ssim(image, truth),
+    }
 
 
 def loss(output: Any, target: Tensor) -> Tensor:
@@ -115,6 +134,10 @@ FAMILY = Family(
     normalization=Part(path="zooready.nets.normalization.MeanStd"),
     pair=pair,
     loss=loss,
+    metrics=metrics,
+    pair_of=pair_of,
+    partner="truth",
+    sample=sample,
     recipe=Recipe(steps=2000, batch=4, learning_rate=2e-3),
     pixel_size_um=(min(PIXEL_SIZES_UM), max(PIXEL_SIZES_UM)),
     tags=("deconvolution", "image-restoration", "fluorescence-light-microscopy", "widefield", "2d"),
