@@ -217,7 +217,7 @@ def _read_tiff(path: Path, axes: str | None) -> Picture:
             raise InputInvalid(
                 f"{path} is stored inverted (zero is white): in Fiji use Edit > Invert, Image > Lookup Tables > Invert LUT, and save it."
             )
-        if any(one is None for one in series.pages):
+        if tiff.is_ome and any(one is None for one in series.pages):
             raise InputInvalid(f"{path} is one of several files of an OME-TIFF, and others are missing: put them into the same folder.")
         if 0 in series.shape:
             raise InputInvalid(f"{path} has no pixels (shape {series.shape}): save it again.")
