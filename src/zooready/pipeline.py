@@ -6,13 +6,11 @@ May import: about, pictures, bundle, formats, families, data, training, exportin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from zooready.errors import InputInvalid
-from zooready.records import About, Array, Bundle, Family, Format, Part, Picture
-from zooready.tensors import TensorSpec
+from zooready.records import About, Array, Bundle, Family, Format, Picture
 
 if TYPE_CHECKING:
     from zooready.comparison import Comparison
@@ -115,7 +113,6 @@ def export_trained(
     family, state, provenance = _trained(source)
     network = family.architecture.build()
     network.load_state_dict(state)
-    kept = _kept(family, outputs)
     return exporting.export(
         network,
         _sample(family),
@@ -123,12 +120,14 @@ def export_trained(
         Path(out) if out else Path(f"{family.name}.zip"),
         architecture=family.architecture,
         normalization=family.normalization,
+        head=family.head,
         input=family.input,
+        outputs=family.outputs,
+        keep=_places(family, outputs),
         restores=family.restores,
         torchscript=torchscript,
         tolerance=family.tolerance,
         provenance=provenance,
-        **kept,
     )
 
 
@@ -236,22 +235,16 @@ def provenance_of(record: Mapping[str, Any]) -> dict[str, Any]:
     return {**facts, "training": words}
 
 
-def _kept(family: Family, outputs: Sequence[str] | None) -> dict[str, Any]:
-    """Head and outputs of the whole family, or of the outputs that were asked for."""
-    if outputs is None:
-        return {"head": family.head, "outputs": family.outputs}
+def _places(family: Family, outputs: Sequence[str] | None) -> tuple[int, ...]:
+    """Places of the outputs that were asked for; empty for all."""
     ids = [spec.name for spec in family.outputs]
-    unknown = [name for name in outputs if name not in ids]
+    unknown = [name for name in outputs or () if name not in ids]
     if unknown:
         raise InputInvalid(f"{family.name} has no output {', '.join(map(repr, unknown))}: choose from {', '.join(ids)}.")
-    chosen: tuple[TensorSpec, ...] = tuple(spec for spec in family.outputs if spec.name in outputs)
-    if family.head is None:
-        return {"head": None, "outputs": chosen}
-    places = [ids.index(spec.name) for spec in chosen]
-    return {"head": Part(path="zooready.nets.selection.Selected", kwargs={"head": family.head, "places": places}), "outputs": chosen}
+    return tuple(ids.index(name) for name in outputs or ())
 
 
 def _sample(family: Family) -> Picture:
     if family.sample is None:
         raise InputInvalid(f"{family.name} has no sample picture: give its Family a sample().")
-    return replace(family.sample())
+    return family.sample()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 STRIDES = (1, 2, 4, 8, 16, 32, 64, 3, 5, 6, 7, 10, 12, 14, 20, 24, 28, 40, 48, 56, 96, 112, 128)
 AGREE = 1e-4  # of the output's range: a baked size or branch is off by far more, rounding by far less
 PHASES = 32  # lines to try: a network that pads by itself has stride 1 and yet coarse inner levels, most often 32
+LONG = 1100  # px; beyond it an 'if' on the size is not found
 LONGEST_PROBE = 2048  # px; a network that still reaches both ends is said to see the whole picture
 
 
@@ -258,11 +259,10 @@ def _trace_agrees(network: nn.Module, example: Tensor, stride: int) -> bool:
     if traced is None:
         return False
     shapes = [(base, base + 2 * stride), (base + stride, base), (base + 3 * stride, base + 4 * stride)]
-    return all(
-        _same(network, traced, factor * resized(example, batch, *_spread(example, shape)))
-        for shape, batch in zip(shapes, (1, 2, 1), strict=True)
-        for factor in (1, -1, 100)
-    )
+    long = -(-LONG // stride) * stride
+    trials = [(batch, shape, factor) for batch, shape in zip((1, 2, 1), shapes, strict=True) for factor in (1, -1, 100)]
+    trials += [(1, (base, long), 1)] + ([(1, (long, base), 1)] if example.ndim == 4 else [])
+    return all(_same(network, traced, factor * resized(example, batch, *_spread(example, shape))) for batch, shape, factor in trials)
 
 
 def _trace_agrees_here(network: nn.Module, example: Tensor) -> bool:
@@ -332,7 +332,7 @@ def _spread_of_nan(network: nn.Module, example: Tensor, axis: int, sizes: tuple[
     for index in images:
         if not outputs[index].is_floating_point():
             return None
-        lost = torch.isnan(outputs[index]).transpose(0, axis if outputs[index].ndim == image.ndim else axis - 1)
+        lost = torch.isnan(outputs[index]).transpose(0, axis - image.ndim)
         where = lost.flatten(1).any(1).nonzero().flatten()
         if len(where):
             reach = max(reach, line - int(where[0]), int(where[-1]) - line)

@@ -45,6 +45,8 @@ class FijiSafe(nn.Module):
         Axes of each output of the network, e.g. ``("bcyx", "bc")``; a missing channel axis is added.
     restores
         Map outputs that have the picture's axes back to its intensities: output * scale + offset.
+    keep
+        Places of the outputs to return, after the head; all if empty.
 
     Shapes: (b, c, y, x) or (b, c, z, y, x) float32 -> one tensor, or a tuple of them, float32.
     """
@@ -59,6 +61,7 @@ class FijiSafe(nn.Module):
         minimum: int = 1,
         axes: tuple[str, ...] = ("bcyx",),
         restores: bool = False,
+        keep: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
         self.network = network
@@ -68,6 +71,7 @@ class FijiSafe(nn.Module):
         self.minimum = minimum
         self.axes = axes
         self.restores = restores
+        self.keep = keep
 
     def missing(self, size: int) -> int:
         """Pixels to add to ``size``; arithmetic only, so that a trace records it for every size."""
@@ -96,4 +100,6 @@ class FijiSafe(nn.Module):
             outputs.append(output)
         if self.head is not None:
             outputs = list(flat(self.head(*outputs)))
+        if self.keep:
+            outputs = [outputs[place] for place in self.keep]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)

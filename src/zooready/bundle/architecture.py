@@ -54,7 +54,9 @@ def source(name: str, parts: tuple[Part, Part | None, Part | None], wrapped: Fij
             pieces[f"{module}.{attribute}"] = f"from {module} import {attribute}\n"
     pieces["wrapping"] = _standalone(inspect.getsource(wrapping))
     network, normalization, head = calls
-    settings = f"stride={wrapped.stride}, minimum={wrapped.minimum}, axes={wrapped.axes!r}, restores={wrapped.restores}"
+    settings = (
+        f"stride={wrapped.stride}, minimum={wrapped.minimum}, axes={wrapped.axes!r}, restores={wrapped.restores}, keep={wrapped.keep!r}"
+    )
     build = (
         f"def {BUILDER}() -> FijiSafe:\n"
         '    """The network as exported; its weights are the state dict beside this file."""\n'

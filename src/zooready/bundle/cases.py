@@ -13,6 +13,7 @@ from zooready.records import Array, Case, as_float32
 if TYPE_CHECKING:
     from torch import nn
 
+SMALLEST = 1e-4  # bioimageio.spec refuses a test output that is smaller everywhere
 LARGEST_TEST = 256  # px; enough to show structure, small enough to travel
 SIZES_2D = {"odd": (1, 70, 97), "batch": (2, 33, 40), "pixel": (1, 1, 1), "black": (1, 32, 32)}  # (batch, y, x)
 SIZES_3D = {"odd": (1, 5, 21, 34), "batch": (2, 4, 17, 16), "pixel": (1, 1, 1, 1), "black": (1, 4, 16, 16)}  # (batch, z, y, x)
@@ -33,7 +34,7 @@ def cases(network: nn.Module, example: Array, fixed: Mapping[str, int]) -> tuple
     Raises
     ------
     InputInvalid
-        An output is not finite; the message names the picture that did it.
+        An output is not finite, and the message names the picture that did it; or it is zero all over the example.
     """
     sizes = tuple(fixed.values()) or tuple(min(size, LARGEST_TEST) for size in example.shape[2:])
     window = tuple(slice((have - size) // 2, (have - size) // 2 + size) for have, size in zip(example.shape[2:], sizes, strict=True))
@@ -43,7 +44,14 @@ def cases(network: nn.Module, example: Array, fixed: Mapping[str, int]) -> tuple
             continue
         image = _cut(example, batch, tuple(fixed.values()) or tuple(shape))
         inputs[name] = np.zeros_like(image) if name == "black" else image
-    return tuple(evaluated(network, name, image) for name, image in inputs.items())
+    found = tuple(evaluated(network, name, image) for name, image in inputs.items())
+    for index, output in enumerate(found[0].outputs):
+        if np.abs(output).max() < SMALLEST:
+            raise InputInvalid(
+                f"output {index} of the network is nowhere larger than {np.abs(output).max():.2g} on the example, so nothing can be compared "
+                f"(the specification demands {SMALLEST:g}): give an example in which the network finds something."
+            )
+    return found
 
 
 def evaluated(network: nn.Module, name: str, image: Array) -> Case:
