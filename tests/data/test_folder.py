@@ -1,0 +1,169 @@
+"""A person's pictures and masks as training pairs."""
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from zooready.data import augmented, read_folder
+from zooready.errors import InputInvalid
+from zooready.records import Pair
+
+
+def pair_of(image, partner, pixel_size_um):
+    return Pair(input=image, target=partner[None].astype(np.float32), pixel_size_um=pixel_size_um, truth=partner)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Six pictures (48..58 px high) and masks; the mask is the picture modulo 7."""
+    rng = np.random.default_rng(0)
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+    for number in range(6):
+        image = rng.integers(0, 60000, (48 + 2 * number, 70), dtype=np.uint16)
+        tifffile.imwrite(tmp_path / "images" / f"f{number}.tif", image)
+        Image.fromarray((image % 7).astype(np.uint8)).save(tmp_path / "masks" / f"f{number}.png")
+    return tmp_path
+
+
+def test_pictures_meet_their_masks_by_name(folder):
+    found = read_folder(folder, pair_of)
+    assert found.names == tuple(f"f{n}" for n in range(6))
+    for pair in found.pairs:
+        np.testing.assert_array_equal(pair.input[0] % 7, pair.target[0])
+
+
+def test_crops_turn_picture_and_mask_alike_and_can_be_made_again(folder):
+    found = read_folder(folder, pair_of)
+    source, crops = found.source(range(6), 32), []
+    for index in range(30):
+        pair, again = source(1, index), source(1, index)
+        assert pair.input.shape == pair.target.shape == (1, 32, 32)
+        np.testing.assert_array_equal(pair.input[0] % 7, pair.truth)
+        np.testing.assert_array_equal(pair.input, again.input)
+        crops.append(pair.input.tobytes())
+    assert len(set(crops)) == 30
+    assert not np.array_equal(source(2, 0).input, source(1, 0).input)
+
+
+def test_a_fifth_is_held_out_and_never_trained_on(folder):
+    training, held_out = read_folder(folder, pair_of).split(0)
+    assert (len(training), len(held_out)) == (5, 1)
+    assert not set(training) & set(held_out)
+    assert len({read_folder(folder, pair_of).split(seed)[1] for seed in range(9)}) > 1
+
+
+def test_a_single_picture_serves_as_both(folder):
+    for kind in ("images", "masks"):
+        for path in (folder / kind).iterdir():
+            if path.stem != "f0":
+                path.unlink()
+    assert read_folder(folder, pair_of).split(0) == ((0,), (0,))
+
+
+def test_the_hash_is_of_names_and_bytes(folder):
+    before = read_folder(folder, pair_of).sha256
+    assert read_folder(folder, pair_of).sha256 == before
+    (folder / "images" / "f0.tif").rename(folder / "images" / "g0.tif")
+    (folder / "masks" / "f0.png").rename(folder / "masks" / "g0.png")
+    renamed = read_folder(folder, pair_of).sha256
+    image = tifffile.imread(folder / "images" / "g0.tif")
+    tifffile.imwrite(folder / "images" / "g0.tif", image + 1)
+    assert len({before, renamed, read_folder(folder, pair_of).sha256}) == 3
+
+
+def test_crops_fit_the_smallest_picture(folder):
+    found = read_folder(folder, pair_of)
+    assert (found.crop(160), found.crop(32)) == (32, 32)
+
+
+def test_pictures_too_small_to_train_on_are_refused(folder):
+    tifffile.imwrite(folder / "images" / "f3.tif", np.zeros((20, 40), np.uint8))
+    tifffile.imwrite(folder / "masks" / "f3.tif", np.zeros((20, 40), np.uint8))
+    (folder / "masks" / "f3.png").unlink()
+    with pytest.raises(InputInvalid, match="'f3' is only 20 px wide or high: training needs pictures of at least 32 px"):
+        read_folder(folder, pair_of).crop(160)
+
+
+def test_augmentation_refuses_pictures_smaller_than_the_crop():
+    pair = Pair(input=np.zeros((1, 20, 40)), target=np.zeros((1, 20, 40)), pixel_size_um=1.0)
+    with pytest.raises(InputInvalid, match="20x40 px is smaller than the crop of 32 px"):
+        augmented(pair, np.random.default_rng(0), 32)
+
+
+def lose_partner(folder):
+    (folder / "masks" / "f2.png").unlink()
+
+
+def lose_picture(folder):
+    (folder / "images" / "f2.tif").unlink()
+
+
+def change_size(folder):
+    tifffile.imwrite(folder / "images" / "f2.tif", np.zeros((40, 41), np.uint8))
+
+
+def add_nan(folder):
+    tifffile.imwrite(folder / "images" / "f2.tif", np.full((52, 70), np.nan, np.float32))
+
+
+def add_channels(folder):
+    Image.fromarray(np.zeros((52, 70, 3), np.uint8)).save(folder / "images" / "f2.png")
+    (folder / "images" / "f2.tif").unlink()
+
+
+def add_planes(folder):
+    tifffile.imwrite(folder / "images" / "f2.tif", np.zeros((4, 52, 70), np.uint16), imagej=True, metadata={"axes": "ZYX"})
+
+
+def break_file(folder):
+    (folder / "images" / "f2.tif").write_bytes(b"nothing")
+
+
+def add_twin(folder):
+    tifffile.imwrite(folder / "images" / "f2.tiff", np.zeros((52, 70), np.uint16))
+
+
+def remove_all(folder):
+    for path in (folder / "images").iterdir():
+        path.unlink()
+
+
+def remove_folder(folder):
+    (folder / "masks").rename(folder / "labels")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lose_partner, r"images/f2.tif has no partner in masks/"),
+        (lose_picture, r"masks/f2.png has no picture in images/"),
+        (change_size, r"images/f2.tif and masks/f2.png differ in size \(40x41 and 52x70 px\)"),
+        (add_nan, r"f2.tif.*NaN"),
+        (add_channels, r"images/f2.png has 3 channels, and 1 is asked for"),
+        (add_planes, r"images/f2.tif is a stack \(zyx\)"),
+        (break_file, r"f2.tif"),
+        (add_twin, r"images holds several files called 'f2'"),
+        (remove_all, r"images holds no pictures"),
+        (remove_folder, r"has no folder 'masks'"),
+    ],
+)
+def test_what_is_wrong_with_a_folder_is_said(folder, damage, message):
+    damage(folder)
+    with pytest.raises(InputInvalid, match=message):
+        read_folder(folder, pair_of)
+
+
+def test_all_faults_come_in_one_message(folder):
+    lose_partner(folder)
+    tifffile.imwrite(folder / "images" / "f1.tif", np.zeros((40, 41), np.uint8))
+    with pytest.raises(InputInvalid, match=r"(?s)mend or remove.*f2\.tif has no partner.*f1\.tif and"):
+        read_folder(folder, pair_of)
+
+
+def test_many_faults_are_counted(folder):
+    for number in range(20):
+        tifffile.imwrite(folder / "images" / f"x{number}.tif", np.zeros((40, 41), np.uint8))
+    with pytest.raises(InputInvalid, match="and 10 more"):
+        read_folder(folder, pair_of)
