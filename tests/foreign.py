@@ -50,7 +50,7 @@ class Draft:
                 if entry["source"] in self.files:
                     entry["sha256"] = hashlib.sha256(self.files[entry["source"]]).hexdigest()
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("rdf.yaml", yaml.safe_dump(self.rdf, sort_keys=False))
+            archive.writestr("rdf.yaml", yaml.safe_dump(json.loads(json.dumps(self.rdf)), sort_keys=False))
             for name, content in self.files.items():
                 archive.writestr(name, content)
         return path
@@ -218,7 +218,11 @@ def _good() -> Draft:
         head = "test_" if name == "test" else f"cases/{name}_"
         files[f"{head}image.npy"] = npy(picture(name))
         files[f"{head}probabilities.npy"] = npy(eager(tiny, picture(name)))
-    files |= {"weights.pt": torchscript(tiny), "weights_state_dict.pt": state_dict(tiny), "weights.onnx": onnx_model(tiny).SerializeToString()}
+    files |= {
+        "weights.pt": torchscript(tiny),
+        "weights_state_dict.pt": state_dict(tiny),
+        "weights.onnx": onnx_model(tiny).SerializeToString(),
+    }
     return Draft(rdf=description(), files=files)
 
 

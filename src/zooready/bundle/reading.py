@@ -197,7 +197,7 @@ def read_array(file: Path) -> Array:
                 raise ValueError(f"{dtype} of shape {shape} in {file.stat().st_size} bytes")
             stream.seek(0)
             return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
-    except (ValueError, OSError, SyntaxError, TypeError) as error:
+    except Exception as error:  # numpy evaluates the header as Python's literals, and a damaged one raises nearly anything
         raise BundleInvalid(f"{file.name} is not a .npy of plain numbers ({error}): save it again with numpy.save, float32.") from None
 
 

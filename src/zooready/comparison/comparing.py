@@ -76,7 +76,7 @@ def compare(
             progress(len(todo), len(todo), "done")
         if extra:
             results = list(_on_image(results, bundle, extra[0]))
-        verdicts = _lifted([result.verdict for result in results])
+        verdicts = lifted([result.verdict for result in results])
         kept = {f"{one.consumer} {one.format}": list(one.outputs.values())[-1] for one in results if one.outputs}
         case = Case(name="image", input=extra[0], outputs=()) if extra else next(iter(bundle.cases), None)
         shown = {name: outputs[-1 if extra else 0] for name, outputs in kept.items() if outputs}
@@ -106,7 +106,7 @@ def exit_code(verdicts: Sequence[Verdict], *, asked: set[str] | None = None, at_
     return 0
 
 
-def _lifted(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+def lifted(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
     """The engine inside DeepImageJ has the last word on its verdict by rules."""
     engine = next((one for one in verdicts if one.consumer == "java-pytorch" and one.format == "torchscript"), None)
 

@@ -22,7 +22,7 @@ SECONDS = 600.0
 MEMORY = 24 * 2**30  # bytes of data; torch alone maps several GiB
 LAST_LINES = 4
 PASSED_ON = re.compile(  # the rest of the environment, tokens and proxies among it, stays here
-    r"(LD_LIBRARY_|DYLD_LIBRARY_|PYTHON)?PATH|LANG|LC_ALL|SYSTEMROOT|TE?MP|TMPDIR|(OMP|MKL|OPENBLAS)_NUM_THREADS|CUDA_VISIBLE_DEVICES"
+    r"(LD_LIBRARY_|DYLD_LIBRARY_|PYTHON)?PATH|PYTHON(DONTWRITEBYTECODE|PYCACHEPREFIX)|LANG|LC_ALL|SYSTEMROOT|TE?MP|TMPDIR|(OMP|MKL|OPENBLAS)_NUM_THREADS|CUDA_VISIBLE_DEVICES"
 )
 
 
@@ -72,7 +72,7 @@ def _wait(folder: Path, who: str, seconds: float) -> int:
     home = folder / "home"
     home.mkdir()
     environment = {name: value for name, value in os.environ.items() if PASSED_ON.fullmatch(name)}
-    environment |= {"HOME": str(home), "USERPROFILE": str(home), "XDG_CACHE_HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {"HOME": str(home), "USERPROFILE": str(home), "XDG_CACHE_HOME": str(home)}
     environment |= {"BIOIMAGEIO_CACHE_PATH": str(home / "bioimageio"), "PYTHONIOENCODING": "utf-8"}
     with (folder / "log.txt").open("wb") as log:
         process = subprocess.Popen(

@@ -1,0 +1,276 @@
+"""A stranger's bundle is data: what is read, and what is refused before anything is used."""
+
+import stat
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from foreign import SIZES, good, npy, picture
+from zooready.bundle import unpacking
+from zooready.bundle.reading import opened, read_array
+from zooready.errors import BundleInvalid
+from zooready.records import TOLERANCE
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path, monkeypatch):
+    """Every temporary folder of the test lies here, and none may be left."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    assert list(folder.iterdir()) == []
+
+
+def refused(path, match):
+    with pytest.raises(BundleInvalid, match=match), opened(path):
+        pass
+
+
+def zipped(tmp_path, files, **kwargs):
+    path = tmp_path / "bundle.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content, **kwargs)
+    return path
+
+
+def test_a_good_bundle_is_read_whole(tmp_path):
+    with opened(good().write(tmp_path / "tiny.zip")) as bundle:
+        assert bundle.path == tmp_path / "tiny.zip"
+        assert {format: file.name for format, file in bundle.formats.items()} == {
+            "state_dict": "weights_state_dict.pt",
+            "torchscript": "weights.pt",
+            "onnx": "weights.onnx",
+        }
+        assert all(file.is_file() and file.is_relative_to(bundle.folder) for file in bundle.formats.values())
+        assert bundle.outputs == (("probabilities", "image"),)
+        assert [case.name for case in bundle.cases] == list(SIZES)
+        np.testing.assert_array_equal(bundle.cases[1].input, picture("odd"))
+        assert bundle.cases[2].outputs[0].shape == (2, 2, 9, 11)
+        assert bundle.tolerance == TOLERANCE
+        assert not bundle.trusted
+    assert not bundle.folder.exists()
+
+
+def test_a_folder_reads_like_its_zip(tmp_path):
+    path = good().write(tmp_path / "tiny.zip")
+    folder = tmp_path / "tiny mit Ümlaut"
+    zipfile.ZipFile(path).extractall(folder)
+    with opened(folder, trust_code=True) as bundle, opened(path) as same:
+        assert bundle.trusted
+        assert bundle.folder != folder
+        assert bundle.rdf == same.rdf
+
+
+def test_outputs_have_the_kind_that_the_bundle_says_or_that_their_axes_tell(tmp_path):
+    draft = good()
+    draft.rdf["config"]["zooready"]["outputs"][0]["kind"] = "labels"
+    with opened(draft.write(tmp_path / "a.zip")) as bundle:
+        assert bundle.outputs == (("probabilities", "labels"),)
+    draft.rdf["config"]["zooready"]["outputs"] = []
+    draft.rdf["outputs"][0]["axes"] = draft.rdf["outputs"][0]["axes"][:2]
+    with opened(draft.write(tmp_path / "b.zip")) as bundle:
+        assert bundle.outputs == (("probabilities", "scores"),)
+    draft.rdf["config"]["zooready"]["outputs"] = [{"id": "probabilities", "kind": "sound"}]
+    refused(draft.write(tmp_path / "c.zip"), r"knows kinds \['sound'\]: use image, labels, scores")
+
+
+def test_format_0_4_is_read(tmp_path):
+    draft = good()
+    free = {"min": [1, 1, 1, 1], "step": [0, 0, 1, 1]}
+    draft.rdf |= {
+        "format_version": "0.4.10",
+        "test_inputs": ["test_image.npy"],
+        "test_outputs": ["test_probabilities.npy"],
+        "inputs": [{"name": "image", "axes": "bcyx", "shape": free, "data_type": "float32"}],
+        "outputs": [{"name": "probabilities", "axes": "bcyx", "shape": [1, 2, 16, 20], "data_type": "float32"}],
+    }
+    with opened(draft.write(tmp_path / "old.zip")) as bundle:
+        assert bundle.outputs == (("probabilities", "image"),)
+        assert len(bundle.cases) == len(SIZES)
+
+
+def test_two_inputs_leave_nothing_to_compare(tmp_path):
+    draft = good()
+    draft.rdf["inputs"].append({**draft.rdf["inputs"][0], "id": "second"})
+    with opened(draft.write(tmp_path / "two.zip")) as bundle:
+        assert bundle.cases == ()
+
+
+def test_a_bundle_may_claim_a_tolerance_within_bounds(tmp_path):
+    draft = good()
+    draft.rdf["config"]["zooready"]["tolerance"] = {"onnx": 5e-3}
+    with opened(draft.write(tmp_path / "a.zip")) as bundle:
+        assert bundle.tolerance == {**TOLERANCE, "onnx": 5e-3}
+    draft.rdf["config"]["zooready"]["tolerance"] = {"onnx": 0.02}
+    refused(draft.write(tmp_path / "b.zip"), "claims a tolerance of 0.02 for onnx: a bundle may claim up to 0.01, 100 times the default")
+    draft.rdf["config"]["zooready"]["tolerance"] = {"onnx": float("nan")}
+    refused(draft.write(tmp_path / "c.zip"), "claims a tolerance of nan")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    refused(tmp_path / "nothing.zip", "no bundle .*nothing.zip: there is no such file")
+
+
+def test_what_is_no_zip_is_named(tmp_path):
+    (tmp_path / "text.zip").write_text("hello")
+    refused(tmp_path / "text.zip", "text.zip is not a readable zip")
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.99])
+def test_a_truncated_zip_is_refused(tmp_path, share):
+    whole = good().write(tmp_path / "tiny.zip").read_bytes()
+    (tmp_path / "cut.zip").write_bytes(whole[: int(len(whole) * share)])
+    refused(tmp_path / "cut.zip", "cut.zip is not a readable zip .* cut off or damaged")
+
+
+def test_a_changed_byte_is_caught_by_the_crc(tmp_path):
+    path = zipped(tmp_path, {"rdf.yaml": "a" * 100})
+    content = bytearray(path.read_bytes())
+    content[content.index(b"rdf.yaml") + 9] ^= 1
+    path.write_bytes(content)
+    refused(path, "is not a readable zip")
+
+
+@pytest.mark.parametrize("name", ["../secret.txt", "/etc/passwd", "a/../../b", "C:\\windows", "a\\b", "con:trol"])
+def test_names_that_lead_out_are_refused(tmp_path, name):
+    refused(zipped(tmp_path, {"rdf.yaml": "{}", name: "x"}), "which leads out of the bundle")
+
+
+def test_links_are_refused(tmp_path):
+    info = zipfile.ZipInfo("link.npy")
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "link.zip", "w") as archive:
+        archive.writestr(info, "/etc/passwd")
+    refused(tmp_path / "link.zip", "'link.npy', which is a link or a device")
+
+
+def test_links_in_a_folder_are_refused(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "rdf.yaml").write_text("{}")
+    (folder / "secret.txt").symlink_to("/etc/passwd")
+    refused(folder, "holds secret.txt, which is a link or a device: copy the file itself")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_name_that_comes_twice_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "twice.zip", "w") as archive:
+        archive.writestr("rdf.yaml", "{}")
+        archive.writestr("RDF.yaml", "{}")
+    refused(tmp_path / "twice.zip", "holds 'RDF.yaml' twice")
+
+
+def test_an_encrypted_member_is_refused(tmp_path):
+    path = zipped(tmp_path, {"rdf.yaml": "{}"})
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(content)
+    refused(path, "'rdf.yaml', which is encrypted")
+
+
+def test_zip_bombs_are_refused(tmp_path, monkeypatch):
+    path = zipped(tmp_path, {"rdf.yaml": "{}", "zeros.npy": bytes(300_000)})
+    monkeypatch.setattr(unpacking, "SMALL", 100_000)
+    refused(path, "'zeros.npy', which unpacks to .* times its size .limit 200.: this is how zip bombs look")
+    monkeypatch.setattr(unpacking, "BYTES", 200_000)
+    refused(path, "unpacks to 0.0 GiB, and at most 0 GiB are unpacked")
+    monkeypatch.setattr(unpacking, "MEMBERS", 1)
+    refused(path, "holds 2 files, and at most 1 are unpacked")
+
+
+def test_a_folder_inside_the_zip_is_explained(tmp_path):
+    refused(zipped(tmp_path, {"tiny/rdf.yaml": "{}"}), "no rdf.yaml at its root; it lies at tiny/rdf.yaml: zip the files")
+    refused(zipped(tmp_path, {"picture.png": ""}), "no rdf.yaml at its root; this is no BioImage.IO bundle")
+
+
+def test_an_alias_bomb_is_refused_at_once(tmp_path):
+    bomb = "a: &a [x, x]\n" + "".join(f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)}, *{chr(97 + i)}]\n" for i in range(20))
+    refused(zipped(tmp_path, {"rdf.yaml": bomb}), r"rdf.yaml uses the alias \*a")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: " + "[" * 60 + "]" * 60, "nests deeper than 50 levels"),
+        ("a: [", "rdf.yaml is not readable YAML"),
+        ("- a", "holds a list instead of a mapping"),
+        ("a: !!python/object/apply:os.system [ls]", "not readable YAML .*python"),
+        ("a: " + "x" * 2_000_000, "has 2000003 bytes, and at most 1048576 are read"),
+        ("type: dataset\nformat_version: 0.3.0", "is a 'dataset' of format '0.3.0': zooready reads models"),
+        ("type: model\nformat_version: 0.5.0\nweights: 3", "weights is 3, and must be a mapping"),
+        (
+            "type: model\nformat_version: 0.5.0\nweights: {keras_hdf5: {source: rdf.yaml}}",
+            r"holds weights \['keras_hdf5'\], of which zooready",
+        ),
+        ("type: model\nformat_version: 0.5.0\nweights: {onnx: {}}", "refers to None outside itself"),
+    ],
+)
+def test_descriptions_that_cannot_be_used_are_explained(tmp_path, text, message):
+    refused(zipped(tmp_path, {"rdf.yaml": text}), message)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("../../../secret.txt", "which leads out of the bundle"),
+        ("/etc/passwd", "which leads out of the bundle"),
+        ("https://example.com/weights.pt", "refers to 'https://example.com/weights.pt' outside itself, and nothing is fetched"),
+        ("nothing.pt", "names 'nothing.pt' but does not hold it"),
+    ],
+)
+def test_sources_stay_inside(tmp_path, source, message):
+    draft = good()
+    draft.rdf["weights"]["torchscript"]["source"] = source
+    refused(draft.write(tmp_path / "out.zip"), message)
+
+
+def test_a_wrong_hash_of_any_file_is_refused(tmp_path):
+    draft = good()
+    draft.write(tmp_path / "hashed.zip")
+    draft.files["tiny.py"] += b"import os\n"
+    draft.hashed = False
+    refused(draft.write(tmp_path / "changed.zip"), "tiny.py was changed after the bundle was made: its sha256 is .* rdf.yaml says")
+
+
+def test_stored_cases_need_every_output(tmp_path):
+    draft = good()
+    draft.rdf["config"]["zooready"]["cases"][0]["outputs"] = []
+    refused(draft.write(tmp_path / "a.zip"), r"cases\[0\] needs a name, an input and 1 outputs")
+    draft.rdf["config"]["zooready"]["cases"] = "all"
+    refused(draft.write(tmp_path / "b.zip"), "config.zooready.cases is 'all', and must be a list")
+
+
+def test_arrays_are_plain_numbers(tmp_path):
+    file = tmp_path / "array.npy"
+    np.save(file, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(BundleInvalid, match="array.npy is not a .npy of plain numbers .object of shape"):
+        read_array(file)
+    file.write_bytes(npy(np.zeros(10))[:-3])
+    with pytest.raises(BundleInvalid, match="not a .npy of plain numbers .float64 of shape"):
+        read_array(file)
+    file.write_bytes(b"hello")
+    with pytest.raises(BundleInvalid, match="not a .npy of plain numbers"):
+        read_array(file)
+    huge = npy(np.zeros(1)).replace(b"(1,), }   ", b"(9999999999,), }"[:10])
+    file.write_bytes(huge)
+    with pytest.raises(BundleInvalid, match="not a .npy of plain numbers"):
+        read_array(file)
+
+
+def test_the_block_s_own_error_leaves_no_folder(tmp_path):
+    path = good().write(tmp_path / "tiny.zip")
+    with pytest.raises(KeyboardInterrupt), opened(path):
+        raise KeyboardInterrupt
+    assert Path(path).is_file()
+
+
+def test_the_description_is_what_yaml_says(tmp_path):
+    draft = good()
+    with opened(draft.write(tmp_path / "tiny.zip")) as bundle:
+        assert bundle.rdf == yaml.safe_load(zipfile.ZipFile(tmp_path / "tiny.zip").read("rdf.yaml"))
