@@ -67,19 +67,16 @@ def check(
 def predict(bundle: Path, images: Sequence[Path], out: Path, **options: Any) -> int:
     """Run every picture; one that cannot be read is named, and the others go on."""
     from zooready.errors import InputInvalid
-    from zooready.prediction import save
 
     failed = 0
-    for image in images:
-        try:
-            result = pipeline.predict(bundle, image, **options)
-        except InputInvalid as error:
-            CONSOLE.print(f"{image}: {error}", style="red", soft_wrap=True, markup=False)
+    for image, result, written in pipeline.predict_files(bundle, images, out, **options):
+        if isinstance(result, InputInvalid):
+            CONSOLE.print(f"{image}: {result}", style="red", soft_wrap=True, markup=False)
             failed += 1
             continue
         for note in result.notes:
             CONSOLE.print(f"{image.name}: {note}", style="yellow", soft_wrap=True, markup=False)
-        for path in save(result, out, image.stem):
+        for path in written:
             CONSOLE.print(str(path), soft_wrap=True, markup=False)
     return 2 if failed else 0
 

@@ -1,11 +1,11 @@
 """The things that zooready does, as plain functions: train, export, check, predict. The command line calls these and prints.
 
-May import: about, pictures, bundle, formats, families, data, training, exporting, comparison, prediction
+May import: about, pictures, bundle, families, training, exporting, comparison, prediction
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -54,14 +54,11 @@ def train(
     InputInvalid
         Unknown family, unusable data, or a folder that holds another run.
     """
-    from zooready.data import folder_pairs
-    from zooready.training import train as fit
+    from zooready.training.loop import train as fit
 
     chosen = named(family) if isinstance(family, str) else family
-    facts: dict[str, Any] = {}
-    if str(data) != "simulated":
-        facts = folder_pairs(chosen, Path(data))
-    return fit(chosen, Path(out), steps=steps, batch=batch, seed=seed, device=device, **facts)
+    folder = None if str(data) == "simulated" else Path(data)
+    return fit(chosen, Path(out), steps=steps, batch=batch, seed=seed, device=device, data=folder)
 
 
 def named(name: str) -> Family:
@@ -194,6 +191,57 @@ def predict(
         return prediction.predict(opened_bundle, picture, format=format, device=device, pixel_size=pixel_size, channel=channel)
 
 
+def predict_files(
+    bundle: Path | str,
+    images: Sequence[Path],
+    out: Path,
+    *,
+    format: Format = "onnx",
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    trust_code: bool = False,
+    **options: Any,
+) -> Iterator[tuple[Path, Prediction | InputInvalid, tuple[Path, ...]]]:
+    """Run a bundle on many pictures, the network loaded once; a picture that cannot be used does not stop the others.
+
+    Parameters
+    ----------
+    bundle, images, out
+        The bundle, the pictures, and the folder for ``<stem>_<output id>.tif`` and ``.csv``.
+    format, device, trust_code
+        As for :func:`predict`.
+    **options
+        ``pixel_size`` and ``channel`` of :func:`predict`.
+
+    Yields
+    ------
+    tuple
+        The picture's path, its prediction or the reason why there is none, and the files written.
+
+    Raises
+    ------
+    BundleInvalid
+        The bundle cannot be read safely.
+    """
+    from zooready import prediction
+    from zooready.bundle.reading import opened
+    from zooready.pictures import read_picture
+
+    stems = [image.stem for image in images]
+    if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):
+        raise InputInvalid(
+            f"several pictures are called {', '.join(twice)}, so their results would share a name: run them into two folders."
+        )
+    with opened(bundle, trust_code=trust_code) as opened_bundle:
+        _demand(opened_bundle, format)
+        run = prediction.engine(opened_bundle, format, device)
+        for image in images:
+            try:
+                found = prediction.predict(opened_bundle, read_picture(image), run=run, **options)
+                yield image, found, prediction.save(found, out, image.stem)
+            except InputInvalid as error:
+                yield image, error, ()
+
+
 def as_picture(image: Path | str | Picture | Array) -> Picture:
     """A file, array or picture as a :class:`Picture`."""
     from zooready.pictures import read_picture
@@ -214,12 +262,12 @@ def _demand(bundle: Bundle, format: Format) -> None:
 
 def _trained(source: Path | str) -> tuple[Family, Mapping[str, Any], Mapping[str, Any]]:
     """Family, weights and provenance of a run's folder or of a shipped model."""
-    from zooready.families import FAMILIES, load_weights, record
+    from zooready.families import FAMILIES, load_record, load_weights
     from zooready.training import checkpoint
 
     if str(source) in FAMILIES and not (Path(source) / checkpoint.RECORD).exists():
         family = FAMILIES[str(source)]
-        return family, load_weights(family.name), provenance_of(record(family.name))
+        return family, load_weights(family.name), provenance_of(load_record(family.name))
     if not Path(source).is_dir():
         raise InputInvalid(f"{str(source)!r} is neither the folder of a run nor a family: choose from {', '.join(FAMILIES)}.")
     run = checkpoint.read(Path(source))

@@ -49,6 +49,7 @@ def predict(
     device: Device = "auto",
     pixel_size: Literal["auto"] | None = None,
     channel: int | str | None = None,
+    run: Run | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Prediction:
     """Run a bundle on a picture of any size.
@@ -67,6 +68,8 @@ def predict(
         ``"auto"`` resamples y and x so that pixels come into the bundle's range, and the outputs back to the picture's size.
     channel
         The one channel to take, by name or by number from 1.
+    run
+        What :func:`engine` gave for this bundle, to use it for several pictures; made from ``format`` and ``device`` if None.
     progress
         Called with (inputs done, inputs in all).
 
@@ -88,7 +91,7 @@ def predict(
     _check_stacks(inputs, outputs)
     zoom = zoom_of(picture.pixel_size_um, allowed) if pixel_size == "auto" else 1.0
     notes = [] if pixel_size == "auto" else [note] if (note := outside(picture.pixel_size_um, allowed)) else []
-    run, total = engine(bundle, format, device), math.prod(inputs.lengths)
+    run, total = run or engine(bundle, format, device), math.prod(inputs.lengths)
     results: list[list[Array]] = [[] for _ in outputs]
     for done, image in enumerate(inputs):
         for result, output in zip(results, _one(run, bundle, image, outputs, zoom, first=done == 0), strict=True):

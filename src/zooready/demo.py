@@ -1,0 +1,117 @@
+"""The shipped models on their own pictures: bundles, verdicts, one page to look at, and the table of the README.
+
+May import: pictures, families, matching, similarity, bundle, comparison, report, pipeline
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from zooready import pipeline, report
+from zooready.comparison import Comparison, exit_code
+from zooready.errors import InputInvalid
+from zooready.families import FAMILIES, segmentation, shipped
+from zooready.matching import f1
+from zooready.pictures import whole_file, write_picture
+from zooready.records import Family
+
+BEGIN, END = "<!-- verdicts -->", "<!-- /verdicts -->"
+ENGINE = "java-pytorch torchscript"  # whose labels are counted: the engine that runs inside Fiji
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A shipped model, exported and checked: ``quality`` are sentences about its sample picture, each measured in this run."""
+
+    name: str
+    bundle: Path
+    comparison: Comparison
+    quality: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demonstration:
+    """What a demo made; ``exit_code`` is that of the worst check."""
+
+    models: tuple[Model, ...]
+    report: Path
+    exit_code: int
+
+
+def demonstrate(out: Path, progress: Progress) -> Demonstration:
+    """Export every shipped model into ``out``, check it in every consumer on its sample picture, and write ``report.html``."""
+    out.mkdir(parents=True, exist_ok=True)
+    names = shipped()
+    models = []
+    for number, name in enumerate(names):
+
+        def tell(done: int, total: int, what: str, number: int = number, name: str = name) -> None:
+            progress(number * (total + 1) + done + 1, len(names) * (total + 1), f"{name}: {what}")
+
+        progress(number, len(names), f"{name}: export")
+        family = FAMILIES[name]
+        bundle = pipeline.export_trained(name, out / f"{name}.zip", torchscript=family.torchscript).path
+        with TemporaryDirectory(prefix="zooready-") as folder:
+            picture = Path(folder) / f"{name}.tif"
+            if family.sample is None:
+                raise InputInvalid(f"{name} has no sample picture: give its Family a sample().")
+            write_picture(family.sample(), picture)
+            found = pipeline.check(bundle, image=picture, trust_code=True, progress=tell)
+        models.append(Model(name=name, bundle=bundle, comparison=found, quality=_quality(family, found)))
+    page = out / "report.html"
+    report.html([report.section(model.name, model.comparison, model.quality) for model in models], page)
+    worst = max((exit_code(model.comparison.verdicts) for model in models), default=0)
+    return Demonstration(models=tuple(models), report=page, exit_code=worst)
+
+
+def write_table(result: Demonstration, readme: Path) -> None:
+    """Put the table families x consumers between the marks of a Markdown file.
+
+    Raises
+    ------
+    InputInvalid
+        The file has no such marks.
+    """
+    text = readme.read_text(encoding="utf-8")
+    if BEGIN not in text or END not in text:
+        raise InputInvalid(f"{readme} has no lines {BEGIN} and {END}: add them where the table belongs.")
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    with whole_file(readme) as file:
+        file.write(f"{before}{BEGIN}\n{markdown(result)}\n{END}{after}".encode())
+
+
+def markdown(result: Demonstration) -> str:
+    """One row a model and format, one column a consumer: status, level and the largest difference / range."""
+    consumers = list(dict.fromkeys(verdict.consumer for model in result.models for verdict in model.comparison.verdicts))
+    lines = ["| model | format | " + " | ".join(consumers) + " |", "|" + "---|" * (len(consumers) + 2)]
+    for model in result.models:
+        formats = dict.fromkeys(verdict.format for verdict in model.comparison.verdicts if verdict.format)
+        for format in formats:
+            cells = []
+            for consumer in consumers:
+                verdict = next((v for v in model.comparison.verdicts if (v.consumer, v.format) == (consumer, format)), None)
+                if verdict is None:
+                    cells.append("")
+                    continue
+                difference = "" if verdict.difference is None else f" {verdict.difference:.0e}"
+                cells.append(f"{verdict.status} ({verdict.level}){difference}")
+            lines.append(f"| {model.name} | {format} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _quality(family: Family, found: Comparison) -> tuple[str, ...]:
+    """How well the labels that came out of Fiji's engine match the objects that people drew."""
+    outputs = found.results.get(ENGINE)
+    if family.name != segmentation.FAMILY.name or outputs is None:
+        return ()
+    labels = outputs[[kind for _, kind in found.outputs].index("labels")][0, 0]
+    truth = segmentation.sample_truth()
+    counted = ", ".join(f"F1@{iou:g} {f1(truth, labels, iou):.3f}" for iou in (0.5, 0.75))
+    drawn = len(np.unique(truth[truth > 0]))
+    return (f"{counted} on {drawn} hand-drawn nuclei, labels from PyTorch 2.0.0 in Java (a development picture, never trained on).",)
