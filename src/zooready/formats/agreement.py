@@ -12,6 +12,7 @@ import numpy as np
 
 from zooready.errors import InputInvalid, OutputsDiffer
 from zooready.formats.copies import tensors
+from zooready.formats.warned import brief
 from zooready.records import Array, Case, as_float32
 
 if TYPE_CHECKING:
@@ -47,13 +48,14 @@ def pictures(example: Array, fixed: Mapping[str, int]) -> Iterator[tuple[str, Ar
     axes = axes_of(example)
     size = dict(zip(axes, example.shape, strict=True))
     larger = {axis: size[axis] + more for axis, more in zip("zyx", (2, 17, 6), strict=True) if axis in size}
-    sizes: dict[str, dict[str, int]] = {"small": SMALL, "larger": larger, "one pixel": dict.fromkeys("zyx", 1)}
+    sizes: dict[str, dict[str, int]] = {"larger": larger, "small and brighter": SMALL, "black": SMALL, "one pixel": dict.fromkeys("zyx", 1)}
+    gains = {"small and brighter": 4, "black": 0}
     yield "example", example
     yield "opposite", example.max() + example.min() - example
     for name, wanted in sizes.items():
         shape = tuple(size[a] if a in fixed or a in "bc" else wanted[a] for a in axes)
-        if shape != example.shape and np.prod(shape) <= LARGEST:
-            yield name, _cut(example, shape)
+        if shape == example.shape or np.prod(shape) <= LARGEST:
+            yield name, np.float32(gains.get(name, 1)) * _cut(example, shape)
     if "b" not in fixed:
         wanted = {**SMALL, "y": SMALL["x"], "x": SMALL["y"]}
         one = _cut(example, tuple(size[a] if a in fixed or a in "bc" else wanted[a] for a in axes))
@@ -132,7 +134,7 @@ def difference(expected: Sequence[Case], run: Callable[[Array], Sequence[Array]]
         try:
             outputs = run(case.input)
         except Exception as error:  # whatever an engine raises
-            raise OutputsDiffer(f"{where}: fails ({_brief(error)})") from error
+            raise OutputsDiffer(f"{where}: fails ({brief(error)})") from error
         shapes = [output.shape for output in outputs], [output.shape for output in case.outputs]
         if shapes[0] != shapes[1]:
             raise OutputsDiffer(f"{where}: gives shapes {shapes[0]} where the network gives {shapes[1]}")
@@ -153,9 +155,3 @@ def _same_objects(got: Array, want: Array, where: str) -> None:
     counts = abs(float(got.max(initial=0)) - float(want.max(initial=0)))
     if not (pixels <= 0.01 and counts <= max(1.0, 0.01 * float(want.max(initial=0)))):
         raise OutputsDiffer(f"{where}: label image with {got.max():g} objects where the network finds {want.max():g}")
-
-
-def _brief(error: Exception) -> str:
-    """The last line of an error's message, which names the reason in TorchScript and ONNX Runtime alike."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__)[:300]

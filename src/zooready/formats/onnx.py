@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import logging
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,8 +19,9 @@ from zooready.errors import InputInvalid, OutputsDiffer
 from zooready.formats import agreement
 from zooready.formats.copies import evaluating
 from zooready.formats.downgrade import to_opset_17
+from zooready.formats.tracing import DataBranch, record_apart
 from zooready.formats.versions import torch_version
-from zooready.formats.warned import known_deprecations, tracer_lines
+from zooready.formats.warned import brief, known_deprecations, silence, tracer_lines
 from zooready.records import TOLERANCE, Array, Case, Weights
 
 if TYPE_CHECKING:
@@ -100,14 +100,19 @@ def write(
         try:
             with _quiet(heard):
                 model = _legacy(network, picture, names) if exporter == "legacy" else _dynamo(network, picture, names)
+            if exporter == "legacy" and heard:
+                with TemporaryDirectory() as folder:
+                    record_apart(network, picture, variant="plain", route="branches", folder=Path(folder), heard=tuple(heard))
             content = _cleaned(model, names, cases)
             largest = agreement.difference(cases, _session(content), TOLERANCE["onnx"], labels)
             _place(content, path)
+        except DataBranch as fault:
+            raise InputInvalid(f"{type(module).__name__} cannot be written: {fault}.") from None
         except (InputInvalid, OutputsDiffer) as fault:
             faults.append(f"{exporter} exporter: {fault}")
             continue
         except Exception as error:  # exporters raise dozens of kinds, from ONNX errors to those of the network's own code
-            faults.append(f"{exporter} exporter: {_brief(error)}")
+            faults.append(f"{exporter} exporter: {brief(error)}")
             continue
         said = {"torch": torch_version(), "exporter": exporter, "opset": OPSET, "ir": IR, "reproducible": True, "difference": largest}
         details = {**said, "warnings": tuple(heard), "skipped": skipped}
@@ -132,7 +137,7 @@ def facts(path: Path) -> dict[str, Any]:
         model = onnx.load(str(path), load_external_data=False)
         opset = next(one.version for one in model.opset_import if one.domain in ("", "ai.onnx"))
     except Exception as error:  # protobuf raises its own kinds, StopIteration means no standard operators
-        raise InputInvalid(f"{path.name} is no ONNX model ({_brief(error)}): export it again.") from None
+        raise InputInvalid(f"{path.name} is no ONNX model ({brief(error)}): export it again.") from None
     external = any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer)
     return {"opset": int(opset), "ir": int(model.ir_version), "external": external}
 
@@ -148,11 +153,11 @@ def load(path: Path) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised, and need not be printed too
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions have no common base but Exception
-        raise InputInvalid(f"ONNX Runtime refuses {path.name} ({_brief(error)}): export it again.") from None
+        raise InputInvalid(f"ONNX Runtime refuses {path.name} ({brief(error)}): export it again.") from None
 
 
 def _check_names(names: _Names, case: Case) -> None:
@@ -172,17 +177,11 @@ def _quiet(heard: list[str]) -> Iterator[None]:
     """Collect the exporters' warnings as short lines, and keep them from printing."""
     import torch
 
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(record=True) as caught, torch.no_grad():
-            warnings.simplefilter("always")
-            with known_deprecations(), contextlib.redirect_stdout(io.StringIO()):
-                yield
-        heard += tracer_lines(caught)
-    finally:
-        logger.setLevel(level)
+    with warnings.catch_warnings(record=True) as caught, torch.no_grad():
+        warnings.simplefilter("always")
+        with known_deprecations(), silence():
+            yield
+    heard += tracer_lines(caught)
 
 
 def _legacy(network: nn.Module, example: Tensor, names: _Names) -> Any:
@@ -279,7 +278,7 @@ def _session(content: bytes) -> Callable[[Array], Sequence[Array]]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised, and need not be printed too
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
 
@@ -301,9 +300,3 @@ def _place(content: bytes, path: Path) -> None:
         if found != {"opset": OPSET, "ir": IR, "external": False}:
             raise InputInvalid(f"the file came out as {found}, not opset {OPSET}, IR {IR} in one file.")
         draft.replace(path)
-
-
-def _brief(error: Exception) -> str:
-    """Kind and first words of an error."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {' '.join(lines)[:300]}"

@@ -16,9 +16,9 @@ from zooready.errors import InputInvalid, OutputsDiffer
 from zooready.formats import agreement, container
 from zooready.formats.copies import evaluating
 from zooready.formats.operators import operators, unsafe, unsupported
-from zooready.formats.tracing import Recorded, Route, record_apart
+from zooready.formats.tracing import DataBranch, Recorded, Route, record_apart
 from zooready.formats.versions import torch_version
-from zooready.formats.warned import known_deprecations
+from zooready.formats.warned import brief, known_deprecations
 from zooready.records import TOLERANCE, Case, Weights
 
 if TYPE_CHECKING:
@@ -95,6 +95,8 @@ def write(
         with TemporaryDirectory(dir=path.parent) as folder:
             try:
                 details = _attempt(order, route, Path(folder))
+            except DataBranch as fault:
+                raise InputInvalid(f"{type(module).__name__} cannot be written: {fault}.") from None
             except (InputInvalid, OutputsDiffer) as fault:
                 faults.append(f"{'torch.jit.trace' if route == 'trace' else 'torch.export + script'}: {fault}")
                 continue
@@ -159,6 +161,5 @@ def load(path: Path) -> nn.Module:
         try:
             loaded: Any = torch.jit.load(str(path), map_location="cpu")
         except Exception as error:  # torch raises runtime, value and unicode errors, depending on where the file is broken
-            lines = [line for line in str(error).splitlines() if line.strip()]
-            raise InputInvalid(f"{path.name} cannot be loaded ({' '.join(lines)[:400]}): export it again.") from None
+            raise InputInvalid(f"{path.name} cannot be loaded ({brief(error)}): export it again.") from None
     return loaded.eval()  # type: ignore[no-any-return]

@@ -22,14 +22,18 @@ from typing import TYPE_CHECKING, Any, Literal
 from zooready.errors import InputInvalid
 from zooready.formats.copies import tensors
 from zooready.formats.folding import fold
-from zooready.formats.warned import known_deprecations, tracer_lines
+from zooready.formats.warned import brief, known_deprecations, tracer_lines
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-Route = Literal["trace", "export"]
-TIME_LIMIT_S = 1800
+Route = Literal["trace", "export", "branches"]
+TIME_LIMIT_S = 1800  # of one recording; `torch.export` of a large transformer takes minutes
 CHILD = "import pathlib, sys; from zooready.formats.tracing import main; main(pathlib.Path(sys.argv[1]))"
+
+
+class DataBranch(InputInvalid):
+    """The network's Python branches on pixel values, so that no recording can be right."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +45,7 @@ class Recorded:
     irreproducible: str = ""
 
 
-def record_apart(network: nn.Module, example: Tensor, *, variant: str, route: Route, folder: Path) -> Recorded:
+def record_apart(network: nn.Module, example: Tensor, *, variant: str, route: Route, folder: Path, heard: tuple[str, ...] = ()) -> Recorded:
     """Record in a fresh process; in this one if the network cannot be sent there.
 
     Raises
@@ -49,7 +53,7 @@ def record_apart(network: nn.Module, example: Tensor, *, variant: str, route: Ro
     InputInvalid
         The network cannot be recorded by this route; the message is the tracer's reason.
     """
-    job = {"network": network, "example": example, "variant": variant, "route": route}
+    job = {"network": network, "example": example, "variant": variant, "route": route, "heard": heard}
     try:
         with _by_value(network):
             (folder / "job.pkl").write_bytes(_pickled(job))
@@ -68,6 +72,8 @@ def record_apart(network: nn.Module, example: Tensor, *, variant: str, route: Ro
     said = json.loads(result.read_text())
     if said["stage"] == "reading":
         return _record_here(job, folder, f"the network cannot be rebuilt in a fresh process ({said['error']})")
+    if said["stage"] == "branching":
+        raise DataBranch(said["error"])
     if said["error"]:
         raise InputInvalid(said["error"])
     return Recorded(path=folder / "raw.pt", warnings=tuple(said["warnings"]))
@@ -76,17 +82,27 @@ def record_apart(network: nn.Module, example: Tensor, *, variant: str, route: Ro
 def _record_here(job: dict[str, Any], folder: Path, reason: str) -> Recorded:
     """Record in this process, and say why."""
     try:
-        heard = record(**job, path=folder / "raw.pt")
+        said = record(**job, path=folder / "raw.pt")
+    except InputInvalid:
+        raise
     except Exception as error:  # the tracer raises whatever the network's code raises
-        raise InputInvalid(_brief(error)) from error
-    return Recorded(path=folder / "raw.pt", warnings=heard, irreproducible=reason)
+        raise InputInvalid(brief(error)) from error
+    return Recorded(path=folder / "raw.pt", warnings=said, irreproducible=reason)
 
 
-def record(network: nn.Module, example: Tensor, variant: str, route: Route, path: Path) -> tuple[str, ...]:
-    """Write the network's TorchScript to ``path`` and return what the tracer warned of, one short line each."""
+def record(network: nn.Module, example: Tensor, variant: str, route: Route, path: Path, heard: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Write the network's TorchScript to ``path`` and return what the tracer warned of, one short line each.
+
+    The route ``branches`` writes nothing. It and ``trace`` raise DataBranch where the tracer saw, now or as ``heard``, a value turned
+    into Python's, and the network branches on it.
+    """
     import torch
 
-    with warnings.catch_warnings(record=True) as heard, torch.no_grad():
+    if route == "branches":
+        _refuse_branches(network, example, heard)
+        return ()
+
+    with warnings.catch_warnings(record=True) as caught, torch.no_grad():
         warnings.simplefilter("always")
         with known_deprecations():
             if variant == "channels_last":
@@ -95,7 +111,9 @@ def record(network: nn.Module, example: Tensor, variant: str, route: Route, path
             if variant != "plain":
                 scripted = torch.jit.freeze(scripted)
             torch.jit.save(scripted, str(path))
-    return tracer_lines(heard)
+    said = tracer_lines(caught)
+    _refuse_branches(network, example, said)
+    return said
 
 
 def _channels_last(network: nn.Module, dimensions: int) -> nn.Module:
@@ -117,22 +135,58 @@ def _channels_last(network: nn.Module, dimensions: int) -> nn.Module:
     return ChannelsLast().eval()
 
 
-def _scripted(network: nn.Module, example: Tensor) -> Any:
-    """The graph of `torch.export` with dynamic sizes, as a script: for networks that cannot be traced or bake a size."""
+def _exported(network: nn.Module, example: Tensor) -> Any:
+    """The graph of `torch.export`, dynamic in every size that the example leaves open (a length of 1 is taken as the only one)."""
     import torch
 
-    dynamic = {axis: torch.export.Dim.DYNAMIC for axis in range(example.ndim) if axis != 1 and example.shape[axis] > 1}
-    pair = torch.cat([example, example.flip(-1)])  # a batch of 1 would be written down as the only one
-    program = torch.export.export(network, (pair,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC, **dynamic},), strict=False)
-    module = program.module()
+    pair = torch.cat([example, example.flip(-1)])
+    dynamic = {axis: torch.export.Dim.DYNAMIC for axis in range(pair.ndim) if axis != 1 and pair.shape[axis] > 1}
+    return torch.export.export(network, (pair,), dynamic_shapes=(dynamic,), strict=False).module()
+
+
+def _scripted(network: nn.Module, example: Tensor) -> Any:
+    """The exported graph as a script: for networks that cannot be traced or bake a size."""
+    import torch
+
+    return torch.jit.script(_scriptable(_exported(network, example)))
+
+
+def _scriptable(module: Any) -> nn.Module:
+    """An exported graph in the words that TorchScript and libtorch 2.0.0 know: no trees, no overloads by name, no device literals."""
+    import torch
+
     graph = module.graph
+    picture = next(node for node in graph.nodes if node.op == "placeholder")
+    with graph.inserting_after(picture):
+        device = graph.call_function(torch.ops.prim.device, (picture,))
     for node in list(graph.nodes):
         if node.op == "call_module" and node.target == "_guards_fn":
             graph.erase_node(node)
         elif node.target == torch.ops.aten.sym_size.int:
-            node.target = torch.ops.aten.size.int  # the same number; libtorch 2.0.0 scripts only this
-    graph.set_codegen(torch.fx.graph.CodeGen())  # plain arguments instead of trees, which cannot be scripted
-    return torch.jit.script(torch.fx.GraphModule(module, graph).eval())
+            node.target = torch.ops.aten.size
+        elif isinstance(node.target, torch._ops.OpOverload):
+            node.target = node.target.overloadpacket
+        if isinstance(node.kwargs.get("device"), torch.device):
+            node.kwargs = {**node.kwargs, "device": device}
+    if not device.users:
+        graph.erase_node(device)
+    graph.set_codegen(torch.fx.graph.CodeGen())
+    return torch.fx.GraphModule(module, graph).eval()
+
+
+def _refuse_branches(network: nn.Module, example: Tensor, warned: Sequence[str]) -> None:
+    """Raise InputInvalid where the tracer saw a value turned into Python's and `torch.export` finds that a branch hangs on it."""
+    suspects = sorted({line.split(": ")[0] for line in warned if "to a Python" in line})
+    if not suspects:
+        return
+    try:
+        _exported(network, example)
+    except Exception as error:  # other reasons than a branch are no fault of a trace
+        if "data-dependent" in str(error):
+            raise DataBranch(
+                f"an 'if' hangs on pixel values ({', '.join(suspects)}), so that only one of its branches would be in the file: "
+                "use torch.where(condition, a, b)"
+            ) from None
 
 
 def _pickled(job: dict[str, Any]) -> bytes:
@@ -174,12 +228,6 @@ def _is_importable(module: ModuleType) -> bool:
     return found is not None and ours is not None and found.origin == ours.origin
 
 
-def _brief(error: Exception) -> str:
-    """Kind and first lines of an error."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {' '.join(lines)[:400]}"
-
-
 def main(folder: Path) -> None:
     """Do the job in ``folder``; the result says how far it came."""
     import cloudpickle
@@ -189,6 +237,8 @@ def main(folder: Path) -> None:
         job = cloudpickle.loads((folder / "job.pkl").read_bytes())
         result["stage"] = "recording"
         result["warnings"] = record(**job, path=folder / "raw.pt")
+    except DataBranch as fault:
+        result |= {"stage": "branching", "error": str(fault)}
     except Exception as error:  # the parent decides what each failure means
-        result["error"] = _brief(error)
+        result["error"] = brief(error)
     (folder / "result.json").write_text(json.dumps(result))

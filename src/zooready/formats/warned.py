@@ -5,9 +5,13 @@ May import: records
 
 from __future__ import annotations
 
+import io
+import logging
+import os
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 KNOWN = (
@@ -33,3 +37,31 @@ def tracer_lines(heard: Sequence[warnings.WarningMessage]) -> tuple[str, ...]:
 
     found = [one for one in heard if issubclass(one.category, TracerWarning)]
     return tuple(sorted({f"{Path(one.filename).name}:{one.lineno}: {str(one.message).splitlines()[0].split('. ')[0]}" for one in found}))
+
+
+def brief(error: BaseException) -> str:
+    """Kind and first lines of an error, or of the one that caused it: exporters wrap the reason in several layers."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = lines[-1:] if lines and "TorchScript interpreter" in lines[0] else lines[:2]  # there the reason stands below the traceback
+    return f"{type(error).__name__}: {' '.join(told)[:300]}".rstrip(".: ")
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Keep exporters from printing and logging, at the level of the process too: the legacy one writes its graphs to C++'s stdout."""
+    level = logging.root.manager.disable
+    sys.stdout.flush()
+    kept = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        logging.disable(logging.ERROR)
+        os.dup2(nowhere, 1)
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
+        logging.disable(level)
