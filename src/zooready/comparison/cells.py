@@ -78,7 +78,7 @@ def _before(module: Any, format: Format | None, bundle: Bundle) -> tuple[Status 
         return "missing", absent, None
     if not hasattr(module, "run"):
         remarks = list(module.remarks(bundle)) if hasattr(module, "remarks") else []
-        return "passed", "; ".join(["no written rule is broken; the program itself did not run", *remarks]) + ".", None
+        return "passed", "; ".join(["No written rule is broken; the program itself did not run", *remarks]) + ".", None
     return None, "", None
 
 

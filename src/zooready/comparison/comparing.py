@@ -22,11 +22,12 @@ class Comparison:
     """Verdicts, and the pictures behind them.
 
     ``shown`` is the case that pictures are of: the given image, else the test pair, None without either; ``results`` maps
-    "consumer format" to its outputs.
+    "consumer format" to its outputs. ``names`` are those of the channels of the input and then of each output, "" where none is given.
     """
 
     path: Path
     outputs: tuple[tuple[str, str], ...]
+    names: tuple[tuple[str, ...], ...]
     verdicts: tuple[Verdict, ...]
     shown: Case | None
     results: Mapping[str, tuple[Array, ...]]
@@ -80,7 +81,9 @@ def compare(
         kept = {f"{one.consumer} {one.format}": list(one.outputs.values())[-1] for one in results if one.outputs}
         case = Case(name="image", input=extra[0], outputs=()) if extra else next(iter(bundle.cases), None)
         shown = {name: outputs[-1 if extra else 0] for name, outputs in kept.items() if outputs}
-        return Comparison(path=Path(path), outputs=bundle.outputs, verdicts=verdicts, shown=case, results=shown)
+        return Comparison(
+            path=Path(path), outputs=bundle.outputs, names=_channel_names(bundle), verdicts=verdicts, shown=case, results=shown
+        )
 
 
 def exit_code(verdicts: Sequence[Verdict], *, asked: set[str] | None = None, at_least: Level | None = None) -> int:
@@ -146,3 +149,17 @@ def _on_image(results: Sequence[Result], bundle: Bundle, image: Array) -> Iterat
         if why and verdict.status == "passed":
             verdict = replace(verdict, status="differs", why=f"On the picture, against {' '.join(map(str, chosen))}: {why}")
         yield replace(one, verdict=verdict)
+
+
+def _channel_names(bundle: Bundle) -> tuple[tuple[str, ...], ...]:
+    """Names of the channels of the first input and of each output, as many as the test pair has channels."""
+    if not bundle.cases:
+        return ()
+    tensors = [bundle.rdf["inputs"][0], *bundle.rdf["outputs"]]
+    names = []
+    for tensor, array in zip(tensors, (bundle.cases[0].input, *bundle.cases[0].outputs), strict=True):
+        listed = [axis for axis in tensor.get("axes") or () if isinstance(axis, Mapping)]
+        given = [str(name) for axis in listed for name in axis.get("channel_names") or ()]
+        count = array.shape[1] if array.ndim > 1 else 1
+        names.append(tuple(given) if len(given) == count else ("",) * count)
+    return tuple(names)

@@ -1,0 +1,10 @@
+"""Verdicts for people and for programs: a table in the terminal, JSON, and one HTML page with the pictures side by side.
+
+May import: records, pictures, comparison
+"""
+
+from zooready.report.page import html
+from zooready.report.panels import Panel, Section, section
+from zooready.report.tables import table, to_json
+
+__all__ = ["Panel", "Section", "html", "section", "table", "to_json"]
