@@ -7,7 +7,6 @@ from tempfile import TemporaryDirectory
 
 from broken import BROKEN
 from foreign import core_says, good
-
 from zooready.comparison import compare
 from zooready.errors import BundleInvalid
 
