@@ -148,7 +148,7 @@ FAMILY = Family(
     metrics=metrics,
     pair_of=pair_of,
     sample=sample,
-    recipe=Recipe(steps=2400, batch=4, learning_rate=2e-3, weight_decay=1e-4, clip=1.0),
+    recipe=Recipe(steps=2000, batch=4, learning_rate=2e-3, weight_decay=1e-4, clip=1.0),
     pixel_size_um=nuclei.PIXEL_SIZE_UM,
     tags=("nuclei", "fluorescence", "instance segmentation", "2d"),
 )

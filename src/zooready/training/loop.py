@@ -160,7 +160,7 @@ def _fit(task: Task, run: Checkpoint, is_quiet: bool) -> float:
             accelerator={"cuda": "gpu"}.get(run.device, run.device),
             devices=1,
             precision=run.precision,  # type: ignore[arg-type]
-            max_steps=run.steps,
+            max_epochs=run.steps // task.chunk,  # not max_steps, with which Lightning repeats a batch after a restart
             gradient_clip_val=task.recipe.clip,
             reload_dataloaders_every_n_epochs=1,
             callbacks=[log] if is_quiet else [log, Bar(run.steps)],
