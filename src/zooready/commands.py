@@ -60,7 +60,7 @@ def check(
     if json:
         report.to_json(found.verdicts, json)
     if html:
-        report.html([report.page(found)], html)
+        report.html([report.section(found)], html)
     return exit_code(found.verdicts, asked=set(consumers) if consumers else None, at_least=at_least)
 
 

@@ -21,6 +21,7 @@ from zooready.pictures import whole_file, write_picture
 from zooready.records import Family
 
 BEGIN, END = "<!-- verdicts -->", "<!-- /verdicts -->"
+LEAD = "Every bundle was run on its own sample picture by every program that is on this machine, and compared with PyTorch in Python."
 ENGINE = "java-pytorch torchscript"  # whose labels are counted: the engine that runs inside Fiji
 Progress = Callable[[int, int, str], None]
 
@@ -65,7 +66,7 @@ def demonstrate(out: Path, progress: Progress) -> Demonstration:
             found = pipeline.check(bundle, image=picture, trust_code=True, progress=tell)
         models.append(Model(name=name, bundle=bundle, comparison=found, quality=_quality(family, found)))
     page = out / "report.html"
-    report.html([report.section(model.name, model.comparison, model.quality) for model in models], page)
+    report.html([report.section(one.comparison, title=one.name, note=" ".join(one.quality)) for one in models], page, lead=LEAD)
     worst = max((exit_code(model.comparison.verdicts) for model in models), default=0)
     return Demonstration(models=tuple(models), report=page, exit_code=worst)
 
