@@ -58,7 +58,7 @@ def record_apart(network: nn.Module, example: Tensor, *, variant: str, route: Ro
         with _by_value(network):
             (folder / "job.pkl").write_bytes(_pickled(job))
     except Exception as error:  # pickling runs the __reduce__ of whatever the network holds
-        return _record_here(job, folder, f"the network cannot be pickled ({type(error).__name__}: {error})")
+        return record_here(job, folder, f"the network cannot be pickled ({type(error).__name__}: {error})")
     paths = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONHASHSEED": "0"}
     command = [sys.executable, "-c", CHILD, str(folder)]
@@ -71,7 +71,7 @@ def record_apart(network: nn.Module, example: Tensor, *, variant: str, route: Ro
         raise InputInvalid(f"recording ended with code {done.returncode}: {done.stderr.strip()[-500:]}")
     said = json.loads(result.read_text())
     if said["stage"] == "reading":
-        return _record_here(job, folder, f"the network cannot be rebuilt in a fresh process ({said['error']})")
+        return record_here(job, folder, f"the network cannot be rebuilt in a fresh process ({said['error']})")
     if said["stage"] == "branching":
         raise DataBranch(said["error"])
     if said["error"]:
@@ -79,7 +79,7 @@ def record_apart(network: nn.Module, example: Tensor, *, variant: str, route: Ro
     return Recorded(path=folder / "raw.pt", warnings=tuple(said["warnings"]))
 
 
-def _record_here(job: dict[str, Any], folder: Path, reason: str) -> Recorded:
+def record_here(job: dict[str, Any], folder: Path, reason: str) -> Recorded:
     """Record in this process, and say why."""
     try:
         said = record(**job, path=folder / "raw.pt")

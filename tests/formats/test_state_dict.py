@@ -1,0 +1,57 @@
+import pytest
+import torch
+from torch import nn
+
+from zooready.errors import InputInvalid
+from zooready.formats import state_dict
+
+
+def test_written_weights_come_back_and_fit_the_module(unet, tmp_path):
+    weights = state_dict.write(unet, tmp_path / "weights.pt")
+    loaded = state_dict.load(weights.path)
+    assert list(loaded) == list(unet.state_dict())
+    assert all(torch.equal(loaded[name], value) and value.dtype == loaded[name].dtype for name, value in unet.state_dict().items())
+    assert weights.details["parameters"] == sum(value.numel() for value in unet.parameters())
+
+
+def test_state_dict_is_byte_identical_under_any_name(unet, tmp_path):
+    one, two = (state_dict.write(unet, tmp_path / name) for name in ("weights.pt", "other.pt"))
+    assert one.sha256 == two.sha256
+    assert one.path.read_bytes() == two.path.read_bytes()
+
+
+def test_one_changed_weight_changes_the_bytes(unet, tmp_path):
+    before = state_dict.write(unet, tmp_path / "before.pt").sha256
+    changed = type(unet)()
+    changed.load_state_dict(unet.state_dict())
+    changed.last.bias.data[0] += 1e-3
+    assert state_dict.write(changed, tmp_path / "after.pt").sha256 != before
+
+
+def test_weights_that_are_not_contiguous_are_written_so(tmp_path):
+    network = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    loaded = state_dict.load(state_dict.write(network, tmp_path / "weights.pt").path)
+    assert loaded["weight"].is_contiguous()
+    assert torch.equal(loaded["weight"], network.weight)
+
+
+def test_extra_state_is_refused(tmp_path):
+    class Extra(nn.Module):
+        def get_extra_state(self):
+            return {"path": "x"}
+
+    with pytest.raises(InputInvalid, match=r"state dict entries \['_extra_state'\] are not tensors"):
+        state_dict.write(Extra(), tmp_path / "weights.pt")
+    assert not list(tmp_path.iterdir())
+
+
+def test_pickled_code_is_not_loaded(tmp_path):
+    torch.save({"a": nn.Conv2d(1, 1, 1)}, tmp_path / "whole.pt")
+    with pytest.raises(InputInvalid, match=r"whole.pt is no weights-only state dict"):
+        state_dict.load(tmp_path / "whole.pt")
+
+
+def test_a_lone_tensor_is_no_state_dict(tmp_path):
+    torch.save(torch.zeros(3), tmp_path / "tensor.pt")
+    with pytest.raises(InputInvalid, match="holds Tensor, not a state dict"):
+        state_dict.load(tmp_path / "tensor.pt")
