@@ -36,7 +36,7 @@ def said(case, path):
     return f"`{one.consumer}` **{one.status}**: {one.why}", 1
 
 
-def cell(text, folder, most=420):
+def cell(text, folder, most=600):
     """Markdown of one line, without the place that the file had."""
     plain = text.replace(f"{folder}/", "").replace("|", "\\|").replace("<", "&lt;").replace("*id", "\\*id")
     return plain if len(plain) <= most else plain[: most - 1].rsplit(" ", 1)[0] + " …"

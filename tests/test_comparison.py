@@ -1,6 +1,7 @@
 """Verdicts: what passes, what is caught, and with which words."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -249,3 +250,19 @@ def test_expected_outputs_of_another_network_differ_everywhere(tmp_path):
     (one,) = compare(draft.write(tmp_path / "other.zip"), consumers=["onnxruntime"]).verdicts
     assert one.status == "differs"
     assert one.difference > 0.01
+
+
+def test_a_description_that_a_rule_stumbles_over_is_a_verdict(tmp_path):
+    draft = good()
+    draft.rdf["inputs"][0]["axes"][2]["size"] = {"min": "one", "step": 16}
+    (one,) = compare(draft.write(tmp_path / "odd.zip"), consumers=["deepimagej"]).verdicts
+    assert one.status == "refused"
+    assert "The description cannot be understood (ValueError: invalid literal" in one.why
+
+
+def test_the_page_of_what_is_caught_shows_every_message():
+    lines = (Path(__file__).parent.parent / "docs" / "caught.md").read_text(encoding="utf-8").splitlines()
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in lines if line.startswith("| ")}
+    for case in BROKEN.values():
+        assert case.what in rows, f"{case.what!r} is not in docs/caught.md: run python tests/caught.py"
+        assert re.search(case.message, rows[case.what]), f"docs/caught.md is stale for {case.what!r}: run python tests/caught.py"

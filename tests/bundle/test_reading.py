@@ -274,3 +274,9 @@ def test_the_description_is_what_yaml_says(tmp_path):
     draft = good()
     with opened(draft.write(tmp_path / "tiny.zip")) as bundle:
         assert bundle.rdf == yaml.safe_load(zipfile.ZipFile(tmp_path / "tiny.zip").read("rdf.yaml"))
+
+
+def test_a_description_of_odd_values_is_refused(tmp_path):
+    draft = good()
+    draft.rdf["test_inputs"] = 3
+    refused(draft.write(tmp_path / "odd.zip"), r"odd.zip: rdf.yaml cannot be understood \(TypeError: ")

@@ -45,7 +45,13 @@ def opened(path: Path | str, *, trust_code: bool = False) -> Iterator[Bundle]:
     with tempfile.TemporaryDirectory(prefix="zooready-") as temporary:
         folder = Path(temporary).resolve()
         unpack(path, folder)
-        yield _read(path, folder, trust_code)
+        try:
+            bundle = _read(path, folder, trust_code)
+        except (TypeError, ValueError, AttributeError, LookupError) as error:  # a value of another kind than the format has there
+            raise BundleInvalid(
+                f"{path}: rdf.yaml cannot be understood ({type(error).__name__}: {error}). Validate it with bioimageio validate-format."
+            ) from error
+        yield bundle
 
 
 def _read(path: Path, folder: Path, trusted: bool) -> Bundle:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from zooready.comparison.values import agreement
+from zooready.comparison.values import NOT_FINITE, agreement
 from zooready.consumers.deepimagej_rules import operators
 from zooready.errors import BundleInvalid, ConsumerMissing, OutputsDiffer, ZooreadyError
 from zooready.records import Array, Bundle, Format, Status, Verdict, as_float32
@@ -65,7 +65,10 @@ def result(module: Any, format: Format | None, bundle: Bundle, extra: Sequence[A
 
 def _before(module: Any, format: Format | None, bundle: Bundle) -> tuple[Status | None, str, None]:
     """What is known without running anything: a status with its reason, or None when it has to run."""
-    found = [*dict.fromkeys([*_common_objections(module, bundle), *module.objections(bundle, format)])]
+    try:
+        found = [*dict.fromkeys([*_common_objections(module, bundle), *module.objections(bundle, format)])]
+    except (TypeError, ValueError, AttributeError, LookupError) as error:  # a stranger wrote the description, and a rule stumbled
+        found = [f"The description cannot be understood ({type(error).__name__}: {error}): validate it with bioimageio validate-format."]
     if format is None and not found:
         reads, holds = " or ".join(module.READS), ", ".join(bundle.formats)
         found = [f"{module.NAME} reads {reads}, and this bundle holds {holds}: export it with {reads} as well."]
@@ -84,14 +87,21 @@ def _before(module: Any, format: Format | None, bundle: Bundle) -> tuple[Status 
 
 def _common_objections(module: Any, bundle: Bundle) -> Iterator[str]:
     """What no comparison can do without: finite expectations, and one raw input for programs that run the bare network."""
-    for case in bundle.cases:
-        for (name, _), expected in zip(bundle.outputs, case.outputs, strict=True):
-            bad = int(expected.size - np.isfinite(expected).sum())
-            if bad:
-                yield (
-                    f"The stored output '{name}' of case '{case.name}' holds {bad} of {expected.size} values that are NaN or infinite, so "
-                    "nothing can agree with it: make the network finite on that input (no division by zero), and export again."
-                )
+    broken = [
+        (name, case.name, expected)
+        for case in bundle.cases
+        for (name, _), expected in zip(bundle.outputs, case.outputs, strict=True)
+        if not np.isfinite(expected).all()
+    ]
+    if broken:
+        name, case, expected = broken[0]
+        bad = int(expected.size - np.isfinite(expected).sum())
+        others = f" (and {len(broken) - 1} other stored outputs)" if len(broken) > 1 else ""
+        yield (
+            f"The stored output '{name}' of case '{case}'{others} holds {bad} of {expected.size} values that are NaN or infinite, so "
+            "nothing "
+            "can agree with it: make the network finite on that input (no division by zero), and export again."
+        )
     if getattr(module, "APPLIES_OPERATORS", False):
         return
     if not bundle.cases:
@@ -136,7 +146,9 @@ def _judge_all(bundle: Bundle, format: Format, outputs: Mapping[str, list[tuple[
 
 
 def _cure(bundle: Bundle, faults: Mapping[str, str]) -> str:
-    """Where it differs tells why."""
+    """Where and how it differs tells why."""
+    if any(NOT_FINITE in why for why in faults.values()):
+        return "Keep the network finite on such pictures (a small constant where it divides or takes a logarithm), and export again."
     if "test" not in faults:
         return (
             f"The test pair agrees but {len(faults)} of {len(bundle.cases) - 1} other cases do not: a size or value is probably baked in "

@@ -12,6 +12,7 @@ from zooready.matching import match
 from zooready.records import Array, Bundle, Case
 
 IOU = 0.5  # of two objects that are the same
+NOT_FINITE = "values that are NaN or infinite"
 SHARED = 0.999  # of both foregrounds that must lie inside overlaps of matched objects
 
 
@@ -59,7 +60,7 @@ def _form_fault(expected: Array, found: Array) -> str:
         return f"is {found.dtype} instead of {expected.dtype}"
     bad = ~np.isfinite(found)
     if bad.any():
-        return f"has {int(bad.sum())} of {bad.size} values that are NaN or infinite, the first at {_place(bad.argmax(), bad.shape)}"
+        return f"has {int(bad.sum())} of {bad.size} {NOT_FINITE}, the first at {_place(bad.argmax(), bad.shape)}"
     return ""
 
 

@@ -58,6 +58,10 @@ def ask(job: Mapping[str, Any], images: Sequence[Array], *, who: str, seconds: f
             told = json.loads(failure.read_text(encoding="utf-8"))
             kind = getattr(errors, str(told["error"]), errors.ConsumerFailed)
             raise kind(f"{who}: {told['why']}")
+        if not code and not (folder / "outputs.json").is_file():
+            raise errors.ConsumerFailed(
+                f"{who} ended without a result. Last lines: {_last_lines(folder)} Check the file with another program."
+            )
         if code:
             name = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
             raise errors.ConsumerFailed(

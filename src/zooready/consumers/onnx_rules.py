@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from zooready.errors import BundleInvalid
+
 OPSET = 17
 IR = 8
 
@@ -51,10 +53,20 @@ def onnx_objections(path: Path) -> Iterator[str]:
 
 
 def _graph(path: Path) -> Any:
-    """The model without its external data."""
-    import onnx
+    """The model without its external data.
 
-    return onnx.load_model(path, load_external_data=False)
+    Raises
+    ------
+    BundleInvalid
+        This is no ONNX file.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        return onnx.load_model(path, load_external_data=False)
+    except (DecodeError, ValueError) as error:
+        raise BundleInvalid(f"{path.name} is no readable ONNX file ({error}): it is cut off or damaged. Export it again.") from None
 
 
 def _tensors(model: Any) -> Iterator[Any]:
