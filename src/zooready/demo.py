@@ -112,7 +112,7 @@ def _quality(family: Family, found: Comparison) -> tuple[str, ...]:
     if family.name != segmentation.FAMILY.name or outputs is None:
         return ()
     labels = outputs[[kind for _, kind in found.outputs].index("labels")][0, 0]
-    truth = segmentation.sample_truth()
+    truth = segmentation.sample_labels()
     counted = ", ".join(f"F1@{iou:g} {f1(truth, labels, iou):.3f}" for iou in (0.5, 0.75))
     drawn = len(np.unique(truth[truth > 0]))
     return (f"{counted} on {drawn} hand-drawn nuclei, labels from PyTorch 2.0.0 in Java (a development picture, never trained on).",)
