@@ -1,0 +1,98 @@
+"""A new family is one record: network, data, loss, metrics and the meaning of what goes in and comes out.
+
+    python add_a_family.py FOLDER
+
+trains the toy family below for a few seconds into FOLDER/run, makes FOLDER/smoothing.zip of it and runs the bundle on its sample. In
+the package the file would be src/zooready/families/smoothing.py, with one name in FAMILIES; then `zooready train smoothing` works.
+"""
+
+# ruff: noqa: T201  scripts print
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import zooready
+from zooready.pipeline import about_of
+from zooready.records import Array, Family, Pair, Part, Picture, Recipe
+from zooready.similarity import psnr
+from zooready.tensors import TensorSpec
+
+SIZE, BLOBS, PHOTONS = 32, 12, 50.0  # of a training picture: side in px, blobs, photons of the brightest pixel
+
+
+def scene(rng: np.random.Generator, size: int) -> tuple[Array, Array]:
+    """A noisy picture and the truth behind it, (size, size) float32 each, in photons."""
+    y, x = np.mgrid[:size, :size]
+    truth = sum(np.exp(-((y - row) ** 2 + (x - column) ** 2) / 18.0) for row, column in rng.uniform(0, size, (BLOBS, 2)))
+    truth = (PHOTONS * truth / truth.max()).astype(np.float32)
+    return rng.poisson(truth).astype(np.float32), truth
+
+
+def pair(seed: int, index: int) -> Pair:
+    """Training pair ``index``. The two numbers make it again, so that a run that was killed goes on exactly where it stopped."""
+    image, truth = scene(np.random.default_rng((seed, index)), SIZE)
+    return Pair(input=image[None], target=truth[None], pixel_size_um=0.1)
+
+
+def loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Mean squared error of the network's own output; both (b, 1, y, x), both in the normalised scale, because of ``restores``."""
+    return (output - target).square().mean()
+
+
+def metrics(output: torch.Tensor, pair: Pair) -> Mapping[str, float]:
+    """PSNR in dB against the truth, and, always beside it, that of the input itself."""
+    return {"psnr": psnr(output[0, 0].numpy(), pair.target[0]), "psnr_input": psnr(pair.input[0], pair.target[0])}
+
+
+def sample() -> Picture:
+    """The raw picture that the bundle carries."""
+    image, _ = scene(np.random.default_rng(2026), 96)
+    return Picture(array=image.astype(np.uint16), axes="yx", pixel_size_um=0.1)
+
+
+FAMILY = Family(
+    name="smoothing",
+    title="Smoothing of blobs",
+    description="Removes photon noise from simulated blobs; a toy.",
+    cite=(),
+    input=TensorSpec(name="image", axes="bcyx", channels=("intensity",)),
+    outputs=(TensorSpec(name="restored", axes="bcyx", channels=("intensity",)),),
+    architecture=Part(path="zooready.nets.unet.UNet", kwargs={"channels_in": 1, "channels_out": 1, "base": 8, "levels": 2}),
+    normalization=Part(path="zooready.nets.normalization.MeanStd"),
+    restores=True,
+    pair=pair,
+    loss=loss,
+    metrics=metrics,
+    sample=sample,
+    recipe=Recipe(steps=50, batch=4, learning_rate=3e-3),
+    pixel_size_um=(0.1, 0.1),
+)
+
+
+def main(folder: Path) -> None:
+    """Train, export, predict."""
+    run = zooready.train(FAMILY, folder / "run", device="cpu")
+    print(f"{run.steps} steps:", ", ".join(f"{name} {value:.1f} dB" for name, value in run.metrics.items()))
+    network = FAMILY.architecture.build()
+    network.load_state_dict(run.state_dict())
+    made = zooready.export(
+        network,
+        FAMILY.sample(),
+        about_of(FAMILY),
+        folder / "smoothing.zip",
+        architecture=FAMILY.architecture,
+        normalization=FAMILY.normalization,
+        outputs=FAMILY.outputs,
+        restores=FAMILY.restores,
+        torchscript="plain",
+    )
+    restored = zooready.predict(made.path, FAMILY.sample()).pictures["restored"]
+    print(f"{made.path.name} holds {', '.join(made.formats)}; restored {restored.array.shape}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
