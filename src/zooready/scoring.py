@@ -3,11 +3,12 @@
 The classical methods are Otsu's and Li's threshold followed by a watershed of the distance transform, with the settings that most
 people start from. Thresholds of the network are chosen on simulated fields, never on the real picture.
 
-May import: families, nets, matching
+May import: families, nets, training, matching
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from scipy import ndimage
 from zooready.families import segmentation
 from zooready.nets.labelling import Instances
 from zooready.records import Array, Pair
+from zooready.training.checkpoint import Checkpoint
 
 Labels = NDArray[np.int32]
 Method = Callable[[Array], Labels]  # (y, x) raw -> (y, x) labels
@@ -131,3 +133,23 @@ def tables(segmenter: Segmenter, count: int = HELD_OUT_FIELDS) -> dict[str, Any]
         "li_watershed": lambda image: classical(image, "li"),
     }
     return {name: {title: measured(method, pictures) for title, method in methods.items()} for name, pictures in sets.items()}
+
+
+def record(run: Checkpoint, count: int = HELD_OUT_FIELDS) -> dict[str, Any]:
+    """What ``weights/segmentation.json`` says of a finished run: thresholds chosen on simulated fields, then scores; plain data."""
+    segmenter = Segmenter(run.state_dict())
+    foreground, core = chosen(segmenter, fields(CHOSEN_SEED, CHOSEN_FIELDS))
+    segmenter.head = Instances(foreground=foreground, core=core)
+    made = {name: getattr(run, name) for name in ("family", "seed", "steps", "batch", "data", "git", "device", "precision", "seconds")}
+    return {
+        **made,
+        "versions": dict(run.versions),
+        "parameters": sum(weights.numel() for weights in segmenter.network.parameters()),
+        "sha256": hashlib.sha256(run.weights.read_bytes()).hexdigest(),
+        "thresholds": {"foreground": foreground, "core": core, "chosen_on": f"{CHOSEN_FIELDS} simulated fields, seed {CHOSEN_SEED}"},
+        "metrics": tables(segmenter, count),
+        "measured_on": {
+            "simulated": f"{count} held-out simulated fields of {FIELD_PX} px, seed {HELD_OUT_SEED}",
+            "real": "one development picture with 125 nuclei outlined by hand; never trained on, and no proof of generalisation",
+        },
+    }
