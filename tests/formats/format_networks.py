@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from zooready.formats import onnx
+
 
 class Block(nn.Sequential):
     def __init__(self, inputs, outputs):
@@ -130,3 +132,16 @@ def settled(network, seed=0):
 def picture(*shape, seed=0):
     """Raw pixels, 0 to 1000."""
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 1000
+
+
+def write_rewritten(path):
+    """The ONNX file of ``Rewritten``."""
+    return onnx.write(
+        Rewritten(),
+        picture(1, 2, 16, 24),
+        path,
+        input_name="image",
+        input_axes="bcyx",
+        output_names=["first", "second"],
+        output_axes=["bcyx", "bcyx"],
+    )

@@ -65,11 +65,7 @@ def test_files_hold_no_paths_and_no_debug_parts(traced):
             assert private.encode() not in content
 
 
-def test_the_callers_module_stays_as_it_was(unet, example, tmp_path, monkeypatch):
-    def here(network, example, *, variant, route, folder):
-        return tracing.record_here({"network": network, "example": example, "variant": variant, "route": route}, folder, "for speed")
-
-    monkeypatch.setattr(torchscript, "record_apart", here)
+def test_the_callers_module_stays_as_it_was(unet, example, tmp_path, here):
     state = {name: value.clone() for name, value in unet.state_dict().items()}
     unet.train()
     unet.deep.eval()
@@ -82,7 +78,7 @@ def test_the_callers_module_stays_as_it_was(unet, example, tmp_path, monkeypatch
     assert all(torch.equal(state[name], value) for name, value in unet.state_dict().items())
 
 
-def test_an_autograd_function_and_a_device_are_rescued_by_export(example, tmp_path):
+def test_an_autograd_function_and_a_device_are_rescued_by_export(example, tmp_path, here):
     weights = torchscript.write(OwnFunction(), example, tmp_path / "weights.pt")
     assert weights.details["exporter"] == "export"
     assert torchscript.unsupported(weights.path) == ()
@@ -97,13 +93,13 @@ def test_a_branch_on_pixel_values_is_refused(example, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_baked_size_is_found_and_the_cure_named(example, tmp_path, monkeypatch):
+def test_a_baked_size_is_found_and_the_cure_named(example, tmp_path, here, monkeypatch):
     monkeypatch.setattr(torchscript, "ROUTES", ("trace",))
     with pytest.raises(InputInvalid, match=r"(?s)torch.jit.trace: larger \(1, 1, 62, 68\): fails.*take sizes from x.shape without int"):
         torchscript.write(BakedWidth(), example, tmp_path / "weights.pt")
 
 
-def test_a_baked_size_is_no_fault_where_the_size_is_fixed(example, tmp_path):
+def test_a_baked_size_is_no_fault_where_the_size_is_fixed(example, tmp_path, here):
     weights = torchscript.write(BakedWidth(), example, tmp_path / "weights.pt", fixed={"y": 45, "x": 62})
     assert any("to a Python" in line for line in weights.details["warnings"])
 
@@ -181,7 +177,7 @@ def test_wrong_arguments_are_refused_at_once(tmp_path, arguments, message):
         torchscript.write(Spectral(), picture(*shape), tmp_path / name, **arguments)
 
 
-def test_a_network_of_one_size_is_refused_unless_it_is_declared(tmp_path):
+def test_a_network_of_one_size_is_refused_unless_it_is_declared(tmp_path, here):
     with pytest.raises(InputInvalid, match=r"works at no size but the example's \(1, 1, 20, 24\)"):
         torchscript.write(SizeBound(), picture(1, 1, 20, 24), tmp_path / "weights.pt")
 
@@ -191,3 +187,9 @@ def test_a_broken_file_is_not_loaded(tmp_path):
     path.write_bytes(b"PK\x03\x04")
     with pytest.raises(InputInvalid, match="weights.pt cannot be loaded"):
         torchscript.load(path)
+
+
+def test_export_keeps_declared_lengths_and_frees_the_others(tmp_path, here, monkeypatch):
+    monkeypatch.setattr(torchscript, "ROUTES", ("export",))
+    weights = torchscript.write(BakedWidth(), picture(1, 1, 20, 24), tmp_path / "weights.pt", fixed={"x": 24})
+    assert outputs(weights.path, picture(3, 1, 50, 24))[0].shape == (3, 1, 50, 24)

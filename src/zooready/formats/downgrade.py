@@ -55,6 +55,11 @@ def to_opset_17(model: Any) -> Any:
     if opsets.get("", opsets.get("ai.onnx")) != FROM:
         raise InputInvalid(f"the exporter wrote opset {opsets}, not {FROM}.")
     model = onnx.inliner.inline_local_functions(model) if model.functions else onnx.ModelProto.FromString(model.SerializeToString())
+    foreign = {
+        f"{node.domain}::{node.op_type}" for graph in _graphs(model.graph) for node in graph.node if node.domain not in ("", "ai.onnx")
+    }
+    if foreign:
+        raise InputInvalid(f"no form in opset {TO}: {', '.join(sorted(foreign))}.")
     inferred = onnx.shape_inference.infer_shapes(model)
     ranks = {value.name: len(value.type.tensor_type.shape.dim) for value in _values(inferred.graph)}
     taken = {name for graph in _graphs(model.graph) for node in graph.node for name in node.output}
@@ -118,8 +123,6 @@ def _is_unchanged(node: Any) -> bool:
     """Whether the operator has the same schema in both opsets."""
     import onnx
 
-    if node.domain not in ("", "ai.onnx"):
-        raise _NoForm(f"{node.domain}::{node.op_type}")
     try:
         return bool(onnx.defs.get_schema(node.op_type, TO).since_version == onnx.defs.get_schema(node.op_type, FROM).since_version)
     except onnx.defs.SchemaError:
@@ -153,6 +156,8 @@ def _reduction(node: Any, scope: _Scope) -> Any:
     if axes and axes not in scope.constants:
         raise _NoForm(f"{node.op_type} over axes known only when it runs")
     wanted = [int(axis) for axis in scope.constants[axes].reshape(-1)] if axes else []
+    if noop and not wanted and node.op_type not in ("ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd"):
+        raise _NoForm(f"{node.op_type} of each element")
     if noop and not wanted:
         return helper.make_node("Identity", [node.input[0]], list(node.output), name=node.name)
     if wanted:

@@ -42,6 +42,11 @@ class _Names:
     output_axes: tuple[str, ...]
     fixed: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def static(self) -> tuple[int, ...]:
+        """Positions of the input's axes of one length."""
+        return tuple(n for n, axis in enumerate(self.input_axes) if axis in self.fixed)
+
     def free(self, axes: str) -> dict[int, str]:
         """Position and letter of the axes that take any length."""
         return {n: a for n, a in enumerate(axes) if a in self.input_axes and a in "bzyx" and a not in self.fixed}
@@ -102,7 +107,9 @@ def write(
                 model = _legacy(network, picture, names) if exporter == "legacy" else _dynamo(network, picture, names)
             if exporter == "legacy" and heard:
                 with TemporaryDirectory() as folder:
-                    record_apart(network, picture, variant="plain", route="branches", folder=Path(folder), heard=tuple(heard))
+                    record_apart(
+                        network, picture, variant="plain", route="branches", folder=Path(folder), heard=tuple(heard), static=names.static
+                    )
             content = _cleaned(model, names, cases)
             largest = agreement.difference(cases, _session(content), TOLERANCE["onnx"], labels)
             _place(content, path)

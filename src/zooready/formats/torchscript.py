@@ -39,6 +39,7 @@ class _Order:
     example: Tensor
     variant: str
     cases: tuple[Case, ...]
+    static: tuple[int, ...]
     labels: Collection[int]
 
 
@@ -89,7 +90,8 @@ def write(
         raise InputInvalid(f"{path.name}: JDLL opens TorchScript only from files that end in '.pt', e.g. weights.pt.")
     network = evaluating(module)
     cases, skipped = agreement.cases(network, example.detach().cpu().numpy(), fixed)
-    order = _Order(network=network, example=example.detach().cpu().float(), variant=variant, cases=cases, labels=labels)
+    static = tuple(n for n, axis in enumerate(agreement.axes_of(cases[0].input)) if axis in (fixed or {}))
+    order = _Order(network=network, example=example.detach().cpu().float(), variant=variant, cases=cases, static=static, labels=labels)
     faults = []
     for route in ROUTES:
         with TemporaryDirectory(dir=path.parent) as folder:
@@ -112,7 +114,7 @@ def write(
 
 def _attempt(order: _Order, route: Route, folder: Path) -> dict[str, Any]:
     """Record by one route into ``folder / "weights.pt"``, compare, and give the details."""
-    recorded: Recorded = record_apart(order.network, order.example, variant=order.variant, route=route, folder=folder)
+    recorded: Recorded = record_apart(order.network, order.example, variant=order.variant, route=route, folder=folder, static=order.static)
     texts, moved = _portable(recorded.path)
     target = folder / "weights.pt"
     container.strip(recorded.path, target, texts)

@@ -45,15 +45,31 @@ class Recorded:
     irreproducible: str = ""
 
 
-def record_apart(network: nn.Module, example: Tensor, *, variant: str, route: Route, folder: Path, heard: tuple[str, ...] = ()) -> Recorded:
+def record_apart(
+    network: nn.Module,
+    example: Tensor,
+    *,
+    variant: str,
+    route: Route,
+    folder: Path,
+    heard: tuple[str, ...] = (),
+    static: tuple[int, ...] = (),
+) -> Recorded:
     """Record in a fresh process; in this one if the network cannot be sent there.
+
+    Parameters
+    ----------
+    heard
+        For the route ``branches``: what a tracer warned of.
+    static
+        Positions of the axes that take one length only.
 
     Raises
     ------
     InputInvalid
         The network cannot be recorded by this route; the message is the tracer's reason.
     """
-    job = {"network": network, "example": example, "variant": variant, "route": route, "heard": heard}
+    job = {"network": network, "example": example, "variant": variant, "route": route, "heard": heard, "static": static}
     try:
         with _by_value(network):
             (folder / "job.pkl").write_bytes(_pickled(job))
@@ -90,7 +106,9 @@ def record_here(job: dict[str, Any], folder: Path, reason: str) -> Recorded:
     return Recorded(path=folder / "raw.pt", warnings=said, irreproducible=reason)
 
 
-def record(network: nn.Module, example: Tensor, variant: str, route: Route, path: Path, heard: tuple[str, ...] = ()) -> tuple[str, ...]:
+def record(
+    network: nn.Module, example: Tensor, variant: str, route: Route, path: Path, heard: tuple[str, ...] = (), static: tuple[int, ...] = ()
+) -> tuple[str, ...]:
     """Write the network's TorchScript to ``path`` and return what the tracer warned of, one short line each.
 
     The route ``branches`` writes nothing. It and ``trace`` raise DataBranch where the tracer saw, now or as ``heard``, a value turned
@@ -99,7 +117,7 @@ def record(network: nn.Module, example: Tensor, variant: str, route: Route, path
     import torch
 
     if route == "branches":
-        _refuse_branches(network, example, heard)
+        _refuse_branches(network, example, heard, static)
         return ()
 
     with warnings.catch_warnings(record=True) as caught, torch.no_grad():
@@ -107,12 +125,14 @@ def record(network: nn.Module, example: Tensor, variant: str, route: Route, path
         with known_deprecations():
             if variant == "channels_last":
                 network = _channels_last(fold(network, example), example.ndim)
-            scripted = torch.jit.trace(network, example.clone(), check_trace=False) if route == "trace" else _scripted(network, example)
+            scripted = (
+                torch.jit.trace(network, example.clone(), check_trace=False) if route == "trace" else _scripted(network, example, static)
+            )
             if variant != "plain":
                 scripted = torch.jit.freeze(scripted)
             torch.jit.save(scripted, str(path))
     said = tracer_lines(caught)
-    _refuse_branches(network, example, said)
+    _refuse_branches(network, example, said, static)
     return said
 
 
@@ -135,20 +155,21 @@ def _channels_last(network: nn.Module, dimensions: int) -> nn.Module:
     return ChannelsLast().eval()
 
 
-def _exported(network: nn.Module, example: Tensor) -> Any:
+def _exported(network: nn.Module, example: Tensor, static: tuple[int, ...]) -> Any:
     """The graph of `torch.export`, dynamic in every size that the example leaves open (a length of 1 is taken as the only one)."""
     import torch
 
-    pair = torch.cat([example, example.flip(-1)])
-    dynamic = {axis: torch.export.Dim.DYNAMIC for axis in range(pair.ndim) if axis != 1 and pair.shape[axis] > 1}
+    pair = example if 0 in static else torch.cat([example, example.flip(-1)])
+    free = (axis for axis in range(pair.ndim) if axis not in (1, *static) and pair.shape[axis] > 1)
+    dynamic = dict.fromkeys(free, torch.export.Dim.DYNAMIC)
     return torch.export.export(network, (pair,), dynamic_shapes=(dynamic,), strict=False).module()
 
 
-def _scripted(network: nn.Module, example: Tensor) -> Any:
+def _scripted(network: nn.Module, example: Tensor, static: tuple[int, ...]) -> Any:
     """The exported graph as a script: for networks that cannot be traced or bake a size."""
     import torch
 
-    return torch.jit.script(_scriptable(_exported(network, example)))
+    return torch.jit.script(_scriptable(_exported(network, example, static)))
 
 
 def _scriptable(module: Any) -> nn.Module:
@@ -174,13 +195,13 @@ def _scriptable(module: Any) -> nn.Module:
     return torch.fx.GraphModule(module, graph).eval()
 
 
-def _refuse_branches(network: nn.Module, example: Tensor, warned: Sequence[str]) -> None:
+def _refuse_branches(network: nn.Module, example: Tensor, warned: Sequence[str], static: tuple[int, ...]) -> None:
     """Raise InputInvalid where the tracer saw a value turned into Python's and `torch.export` finds that a branch hangs on it."""
     suspects = sorted({line.split(": ")[0] for line in warned if "to a Python" in line})
     if not suspects:
         return
     try:
-        _exported(network, example)
+        _exported(network, example, static)
     except Exception as error:  # other reasons than a branch are no fault of a trace
         if "data-dependent" in str(error):
             raise DataBranch(
