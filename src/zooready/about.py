@@ -5,9 +5,10 @@ May import: records
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from zooready.errors import InputInvalid
 from zooready.records import About
@@ -25,6 +26,14 @@ pixel_size_um: [0.2, 0.5]
 documentation: |
   What it is for, what it is not for, and what it was trained on.
 """
+RULES = {  # keys that the specification has a rule for, and the rule in words where its own message is none
+    "name": "at least 5 characters of A-Z, a-z, 0-9, _, +, -, (, ) and space",
+    "description": "",
+    "license": "an SPDX identifier, e.g. CC-BY-4.0, MIT or BSD-3-Clause",
+    "authors": "",
+    "cite": "",
+    "tags": "",
+}
 
 
 def read(path: Path) -> About:
@@ -33,7 +42,7 @@ def read(path: Path) -> About:
     Raises
     ------
     InputInvalid
-        The file is missing, is no YAML, or a key is missing, unknown or of the wrong kind; all faults in one message.
+        The file is missing, is no YAML, or a key is missing, unknown or unusable; all faults in one message.
     """
     import yaml
 
@@ -56,8 +65,25 @@ def read(path: Path) -> About:
     return About(**tuples)
 
 
+def demand(about: About) -> None:
+    """Raise InputInvalid unless these facts can stand in a description; all faults in one message."""
+    given = {field.name: getattr(about, field.name) for field in fields(About)}
+    given["authors"] = [dict(author) for author in about.authors]
+    given["cite"] = [{"text": text, "doi": doi} for text, doi in about.cite]
+    given["tags"] = list(about.tags)
+    if about.pixel_size_um is None:
+        del given["pixel_size_um"]
+    else:
+        given["pixel_size_um"] = list(about.pixel_size_um)
+    if faults := [fault for key, value in given.items() if (fault := _fault(key, value))]:
+        raise InputInvalid(f"about: {'; '.join(faults)}.")
+
+
 def _fault(key: str, value: Any) -> str:
-    if key in ("name", "description", "license", "documentation") and not isinstance(value, str):
+    """What is wrong with one fact as ``about.yaml`` states it; empty if nothing."""
+    if key == "documentation" and not isinstance(value, str):
+        return f"{key!r} must be text, got {value!r}"
+    if key in ("name", "description", "license") and not (isinstance(value, str) and value.strip()):
         return f"{key!r} must be text, got {value!r}"
     if key == "authors" and not (isinstance(value, list) and value and all(isinstance(a, dict) and "name" in a for a in value)):
         return f"'authors' must be a list of entries with a name, got {value!r}"
@@ -69,6 +95,23 @@ def _fault(key: str, value: Any) -> str:
         sides = value if isinstance(value, list) else []
         if len(sides) != 2 or not all(isinstance(side, int | float) and not isinstance(side, bool) for side in sides):
             return f"'pixel_size_um' must be [smallest, largest] in micrometres, got {value!r}"
-        if not 0 < sides[0] <= sides[1]:
+        if not 0 < sides[0] <= sides[1] < math.inf:
             return f"'pixel_size_um' must be positive and in order, got {value!r}"
+    return _refused(key, value) if key in RULES else ""
+
+
+def _refused(key: str, value: Any) -> str:
+    """What the specification's own rule for this key says against the value."""
+    from bioimageio.spec import ValidationContext
+    from bioimageio.spec.model.v0_5 import ModelDescr
+    from pydantic import TypeAdapter, ValidationError
+
+    rule = ModelDescr.model_fields[key]
+    with ValidationContext(perform_io_checks=False) as context:
+        try:
+            TypeAdapter(Annotated[rule.annotation, rule]).validate_python(value, context=context)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, (key, *(step for step in first["loc"] if key != "license"))))
+            return f"{place!r}: {RULES[key] or first['msg']}, got {first['input']!r}"
     return ""

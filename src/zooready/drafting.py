@@ -6,8 +6,9 @@ May import: formats, bundle, wrapping, java
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,8 @@ import numpy as np
 from zooready import java
 from zooready.bundle import architecture as source
 from zooready.bundle import cases
-from zooready.errors import InputInvalid, OutputsDiffer
+from zooready.bundle.provenance import without_folders
+from zooready.errors import InputInvalid, OutputsDiffer, ZooreadyError
 from zooready.records import FORMATS, Array, Case, Format, Measured, Part, Weights
 from zooready.tensors import TensorSpec
 from zooready.wrapping import FijiSafe
@@ -59,23 +61,40 @@ class Draft:
     seconds: Mapping[str, float]
     timed_in: str = ""
 
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        """Those that came out right."""
+        return tuple(weights.format for weights in self.weights)
+
 
 def draft(job: Job, folder: Path) -> Draft:
-    """The first way to wrap the network that yields TorchScript, which Fiji needs; else the one that yields ONNX."""
-    drafts = []
+    """The first way to wrap the network that yields TorchScript, which Fiji needs; else the one that yields ONNX.
+
+    Raises
+    ------
+    InputInvalid
+        None of the formats that were asked for came of any way; the message holds every reason.
+    """
+    runnable = [format for format in ("torchscript", "onnx") if format in job.formats] or ["state_dict"]
+    drafts: list[Draft] = []
+    reasons: list[str] = []
     for number, (stride, minimum, fixed) in enumerate(_ways(job.measured)):
         try:
-            drafts.append(_files(job, stride, minimum, fixed, folder / str(number)))
+            made = _files(job, stride, minimum, fixed, folder / str(number))
         except InputInvalid as error:
-            reason = str(error)
+            reasons.append(str(error))
             continue
-        if "torchscript" not in job.formats or any(w.format == "torchscript" for w in drafts[-1].weights):
-            return drafts[-1]
-    kept = next((draft for draft in drafts if any(w.format == "onnx" for w in draft.weights)), None)
-    if kept is None:
-        reasons = "; ".join(f"{format}: {why}" for draft in drafts[-1:] for format, why in draft.unavailable.items()) or reason
-        raise InputInvalid(" ".join(("no format that programs can run came of this network.", *job.measured.notes, f"({reasons})")))
-    return kept
+        if runnable[0] in made.formats:
+            return made
+        drafts.append(made)
+        reasons += [why for format, why in made.unavailable.items() if format in runnable]
+    for made in drafts:
+        if runnable[-1] in made.formats:
+            return made
+    if not drafts:
+        raise InputInvalid((reasons or list(job.measured.notes))[0])
+    first = dict.fromkeys(reasons[: len(runnable)])  # the later ways fail for the same reason
+    raise InputInvalid(f"no file that programs can run came of this network: {' '.join(first)}")
 
 
 def _ways(measured: Measured) -> Iterator[tuple[int, int, Mapping[str, int]]]:
@@ -84,11 +103,9 @@ def _ways(measured: Measured) -> Iterator[tuple[int, int, Mapping[str, int]]]:
         yield measured.stride, measured.minimum, {}
         return
     if measured.eager_stride:
-        yield measured.eager_stride, measured.eager_stride, {}
+        yield measured.eager_stride, measured.minimum, {}
     if measured.fixed:
         yield 0, 0, measured.fixed
-    if not (measured.eager_stride or measured.fixed):
-        raise InputInvalid(measured.notes[0])
 
 
 def _files(job: Job, stride: int, minimum: int, fixed: Mapping[str, int], folder: Path) -> Draft:
@@ -99,6 +116,7 @@ def _files(job: Job, stride: int, minimum: int, fixed: Mapping[str, int], folder
         job.network, normal, head, stride=stride, minimum=minimum, axes=job.measured.outputs, restores=job.restores, keep=job.keep
     ).eval()
     known = cases.cases(wrapped, job.image, fixed)
+    _demand_described(job, known[0])
     labels = [index for index, spec in enumerate(job.outputs) if spec.kind == "labels"]
     weights: list[Weights] = []
     unavailable: dict[str, str] = {}
@@ -107,34 +125,53 @@ def _files(job: Job, stride: int, minimum: int, fixed: Mapping[str, int], folder
     for format in (format for format in FORMATS if format in job.formats):
         try:
             if format == "torchscript":
-                script, seconds, timed_in = _torchscript(job, wrapped, known, labels, folder)
+                script, seconds, timed_in = _torchscript(job, wrapped, known, labels, fixed, folder)
                 weights.append(script)
             elif format == "onnx":
                 weights.append(_onnx(job, wrapped, known, labels, fixed, folder))
             else:
                 weights.append(_state_dict(job, wrapped, known, labels, folder))
         except (InputInvalid, OutputsDiffer) as error:
-            unavailable[format] = str(error)
+            unavailable[format] = without_folders(str(error).replace(FijiSafe.__name__, type(job.network).__name__))
     return Draft(
         wrapped=wrapped, cases=known, weights=tuple(weights), unavailable=unavailable, fixed=fixed, seconds=seconds, timed_in=timed_in
     )
 
 
+def _demand_described(job: Job, test: Case) -> None:
+    """Raise InputInvalid unless the described outputs are what the wrapped network returns."""
+    given = [f"'{spec.name}' {spec.axes} with {len(spec.channels)} channels" for spec in job.outputs]
+    got = [output.shape for output in test.outputs]
+    fits = len(given) == len(got) and all(
+        len(shape) == len(spec.axes) and shape[spec.axes.index("c")] == len(spec.channels)
+        for spec, shape in zip(job.outputs, got, strict=True)
+    )
+    if not fits:
+        raise InputInvalid(f"outputs are described as {', '.join(given)}, but the shapes {got} come out: make the two agree.")
+
+
 def _state_dict(job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: list[int], folder: Path) -> Weights:
     from zooready.formats import agreement, state_dict
 
-    build = _sources_of(job, wrapped)
+    text = _source_of(job, wrapped)
     written = state_dict.write(wrapped, folder / "weights-state-dict.pt")
-    network = build()
-    network.load_state_dict(state_dict.load(written.path))
-    agreement.difference(known, lambda image: agreement.eager(network.eval(), image), job.tolerance["state_dict"], labels)
-    return written
+    namespace: dict[str, Any] = {"__name__": "bundle_architecture"}
+    try:
+        exec(compile(text, "architecture.py", "exec"), namespace)
+        network = namespace[source.BUILDER]()
+        network.load_state_dict(state_dict.load(written.path))
+    except Exception as error:  # somebody's class and keyword arguments may fail in any way
+        raise InputInvalid(
+            f"architecture {job.parts[0]} does not build the network that was given ({type(error).__name__}: {str(error)[:300]}): "
+            "correct its path and keyword arguments."
+        ) from None
+    return _proven(written, known, partial(agreement.eager, network.eval()), job.tolerance["state_dict"], labels)
 
 
 def _onnx(job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: list[int], fixed: Mapping[str, int], folder: Path) -> Weights:
     import torch
 
-    from zooready.formats import agreement, onnx
+    from zooready.formats import onnx
 
     written = onnx.write(
         wrapped,
@@ -148,63 +185,91 @@ def _onnx(job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: list[int
         labels=labels,
     )
     session = onnx.load(written.path)
-    agreement.difference(known, lambda image: session.run(None, {job.input.name: image}), job.tolerance["onnx"], labels)
-    return written
+    return _proven(written, known, lambda image: session.run(None, {job.input.name: image}), job.tolerance["onnx"], labels)
+
+
+def _proven(
+    weights: Weights, known: Sequence[Case], run: Callable[[Array], Sequence[Array]], tolerance: float, labels: Collection[int]
+) -> Weights:
+    """The weights with the largest difference seen.
+
+    The formats' writers prove a file on pictures of their own; these are the cases that travel in the bundle, judged by the tolerance
+    that it states, so that its own check cannot fail where it was made.
+    """
+    from zooready.formats import agreement
+
+    found = agreement.difference(known, run, tolerance, labels)
+    return replace(weights, details={**weights.details, "difference": max(found, float(weights.details.get("difference", 0.0)))})
 
 
 def _torchscript(
-    job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: list[int], folder: Path
+    job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: list[int], fixed: Mapping[str, int], folder: Path
 ) -> tuple[Weights, Mapping[str, float], str]:
     """The variant that was asked for, or the fastest of all that agree."""
     import torch
 
     from zooready.formats import agreement, torchscript
 
-    if job.torchscript not in ("auto", *torchscript.VARIANTS):
-        raise InputInvalid(
-            f"torchscript={job.torchscript!r} is not known: use one of 'auto', {', '.join(map(repr, torchscript.VARIANTS))}."
-        )
     example = torch.from_numpy(known[0].input.copy())
     found: dict[str, Weights] = {}
     problems: list[Exception] = []
     for variant in torchscript.VARIANTS if job.torchscript == "auto" else (job.torchscript,):
         try:
             (folder / variant).mkdir()
-            written = torchscript.write(wrapped, example, folder / variant / "weights.pt", variant=variant)
+            written = torchscript.write(wrapped, example, folder / variant / "weights.pt", variant=variant, fixed=fixed, labels=labels)
             if unknown := torchscript.unsupported(written.path):
                 raise InputInvalid(f"Fiji's PyTorch 2.0.0 does not know {', '.join(unknown)}: write that step with older operators.")
             strict = VARIANT_TOLERANCE if job.torchscript == "auto" and variant != "plain" else job.tolerance["torchscript"]
             network = torchscript.load(written.path)
-            agreement.difference(known, partial(agreement.eager, network), strict, labels)
-            found[variant] = written
+            found[variant] = _proven(written, known, partial(agreement.eager, network), strict, labels)
         except (InputInvalid, OutputsDiffer) as error:
             problems.append(error)
     if not found:
         raise problems[0]
     if len(found) == 1:
         return next(iter(found.values())), {}, ""
-    seconds, where = _timed(found, known[0].input)
+    seconds, where = _timed(job, found, known, labels)
     return found[min(seconds, key=lambda variant: seconds[variant])], seconds, where
 
 
-def _timed(found: Mapping[str, Weights], image: Array) -> tuple[Mapping[str, float], str]:
-    """Median seconds of each variant, in Java if the engine is here, else in Python; the plain one last, so that ties are broken by it."""
+def _timed(job: Job, found: Mapping[str, Weights], known: tuple[Case, ...], labels: list[int]) -> tuple[Mapping[str, float], str]:
+    """Median seconds of each variant on the test picture: in Java, of those that are right there, if the engine is here; else in Python."""
     import torch
 
     from zooready.formats import torchscript
 
+    seconds: dict[str, float] = {}
     if java.missing() is None:
-        runs = {variant: java.run("pytorch", weights.path, [image], repeats=TIMED_RUNS) for variant, weights in found.items()}
-        return {variant: result.seconds[0] for variant, result in runs.items()}, "java-pytorch"
-    seconds = {}
+        for variant, weights in found.items():
+            with suppress(ZooreadyError):  # a variant that fails there is not chosen; if all do, the check of the bundle says why
+                seconds[variant] = in_java(weights, known, job.tolerance["torchscript"], labels, repeats=TIMED_RUNS)
+        if seconds:
+            return seconds, "java-pytorch"
     for variant, weights in found.items():
-        network, tensor, taken = torchscript.load(weights.path), torch.from_numpy(image.copy()), []
-        for _ in range(TIMED_RUNS + 1):
-            start = time.perf_counter()
-            network(tensor)
-            taken.append(time.perf_counter() - start)
+        network, tensor, taken = torchscript.load(weights.path), torch.from_numpy(known[0].input.copy()), []
+        with torch.no_grad():
+            for _ in range(TIMED_RUNS + 1):
+                start = time.perf_counter()
+                network(tensor)
+                taken.append(time.perf_counter() - start)
         seconds[variant] = float(np.median(taken[1:]))
     return seconds, "torch"
+
+
+def in_java(weights: Weights, known: Sequence[Case], tolerance: float, labels: Collection[int], repeats: int = 0) -> float:
+    """Seconds for the first case in Fiji's engine, where every case must give the eager network's numbers.
+
+    Raises
+    ------
+    ZooreadyError
+        The engine is missing or fails, or its numbers differ.
+    """
+    from zooready.formats import agreement
+
+    result = java.run("pytorch", weights.path, [case.input for case in known], repeats=repeats)
+    outputs = iter(result.outputs)
+    agreement.difference(known, lambda image: next(outputs), tolerance, labels)
+    return result.seconds[0]
 
 
 def sources(job: Job, draft: Draft) -> dict[str, str | None]:
@@ -217,12 +282,10 @@ def sources(job: Job, draft: Draft) -> dict[str, str | None]:
     return {"architecture": text, "environment": source.environment((parts[0], parts[1], parts[2]), str(state.details["torch"]))}
 
 
-def _sources_of(job: Job, wrapped: FijiSafe) -> Any:
-    """``build`` of the very source that goes into the bundle."""
+def _source_of(job: Job, wrapped: FijiSafe) -> str:
+    """The very source that goes into the bundle."""
     network, normal, head = job.parts
     if network is None:
-        raise InputInvalid("its source was not given (architecture=(import path, kwargs)).")
+        raise InputInvalid("the import path of its class was not given (architecture=('package.module.Class', {its keyword arguments})).")
     source.environment((network, normal, head), "0")  # refuses what nobody else could import
-    namespace: dict[str, Any] = {"__name__": "bundle_architecture"}
-    exec(compile(source.source(job.name, (network, normal, head), wrapped), "architecture.py", "exec"), namespace)
-    return namespace[source.BUILDER]
+    return source.source(job.name, (network, normal, head), wrapped)

@@ -2,37 +2,29 @@
 
     module --probing--> Measured --wrapping--> FijiSafe --formats--> Weights, each compared with the eager network --bundle--> zip
 
-May import: about, pictures, bundle, probing, drafting, java
+May import: choices, bundle, probing, drafting
 """
 
 from __future__ import annotations
 
+import errno
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from zooready import about as facts
-from zooready import java, probing
+from zooready import choices, probing
 from zooready.bundle import cases, jdll, writing
-from zooready.drafting import Draft, Job, draft, sources
+from zooready.bundle import provenance as origin
+from zooready.drafting import Draft, Job, draft, in_java, sources
 from zooready.errors import InputInvalid, ZooreadyError
-from zooready.pictures import read_picture
-from zooready.records import FORMATS, TOLERANCE, About, Array, Format, Measured, Part, Picture, Weights, as_float32
+from zooready.records import FORMATS, TOLERANCE, About, Array, Format, Measured, Part, Picture, Weights
 from zooready.tensors import TensorSpec
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-NORMALIZATIONS: Mapping[str, Part | None] = {
-    "none": None,
-    "percentiles": Part(path="zooready.nets.normalization.Percentiles", kwargs={"low": 1.0, "high": 99.8}),
-    "mean-std": Part(path="zooready.nets.normalization.MeanStd"),
-    "min-max": Part(path="zooready.nets.normalization.MinMax"),
-}
+    from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +73,7 @@ def export(
     about
         Names, licence, citation, description: an :class:`About` or the path of an ``about.yaml``.
     out
-        The zip to write; it appears whole or not at all.
+        The zip to write; it appears whole or not at all. Folders that are missing are made.
     architecture
         Where the network's class is: (import path, keyword arguments). Without it the bundle has no state dict.
     normalization
@@ -101,47 +93,38 @@ def export(
     tolerance
         Largest difference / range a format may show.
     provenance
-        Plain data for ``config.zooready``: seed, data hash, metrics, training.
+        Plain data for ``config.zooready``: seed, data hash, metrics, training. Versions and git commits are added.
 
     Raises
     ------
     InputInvalid
         The network, the example or the facts cannot make a bundle; the message says why and what to do.
     """
-    who = about if isinstance(about, About) else facts.read(Path(about))
-    sample, image = _example(example)
-    network = probing.prepared(module)
-    normal = _normalization(normalization)
+    import torch
+
+    who = choices.who(about)
+    path = choices.target(out)
+    choices.demand_known(torchscript, formats, tolerance or {})
+    facts = choices.provenance(provenance or {}, module)
+    sample, image = choices.sample(example)
+    normal = choices.normalization(normalization)
     part = Part(path=architecture[0], kwargs=architecture[1]) if isinstance(architecture, tuple) else architecture
-    measured = probing.measure(network, _normalised(normal, image))
-    job = Job(
-        network=network, parts=(part, normal, head), image=image, measured=measured, input=_input(input, image, measured),
-        outputs=_outputs(outputs, measured, head, keep), restores=restores, keep=keep, torchscript=torchscript, formats=formats,
-        tolerance={**TOLERANCE, **(tolerance or {})}, name=who.name,
-    )  # fmt: skip
-    with tempfile.TemporaryDirectory(prefix="zooready-") as folder:
-        made = draft(job, Path(folder))
-        script = next((w for w in made.weights if w.format == "torchscript"), None)
-        contents = writing.Contents(
-            about=who,
-            input=replace(job.input, sizes=dict(made.fixed)),
-            outputs=tuple(replace(s, sizes={**s.sizes, **{a: n for a, n in made.fixed.items() if a in s.axes}}) for s in job.outputs),
-            measured=replace(measured, fixed=made.fixed, stride=made.wrapped.stride, minimum=made.wrapped.minimum),
-            weights=made.weights,
-            unavailable=made.unavailable,
-            cases=made.cases,
-            sample=sample,
-            sample_case=made.cases[0] if made.fixed else cases.evaluated(made.wrapped, "sample", image),
-            tolerance=job.tolerance,
-            pytorch_version=_declared_version(made, script),
-            provenance=provenance or {},
-            **sources(job, made),
-        )
-        path = writing.write(contents, Path(out))
+    with torch.random.fork_rng(devices=[]), _scratch() as folder:
+        network = probing.prepared(module)
+        measured = probing.measure(network, choices.normalised(normal, image))
+        job = Job(
+            network=network, parts=(part, normal, head), image=image, measured=measured, input=choices.input_spec(input, image),
+            outputs=choices.output_specs(outputs, measured, head, keep), restores=restores, keep=keep, torchscript=torchscript,
+            formats=formats, tolerance={**TOLERANCE, **(tolerance or {})}, name=who.name,
+        )  # fmt: skip
+        made = draft(job, folder)
+        contents = _contents(job, made, who, sample, facts)
+        writing.write(contents, path)
+    script = _script(made)
     return Exported(
         path=path,
         measured=contents.measured,
-        formats=tuple(w.format for w in made.weights),
+        formats=made.formats,
         unavailable=made.unavailable,
         variant=str(script.details["variant"]) if script else "",
         seconds=made.seconds,
@@ -149,92 +132,73 @@ def export(
     )
 
 
-def _example(example: Array | Picture | Path | str) -> tuple[Picture, Array]:
-    """The sample picture, and the same as (1, c, y, x) or (1, c, z, y, x) float32."""
-    if isinstance(example, str | Path):
-        example = read_picture(example)
-    if not isinstance(example, Picture):
-        array = np.asarray(example)
-        axes = {2: "yx", 3: "cyx", 4: "cyx", 5: "czyx"}.get(array.ndim)
-        if axes is None or not array.size:
-            raise InputInvalid(f"example of shape {array.shape}: give it as (y, x), (c, y, x), (b, c, y, x) or (b, c, z, y, x).")
-        example = Picture(array=array[0] if array.ndim > 3 else array, axes=axes)
-    if "t" in example.axes:
-        raise InputInvalid(f"the example is a time series (axes {example.axes!r}): give one of its time points.")
-    order = "".join(axis for axis in "czyx" if axis in example.axes)
-    array = example.array.transpose([example.axes.index(axis) for axis in order])
-    image = as_float32(array[None] if "c" in order else array[None, None])
-    if not np.isfinite(image).all():
-        raise InputInvalid(f"the example holds {int((~np.isfinite(image)).sum())} NaN or infinite pixels: give a picture without them.")
-    array = array if array.dtype.name in ("uint8", "uint16", "float32") else array.astype(np.float32)
-    return replace(example, array=array, axes=order), image
-
-
-def _normalization(given: Part | str | None) -> Part | None:
-    if isinstance(given, str):
-        if given not in NORMALIZATIONS:
-            raise InputInvalid(f"normalization={given!r} is not known: use one of {', '.join(map(repr, NORMALIZATIONS))}, or a Part.")
-        return NORMALIZATIONS[given]
-    return given
-
-
-def _normalised(part: Part | None, image: Array) -> Tensor:
-    import torch
-
-    tensor = torch.from_numpy(image.copy())
-    result: Tensor = part.build()(tensor) if part else tensor
-    return result
-
-
-def _input(given: TensorSpec | None, image: Array, measured: Measured) -> TensorSpec:
-    axes = "bcyx" if image.ndim == 4 else "bczyx"
-    spec = given or TensorSpec(name="image", axes=axes, channels=_channel_names(image.shape[1]), description="raw picture")
-    if spec.axes != axes or len(spec.channels) != image.shape[1]:
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for drafts, gone afterwards; a full disk is told in our words."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="zooready-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS):
+            raise
         raise InputInvalid(
-            f"input '{spec.name}' has axes {spec.axes!r} and {len(spec.channels)} channels, but the example is {axes} with "
-            f"{image.shape[1]}: make the two agree."
-        )
-    return spec
+            f"cannot write drafts below {tempfile.gettempdir()}: {error.strerror or error}. Free space, or set TMPDIR to another folder."
+        ) from error
 
 
-def _outputs(given: tuple[TensorSpec, ...] | None, measured: Measured, head: Part | None, keep: tuple[int, ...]) -> tuple[TensorSpec, ...]:
-    specs = _described(given, measured, head)
-    if any(place not in range(len(specs)) for place in keep):
-        raise InputInvalid(f"keep={keep} names an output that does not exist: the network has {len(specs)}, counted from 0.")
-    return tuple(specs[place] for place in keep) or specs
+def _contents(job: Job, made: Draft, who: About, sample: Picture, facts: Mapping[str, Any]) -> writing.Contents:
+    """Everything that goes into the zip."""
+    test = made.cases[0]
+    version, note = _declared_version(job, made)
+    found = replace(job.measured, fixed=made.fixed, stride=made.wrapped.stride, minimum=made.wrapped.minimum)
+    if made.fixed:  # the sample must have the one size too
+        sample = replace(sample, array=test.input.reshape(test.input.shape[1 if "c" in sample.axes else 2 :]).astype(sample.array.dtype))
+    return writing.Contents(
+        about=who,
+        input=replace(job.input, sizes=made.fixed),
+        outputs=tuple(_sized(spec, job.input, made.fixed, output.shape) for spec, output in zip(job.outputs, test.outputs, strict=True)),
+        measured=replace(found, notes=(*(found.notes if not found.stride or made.fixed else ()), *note)),
+        weights=made.weights,
+        unavailable=made.unavailable,
+        cases=made.cases,
+        sample=sample,
+        sample_case=test if made.fixed else cases.evaluated(made.wrapped, "sample", job.image),
+        tolerance=job.tolerance,
+        pytorch_version=version,
+        provenance=facts,
+        **sources(job, made),
+    )
 
 
-def _described(given: tuple[TensorSpec, ...] | None, measured: Measured, head: Part | None) -> tuple[TensorSpec, ...]:
-    if given is None and head is not None:
-        raise InputInvalid(f"head={head.path!r} changes what comes out: describe its results with outputs=(TensorSpec(...), ...).")
-    found = []
-    for number, (axes, channels) in enumerate(zip(measured.outputs, measured.channels, strict=True)):
-        full = axes if "c" in axes else f"bc{axes[1:]}"
-        name = "output" if len(measured.outputs) == 1 else f"output_{number}"
-        found.append(TensorSpec(name=name, axes=full, channels=_channel_names(channels), kind="image" if "y" in full else "scores"))
-    if given is None:
-        return tuple(found)
-    if head is None and [(s.axes, len(s.channels)) for s in given] != [(s.axes, len(s.channels)) for s in found]:
-        stated, measured_as = ([f"{s.axes} with {len(s.channels)} channels" for s in specs] for specs in (given, found))
-        raise InputInvalid(f"outputs are described as {stated}, but the network returns {measured_as}: make the two agree.")
-    return given
+def _sized(spec: TensorSpec, input: TensorSpec, fixed: Mapping[str, int], shape: tuple[int, ...]) -> TensorSpec:
+    """The spec with the length of each axis that is fixed, or that the input has not (planes made from a picture)."""
+    lengths = dict(zip(spec.axes, map(int, shape), strict=True))
+    return replace(spec, sizes={axis: lengths[axis] for axis in spec.spatial if axis in fixed or axis not in input.axes})
 
 
-def _channel_names(count: int) -> tuple[str, ...]:
-    return ("intensity",) if count == 1 else tuple(f"channel_{number}" for number in range(count))
+def _script(made: Draft) -> Weights | None:
+    return next((weights for weights in made.weights if weights.format == "torchscript"), None)
 
 
-def _declared_version(made: Draft, script: Weights | None) -> str:
-    """The PyTorch version that JDLL reads: the real one, unless JDLL would then take ONNX, and 2.0.0 was seen to run the file."""
+def _declared_version(job: Job, made: Draft) -> tuple[str, tuple[str, ...]]:
+    """The PyTorch version that JDLL reads, and a note where Fiji would not run the bundle.
+
+    It is the real one, unless JDLL would then take ONNX, which crashes DeepImageJ, and PyTorch 2.0.0 gives the right numbers for the file.
+    """
+    script = _script(made)
     if script is None:
-        return ""
+        return "", ()
     real = str(script.details["torch"])
     onnx = next((w for w in made.weights if w.format == "onnx"), None)
     weights = {"torchscript": {"pytorch_version": real}, **({"onnx": {"opset_version": onnx.details["opset"]}} if onnx else {})}
-    if jdll.picks({"weights": weights}) == "torchscript" or java.missing() is not None:
-        return real
+    if jdll.picks({"weights": weights}) == "torchscript":
+        return real, ()
     try:
-        java.run("pytorch", script.path, [case.input for case in made.cases])
-    except ZooreadyError:
-        return real
-    return "2.0.0"
+        in_java(script, made.cases, job.tolerance["torchscript"], [n for n, spec in enumerate(job.outputs) if spec.kind == "labels"])
+    except ZooreadyError as error:
+        why = origin.without_folders(str(error)).rstrip(".")
+        return real, (
+            f"DeepImageJ would take the ONNX file, and crash, because the bundle states PyTorch {real}; it could not be shown that Fiji's "
+            f"PyTorch 2.0.0 runs the TorchScript file ({why}). Leave ONNX out for Fiji, or export again where the Java engines are.",
+        )
+    return "2.0.0", ()

@@ -39,6 +39,38 @@ def prepared(network: nn.Module) -> nn.Module:
     InputInvalid
         The module cannot be copied, or takes more than one input.
     """
+    import torch
+
+    network = unwrapped(network)
+    if isinstance(network, torch.jit.ScriptModule):
+        raise InputInvalid(f"{network.original_name} is TorchScript already: give the torch.nn.Module that it was made from.")
+    if any(tensor.is_meta for tensor in itertools.chain(network.parameters(), network.buffers())):
+        raise InputInvalid(f"{type(network).__name__} has weights on the 'meta' device, which hold no numbers: load its weights first.")
+    try:
+        network = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
+    except Exception as error:
+        raise InputInvalid(
+            f"{type(network).__name__} cannot be copied ({type(error).__name__}: {error}): drop what is no weight (open files, "
+            "hooks, results of a forward pass) before exporting."
+        ) from None
+    taken = [p for p in inspect.signature(network.forward).parameters.values() if p.kind <= p.VAR_POSITIONAL]
+    needed = [p.name for p in taken if p.default is p.empty and p.kind < p.VAR_POSITIONAL]
+    if len(needed) > 1 or not taken:
+        raise InputInvalid(
+            f"{type(network).__name__}.forward takes {len(needed)} inputs ({', '.join(needed)}), and DeepImageJ opens only the first: "
+            "stack them as channels of one picture, in a small module that calls network(x[:, :1], x[:, 1:])."
+        )
+    return network
+
+
+def unwrapped(network: nn.Module) -> nn.Module:
+    """The caller's own module inside of torch.compile, DataParallel and DistributedDataParallel.
+
+    Raises
+    ------
+    InputInvalid
+        It is no module.
+    """
     from torch import nn
 
     parallel = (nn.DataParallel, nn.parallel.DistributedDataParallel)
@@ -46,20 +78,7 @@ def prepared(network: nn.Module) -> nn.Module:
         raise InputInvalid(f"got {type(network).__name__} where a network was expected: give a torch.nn.Module.")
     while inner := getattr(network, "_orig_mod", None) or (isinstance(network, parallel) and network.module):
         network = inner
-    try:
-        network = copy.deepcopy(network)
-    except Exception as error:
-        raise InputInvalid(
-            f"{type(network).__name__} cannot be copied ({type(error).__name__}: {error}): drop what is no weight (open files, "
-            "hooks, results of a forward pass) before exporting."
-        ) from None
-    needed = [p.name for p in inspect.signature(network.forward).parameters.values() if p.default is p.empty and p.kind < p.VAR_POSITIONAL]
-    if len(needed) != 1:
-        raise InputInvalid(
-            f"{type(network).__name__}.forward takes {len(needed)} inputs ({', '.join(needed)}), and DeepImageJ opens only the first: "
-            "stack them as channels of one picture, in a small module that calls network(x[:, :1], x[:, 1:])."
-        )
-    return network.cpu().float().eval().requires_grad_(False)
+    return network
 
 
 def measure(network: nn.Module, example: Tensor) -> Measured:
@@ -78,14 +97,14 @@ def measure(network: nn.Module, example: Tensor) -> Measured:
     Notes
     -----
     ``stride == 0`` means that no trace serves every size: ``fixed`` is then the one size at which it does (or empty),
-    ``eager_stride`` the stride of the eager network, for another way to TorchScript, and ``notes`` says why.
+    ``eager_stride`` and ``minimum`` are those of the eager network, for another way to TorchScript, and ``notes`` says why.
     """
     example, outputs = _first_run(network, example)
     axes = tuple(_axes(output, example) for output in outputs)
     _demand_repeatable(network, example, outputs)
     channels = tuple(int(output.shape[1]) if "c" in a else 1 for output, a in zip(outputs, axes, strict=True))
     facts: dict[str, Any] = {"outputs": axes, "channels": channels}
-    eager_stride = 0
+    eager_stride = minimum = 0
     for stride in STRIDES:
         if not _works(network, example, stride, axes):
             continue
@@ -93,7 +112,8 @@ def measure(network: nn.Module, example: Tensor) -> Measured:
             minimum = _minimum(network, example, stride, axes)
             halo = _halo(network, example, stride, minimum, axes)
             return Measured(stride=stride, minimum=minimum, halo=halo, **facts)
-        eager_stride = eager_stride or stride
+        if not eager_stride:
+            eager_stride, minimum = stride, _minimum(network, example, stride, axes, traced=False)
     fixed = dict(zip("zyx"[-(example.ndim - 2) :], map(int, example.shape[2:]), strict=True))
     why = "its trace is wrong at other sizes" if eager_stride else "it fails at other sizes"
     size = " x ".join(map(str, fixed.values()))
@@ -104,7 +124,7 @@ def measure(network: nn.Module, example: Tensor) -> Measured:
             f"the trace of {type(network).__name__} cannot be made, or differs from the network even at the example's size: a Python 'if' "
             "on pixel values is frozen by tracing. Replace it by torch.where, or export a module without the branch."
         )
-    return Measured(stride=0, minimum=0, halo=None, fixed=fixed, eager_stride=eager_stride, notes=(note,), **facts)
+    return Measured(stride=0, minimum=minimum, halo=None, fixed=fixed, eager_stride=eager_stride, notes=(note,), **facts)
 
 
 def _first_run(network: nn.Module, example: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -270,14 +290,14 @@ def _trace_agrees_here(network: nn.Module, example: Tensor) -> bool:
     return traced is not None and all(_same(network, traced, image) for image in (example, -example, example.flip(-1) * 0.5))
 
 
-def _minimum(network: nn.Module, example: Tensor, stride: int, axes: tuple[str, ...]) -> int:
-    """Smallest multiple of the stride at which the eager network works, alone and in a batch, as does its trace."""
+def _minimum(network: nn.Module, example: Tensor, stride: int, axes: tuple[str, ...], traced: bool = True) -> int:
+    """Smallest multiple of the stride at which the eager network works, alone and in a batch, as does its trace if it has one."""
     base = next(k for k in itertools.count(1, 2) if k * stride >= 24) * stride
-    traced = _traced(network, resized(example, 1, *_spread(example, (base, base))))
+    trace = _traced(network, resized(example, 1, *_spread(example, (base, base)))) if traced else network
     for multiple in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32):
         size = multiple * stride
         image = resized(example, 2, *_spread(example, (size, size)))
-        if _fits(network, example, axes, 1, *image.shape[2:]) and traced is not None and _same(network, traced, image):
+        if _fits(network, example, axes, 1, *image.shape[2:]) and trace is not None and _same(network, trace, image):
             return size
     return base
 

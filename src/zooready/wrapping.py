@@ -88,6 +88,8 @@ class FijiSafe(nn.Module):
         if self.stride:
             padding = [amount for size in reversed(sizes) for amount in (0, self.missing(size))]
             image = functional.pad(image, padding, mode="replicate")
+        else:
+            image = image.clone()  # a network may change its input, which is the caller's
         outputs = []
         for axes, output in zip(self.axes, flat(self.network(image)), strict=True):
             output = output.to(torch.float32)

@@ -71,7 +71,8 @@ def source(name: str, parts: tuple[Part, Part | None, Part | None], wrapped: Fij
 
 def environment(parts: tuple[Part, Part | None, Part | None], torch_version: str) -> str:
     """Conda environment that runs ``architecture.py``: PyTorch, and the packages that it imports, at the versions used."""
-    packages = sorted({_distribution(part.path) for part in parts if part is not None and not part.path.startswith("zooready.")})
+    foreign = [part.path for part in parts if part is not None and not part.path.startswith(("zooready.nets.", "torch."))]
+    packages = sorted({_distribution(path) for path in foreign})
     lines = ["name: bundle", "channels:", "- conda-forge", "dependencies:", "- python >=3.10", f"- pytorch =={torch_version}"]
     if packages:
         lines += ["- pip", "- pip:", *(f"  - {package}" for package in packages)]
@@ -88,7 +89,7 @@ def _distribution(path: str) -> str:
 
 
 def _arguments(part: Part) -> str:
-    rendered = {key: repr(value) for key, value in part.kwargs.items() if value is not None}
+    rendered = {key: repr(value) for key, value in part.kwargs.items()}
     for key, text in rendered.items():
         try:
             ast.literal_eval(text)

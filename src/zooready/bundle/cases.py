@@ -37,8 +37,7 @@ def cases(network: nn.Module, example: Array, fixed: Mapping[str, int]) -> tuple
         An output is not finite, and the message names the picture that did it; or it is zero all over the example.
     """
     sizes = tuple(fixed.values()) or tuple(min(size, LARGEST_TEST) for size in example.shape[2:])
-    window = tuple(slice((have - size) // 2, (have - size) // 2 + size) for have, size in zip(example.shape[2:], sizes, strict=True))
-    inputs = {"test": example[(slice(None), slice(None), *window)]}
+    inputs = {"test": middle(_cut(example, 1, tuple(map(max, sizes, example.shape[2:]))), sizes)}
     for name, (batch, *shape) in (SIZES_2D if example.ndim == 4 else SIZES_3D).items():
         if fixed and name == "pixel":
             continue
@@ -48,8 +47,8 @@ def cases(network: nn.Module, example: Array, fixed: Mapping[str, int]) -> tuple
     for index, output in enumerate(found[0].outputs):
         if np.abs(output).max() < SMALLEST:
             raise InputInvalid(
-                f"output {index} of the network is nowhere larger than {np.abs(output).max():.2g} on the example, so nothing can be compared "
-                f"(the specification demands {SMALLEST:g}): give an example in which the network finds something."
+                f"output {index} of the network is nowhere larger than {np.abs(output).max():.2g} on the example, so nothing can be "
+                f"compared (the specification demands {SMALLEST:g}): give an example in which the network finds something."
             )
     return found
 
@@ -61,8 +60,14 @@ def evaluated(network: nn.Module, name: str, image: Array) -> Case:
     from zooready.wrapping import flat
 
     image = as_float32(image)
-    with torch.no_grad():
-        outputs = tuple(as_float32(output.numpy()) for output in flat(network(torch.from_numpy(image.copy()))))
+    try:
+        with torch.no_grad():
+            outputs = tuple(as_float32(output.numpy()) for output in flat(network(torch.from_numpy(image.copy()))))
+    except Exception as error:  # whatever somebody's forward raises
+        raise InputInvalid(
+            f"the network fails on the picture '{name}' {image.shape} ({type(error).__name__}: {str(error)[:200]}), though it took others: "
+            "make it take any size that is a multiple of its stride."
+        ) from None
     for index, output in enumerate(outputs):
         if not np.isfinite(output).all():
             raise InputInvalid(
@@ -71,6 +76,13 @@ def evaluated(network: nn.Module, name: str, image: Array) -> Case:
                 "roots and logarithms."
             )
     return Case(name=name, input=image, outputs=outputs)
+
+
+def middle(array: Array, sizes: tuple[int, ...]) -> Array:
+    """The window of these sizes, px, in the middle of an array's last axes."""
+    offsets = [(have - size) // 2 for have, size in zip(array.shape[-len(sizes) :], sizes, strict=True)]
+    windows = tuple(slice(offset, offset + size) for offset, size in zip(offsets, sizes, strict=True))
+    return array[(slice(None),) * (array.ndim - len(sizes)) + windows]
 
 
 def _cut(example: Array, batch: int, sizes: tuple[int, ...]) -> Array:

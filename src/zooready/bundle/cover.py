@@ -1,7 +1,8 @@
-"""The bundle's cover: the sample picture and what the network made of it, side by side."""
+"""The bundle's cover: the sample picture and what the network made of it, side by side, each with its name below."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,29 +14,47 @@ from zooready.tensors import TensorSpec
 
 LONGEST = 320  # px on a panel's longer side: a cover stays far below the 500 kB that the zoo asks for
 PANELS = 4
+CAPTION = 20  # px below each panel
 
 
-def draw(case: Case, outputs: tuple[TensorSpec, ...], path: Path) -> Path:
-    """Write a PNG of the input and of up to three outputs or channels."""
+def draw(case: Case, input: TensorSpec, outputs: tuple[TensorSpec, ...], path: Path) -> Path:
+    """Write a PNG of the input and of up to three outputs or channels, the last output among them."""
+    panels = [(input.name, drawing.grey(_plane(case.input[0, 0]))), *_results(case, outputs)]
+    shown = panels[: PANELS - 1] + panels[-1:] if len(panels) > PANELS else panels
+    picture = drawing.side_by_side([_captioned(name, panel) for name, panel in shown])
     from PIL import Image
 
-    panels = [drawing.grey(_plane(case.input[0, 0]))]
-    height = panels[0].shape[0]
+    with whole_file(path) as file:
+        Image.fromarray(picture).save(file, "PNG", optimize=True)
+    return path
+
+
+def _results(case: Case, outputs: tuple[TensorSpec, ...]) -> Iterator[tuple[str, drawing.RGB]]:
+    """Name and picture of each channel of each output; scores as bars, as high as the input."""
     for spec, output in zip(outputs, case.outputs, strict=True):
         if spec.kind == "scores":
-            panels.append(drawing.bars(output[0].reshape(-1), height))
+            yield spec.name, drawing.bars(output[0].reshape(-1), LONGEST // 2)
         elif spec.kind == "labels":
-            panels.append(drawing.coloured(_plane(output[0, 0])))
+            yield spec.name, drawing.coloured(_plane(output[0, 0]))
         else:
-            panels += [drawing.grey(_plane(channel)) for channel in output[0]]
-    picture = Image.fromarray(drawing.side_by_side(panels[: PANELS - 1] + panels[-1:] if len(panels) > PANELS else panels))
-    shrink = min(1.0, LONGEST * PANELS / picture.width, LONGEST / picture.height)
-    size = (max(1, round(picture.width * shrink)), max(1, round(picture.height * shrink)))
-    with whole_file(path) as file:
-        picture.resize(size, Image.Resampling.LANCZOS if shrink < 1 else Image.Resampling.NEAREST).save(file, "PNG")
-    return path
+            for channel, plane in zip(spec.channels, output[0], strict=True):
+                yield spec.name if len(spec.channels) == 1 else channel, drawing.grey(_plane(plane))
 
 
 def _plane(array: Array) -> Array:
     """The middle plane of a stack, or the picture itself, (y, x)."""
     return np.asarray(array[array.shape[0] // 2] if array.ndim == 3 else array)
+
+
+def _captioned(name: str, panel: drawing.RGB) -> drawing.RGB:
+    """The panel, its longer side LONGEST px, over its name on white."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    picture = Image.fromarray(panel)
+    scale = LONGEST / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    picture = picture.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST)
+    page = Image.new("RGB", (picture.width, picture.height + CAPTION), "white")
+    page.paste(picture)
+    ImageDraw.Draw(page).text((2, picture.height + 2), name.replace("_", " "), fill="black", font=ImageFont.load_default(14))
+    return np.asarray(page, dtype=np.uint8)

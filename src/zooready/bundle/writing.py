@@ -15,10 +15,13 @@ import yaml
 
 from zooready.bundle import archive, card, cover
 from zooready.bundle.description import describe, measured_facts
+from zooready.bundle.provenance import plain
 from zooready.errors import BundleInvalid
 from zooready.pictures import write_picture
 from zooready.records import About, Case, Format, Measured, Picture, Weights, as_float32
 from zooready.tensors import TensorSpec
+
+OWN = ("outputs", "cases", "tolerance", "pixel_size_um", "measured", "weights", "unavailable")  # keys of config.zooready written here
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +30,8 @@ class Contents:
 
     ``cases`` begins with the test pair. ``sample`` is the picture that people double-click, ``sample_case`` what the eager network
     made of it. ``architecture`` and ``environment`` are texts, None without a state dict. ``pytorch_version`` is what JDLL reads;
-    ``unavailable`` maps a format that could not be had to the reason.
+    ``unavailable`` maps a format that could not be had to the reason. ``provenance`` is plain data for ``config.zooready``, under
+    other keys than :data:`OWN`.
     """
 
     about: About
@@ -64,9 +68,16 @@ def write(contents: Contents, out: Path) -> Path:
             (folder / "architecture.py").write_text(contents.architecture, encoding="utf-8")
             (folder / "environment.yaml").write_text(contents.environment, encoding="utf-8")
         stored = _arrays(contents, folder)
-        cover.draw(contents.sample_case, contents.outputs, folder / "cover.png")
+        cover.draw(contents.sample_case, contents.input, contents.outputs, folder / "cover.png")
         page = card.readme(
-            contents.about, contents.input, contents.outputs, contents.measured, contents.weights, contents.unavailable, contents.provenance
+            contents.about,
+            contents.input,
+            contents.outputs,
+            measured=contents.measured,
+            cases=contents.cases,
+            weights=contents.weights,
+            unavailable=contents.unavailable,
+            provenance=contents.provenance,
         )
         (folder / "README.md").write_text(page, encoding="utf-8")
         description = describe(
@@ -132,13 +143,14 @@ def _arrays(contents: Contents, folder: Path) -> list[dict[str, Any]]:
 
 def _config(contents: Contents, stored: list[dict[str, Any]]) -> dict[str, Any]:
     about = contents.about
-    return {
+    own = {
         "outputs": [{"id": spec.name, "kind": spec.kind} for spec in contents.outputs],
         "cases": stored,
         "tolerance": {format: float(value) for format, value in contents.tolerance.items()},
         **({"pixel_size_um": [float(side) for side in about.pixel_size_um]} if about.pixel_size_um else {}),
         "measured": measured_facts(contents.measured),
-        "weights": {w.format: {key: value for key, value in w.details.items() if value is not None} for w in contents.weights},
-        "unavailable": dict(contents.unavailable),
-        **{key: value for key, value in contents.provenance.items() if value is not None},
+        "weights": {w.format: w.details for w in contents.weights},
+        "unavailable": contents.unavailable,
     }
+    facts: dict[str, Any] = plain({**own, **contents.provenance}, "config")
+    return facts
