@@ -1,11 +1,18 @@
+import hashlib
+from importlib.resources import as_file, files
+
 import numpy as np
 import pytest
 import torch
 
-from zooready.families import mrbcr
+from zooready import evaluation
+from zooready.families import load_record, load_weights, mrbcr
+from zooready.simulate.unseen import UNSEEN
+from zooready.wrapping import FijiSafe
 
 torch.set_num_threads(1)
 FAMILY = mrbcr.FAMILY
+RECORD = load_record("mrbcr")
 
 
 def test_a_pair_is_made_again_from_seed_and_index():
@@ -92,3 +99,62 @@ def test_pictures_from_files_become_pairs(shape):
     assert made.input.shape == made.target.shape == (1, 20, 24)
     assert (made.input.dtype, made.target.dtype, made.pixel_size_um) == (np.float32, np.float32, 0.05)
     assert made.target.max() == 9
+
+
+@pytest.fixture(scope="module")
+def restore():
+    """The shipped model: (y, x) counts in, (y, x) counts out."""
+    network = FAMILY.architecture.build().eval()
+    network.load_state_dict(load_weights("mrbcr"))
+    model = FijiSafe(network, FAMILY.normalization.build(), stride=4, minimum=4, restores=True).eval()
+
+    def restored(image):
+        with torch.no_grad():
+            return model(torch.from_numpy(image.astype(np.float32))[None, None])[0, 0].numpy()
+
+    return restored
+
+
+@pytest.fixture(scope="module")
+def rows(restore):
+    """Mean PSNR by method on a part of the fields of the record."""
+    known = tuple(dict.fromkeys(mrbcr.SPECIMENS))
+    sets = {"held-out": (known, evaluation.HELD_OUT_SEED, 10), "unseen": (UNSEEN, evaluation.UNSEEN_SEED, 6)}
+    measured = {name: evaluation.measured(evaluation.fields(*chosen), {"m-rBCR": restore}) for name, chosen in sets.items()}
+    return {name: {row["method"]: row["psnr"] for row in table} for name, table in measured.items()}
+
+
+def test_shipped_weights_are_those_of_the_record_and_small():
+    with as_file(files("zooready").joinpath("weights", "mrbcr.safetensors")) as path:
+        content = path.read_bytes()
+    assert hashlib.sha256(content).hexdigest() == RECORD["weights_sha256"]
+    assert len(content) <= 2_000_000
+
+
+def test_shipped_weights_beat_richardson_lucy_at_30_iterations_on_held_out_fields(rows):
+    assert rows["held-out"]["m-rBCR"] >= rows["held-out"]["Richardson-Lucy, 30 iterations"]
+
+
+def test_shipped_weights_are_not_below_the_input_on_unseen_specimens(rows):
+    assert rows["unseen"]["m-rBCR"] >= rows["unseen"]["input itself"]
+
+
+def test_the_record_agrees_with_what_a_part_of_its_fields_gives(rows):
+    for name, table in RECORD["tables"].items():
+        for row in table:
+            assert rows[name][row["method"]] == pytest.approx(row["psnr"], abs=5 * row["psnr_error"])
+
+
+def test_the_record_tells_of_the_recipe_and_enough_fields():
+    recipe = FAMILY.recipe
+    assert (RECORD["steps"], RECORD["batch"], RECORD["learning_rate"]) == (recipe.steps, recipe.batch, recipe.learning_rate)
+    assert {row["fields"] for row in RECORD["tables"]["held-out"]} == {evaluation.HELD_OUT_FIELDS}
+    assert {row["fields"] for row in RECORD["tables"]["unseen"]} == {evaluation.UNSEEN_FIELDS}
+    assert RECORD["metrics"]["psnr"] == next(row["psnr"] for row in RECORD["tables"]["held-out"] if row["method"] == "m-rBCR")
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((1, 1)), np.full((5, 7), 500.0), np.full((33, 50), 65535.0)], ids=["one pixel", "flat", "saturated"]
+)
+def test_pictures_without_content_come_back_within_half_a_count(restore, image):
+    assert restore(image) == pytest.approx(image, abs=0.5)
