@@ -129,10 +129,20 @@ def tables(segmenter: Segmenter, count: int = HELD_OUT_FIELDS) -> dict[str, Any]
     }
     methods: Mapping[str, Method] = {
         "network": segmenter,
-        "otsu_watershed": lambda image: classical(image, "otsu"),
-        "li_watershed": lambda image: classical(image, "li"),
+        "otsu": lambda image: classical(image, "otsu"),
+        "li": lambda image: classical(image, "li"),
     }
     return {name: {title: measured(method, pictures) for title, method in methods.items()} for name, pictures in sets.items()}
+
+
+def flat(found: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, float]:
+    """Tables as one level of names: ``f1_50`` of the network on simulated fields, ``f1_50_real``, ``f1_50_real_otsu``, …"""
+    return {
+        score + ("_real" if place == "real" else "") + (f"_{method}" if method != "network" else ""): value
+        for place, methods in found.items()
+        for method, scores in methods.items()
+        for score, value in scores.items()
+    }
 
 
 def record(run: Checkpoint, count: int = HELD_OUT_FIELDS) -> dict[str, Any]:
@@ -140,6 +150,7 @@ def record(run: Checkpoint, count: int = HELD_OUT_FIELDS) -> dict[str, Any]:
     segmenter = Segmenter(run.state_dict())
     foreground, core = chosen(segmenter, fields(CHOSEN_SEED, CHOSEN_FIELDS))
     segmenter.head = Instances(foreground=foreground, core=core)
+    found = tables(segmenter, count)
     made = {name: getattr(run, name) for name in ("family", "seed", "steps", "batch", "data", "git", "device", "precision", "seconds")}
     return {
         **made,
@@ -147,7 +158,8 @@ def record(run: Checkpoint, count: int = HELD_OUT_FIELDS) -> dict[str, Any]:
         "parameters": sum(weights.numel() for weights in segmenter.network.parameters()),
         "sha256": hashlib.sha256(run.weights.read_bytes()).hexdigest(),
         "thresholds": {"foreground": foreground, "core": core, "chosen_on": f"{CHOSEN_FIELDS} simulated fields, seed {CHOSEN_SEED}"},
-        "metrics": tables(segmenter, count),
+        "metrics": flat(found),
+        "tables": found,
         "measured_on": {
             "simulated": f"{count} held-out simulated fields of {FIELD_PX} px, seed {HELD_OUT_SEED}",
             "real": "one development picture with 125 nuclei outlined by hand; never trained on, and no proof of generalisation",

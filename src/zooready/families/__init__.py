@@ -19,6 +19,21 @@ from zooready.records import Family
 
 FAMILIES: Mapping[str, Family] = {family.name: family for family in (segmentation.FAMILY, mrbcr.FAMILY)}
 
+QUALITY: Mapping[str, str] = {  # one line on each shipped model, filled from its record's metrics
+    "segmentation": "F1 at IoU 0.5 on the real development picture {f1_50_real:.2f} (Otsu and watershed {f1_50_real_otsu:.2f})",
+    "mrbcr": "PSNR on held-out simulated fields {psnr:.1f} dB (input {psnr_input:.1f}, Richardson-Lucy at its best {psnr_rl_best:.1f})",
+}
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the families whose weights come with zooready."""
+    return tuple(name for name in FAMILIES if files("zooready").joinpath("weights", f"{name}.safetensors").is_file())
+
+
+def quality(name: str) -> str:
+    """How good the shipped model is, measured, in one line; "no weights shipped" if there is none."""
+    return QUALITY[name].format(**load_record(name)["metrics"]) if name in shipped() else "no weights shipped"
+
 
 def load_weights(name: str) -> dict[str, torch.Tensor]:
     """The weights of a shipped model, for ``FAMILIES[name].architecture.build().load_state_dict``.
