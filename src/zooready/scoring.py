@@ -136,7 +136,7 @@ def tables(segmenter: Segmenter, count: int = HELD_OUT_FIELDS) -> dict[str, Any]
 
 
 def flat(found: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, float]:
-    """Tables as one level of names: ``f1_50`` of the network on simulated fields, ``f1_50_real``, ``f1_50_real_otsu``, …"""
+    """Tables as one level of names: ``f1_50`` of the network on simulated fields, ``f1_50_real`` and ``f1_50_real_otsu`` beside it."""
     return {
         score + ("_real" if place == "real" else "") + (f"_{method}" if method != "network" else ""): value
         for place, methods in found.items()

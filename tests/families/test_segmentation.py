@@ -180,3 +180,9 @@ def test_classical_methods_part_touching_discs_and_survive_constant_pictures(rul
 def test_any_size_can_be_segmented(segmenter):
     for size in ((1, 1), (33, 17)):
         assert segmenter(np.zeros(size, np.uint16)).shape == size
+
+
+def test_a_record_names_scores_by_place_and_method():
+    found = scoring.flat({"simulated": {"network": {"f1_50": 0.9}}, "real": {"network": {"f1_50": 0.8}, "otsu": {"f1_50": 0.7}}})
+    assert found == {"f1_50": 0.9, "f1_50_real": 0.8, "f1_50_real_otsu": 0.7}
+    assert scoring.flat(load_record("segmentation")["tables"]) == load_record("segmentation")["metrics"]
