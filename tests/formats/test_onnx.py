@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from zooready.errors import InputInvalid
-from zooready.formats import agreement, onnx
+from zooready.formats import agreement, graph, onnx
 from zooready.formats.downgrade import to_opset_17
 
 TESTS = Path(__file__).parent
@@ -131,7 +131,7 @@ def test_names_and_axes_must_fit(unet, example, tmp_path, change, message):
 
 
 def test_more_than_a_single_file_holds_is_refused(unet, example, tmp_path, monkeypatch):
-    monkeypatch.setattr(onnx, "LARGEST", 100)
+    monkeypatch.setattr(graph, "LARGEST", 100)
     with pytest.raises(InputInvalid, match="bytes are more than one ONNX file can hold"):
         onnx.write(unet, example, tmp_path / "weights.onnx", **TWO)
 

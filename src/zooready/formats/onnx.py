@@ -10,7 +10,6 @@ import hashlib
 import io
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from zooready.errors import InputInvalid, OutputsDiffer
 from zooready.formats import agreement
 from zooready.formats.copies import evaluating
 from zooready.formats.downgrade import to_opset_17
+from zooready.formats.graph import IR, OPSET, Names, check, cleaned
 from zooready.formats.tracing import DataBranch, record_apart
 from zooready.formats.versions import torch_version
 from zooready.formats.warned import brief, known_deprecations, silence, tracer_lines
@@ -27,29 +27,7 @@ from zooready.records import TOLERANCE, Array, Case, Weights
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-OPSET, IR = 17, 8
-LARGEST = 2**31 - 2**20  # bytes of a protobuf message, which a single file is
 EXPORTERS = ("legacy", "dynamo")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Names:
-    """Names and axes of the graph's input and outputs, and the axes of one length."""
-
-    input: str
-    input_axes: str
-    outputs: tuple[str, ...]
-    output_axes: tuple[str, ...]
-    fixed: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def static(self) -> tuple[int, ...]:
-        """Positions of the input's axes of one length."""
-        return tuple(n for n, axis in enumerate(self.input_axes) if axis in self.fixed)
-
-    def free(self, axes: str) -> dict[int, str]:
-        """Position and letter of the axes that take any length."""
-        return {n: a for n, a in enumerate(axes) if a in self.input_axes and a in "bzyx" and a not in self.fixed}
 
 
 def write(
@@ -92,26 +70,17 @@ def write(
     InputInvalid
         "TorchScript only": no exporter gives a file that agrees; or the names and axes do not fit the outputs.
     """
-    names = _Names(
+    names = Names(
         input=input_name, input_axes=input_axes, outputs=tuple(output_names), output_axes=tuple(output_axes), fixed=dict(fixed or {})
     )
     network = evaluating(module)
     picture = example.detach().cpu().float()
     cases, skipped = agreement.cases(network, picture.numpy(), names.fixed)
-    _check_names(names, cases[0])
+    check(names, cases[0])
     faults = []
     for exporter in EXPORTERS:
-        heard: list[str] = []
         try:
-            with _quiet(heard):
-                model = _legacy(network, picture, names) if exporter == "legacy" else _dynamo(network, picture, names)
-            if exporter == "legacy" and heard:
-                with TemporaryDirectory() as folder:
-                    record_apart(
-                        network, picture, variant="plain", route="branches", folder=Path(folder), heard=tuple(heard), static=names.static
-                    )
-            content = _cleaned(model, names, cases)
-            largest = agreement.difference(cases, _session(content), TOLERANCE["onnx"], labels)
+            content, details = _attempt(exporter, network, picture, names, cases, labels)
             _place(content, path)
         except DataBranch as fault:
             raise InputInvalid(f"{type(module).__name__} cannot be written: {fault}.") from None
@@ -121,13 +90,28 @@ def write(
         except Exception as error:  # exporters raise dozens of kinds, from ONNX errors to those of the network's own code
             faults.append(f"{exporter} exporter: {brief(error)}")
             continue
-        said = {"torch": torch_version(), "exporter": exporter, "opset": OPSET, "ir": IR, "reproducible": True, "difference": largest}
-        details = {**said, "warnings": tuple(heard), "skipped": skipped}
-        return Weights(format="onnx", path=path, sha256=hashlib.sha256(content).hexdigest(), details=details)
+        digest = hashlib.sha256(content).hexdigest()
+        return Weights(format="onnx", path=path, sha256=digest, details={**details, "skipped": skipped})
     raise InputInvalid(
         f"TorchScript only: {type(module).__name__} cannot be written as ONNX opset {OPSET}. {'. '.join(faults)}. "
         "Replace the operators named, or ship the bundle without ONNX."
     )
+
+
+def _attempt(
+    exporter: str, network: nn.Module, picture: Tensor, names: Names, cases: Sequence[Case], labels: Collection[int]
+) -> tuple[bytes, dict[str, Any]]:
+    """The file's bytes by one exporter, compared with eager, and the details."""
+    heard: list[str] = []
+    with _quiet(heard):
+        model = _legacy(network, picture, names) if exporter == "legacy" else _dynamo(network, picture, names)
+    if exporter == "legacy" and heard:
+        with TemporaryDirectory() as folder:
+            record_apart(network, picture, variant="plain", route="branches", folder=Path(folder), heard=tuple(heard), static=names.static)
+    content = cleaned(model, names, cases)
+    largest = agreement.difference(cases, _session(content), TOLERANCE["onnx"], labels)
+    said = {"torch": torch_version(), "exporter": exporter, "opset": OPSET, "ir": IR, "reproducible": True, "difference": largest}
+    return content, {**said, "warnings": tuple(heard)}
 
 
 def facts(path: Path) -> dict[str, Any]:
@@ -167,18 +151,6 @@ def load(path: Path) -> Any:
         raise InputInvalid(f"ONNX Runtime refuses {path.name} ({brief(error)}): export it again.") from None
 
 
-def _check_names(names: _Names, case: Case) -> None:
-    """Raise InputInvalid unless there is a name and as many letters as dimensions for each output."""
-    shapes = [output.shape for output in case.outputs]
-    if len(names.outputs) != len(shapes) or len(names.output_axes) != len(shapes):
-        raise InputInvalid(f"output_names {names.outputs}, output_axes {names.output_axes}: the network returns {len(shapes)} outputs.")
-    wrong = [
-        (name, axes, shape) for name, axes, shape in zip(names.outputs, names.output_axes, shapes, strict=True) if len(axes) != len(shape)
-    ]
-    if wrong or len(names.input_axes) != case.input.ndim:
-        raise InputInvalid(f"axes {names.input_axes!r} for input {case.input.shape}, {wrong}: give one letter an axis.")
-
-
 @contextlib.contextmanager
 def _quiet(heard: list[str]) -> Iterator[None]:
     """Collect the exporters' warnings as short lines, and keep them from printing."""
@@ -191,7 +163,7 @@ def _quiet(heard: list[str]) -> Iterator[None]:
     heard += tracer_lines(caught)
 
 
-def _legacy(network: nn.Module, example: Tensor, names: _Names) -> Any:
+def _legacy(network: nn.Module, example: Tensor, names: Names) -> Any:
     """The legacy exporter's model, which is opset 17 and IR 8 by itself."""
     import onnx
     import torch
@@ -212,7 +184,7 @@ def _legacy(network: nn.Module, example: Tensor, names: _Names) -> Any:
     return onnx.load_model_from_string(stream.getvalue())
 
 
-def _dynamo(network: nn.Module, example: Tensor, names: _Names) -> Any:
+def _dynamo(network: nn.Module, example: Tensor, names: Names) -> Any:
     """The dynamo exporter's model, rewritten to opset 17."""
     import torch
 
@@ -233,51 +205,6 @@ def _dynamo(network: nn.Module, example: Tensor, names: _Names) -> Any:
     if program is None:
         raise InputInvalid("the exporter returned nothing.")
     return to_opset_17(program.model_proto)
-
-
-def _cleaned(model: Any, names: _Names, cases: Sequence[Case]) -> bytes:
-    """Bytes of the model with our names of axes and without texts that hold paths, line numbers or the builder's versions."""
-    model.ir_version = IR
-    model.producer_name, model.producer_version, model.doc_string = "pytorch", torch_version(), ""
-    del model.metadata_props[:]
-    _strip(model.graph)
-    del model.graph.value_info[:]
-    _dimensions(model.graph.input[0], names.input_axes, names, [case.input.shape for case in cases])
-    for number, (value, axes) in enumerate(zip(model.graph.output, names.output_axes, strict=True)):
-        _dimensions(value, axes, names, [case.outputs[number].shape for case in cases])
-    content: bytes = model.SerializeToString(deterministic=True)
-    if len(content) > LARGEST:
-        raise InputInvalid(f"{len(content)} bytes are more than one ONNX file can hold: ship the bundle without ONNX.")
-    return content
-
-
-def _strip(graph: Any) -> None:
-    """Remove doc strings and metadata from a graph and from the graphs inside its nodes."""
-    graph.doc_string = ""
-    things = [graph, *graph.node, *graph.input, *graph.output, *graph.initializer, *graph.value_info]
-    for thing in things:
-        thing.doc_string = ""
-        if hasattr(thing, "metadata_props"):
-            del thing.metadata_props[:]
-    for node in graph.node:
-        for attribute in node.attribute:
-            attribute.doc_string = ""
-            for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
-                _strip(inner)
-
-
-def _dimensions(value: Any, axes: str, names: _Names, shapes: Sequence[tuple[int, ...]]) -> None:
-    """Write an input's or output's shape: free axes by letter, others by length; a length that varies otherwise stays unnamed."""
-    free = names.free(axes)
-    shape = value.type.tensor_type.shape
-    del shape.dim[:]
-    for number, letter in enumerate(axes):
-        dimension = shape.dim.add()
-        lengths = {one[number] for one in shapes}
-        if number in free:
-            dimension.dim_param = letter
-        elif len(lengths) == 1:
-            dimension.dim_value = lengths.pop()
 
 
 def _session(content: bytes) -> Callable[[Array], Sequence[Array]]:
