@@ -2,8 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+CP := .venv-cellprofiler
+CP_INSTALL := $(BIN)/uv pip install --quiet --no-deps --python $(CP)/bin/python --constraint export/cellprofiler/constraints.txt
 
-.PHONY: demo test lint setup engines readme clean
+.PHONY: demo test lint setup engines cellprofiler readme clean
 
 demo: engines
 	$(BIN)/zooready demo --out export/bundles
@@ -19,6 +21,8 @@ lint: setup
 readme: engines  # the table of README.md, from a run
 	$(BIN)/zooready demo --out export/bundles --readme README.md
 
+cellprofiler: $(CP)/.ready  # CellProfiler in an environment of its own; needs a JDK (javac) and a C compiler
+
 setup: $(READY)
 
 engines: setup
@@ -30,6 +34,14 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[train,java,dev]'
 	touch $(READY)
+
+$(CP)/.ready: export/cellprofiler/constraints.txt | $(READY)  # in this order: two packages compile against numpy, cython and the JDK
+	command -v javac && command -v cc  # else install a JDK and a compiler first, e.g. openjdk-17-jdk-headless and build-essential
+	test -x $(CP)/bin/python || $(BIN)/uv venv --quiet --python 3.11 $(CP)
+	$(CP_INSTALL) numpy cython setuptools wheel
+	JAVA_HOME=$${JAVA_HOME:-$$(dirname $$(dirname $$(readlink -f $$(command -v javac))))} $(CP_INSTALL) --no-build-isolation python-javabridge centrosome
+	$(CP_INSTALL) --requirement export/cellprofiler/constraints.txt
+	touch $(CP)/.ready
 
 clean:
 	rm -rf .venv export/bundles
