@@ -38,7 +38,7 @@ PATH = re.compile(
 DOTTED = re.compile(r"(?<![\w./-])zooready\.\w+(?:\.\w+)*(?![\w/])")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FLAG = re.compile(r"(?<!\S)--[a-z][a-z-]*")
-SHELL = {"make", "python", "python3", "py", "git", "cd", "unzip"}  # what a reader may type beside zooready itself
+SHELL = {"make", "python", "python3", "unzip", "cellprofiler"}  # what a reader may type beside zooready itself
 
 
 def name(page):
