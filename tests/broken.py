@@ -187,7 +187,7 @@ def _planewise():
             self.inner = network()
 
         def forward(self, x):
-            return self.inner(x[:, :, 0])[:, :, None]
+            return self.inner(x.transpose(1, 2).flatten(0, 1)).unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)
 
     return Planewise().eval()
 
@@ -197,9 +197,9 @@ def missing_id(draft):
     del draft.rdf["id"]
 
 
-@broken("a kwarg that is null", "'axis' of operator 'scale_linear' is null")
+@broken("a kwarg that is null", "'min' of operator 'clip' is null")
 def null_kwarg(draft):
-    draft.rdf["inputs"][0]["preprocessing"] = [{"id": "scale_linear", "kwargs": {"gain": 1.0, "offset": 0.0, "axis": None}}]
+    draft.rdf["inputs"][0]["preprocessing"] = [{"id": "clip", "kwargs": {"min": None, "max": 1000.0}}]
 
 
 @broken("min no multiple of step", "min 2, no multiple of its step 7")

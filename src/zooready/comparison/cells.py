@@ -99,8 +99,7 @@ def _common_objections(module: Any, bundle: Bundle) -> Iterator[str]:
         others = f" (and {len(broken) - 1} other stored outputs)" if len(broken) > 1 else ""
         yield (
             f"The stored output '{name}' of case '{case}'{others} holds {bad} of {expected.size} values that are NaN or infinite, so "
-            "nothing "
-            "can agree with it: make the network finite on that input (no division by zero), and export again."
+            "nothing can agree with it: make the network finite on that input (no division by zero), and export again."
         )
     if getattr(module, "APPLIES_OPERATORS", False):
         return
