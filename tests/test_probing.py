@@ -173,3 +173,11 @@ def test_an_example_that_is_no_multiple_of_the_stride_is_enlarged():
             return image
 
     assert measure(prepared(Strict()), EXAMPLE).stride == 8
+
+
+def test_the_halo_of_a_network_that_insists_on_float32_is_measured_too():
+    class Insisting(nn.Conv2d):
+        def forward(self, image):
+            return super().forward(image.float())
+
+    assert measure(prepared(Insisting(1, 1, 5, padding=2)), EXAMPLE).halo == 2

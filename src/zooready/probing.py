@@ -309,15 +309,25 @@ def _halo(network: nn.Module, example: Tensor, stride: int, minimum: int, axes: 
     images = [index for index, a in enumerate(axes) if len(a) > 2]
     if not images:
         return None
-    double = copy.deepcopy(network).double()
     reach = 0
-    with _quiet(), torch.backends.mkldnn.flags(enabled=False), torch.no_grad():
+    with _quiet(), torch.backends.mkldnn.flags(enabled=False), torch.no_grad():  # its fast paths may lose a NaN
+        network, example = _double(network, example)
         for axis in range(2, example.ndim):
-            found = _reach(double, example.double(), axis, stride, minimum, images)
+            found = _reach(network, example, axis, stride, minimum, images)
             if found is None:
                 return None
             reach = max(reach, found)
     return reach
+
+
+def _double(network: nn.Module, example: Tensor) -> tuple[nn.Module, Tensor]:
+    """Network and example in float64, where no sum overflows on its way; as they are if the network insists on float32."""
+    double = copy.deepcopy(network).double()
+    try:
+        double(example.double())
+    except Exception:  # some dtype is written into the network: any error says so
+        return network, example
+    return double, example.double()
 
 
 def _reach(network: nn.Module, example: Tensor, axis: int, stride: int, minimum: int, images: list[int]) -> int | None:
@@ -346,7 +356,7 @@ def _spread_of_nan(network: nn.Module, example: Tensor, axis: int, sizes: tuple[
     image.select(axis, line).fill_(float("nan"))
     try:
         outputs = flat(network(image))
-    except Exception:  # not every network runs in float64, and some demand finite numbers
+    except Exception:  # some networks demand finite numbers
         return None
     reach = 0
     for index in images:
