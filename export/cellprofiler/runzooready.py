@@ -866,13 +866,17 @@ class RunZooready(ImageSegmentation):
         by_plane = image.dimensions == 3 and "z" not in bundle.input.axes
         if found.shape[1:] != image.mask.shape:
             raise BundleError(f"the label output has the size {found.shape[1:]}, and the image {image.mask.shape}: use another bundle.")
+        labels = as_labels(found[0], image.mask, self.join.value if by_plane else None)
         objects = Objects()
-        objects.segmented = as_labels(found[0], image.mask, self.join.value if by_plane else None)
+        if labels.ndim == 2 and 1 in labels.shape:  # CellProfiler forgets axes of one pixel, unless it is given coordinates
+            objects.set_ijv(numpy.stack([*numpy.nonzero(labels), labels[labels > 0]], axis=1).astype(numpy.int32), labels.shape)
+        else:
+            objects.segmented = labels
         objects.parent_image = image
         workspace.object_set.add_objects(objects, self.y_name.value)
         self.add_measurements(workspace)
         if self.show_window:
-            workspace.display_data.y_data = objects.segmented
+            workspace.display_data.y_data = labels
 
     def make_images(self, workspace: Any, bundle: Bundle, image: Any, found: dict[str, numpy.ndarray], scale: float) -> None:
         """Output images, with the mask of the input where they have its size."""

@@ -32,6 +32,7 @@ CONSUMERS: Mapping[str, str] = {
     "java-pytorch": "zooready.consumers.java_pytorch",
     "java-onnx": "zooready.consumers.java_onnx",
     "deepimagej": "zooready.consumers.deepimagej",
+    "cellprofiler": "zooready.consumers.cellprofiler",
 }
 
 
