@@ -18,8 +18,9 @@ lint: setup
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-readme: engines  # the table of README.md, from a run
+readme: engines  # the table of README.md and the model cards, from a run and from records
 	$(BIN)/zooready demo --out export/bundles --readme README.md
+	$(BIN)/zooready list --cards model_cards
 
 cellprofiler: $(CP)/.ready  # CellProfiler in an environment of its own; needs a JDK (javac) and a C compiler
 

@@ -91,14 +91,19 @@ def doctor() -> None:
     CONSOLE.print(table)
 
 
-def list_families() -> None:
-    """Families and shipped models with one line of measured quality."""
+def list_families(cards: Path | None = None) -> None:
+    """Families and shipped models with one line of measured quality; their cards as files if asked for."""
     from zooready.families import FAMILIES, quality
 
     table = Table("family", "what it does", "shipped model, measured", box=None, header_style="bold")
     for name, family in FAMILIES.items():
         table.add_row(name, family.description, quality(name))
     CONSOLE.print(table)
+    if cards:
+        from zooready.cards import write
+
+        for path in write(cards):
+            CONSOLE.print(str(path), soft_wrap=True, markup=False)
 
 
 def engines(action: str) -> None:

@@ -1,6 +1,6 @@
 """The things that zooready does, as plain functions: train, export, check, predict. The command line calls these and prints.
 
-May import: about, pictures, bundle, families, training, exporting, comparison, prediction
+May import: about, pictures, bundle, families, cards, training, exporting, comparison, prediction
 """
 
 from __future__ import annotations
@@ -107,13 +107,13 @@ def export_trained(
     from zooready import exporting
     from zooready.about import read
 
-    family, state, provenance = _trained(source)
+    family, state, provenance, documentation = _trained(source)
     network = family.architecture.build()
     network.load_state_dict(state)
     return exporting.export(
         network,
         _sample(family),
-        read(Path(about)) if about else about_of(family),
+        read(Path(about)) if about else about_of(family, documentation),
         Path(out) if out else Path(f"{family.name}.zip"),
         architecture=family.architecture,
         normalization=family.normalization,
@@ -128,8 +128,8 @@ def export_trained(
     )
 
 
-def about_of(family: Family) -> About:
-    """The facts of a family's shipped bundle."""
+def about_of(family: Family, documentation: str = "") -> About:
+    """The facts of a family's own bundle."""
     return About(
         name=family.title,
         description=family.description,
@@ -138,6 +138,7 @@ def about_of(family: Family) -> About:
         cite=family.cite,
         tags=family.tags,
         pixel_size_um=family.pixel_size_um,
+        documentation=documentation,
     )
 
 
@@ -260,19 +261,22 @@ def _demand(bundle: Bundle, format: Format) -> None:
         raise InputInvalid(f"{bundle.path.name} holds no {format}: choose --format from {', '.join(bundle.formats)}.")
 
 
-def _trained(source: Path | str) -> tuple[Family, Mapping[str, Any], Mapping[str, Any]]:
-    """Family, weights and provenance of a run's folder or of a shipped model."""
+def _trained(source: Path | str) -> tuple[Family, Mapping[str, Any], Mapping[str, Any], str]:
+    """Family, weights, provenance and measured tables (Markdown) of a run's folder or of a shipped model."""
+    from zooready import cards
     from zooready.families import FAMILIES, load_record, load_weights
     from zooready.training import checkpoint
 
     if str(source) in FAMILIES and not (Path(source) / checkpoint.RECORD).exists():
         family = FAMILIES[str(source)]
-        return family, load_weights(family.name), provenance_of(load_record(family.name))
+        record = load_record(family.name)
+        return family, load_weights(family.name), provenance_of(record), "\n".join(cards.tables(record))
     if not Path(source).is_dir():
         raise InputInvalid(f"{str(source)!r} is neither the folder of a run nor a family: choose from {', '.join(FAMILIES)}.")
     run = checkpoint.read(Path(source))
-    facts = {"seed": run.seed, "steps": run.steps, "data": run.data, "data_sha256": run.data_sha256, "git": run.git}
-    return named(run.family), run.state_dict(), provenance_of({**facts, "versions": dict(run.versions), "metrics": dict(run.metrics)})
+    facts: dict[str, Any] = {"seed": run.seed, "steps": run.steps, "data": run.data, "data_sha256": run.data_sha256, "git": run.git}
+    facts |= {"versions": dict(run.versions), "metrics": dict(run.metrics)}
+    return named(run.family), run.state_dict(), provenance_of(facts), ""
 
 
 def provenance_of(record: Mapping[str, Any]) -> dict[str, Any]:

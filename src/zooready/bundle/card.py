@@ -34,7 +34,7 @@ def readme(
         _use(about, input),
         _tensors(about, input, outputs),
         _measured(measured, cases, weights, unavailable),
-        _training(provenance),
+        _training(about, provenance),
         _closing(about, provenance),
     )
     return "\n".join(line for part in parts for line in part).rstrip() + "\n"
@@ -103,9 +103,9 @@ that inside (by repeating the last pixel), and results are cropped back."
     yield from (*(f"- {note[:1].upper()}{note[1:]}" for note in measured.notes), "")
 
 
-def _training(provenance: Mapping[str, Any]) -> Iterator[str]:
+def _training(about: About, provenance: Mapping[str, Any]) -> Iterator[str]:
     metrics = provenance.get("metrics")
-    if isinstance(metrics, Mapping) and metrics:
+    if isinstance(metrics, Mapping) and metrics and not about.documentation:
         yield from ("## How good it is", "", "| measure | value |", "|---|---|")
         yield from (f"| {name} | {value:.4g} |" if isinstance(value, float) else f"| {name} | {value} |" for name, value in metrics.items())
         yield ""
