@@ -53,7 +53,7 @@ def tables(record: Mapping[str, Any]) -> Iterator[str]:
 def _rows(content: Any) -> Sequence[tuple[str, Mapping[str, float]]]:
     """(method, scores) of a table, given by method or as a list of rows."""
     if isinstance(content, Mapping):
-        return [(METHODS.get(method, method), scores) for method, scores in content.items()]
+        return [(METHODS.get(str(method), str(method)), scores) for method, scores in content.items()]
     return [(row["method"], {key: row[key] for key in ("psnr", "ssim") if key in row}) for row in content]
 
 
