@@ -13,7 +13,7 @@ import copy
 import inspect
 import itertools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -251,18 +251,19 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _traced(network: nn.Module, image: Tensor) -> nn.Module | None:
+def _traced(network: nn.Module, image: Tensor) -> Callable[[Tensor], object] | None:
+    """The network's tensors as a trace computes them; flattened first, since no trace returns a dict or a None."""
     import torch
 
     try:
         with _quiet(), torch.no_grad():
-            traced: nn.Module = torch.jit.trace(network, (image,), check_trace=False, strict=False)
+            traced: Callable[[Tensor], object] = torch.jit.trace(lambda x: flat(network(x)), (image,), check_trace=False)
             return traced
     except Exception:  # no trace, for whatever reason: the format's writer says which and tries its rescue
         return None
 
 
-def _same(network: nn.Module, traced: nn.Module, image: Tensor) -> bool:
+def _same(network: nn.Module, traced: Callable[[Tensor], object], image: Tensor) -> bool:
     import torch
 
     try:
