@@ -26,7 +26,7 @@ from zooready.simulate import nuclei
 from zooready.tensors import TensorSpec
 from zooready.training.losses import cross_entropy, dice
 
-HEAD = Part(path="zooready.nets.labelling.Instances", kwargs={"foreground": 0.5, "core": 0.5})
+HEAD = Part(path="zooready.nets.labelling.Instances", kwargs={"foreground": 0.6, "core": 0.5})
 FIELDS, FIELD_PX, CROP_PX = 400, 320, 160  # simulated fields per seed, their side, and the side of a training crop
 
 
@@ -148,7 +148,7 @@ FAMILY = Family(
     metrics=metrics,
     pair_of=pair_of,
     sample=sample,
-    recipe=Recipe(steps=2000, batch=4, learning_rate=2e-3, weight_decay=1e-4, clip=1.0),
+    recipe=Recipe(steps=2400, batch=4, learning_rate=2e-3, weight_decay=1e-4, clip=1.0),
     pixel_size_um=nuclei.PIXEL_SIZE_UM,
     tags=("nuclei", "fluorescence", "instance segmentation", "2d"),
 )

@@ -86,8 +86,8 @@ def population(rng: np.random.Generator, size: int, radius: float) -> list[Nucle
     density = 0.0 if rng.random() < 0.03 else np.exp(rng.uniform(np.log(0.05), np.log(0.5)))  # share of the area
     side = size + 2 * MARGIN * radius
     count = int(density * side**2 / (np.pi * radius**2))
-    touching, spread, bright = rng.uniform(0.2, 0.75), rng.uniform(0.08, 0.25), rng.uniform(0, 0.12)
-    contrast, roundness = rng.uniform(0.1, 0.5), rng.uniform(1.1, 1.9)
+    touching, spread, bright = rng.uniform(0.1, 0.6), rng.uniform(0.08, 0.25), rng.uniform(0, 0.12)
+    contrast, roundness = rng.uniform(0.15, 0.5), rng.uniform(1.0, 1.7)
     nuclei: list[Nucleus] = []
     for _ in range(8 * count):
         if len(nuclei) == count:
@@ -96,7 +96,7 @@ def population(rng: np.random.Generator, size: int, radius: float) -> list[Nucle
         if nuclei and rng.random() < touching:
             partner = nuclei[rng.integers(len(nuclei))]
             direction = rng.uniform(0, 2 * np.pi)
-            distance = (_reach(partner, direction) + _reach(new, direction + np.pi)) * rng.uniform(0.74, 1.04)
+            distance = (_reach(partner, direction) + _reach(new, direction + np.pi)) * rng.uniform(0.86, 1.08)
             y, x = partner.y + distance * np.sin(direction), partner.x + distance * np.cos(direction)
         else:
             y, x = rng.uniform(-MARGIN * radius, size + MARGIN * radius, 2)
@@ -129,9 +129,9 @@ def _reach(nucleus: Nucleus, direction: float) -> float:
 
 
 def _is_apart(one: Nucleus, other: Nucleus) -> bool:
-    """Whether two nuclei overlap by less than about a quarter of their extent."""
+    """Whether two nuclei overlap by less than a seventh of their extent."""
     distance, direction = np.hypot(other.y - one.y, other.x - one.x), np.arctan2(other.y - one.y, other.x - one.x)
-    return bool(distance >= 0.72 * (_reach(one, direction) + _reach(other, direction + np.pi)))
+    return bool(distance >= 0.85 * (_reach(one, direction) + _reach(other, direction + np.pi)))
 
 
 def draw_optics(rng: np.random.Generator, radius: float) -> Optics:
@@ -153,12 +153,11 @@ def render(rng: np.random.Generator, nuclei: Sequence[Nucleus], size: int, optic
     light = np.zeros((size + 2 * pad, size + 2 * pad), np.float32)
     nearest = np.full((size, size), 0.5, np.float32)  # height relative to the nucleus's own; below one half is background
     labels = np.zeros((size, size), np.int32)
-    combine = np.maximum if rng.random() < 0.6 else np.add  # nuclei pressed against each other, or lying on each other
     for nucleus in nuclei:
         reach = int(nucleus.radius * np.sqrt(nucleus.ratio) * 1.4 + 3 * optics.parts[1][1]) + 2
         top, left = int(nucleus.y) - reach, int(nucleus.x) - reach
         emission = _emission(rng, nucleus, reach, top, left)
-        _combine(combine, light, emission, top + pad, left + pad)
+        _add(light, emission, top + pad, left + pad)
         height = optics.blur(emission)
         height /= np.percentile(height[emission > 0], 75) if (emission > 0).any() else 1.0
         rows, columns = slice(max(0, top), max(0, top + len(height))), slice(max(0, left), max(0, left + len(height)))
@@ -188,10 +187,10 @@ def _emission(rng: np.random.Generator, nucleus: Nucleus, reach: int, top: int, 
     return emission
 
 
-def _combine(how: np.ufunc, picture: Floats, patch: Floats, top: int, left: int) -> None:
-    """Add ``patch`` in place (or take the larger of both), cut to what lies inside ``picture``."""
+def _add(picture: Floats, patch: Floats, top: int, left: int) -> None:
+    """Add ``patch`` in place, cut to what lies inside ``picture``."""
     target = picture[max(0, top) : max(0, top + patch.shape[0]), max(0, left) : max(0, left + patch.shape[1])]
-    how(target, patch[max(0, -top) :, max(0, -left) :][: target.shape[0], : target.shape[1]], out=target)
+    target += patch[max(0, -top) :, max(0, -left) :][: target.shape[0], : target.shape[1]]
 
 
 def _largest_parts(labels: NDArray[np.int32], smallest_px: int = 12) -> NDArray[np.int32]:
