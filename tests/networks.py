@@ -2,9 +2,13 @@
 
 from collections import OrderedDict
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+
+from zooready import About, Part
+from zooready.records import Picture
 
 
 def conv(inside, outside, side=3):
@@ -221,3 +225,49 @@ def seeded(kind, *arguments, **keywords):
             part.running_mean.uniform_(-0.2, 0.2)
             part.running_var.uniform_(0.5, 1.5)
     return network
+
+
+def cells(*shape, top=4000):
+    """A picture as a camera gives it, uint16: round spots on uneven ground, noise; the same every time."""
+    rng = np.random.default_rng(11)
+    *_, height, width = shape
+    y, x = np.mgrid[:height, :width]
+    ground = 200 + 100 * x / width
+    for _ in range(max(3, height * width // 900)):
+        cy, cx, radius = rng.uniform(0, height), rng.uniform(0, width), rng.uniform(3, 8)
+        ground = ground + rng.uniform(0.2, 1) * top * np.exp(-((((y - cy) ** 2 + (x - cx) ** 2) / radius**2) ** 2))
+    return rng.poisson(np.broadcast_to(ground, shape)).astype(np.uint16)
+
+
+ABOUT = About(
+    name="Nuclei (test)",
+    description="Finds bright spots.",
+    authors=({"name": "Ada Author", "affiliation": "Institute"},),
+    license="BSD-3-Clause",
+    cite=(("A paper", "10.5281/zenodo.1234567"),),
+    tags=("nuclei", "fluorescence"),
+    pixel_size_um=(0.2, 0.5),
+)
+UNET = Part(path="zooready.nets.unet.UNet", kwargs={"channels_in": 1, "channels_out": 2, "base": 4, "levels": 3, "final": "sigmoid"})
+
+
+def unet_bundle(out, torchscript):
+    """The bundle of a small U-Net with all that an export can be told."""
+    from zooready import export
+
+    return export(
+        seeded(UNET.build),
+        Picture(array=cells(150, 180), axes="yx", pixel_size_um=0.325),
+        ABOUT,
+        out,
+        architecture=UNET,
+        normalization="percentiles",
+        torchscript=torchscript,
+        provenance={
+            "seed": 5,
+            "data_sha256": "0" * 64,
+            "metrics": {"f1": np.float64(0.875)},
+            "training": "None.",
+            "versions": {"torch": "1"},
+        },
+    )

@@ -1,0 +1,74 @@
+"""The cover shows the input and what came of it."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zooready.bundle import cover
+from zooready.records import Case
+from zooready.tensors import TensorSpec
+
+IMAGE = TensorSpec(name="image", axes="bcyx", channels=("a",))
+RAMP = np.tile(np.linspace(0, 1, 64, dtype=np.float32), (48, 1))[None, None]
+WIDE, HIGH = cover.LONGEST, 240 + cover.CAPTION
+
+
+def spec(name, channels, kind="image", axes="bcyx"):
+    return TensorSpec(name=name, axes=axes, channels=tuple(f"c{n}" for n in range(channels)), kind=kind)
+
+
+def drawn(folder, *outputs, image=RAMP):
+    case = Case(name="sample", input=image, outputs=tuple(array for _, array in outputs))
+    with Image.open(cover.draw(case, IMAGE, tuple(one for one, _ in outputs), folder / "cover.png")) as picture:
+        assert picture.format == "PNG"
+        return np.asarray(picture.convert("RGB")).astype(int)
+
+
+def panel(picture, number):
+    return picture[: picture.shape[0] - cover.CAPTION, number * (WIDE + 6) : number * (WIDE + 6) + WIDE]
+
+
+def test_input_and_output_stand_side_by_side(tmp_path):
+    picture = drawn(tmp_path, (spec("maps", 1), 1 - RAMP))
+    assert picture.shape == (HIGH, 2 * WIDE + 6, 3)
+    assert (np.diff(panel(picture, 0)[100, :, 0]) >= 0).all()
+    assert (np.diff(panel(picture, 1)[100, :, 0]) <= 0).all()
+
+
+def test_each_panel_has_its_name_below(tmp_path):
+    picture = drawn(tmp_path, (spec("maps", 1), RAMP))
+    captions = picture[-cover.CAPTION :]
+    assert (captions[:, :WIDE] < 100).any()
+    assert (captions[:, WIDE + 6 :] < 100).any()
+
+
+def test_labels_are_coloured(tmp_path):
+    picture = panel(drawn(tmp_path, (spec("labels", 1, "labels"), np.round(RAMP * 5))), 1)
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) == 6
+    assert (picture.max(-1) - picture.min(-1)).max() > 50
+
+
+def test_scores_are_bars(tmp_path):
+    picture = drawn(tmp_path, (spec("scores", 3, "scores", "bc"), np.array([[0.1, 0.8, 0.1]], np.float32)))
+    assert picture.shape[1] == 2 * WIDE + 6
+    assert len(np.unique(panel(picture, 1).reshape(-1, 3), axis=0)) >= 3
+
+
+def test_of_many_channels_the_first_two_and_the_last_output_are_shown(tmp_path):
+    many = np.repeat(RAMP, 5, axis=1) * np.array([1, -1, 1, 1, 1], np.float32)[None, :, None, None]
+    picture = drawn(tmp_path, (spec("maps", 5), many), (spec("labels", 1, "labels"), np.round(RAMP * 5)))
+    assert picture.shape[1] == 4 * WIDE + 3 * 6
+    assert (panel(picture, 3).max(-1) - panel(picture, 3).min(-1)).max() > 50
+
+
+def test_of_a_stack_the_middle_plane_is_shown(tmp_path):
+    stack = np.zeros((1, 1, 5, 48, 64), np.float32)
+    stack[:, :, 2] = RAMP[0, 0]
+    assert panel(drawn(tmp_path, (spec("maps", 1, axes="bczyx"), stack), image=stack), 1).std() > 50
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2000, 1500), (1, 300)])
+def test_any_size_gives_a_cover_below_the_zoos_limit(tmp_path, size):
+    noise = np.random.default_rng(0).random((1, 1, *size), np.float32)
+    drawn(tmp_path, (spec("maps", 3), np.repeat(noise, 3, axis=1)), image=noise)
+    assert (tmp_path / "cover.png").stat().st_size < 500_000
