@@ -247,10 +247,15 @@ def _read(folder: Path, stem: str, place: int, spec: TensorSpec, table: Mapping[
         names = [name for name in row if name.startswith("RunZooready_Out_") and not name.endswith("_Best")]
         return np.array([float(row[name]) for name in names], np.float32)
     files = [f"{stem}-{place}.tiff"] if spec.kind == "labels" else [f"{stem}-{place}-{c}.tiff" for c in range(len(spec.channels))]
-    planes = [as_float32(tifffile.imread(folder / file)) for file in files]
-    depth = len(canonical(spec)) - 2
-    found = np.stack([plane.reshape(*(1,) * (depth - plane.ndim), *plane.shape) for plane in planes])
+    found = np.stack([_picture(as_float32(tifffile.imread(folder / file)), len(canonical(spec)) - 2) for file in files])
     return found.transpose([canonical(spec)[1:].index(axis) for axis in spec.axes if axis != "b"])
+
+
+def _picture(found: Array, axes: int) -> Array:
+    """A TIFF with the axes that it was saved with: a stack of one plane comes back as a plane, one of 3 or 4 rows with an axis more."""
+    while found.ndim > axes and found.shape[-1] == 1:
+        found = found[..., 0]
+    return found.reshape(*(1,) * (axes - found.ndim), *found.shape)
 
 
 def _table(file: Path) -> dict[str, dict[str, str]]:
