@@ -1,6 +1,6 @@
 """Commands as a person meets them: call the pipeline, show progress, print what came out, return the exit code.
 
-May import: pictures, java, families, comparison, prediction, report, doctor, demo, pipeline
+May import: java, families, cards, comparison, report, doctor, demo, pipeline
 """
 
 from __future__ import annotations

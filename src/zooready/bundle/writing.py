@@ -50,6 +50,13 @@ class Contents:
     provenance: Mapping[str, Any]
 
 
+class _Plain(yaml.SafeDumper):
+    """Writes what occurs twice twice: readers of strangers' YAML, ours among them, refuse aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def write(contents: Contents, out: Path) -> Path:
     """Write the bundle; it appears at ``out`` whole or not at all.
 
@@ -90,7 +97,8 @@ def write(contents: Contents, out: Path) -> Path:
             folder=folder,
             config=_config(contents, stored),
         )
-        (folder / "rdf.yaml").write_text(yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=120), encoding="utf-8")
+        text = yaml.dump(description, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
+        (folder / "rdf.yaml").write_text(text, encoding="utf-8")
         validate(folder)
         return archive.pack(folder, out)
 
