@@ -36,10 +36,10 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[train,java,dev]'
 	touch $(READY)
 
-$(CP)/.ready: export/cellprofiler/constraints.txt | $(READY)  # in this order: two packages compile against numpy, cython and the JDK
-	command -v javac && command -v cc  # else install a JDK and a compiler first, e.g. openjdk-17-jdk-headless and build-essential
+$(CP)/.ready: export/cellprofiler/constraints.txt | $(READY)  # in this order: two packages compile against numpy and the JDK
+	@command -v javac && command -v cc || { echo "a JDK (javac) and a C compiler (cc) are needed: apt-get install default-jdk-headless build-essential" >&2; exit 1; }
 	test -x $(CP)/bin/python || $(BIN)/uv venv --quiet --python 3.11 $(CP)
-	$(CP_INSTALL) numpy cython setuptools wheel
+	$(CP_INSTALL) numpy cython setuptools wheel packaging
 	JAVA_HOME=$${JAVA_HOME:-$$(dirname $$(dirname $$(readlink -f $$(command -v javac))))} $(CP_INSTALL) --no-build-isolation python-javabridge centrosome
 	$(CP_INSTALL) --requirement export/cellprofiler/constraints.txt
 	touch $(CP)/.ready
