@@ -117,6 +117,8 @@ def _files(job: Job, stride: int, minimum: int, fixed: Mapping[str, int], folder
     ).eval()
     known = cases.cases(wrapped, job.image, fixed)
     _demand_described(job, known[0])
+    # Where no plain trace was right at every size, the way that is tried instead must show more.
+    proof = known if job.measured.stride or fixed else (*known, *cases.long(wrapped, job.image))
     labels = [index for index, spec in enumerate(job.outputs) if spec.kind == "labels"]
     weights: list[Weights] = []
     unavailable: dict[str, str] = {}
@@ -125,12 +127,12 @@ def _files(job: Job, stride: int, minimum: int, fixed: Mapping[str, int], folder
     for format in (format for format in FORMATS if format in job.formats):
         try:
             if format == "torchscript":
-                script, seconds, timed_in = _torchscript(job, wrapped, known, labels, fixed, folder)
+                script, seconds, timed_in = _torchscript(job, wrapped, proof, labels, fixed, folder)
                 weights.append(script)
             elif format == "onnx":
-                weights.append(_onnx(job, wrapped, known, labels, fixed, folder))
+                weights.append(_onnx(job, wrapped, proof, labels, fixed, folder))
             else:
-                weights.append(_state_dict(job, wrapped, known, labels, folder))
+                weights.append(_state_dict(job, wrapped, proof, labels, folder))
         except (InputInvalid, OutputsDiffer) as error:
             unavailable[format] = without_folders(str(error).replace(FijiSafe.__name__, type(job.network).__name__))
     return Draft(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 SMALLEST = 1e-4  # bioimageio.spec refuses a test output that is smaller everywhere
+LONG, THIN = 1111, 40  # px
 LARGEST_TEST = 256  # px; enough to show structure, small enough to travel
 SIZES_2D = {"odd": (1, 70, 97), "batch": (2, 33, 40), "pixel": (1, 1, 1), "black": (1, 32, 32)}  # (batch, y, x)
 SIZES_3D = {"odd": (1, 5, 21, 34), "batch": (2, 4, 17, 16), "pixel": (1, 1, 1, 1), "black": (1, 4, 16, 16)}  # (batch, z, y, x)
@@ -51,6 +52,13 @@ def cases(network: nn.Module, example: Array, fixed: Mapping[str, int]) -> tuple
                 f"compared (the specification demands {SMALLEST:g}): give an example in which the network finds something."
             )
     return found
+
+
+def long(network: nn.Module, example: Array) -> tuple[Case, ...]:
+    """Two pictures of more than a thousand pixels along one axis: they find a size that is frozen, or compared with a number."""
+    thin = (THIN,) * (example.ndim - 3)
+    sizes = {"wide": (*thin, LONG), "high": (*thin[1:], LONG, THIN)}
+    return tuple(evaluated(network, name, _cut(example, 1, size)) for name, size in sizes.items())
 
 
 def evaluated(network: nn.Module, name: str, image: Array) -> Case:
