@@ -108,7 +108,7 @@ def measure(network: nn.Module, example: Tensor) -> Measured:
     for stride in STRIDES:
         if not _works(network, example, stride, axes):
             continue
-        if _trace_agrees(network, example, stride):
+        if _trace_agrees(network, example, stride, axes):
             minimum = _minimum(network, example, stride, axes)
             halo = _halo(network, example, stride, minimum, axes)
             return Measured(stride=stride, minimum=minimum, halo=halo, **facts)
@@ -273,7 +273,7 @@ def _same(network: nn.Module, traced: Callable[[Tensor], object], image: Tensor)
         return False
 
 
-def _trace_agrees(network: nn.Module, example: Tensor, stride: int) -> bool:
+def _trace_agrees(network: nn.Module, example: Tensor, stride: int, axes: tuple[str, ...]) -> bool:
     """A trace at an odd multiple of the stride, compared at others: not square, batch 2, pictures of opposite mean."""
     base = next(k for k in itertools.count(1, 2) if k * stride >= 24) * stride
     traced = _traced(network, resized(example, 1, *_spread(example, (base, base + 2 * stride))))
@@ -282,7 +282,8 @@ def _trace_agrees(network: nn.Module, example: Tensor, stride: int) -> bool:
     shapes = [(base, base + 2 * stride), (base + stride, base), (base + 3 * stride, base + 4 * stride)]
     long = -(-LONG // stride) * stride
     trials = [(batch, shape, factor) for batch, shape in zip((1, 2, 1), shapes, strict=True) for factor in (1, -1, 100)]
-    trials += [(1, (base, long), 1)] + ([(1, (long, base), 1)] if example.ndim == 4 else [])
+    thin = 2 * stride if _fits(network, example, axes, 1, *_spread(example, (2 * stride, long))) else base  # attention's cost is its square
+    trials += [(1, (thin, long), 1)] + ([(1, (long, thin), 1)] if example.ndim == 4 else [])
     return all(_same(network, traced, factor * resized(example, batch, *_spread(example, shape))) for batch, shape, factor in trials)
 
 
