@@ -152,6 +152,8 @@ def record(run: Checkpoint, count: int = HELD_OUT_FIELDS) -> dict[str, Any]:
     segmenter.head = Instances(foreground=foreground, core=core)
     found = tables(segmenter, count)
     made = {name: getattr(run, name) for name in ("family", "seed", "steps", "batch", "data", "git", "device", "precision", "seconds")}
+    if run.data == "simulated":
+        made["data"] = f"simulated nuclei only ({segmentation.FIELDS} fields of {segmentation.FIELD_PX} x {segmentation.FIELD_PX} px)"
     return {
         **made,
         "versions": dict(run.versions),
