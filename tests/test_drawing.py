@@ -36,14 +36,18 @@ def test_each_object_has_its_colour_and_the_background_is_black():
     assert np.array_equal(picture, drawing.coloured(labels.astype(np.float32)))
 
 
-def test_differences_are_red_above_blue_below_white_at_zero():
-    above, none, below, beyond = drawing.signed(np.array([[1.0, 0.0, -1.0, 9.0]]), 1.0)[0].astype(int)
+def test_differences_run_from_white_to_red():
+    none, some, most = drawing.difference(np.array([[0.0, 0.5, 1.0]]))[0].astype(int)
     assert none.tolist() == [255, 255, 255]
-    assert above[0] > above[1] + 100
-    assert above[0] > above[2] + 100
-    assert below[2] > below[0] + 100
-    assert above.tolist() == beyond.tolist()
-    assert drawing.signed(np.zeros((2, 2)), 0.0).min() == 255
+    assert 255 > some[1] > most[1]
+    assert most[0] > most[1] + 100
+    assert drawing.difference(np.zeros((2, 2))).min() == 255
+
+
+def test_what_is_not_finite_is_magenta():
+    plane = np.array([[0.0, np.nan, np.inf]])
+    for draw in (drawing.grey, drawing.difference):
+        assert draw(plane)[0, 1:].tolist() == [[255, 0, 255]] * 2
 
 
 def test_panels_stand_side_by_side_on_white():

@@ -1,40 +1,61 @@
-"""Arrays become pictures for people: grey by percentiles, labels by random colours, differences in red and blue.
+"""Arrays become pictures for people: grey by percentiles, labels by colours, differences from white to red.
 
 May import: nothing
 """
 
 from __future__ import annotations
 
+import colorsys
+
 import numpy as np
 from numpy.typing import NDArray
 
 RGB = NDArray[np.uint8]
+PERCENTILES = (0.2, 99.8)
+GOLDEN = 0.6180339887498949  # steps of this share of the colour circle keep neighbours apart
+COLOURS = 1024
+WORST = np.array([158.0, 22.0, 50.0])  # of a difference; none is white
+BAD = (255, 0, 255)  # NaN and infinity
 
 
-def grey(plane: NDArray[np.generic]) -> RGB:
-    """(y, x) of any range -> (y, x, 3) uint8; the lowest and highest 0.3 % are black and white."""
-    values = np.nan_to_num(np.asarray(plane, dtype=np.float64))
-    low, high = np.percentile(values, (0.3, 99.7)) if values.size else (0.0, 1.0)
-    scaled = np.clip((values - low) / (high - low if high > low else 1.0), 0, 1)
-    return np.repeat((scaled * 255).astype(np.uint8)[..., None], 3, axis=-1)
+def limits(plane: NDArray[np.generic]) -> tuple[float, float]:
+    """Black and white of a grey picture: percentiles, so that a hot pixel does not darken everything."""
+    values = np.asarray(plane, dtype=np.float64)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0, 1.0
+    low, high = (float(one) for one in np.percentile(values, PERCENTILES))
+    if high <= low:
+        low, high = float(values.min()), float(values.max())
+    return low, high if high > low else low + 1.0
 
 
-def coloured(labels: NDArray[np.generic]) -> RGB:
-    """(y, x) labels, 0 is background -> (y, x, 3) uint8, one of many colours an object, the same colours every time."""
-    rng = np.random.default_rng(7)
-    hue, value = rng.permutation(np.linspace(0, 1, 997)), rng.uniform(0.7, 1.0, 997)
-    wheel = np.clip(np.abs(((hue[:, None] + np.array([0, 2 / 3, 1 / 3])) % 1) * 6 - 3) - 1, 0, 1)
-    colours = ((0.25 + 0.75 * wheel) * value[:, None] * 255).astype(np.uint8)
-    index = np.nan_to_num(np.asarray(labels)).astype(np.int64)
-    picture: RGB = np.where(index[..., None] > 0, colours[index % len(colours)], 0).astype(np.uint8)
+def grey(plane: NDArray[np.generic], contrast: tuple[float, float] | None = None) -> RGB:
+    """(y, x) of any range -> (y, x, 3) uint8, black and white at ``contrast`` or at :func:`limits`; what is not finite is magenta."""
+    low, high = contrast or limits(plane)
+    values = np.asarray(plane, dtype=np.float64)
+    picture: RGB = np.repeat((255 * np.clip((np.nan_to_num(values) - low) / (high - low), 0, 1)).astype(np.uint8)[..., None], 3, axis=-1)
+    picture[~np.isfinite(values)] = BAD
     return picture
 
 
-def signed(difference: NDArray[np.generic], span: float) -> RGB:
-    """(y, x) differences -> (y, x, 3) uint8: white is none, red is +span and more, blue is -span and less."""
-    strength = np.clip(np.nan_to_num(np.asarray(difference, dtype=np.float64)) / (span or 1.0), -1, 1)[..., None]
-    red, blue = np.array([-0.1, -0.85, -0.85]), np.array([-0.85, -0.7, -0.1])
-    picture: RGB = ((1 + np.where(strength > 0, strength * red, -strength * blue)) * 255).astype(np.uint8)
+def coloured(labels: NDArray[np.generic]) -> RGB:
+    """(y, x) labels, 0 is background -> (y, x, 3) uint8, one bright colour for each number, the same every time."""
+    index = np.nan_to_num(np.asarray(labels)).astype(np.int64)
+    palette = [colorsys.hsv_to_rgb(k * GOLDEN % 1, 0.55 + 0.15 * (k % 3), 1 - 0.12 * (k % 4)) for k in range(COLOURS)]
+    picture: RGB = (255 * np.array(palette)).astype(np.uint8)[index % COLOURS]
+    picture[index == 0] = 0
+    return picture
+
+
+def difference(plane: NDArray[np.generic]) -> RGB:
+    """(y, x) of 0 and more -> (y, x, 3) uint8 from white (none) to red (the largest); what is not finite is magenta."""
+    values = np.asarray(plane, dtype=np.float64)
+    finite = values[np.isfinite(values)]
+    largest = float(finite.max()) if finite.size else 0.0
+    share = np.clip(np.nan_to_num(values) / (largest or 1.0), 0, 1)[..., None]
+    picture: RGB = (255 * (1 - share) + WORST * share).astype(np.uint8)
+    picture[~np.isfinite(values)] = BAD
     return picture
 
 

@@ -7,9 +7,10 @@ from html import escape
 from importlib import resources
 from pathlib import Path
 
+from zooready.drawing import limits
 from zooready.pictures import whole_file
 from zooready.records import Verdict
-from zooready.report.drawing import data_url, limits
+from zooready.report.drawing import data_url
 from zooready.report.panels import Panel, Section
 from zooready.report.tables import MARKS, difference
 
