@@ -6,33 +6,42 @@ May import: commands
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zooready.errors import ConsumerMissing, ZooreadyError
+from zooready.errors import BundleInvalid, ConsumerMissing, InputInvalid, ZooreadyError
 
-USAGE, MISSING, INTERRUPTED = 2, 3, 130  # exit codes; those of check are in docs/verdicts.md
+FAILED, USAGE, MISSING, INTERRUPTED = 1, 2, 3, 130  # exit codes; see docs/verdicts.md
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code."""
     options = vars(parser().parse_args(arguments))
     options.pop("command")
-    from zooready import commands
-
     command = options.pop("call")
     try:
+        from zooready import commands
+
         return int(getattr(commands, command)(**options) or 0)
     except ZooreadyError as error:
-        print(f"zooready: {error}", file=sys.stderr)  # noqa: T201
-        return MISSING if isinstance(error, ConsumerMissing) else USAGE
+        _say(str(error))
+        return MISSING if isinstance(error, ConsumerMissing) else USAGE if isinstance(error, InputInvalid | BundleInvalid) else FAILED
     except KeyboardInterrupt:
-        print("zooready: stopped. Finished files are kept, unfinished ones are not.", file=sys.stderr)  # noqa: T201
+        _say("stopped. Finished files are kept, unfinished ones are not.")
         return INTERRUPTED
     except BrokenPipeError:
         return 0
+    except OSError as error:  # of a place that no room writes to by itself: temporary files, a current folder that is gone
+        where = f" ({error.filename})" if error.filename else ""
+        _say(f"the system refused: {error.strerror or error}{where}. Free space, check permissions, or set TMPDIR to another folder.")
+        return USAGE
+
+
+def _say(sentence: str) -> None:
+    print(f"zooready: {sentence}", file=sys.stderr)  # noqa: T201
 
 
 def parser() -> argparse.ArgumentParser:
@@ -68,10 +77,14 @@ def _train(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("family", help="segmentation, mrbcr, ... (zooready list)")
     add("--out", type=Path, required=True, help="folder of the run")
-    add("--data", default="simulated", help="folder with images/ and masks/ (or input/ and target/), or 'simulated'")
-    add("--steps", type=int, default=argparse.SUPPRESS, help="optimiser steps (default: the family's recipe)")
-    add("--batch", type=int, default=argparse.SUPPRESS, help="pairs in a step (default: the family's recipe)")
-    add("--seed", type=int, default=0, help="of weights, data and augmentation")
+    add(
+        "--data",
+        default="simulated",
+        help="folder with images/ and, same names, masks/ (segmentation) or truth/ (mrbcr)",
+    )
+    add("--steps", type=_positive, default=argparse.SUPPRESS, help="optimiser steps (default: the family's recipe)")
+    add("--batch", type=_positive, default=argparse.SUPPRESS, help="pairs in a step (default: the family's recipe)")
+    add("--seed", type=_seed, default=0, help="of weights, data and augmentation")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
 
 
@@ -107,6 +120,21 @@ def _predict(command: argparse.ArgumentParser) -> None:
     add("--trust-code", action="store_true", help="allow --format state_dict of a bundle from elsewhere")
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
+    return int(text)
+
+
 def entry() -> Any:
     """Entry point of the ``zooready`` script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # terminals that lack a sign, and file names that are no text
     sys.exit(main())

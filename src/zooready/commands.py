@@ -15,7 +15,7 @@ from rich.table import Table
 
 from zooready import pipeline
 
-CONSOLE = Console()
+CONSOLE = Console(markup=False)  # file names and advice hold brackets
 
 
 def train(family: str, out: Path, **options: Any) -> None:
@@ -71,13 +71,13 @@ def predict(bundle: Path, images: Sequence[Path], out: Path, **options: Any) -> 
     failed = 0
     for image, result, written in pipeline.predict_files(bundle, images, out, **options):
         if isinstance(result, InputInvalid):
-            CONSOLE.print(f"{image}: {result}", style="red", soft_wrap=True, markup=False)
+            CONSOLE.print(f"{image}: {result}", style="red", soft_wrap=True)
             failed += 1
             continue
         for note in result.notes:
-            CONSOLE.print(f"{image.name}: {note}", style="yellow", soft_wrap=True, markup=False)
+            CONSOLE.print(f"{image.name}: {note}", style="yellow", soft_wrap=True)
         for path in written:
-            CONSOLE.print(str(path), soft_wrap=True, markup=False)
+            CONSOLE.print(str(path), soft_wrap=True)
     return 2 if failed else 0
 
 
@@ -103,7 +103,7 @@ def list_families(cards: Path | None = None) -> None:
         from zooready.cards import write
 
         for path in write(cards):
-            CONSOLE.print(str(path), soft_wrap=True, markup=False)
+            CONSOLE.print(str(path), soft_wrap=True)
 
 
 def engines(action: str) -> None:
@@ -111,7 +111,7 @@ def engines(action: str) -> None:
     from zooready import java
 
     if action == "install":
-        java.install(lambda line: CONSOLE.print(line, soft_wrap=True, markup=False))
+        java.install(lambda line: CONSOLE.print(line, soft_wrap=True))
     else:
         java.verify()
     for name, version in java.versions().items():
@@ -126,10 +126,10 @@ def demo(out: Path, readme: Path | None = None) -> int:
     with _progress() as progress:
         result = shown.demonstrate(out, progress)
     for model in result.models:
-        CONSOLE.print(f"\n[bold]{model.name}[/bold]  {model.bundle}", soft_wrap=True)
+        CONSOLE.print(f"\n{model.name}  {model.bundle}", soft_wrap=True)
         CONSOLE.print(table(model.comparison.verdicts))
         for line in model.quality:
-            CONSOLE.print(line, soft_wrap=True, markup=False)
+            CONSOLE.print(line, soft_wrap=True)
     CONSOLE.print(f"\nPictures: {result.report}", soft_wrap=True)
     if readme:
         shown.write_table(result, readme)

@@ -83,6 +83,7 @@ def export_trained(
     about: Path | str | None = None,
     torchscript: str = "auto",
     outputs: Sequence[str] | None = None,
+    family: Family | None = None,
 ) -> Exported:
     """Make the bundle of a finished run, or of the weights that come with zooready.
 
@@ -98,16 +99,18 @@ def export_trained(
         "auto", "plain", "frozen" or "channels_last".
     outputs
         Ids to keep, e.g. only ``["labels"]`` for QuPath, which takes one.
+    family
+        The record that the run was trained with, for one that is not in FAMILIES.
 
     Raises
     ------
     InputInvalid
-        Neither a run nor a family, or an output that does not exist.
+        Neither a run nor a family, a run of another family, or an output that does not exist.
     """
     from zooready import exporting
     from zooready.about import read
 
-    family, state, provenance, documentation = _trained(source)
+    family, state, provenance, documentation = _trained(source, family)
     network = family.architecture.build()
     network.load_state_dict(state)
     return exporting.export(
@@ -261,13 +264,13 @@ def _demand(bundle: Bundle, format: Format) -> None:
         raise InputInvalid(f"{bundle.path.name} holds no {format}: choose --format from {', '.join(bundle.formats)}.")
 
 
-def _trained(source: Path | str) -> tuple[Family, Mapping[str, Any], Mapping[str, Any], str]:
+def _trained(source: Path | str, given: Family | None) -> tuple[Family, Mapping[str, Any], Mapping[str, Any], str]:
     """Family, weights, provenance and measured tables (Markdown) of a run's folder or of a shipped model."""
     from zooready import cards
     from zooready.families import FAMILIES, load_record, load_weights
     from zooready.training import checkpoint
 
-    if str(source) in FAMILIES and not (Path(source) / checkpoint.RECORD).exists():
+    if given is None and str(source) in FAMILIES and not (Path(source) / checkpoint.RECORD).exists():
         family = FAMILIES[str(source)]
         record = load_record(family.name)
         return family, load_weights(family.name), provenance_of(record), "\n".join(cards.tables(record))
@@ -276,7 +279,9 @@ def _trained(source: Path | str) -> tuple[Family, Mapping[str, Any], Mapping[str
     run = checkpoint.read(Path(source))
     facts: dict[str, Any] = {"seed": run.seed, "steps": run.steps, "data": run.data, "data_sha256": run.data_sha256, "git": run.git}
     facts |= {"versions": dict(run.versions), "metrics": dict(run.metrics)}
-    return named(run.family), run.state_dict(), provenance_of(facts), ""
+    if given is not None and given.name != run.family:
+        raise InputInvalid(f"{source} holds a run of {run.family!r}, not of {given.name!r}: give the family that it was trained with.")
+    return given or named(run.family), run.state_dict(), provenance_of(facts), ""
 
 
 def provenance_of(record: Mapping[str, Any]) -> dict[str, Any]:

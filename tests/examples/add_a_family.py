@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 import zooready
-from zooready.pipeline import about_of
+from zooready.pipeline import export_trained
 from zooready.records import Array, Family, Pair, Part, Picture, Recipe
 from zooready.similarity import psnr
 from zooready.tensors import TensorSpec
@@ -77,19 +77,7 @@ def main(folder: Path) -> None:
     """Train, export, predict."""
     run = zooready.train(FAMILY, folder / "run", device="cpu")
     print(f"{run.steps} steps:", ", ".join(f"{name} {value:.1f} dB" for name, value in run.metrics.items()))
-    network = FAMILY.architecture.build()
-    network.load_state_dict(run.state_dict())
-    made = zooready.export(
-        network,
-        FAMILY.sample(),
-        about_of(FAMILY),
-        folder / "smoothing.zip",
-        architecture=FAMILY.architecture,
-        normalization=FAMILY.normalization,
-        outputs=FAMILY.outputs,
-        restores=FAMILY.restores,
-        torchscript="plain",
-    )
+    made = export_trained(folder / "run", folder / "smoothing.zip", torchscript="plain", family=FAMILY)
     restored = zooready.predict(made.path, FAMILY.sample()).pictures["restored"]
     print(f"{made.path.name} holds {', '.join(made.formats)}; restored {restored.array.shape}")
 

@@ -165,7 +165,10 @@ def test_steps_and_batch_override_the_recipe(tmp_path):
         ({"batch": 3}, "holds a run with batch = 2, not 3"),
         ({"family": replace(TINY, name="other")}, "holds a run with family = 'tiny', not 'other'"),
         ({"resume": False}, "already holds a run: give another --out"),
-        ({"steps": 10}, "--steps 10: give a multiple of 4"),
+        ({"steps": 10}, "--steps 10 has no divisor from 4 to 4, after which .*: give --steps 8, or a multiple of 4"),
+        ({"steps": 0}, "--steps 0: give a whole number from 1"),
+        ({"batch": -1}, "--batch -1: give a whole number from 1"),
+        ({"seed": -1}, "--seed -1: give a whole number from 0"),
         ({"device": "tpu"}, "--device tpu is not known. Use one of auto, cpu, cuda, mps"),
     ],
 )

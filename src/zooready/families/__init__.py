@@ -31,8 +31,13 @@ def shipped() -> tuple[str, ...]:
 
 
 def quality(name: str) -> str:
-    """How good the shipped model is, measured, in one line; "no weights shipped" if there is none."""
-    return QUALITY[name].format(**load_record(name)["metrics"]) if name in shipped() else "no weights shipped"
+    """How good the shipped model is, measured, in one line; "no weights shipped" or "no record" if there is none."""
+    if name not in shipped():
+        return "no weights shipped"
+    try:
+        return QUALITY[name].format(**load_record(name)["metrics"])
+    except (InputInvalid, KeyError):
+        return "no record"
 
 
 def load_weights(name: str) -> dict[str, torch.Tensor]:

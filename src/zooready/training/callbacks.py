@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-import os
+import pickle
 import time
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from zooready.errors import InputInvalid
 from zooready.training.checkpoint import replace
 from zooready.training.module import Task
 
@@ -62,9 +64,31 @@ class Log(lightning.Callback):
         csv.writer(text).writerows([COLUMNS, *self.rows])
         replace(self.folder / "log.csv", text.getvalue().encode())
         curve(self.rows, self.folder / "curve.png")
-        partial = self.folder / (LAST + ".part")
-        trainer.save_checkpoint(partial)
-        os.replace(partial, self.folder / LAST)  # noqa: PTH105
+        trainer.save_checkpoint(self.folder / LAST)
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Lightning's checkpoints, written whole or not at all, and unreadable ones explained."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write one; for errors see :func:`zooready.training.checkpoint.replace`."""
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        replace(Path(path), content.getvalue())
+
+    def load_checkpoint(self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = None) -> dict[str, Any]:
+        """Read one.
+
+        Raises
+        ------
+        InputInvalid
+            The file is cut off or damaged.
+        """
+        try:
+            return super().load_checkpoint(path, map_location, weights_only)
+        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            reason = str(error).strip().split("\n")[0]
+            raise InputInvalid(f"{path} is cut off or damaged ({reason}): remove it, and training starts from its first step.") from None
 
 
 def held_out_loss(task: Task, trainer: lightning.Trainer) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -12,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from zooready.errors import InputInvalid
+from zooready.pictures import whole_file
 
 WEIGHTS, RECORD = "weights.safetensors", "run.json"
 
@@ -54,11 +55,14 @@ class Checkpoint:
         Raises
         ------
         InputInvalid
-            Training has not reached its last step.
+            Training has not reached its last step, or the file is damaged.
         """
         if not self.weights.exists():
             raise InputInvalid(f"{self.folder} holds no {WEIGHTS}: its training is not finished. Start the same `zooready train` again.")
-        return load_file(self.weights)
+        try:
+            return load_file(self.weights)
+        except SafetensorError as error:
+            raise InputInvalid(f"{self.weights} is damaged ({error}): copy the run again, or train into an empty folder.") from None
 
     def write(self) -> None:
         """Put the record beside the weights; the folder's own path is not part of it."""
@@ -89,10 +93,15 @@ def write_weights(state: Mapping[str, torch.Tensor], path: Path) -> None:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a file under another name beside ``path``, then rename it."""
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(content)
-    os.replace(partial, path)  # noqa: PTH105
+    """Write a file whole or not at all.
+
+    Raises
+    ------
+    InputInvalid
+        No permission, or the disk is full.
+    """
+    with whole_file(path) as file:
+        file.write(content)
 
 
 def versions() -> dict[str, str]:

@@ -15,13 +15,13 @@ import torch
 
 from zooready.data import read_folder
 from zooready.errors import InputInvalid
-from zooready.records import Family
+from zooready.records import Family, Recipe
 from zooready.training import checkpoint
 from zooready.training.checkpoint import Checkpoint
 from zooready.training.devices import chosen, precision
 from zooready.training.module import HELD_OUT, Source, Task
 
-CHUNK = 50  # steps between checkpoints
+CHUNK, LEAST = 50, 10  # most steps between two checkpoints, and the fewest, for writing them takes time
 CROP_PX = 160  # of pictures in a folder
 EVALUATED = 24  # held-out pairs behind the metrics of the record
 
@@ -61,23 +61,27 @@ def train(
     resume
         Go on from ``last.ckpt`` if it is there; False demands a folder without one.
     chunk
-        Steps between checkpoints.
+        Most steps between checkpoints; the largest divisor of the steps below it is taken.
     is_quiet
         Show no progress bar.
 
     Raises
     ------
     InputInvalid
-        The folder holds another run, the device is missing, or the data cannot be used.
+        The folder holds another run or cannot be written, the device is missing, the data or a number cannot be used.
     ZooreadyError
         The loss became infinite or not a number.
     """
     device = chosen(device)
-    recipe = changed(family.recipe, steps=steps or family.recipe.steps, batch=batch or family.recipe.batch)
-    if recipe.steps % chunk:
-        raise InputInvalid(f"--steps {recipe.steps}: give a multiple of {chunk}, the steps between two checkpoints.")
+    recipe = recipe_of(family, steps, batch)
+    if seed < 0:
+        raise InputInvalid(f"--seed {seed}: give a whole number from 0.")
+    chunk = chunk_of(recipe.steps, chunk)
     pairs = pairs_of(family, data, seed)
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputInvalid(f"cannot make the folder {out} ({error.strerror}): choose one that you may write to.") from None
     begun = Checkpoint(
         folder=out,
         family=family.name,
@@ -100,6 +104,49 @@ def train(
     done = changed(begun, is_finished=True, seconds=round(seconds, 1), metrics=held_out_metrics(task))
     done.write()
     return done
+
+
+def recipe_of(family: Family, steps: int | None, batch: int | None) -> Recipe:
+    """The family's recipe with other numbers of steps and pairs, where they are given.
+
+    Raises
+    ------
+    InputInvalid
+        A number below 1.
+    """
+    given = {name: value for name, value in (("steps", steps), ("batch", batch)) if value is not None}
+    for name, value in given.items():
+        if value < 1:
+            raise InputInvalid(f"--{name} {value}: give a whole number from 1.")
+    return changed(family.recipe, **given)
+
+
+def chunk_of(steps: int, most: int = CHUNK) -> int:
+    """Steps between two checkpoints: the largest divisor of ``steps`` that is not above ``most``, so that resuming is exact.
+
+    >>> chunk_of(20), chunk_of(120), chunk_of(6000)
+    (20, 40, 50)
+
+    Raises
+    ------
+    InputInvalid
+        There are only small ones; the message names the nearest number of steps that has a larger one.
+    """
+
+    def largest(number: int) -> int:
+        return next(divisor for divisor in range(most, 0, -1) if number % divisor == 0)
+
+    if steps <= most:
+        return steps
+    least = min(LEAST, most)
+    good = [number for number in range(max(1, steps - most), steps + most) if largest(number) >= least]
+    nearest = min(good, key=lambda number: abs(number - steps))
+    if nearest != steps:
+        raise InputInvalid(
+            f"--steps {steps} has no divisor from {least} to {most}, after which training could write a checkpoint: "
+            f"give --steps {nearest}, or a multiple of {most}."
+        )
+    return largest(steps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +198,7 @@ def _fit(task: Task, run: Checkpoint, is_quiet: bool) -> float:
     """Run Lightning from the last checkpoint to the last step; the seconds spent, those of earlier sessions included."""
     import lightning
 
-    from zooready.training.callbacks import LAST, Bar, Log
+    from zooready.training.callbacks import LAST, Bar, Log, WholeCheckpoints
 
     log = Log(run.folder)
     last = run.folder / LAST
@@ -163,6 +210,7 @@ def _fit(task: Task, run: Checkpoint, is_quiet: bool) -> float:
             max_epochs=run.steps // task.chunk,  # not max_steps, with which Lightning repeats a batch after a restart
             gradient_clip_val=task.recipe.clip,
             reload_dataloaders_every_n_epochs=1,
+            plugins=[WholeCheckpoints()],
             callbacks=[log] if is_quiet else [log, Bar(run.steps)],
             logger=False,
             enable_checkpointing=False,
@@ -170,7 +218,12 @@ def _fit(task: Task, run: Checkpoint, is_quiet: bool) -> float:
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
-        trainer.fit(task, ckpt_path=last if last.exists() else None, weights_only=True)
+        try:
+            trainer.fit(task, ckpt_path=last if last.exists() else None, weights_only=True)
+        except SystemExit as end:  # what Lightning makes of Ctrl-C
+            if isinstance(end.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise
     return log.seconds
 
 

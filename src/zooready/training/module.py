@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from zooready.errors import ZooreadyError
 from zooready.records import Family, Pair, Recipe
+from zooready.training.checkpoint import replace
 
 Source = Callable[[int, int], Pair]
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -108,7 +110,9 @@ class Task(lightning.LightningModule):
         loss = self.loss(batch)
         if not bool(torch.isfinite(loss)):
             path = self.folder / f"not-finite-step-{self.global_step}.npz"
-            np.savez(path, input=batch[0].cpu().numpy(), target=batch[1].cpu().numpy())
+            content = io.BytesIO()
+            np.savez(content, input=batch[0].cpu().numpy(), target=batch[1].cpu().numpy())
+            replace(path, content.getvalue())
             raise ZooreadyError(
                 f"the loss is {float(loss)} at step {self.global_step}: training stopped. The batch is in {path}: "
                 f"look for pixels that are not finite; if there are none, halve the learning rate ({self.recipe.learning_rate})."
