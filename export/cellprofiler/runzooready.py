@@ -61,9 +61,11 @@ import hashlib
 import io
 import logging
 import math
+import os
 import re
 import reprlib
 import stat
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -75,6 +77,7 @@ from cellprofiler_core.constants.measurement import COLTYPE_FLOAT, COLTYPE_INTEG
 from cellprofiler_core.image import Image
 from cellprofiler_core.module.image_segmentation import ImageSegmentation
 from cellprofiler_core.object import Objects
+from cellprofiler_core.preferences import get_max_workers
 from cellprofiler_core.setting import Binary, HiddenCount, SettingsGroup, ValidationError
 from cellprofiler_core.setting.choice import Choice
 from cellprofiler_core.setting.do_something import DoSomething, RemoveSettingButton
@@ -155,6 +158,7 @@ class Bundle:
                 f"{path.name} has a description that is not as BioImage.IO wants it ({error}): run bioimageio test on it."
             ) from None
         self._session: Any = None
+        self._fractions: dict[str, bool] = {}
 
     def _understand(self) -> None:
         rdf = self.rdf
@@ -197,8 +201,6 @@ class Bundle:
         try:
             with zipfile.ZipFile(self.path) as archive:
                 members = archive.infolist()
-        except FileNotFoundError:
-            raise BundleError(f"no bundle {self.path}: there is no such file. Check the folder and the name in RunZooready.") from None
         except (zipfile.BadZipFile, OSError) as error:
             raise BundleError(f"{self.path} is not a readable zip ({error}): download or export it again.") from None
         if len(members) > MEMBERS:
@@ -252,6 +254,11 @@ class Bundle:
 
     def is_fraction(self, tensor: Tensor) -> bool:
         """Whether this output lies within 0…1 in the bundle's own test, as probabilities do."""
+        if tensor.name not in self._fractions:
+            self._fractions[tensor.name] = self._lies_within_one(tensor)
+        return self._fractions[tensor.name]
+
+    def _lies_within_one(self, tensor: Tensor) -> bool:
         described = next(one for one in self.rdf["outputs"] if str(one.get("id", one.get("name"))) == tensor.name)
         test = described.get("test_tensor") or {}
         if not test.get("source"):
@@ -272,6 +279,7 @@ class Bundle:
         content = self.read(str(entry.get("source")), WEIGHTS_BYTES, entry.get("sha256"))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        options.intra_op_num_threads = threads()
         providers: list[Any] = ["CPUExecutionProvider"]
         if gpu and "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
             raise BundleError("ONNX Runtime sees no GPU here: install onnxruntime-gpu in CellProfiler's Python, or set 'Use a GPU?' to No.")
@@ -307,6 +315,13 @@ class Bundle:
                 )
             found[tensor.name] = array[0].transpose([tensor.axes[1:].index(axis) for axis in tensor.canonical])
         return found
+
+
+def threads() -> int:
+    """Threads for one network: this process's share of the CPUs if CellProfiler runs several workers, else 0, which stands for all."""
+    if any(argument.startswith("--work-announce") for argument in sys.argv):
+        return max(1, (os.cpu_count() or 1) // max(1, get_max_workers()))
+    return 0
 
 
 _opened: dict[tuple[str, int, int], Bundle] = {}
@@ -593,7 +608,9 @@ class RunZooready(ImageSegmentation):
         self.channel_count = HiddenCount(self.channels)
         self.add_channel = DoSomething("", "Add another channel", self.add_channel_setting)
         self.directory = Directory(
-            "Folder of the bundle", doc="The folder that holds the bundle. The default input folder makes a pipeline easy to hand on."
+            "Folder of the bundle",
+            allow_metadata=False,
+            doc="The folder that holds the bundle. The default input folder makes a pipeline easy to hand on.",
         )
         self.file_name = Filename(
             "Name of the bundle",
@@ -765,6 +782,11 @@ class RunZooready(ImageSegmentation):
         """Works in 3D pipelines."""
         return True
 
+    def prepare_to_create_batch(self, workspace: Any, fn_alter_path: Any) -> bool:
+        """The folder of the bundle as the machines of a cluster see it."""
+        self.directory.alter_for_create_batch_files(fn_alter_path)
+        return True
+
     def gives_images(self) -> bool:
         """Whether output images are wanted."""
         return self.task.value == IMAGES or (self.task.value in (OBJECTS, CLASSIFY_IMAGES) and self.wants_images.value)
@@ -927,7 +949,7 @@ class RunZooready(ImageSegmentation):
         best = numpy.where(numpy.isnan(scores).any(axis=1), 0, scores.argmax(axis=1) + 1)
         for feature, values in zip(self.features(tensor), (*scores.T, best)):
             workspace.measurements.add_measurement(name, feature, values)
-        return [[number, *(f"{value:.4g}" for value in row)] for number, row in enumerate(scores, 1)]
+        return [[str(number), *(f"{value:.4g}" for value in row)] for number, row in enumerate(scores, 1)]
 
     def features(self, tensor: Tensor) -> list[str]:
         """Names of the measurements: one a class, then that of the best class."""

@@ -3,13 +3,17 @@
 Usage: inside.py FOLDER_OF_THE_PLUGIN FOLDER_OF_BUNDLES OUT
 """
 
+import ast
+import importlib.util
 import inspect
 import json
 import logging
+import os
 import shutil
 import sys
 import traceback
 import types
+import warnings
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -587,6 +591,110 @@ def check_a_replaced_bundle_is_read_again():
     assert runzooready.opened(str(OUT / "changing.zip")).rdf["name"] == "tiny segmentation"
 
 
+class Session:
+    """Stands for a network: gives ``arrays``, or raises them if they are an error."""
+
+    def __init__(self, *arrays):
+        self.arrays = arrays
+
+    def get_inputs(self):
+        return [types.SimpleNamespace(name="image")]
+
+    def get_outputs(self):
+        return [types.SimpleNamespace(name=name) for name in ("probabilities", "labels")]
+
+    def run(self, names, given):
+        if isinstance(self.arrays[0], Exception):
+            raise self.arrays[0]
+        return list(self.arrays)
+
+
+@contextmanager
+def standing_in(name, *arrays):
+    runzooready._opened.clear()
+    runzooready.opened(str(BUNDLES / name))._session = Session(*arrays)
+    yield
+    runzooready._opened.clear()
+
+
+def check_what_networks_may_do_wrong_is_said():
+    find = module("segmentation.zip", "Find objects")
+    chances = np.zeros((1, 2, 30, 41), np.float32)
+    with (
+        standing_in("segmentation.zip", RuntimeError("Failed to allocate memory")),
+        refused("not enough memory for an image of 30 x 41 px"),
+    ):
+        run(find, loaded(RAW))
+    with (
+        standing_in("segmentation.zip", RuntimeError("no such\noperator")),
+        refused("the network failed on an image of shape (1, 30, 41) (operator)"),
+    ):
+        run(find, loaded(RAW))
+    with standing_in("segmentation.zip", chances, chances), refused("promises 'labels'", "gave shape (1, 2, 30, 41)"):
+        run(find, loaded(RAW))
+    with standing_in("segmentation.zip", chances, chances[:, :1, :9]), refused("the label output has the size (9, 41)"):
+        run(find, loaded(RAW))
+
+
+def check_a_network_of_one_size_says_so():
+    def fix(rdf):
+        for axis in rdf["inputs"][0]["axes"][2:]:
+            axis["size"] = 16
+
+    bundle = runzooready.opened(edited("fixed.zip", fix))
+    with refused("takes exactly 16 px along y, and the image has 30", "use Crop or Resize"):
+        runzooready.predict(bundle, RAW[None].astype(np.float32), "cyx", 0)
+    found = runzooready.predict(bundle, RAW[None, :16, :16].astype(np.float32), "cyx", 0)
+    assert np.array_equal(found["restored"][0], RAW[:16, :16] * np.float32(2))
+
+
+def check_a_gpu_that_is_not_there_is_said():
+    runzooready._opened.clear()
+    with refused("sees no GPU", "set 'Use a GPU?' to No"):
+        run(module("segmentation.zip", "Find objects", gpu=True), loaded(RAW))
+
+
+def check_links_and_doubled_names_are_refused():
+    for name, mode in (("rdf.yaml", 0o100644), ("link", 0o120777)):
+        shutil.copy(BUNDLES / "mrbcr.zip", OUT / "more.zip")
+        entry = zipfile.ZipInfo(name)
+        entry.external_attr = mode << 16
+        with warnings.catch_warnings(), zipfile.ZipFile(OUT / "more.zip", "a") as archive:
+            warnings.simplefilter("ignore")
+            archive.writestr(entry, "x")
+        with refused("twice" if mode == 0o100644 else "leads out of the bundle", "do not use this file"):
+            runzooready.Bundle(OUT / "more.zip")
+
+
+def check_a_test_that_is_no_array_is_refused():
+    def edit(rdf):
+        rdf["outputs"][0]["test_tensor"] = {"source": "weights.onnx"}
+
+    bundle = runzooready.opened(edited("array.zip", edit))
+    with refused("weights.onnx is no array of numbers"):
+        bundle.is_fraction(bundle.outputs[0])
+
+
+def check_workers_share_the_cpus():
+    assert runzooready.threads() == 0
+    sys.argv.append("--work-announce=tcp://127.0.0.1")
+    before = runzooready.get_max_workers
+    try:
+        runzooready.get_max_workers = lambda: 10**6
+        assert runzooready.threads() == 1
+        runzooready.get_max_workers = lambda: 1
+        assert runzooready.threads() == os.cpu_count()
+    finally:
+        runzooready.get_max_workers = before
+        sys.argv.pop()
+
+
+def check_a_cluster_finds_the_bundle():
+    made = module("segmentation.zip", "Find objects")
+    assert made.prepare_to_create_batch(None, lambda path, **options: "/cluster" + path) is True
+    assert made.directory.get_absolute_path() == f"/cluster{BUNDLES}"
+
+
 # what people see
 
 
@@ -642,11 +750,16 @@ def check_the_window_shows_input_result_and_scores():
     names = [name for name, *_ in drawn if name != "subplot"]
     assert names == ["set_subplots", "subplot_imshow", "subplot_imshow_labels", "subplot_imshow"]
     assert drawn[0][1] == ((3, 1),)
-    drawn.clear()
     made = module("classifier.zip", "Classify images")
     made.display(run(made, loaded(RAW)), Figure())
     assert drawn[-1][0] == "subplot_table"
     assert drawn[-1][2]["col_labels"] == ["", "highest", "mid dle"]
+    source = Path(importlib.util.find_spec("cellprofiler").origin).parent / "gui" / "figure" / "_figure.py"  # needs wx to be imported
+    functions = {node.name: node.args.args for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, ast.FunctionDef)}
+    for name, arguments, options in drawn:
+        known = [one.arg for one in functions[name][1:]]
+        assert len(arguments) <= len(known)
+        assert set(options) - {"sharexy"} <= set(known[len(arguments) :]), name
 
 
 def check_the_manual_has_the_table_that_people_look_for():

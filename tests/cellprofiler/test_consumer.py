@@ -122,6 +122,11 @@ def test_secrets_and_preferences_stay_outside(fake, tmp_path, monkeypatch):
     assert f"HOME={tmp_path / 'home'}" in said
 
 
+def test_memory_of_the_program_is_bounded(fake, tmp_path):
+    fake("sleep 1; ulimit -d")()
+    assert int((tmp_path / "home" / "log.txt").read_text()) == cellprofiler.MEMORY // 1024
+
+
 def test_java_comes_from_the_system_or_from_zooready(monkeypatch):
     monkeypatch.setenv("JAVA_HOME", "/some/java")
     assert cellprofiler._java() == {"JAVA_HOME": "/some/java"}

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from zooready.consumers.child import PASSED_ON
+from zooready.consumers.child import MEMORY, PASSED_ON
 from zooready.consumers.cppipe import pipeline
 from zooready.consumers.onnx_rules import one_file
 from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, InputInvalid
@@ -148,6 +148,7 @@ def launch(file: Path, images: Path, out: Path, *, home: Path, seconds: float = 
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=home, env=environment, start_new_session=True
         )
         try:
+            _limit(child.pid)
             code = child.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
             raise ConsumerFailed(f"CellProfiler was stopped after {seconds:.0f} s. Try a smaller picture, or a faster machine.") from None
@@ -160,6 +161,18 @@ def launch(file: Path, images: Path, out: Path, *, home: Path, seconds: float = 
     if code or "Error detected during run" in text or "could not load these modules: runzooready" in text:
         raise ConsumerFailed(f"CellProfiler ended with exit code {code}. It said: {_told(text)}")
     return text
+
+
+def _limit(pid: int) -> None:
+    """Bound the memory of the program, where the system can do so from outside."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    if hasattr(resource, "prlimit"):
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        most = MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard)
+        resource.prlimit(pid, resource.RLIMIT_DATA, (most, hard))
 
 
 def specs(bundle: Bundle) -> tuple[TensorSpec, tuple[TensorSpec, ...]]:
