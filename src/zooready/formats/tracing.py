@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -78,13 +79,20 @@ def record_apart(
     paths = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONHASHSEED": "0"}
     command = [sys.executable, "-c", CHILD, str(folder)]
-    try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False)
-    except subprocess.TimeoutExpired:
-        raise InputInvalid(f"recording took longer than {TIME_LIMIT_S} s: give a smaller example.") from None
+    log = folder / "log.txt"
+    with (
+        log.open("wb") as said_aloud,
+        subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=said_aloud, stderr=said_aloud) as child,
+    ):
+        try:
+            code = child.wait(TIME_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            raise InputInvalid(f"recording took longer than {TIME_LIMIT_S} s: give a smaller example.") from None
+        finally:
+            child.kill()
     result = folder / "result.json"
     if not result.exists():
-        raise InputInvalid(f"recording ended with code {done.returncode}: {done.stderr.strip()[-500:]}")
+        raise InputInvalid(f"recording ended with code {code}: {log.read_text(errors='replace').strip()[-500:]}")
     said = json.loads(result.read_text())
     if said["stage"] == "reading":
         return record_here(job, folder, f"the network cannot be rebuilt in a fresh process ({said['error']})")
@@ -249,10 +257,16 @@ def _is_importable(module: ModuleType) -> bool:
     return found is not None and ours is not None and found.origin == ours.origin
 
 
+def _end_with_the_parent() -> None:
+    sys.stdin.buffer.read()  # ends when the parent does, however that came about
+    os._exit(1)
+
+
 def main(folder: Path) -> None:
     """Do the job in ``folder``; the result says how far it came."""
     import cloudpickle
 
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     result: dict[str, Any] = {"stage": "reading", "error": "", "warnings": []}
     try:
         job = cloudpickle.loads((folder / "job.pkl").read_bytes())
