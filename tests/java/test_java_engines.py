@@ -30,7 +30,7 @@ def toy(empty, monkeypatch):
     monkeypatch.setattr(cache, "all_jars", lambda system: [JAR])
     for module in (fetching, cache):
         monkeypatch.setattr(module, "class_path", lambda engine, system: (JAR,) if engine != "pytorch" else ())
-        monkeypatch.setattr(module, "ENGINES", ("onnx-1.12.1", "onnx-1.13.1"))
+        monkeypatch.setattr(module, "PARTS", ("onnx-1.12.1", "onnx-1.13.1"))
     return empty
 
 
@@ -149,7 +149,8 @@ def test_every_platform_gets_its_own_natives_and_both_onnx_runtimes(system):
     names = [jar.name for jar in jars.all_jars(system)]
     assert [name for name in names if "native" in name] == [f"pytorch-native-cpu-2.0.0-{system}.jar"]
     assert [name for name in names if "onnx" in name] == ["onnxruntime-1.12.1.jar", "onnxruntime-1.13.1.jar"]
-    assert len(names) == len(set(names)) == 12
+    assert len(names) == len(set(names)) == 15
+    assert [jar.name for jar in jars.class_path("imagej", system)][:2] == ["ij-1.54p.jar", "ij1-patcher-2.0.0.jar"]
 
 
 @pytest.mark.parametrize(

@@ -106,16 +106,30 @@ def run(
 def work(place: Path, engine: Engine, job: Mapping[str, Any], *, djl: Path, limit_s: float, memory_mb: int) -> Mapping[str, Any]:
     """Start the child in ``place``, wait for it, and return its ``result.json``; for errors see :func:`run`."""
     jars = [str(folder() / "jars" / jar.name) for jar in class_path(engine, platform_name())]
-    java = {"jvm": str(libjvm()), "class_path": jars, "options": _options(place, djl, memory_mb), "threads": THREADS}
+    java = {"jvm": str(libjvm()), "class_path": jars, "options": options(place, djl, memory_mb), "threads": THREADS}
     (place / "job.json").write_text(json.dumps({**job, **java, "engine": engine}), encoding="utf-8")
     command = [sys.executable, "-P", "-m", "zooready.java.worker", str(place / "job.json")]
     started = time.monotonic()
+    end, code = attended(command, place, environment(place, djl), limit_s=limit_s, memory_mb=memory_mb)
+    return _judged(place, engine, end, code, time.monotonic() - started)
+
+
+def attended(command: Sequence[str], place: Path, environment: Mapping[str, str], *, limit_s: float, memory_mb: int) -> tuple[str, int]:
+    """Start a child in ``place``, its words going to ``log.txt`` there, wait for it, and leave no process behind.
+
+    Returns
+    -------
+    end
+        The limit that it reached, in words; empty if it ended by itself.
+    code
+        Its exit code, negative for a signal.
+    """
     with (place / "log.txt").open("wb") as log:
         # its own session: a Ctrl-C reaches only the parent, which then ends the whole group
         child = subprocess.Popen(
             command,
             cwd=place,
-            env=_environment(place, djl),
+            env=environment,
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -125,10 +139,10 @@ def work(place: Path, engine: Engine, job: Mapping[str, Any], *, djl: Path, limi
             end = _watched(child, limit_s, memory_mb)
         finally:
             _end(child)
-    return _judged(place, engine, end, child.returncode, time.monotonic() - started)
+    return end, child.returncode
 
 
-def _environment(place: Path, djl: Path) -> dict[str, str]:
+def environment(place: Path, djl: Path) -> dict[str, str]:
     """A small environment: the job's folder is home and temporary folder, no GPU, DJL offline."""
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     homes = dict.fromkeys(("HOME", "USERPROFILE", "APPDATA", "TMPDIR", "TEMP", "TMP"), str(place))
@@ -137,7 +151,8 @@ def _environment(place: Path, djl: Path) -> dict[str, str]:
     return {**kept, **homes, **settings, "PYTHONUSERBASE": site.getuserbase()}
 
 
-def _options(place: Path, djl: Path, memory_mb: int) -> list[str]:
+def options(place: Path, djl: Path, memory_mb: int) -> list[str]:
+    """What the JVM is started with: a heap of a quarter of the memory, no screen, no network, nothing outside ``place``."""
     return [
         f"-Xmx{max(memory_mb // 4, 64)}m",
         "-Djava.awt.headless=true",
@@ -190,26 +205,28 @@ def _watched(child: subprocess.Popen[bytes], limit_s: float, memory_mb: int) -> 
         except subprocess.TimeoutExpired:
             if time.monotonic() >= until:
                 return f"no answer after {limit_s:g} s (its limit). Try a smaller picture, or give it longer"
-            used = _resident_mb(child.pid)
+            used = _resident_mb(str(child.pid))
             if used > memory_mb:
                 return f"it took {used} MiB of memory (limit {memory_mb}). Try a smaller picture, or allow more"
 
 
-def _resident_mb(pid: int) -> int:
-    """MiB of memory that a process holds; 0 where the system does not tell."""
+def _resident_mb(pid: str) -> int:
+    """MiB of memory that a process and those below it hold; 0 where the system does not tell."""
     with contextlib.suppress(OSError, ValueError, IndexError):
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+        own = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+        below = [one for file in Path(f"/proc/{pid}/task").glob("*/children") for one in file.read_text().split()]
+        return own + sum(map(_resident_mb, below))
     return 0
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is None:
-        if sys.platform == "win32":
-            child.kill()
-        else:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
+    """End the child and those that it started, which can outlive it."""
+    if sys.platform == "win32":
+        child.kill()
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
     if child.stdin is not None:
         child.stdin.close()
 
@@ -219,16 +236,16 @@ def _judged(place: Path, engine: Engine, end: str, code: int, seconds: float) ->
     at = (place / "at.txt").read_text() if (place / "at.txt").exists() else "the start of Python"
     where = f"{engine} in Java, at {at}"
     if end:
-        raise ConsumerFailed(f"{where}: {end}.{_tail(log)}")
+        raise ConsumerFailed(f"{where}: {end}.{tail(log)}")
     if code or not (place / "result.json").exists():
-        raise ConsumerFailed(f"{where}: {_cause(place, code)} after {seconds:.1f} s. Fiji would crash with it.{_tail(log)}")
+        raise ConsumerFailed(f"{where}: {cause(place, code)} after {seconds:.1f} s. Fiji would crash with it.{tail(log)}")
     result: Mapping[str, Any] = json.loads((place / "result.json").read_text(encoding="utf-8"))
     if "error" in result:
         raise ConsumerFailed(f"{where}: {result['error'][:1500]}")
     return result
 
 
-def _cause(place: Path, code: int) -> str:
+def cause(place: Path, code: int) -> str:
     """What killed the child, by name; the JVM turns a native SIGSEGV into SIGABRT and writes the first to its crash report."""
     report = (place / "crash.txt").read_text(errors="replace") if (place / "crash.txt").exists() else ""
     native = re.search(r"^#\s+(SIG[A-Z]+|EXCEPTION_[A-Z_]+) \(", report, re.MULTILINE)
@@ -241,6 +258,7 @@ def _cause(place: Path, code: int) -> str:
     return f"the process ended with exit code {code} and no result"
 
 
-def _tail(log: str) -> str:
+def tail(log: str) -> str:
+    """The last lines of a log, as a message shows them."""
     lines = [line for line in log.splitlines() if line.strip()][-TAIL:]
     return "".join(f"\n  | {line[:300]}" for line in lines)

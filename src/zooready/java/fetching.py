@@ -11,7 +11,7 @@ from pathlib import Path
 from zooready.errors import ConsumerMissing, InputInvalid, ZooreadyError
 from zooready.java.child import work
 from zooready.java.engines import PACKAGES, Installed, Manifest, folder, manifest, missing, sha256
-from zooready.java.jars import ENGINES, Jar, all_jars, class_path, platform_name
+from zooready.java.jars import ENGINES, PARTS, Jar, all_jars, class_path, platform_name
 
 Progress = Callable[[str], None]
 STALE_S = 86400.0  # what a killed installation left behind is removed after a day
@@ -38,7 +38,7 @@ def install(progress: Progress | None = None) -> Manifest:
     tell = progress or (lambda line: None)
     system = platform_name()
     found = manifest()
-    if found is not None and not any(missing(engine) for engine in ENGINES if class_path(engine, system)):
+    if found is not None and not any(missing(engine) for engine in PARTS if class_path(engine, system)):
         return found
     _check_packages(system)
     root = _writable(folder())
@@ -59,7 +59,7 @@ def _installed(root: Path, system: str, tell: Progress) -> Manifest:
             if not _is_whole(root / "jars" / jar.name, jar):
                 tell(f"fetching {jar.coordinate} ({number + 1} of {len(jars)})")
                 _fetch(jar, Path(name), root / "jars" / jar.name)
-        if class_path("pytorch", system):
+        if class_path("pytorch", system) and not _is_unpacked(root, system):
             tell("unpacking libtorch")
             _unpack(Path(name), root / "djl")
     files = tuple(_recorded(root, path) for path in _files(root))
@@ -92,6 +92,15 @@ def _writable(root: Path) -> Path:
 
 def _is_whole(path: Path, jar: Jar) -> bool:
     return path.exists() and sha256(path) == jar.sha256
+
+
+def _is_unpacked(root: Path, system: str) -> bool:
+    """Whether an earlier installation unpacked this very libtorch, which running children may be using."""
+    found = manifest()
+    if found is None or any(jar.coordinate not in found.coordinates for jar in class_path("pytorch", system)):
+        return False
+    files = {root / file.path: file.size for file in found.files if file.path.startswith("djl/")}
+    return bool(files) and all(path.is_file() and path.stat().st_size == size for path, size in files.items())
 
 
 def _fetch(jar: Jar, staging: Path, target: Path) -> None:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 Engine = Literal["pytorch", "onnx-1.12.1", "onnx-1.13.1"]
+Part = Literal[Engine, "imagej"]
 ENGINES: tuple[Engine, ...] = ("pytorch", "onnx-1.12.1", "onnx-1.13.1")
+PARTS: tuple[Part, ...] = (*ENGINES, "imagej")  # "imagej": what runs macros without a screen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,11 @@ class Jar:
 
 
 IMAGEJ = Jar(coordinate="net.imagej:ij:1.54p", sha256="2e1a09961dfb41cee66ddc821b2577a41a072566ce45a49bae69267099741e20")
+HEADLESS = (  # lets macros run without a screen: the patcher and the two libraries that it needs
+    Jar(coordinate="net.imagej:ij1-patcher:2.0.0", sha256="b68810263f9521ddb34bac272816613ebb71607775c1fc337079a0476c2b581a"),
+    Jar(coordinate="org.javassist:javassist:3.30.2-GA", sha256="eba37290994b5e4868f3af98ff113f6244a6b099385d9ad46881307d3cb01aaf"),
+    Jar(coordinate="io.github.classgraph:classgraph:4.8.162", sha256="ea30b2d5e29e89d52706bcecf7a6ae3b44682d4a1566a5f22b9453f9be2a970c"),
+)
 DJL = (
     Jar(coordinate="ai.djl:api:0.22.1", sha256="1aa9e0719fa134e5690796c705c35a01641f12925c22725756c7eb7f35cb84eb"),
     Jar(coordinate="ai.djl.pytorch:pytorch-engine:0.22.1", sha256="ffd646505386188ac085ef07ab24cd24da817fd760ed306b885a9dbce515e627"),
@@ -56,19 +63,21 @@ def platform_name() -> str:
     return f"{SYSTEMS.get(sys.platform, sys.platform)}-{MACHINES.get(machine, machine)}"
 
 
-def class_path(engine: Engine, system: str) -> tuple[Jar, ...]:
-    """The jars of one engine on one system; empty if the engine was never made for it."""
-    if engine == "pytorch":
+def class_path(part: Part, system: str) -> tuple[Jar, ...]:
+    """The jars of one engine, or of ImageJ for macros, on one system; empty if the engine was never made for it."""
+    if part == "imagej":
+        return (IMAGEJ, *HEADLESS)
+    if part == "pytorch":
         if system not in LIBTORCH:
             return ()
         native = Jar(coordinate=f"ai.djl.pytorch:pytorch-native-cpu:2.0.0:{system}", sha256=LIBTORCH[system])
         return (IMAGEJ, *DJL, native)
     if system not in LIBTORCH and system != "linux-aarch64":  # ONNX Runtime's jars carry these five
         return ()
-    version = engine.removeprefix("onnx-")
+    version = part.removeprefix("onnx-")
     return (IMAGEJ, Jar(coordinate=f"com.microsoft.onnxruntime:onnxruntime:{version}", sha256=ONNXRUNTIME[version]))
 
 
 def all_jars(system: str) -> Iterator[Jar]:
-    """Every jar that some engine needs on ``system``, once each."""
-    yield from dict.fromkeys(jar for engine in ENGINES for jar in class_path(engine, system))
+    """Every jar that some part needs on ``system``, once each."""
+    yield from dict.fromkeys(jar for part in PARTS for jar in class_path(part, system))
