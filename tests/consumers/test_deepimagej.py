@@ -5,6 +5,7 @@ import pytest
 
 from foreign import axis, good, npy
 from zooready.bundle.reading import opened
+from zooready.comparison import compare
 from zooready.consumers import deepimagej
 from zooready.consumers.deepimagej_rules import RULES
 
@@ -35,8 +36,13 @@ def output_axis(name, **more):
 
 def test_the_good_bundle_breaks_no_rule(found):
     assert found(good()) == []
-    assert deepimagej.missing() is None
-    assert not hasattr(deepimagej, "run")
+
+
+def test_without_a_fiji_rules_are_the_judge_and_the_cure_is_told(monkeypatch, tmp_path):
+    monkeypatch.delenv("ZOOREADY_FIJI", raising=False)
+    (one,) = compare(good().write(tmp_path / "good.zip"), consumers=["deepimagej"]).verdicts
+    assert (one.status, one.level, dict(one.versions)) == ("passed", "rules", {"rules of JDLL": "0.6.1"})
+    assert "the program itself did not run. To run it: install Fiji (fiji.sc) with its update site DeepImageJ" in one.why
 
 
 def test_every_rule_is_a_function_with_a_name_and_a_reason():

@@ -80,7 +80,8 @@ def compare(
         verdicts = lifted([result.verdict for result in results])
         kept = {f"{one.consumer} {one.format}": list(one.outputs.values())[-1] for one in results if one.outputs}
         case = Case(name="image", input=extra[0], outputs=()) if extra else next(iter(bundle.cases), None)
-        shown = {name: outputs[-1 if extra else 0] for name, outputs in kept.items() if outputs}
+        pictures = {name: outputs[-1 if extra else 0] for name, outputs in kept.items() if outputs}
+        shown = {name: outputs for name, outputs in pictures.items() if outputs is not None}
         return Comparison(
             path=Path(path), outputs=bundle.outputs, names=_channel_names(bundle), verdicts=verdicts, shown=case, results=shown
         )
@@ -114,7 +115,8 @@ def lifted(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
     engine = next((one for one in verdicts if one.consumer == "java-pytorch" and one.format == "torchscript"), None)
 
     def lift(one: Verdict) -> Verdict:
-        if engine is None or one.consumer != "deepimagej" or one.status != "passed" or engine.status in ("missing", "untrusted"):
+        judged = engine is not None and engine.status not in ("missing", "untrusted")
+        if engine is None or not judged or one.consumer != "deepimagej" or one.status != "passed" or one.level == "ran":
             return one
         if engine.status == "passed":
             why = f"{one.why} Its engine, PyTorch 2.0.0 in Java, agrees."
@@ -133,14 +135,16 @@ def lifted(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
 
 def _on_image(results: Sequence[Result], bundle: Bundle, image: Array) -> Iterator[Result]:
     """Compare what the cells made of the given picture with the reference; a pass may become ``differs``."""
-    ran = {(one.consumer, one.format): list(one.outputs.values())[-1][-1] for one in results if one.outputs}
+    last = {(one.consumer, one.format): list(one.outputs.values())[-1][-1] for one in results if one.outputs}
+    ran = {key: outputs for key, outputs in last.items() if outputs is not None}
     chosen = next((key for key in (*REFERENCES, *ran) if key in ran), None)
     for one in results:
-        if not one.outputs or chosen is None or one.format is None:
+        if (one.consumer, one.format) not in ran or chosen is None or one.format is None:
             yield one
             continue
         case = Case(name="image", input=image, outputs=ran[chosen])
-        faults = [agreement(bundle, case, found[-1], bundle.tolerance[one.format]) for found in one.outputs.values()]
+        given = [found[-1] for found in one.outputs.values()]
+        faults = [agreement(bundle, case, found, bundle.tolerance[one.format]) for found in given if found is not None]
         why = next((fault for _, fault in faults if fault), "")
         largest = max(
             (number for number in (one.verdict.difference, *(number for number, _ in faults)) if number is not None), default=None

@@ -7,13 +7,14 @@ A consumer is a module with these names (:class:`Consumer`), imported when it is
 - ``objections(bundle, format)``: what it will refuse or misread, known before anything starts; ``format`` is None for a bundle
   that holds nothing of ``READS``;
 - ``run(bundle, format, images)``: its outputs for each image, or an error of ``zooready.errors``: ``ConsumerFailed`` (crash, time
-  limit), ``BundleInvalid`` (it refuses), ``OutputsDiffer`` (its own test disagrees). A consumer that is judged by rules has none;
+  limit), ``BundleInvalid`` (it refuses), ``OutputsDiffer`` (its own test disagrees). None stands for an image that it cannot be handed.
+  A consumer that is judged by rules alone has no ``run``; ``BY_RULES = True`` if rules are the judge only where ``missing()`` says so;
 - ``versions()``: what runs, by name;
 - ``APPLIES_OPERATORS = True``, if it applies pre- and postprocessing and not the bare network; ``remarks(bundle)``, what its user
   will notice although nothing is refused;
 - ``VARIANTS``, if it comes in several versions that must all pass; ``run`` then takes ``variant``.
 
-May import: records, pictures, formats, bundle, java
+May import: records, pictures, formats, bundle, java, doctor
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ CONSUMERS: Mapping[str, str] = {
 
 
 class Consumer(Protocol):
-    """What the modules of this room have in common; ``run`` and ``VARIANTS`` are optional."""
+    """What the modules of this room have in common; ``run``, ``BY_RULES`` and ``VARIANTS`` are optional."""
 
     NAME: str
     READS: tuple[Format, ...]
@@ -56,8 +57,8 @@ class Consumer(Protocol):
 class Runner(Consumer, Protocol):
     """A consumer that runs here."""
 
-    def run(self, bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[Array, ...]]:
-        """Outputs for each (b, c, …) float32 image, in the bundle's order."""
+    def run(self, bundle: Bundle, format: Format, images: Sequence[Array]) -> Sequence[tuple[Array, ...] | None]:
+        """Outputs for each (b, c, …) float32 image, in the bundle's order; None where it cannot be handed the image."""
 
 
 def consumer(name: str) -> Consumer:

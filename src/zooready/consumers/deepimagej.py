@@ -1,28 +1,112 @@
-"""Fiji with DeepImageJ 3, judged by its written rules: Fiji itself does not run here.
+"""Fiji with DeepImageJ 3: the real program where ZOOREADY_FIJI names one, and its written rules everywhere.
 
-A pass says that nothing known stands in the way. When ``java-pytorch`` passes in the same check, the engine that DeepImageJ starts
-has computed the same numbers, and the comparison lifts the verdict to ``engine``; ``java-onnx`` never lifts it.
+With a Fiji the bundle goes into a models folder of its own and the very macro of ``zooready install`` runs on TIFFs, headless, judged by
+the TIFFs that DeepImageJ writes. Without one a pass says that nothing known stands in the way. When ``java-pytorch`` then passes in the
+same check, the engine that DeepImageJ starts has computed the same numbers, and the comparison lifts the verdict to ``engine``;
+``java-onnx`` never lifts it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from zooready.bundle.jdll import TIE, picks
-from zooready.consumers.deepimagej_rules import RULES, Rule, axes
-from zooready.consumers.torchscript_rules import known_operators, no_device
-from zooready.records import Bundle, Format, Level
+from zooready.consumers import fiji
+from zooready.consumers.deepimagej_rules import RULES, Rule, axes, letters, tensors
+from zooready.consumers.torchscript_rules import known_operators, no_device, only_computes
+from zooready.errors import BundleInvalid, ConsumerFailed
+from zooready.java.child import tail
+from zooready.records import Array, Bundle, Format, Level, as_float32
 
 NAME = "deepimagej"
 READS: tuple[Format, ...] = ("torchscript",)
-LEVEL: Level = "rules"
+LEVEL: Level = "ran"
+BY_RULES = True
 APPLIES_OPERATORS = True
+SECONDS = 900.0  # for all pictures of one bundle together
+MEMORY_MB = 16384
 
 
 def missing() -> str | None:
-    """None: rules need no program."""
-    return None
+    """None with a Fiji that has DeepImageJ and its engine; without one, rules are what remains."""
+    return fiji.missing()
+
+
+def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[Array, ...] | None]:
+    """What DeepImageJ writes for each image; None for batches, and for lines and single pixels, which DeepImageJ 3.1 drops an axis of.
+
+    Raises
+    ------
+    BundleInvalid
+        The TorchScript does more than compute.
+    ConsumerFailed
+        Fiji crashed, hung, or DeepImageJ wrote no output; the message has its last lines.
+    """
+    if found := list(only_computes(bundle.formats[format])):
+        raise BundleInvalid(" ".join(found))
+    (taken,), outputs = tensors(bundle, "inputs"), tensors(bundle, "outputs")
+    with tempfile.TemporaryDirectory(prefix="zooready-fiji-", ignore_cleanup_errors=True) as temporary:
+        place = Path(temporary).resolve()
+        macro = fiji.placed(bundle, place / "models" / "bundle", "bundle")
+        pictures = {
+            n: place / f"picture{n}.tif" for n, image in enumerate(images) if _write(image, letters(taken), place / f"picture{n}.tif")
+        }
+        arguments = [f"{path}|{place / 'out'}" for path in pictures.values()]
+        told = fiji.run_macro(macro, arguments, place, limit_s=SECONDS, memory_mb=MEMORY_MB) if arguments else []
+        log = (place / "log.txt").read_text(encoding="utf-8", errors="replace") if arguments else ""
+        found_outputs: list[tuple[Array, ...] | None] = [None] * len(images)
+        for (n, path), end in zip(pictures.items(), told, strict=True):
+            files = [place / "out" / f"{path.stem}_{name}.tif" for name, _ in bundle.outputs]
+            absent = [file.name for file in files if not file.is_file()]
+            if absent:
+                raise ConsumerFailed(
+                    f"DeepImageJ wrote no {', '.join(absent)} for a picture of {images[n].shape} (the macro returned {end!r}). "
+                    f"Try the bundle in Fiji's window to see more.{tail(log)}"
+                )
+            found_outputs[n] = tuple(_read(file, letters(one)) for file, one in zip(files, outputs, strict=True))
+        return found_outputs
+
+
+def _write(image: Array, axes: str, path: Path) -> bool:
+    """The image as an ImageJ TIFF; False if ImageJ has no axis for what it holds, or DeepImageJ would lose one."""
+    import tifffile
+
+    sizes = dict(zip(axes, image.shape, strict=False))
+    if len(axes) != image.ndim or set(axes) - set("btczyx") or sizes.get("b", 1) != 1 or min(sizes.get("y", 1), sizes.get("x", 1)) < 2:
+        return False
+    kept = axes.replace("b", "")
+    array = as_float32(image).reshape([length for axis, length in zip(axes, image.shape, strict=True) if axis != "b"])
+    for axis in "tzcyx":
+        if axis not in kept:
+            array, kept = array[None], axis + kept
+    ordered = array.transpose([kept.index(axis) for axis in "tzcyx"])
+    # the sample axis is given, since tifffile takes a last axis of length 1 for it and would write x = 1 as y
+    tifffile.imwrite(path, np.ascontiguousarray(ordered)[..., None], imagej=True, metadata={"axes": "TZCYXS"})
+    return True
+
+
+def _read(path: Path, axes: str) -> Array:
+    """An output of DeepImageJ with the axes that the bundle declares; ImageJ leaves out those of length 1."""
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        array, here = tiff.series[0].asarray(), tiff.series[0].axes.lower()
+    if "b" in axes and "t" not in axes:
+        here = here.replace("t", "b")  # DeepImageJ shows a batch as time
+    wanted = [array.shape[here.index(axis)] if axis in here else 1 for axis in axes]
+    kept = [axis for axis in axes if axis in here]
+    if len(set(here)) != len(here) or array.size != np.prod(wanted):
+        raise ConsumerFailed(
+            f"{path.name} of DeepImageJ has axes {here!r} {array.shape}, and the bundle declares {axes!r}: check its axes."
+        )
+    rest = [i for i, axis in enumerate(here) if axis not in axes]
+    ordered = array.transpose([*rest, *(here.index(axis) for axis in kept)])
+    return np.ascontiguousarray(ordered.reshape(wanted).astype(array.dtype.newbyteorder("=")))
 
 
 def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
@@ -45,8 +129,8 @@ def remarks(bundle: Bundle) -> Iterator[str]:
 
 
 def versions() -> dict[str, str]:
-    """The version whose rules these are."""
-    return {"rules of JDLL": "0.6.1"}
+    """What ran, else the version whose rules these are."""
+    return {"rules of JDLL": "0.6.1"} if missing() else fiji.versions()
 
 
 def _entry(bundle: Bundle, key: str) -> Mapping[str, Any]:

@@ -47,6 +47,13 @@ def name_of(tensor: Mapping[str, Any]) -> str:
     return str(tensor.get("id", tensor.get("name")))
 
 
+def letters(tensor: Mapping[str, Any]) -> str:
+    """The axes of a tensor as letters, e.g. ``"bcyx"``, whatever the format version."""
+    axes = tensor.get("axes") or ""
+    named = axes if isinstance(axes, str) else [str(axis.get("id", axis.get("type", ""))) for axis in axes]
+    return "".join({"batch": "b", "channel": "c"}.get(name, name) for name in named)
+
+
 def file_name(bundle: Bundle) -> Iterator[str]:
     """JDLL looks for one name only."""
     if not (bundle.folder / "rdf.yaml").is_file():
