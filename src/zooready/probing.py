@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 STRIDES = (1, 2, 4, 8, 16, 32, 64, 3, 5, 6, 7, 10, 12, 14, 20, 24, 28, 40, 48, 56, 96, 112, 128)
 AGREE = 1e-4  # of the output's range: a baked size or branch is off by far more, rounding by far less
-PHASES = 32  # lines to try: a network that pads by itself has stride 1 and yet coarse inner levels, most often 32
+PHASES = 32  # lines to try in a network of stride 1: one that pads by itself has coarse inner levels all the same, most often 32
 LONG = 1100  # px; beyond it an 'if' on the size is not found
 LONGEST_PROBE = 2048  # px; a network that still reaches both ends is said to see the whole picture
 
@@ -313,23 +313,12 @@ def _halo(network: nn.Module, example: Tensor, stride: int, minimum: int, axes: 
         return None
     reach = 0
     with _quiet(), torch.backends.mkldnn.flags(enabled=False), torch.no_grad():  # its fast paths may lose a NaN
-        network, example = _double(network, example)
         for axis in range(2, example.ndim):
             found = _reach(network, example, axis, stride, minimum, images)
             if found is None:
                 return None
             reach = max(reach, found)
     return reach
-
-
-def _double(network: nn.Module, example: Tensor) -> tuple[nn.Module, Tensor]:
-    """Network and example in float64, where no sum overflows on its way; as they are if the network insists on float32."""
-    double = copy.deepcopy(network).double()
-    try:
-        double(example.double())
-    except Exception:  # some dtype is written into the network: any error says so
-        return network, example
-    return double, example.double()
 
 
 def _reach(network: nn.Module, example: Tensor, axis: int, stride: int, minimum: int, images: list[int]) -> int | None:
@@ -339,9 +328,10 @@ def _reach(network: nn.Module, example: Tensor, axis: int, stride: int, minimum:
     first = _spread_of_nan(network, example, axis, (thin, longest), longest // 2 // stride * stride, images)
     if first is None or first >= longest // 2 - stride:
         return None
-    length = max(thin, 2 * (-(-(first + PHASES) // stride) + 3) * stride)  # enough for every phase, and no longer
+    phases = stride if stride > 1 else PHASES
+    length = max(thin, 2 * (-(-(first + phases) // stride) + 3) * stride)  # enough for every phase, and no longer
     middle = length // 2 // stride * stride
-    found = [_spread_of_nan(network, example, axis, (thin, length), middle + phase, images) for phase in range(max(stride, PHASES))]
+    found = [_spread_of_nan(network, example, axis, (thin, length), middle + phase, images) for phase in range(phases)]
     return None if None in found else max(reach for reach in found if reach is not None)
 
 
