@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from zooready import pipeline
+from zooready.errors import ConsumerMissing, InputInvalid, ZooreadyError
 
 CONSOLE = Console(markup=False)  # file names and advice hold brackets
 
@@ -65,20 +66,18 @@ def check(
 
 
 def predict(bundle: Path, images: Sequence[Path], out: Path, **options: Any) -> int:
-    """Run every picture; one that cannot be read is named, and the others go on."""
-    from zooready.errors import InputInvalid
-
-    failed = 0
+    """Run every picture; one that cannot be read, or that the network fails on, is named, and the others go on."""
+    code = 0
     for image, result, written in pipeline.predict_files(bundle, images, out, **options):
-        if isinstance(result, InputInvalid):
+        if isinstance(result, ZooreadyError):
             CONSOLE.print(f"{image}: {result}", style="red", soft_wrap=True)
-            failed += 1
+            code = max(code, 2 if isinstance(result, InputInvalid) else 1)
             continue
         for note in result.notes:
             CONSOLE.print(f"{image.name}: {note}", style="yellow", soft_wrap=True)
         for path in written:
             CONSOLE.print(str(path), soft_wrap=True)
-    return 2 if failed else 0
+    return code
 
 
 def doctor() -> None:
@@ -107,13 +106,19 @@ def list_families(cards: Path | None = None) -> None:
 
 
 def engines(action: str) -> None:
-    """Fetch the Java engines, or verify their hashes."""
+    """Fetch the Java engines, or verify their hashes.
+
+    Raises
+    ------
+    ConsumerMissing
+        They are not here, or not as they were fetched.
+    """
     from zooready import java
 
     if action == "install":
         java.install(lambda line: CONSOLE.print(line, soft_wrap=True))
-    else:
-        java.verify()
+    elif fault := java.verify():
+        raise ConsumerMissing(fault)
     for name, version in java.versions().items():
         CONSOLE.print(f"{name} {version}")
 
@@ -128,7 +133,7 @@ def demo(out: Path, readme: Path | None = None) -> int:
     for model in result.models:
         CONSOLE.print(f"\n{model.name}  {model.bundle}", soft_wrap=True)
         CONSOLE.print(table(model.comparison.verdicts))
-        for line in model.quality:
+        for line in model.notes:
             CONSOLE.print(line, soft_wrap=True)
     CONSOLE.print(f"\nPictures: {result.report}", soft_wrap=True)
     if readme:

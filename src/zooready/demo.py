@@ -1,6 +1,6 @@
 """The shipped models on their own pictures: bundles, verdicts, one page to look at, and the table of the README.
 
-May import: pictures, families, matching, similarity, bundle, comparison, report, pipeline
+May import: pictures, families, matching, similarity, bundle, prediction, comparison, report, pipeline
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from zooready.errors import InputInvalid
 from zooready.families import FAMILIES, segmentation, shipped
 from zooready.matching import f1
 from zooready.pictures import whole_file, write_picture
+from zooready.prediction import make_folder
 from zooready.records import Family
 
 BEGIN, END = "<!-- verdicts -->", "<!-- /verdicts -->"
@@ -28,12 +29,15 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A shipped model, exported and checked: ``quality`` are sentences about its sample picture, each measured in this run."""
+    """A shipped model, exported and checked.
+
+    ``notes`` are sentences: how good it was on its sample picture in this run, and which format could not be had, and why.
+    """
 
     name: str
     bundle: Path
     comparison: Comparison
-    quality: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +50,14 @@ class Demonstration:
 
 
 def demonstrate(out: Path, progress: Progress) -> Demonstration:
-    """Export every shipped model into ``out``, check it in every consumer on its sample picture, and write ``report.html``."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Export every shipped model into ``out``, check it in every consumer on its sample picture, and write ``report.html``.
+
+    Raises
+    ------
+    InputInvalid
+        The folder cannot be made or written.
+    """
+    make_folder(out)
     names = shipped()
     models = []
     for number, name in enumerate(names):
@@ -57,16 +67,17 @@ def demonstrate(out: Path, progress: Progress) -> Demonstration:
 
         progress(number, len(names), f"{name}: export")
         family = FAMILIES[name]
-        bundle = pipeline.export_trained(name, out / f"{name}.zip", torchscript=family.torchscript).path
+        made = pipeline.export_trained(name, out / f"{name}.zip", torchscript=family.torchscript)
         with TemporaryDirectory(prefix="zooready-") as folder:
             picture = Path(folder) / f"{name}.tif"
             if family.sample is None:
                 raise InputInvalid(f"{name} has no sample picture: give its Family a sample().")
             write_picture(family.sample(), picture)
-            found = pipeline.check(bundle, image=picture, trust_code=True, progress=tell)
-        models.append(Model(name=name, bundle=bundle, comparison=found, quality=_quality(family, found)))
+            found = pipeline.check(made.path, image=picture, trust_code=True, progress=tell)
+        lacking = tuple(f"No {format}: {reason}" for format, reason in made.unavailable.items())
+        models.append(Model(name=name, bundle=made.path, comparison=found, notes=(*_quality(family, found), *lacking)))
     page = out / "report.html"
-    report.html([report.section(one.comparison, title=one.name, note=" ".join(one.quality)) for one in models], page, lead=LEAD)
+    report.html([report.section(one.comparison, title=one.name, note=" ".join(one.notes)) for one in models], page, lead=LEAD)
     worst = max((exit_code(model.comparison.verdicts) for model in models), default=0)
     return Demonstration(models=tuple(models), report=page, exit_code=worst)
 
