@@ -33,6 +33,7 @@ CONSUMERS: Mapping[str, str] = {
     "java-pytorch": "zooready.consumers.java_pytorch",
     "java-onnx": "zooready.consumers.java_onnx",
     "deepimagej": "zooready.consumers.deepimagej",
+    "pyimagej": "zooready.consumers.pyimagej",
     "cellprofiler": "zooready.consumers.cellprofiler",
 }
 

@@ -44,7 +44,7 @@ def work(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     at.write_text("the start of the JVM")
     jpype.startJVM(job["jvm"], *job["options"], classpath=job["class_path"], convertStrings=False)
     at.write_text(f"the loading of {Path(job['weights'] or 'nothing').name}")
-    network, versions = _torchscript(job) if job["engine"] == "pytorch" else _onnx(job)
+    network, versions = torchscript(job) if job["engine"] == "pytorch" else _onnx(job)
     versions["java"] = str(jpype.JClass("java.lang.System").getProperty("java.version"))
     versions["imagej"] = str(jpype.JClass("ij.IJ").getVersion())
     shapes, seconds = [], []
@@ -118,7 +118,11 @@ def _timed(network: Network, array: Array, repeats: int) -> tuple[list[Array], f
     return outputs, statistics.median(spent)
 
 
-def _torchscript(job: Mapping[str, Any]) -> tuple[Network, dict[str, str]]:
+def torchscript(job: Mapping[str, Any]) -> tuple[Network, dict[str, str]]:
+    """A TorchScript file in DJL, in the JVM that runs, and what ran it; without ``weights`` only libtorch is unpacked.
+
+    The network takes contiguous float32 and raises :class:`Refused` for outputs that are not float32.
+    """
     from jpype import JClass, JLong
 
     engine = JClass("ai.djl.engine.Engine").getEngine("PyTorch")
@@ -190,7 +194,7 @@ def _array(values: Any, shape: Any) -> Array:
     return np.array(memoryview(values), dtype=np.float32).reshape([int(n) for n in shape])
 
 
-def _explained(error: BaseException) -> str:
+def explained(error: BaseException) -> str:
     """An exception in one line; for one of Java, its innermost cause, and of TorchScript's long traceback only the error at its end."""
     cause = error
     while (inner := getattr(cause, "getCause", lambda: None)()) is not None:
@@ -213,7 +217,7 @@ def main(path: Path) -> None:
         result = work(job, path.parent)
     except Exception as error:  # whatever the engine throws is a result: the parent makes a message of it
         traceback.print_exc()
-        result = {"error": _explained(error)}
+        result = {"error": explained(error)}
     partial = path.with_name("result.partial")
     partial.write_text(json.dumps(result), encoding="utf-8")
     partial.replace(path.with_name("result.json"))
