@@ -91,8 +91,8 @@ def test_a_module_that_failed_fails_although_the_program_says_nothing(fake):
 
 
 def test_a_plugin_that_was_skipped_fails(fake):
-    with pytest.raises(ConsumerFailed, match="could not load these modules: runzooready"):
-        fake("echo 'could not load these modules: runzooready'")()
+    with pytest.raises(ConsumerFailed, match="could not load these modules: runfoo,runzooready"):
+        fake("echo 'could not load these modules: runfoo,runzooready'")()
 
 
 def test_a_missing_runtime_in_its_python_is_missing(fake):

@@ -158,7 +158,7 @@ def launch(file: Path, images: Path, out: Path, *, home: Path, seconds: float = 
     text = (home / "log.txt").read_text(encoding="utf-8", errors="replace")
     if "in CellProfiler's Python" in text:
         raise ConsumerMissing(_told(text))
-    if code or "Error detected during run" in text or "could not load these modules: runzooready" in text:
+    if code or "Error detected during run" in text or re.search("could not load these modules: .*runzooready", text):
         raise ConsumerFailed(f"CellProfiler ended with exit code {code}. It said: {_told(text)}")
     return text
 
