@@ -40,6 +40,9 @@ def saved(path, array, **how):
         ("tyx", (3, 5, 7)),
         ("tzcyx", (2, 3, 4, 5, 7)),
         ("cyx", (3, 5, 7)),
+        ("cyx", (2, 1, 1)),
+        ("zyx", (3, 1, 1)),
+        ("tzcyx", (2, 3, 4, 1, 1)),
     ],
 )
 def test_a_written_picture_comes_back_equal(tmp_path, axes, shape, dtype):

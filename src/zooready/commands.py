@@ -128,6 +128,8 @@ def demo(out: Path, readme: Path | None = None) -> int:
     from zooready import demo as shown
     from zooready.report import table
 
+    if readme:
+        shown.around_table(readme)  # a fault there is better told before the work than after it
     with _progress() as progress:
         result = shown.demonstrate(out, progress)
     for model in result.models:

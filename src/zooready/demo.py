@@ -83,19 +83,27 @@ def demonstrate(out: Path, progress: Progress) -> Demonstration:
 
 
 def write_table(result: Demonstration, readme: Path) -> None:
-    """Put the table families x consumers between the marks of a Markdown file.
+    """Put the table families x consumers between the marks of a Markdown file; errors are those of :func:`around_table`."""
+    before, after = around_table(readme)
+    with whole_file(readme) as file:
+        file.write(f"{before}{BEGIN}\n{markdown(result)}\n{END}{after}".encode())
+
+
+def around_table(readme: Path) -> tuple[str, str]:
+    """What stands before and after the table in a Markdown file.
 
     Raises
     ------
     InputInvalid
-        The file has no such marks.
+        The file cannot be read, or has no marks for the table.
     """
-    text = readme.read_text(encoding="utf-8")
+    try:
+        text = readme.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputInvalid(f"cannot read {readme} ({error}): give a Markdown file with the lines {BEGIN} and {END}.") from None
     if BEGIN not in text or END not in text:
         raise InputInvalid(f"{readme} has no lines {BEGIN} and {END}: add them where the table belongs.")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    with whole_file(readme) as file:
-        file.write(f"{before}{BEGIN}\n{markdown(result)}\n{END}{after}".encode())
+    return text.split(BEGIN)[0], text.split(END)[1]
 
 
 def markdown(result: Demonstration) -> str:

@@ -96,7 +96,7 @@ def write_picture(picture: Picture, path: Path | str) -> None:
             f"cannot write {path.name}: {gigabytes:.1f} GB, and an ImageJ TIFF holds less than 4.3 GB. Write fewer planes to a file."
         )
     array, axes = in_order(picture.array, picture.axes)
-    metadata: dict[str, Any] = {"axes": axes.upper()}
+    metadata: dict[str, Any] = {"axes": f"{axes.upper()}S"}  # one sample: without it tifffile takes channels of 1 x 1 px for rows
     if picture.pixel_size_um:
         metadata["unit"] = "micron"
         if picture.z_um:
@@ -107,7 +107,12 @@ def write_picture(picture: Picture, path: Path | str) -> None:
     side = picture.pixel_size_um
     with whole_file(path) as file:
         tifffile.imwrite(
-            file, array, imagej=True, photometric="minisblack", resolution=(1 / side, 1 / side) if side else None, metadata=metadata
+            file,
+            array[..., None],
+            imagej=True,
+            photometric="minisblack",
+            resolution=(1 / side, 1 / side) if side else None,
+            metadata=metadata,
         )
 
 
@@ -135,7 +140,8 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             if isinstance(error, FileNotFoundError)
             else "Free space, or choose another folder that you may write to."
         )
-        raise InputInvalid(f"cannot write {path}: {error.strerror or error}. Nothing was left behind. {cure}") from error
+        reason = error.strerror or f"the disk is full or a quota reached ({error})"  # NumPy tells of bytes that did not fit, not why
+        raise InputInvalid(f"cannot write {path}: {reason}. Nothing was left behind. {cure}") from error
     except BaseException:  # Ctrl-C too must leave nothing half-written
         part.unlink(missing_ok=True)
         raise

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from zooready.errors import InputInvalid
+from zooready.errors import ConsumerFailed, InputInvalid
 from zooready.records import About, Array, Bundle, Family, Format, Picture
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def predict_files(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     trust_code: bool = False,
     **options: Any,
-) -> Iterator[tuple[Path, Prediction | InputInvalid, tuple[Path, ...]]]:
+) -> Iterator[tuple[Path, Prediction | InputInvalid | ConsumerFailed, tuple[Path, ...]]]:
     """Run a bundle on many pictures, the network loaded once; a picture that cannot be used does not stop the others.
 
     Parameters
@@ -225,6 +225,8 @@ def predict_files(
     ------
     BundleInvalid
         The bundle cannot be read safely.
+    InputInvalid
+        Two pictures share a name, or the folder cannot be made.
     """
     from zooready import prediction
     from zooready.bundle.reading import opened
@@ -238,11 +240,12 @@ def predict_files(
     with opened(bundle, trust_code=trust_code) as opened_bundle:
         _demand(opened_bundle, format)
         run = prediction.engine(opened_bundle, format, device)
+        prediction.make_folder(out)
         for image in images:
             try:
                 found = prediction.predict(opened_bundle, read_picture(image), run=run, **options)
                 yield image, found, prediction.save(found, out, image.stem)
-            except InputInvalid as error:
+            except (InputInvalid, ConsumerFailed) as error:
                 yield image, error, ()
 
 

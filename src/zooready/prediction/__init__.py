@@ -7,8 +7,8 @@ May import: pictures, formats, bundle (reading)
 
 from zooready.prediction.engines import engine
 from zooready.prediction.inputs import Inputs, as_input
-from zooready.prediction.saving import save
+from zooready.prediction.saving import make_folder, save
 from zooready.prediction.specs import input_spec, output_specs
 from zooready.prediction.whole import Prediction, Scores, predict
 
-__all__ = ["Inputs", "Prediction", "Scores", "as_input", "engine", "input_spec", "output_specs", "predict", "save"]
+__all__ = ["Inputs", "Prediction", "Scores", "as_input", "engine", "input_spec", "make_folder", "output_specs", "predict", "save"]

@@ -33,11 +33,7 @@ def save(prediction: Prediction, folder: Path | str, stem: str) -> tuple[Path, .
     InputInvalid
         No permission, disk full, or a picture of more than 4 GB; a file appears whole or not at all.
     """
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputInvalid(f"cannot make the folder {folder}: {error.strerror}. Choose another one that you may write to.") from None
+    folder = make_folder(Path(folder))
     written = []
     for name, picture in prediction.pictures.items():
         written.append(folder / f"{stem}_{name}.tif")
@@ -46,6 +42,21 @@ def save(prediction: Prediction, folder: Path | str, stem: str) -> tuple[Path, .
         written.append(folder / f"{stem}_{name}.csv")
         _write_table(scores, written[-1])
     return tuple(written)
+
+
+def make_folder(folder: Path) -> Path:
+    """The folder, made if it is missing.
+
+    Raises
+    ------
+    InputInvalid
+        It cannot be made, or is a file.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputInvalid(f"cannot make the folder {folder}: {error.strerror}. Choose another one that you may write to.") from None
+    return folder
 
 
 def _write_table(scores: Scores, path: Path) -> None:
