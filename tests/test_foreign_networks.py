@@ -252,12 +252,10 @@ def test_a_class_of_a_script_is_exported_the_same_each_time(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "encoder", "stride"), [("Unet", "resnet18", 1), ("FPN", "timm-mobilenetv3_small_100", 32)], ids=["unet", "fpn"]
-)
-def test_segmentation_models_pytorch(name, encoder, stride, tmp_path):
+@pytest.mark.parametrize("name", ["Unet", "FPN"])
+def test_segmentation_models_pytorch_come_in_all_three_formats(name, tmp_path):
     smp = pytest.importorskip("segmentation_models_pytorch", reason="segmentation-models-pytorch is not installed")
-    kwargs = {"encoder_name": encoder, "encoder_weights": None, "in_channels": 1, "classes": 2}
+    kwargs = {"encoder_name": "resnet18", "encoder_weights": None, "in_channels": 1, "classes": 2}
     module = seeded(lambda: getattr(smp, name)(**kwargs))
     made = exported(
         module,
@@ -268,7 +266,6 @@ def test_segmentation_models_pytorch(name, encoder, stride, tmp_path):
         architecture=(f"segmentation_models_pytorch.{name}", kwargs),
     )
     assert made.formats == ("state_dict", "torchscript", "onnx"), made.unavailable
-    assert made.measured.stride == stride
     with zipfile.ZipFile(made.path) as archive:
         assert b"segmentation_models_pytorch==" in archive.read("environment.yaml")
         assert b"'encoder_weights': None" in archive.read("architecture.py") or b"encoder_weights=None" in archive.read("architecture.py")
