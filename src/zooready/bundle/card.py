@@ -8,6 +8,7 @@ from typing import Any
 from zooready.records import About, Case, Format, Measured, Weights
 from zooready.tensors import TensorSpec
 
+QUALITY = "## Measured quality"  # the heading, unless the documentation brings such a table itself
 MEANING = {
     "image": "picture",
     "labels": "label picture: 0 is background, each object has a number of its own",
@@ -105,8 +106,8 @@ that inside (by repeating the last pixel), and results are cropped back."
 
 def _training(about: About, provenance: Mapping[str, Any]) -> Iterator[str]:
     metrics = provenance.get("metrics")
-    if isinstance(metrics, Mapping) and metrics and not about.documentation:
-        yield from ("## How good it is", "", "| measure | value |", "|---|---|")
+    if isinstance(metrics, Mapping) and metrics and QUALITY not in about.documentation:
+        yield from (QUALITY, "", "| measure | value |", "|---|---|")
         yield from (f"| {name} | {value:.4g} |" if isinstance(value, float) else f"| {name} | {value} |" for name, value in metrics.items())
         yield ""
     if text := provenance.get("training"):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Route = Literal["trace", "export", "branches"]
-TIME_LIMIT_S = 1800  # of one recording; `torch.export` of a large transformer takes minutes
+TIME_LIMIT_S = 600  # of one recording; `torch.export` of a large transformer takes minutes, and of some networks has no end
 CHILD = "import pathlib, sys; from zooready.formats.tracing import main; main(pathlib.Path(sys.argv[1]))"
 
 
