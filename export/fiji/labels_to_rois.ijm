@@ -17,11 +17,12 @@ for (s = 1; s <= nSlices; s++) {
         exit("This is no label picture: it holds values below 0, or none.");
     most = maxOf(most, max);
 }
-if (bitDepth() == 32 && most <= 65535) {
-    setOption("ScaleConversions", false);
+setOption("ScaleConversions", false);
+if (most <= 255)
+    run("8-bit"); // the only kind whose colours a TIFF keeps
+else if (most <= 65535)
     run("16-bit");
-    setOption("ScaleConversions", true);
-}
+setOption("ScaleConversions", true);
 run("Remove Overlay");
 count = 0;
 for (s = 1; s <= nSlices; s++) {

@@ -41,9 +41,9 @@ function onScreen() {
         rename(title + " " + OUTPUTS[k]);
         calibrate(picture);
         if (KINDS[k] == "labels")
-            runMacro(HERE + "labels_to_rois.ijm", "");
+            other("labels_to_rois.ijm", "");
         else if (KINDS[k] == "scores") {
-            runMacro(HERE + "scores_to_table.ijm", NAMES[k]);
+            other("scores_to_table.ijm", NAMES[k]);
             close();
         } else
             named(NAMES[k]);
@@ -72,10 +72,10 @@ function onFiles(parts) {
         if (KINDS[k] != "image") {
             open(written + ".tif");
             if (KINDS[k] == "scores")
-                runMacro(HERE + "scores_to_table.ijm", NAMES[k] + "|" + written + ".csv");
+                other("scores_to_table.ijm", NAMES[k] + "|" + written + ".csv");
             else {
                 calibrate(picture);
-                runMacro(HERE + "labels_to_rois.ijm", "overlay");
+                other("labels_to_rois.ijm", "overlay");
                 saveAs("Tiff", written + "-outlined.tif");
             }
             close();
@@ -107,7 +107,7 @@ function check() {
         exit("${name} takes " + CHANNELS + " channel(s), and this picture has " + channels + ": use Image > Duplicate to take the right ones.");
     if (RANGE == "")
         return "";
-    return runMacro(HERE + "check_pixel_size.ijm", RANGE);
+    return other("check_pixel_size.ijm", RANGE);
 }
 
 function calibrate(picture) {
@@ -135,6 +135,14 @@ function named(names) {
         Stack.setChannel(1);
     if (slices > 1)
         Stack.setSlice(floor((slices + 1) / 2));
+}
+
+// Another macro of this folder; its end by an error is the end of this one as well
+function other(macro, argument) {
+    told = runMacro(HERE + macro, argument);
+    if (told == "[aborted]")
+        exit();
+    return told;
 }
 
 // The folder of this macro, which is also that of the bundle

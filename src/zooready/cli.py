@@ -62,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     _export(add("export", "export", "Make a bundle from a finished run, or from the weights that come with zooready."))
     _check(add("check", "check", "Run a bundle in every program that is here, and compare the numbers."))
     _predict(add("predict", "predict", "Run a bundle on pictures."))
+    _install(add("install", "install", "Put a bundle into Fiji, where DeepImageJ finds it, with a macro that runs it."))
     add("doctor", "doctor", "Say which programs are on this machine, and how to get the others.")
     families = add("list", "list_families", "The families and the models that come with zooready, with their measured quality.")
     families.add_argument("--cards", type=Path, default=argparse.SUPPRESS, metavar="DIR", help="also write the model cards")
@@ -130,6 +131,13 @@ def _seed(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
     return int(text)
+
+
+def _install(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("bundle", type=Path, help="zip or folder")
+    add("--fiji", type=Path, default=argparse.SUPPRESS, metavar="DIR", help="Fiji's folder (default: that of ZOOREADY_FIJI)")
+    add("--force", action="store_true", help="replace a model of the same id")
 
 
 def entry() -> Any:

@@ -80,6 +80,14 @@ def predict(bundle: Path, images: Sequence[Path], out: Path, **options: Any) -> 
     return code
 
 
+def install(bundle: Path, **options: Any) -> None:
+    """Install into Fiji, and say how to run it there."""
+    made = pipeline.install(bundle, **options)
+    for note in made.notes:
+        CONSOLE.print(f"note: {note}", style="yellow", soft_wrap=True)
+    CONSOLE.print(f"In Fiji: Plugins > Macros > Run..., {made.macro}", soft_wrap=True)
+
+
 def doctor() -> None:
     """What is here, and how to get the rest."""
     from zooready.doctor import examine

@@ -1,6 +1,6 @@
 """The things that zooready does, as plain functions: train, export, check, predict. The command line calls these and prints.
 
-May import: about, pictures, bundle, families, cards, training, exporting, comparison, prediction
+May import: about, pictures, bundle, families, cards, training, exporting, comparison, prediction, installing
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from zooready.records import About, Array, Bundle, Family, Format, Picture
 if TYPE_CHECKING:
     from zooready.comparison import Comparison
     from zooready.exporting import Exported
+    from zooready.installing import Installed
     from zooready.prediction import Prediction
     from zooready.training.checkpoint import Checkpoint
 
@@ -247,6 +248,16 @@ def predict_files(
                 yield image, found, prediction.save(found, out, image.stem)
             except (InputInvalid, ConsumerFailed) as error:
                 yield image, error, ()
+
+
+def install(bundle: Path | str, *, fiji: Path | str | None = None, force: bool = False) -> Installed:
+    """Put a bundle where DeepImageJ finds it, with a macro that runs it; see docs/fiji.md.
+
+    Parameters and errors are those of :func:`zooready.installing.install`.
+    """
+    from zooready import installing
+
+    return installing.install(bundle, fiji=fiji, force=force)
 
 
 def as_picture(image: Path | str | Picture | Array) -> Picture:

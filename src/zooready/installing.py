@@ -1,0 +1,107 @@
+"""A bundle put where DeepImageJ looks for its models, with the macros that run it and show what comes out.
+
+May import: bundle (reading), consumers, doctor
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from zooready.bundle.reading import opened
+from zooready.consumers import deepimagej
+from zooready.consumers.fiji import VARIABLE, placed
+from zooready.consumers.torchscript_rules import only_computes
+from zooready.doctor import fiji as examined
+from zooready.errors import BundleInvalid, InputInvalid
+from zooready.records import Bundle
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """Where a bundle went: its folder, the macro that runs it, and what its user should know."""
+
+    folder: Path
+    macro: Path
+    notes: tuple[str, ...] = ()
+
+
+def install(bundle: Path | str, *, fiji: Path | str | None = None, force: bool = False) -> Installed:
+    """Unpack a bundle below ``models`` of a Fiji, whole or not at all.
+
+    Parameters
+    ----------
+    bundle
+        Zip or folder.
+    fiji
+        Fiji's folder; None takes that of ZOOREADY_FIJI.
+    force
+        Replace a model of the same id.
+
+    Raises
+    ------
+    BundleInvalid
+        The bundle cannot be read safely, or DeepImageJ would refuse it or crash.
+    InputInvalid
+        No Fiji there, the folder cannot be written, or a model of that id is there already.
+    """
+    home = _fiji(fiji)
+    with opened(bundle) as unpacked:
+        _demand_that_it_runs(unpacked)
+        name = _name(unpacked)
+        target = home / "models" / name
+        if target.exists() and not (force and (target / "rdf.yaml").is_file()):
+            cure = "use --force to replace it" if (target / "rdf.yaml").is_file() else "it holds no model: move it away first"
+            raise InputInvalid(f"{target} is there already: {cure}.")
+        try:
+            _place(unpacked, target, name)
+        except OSError as error:
+            raise InputInvalid(
+                f"cannot write to {target.parent} ({error.strerror or error}): check its rights and the disk's space."
+            ) from None
+        lacking = examined(str(home)).cure
+        notes = (*(f"{remark}." for remark in deepimagej.remarks(unpacked)), *([lacking] if lacking else []))
+        return Installed(folder=target, macro=target / f"{name}.ijm", notes=notes)
+
+
+def _fiji(fiji: Path | str | None) -> Path:
+    named = str(fiji or os.environ.get(VARIABLE, ""))
+    home = Path(named).expanduser().absolute()
+    if not named:
+        raise InputInvalid(f"no Fiji is named: give --fiji its folder, or set {VARIABLE}.")
+    if not (home / "jars").is_dir() or not (home / "plugins").is_dir():
+        raise InputInvalid(f"{home} is no Fiji: it has no folders jars and plugins. Give the folder that holds them, e.g. Fiji.app.")
+    return home
+
+
+def _demand_that_it_runs(bundle: Bundle) -> None:
+    """A model that crashes Fiji is not put into it."""
+    found = list(deepimagej.objections(bundle, "torchscript"))
+    if "torchscript" in bundle.formats:
+        found += only_computes(bundle.formats["torchscript"])
+    if found:
+        raise BundleInvalid(f"DeepImageJ would not run {bundle.path.name}, so it is not installed: {' '.join(found)}")
+
+
+def _name(bundle: Bundle) -> str:
+    """The bundle's id as the name of a folder."""
+    return re.sub(r"[^a-z0-9_-]+", "-", str(bundle.rdf["id"]).lower()).strip("-") or "model"
+
+
+def _place(bundle: Bundle, target: Path, name: str) -> None:
+    """Fill a folder beside the target, and swap it in; the older one comes back if that fails."""
+    target.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".zooready-", dir=target.parent, ignore_cleanup_errors=True) as temporary:
+        new, old = Path(temporary) / "new", Path(temporary) / "old"
+        placed(bundle, new, name)
+        if target.exists():
+            target.rename(old)
+        try:
+            new.rename(target)
+        except OSError:
+            if old.exists():
+                old.rename(target)
+            raise

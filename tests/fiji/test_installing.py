@@ -1,0 +1,134 @@
+"""zooready install: a bundle below Fiji's models, whole or not at all, with a macro that says what the bundle is."""
+
+import numpy as np
+import pytest
+import tifffile
+
+from foreign import good
+from zooready import cli
+from zooready.consumers import fiji
+from zooready.errors import BundleInvalid, InputInvalid
+from zooready.installing import install
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """The folders of a Fiji without anything inside."""
+    monkeypatch.delenv("ZOOREADY_FIJI", raising=False)
+    for name in ("jars", "plugins"):
+        (tmp_path / "Fiji.app" / name).mkdir(parents=True)
+    return tmp_path / "Fiji.app"
+
+
+def draft(tmp_path, **own):
+    one = good()
+    one.rdf |= {"id": "Tiny Net/2", "name": 'Tiny "nuclei"\n//'}
+    one.rdf["config"]["zooready"] = {**(one.rdf["config"].get("zooready") or {}), **own}
+    return one.write(tmp_path / "tiny.zip")
+
+
+def test_a_bundle_lies_in_the_models_with_its_files_and_macros(tmp_path, home):
+    made = install(draft(tmp_path), fiji=home)
+    assert made.folder == home / "models" / "tiny-net-2"
+    assert made.macro == made.folder / "tiny-net-2.ijm"
+    names = {path.name for path in made.folder.iterdir()}
+    assert {"rdf.yaml", "weights.pt", "tiny-net-2.ijm", *fiji.MACROS} <= names
+    assert [path.name for path in made.folder.parent.iterdir()] == ["tiny-net-2"]
+    assert any("lacks" in note and "DeepImageJ" in note for note in made.notes)
+
+
+def test_the_macro_says_what_the_bundle_is_and_nothing_that_a_stranger_wrote_can_end_a_string(tmp_path, home):
+    text = install(draft(tmp_path, pixel_size_um=[0.2, 0.65]), fiji=home).macro.read_text()
+    assert 'var ID = "tiny-net-2";' in text
+    assert 'var OUTPUTS = newArray("probabilities");' in text
+    assert 'var KINDS = newArray("image");' in text
+    assert 'var RANGE = "0.2|0.65";' in text
+    assert "var CHANNELS = 1;" in text
+    assert "Tiny _nuclei____" in text
+    assert "${" not in text
+
+
+def test_a_model_that_is_there_is_replaced_only_by_force(tmp_path, home):
+    path = draft(tmp_path)
+    made = install(path, fiji=home)
+    (made.folder / "mine.txt").write_text("notes")
+    with pytest.raises(InputInvalid, match=r"tiny-net-2 is there already: use --force to replace it"):
+        install(path, fiji=home)
+    assert (made.folder / "mine.txt").exists()
+    install(path, fiji=home, force=True)
+    assert not (made.folder / "mine.txt").exists()
+    assert made.macro.exists()
+
+
+def test_a_folder_that_is_no_model_stays_even_by_force(tmp_path, home):
+    (home / "models" / "tiny-net-2").mkdir(parents=True)
+    (home / "models" / "tiny-net-2" / "thesis.txt").write_text("years")
+    with pytest.raises(InputInvalid, match="it holds no model: move it away first"):
+        install(draft(tmp_path), fiji=home, force=True)
+    assert (home / "models" / "tiny-net-2" / "thesis.txt").exists()
+
+
+def test_an_installation_that_fails_leaves_the_old_model(tmp_path, home, monkeypatch):
+    made = install(draft(tmp_path), fiji=home)
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("zooready.installing.placed", full)
+    with pytest.raises(InputInvalid, match=r"cannot write to .*models \(No space left on device\): check its rights"):
+        install(draft(tmp_path), fiji=home, force=True)
+    assert made.macro.exists()
+    assert [path.name for path in made.folder.parent.iterdir()] == ["tiny-net-2"]
+
+
+def test_what_would_crash_fiji_is_not_installed(tmp_path, home):
+    one = good()
+    del one.rdf["weights"]["torchscript"]
+    with pytest.raises(BundleInvalid, match=r"DeepImageJ would not run onnx.zip, so it is not installed: only ONNX inside"):
+        install(one.write(tmp_path / "onnx.zip"), fiji=home)
+    assert not (home / "models").exists()
+
+
+def test_a_folder_that_is_no_fiji_is_refused(tmp_path, home):
+    with pytest.raises(InputInvalid, match=r"is no Fiji: it has no folders jars and plugins"):
+        install(draft(tmp_path), fiji=tmp_path)
+    with pytest.raises(InputInvalid, match="no Fiji is named: give --fiji its folder, or set ZOOREADY_FIJI"):
+        install(draft(tmp_path))
+
+
+def test_the_command_names_the_macro(tmp_path, home, capsys, monkeypatch):
+    monkeypatch.setenv("ZOOREADY_FIJI", str(home))
+    assert cli.main(["install", str(draft(tmp_path))]) == 0
+    assert "tiny-net-2.ijm" in capsys.readouterr().out.replace("\n", "")
+    assert cli.main(["install", str(tmp_path / "tiny.zip"), "--fiji", str(home)]) == 2
+
+
+@pytest.mark.fiji
+def test_the_installed_macro_runs_files_and_outlines_labels(tmp_path, home, deepimagej_here, monkeypatch):
+    monkeypatch.setenv("ZOOREADY_FIJI", str(deepimagej_here))
+    made = install(draft(tmp_path), fiji=home)
+    picture = np.random.default_rng(0).random((23, 31), np.float32)
+    tifffile.imwrite(tmp_path / "my picture.tif", picture, imagej=True)
+    place = tmp_path / "place"
+    place.mkdir()
+    told = fiji.run_macro(made.macro, [f"{tmp_path / 'my picture.tif'}|{tmp_path / 'out'}"], place, limit_s=200, memory_mb=8192)
+    assert told == ["OK"]
+    assert tifffile.imread(tmp_path / "out" / "my_picture_probabilities.tif").shape == (2, 23, 31)
+
+
+@pytest.mark.fiji
+def test_the_macro_refuses_other_channels_lines_and_pictures_beyond_the_limit(tmp_path, home, deepimagej_here, monkeypatch):
+    monkeypatch.setenv("ZOOREADY_FIJI", str(deepimagej_here))
+    made = install(draft(tmp_path), fiji=home)
+    made.macro.write_text(made.macro.read_text().replace("LIMIT = 50331648", "LIMIT = 700"))
+    tifffile.imwrite(tmp_path / "large.tif", np.zeros((40, 20), np.float32), imagej=True)
+    tifffile.imwrite(tmp_path / "two.tif", np.zeros((2, 10, 10), np.float32), imagej=True, metadata={"axes": "CYX"})
+    tifffile.imwrite(tmp_path / "line.tif", np.zeros((1, 10), np.float32), imagej=True)
+    place = tmp_path / "place"
+    place.mkdir()
+    arguments = [f"{tmp_path / name}.tif|{tmp_path / 'out'}" for name in ("large", "two", "line")]
+    assert fiji.run_macro(made.macro, arguments, place, limit_s=200, memory_mb=8192) == ["[aborted]"] * 3
+    log = (place / "log.txt").read_text()
+    assert "800 elements, and DeepImageJ hangs above 700: use zooready predict" in log
+    assert "takes 1 channel(s), and this picture has 2" in log
+    assert "DeepImageJ takes no lines and single pixels" in log
