@@ -1,6 +1,10 @@
-"""Who has no Java engines skips these tests, with the reason; under CI=true that is a failure."""
+"""Who has no Java engines skips these tests, with the reason; under CI=true that is a failure.
+
+The engines must need nothing that a machine may lack: tests of them see no java, javac or gcc.
+"""
 
 import os
+import shutil
 
 import pytest
 
@@ -14,3 +18,11 @@ def engines():
         pytest.fail(reason)
     if reason:
         pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def no_java_no_compiler(request, monkeypatch):
+    if request.node.get_closest_marker("java"):
+        monkeypatch.setenv("PATH", "")
+        monkeypatch.delenv("JAVA_HOME", raising=False)
+        assert not [name for name in ("java", "javac", "gcc", "cc") if shutil.which(name)]

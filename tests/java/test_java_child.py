@@ -154,9 +154,9 @@ def endless(path):
 
 def test_a_network_that_never_ends_is_ended(tmp_path):
     started = time.monotonic()
-    with pytest.raises(ConsumerFailed, match=r"pytorch in Java, at input 1 of 1, 1x1x2x3: no answer after 4 s \(its limit\)"):
-        java.run("pytorch", endless(tmp_path / "weights.pt"), [np.zeros((1, 1, 2, 3), np.float32)], limit_s=4)
-    assert time.monotonic() - started < 20
+    with pytest.raises(ConsumerFailed, match=r"pytorch in Java, at input 1 of 1, 1x1x2x3: no answer after 12 s \(its limit\)"):
+        java.run("pytorch", endless(tmp_path / "weights.pt"), [np.zeros((1, 1, 2, 3), np.float32)], limit_s=12)
+    assert time.monotonic() - started < 60
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is watched where /proc tells it")
