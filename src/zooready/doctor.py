@@ -73,6 +73,8 @@ def examine() -> tuple[Finding, ...]:
         fiji(os.environ.get("ZOOREADY_FIJI", "")),
         _pyimagej(),
         _cellprofiler(),
+        _never_run("qupath"),
+        _never_run("ilastik"),
     )
     packages = (_package(name, purpose, extra) for name, (purpose, extra) in PACKAGES.items())
     return (*consumers, *packages, _python(), _bfloat16(), _cuda(), _cache(), _disk())
@@ -178,6 +180,12 @@ def _cellprofiler() -> Finding:
     beside = Path(command).resolve().parent.parent.glob("lib/python*/site-packages/cellprofiler-*.dist-info")
     versions = [path.name.removeprefix("cellprofiler-").removesuffix(".dist-info") for path in beside]
     return Finding(name="cellprofiler", kind="consumer", present=True, version=versions[0] if versions else "")
+
+
+def _never_run(consumer: str) -> Finding:
+    """A program that is judged by written rules, here or not."""
+    cure = f"nothing to install: only written rules are checked, with zooready check BUNDLE --in {consumer}."
+    return Finding(name=consumer, kind="consumer", present=False, cure=cure)
 
 
 def _python() -> Finding:

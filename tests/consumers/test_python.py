@@ -47,8 +47,8 @@ def test_consumers_are_modules_of_one_form():
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(InputInvalid, match="no consumer is called 'qupath': choose from bioimageio, torch, onnxruntime"):
-        consumer("qupath")
+    with pytest.raises(InputInvalid, match="no consumer is called 'icy': choose from bioimageio, torch, onnxruntime"):
+        consumer("icy")
 
 
 def test_importing_the_room_is_light():

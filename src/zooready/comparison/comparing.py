@@ -48,7 +48,8 @@ def compare(
     path
         Zip or folder.
     consumers
-        Names of :data:`zooready.consumers.CONSUMERS`; None takes all that find something to read.
+        Names of :data:`zooready.consumers.CONSUMERS`; None takes all that find something to read,
+        without those that are judged only when named (``ASKED_ONLY``).
     image
         A picture to run as well; formats and programs are compared with each other on it, since no stored output exists.
     trust_code
@@ -64,7 +65,7 @@ def compare(
         Unknown consumers, or a picture that does not fit the bundle's input.
     """
     asked = list(dict.fromkeys(consumers)) if consumers is not None else None
-    modules = [consumer(name) for name in (asked or CONSUMERS)]
+    modules = [module for module in map(consumer, asked or CONSUMERS) if asked or not getattr(module, "ASKED_ONLY", False)]
     with opened(path, trust_code=trust_code) as bundle:
         extra = [] if image is None else [as_input(bundle, Path(image))]
         todo = [cell for module in modules for cell in cells(module, bundle, asked is not None)]

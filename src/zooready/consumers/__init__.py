@@ -10,6 +10,7 @@ A consumer is a module with these names (:class:`Consumer`), imported when it is
   limit), ``BundleInvalid`` (it refuses), ``OutputsDiffer`` (its own test disagrees). None stands for an image that it cannot be handed.
   A consumer that is judged by rules alone has no ``run``; ``BY_RULES = True`` if rules are the judge only where ``missing()`` says so;
 - ``versions()``: what runs, by name;
+- ``ASKED_ONLY = True``, if it is judged only where the user names it, as programs that a bundle need not be meant for;
 - ``APPLIES_OPERATORS = True``, if it applies pre- and postprocessing and not the bare network; ``remarks(bundle)``, what its user
   will notice although nothing is refused;
 - ``VARIANTS``, if it comes in several versions that must all pass; ``run`` then takes ``variant``.
@@ -35,11 +36,13 @@ CONSUMERS: Mapping[str, str] = {
     "deepimagej": "zooready.consumers.deepimagej",
     "pyimagej": "zooready.consumers.pyimagej",
     "cellprofiler": "zooready.consumers.cellprofiler",
+    "qupath": "zooready.consumers.qupath",
+    "ilastik": "zooready.consumers.ilastik",
 }
 
 
 class Consumer(Protocol):
-    """What the modules of this room have in common; ``run``, ``BY_RULES`` and ``VARIANTS`` are optional."""
+    """What the modules of this room have in common; ``run``, ``BY_RULES``, ``ASKED_ONLY`` and ``VARIANTS`` are optional."""
 
     NAME: str
     READS: tuple[Format, ...]

@@ -1,0 +1,121 @@
+"""QuPath with its extensions Deep Java Library and BioImage Model Zoo, by written rules alone: it is never run here.
+
+A bundle becomes a pixel classifier that works tile by tile. The rules were read in 2026-11, not run, in
+
+- QuPath's page of the model zoo, "Which models are compatible?" (qupath/qupath-docs, ``docs/deep/bioimage.md``), and of its Deep Java
+  Library (``docs/deep/djl.md``);
+- what its developer wrote for BioImage.IO (bioimage-io/archive.bioimage.io, issue 437);
+- ``BioimageIoTools.java`` (qupath/qupath) and ``Processing.java`` (qupath/qupath-bioimageio-spec), which make the classifier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from zooready.consumers.deepimagej_rules import Rule, letters, name_of, operators, tensors
+from zooready.consumers.tile_rules import no_halo, numbers_restart, whole_picture
+from zooready.records import Bundle, Format, Level
+
+NAME = "qupath"
+READS: tuple[Format, ...] = ("torchscript",)
+LEVEL: Level = "rules"
+ASKED_ONLY = True
+APPLIES_OPERATORS = True
+TILE = 512  # px; BioimageIoTools prefers it where the bundle leaves the size open
+STEPS = {"binarize", "clip", "scale_linear", "scale_range", "sigmoid", "zero_mean_unit_variance"}
+PER_TILE = {"scale_range", "zero_mean_unit_variance"}
+FLAT = {"b", "c", "y", "x"}
+
+
+def missing() -> str | None:
+    """How its user runs a bundle: QuPath is not among the programs that the check starts."""
+    return (
+        "unzip the bundle, open its rdf.yaml in QuPath with Extensions > Bioimage Model Zoo, and press 'Show test images in ImageJ', "
+        "which compares with the stored test pair."
+    )
+
+
+def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
+    """Every rule that the bundle breaks, in words."""
+    for rule in RULES:
+        yield from rule(bundle)
+
+
+def remarks(bundle: Bundle) -> Iterator[str]:
+    """What a user will notice although nothing is refused."""
+    named = sorted({name for name, _ in operators(bundle)} & PER_TILE)
+    what = f"{' and '.join(named)} and whatever" if named else "whatever"
+    yield (
+        f"QuPath works in tiles ({TILE} px unless its user changes that), and {what} the network computes from its whole input, as a "
+        "normalisation, is computed of each tile, so that numbers equal those of Python only in pictures of one tile"
+    )
+    yield from no_halo(bundle, "QuPath")
+    yield from numbers_restart(bundle, "QuPath")
+
+
+def versions() -> dict[str, str]:
+    """When the rules were read."""
+    return {"rules of QuPath": "read 2026-11"}
+
+
+def one_input(bundle: Bundle) -> Iterator[str]:
+    """``BioimageIoTools.buildPatchClassifierParams``: "Only single inputs currently supported"."""
+    inputs = [name_of(one) for one in tensors(bundle, "inputs")]
+    if len(inputs) != 1:
+        yield f"{len(inputs)} inputs ({', '.join(inputs)}), and QuPath takes networks of exactly one: join them as channels of one input."
+
+
+def one_output(bundle: Bundle) -> Iterator[str]:
+    """The same function: "Only single outputs currently supported"."""
+    if len(bundle.outputs) != 1:
+        yield (
+            f"{len(bundle.outputs)} outputs ({', '.join(name for name, _ in bundle.outputs)}), and QuPath takes networks of exactly one: "
+            f"export a bundle for it with zooready export FAMILY --outputs {kept(bundle)}."
+        )
+
+
+def kept(bundle: Bundle) -> str:
+    """The output to keep where a program takes one: labels if there are some, else the first."""
+    return next((name for name, kind in bundle.outputs if kind == "labels"), bundle.outputs[0][0] if bundle.outputs else "ID")
+
+
+def flat(bundle: Bundle) -> Iterator[str]:
+    """The page of the model zoo: "a single 2D input image and give a single 2D output image (+ channels)"."""
+    for side in ("inputs", "outputs"):
+        for tensor in tensors(bundle, side):
+            found = letters(tensor)
+            if not {"c", "y", "x"} <= set(found) <= FLAT:
+                yield (
+                    f"'{name_of(tensor)}' has axes {found!r}, and QuPath takes pictures of c, y, x alone: export planes for planes, or use "
+                    "zooready predict."
+                )
+
+
+def same_order(bundle: Bundle) -> Iterator[str]:
+    """``BioimageIoTools`` looks up the output's channels and halo at the places that axes have in the input."""
+    if len(bundle.outputs) == 1 and len(tensors(bundle, "inputs")) == 1:
+        taken, given = letters(tensors(bundle, "inputs")[0]), letters(tensors(bundle, "outputs")[0])
+        if taken != given and set(taken) | set(given) <= FLAT:
+            yield f"the input has axes {taken!r} and the output {given!r}, and QuPath needs the same order: transpose inside the network."
+
+
+def known_steps(bundle: Bundle) -> Iterator[str]:
+    """``BioimageIoTools.transformToOp`` knows these; others are left out with a line in the log, so that values are wrong."""
+    unknown = {name for name, kwargs in operators(bundle) if (name, kwargs.get("dtype")) != ("ensure_dtype", "float32")} - STEPS
+    yield from (f"no '{name}' in QuPath, which leaves it out and goes on: fold it into the network." for name in sorted(unknown))
+
+
+def percentiles(bundle: Bundle) -> Iterator[str]:
+    """``Processing.java`` takes 100 for an absent lower percentile and 0 for an absent upper one."""
+    for name, kwargs in operators(bundle):
+        absent = [key for key in ("min_percentile", "max_percentile") if name == "scale_range" and kwargs.get(key) is None]
+        if absent:
+            yield f"'scale_range' has no {' and no '.join(absent)}, for which QuPath takes the opposite end: write both down."
+
+
+def depends_on_the_tile(bundle: Bundle) -> Iterator[str]:
+    """The page: models that need global statistics "may 'work', but give different results", and not merely at seams."""
+    yield from whole_picture(bundle, "QuPath")
+
+
+RULES: tuple[Rule, ...] = (one_input, one_output, flat, same_order, known_steps, percentiles, depends_on_the_tile)
