@@ -71,9 +71,10 @@ function onFiles(parts) {
         written = out + stem + "_" + OUTPUTS[k];
         if (KINDS[k] != "image") {
             open(written + ".tif");
-            if (KINDS[k] == "scores")
-                other("scores_to_table.ijm", NAMES[k] + "|" + written + ".csv");
-            else {
+            if (KINDS[k] == "scores") {
+                asked = "" + NAMES[k] + "|" + written + ".csv";
+                other("scores_to_table.ijm", asked);
+            } else {
                 calibrate(picture);
                 other("labels_to_rois.ijm", "overlay");
                 saveAs("Tiff", written + "-outlined.tif");
@@ -107,7 +108,8 @@ function check() {
         exit("${name} takes " + CHANNELS + " channel(s), and this picture has " + channels + ": use Image > Duplicate to take the right ones.");
     if (RANGE == "")
         return "";
-    return other("check_pixel_size.ijm", RANGE);
+    told = other("check_pixel_size.ijm", RANGE); // a function cannot return what another one returns
+    return told;
 }
 
 function calibrate(picture) {
@@ -138,8 +140,8 @@ function named(names) {
 }
 
 // Another macro of this folder; its end by an error is the end of this one as well
-function other(macro, argument) {
-    told = runMacro(HERE + macro, argument);
+function other(name, argument) {
+    told = runMacro(HERE + name, argument);
     if (told == "[aborted]")
         exit();
     return told;

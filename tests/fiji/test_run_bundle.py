@@ -1,0 +1,129 @@
+"""The macro of an installed bundle: in plain ImageJ with the files that DeepImageJ would write, and with DeepImageJ itself."""
+
+import csv
+
+import numpy as np
+import pytest
+import tifffile
+import toy
+
+from zooready.comparison import compare
+from zooready.consumers import fiji
+from zooready.installing import install
+
+DEEPIMAGEJ = '    run("DeepImageJ Run",'
+STATE = """
+text = told;
+for (i = 1; i <= nImages; i++) {
+    selectImage(i);
+    getDimensions(w, h, c, s, f);
+    getPixelSize(unit, side, height);
+    text = text + "\\n" + getTitle + "|" + bitDepth + "|c" + c + " s" + s + "|" + side + " " + unit;
+    text = text + "|" + getInfo("slice.label") + "|" + Overlay.size;
+}
+return text;
+"""
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return toy.write(tmp_path_factory.mktemp("toy") / "toy.zip")
+
+
+@pytest.fixture
+def made(bundle, tmp_path, monkeypatch):
+    """The bundle in the folders of a Fiji without DeepImageJ."""
+    monkeypatch.delenv("ZOOREADY_FIJI", raising=False)
+    for name in ("jars", "plugins"):
+        (tmp_path / "Fiji.app" / name).mkdir(parents=True)
+    return install(bundle, fiji=tmp_path / "Fiji.app")
+
+
+def without_deepimagej(made, folder, names=toy.NAMES):
+    """Let the macro find what DeepImageJ would write for the sample."""
+    folder.mkdir()
+    for name, (axes, array) in toy.outputs(toy.picture()).items():
+        tifffile.imwrite(folder / f"{name}.tif", array[..., None], imagej=True, metadata={"axes": axes + "S"})
+    lines = made.macro.read_text().split("\n")
+    (place,) = [number for number, line in enumerate(lines) if line.startswith(DEEPIMAGEJ)]
+    lines[place] = "    for (k = 0; k < OUTPUTS.length; k++)\n"
+    lines[place] += f'        if (indexOf("{" ".join(names)}", OUTPUTS[k]) >= 0)\n'
+    lines[place] += f'            File.copy("{folder}/" + OUTPUTS[k] + ".tif", '
+    lines[place] += 'out + File.getNameWithoutExtension(path) + "_" + OUTPUTS[k] + ".tif");'
+    made.macro.write_text("\n".join(lines))
+
+
+def picture(path, array=None, **calibration):
+    array = toy.picture() if array is None else array
+    tifffile.imwrite(path, array, imagej=True, resolution=(1 / toy.PIXEL_UM, 1 / toy.PIXEL_UM), metadata={"unit": "um"})
+    return path
+
+
+def check_files(out, stem):
+    """Every kind of output as a person wants it."""
+    with tifffile.TiffFile(out / f"{stem}_labels-outlined.tif") as tiff:
+        assert (tiff.asarray() == toy.picture() // 100).all()
+        assert len(tiff.imagej_metadata["Overlays"]) == 3
+        assert tiff.pages[0].tags["XResolution"].value[0] / tiff.pages[0].tags["XResolution"].value[1] == pytest.approx(1 / 0.3, rel=1e-4)
+    with (out / f"{stem}_scores.csv").open() as file:
+        rows = {row["class"]: float(row["score"]) for row in csv.DictReader(file)}
+    assert rows == pytest.approx({"highest": 310, "middle": toy.picture().mean(), "lowest": 0}, rel=1e-3)
+
+
+@pytest.mark.java
+def test_files_become_outlined_labels_and_tables(macro, made, tmp_path):
+    without_deepimagej(made, tmp_path / "prepared")
+    path = picture(tmp_path / "my cells.tif")
+    assert macro(f'return runMacro("{made.macro}", "{path}|{tmp_path / "out"}");') == ["OK"]
+    check_files(tmp_path / "out", "my_cells")
+
+
+@pytest.mark.java
+def test_on_a_screen_every_output_opens_with_calibration_and_names(macro, made, tmp_path):
+    without_deepimagej(made, tmp_path / "prepared")
+    made.macro.write_text(made.macro.read_text().replace('"labels_to_rois.ijm", ""', '"labels_to_rois.ijm", "overlay"'))  # no ROI Manager
+    (told,) = macro(f'setBatchMode(true);\ntold = runMacro("{made.macro}", "");\n{STATE}')
+    assert told.replace("microns", "um").split("\n") == [
+        "OK",
+        "sample-image.tif|16|c1 s1|0.3 um||0",
+        "sample-image.tif labels|8|c1 s1|0.3 um||3",
+        "sample-image.tif maps|32|c2 s1|0.3 um|bright|0",
+        "sample-image.tif stack|32|c1 s3|0.3 um||0",
+    ]
+
+
+@pytest.mark.java
+def test_what_does_not_fit_or_did_not_run_ends_the_macro(macro, made, tmp_path):
+    without_deepimagej(made, tmp_path / "prepared", names=("labels", "maps"))
+    made.macro.write_text(made.macro.read_text().replace("LIMIT = 50331648", "LIMIT = 9000"))
+    files = {
+        "good": toy.picture(),  # of which scores and stack are not written
+        "large": np.zeros((100, 100), np.uint8),
+        "line": np.zeros((1, 10), np.uint8),
+    }
+    paths = [picture(tmp_path / f"{name}.tif", array) for name, array in files.items()]
+    tifffile.imwrite(tmp_path / "two.tif", np.zeros((2, 10, 10), np.uint8), imagej=True, metadata={"axes": "CYX"})
+    arguments = [f"{path}|{tmp_path / 'out'}" for path in (*paths, tmp_path / "two.tif")]
+    assert macro(f'return runMacro("{made.macro}", getArgument());', *arguments) == ["[aborted]"] * 4
+    assert not list((tmp_path / "out").glob("good_labels-outlined.tif"))
+
+
+@pytest.mark.fiji
+def test_deepimagej_runs_every_kind_of_output(bundle, deepimagej_here, tmp_path):
+    (one,) = compare(bundle, consumers=["deepimagej"]).verdicts
+    assert (one.status, one.level, one.difference) == ("passed", "ran", pytest.approx(0, abs=1e-6))
+    place = tmp_path / "place"
+    place.mkdir()
+    home = tmp_path / "Fiji.app"
+    for name in ("jars", "plugins"):
+        (home / name).mkdir(parents=True)
+    path = picture(tmp_path / "my cells.tif")
+    told = fiji.run_macro(install(bundle, fiji=home).macro, [f"{path}|{tmp_path / 'out'}"], place, limit_s=200, memory_mb=8192)
+    assert told == ["OK"]
+    check_files(tmp_path / "out", "my_cells")
+
+
+@pytest.mark.fiji
+def test_pyimagej_takes_every_kind_of_output(bundle, pyimagej_here):
+    (one,) = compare(bundle, consumers=["pyimagej"]).verdicts
+    assert (one.status, one.level, one.difference) == ("passed", "ran", pytest.approx(0, abs=1e-6))
