@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -85,13 +86,17 @@ FIJI = (
     "jars/dl-modelrunner-0.6.1.jar",
     "plugins/DeepImageJ_-3.1.0.jar",
     "models/readme",
-    "engines/pytorch-2.0.0-2.0.0-linux-x86_64-cpu-gpu/a.jar",
+    "engines/pytorch-2.0.0-2.0.0-linux-x86_64-cpu-gpu/api-0.22.1.jar",
+)
+ENGINE = (
+    *("pytorch-jni-2.0.0-0.22.1.jar", "pytorch-engine-0.22.1.jar", "dl-modelrunner-pytorch-0.4.4.jar"),
+    *("jna-5.13.0.jar", "commons-compress-1.22.jar", "slf4j-api-2.0.6.jar"),
 )
 
 
 @pytest.fixture
 def home(tmp_path):
-    for name in FIJI:
+    for name in (*FIJI, *(str(Path(FIJI[-1]).parent / name) for name in ENGINE)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     return tmp_path
@@ -115,12 +120,27 @@ def test_a_whole_fiji_is_found_with_its_versions(home):
 )
 def test_each_missing_part_of_fiji_is_named(home, part, named):
     (home / part).unlink()
-    if not any((home / part).parent.iterdir()):
+    if part.startswith("engines"):
+        shutil.rmtree((home / part).parent)
+    elif not any((home / part).parent.iterdir()):
         (home / part).parent.rmdir()
     finding = fiji(str(home))
     assert not finding.present
     assert finding.cure.startswith(f"{home} lacks ")
     assert f"{named} (" in finding.cure
+
+
+def test_an_engine_that_lacks_a_jar_is_told_with_the_jar(home):
+    (home / FIJI[-1]).unlink()
+    (home / FIJI[-1]).with_name("jna-5.13.0.jar").rename((home / FIJI[-1]).with_name("jna-5.14.0.jar"))
+    finding = fiji(str(home))
+    assert not finding.present
+    assert "lacks api-0.22.1.jar, jna-5.13.0.jar in engines/pytorch-2.0.0-2.0.0-linux-x86_64-cpu-gpu (delete that folder" in finding.cure
+    whole = home / "engines" / "pytorch-2.0.0-whole"
+    whole.mkdir()
+    for name in ("api-0.22.1.jar", *ENGINE):
+        (whole / name).touch()
+    assert fiji(str(home)).present
 
 
 def test_no_fiji_says_how_to_get_it(tmp_path):

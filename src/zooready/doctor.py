@@ -39,6 +39,10 @@ FIJI_PARTS = {  # what DeepImageJ needs below a Fiji folder, by pattern: how to 
     "plugins/*[Dd]eep[Ii]mage[Jj]*.jar": "Help > Update > Manage Update Sites > DeepImageJ",
     "engines/pytorch-2.0.0-*": "DeepImageJ's first run of a bundle fetches it",
 }
+FIJI_ENGINE = (  # of JDLL 0.6.1's list; it does not see an engine that lacks one of them, or has it by another name
+    *("pytorch-jni-2.0.0-0.22.1.jar", "pytorch-engine-0.22.1.jar", "api-0.22.1.jar", "dl-modelrunner-pytorch-*.jar"),
+    *("jna-5.13.0.jar", "commons-compress-1.22.jar", "slf4j-api-2.0.6.jar"),
+)
 ENGINES_BYTES = 2_000_000_000  # jars, libtorch unpacked, and room to unpack
 
 
@@ -100,6 +104,7 @@ def fiji(path: str) -> Finding:
     absent = [
         f"{part.replace('[Dd]eep[Ii]mage[Jj]', 'DeepImageJ')} ({how})" for part, how in FIJI_PARTS.items() if not any(home.glob(part))
     ]
+    absent += _engine_faults(home)
     versions = [
         found for pattern in FIJI_PARTS if pattern.endswith(".jar") for jar in sorted(home.glob(pattern))[:1] if (found := _jar(jar))
     ]
@@ -110,6 +115,17 @@ def fiji(path: str) -> Finding:
         version=", ".join(versions),
         cure=f"{home} lacks {'; '.join(absent)}." if absent else "",
     )
+
+
+def _engine_faults(home: Path) -> list[str]:
+    """Jars that the PyTorch engines below a Fiji lack; nothing if one of the engines is whole."""
+    faults = []
+    for engine in sorted(home.glob("engines/pytorch-2.0.0-*")):
+        absent = [name for name in FIJI_ENGINE if not any(engine.glob(name))]
+        if not absent:
+            return []
+        faults.append(f"{', '.join(absent)} in engines/{engine.name} (delete that folder, and DeepImageJ fetches the engine again)")
+    return faults
 
 
 def _jar(path: Path) -> str:
