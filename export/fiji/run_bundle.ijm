@@ -30,7 +30,8 @@ function onScreen() {
     told = check();
     if (told != "")
         showMessageWithCancel("${name}", told + "\nGo on?");
-    out = getDirectory("temp") + "zooready-" + ID + "-" + d2s(getTime(), 0) + "/";
+    out = slashed(getDirectory("temp"));
+    out = out + "zooready-" + ID + "-" + d2s(getTime(), 0) + "/";
     File.makeDirectory(out);
     run("Duplicate...", "title=picture duplicate");
     saveAs("Tiff", out + "picture.tif");
@@ -52,8 +53,9 @@ function onScreen() {
 
 function onFiles(parts) {
     setBatchMode(true);
-    path = parts[0];
-    out = parts[1] + "/";
+    path = slashed(parts[0]);
+    out = slashed(parts[1]);
+    out = out + "/";
     File.makeDirectory(out);
     open(path);
     picture = getImageID();
@@ -153,5 +155,11 @@ function home() {
     folder = getDirectory("imagej") + "models/" + ID;
     if (lengthOf(file) > 0 && File.exists(File.getParent(file) + "/rdf.yaml"))
         folder = File.getParent(file);
-    return replace(folder, "\\\\", "/") + "/"; // Windows too takes these in paths
+    folder = slashed(folder);
+    return folder + "/";
+}
+
+// Windows too takes these in paths, and DeepImageJ takes no others
+function slashed(path) {
+    return replace(path, "\\\\", "/");
 }

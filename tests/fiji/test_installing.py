@@ -48,6 +48,11 @@ def test_the_macro_says_what_the_bundle_is_and_nothing_that_a_stranger_wrote_can
     assert "${" not in text
 
 
+@pytest.mark.parametrize("said", ["0.2", [0.2], [0.2, "0.4|x"], None, [1, 2, 3]])
+def test_a_pixel_size_that_makes_no_sense_is_left_out(tmp_path, home, said):
+    assert 'var RANGE = "";' in install(draft(tmp_path, pixel_size_um=said), fiji=home).macro.read_text()
+
+
 def test_a_model_that_is_there_is_replaced_only_by_force(tmp_path, home):
     path = draft(tmp_path)
     made = install(path, fiji=home)

@@ -98,7 +98,9 @@ def facts(bundle: Bundle, name: str) -> dict[str, str]:
     (image,) = tensors(bundle, "inputs")
     sample = str((image.get("sample_tensor") or {}).get("source", ""))
     channels = bundle.cases[0].input.shape[letters(image).index("c")]
-    range = ((bundle.rdf.get("config") or {}).get("zooready") or {}).get("pixel_size_um") or ()
+    own = (bundle.rdf.get("config") or {}).get("zooready") or {}
+    sides = own.get("pixel_size_um") if isinstance(own, Mapping) else None
+    known = isinstance(sides, list) and len(sides) == 2 and all(isinstance(side, (int, float)) for side in sides)
     return {
         "id": word(name),
         "name": word(str(bundle.rdf.get("name", name))),
@@ -107,7 +109,7 @@ def facts(bundle: Bundle, name: str) -> dict[str, str]:
         "kinds": _listed([kind for _, kind in bundle.outputs]),
         "names": _listed([",".join(_channel_names(one)) for one in tensors(bundle, "outputs")]),
         "channels": str(channels),
-        "range": "|".join(f"{float(side):g}" for side in range),
+        "range": "|".join(f"{side:g}" for side in sides) if known and sides else "",
     }
 
 
