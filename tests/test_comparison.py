@@ -8,11 +8,12 @@ import pytest
 
 from broken import BROKEN
 from foreign import expect, good, network, picture, torchscript
+from zooready.bundle.reading import opened
 from zooready.comparison import compare, exit_code
 from zooready.comparison.comparing import lifted
-from zooready.comparison.values import label_fault, value_fault
+from zooready.comparison.values import agreement, label_fault, value_fault
 from zooready.errors import BundleInvalid, InputInvalid
-from zooready.records import Verdict
+from zooready.records import Case, Verdict
 
 HERE = ("torch", "onnxruntime", "deepimagej")
 
@@ -168,6 +169,24 @@ def test_a_picture_with_other_channels_is_refused(tmp_path, tiny):
 def test_an_unknown_consumer_is_refused(tiny):
     with pytest.raises(InputInvalid, match="no consumer is called 'icy': choose from bioimageio, torch"):
         compare(tiny, consumers=["icy"])
+
+
+@pytest.mark.parametrize(
+    ("what", "expected", "off", "agrees"),
+    [
+        ("a 16-bit picture, off by rounding", np.linspace(0, 65535, 640), 0.05, True),
+        ("a 16-bit picture, off by more", np.linspace(0, 65535, 640), 5.0, False),
+        ("a dim picture, off by a hundredth of its range", np.linspace(0, 1e-4, 640), 1e-6, False),
+        ("a flat picture, off by rounding", np.full(640, 3000.0), 1e-3, True),
+        ("a black picture", np.zeros(640), 1e-6, True),
+    ],
+)
+def test_a_given_picture_is_judged_by_its_own_intensities(tiny, what, expected, off, agrees):
+    expected = expected.astype(np.float32).reshape(1, 2, 16, 20)
+    with opened(tiny) as bundle:
+        case = Case(name="image", input=np.zeros((1, 1, 16, 20), np.float32), outputs=(expected,))
+        difference, why = agreement(bundle, case, [expected + np.float32(off)], 1e-5, own_range=True)
+    assert (not why) == agrees, (what, difference, why)
 
 
 def test_the_engine_lifts_deepimagej_and_onnx_never_does():

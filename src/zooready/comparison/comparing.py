@@ -145,7 +145,8 @@ def _on_image(results: Sequence[Result], bundle: Bundle, image: Array) -> Iterat
             continue
         case = Case(name="image", input=image, outputs=ran[chosen])
         given = [found[-1] for found in one.outputs.values()]
-        faults = [agreement(bundle, case, found, bundle.tolerance[one.format]) for found in given if found is not None]
+        tolerance = bundle.tolerance[one.format]
+        faults = [agreement(bundle, case, found, tolerance, own_range=True) for found in given if found is not None]
         why = next((fault for _, fault in faults if fault), "")
         largest = max(
             (number for number in (one.verdict.difference, *(number for number, _ in faults)) if number is not None), default=None

@@ -16,17 +16,20 @@ NOT_FINITE = "values that are NaN or infinite"
 SHARED = 0.999  # of both foregrounds that must lie inside overlaps of matched objects
 
 
-def agreement(bundle: Bundle, case: Case, found: Sequence[Array], tolerance: float) -> tuple[float | None, str]:
+def agreement(bundle: Bundle, case: Case, found: Sequence[Array], tolerance: float, *, own_range: bool = False) -> tuple[float | None, str]:
     """How far outputs are from a case's.
 
     Parameters
     ----------
     bundle
-        Gives ids and kinds of the outputs, and their ranges: max - min in the test pair.
+        Gives ids and kinds of the outputs, and their ranges: max - min in the test pair, unless ``own_range``.
     case, found
         Expected and found outputs, in the bundle's order.
     tolerance
         Largest difference / range that still agrees.
+    own_range
+        Take the ranges of this case, whose intensities may be far from those of the test pair: max - min, or the largest magnitude if
+        that is larger, which keeps a flat picture's rounding from being a difference.
 
     Returns
     -------
@@ -46,7 +49,9 @@ def agreement(bundle: Bundle, case: Case, found: Sequence[Array], tolerance: flo
         if not fault and kind == "labels":
             fault = label_fault(expected, array)
         elif not fault:
-            difference, fault = value_fault(expected, array, _range(bundle.cases[0].outputs[k]), tolerance)
+            difference, fault = value_fault(
+                expected, array, _magnitude(expected) if own_range else _range(bundle.cases[0].outputs[k]), tolerance
+            )
             largest = max(difference, largest or 0.0)
         if fault:
             faults.append(f"'{name}' {where} {fault}.")
@@ -96,6 +101,10 @@ def label_fault(expected: Array, found: Array) -> str:
 
 def _range(expected: Array) -> float:
     return float(np.ptp(expected.astype(np.float64))) or 1.0 if expected.size else 1.0
+
+
+def _magnitude(expected: Array) -> float:
+    return max(float(np.ptp(expected.astype(np.float64))), float(np.abs(expected).max())) or 1.0 if expected.size else 1.0
 
 
 def _place(flat: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
