@@ -120,7 +120,7 @@ def markdown(result: Demonstration) -> str:
                     cells.append("")
                     continue
                 difference = "" if verdict.difference is None else f" {verdict.difference:.0e}"
-                cells.append(f"{verdict.status} ({verdict.level}){difference}")
+                cells.append(f"{verdict.status} ({verdict.level}){difference}" if verdict.status == "passed" else verdict.status)
             lines.append(f"| {model.name} | {format} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
