@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SMALLEST = 1e-4  # bioimageio.spec refuses a test output that is smaller everywhere
 LONG, THIN = 1111, 40  # px
-LARGEST_TEST = 256  # px; enough to show structure, small enough to travel
+LARGEST_TEST = 128  # px; enough to show structure, small enough to travel, and to run a dozen times in every check
 SIZES_2D = {"odd": (1, 70, 97), "batch": (2, 33, 40), "pixel": (1, 1, 1), "black": (1, 32, 32)}  # (batch, y, x)
 SIZES_3D = {"odd": (1, 5, 21, 34), "batch": (2, 4, 17, 16), "pixel": (1, 1, 1, 1), "black": (1, 4, 16, 16)}  # (batch, z, y, x)
 
