@@ -21,7 +21,7 @@ def test_a_picture_gives_the_test_pair_and_odd_batched_tiny_and_black_ones():
         "black": (1, 1, 32, 32),
     }
     assert found[0].name == "test"
-    assert np.array_equal(found[0].input, PICTURE[:, :, 22:278])
+    assert np.array_equal(found[0].input, PICTURE[:, :, 86:214])
     assert not found[4].input.any()
     assert all(np.array_equal(case.outputs[0], case.input) for case in found)
 
