@@ -1,6 +1,7 @@
 """Java's numbers against eager PyTorch, and every way in which the child process can end."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -305,3 +306,13 @@ def _command(process):
         return (process / "cmdline").read_text()
     except OSError:
         return ""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="this system does not tell how much memory a process holds")
+def test_memory_counts_what_the_child_started(tmp_path):
+    started = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; a = bytearray(300 << 20); time.sleep(60)'])"
+    begun = time.monotonic()
+    end, code = java.child.attended([sys.executable, "-c", started], tmp_path, dict(os.environ), limit_s=50, memory_mb=200)
+    assert re.fullmatch(r"it took \d+ MiB of memory \(limit 200\)\. Try a smaller picture, or allow more", end)
+    assert code == -signal.SIGKILL
+    assert time.monotonic() - begun < 40

@@ -214,3 +214,18 @@ def test_a_fresh_cache_gets_whole_engines_that_start(identity, tmp_path, monkeyp
     assert java.verify() is None
     assert java.run("pytorch", identity, [np.ones((1, 1, 2, 2), np.float32)]).outputs[0][0].sum() == 4
     shutil.rmtree(tmp_path / "java")
+
+
+def test_libtorch_that_is_there_is_not_unpacked_again(empty):
+    system = "linux-x86_64"
+    coordinates = tuple(jar.coordinate for jar in jars.class_path("pytorch", system))
+    (empty / "djl").mkdir(parents=True)
+    (empty / "djl" / "libtorch.so").write_bytes(b"1234")
+    assert not fetching._is_unpacked(empty, system)  # nobody says that it is whole
+    file = cache.Installed(path="djl/libtorch.so", size=4, sha256="0" * 64)
+    for made, whole in ((coordinates, True), (coordinates[1:], False)):
+        cache.Manifest(platform=system, coordinates=made, files=(file,)).save(empty / "engines.json")
+        assert fetching._is_unpacked(empty, system) is whole
+    cache.Manifest(platform=system, coordinates=coordinates, files=(file,)).save(empty / "engines.json")
+    (empty / "djl" / "libtorch.so").write_bytes(b"123")
+    assert not fetching._is_unpacked(empty, system)
