@@ -11,7 +11,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -105,11 +106,17 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
 
 
 def versions() -> dict[str, str]:
-    """pyimagej, ImageJ2 and the engine."""
+    """pyimagej, ImageJ2 and the engine; empty where pyimagej is not installed."""
+    with suppress(PackageNotFoundError):
+        return _versions(version("pyimagej"))
+    return {}
+
+
+def _versions(pyimagej: str) -> dict[str, str]:
     folders = sorted(home().glob("jars/imagej-2.*.jar")) if os.environ.get(VARIABLE) else []
     imagej = folders[0].stem.removeprefix("imagej-") if folders else IMAGEJ
     ran = java.versions("pytorch")
-    return {"pyimagej": version("pyimagej"), "imagej2": imagej, "pytorch": ran["pytorch-native-cpu"], "djl": ran["pytorch-engine"]}
+    return {"pyimagej": pyimagej, "imagej2": imagej, "pytorch": ran["pytorch-native-cpu"], "djl": ran["pytorch-engine"]}
 
 
 def _attended(place: Path, job: dict[str, Any]) -> None:
