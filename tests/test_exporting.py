@@ -166,7 +166,7 @@ def test_expected_outputs_are_the_eager_networks(folder, rdf):
         with torch.no_grad():
             assert np.array_equal(safe(torch.from_numpy(image)).numpy(), output)
         shapes.add(image.shape)
-    assert shapes == {(1, 1, 150, 180), (1, 1, 70, 97), (2, 1, 33, 40), (1, 1, 1, 1), (1, 1, 32, 32)}
+    assert shapes == {(1, 1, 128, 128), (1, 1, 70, 97), (2, 1, 33, 40), (1, 1, 1, 1), (1, 1, 32, 32)}
 
 
 def test_samples_open_with_axes_and_calibration(folder):
@@ -256,8 +256,8 @@ def contents(archive_bytes, name=""):
 @pytest.mark.parametrize("where", ["here", "elsewhere"])
 def test_no_folder_user_or_host_is_inside(made, elsewhere, where):
     secrets = {str(Path(path)) for path in (site.getsitepackages()[0], sys.prefix, Path.cwd(), tempfile.gettempdir(), Path.home())}
-    secrets |= {platform.node(), str(Path(zooready.__file__).parent), str(made.path.parent), "/site-packages", "zaphod", "betelgeuse"}
-    secrets |= {getpass.getuser()} if len(getpass.getuser()) > 4 else set()
+    secrets |= {str(Path(zooready.__file__).parent), str(made.path.parent), "/site-packages", "zaphod", "betelgeuse"}
+    secrets |= {name for name in (platform.node(), getpass.getuser()) if len(name) > 4}  # shorter ones occur in any compressed bytes
     path = made.path if where == "here" else elsewhere / "plain.zip"
     searched = list(contents(path.read_bytes()))
     assert any(name.count("/") > 2 for name, _ in searched), "the weights' own zips were not opened"

@@ -109,7 +109,7 @@ def export(
     sample, image = choices.sample(example)
     normal = choices.normalization(normalization)
     part = Part(path=architecture[0], kwargs=architecture[1]) if isinstance(architecture, tuple) else architecture
-    with torch.random.fork_rng(devices=[]), _scratch() as folder:
+    with torch.random.fork_rng(devices=[]), _one_thread(), _scratch() as folder:
         network = probing.prepared(module)
         measured = probing.measure(network, choices.normalised(normal, image))
         job = Job(
@@ -130,6 +130,19 @@ def export(
         seconds=made.seconds,
         timed_in=made.timed_in,
     )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """PyTorch on one thread: the last digit depends on their number, and equal exports shall be equal bytes."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @contextmanager

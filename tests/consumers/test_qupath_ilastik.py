@@ -172,10 +172,11 @@ def test_the_second_channel_that_ilastik_adds_is_remarked(said):
 
 
 def test_programs_that_are_judged_only_when_named_leave_a_check_of_everything_alone(tmp_path, monkeypatch):
-    from zooready.consumers import CONSUMERS
+    from zooready import comparison, consumers
 
-    for name in [name for name in CONSUMERS if name not in ("onnxruntime", "qupath", "ilastik")]:
-        monkeypatch.delitem(CONSUMERS, name)
+    few = {name: consumers.CONSUMERS[name] for name in ("onnxruntime", "qupath", "ilastik")}
+    for room in (consumers, comparison.comparing):
+        monkeypatch.setattr(room, "CONSUMERS", few)
     path = two_outputs("image").write(tmp_path / "two.zip")
     assert {one.consumer for one in compare(path).verdicts} == {"onnxruntime"}
     assert cli.main(["check", str(path), "--in", "qupath"]) == 1
