@@ -36,7 +36,7 @@ PARTS = {  # what pyimagej needs below a Fiji folder
     "jars/imagej-common-*.jar": "Help > Update",
     "jars/imagej-legacy-*.jar": "Help > Update",
     "jars/scifio-*.jar": "Help > Update",
-    "jars/imglib2-imglyb-*.jar": "copy it there from maven.scijava.org",
+    "jars/imglib2-imglyb-*.jar": "copy it there from SciJava's Maven repository",
 }
 SHARED = ("gson", "jna", "commons-compress", "slf4j-api")  # of the engine's jars, those that every ImageJ2 brings in its own version
 PIXEL_UM = 0.25  # calibration of the pictures, which must come back
@@ -57,7 +57,7 @@ def missing() -> str | None:
         return None
     return (
         f"No ImageJ2 here. Set {VARIABLE} to a Fiji folder, or let Maven fetch one once: "
-        f"python -c \"import imagej; imagej.init('{IMAGEJ}')\" (200 MB, from maven.scijava.org)."
+        f"python -c \"import imagej; imagej.init('{IMAGEJ}')\" (200 MB, from SciJava's Maven repository)."
     )
 
 
