@@ -41,13 +41,13 @@ function onScreen() {
         open(out + "picture_" + OUTPUTS[k] + ".tif");
         rename(title + " " + OUTPUTS[k]);
         calibrate(picture);
-        if (KINDS[k] == "labels")
-            other("labels_to_rois.ijm", "");
-        else if (KINDS[k] == "scores") {
+        if (KINDS[k] == "scores") {
             other("scores_to_table.ijm", NAMES[k]);
             close();
         } else
             named(NAMES[k]);
+        if (KINDS[k] == "labels")
+            other("labels_to_rois.ijm", "");
     }
 }
 
@@ -131,7 +131,7 @@ function named(names) {
     for (c = 1; c <= channels; c++) {
         if (channels > 1)
             Stack.setChannel(c);
-        if (list.length == channels)
+        if (list.length == channels && slices * frames == 1) // else DeepImageJ's numbers of the planes stay
             run("Set Label...", "label=[" + list[c - 1] + "]");
         resetMinAndMax();
     }

@@ -86,7 +86,7 @@ def test_on_a_screen_every_output_opens_with_calibration_and_names(macro, made, 
     assert told.replace("microns", "um").split("\n") == [
         "OK",
         "sample-image.tif|16|c1 s1|0.3 um||0",
-        "sample-image.tif labels|8|c1 s1|0.3 um||3",
+        "sample-image.tif labels|8|c1 s1|0.3 um|bands|3",
         "sample-image.tif maps|32|c2 s1|0.3 um|bright|0",
         "sample-image.tif stack|32|c1 s3|0.3 um||0",
     ]
