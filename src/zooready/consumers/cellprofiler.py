@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from zooready.consumers import brought
 from zooready.consumers.child import MEMORY, PASSED_ON
 from zooready.consumers.cppipe import pipeline
 from zooready.consumers.onnx_rules import one_file
@@ -107,11 +108,7 @@ def plugins() -> Path:
     ConsumerMissing
         It is in neither.
     """
-    package = Path(__file__).parent.parent
-    for folder in (package / "export" / "cellprofiler", package.parent.parent / "export" / "cellprofiler"):
-        if (folder / PLUGIN).is_file():
-            return folder
-    raise ConsumerMissing(f"{PLUGIN} is not where zooready brings it (export/cellprofiler below {package}): install zooready again.")
+    return brought.folder("cellprofiler", (PLUGIN,), Path(__file__).parent.parent)
 
 
 def launch(file: Path, images: Path, out: Path, *, home: Path, seconds: float = SECONDS) -> str:

@@ -15,9 +15,10 @@ from string import Template
 from typing import Any
 
 from zooready import java
+from zooready.consumers import brought
 from zooready.consumers.deepimagej_rules import letters, name_of, tensors
 from zooready.doctor import fiji as examined
-from zooready.errors import ConsumerFailed, ConsumerMissing
+from zooready.errors import ConsumerFailed
 from zooready.java import child, engines
 from zooready.records import Bundle
 
@@ -86,11 +87,7 @@ def macros() -> Path:
     ConsumerMissing
         It is in neither.
     """
-    package = Path(__file__).parent.parent
-    for folder in (package / "export" / "fiji", package.parent.parent / "export" / "fiji"):
-        if all((folder / name).is_file() for name in (RUNNER, *MACROS)):
-            return folder
-    raise ConsumerMissing(f"{RUNNER} is not where zooready brings it (export/fiji below {package}): install zooready again.")
+    return brought.folder("fiji", (RUNNER, *MACROS), Path(__file__).parent.parent)
 
 
 def facts(bundle: Bundle, name: str) -> dict[str, str]:
