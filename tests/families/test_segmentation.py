@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from zooready import scoring
 from zooready.errors import InputInvalid
+from zooready.evaluation import segmentation as scoring
 from zooready.families import FAMILIES, load_record, load_weights, quality, segmentation, shipped
 from zooready.matching import match
 from zooready.records import Pair

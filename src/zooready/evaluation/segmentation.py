@@ -2,8 +2,6 @@
 
 The classical methods are Otsu's and Li's threshold followed by a watershed of the distance transform, with the settings that most
 people start from. Thresholds of the network are chosen on simulated fields, never on the real picture.
-
-May import: families, nets, training, matching
 """
 
 from __future__ import annotations

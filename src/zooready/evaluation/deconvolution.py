@@ -3,8 +3,6 @@
 Every method's picture, the input itself included, is fitted to the truth by one scale and one offset (least squares) before it is
 measured, so that no method wins or loses by its units. Richardson-Lucy and Wiener get the true PSF, the true camera offset and, in
 the rows marked "best", the setting that comes out best against the truth of each picture: more than anyone has in practice.
-
-May import: families, simulate, prediction, similarity
 """
 
 from __future__ import annotations

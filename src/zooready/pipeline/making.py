@@ -1,22 +1,16 @@
-"""The things that zooready does, as plain functions: train, export, check, predict. The command line calls these and prints.
-
-May import: about, pictures, bundle, families, cards, training, exporting, comparison, prediction, installing
-"""
+"""From pictures or a simulation to a bundle: train, export."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from zooready.errors import ConsumerFailed, InputInvalid
-from zooready.records import About, Array, Bundle, Family, Format, Picture
+from zooready.errors import InputInvalid
+from zooready.records import About, Family, Picture
 
 if TYPE_CHECKING:
-    from zooready.comparison import Comparison
     from zooready.exporting import Exported
-    from zooready.installing import Installed
-    from zooready.prediction import Prediction
     from zooready.training.checkpoint import Checkpoint
 
 AUTHORS = ({"name": "the zooready authors"},)
@@ -144,138 +138,6 @@ def about_of(family: Family, documentation: str = "") -> About:
         pixel_size_um=family.pixel_size_um,
         documentation=documentation,
     )
-
-
-def check(
-    bundle: Path | str,
-    *,
-    consumers: Sequence[str] | None = None,
-    image: Path | str | None = None,
-    trust_code: bool = False,
-    progress: Callable[[int, int, str], None] | None = None,
-) -> Comparison:
-    """Run a bundle in every program that is here, and compare the numbers; see docs/verdicts.md.
-
-    Parameters and errors are those of :func:`zooready.comparison.compare`.
-    """
-    from zooready.comparison import compare
-
-    return compare(bundle, consumers=consumers, image=image, trust_code=trust_code, progress=progress)
-
-
-def predict(
-    bundle: Path | str,
-    image: Path | str | Picture | Array,
-    *,
-    format: Format = "onnx",
-    device: Literal["auto", "cpu", "cuda"] = "auto",
-    pixel_size: Literal["auto"] | None = None,
-    channel: int | str | None = None,
-    trust_code: bool = False,
-) -> Prediction:
-    """Run a bundle on a picture of any size: a file, a :class:`Picture`, or an array (y, x) or (c, y, x).
-
-    Returns
-    -------
-    Prediction
-        Pictures and scores by output id, with the picture's calibration, and notes to read.
-
-    Raises
-    ------
-    InputInvalid
-        The picture cannot be read or does not suit the bundle.
-    BundleInvalid
-        The bundle cannot be read safely.
-    """
-    from zooready import prediction
-    from zooready.bundle.reading import opened
-
-    picture = as_picture(image)
-    with opened(bundle, trust_code=trust_code) as opened_bundle:
-        _demand(opened_bundle, format)
-        return prediction.predict(opened_bundle, picture, format=format, device=device, pixel_size=pixel_size, channel=channel)
-
-
-def predict_files(
-    bundle: Path | str,
-    images: Sequence[Path],
-    out: Path,
-    *,
-    format: Format = "onnx",
-    device: Literal["auto", "cpu", "cuda"] = "auto",
-    trust_code: bool = False,
-    **options: Any,
-) -> Iterator[tuple[Path, Prediction | InputInvalid | ConsumerFailed, tuple[Path, ...]]]:
-    """Run a bundle on many pictures, the network loaded once; a picture that cannot be used does not stop the others.
-
-    Parameters
-    ----------
-    bundle, images, out
-        The bundle, the pictures, and the folder for ``<stem>_<output id>.tif`` and ``.csv``.
-    format, device, trust_code
-        As for :func:`predict`.
-    **options
-        ``pixel_size`` and ``channel`` of :func:`predict`.
-
-    Yields
-    ------
-    tuple
-        The picture's path, its prediction or the reason why there is none, and the files written.
-
-    Raises
-    ------
-    BundleInvalid
-        The bundle cannot be read safely.
-    InputInvalid
-        Two pictures share a name, or the folder cannot be made.
-    """
-    from zooready import prediction
-    from zooready.bundle.reading import opened
-    from zooready.pictures import read_picture
-
-    stems = [image.stem for image in images]
-    if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):
-        raise InputInvalid(
-            f"several pictures are called {', '.join(twice)}, so their results would share a name: run them into two folders."
-        )
-    with opened(bundle, trust_code=trust_code) as opened_bundle:
-        _demand(opened_bundle, format)
-        run = prediction.engine(opened_bundle, format, device)
-        prediction.make_folder(out)
-        for image in images:
-            try:
-                found = prediction.predict(opened_bundle, read_picture(image), run=run, **options)
-                yield image, found, prediction.save(found, out, image.stem)
-            except (InputInvalid, ConsumerFailed) as error:
-                yield image, error, ()
-
-
-def install(bundle: Path | str, *, fiji: Path | str | None = None, force: bool = False) -> Installed:
-    """Put a bundle where DeepImageJ finds it, with a macro that runs it; see docs/fiji.md.
-
-    Parameters and errors are those of :func:`zooready.installing.install`.
-    """
-    from zooready import installing
-
-    return installing.install(bundle, fiji=fiji, force=force)
-
-
-def as_picture(image: Path | str | Picture | Array) -> Picture:
-    """A file, array or picture as a :class:`Picture`."""
-    from zooready.pictures import read_picture
-
-    if isinstance(image, Picture):
-        return image
-    if isinstance(image, str | Path):
-        return read_picture(image)
-    if image.ndim not in (2, 3):
-        raise InputInvalid(f"a picture of shape {image.shape}: give (y, x) or (c, y, x), or a Picture that names its axes.")
-    return Picture(array=image, axes="yx" if image.ndim == 2 else "cyx")
-
-
-def _demand(bundle: Bundle, format: Format) -> None:
-    if format not in bundle.formats:
-        raise InputInvalid(f"{bundle.path.name} holds no {format}: choose --format from {', '.join(bundle.formats)}.")
 
 
 def _trained(source: Path | str, given: Family | None) -> tuple[Family, Mapping[str, Any], Mapping[str, Any], str]:

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from skimage import restoration
 
-from zooready import evaluation
 from zooready.errors import InputInvalid
+from zooready.evaluation import deconvolution as evaluation
 from zooready.families import mrbcr
 from zooready.simulate.optics import Optics, blur, psf
 from zooready.simulate.specimens import STRUCTURES, filaments
