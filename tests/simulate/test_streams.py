@@ -1,0 +1,57 @@
+"""What a seed gives stays what it was: the records of shipped weights name their data by seed alone."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from zooready.families import mrbcr
+from zooready.simulate import nuclei
+from zooready.simulate.camera import Camera
+from zooready.simulate.fields import field
+from zooready.simulate.specimens import filaments
+
+
+def digest(*arrays):
+    """Of the values alone; whole counts, and truth to a thousandth of a count, so that another processor's last bit does not matter."""
+    total = hashlib.sha256()
+    for array in arrays:
+        total.update(np.rint(1000.0 * array.astype(np.float64)).astype(np.int64).tobytes())
+    return total.hexdigest()[:16]
+
+
+def of_pairs():
+    pairs = [mrbcr.pair(7, index) for index in range(16)]
+    return [array for pair in pairs for array in (pair.input, pair.target)]
+
+
+def of_scene():
+    made = mrbcr.scene(np.random.default_rng(5), 64, mrbcr.sample_specimen)
+    return made.image, made.truth
+
+
+def of_sample():
+    return (mrbcr.sample().array,)
+
+
+def of_field():
+    made = field(np.random.default_rng(3), 64, filaments, optics=mrbcr.OPTICS, camera=Camera(), photons=200.0, background=4.0)
+    return made.image, made.truth
+
+
+def of_nuclei():
+    return nuclei.field(np.random.default_rng(11), 128)
+
+
+EXPECTED = {
+    of_pairs: "0d9b1d1ff9bbcac4",
+    of_scene: "adcc034b82b91354",
+    of_sample: "57eef94203d7b2bd",
+    of_field: "0bfd9ddfb661bfa6",
+    of_nuclei: "750851972423a677",
+}
+
+
+@pytest.mark.parametrize("made", EXPECTED, ids=lambda made: made.__name__)
+def test_a_seed_gives_what_it_always_gave(made):
+    assert digest(*made()) == EXPECTED[made]
