@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,22 +10,27 @@ from numpy.typing import NDArray
 from zooready.simulate.camera import Camera
 from zooready.simulate.optics import Optics, blur
 from zooready.simulate.specimens import Specimen
+from zooready.simulate.volumes import Solid, blur_volume
 
+Float = NDArray[np.float64]
 MARGIN_PX = 16  # simulated on each side and cropped, so that nothing wraps around
+MARGIN_PLANES = 6  # above and below a stack, of specimen that its haze comes from; beyond, the specimen repeats
 
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
     """One simulated exposure.
 
-    ``image`` is (y, x) uint16, camera counts; ``truth`` is (y, x) float32, the counts that a microscope without blur and a camera
-    without noise would give, so both differ from photons by the same gain and offset.
+    ``image`` is (y, x) or (z, y, x) uint16, camera counts; ``truth`` is float32 of that shape, the counts that a microscope without blur
+    and a camera without noise would give, so both differ from photons by the same gain and offset. ``z_step_um`` is the distance of
+    planes, None of a single one.
     """
 
     image: NDArray[np.uint16]
     truth: NDArray[np.float32]
     optics: Optics
     camera: Camera
+    z_step_um: float | None = None
 
 
 def field(
@@ -54,12 +59,61 @@ def field(
         Picture and truth, (size, size) each.
     """
     emitted = specimen(rng, size + 2 * MARGIN_PX)
-    seen = blur(emitted, optics)
     inner = (slice(MARGIN_PX, MARGIN_PX + size),) * 2
-    scale = photons / max(float(seen[inner].max()), 1e-9)
+    return _exposed(rng, emitted[inner], blur(emitted, optics)[inner], optics, camera, photons, background)
+
+
+def stack(
+    rng: np.random.Generator,
+    shape: tuple[int, int, int],
+    specimen: Solid,
+    *,
+    optics: Optics,
+    z_step_um: float,
+    camera: Camera,
+    photons: float,
+    background: float,
+) -> Field:
+    """Simulate one wide-field stack.
+
+    Parameters
+    ----------
+    rng
+        Source of the specimen and the noise.
+    shape
+        (z, y, x), px.
+    specimen
+        Draws (z, y, x) in 0-1, see :mod:`zooready.simulate.volumes`.
+    optics, camera
+        The microscope.
+    z_step_um
+        Distance of planes, micrometres.
+    photons
+        Expected photons of the brightest voxel of the blurred specimen, above the background.
+    background
+        Expected photons of every voxel.
+
+    Returns
+    -------
+    Field
+        Picture and truth, (z, y, x) each.
+    """
+    margins = (MARGIN_PLANES, MARGIN_PX, MARGIN_PX)
+    high, tall, wide = (side + 2 * margin for side, margin in zip(shape, margins, strict=True))
+    emitted = specimen(rng, (high, tall, wide))
+    inner = tuple(slice(margin, margin + side) for side, margin in zip(shape, margins, strict=True))
+    seen = blur_volume(emitted, optics, z_step_um)
+    made = _exposed(rng, emitted[inner], seen[inner], optics, camera, photons, background)
+    return replace(made, z_step_um=z_step_um)
+
+
+def _exposed(
+    rng: np.random.Generator, emitted: Float, seen: Float, optics: Optics, camera: Camera, photons: float, background: float
+) -> Field:
+    scale = photons / max(float(seen.max()), 1e-9)
     return Field(
-        image=camera.exposed(seen[inner] * scale + background, rng),
-        truth=camera.expected(emitted[inner] * scale + background).astype(np.float32),
+        image=camera.exposed(seen * scale + background, rng),
+        truth=camera.expected(emitted * scale + background).astype(np.float32),
         optics=optics,
         camera=camera,
     )

@@ -3,18 +3,22 @@
 The point spread function (PSF) of a wide-field microscope is the squared modulus of the Fourier transform of its pupil; its own
 Fourier transform is the optical transfer function (OTF). All lengths are micrometres unless the name says otherwise. The pupil is
 uniform (no apodisation), the fluorescence incoherent, and pictures wrap around at their edges: simulate a margin and crop it.
+Every blurred picture and volume of this room comes out of :func:`convolved`.
 
 References
 ----------
 .. [1] J. W. Goodman, *Introduction to Fourier Optics*, chapter 6.
 .. [2] V. N. Mahajan, "Zernike circle polynomials and optical aberrations", Appl. Opt. 33, 8121 (1994); unit-rms normalisation.
+.. [3] S. Hell et al., "Aberrations in confocal fluorescence microscopy induced by mismatches in refractive index",
+   J. Microsc. 169, 391 (1993).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import factorial
+from math import factorial, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +28,7 @@ from zooready.errors import InputInvalid
 
 Float = NDArray[np.float64]
 EDGE_SAMPLES = 8  # sub-samples per frequency step and axis at the pupil's rim
+LARGEST_PX = 4096  # side of the grid on which light far from focus is computed; 256 MB a plane
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +50,11 @@ class Optics:
     zernike
         Aberrations: (n, m, waves rms) with the radial degree n and the azimuthal frequency m (negative: sine), e.g.
         ``((4, 0, 0.1),)`` for a tenth of a wave of primary spherical aberration.
+    specimen_index
+        Refractive index of what the specimen lies in; None for that of the immersion, `index`.
+    depth_um
+        How deep below the coverslip the focal plane would lie if both indices were equal. With another index there it aberrates, and
+        rays that the specimen's index cannot carry are lost. Zero: at the coverslip, no aberration.
 
     Raises
     ------
@@ -58,6 +68,8 @@ class Optics:
     pixel_size_um: float
     z_um: float = 0.0
     zernike: tuple[tuple[int, int, float], ...] = ()
+    specimen_index: float | None = None
+    depth_um: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("na", "wavelength_nm", "index", "pixel_size_um"):
@@ -70,7 +82,15 @@ class Optics:
                 f"pixel_size_um={self.pixel_size_um} is above the Nyquist limit of {self.nyquist_um:.4f} um "
                 f"(wavelength {self.wavelength_nm:g} nm / (4 x NA {self.na:g})): use smaller pixels or a lower NA."
             )
-        for n, m, _ in self.zernike:
+        if not np.isfinite(self.z_um):
+            raise InputInvalid(f"z_um={self.z_um}: it must be a finite number (micrometres from the focal plane).")
+        if not (np.isfinite(self.depth_um) and self.depth_um >= 0):
+            raise InputInvalid(f"depth_um={self.depth_um}: it must be zero or more (micrometres below the coverslip).")
+        if self.specimen_index is not None and not (np.isfinite(self.specimen_index) and self.specimen_index >= 1):
+            raise InputInvalid(f"specimen_index={self.specimen_index}: it must be 1 (vacuum) or more.")
+        for n, m, waves in self.zernike:
+            if not np.isfinite(waves):
+                raise InputInvalid(f"zernike ({n}, {m}) of {waves} waves: it must be a finite number (waves rms).")
             if n < 0 or abs(m) > n or (n - abs(m)) % 2:
                 raise InputInvalid(f"zernike ({n}, {m}) does not exist: |m| must be at most n, and n - |m| even.")
 
@@ -78,6 +98,35 @@ class Optics:
     def nyquist_um(self) -> float:
         """The largest pixel that still samples the intensity, micrometres."""
         return self.wavelength_nm / 1000 / (4 * self.na)
+
+    @property
+    def nyquist_z_um(self) -> float:
+        """The largest distance of planes that still samples a wide-field stack, micrometres."""
+        return self.wavelength_nm / 1000 / (2 * (self.index - sqrt(self.index**2 - self.na**2)))
+
+    @property
+    def cutoff_per_um(self) -> float:
+        """The highest spatial frequency of a wide-field picture, cycles per micrometre: 2 NA / wavelength."""
+        return 2 * self.na / (self.wavelength_nm / 1000)
+
+    def waves(self, radius: Float, z_um: float) -> Float:
+        """Phase of defocus by `z_um` and of the specimen's depth, in waves, at `radius` cycles per um from the pupil's middle."""
+        per_um = 1000 / self.wavelength_nm
+
+        def along(index: float) -> Float:
+            """Cycles per um along the axis."""
+            return np.asarray(np.sqrt(np.maximum((index * per_um) ** 2 - radius**2, 0.0)))
+
+        phase = z_um * along(self.index)
+        if self.depth_um and self.specimen_index:
+            phase = phase - self.depth_um * (along(self.specimen_index) - along(self.index))
+        return np.asarray(phase)
+
+    @property
+    def rim_per_um(self) -> float:
+        """Radius of the pupil, cycles per micrometre; deep in a specimen of low index it is smaller than NA / wavelength."""
+        limited = self.depth_um > 0 and self.specimen_index is not None
+        return (min(self.na, self.specimen_index or self.na) if limited else self.na) / (self.wavelength_nm / 1000)
 
 
 def pupil(optics: Optics, shape: tuple[int, int]) -> NDArray[np.complex128]:
@@ -104,10 +153,9 @@ def pupil(optics: Optics, shape: tuple[int, int]) -> NDArray[np.complex128]:
     inside = np.zeros(shape)
     for shift in shifts:
         for other in shifts:
-            inside += np.hypot(high[:, None] + shift * steps[0], wide[None, :] + other * steps[1]) <= limit
+            inside += np.hypot(high[:, None] + shift * steps[0], wide[None, :] + other * steps[1]) <= optics.rim_per_um
     transmission = inside / EDGE_SAMPLES**2
-    cosine = np.sqrt(np.maximum((optics.index / (optics.wavelength_nm / 1000)) ** 2 - radius**2, 0.0))
-    phase = optics.z_um * cosine  # waves
+    phase = optics.waves(radius, optics.z_um)
     for n, m, waves in optics.zernike:
         phase = phase + waves * zernike(n, m, np.minimum(radius / limit, 1.0), angle)
     return np.asarray(transmission * np.exp(2j * np.pi * phase), dtype=np.complex128)
@@ -127,19 +175,74 @@ def zernike(n: int, m: int, radius: Float, angle: Float) -> Float:
     return np.asarray(np.sqrt((n + 1) * (1 if m == 0 else 2)) * radial * azimuth)
 
 
+def planes(optics: Optics, shape: tuple[int, int], heights_um: Sequence[float]) -> Float:
+    """The light of one point in several planes.
+
+    Parameters
+    ----------
+    optics
+        The microscope; its own `z_um` is replaced.
+    shape
+        (y, x) of a plane, px.
+    heights_um
+        Distance of the point from each focal plane, micrometres; positive is towards the objective.
+
+    Returns
+    -------
+    (plane, y, x) float64
+        Non-negative, each plane of sum 1, centred at pixel (y // 2, x // 2). What spreads beyond the border comes in at the other side,
+        as in a specimen that is repeated.
+
+    Raises
+    ------
+    InputInvalid
+        The light spreads over more than 4096 px.
+    """
+    spread = np.empty((len(heights_um), *shape))
+    focused: dict[tuple[int, int], NDArray[np.complex128]] = {}
+    for place, height in enumerate(heights_um):
+        fold = _repeats(optics, shape, height)
+        grid = (fold[0] * shape[0], fold[1] * shape[1])
+        if grid not in focused:
+            focused[grid] = pupil(replace(optics, z_um=0.0), grid)
+        radius = np.hypot(*np.ix_(*(fft.fftfreq(side, optics.pixel_size_um) for side in grid)))
+        defocus = np.exp(2j * np.pi * (optics.waves(radius, height) - optics.waves(radius, 0.0)))
+        intensity = np.abs(fft.ifft2(focused[grid] * defocus)) ** 2
+        folded = intensity.reshape(fold[0], shape[0], fold[1], shape[1]).sum((0, 2))  # intensities add, fields would interfere
+        spread[place] = fft.fftshift(folded / folded.sum())
+    return spread
+
+
+def _repeats(optics: Optics, shape: tuple[int, int], height_um: float) -> tuple[int, int]:
+    """How many times the picture, in y and x, the light from `height_um` needs so as not to meet itself."""
+    radius = np.linspace(0, optics.rim_per_um, 257)[:-1]
+    reach = np.abs(np.gradient(optics.waves(radius, height_um), radius)).max()  # where a ray lands: the slope of its phase
+    needed = 2 * reach / optics.pixel_size_um
+    if needed > LARGEST_PX:
+        raise InputInvalid(
+            f"light from z_um={height_um:.4g} and depth_um={optics.depth_um:.4g} spreads over {needed:.0f} px, and at most {LARGEST_PX} "
+            "are computed: stay closer to the focus, or use larger pixels or a lower NA."
+        )
+    high, wide = (max(1, int(np.ceil(needed / side))) for side in shape)
+    return high, wide
+
+
 def psf(optics: Optics, shape: tuple[int, int]) -> Float:
     """The point spread function: (y, x) float64, non-negative, sum 1, its centre at pixel (y // 2, x // 2)."""
-    amplitude = fft.ifft2(pupil(optics, shape))
-    intensity = np.abs(amplitude) ** 2
-    return np.asarray(fft.fftshift(intensity / intensity.sum()))
+    return np.asarray(planes(optics, shape, (optics.z_um,))[0])
+
+
+def transferred(spread: Float) -> NDArray[np.complex128]:
+    """The transfer function of a PSF centred at side // 2, as ``scipy.fft.rfftn`` orders it; read-only."""
+    transfer = np.asarray(fft.rfftn(fft.ifftshift(spread)))
+    transfer.setflags(write=False)
+    return transfer
 
 
 @lru_cache(maxsize=64)
 def otf(optics: Optics, shape: tuple[int, int]) -> NDArray[np.complex128]:
     """The optical transfer function: (y, x // 2 + 1) complex128 as ``scipy.fft.rfft2`` orders it, 1 at frequency zero; read-only."""
-    transfer = np.asarray(fft.rfft2(fft.ifftshift(psf(optics, shape))))
-    transfer.setflags(write=False)
-    return transfer
+    return transferred(psf(optics, shape))
 
 
 def blur(specimen: NDArray[np.floating], optics: Optics) -> Float:
@@ -157,6 +260,16 @@ def blur(specimen: NDArray[np.floating], optics: Optics) -> Float:
     (y, x) float64
         Light per camera pixel, of the same sum; non-negative if the specimen is.
     """
-    shape = (specimen.shape[0], specimen.shape[1])
-    seen = fft.irfft2(fft.rfft2(specimen) * otf(optics, shape), s=shape)
-    return np.asarray(np.maximum(seen, 0.0) if specimen.min() >= 0 else seen)
+    return convolved(specimen, otf(optics, (specimen.shape[0], specimen.shape[1])))
+
+
+def convolved(light: NDArray[np.floating], transfer: NDArray[np.complex128]) -> Float:
+    """Light of any number of axes after a transfer function as ``scipy.fft.rfftn`` orders it; wraps around at every edge.
+
+    Returns
+    -------
+    same shape, float64
+        Non-negative if the light is: a PSF without negative values gives none, but for rounding.
+    """
+    seen = fft.irfftn(fft.rfftn(light) * transfer, s=light.shape)
+    return np.asarray(np.maximum(seen, 0.0) if light.min() >= 0 else seen)

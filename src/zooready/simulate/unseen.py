@@ -1,7 +1,8 @@
 """Specimens that no training and no tuning may see: they show what a network does with what it does not know.
 
 Only evaluation/ draws them; tests/simulate/test_unseen.py sees to it that families, training and data do not. Each takes a
-generator and a side in px and returns (size, size) float64, zero or more, with a maximum of one.
+generator and a side in px and returns (size, size) float64, zero or more, with a maximum of one; those of ``UNSEEN_VOLUMES`` take a shape
+(z, y, x) in place of the side, as those of :mod:`zooready.simulate.volumes` do.
 """
 
 from __future__ import annotations
@@ -40,4 +41,17 @@ def shells(rng: np.random.Generator, size: int) -> Float:
     return np.asarray(picture / picture.max())
 
 
+def hollow_spheres(rng: np.random.Generator, shape: tuple[int, int, int], aspect: float = 3.0) -> Float:
+    """Hollow spheres in space, (z, y, x); `aspect` is the distance of planes over the side of a pixel."""
+    z, rows, columns = np.mgrid[: shape[0], : shape[1], : shape[2]].astype(float)
+    volume = np.zeros(shape)
+    for _ in range(max(3, int(rng.uniform(0.6, 1.6) * shape[0] * aspect * shape[1] * shape[2] / 40**3))):
+        radius, thickness = rng.uniform(6, 18), rng.uniform(1.5, 3.5)
+        at = rng.uniform(0, 1, 3) * shape
+        distance = np.sqrt((aspect * (z - at[0])) ** 2 + (rows - at[1]) ** 2 + (columns - at[2]) ** 2)
+        volume += rng.uniform(0.3, 1.0) * np.clip((thickness + 1) / 2 - np.abs(distance - radius), 0, 1)
+    return np.asarray(volume / max(float(volume.max()), 1e-12))
+
+
 UNSEEN = (tissue, shells)
+UNSEEN_VOLUMES = (hollow_spheres,)
