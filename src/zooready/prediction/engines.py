@@ -109,26 +109,40 @@ def _onnx(bundle: Bundle, path: Path, device: Device) -> Run:
     return run
 
 
-def _torchscript(bundle: Bundle, path: Path, device: Device) -> Run:
-    from zooready.formats import torchscript
+def network(bundle: Bundle, format: Literal["torchscript", "state_dict"]) -> Any:
+    """The bundle's network as a PyTorch module, on the CPU, in eval mode; autograd works on it.
 
-    if not bundle.trusted and (reason := torchscript.unsafe(path)):
-        raise BundleInvalid(
-            f"{bundle.path.name}: its TorchScript is not run here ({reason}). Use --format onnx, or --trust-code if you know its author."
-        )
-    return _torch(torchscript.load(path).to(_torch_device(device)), _torch_device(device))
+    Raises
+    ------
+    InputInvalid
+        A state dict that is not trusted.
+    BundleInvalid
+        TorchScript with operators that a network does not need.
+    """
+    from zooready.formats import state_dict, torchscript
 
-
-def _state_dict(bundle: Bundle, path: Path, device: Device) -> Run:
-    from zooready.formats import state_dict
-
+    path = bundle.formats[format]
+    if format == "torchscript":
+        if not bundle.trusted and (reason := torchscript.unsafe(path)):
+            raise BundleInvalid(
+                f"{bundle.path.name}: its TorchScript is not run here ({reason}). Use --format onnx, or --trust-code if you know the author."
+            )
+        return torchscript.load(path)
     if not bundle.trusted:
         raise InputInvalid(
             f"{bundle.path.name}: a state dict needs the bundle's own Python: use --format onnx, or --trust-code if you know its author."
         )
-    network = _architecture(bundle)
-    network.load_state_dict(state_dict.load(path))
-    return _torch(network.eval().to(_torch_device(device)), _torch_device(device))
+    built = _architecture(bundle)
+    built.load_state_dict(state_dict.load(path))
+    return built.eval()
+
+
+def _torchscript(bundle: Bundle, path: Path, device: Device) -> Run:
+    return _torch(network(bundle, "torchscript").to(_torch_device(device)), _torch_device(device))
+
+
+def _state_dict(bundle: Bundle, path: Path, device: Device) -> Run:
+    return _torch(network(bundle, "state_dict").to(_torch_device(device)), _torch_device(device))
 
 
 def _architecture(bundle: Bundle) -> Any:

@@ -146,15 +146,21 @@ def _one(run: Run, bundle: Bundle, image: Array, outputs: tuple[TensorSpec, ...]
     return found
 
 
-def _grown(image: Array, bundle: Bundle) -> Array:
-    """The input with its edges repeated right and below, up to a length that the bundle takes."""
+def margins(shape: tuple[int, ...], bundle: Bundle) -> list[tuple[int, int]]:
+    """Pixels to add before and after each axis of an input of this shape, so that its y and x have lengths that the bundle takes."""
     steps = size_steps(bundle)
-    margins = [(0, 0)] * image.ndim
+    found = [(0, 0)] * len(shape)
     for place, axis in ((-2, "y"), (-1, "x")):
         minimum, step = steps.get(axis, (1, 1))
-        have = image.shape[place]
-        margins[place] = (0, minimum - have if have < minimum else -(have - minimum) % step)
-    return np.pad(image, margins, mode="edge") if any(after for _, after in margins) else image
+        have = shape[place]
+        found[place] = (0, minimum - have if have < minimum else -(have - minimum) % step)
+    return found
+
+
+def _grown(image: Array, bundle: Bundle) -> Array:
+    """The input with its edges repeated right and below, up to a length that the bundle takes."""
+    added = margins(image.shape, bundle)
+    return np.pad(image, added, mode="edge") if any(after for _, after in added) else image
 
 
 def _picture(array: Array, loop: str, tensor: TensorSpec, source: Picture, z_um: float | None) -> Picture:
