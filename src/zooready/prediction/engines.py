@@ -125,7 +125,8 @@ def network(bundle: Bundle, format: Literal["torchscript", "state_dict"]) -> Any
     if format == "torchscript":
         if not bundle.trusted and (reason := torchscript.unsafe(path)):
             raise BundleInvalid(
-                f"{bundle.path.name}: its TorchScript is not run here ({reason}). Use --format onnx, or --trust-code if you know the author."
+                f"{bundle.path.name}: its TorchScript is not run here ({reason}). "
+                "Use --format onnx, or --trust-code if you know its author."
             )
         return torchscript.load(path)
     if not bundle.trusted:
