@@ -1,9 +1,38 @@
 """Files, arrays or simulations become pairs for training.
 
+In: a folder of a person's, or of a public set (``SETS``). Out: :class:`Folder` (pictures with partners) or :class:`Classified` (pictures
+with a class), and splits of their numbers. ``read_…`` refuses with all faults in one message; ``examine_…`` names them and goes on.
+
 May import: records, pictures, simulate
 """
 
 from zooready.data.augmentation import augmented
-from zooready.data.folder import Folder, read_folder
+from zooready.data.classes import Classified, class_folders, examine_classes, read_classes
+from zooready.data.folder import Folder, examine_folder, read_folder
+from zooready.data.npz import examine_npz, npz_files, read_npz
+from zooready.data.sets import SETS, PublicSet, examine_pairs, examine_set, named_set, read_set, where
+from zooready.data.splits import Split, folds, share
 
-__all__ = ["Folder", "augmented", "read_folder"]
+__all__ = [
+    "SETS",
+    "Classified",
+    "Folder",
+    "PublicSet",
+    "Split",
+    "augmented",
+    "class_folders",
+    "examine_classes",
+    "examine_folder",
+    "examine_npz",
+    "examine_pairs",
+    "examine_set",
+    "folds",
+    "named_set",
+    "npz_files",
+    "read_classes",
+    "read_folder",
+    "read_npz",
+    "read_set",
+    "share",
+    "where",
+]

@@ -14,26 +14,39 @@ from pathlib import Path
 import numpy as np
 
 from zooready.data.augmentation import augmented
+from zooready.data.faults import notes_on, refuse
 from zooready.errors import InputInvalid
 from zooready.pictures import read_picture
 from zooready.records import Array, Pair
 
 SUFFIXES = (".tif", ".tiff", ".png")
 STEP_PX = 32  # crops are multiples of it, which suits every network here
-SHOWN = 10  # faults in one message
 Source = Callable[[int, int], Pair]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """Pictures read from a folder: ``names`` (file stems), their whole ``pairs`` in the same order, and the files' ``sha256``."""
+    """Pictures read from a folder: ``names`` (file stems), their whole ``pairs`` in the same order, and the files' ``sha256``.
+
+    ``training`` and ``held_out`` are a published split, empty if there is none. ``faults`` name files that are not among the pairs,
+    ``notes`` say what to know of the others.
+    """
 
     names: tuple[str, ...]
     pairs: tuple[Pair, ...]
     sha256: str
+    training: tuple[int, ...] = ()
+    held_out: tuple[int, ...] = ()
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def split(self, seed: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Numbers of the pictures to train on, and of a fifth (at least one) to hold out; a single picture serves as both."""
+        """Numbers of the pictures to train on, and of those to hold out.
+
+        The published split if there is one, else a fifth (at least one) is held out by ``seed``; a single picture serves as both.
+        """
+        if self.training:
+            return self.training, self.held_out
         order = np.random.default_rng(seed).permutation(len(self.pairs))
         kept = len(order) // 5 or int(len(order) > 1)
         held_out, training = sorted(order[:kept].tolist()), sorted(order[kept:].tolist())
@@ -80,24 +93,36 @@ def read_folder(folder: Path, pair_of: Callable[[Array, Array, float], Pair], *,
     InputInvalid
         One message with all faults: no pictures, a missing partner, different sizes, wrong channels, NaN, unreadable files.
     """
+    found = examine_folder(folder, pair_of, channels=channels, partner=partner)
+    refuse(folder, found.faults)
+    return found
+
+
+def examine_folder(folder: Path, pair_of: Callable[[Array, Array, float], Pair], *, channels: int = 1, partner: str = "masks") -> Folder:
+    """Like :func:`read_folder`, but faulty files are named in the result and the rest is there.
+
+    Raises
+    ------
+    InputInvalid
+        A folder is missing or empty, or holds a name twice.
+    """
     images, partners = _files(folder, "images"), _files(folder, partner)
     faults = [f"images/{images[name].name} has no partner in {partner}/" for name in sorted(images.keys() - partners.keys())]
     faults += [f"{partner}/{partners[name].name} has no picture in images/" for name in sorted(partners.keys() - images.keys())]
     names, pairs, digest = [], [], hashlib.sha256()
+    notes: list[str] = []
     for name in sorted(images.keys() & partners.keys()):
         try:
-            pairs.append(_pair(images[name], partners[name], pair_of, channels))
+            pair, found = _pair(images[name], partners[name], pair_of, channels)
+            pairs.append(pair)
+            notes += found
             names.append(name)
         except InputInvalid as error:
             faults.append(str(error))
         for file in (images[name], partners[name]):
             content = file.read_bytes()
             digest.update(f"{file.parent.name}/{file.name} {len(content)}\n".encode() + content)
-    if faults:
-        more = [f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
-        lines = "\n  ".join([*faults[:SHOWN], *more])
-        raise InputInvalid(f"{folder} cannot be trained on, mend or remove these files:\n  {lines}")
-    return Folder(names=tuple(names), pairs=tuple(pairs), sha256=digest.hexdigest())
+    return Folder(names=tuple(names), pairs=tuple(pairs), sha256=digest.hexdigest(), faults=tuple(faults), notes=tuple(notes))
 
 
 def _files(folder: Path, kind: str) -> dict[str, Path]:
@@ -114,8 +139,8 @@ def _files(folder: Path, kind: str) -> dict[str, Path]:
     return dict(zip(stems, found, strict=True))
 
 
-def _pair(image: Path, partner: Path, pair_of: Callable[[Array, Array, float], Pair], channels: int) -> Pair:
-    """One picture with its partner, checked."""
+def _pair(image: Path, partner: Path, pair_of: Callable[[Array, Array, float], Pair], channels: int) -> tuple[Pair, list[str]]:
+    """One picture with its partner, checked, and what to know of the picture."""
     picture, other = read_picture(image), read_picture(partner)
     for path, axes in ((image, picture.axes), (partner, other.axes)):
         if set(axes) - set("cyx"):
@@ -126,4 +151,4 @@ def _pair(image: Path, partner: Path, pair_of: Callable[[Array, Array, float], P
     if array.shape[-2:] != other.array.shape[-2:]:
         sizes = " and ".join("x".join(map(str, shape[-2:])) for shape in (array.shape, other.array.shape))
         raise InputInvalid(f"images/{image.name} and {partner.parent.name}/{partner.name} differ in size ({sizes} px)")
-    return pair_of(array.astype(np.float32), other.array, picture.pixel_size_um or 1.0)
+    return pair_of(array.astype(np.float32), other.array, picture.pixel_size_um or 1.0), notes_on(array, "cyx", f"images/{image.name}")

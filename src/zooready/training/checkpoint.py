@@ -25,7 +25,8 @@ class Checkpoint:
     """A trained network on disk: ``weights.safetensors`` and ``run.json`` in ``folder``.
 
     ``data`` says what it was trained on in words, ``data_sha256`` identifies the files (empty for simulated data, which
-    ``seed`` makes again). ``git`` is the commit of the checkout that trained, empty outside of one. ``metrics`` were
+    ``seed`` makes again). ``classes`` are those of a classifier, ``channels`` those of the input, so that the family of a person's own
+    classes can be made again. ``git`` is the commit of the checkout that trained, empty outside of one. ``metrics`` were
     measured on held-out pairs. ``is_finished`` is false until the last step.
     """
 
@@ -36,6 +37,8 @@ class Checkpoint:
     batch: int
     data: str
     data_sha256: str = ""
+    classes: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
     git: str = ""
     device: str = ""
     precision: str = ""
@@ -80,10 +83,12 @@ def read(folder: Path) -> Checkpoint:
     """
     path = folder / RECORD
     try:
-        return Checkpoint(folder=folder, **json.loads(path.read_text()))
+        facts: dict[str, Any] = json.loads(path.read_text())
+        facts |= {key: tuple(facts.get(key, ())) for key in ("classes", "channels")}  # JSON knows lists only
+        return Checkpoint(folder=folder, **facts)
     except FileNotFoundError:
         raise InputInvalid(f"{folder} holds no {RECORD}: it is not the folder of a run. Give the --out of a `zooready train`.") from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise InputInvalid(f"{path} cannot be read as the record of a run ({error}): train again into an empty folder.") from None
 
 

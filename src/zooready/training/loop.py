@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from dataclasses import replace as changed
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from zooready.data import read_folder
 from zooready.errors import InputInvalid
-from zooready.records import Family, Recipe
+from zooready.records import Family, Pair, Recipe
 from zooready.training import checkpoint
 from zooready.training.checkpoint import Checkpoint
 from zooready.training.devices import chosen, precision
-from zooready.training.module import HELD_OUT, Source, Task
+from zooready.training.module import HELD_OUT, Task
+from zooready.training.pairs import Pairs, classes_of, pairs_of
 
 CHUNK, LEAST = 50, 10  # most steps between two checkpoints, and the fewest, for writing them takes time
-CROP_PX = 160  # of pictures in a folder
 EVALUATED = 24  # held-out pairs behind the metrics of the record
 
 
@@ -33,7 +31,7 @@ def train(
     steps: int | None = None,
     seed: int = 0,
     device: str = "auto",
-    data: Path | None = None,
+    data: Path | Pairs | None = None,
     batch: int | None = None,
     resume: bool = True,
     chunk: int = CHUNK,
@@ -57,7 +55,7 @@ def train(
     device
         "auto", "cpu", "cuda" or "mps".
     data
-        Folder with pictures and their partners (:func:`zooready.data.read_folder`); the family's simulation if None.
+        Files in a layout that :func:`zooready.training.pairs.pairs_of` knows, or pairs; the family's simulation if None.
     resume
         Go on from ``last.ckpt`` if it is there; False demands a folder without one.
     chunk
@@ -77,7 +75,7 @@ def train(
     if seed < 0:
         raise InputInvalid(f"--seed {seed}: give a whole number from 0.")
     chunk = chunk_of(recipe.steps, chunk)
-    pairs = pairs_of(family, data, seed)
+    pairs = data if isinstance(data, Pairs) else pairs_of(family, data, seed)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -90,6 +88,8 @@ def train(
         batch=recipe.batch,
         data=pairs.words,
         data_sha256=pairs.sha256,
+        classes=classes_of(family),
+        channels=family.input.channels,
         git=checkpoint.git_commit(),
         device=device,
         precision=precision(device),
@@ -101,7 +101,7 @@ def train(
     task = Task(family, recipe, source=pairs.source, held_out=pairs.held_out, seed=seed, chunk=chunk, folder=out)
     seconds = _fit(task, begun, is_quiet)
     checkpoint.write_weights(task.network.state_dict(), begun.weights)
-    done = changed(begun, is_finished=True, seconds=round(seconds, 1), metrics=held_out_metrics(task))
+    done = changed(begun, is_finished=True, seconds=round(seconds, 1), metrics=held_out_metrics(task, pairs.judged))
     done.write()
     return done
 
@@ -147,35 +147,6 @@ def chunk_of(steps: int, most: int = CHUNK) -> int:
             f"give --steps {nearest}, or a multiple of {most}."
         )
     return largest(steps)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pairs:
-    """Where a run's pairs come from: two sources, the data in words, and the hash of its files."""
-
-    source: Source
-    held_out: Source
-    words: str
-    sha256: str = ""
-
-
-def pairs_of(family: Family, data: Path | None, seed: int) -> Pairs:
-    """A family's simulated pairs, or those of a folder, of which a fifth of the pictures is held out.
-
-    Raises
-    ------
-    InputInvalid
-        The folder cannot be used, or the family reads none.
-    """
-    if data is None:
-        return Pairs(source=family.pair, held_out=family.pair, words="simulated")
-    if family.pair_of is None:
-        raise InputInvalid(f"--data {data}: {family.name} trains on its simulation only. Leave --data out.")
-    folder = read_folder(data, family.pair_of, channels=len(family.input.channels), partner=family.partner)
-    crop = folder.crop(CROP_PX)
-    training, held_out = folder.split(seed)
-    words = f"{len(training)} pictures of the folder {data.resolve().name!r}, {len(held_out)} held out"
-    return Pairs(source=folder.source(training, crop), held_out=folder.source(held_out, crop), words=words, sha256=folder.sha256)
 
 
 def _is_finished(begun: Checkpoint, resume: bool) -> bool:
@@ -242,14 +213,15 @@ def _without_chatter() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def held_out_metrics(task: Task) -> dict[str, float]:
-    """Means of the family's metrics over pairs that training never saw, in float32."""
+def held_out_metrics(task: Task, judged: tuple[Callable[[int], Pair], int] | None = None) -> dict[str, float]:
+    """Means of the family's metrics over pairs that training never saw, in float32: those ``judged`` by, or some held-out ones."""
     if task.family.metrics is None:
         return {}
     found: list[dict[str, float]] = []
     task.eval().cpu()
-    for index in range(EVALUATED):
-        pair = task.held_out(task.seed + HELD_OUT, index)
+    pair_of, count = judged or (lambda index: task.held_out(task.seed + HELD_OUT, index), EVALUATED)
+    for index in range(count):
+        pair = pair_of(index)
         with torch.no_grad():
             image = torch.as_tensor(pair.input)[None]
             offset, scale = task.statistics(image)

@@ -1,0 +1,262 @@
+"""Pictures that have a class each, as pairs for training a classifier.
+
+DIR/actin/a.tif, DIR/actin/b.png, …       one folder a class, its name is the class
+DIR/nucleus/a.tif, …
+
+A pair's input is a picture (c, y, x), its target the class as (classes,) float32, 1 at the class and 0 elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from zooready.data.augmentation import placed
+from zooready.data.faults import notes_on, refuse
+from zooready.errors import InputInvalid
+from zooready.pictures import read_picture
+from zooready.records import Array, Pair
+
+SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+STEP_PX = 32  # sides are multiples of it, which suits every network here
+WHOLE_PX = 384  # pictures up to this side are seen whole in training, larger ones in crops of it
+PLACES = 4  # drawn for a crop, of which the brightest is taken: fields of several cells have empty corners
+Source = Callable[[int, int], Pair]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """A file that belongs to a class: its ``name`` below the data's folder, and the place of its class."""
+
+    name: str
+    path: Path
+    label: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classified:
+    """Pictures with a class each.
+
+    ``arrays`` are (c, y, x) as stored; ``labels`` are places in ``classes``. ``lists`` are published splits, by name, as numbers of
+    pictures. ``faults`` name files that could not be read and are not among ``names``; ``notes`` say what to know of the others.
+    """
+
+    classes: tuple[str, ...]
+    channels: tuple[str, ...]
+    names: tuple[str, ...]
+    labels: tuple[int, ...]
+    arrays: tuple[Array, ...]
+    pixel_sizes_um: tuple[float, ...]
+    sha256: str
+    lists: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Pictures of each class."""
+        found = Counter(self.labels)
+        return {name: found[label] for label, name in enumerate(self.classes)}
+
+    def side(self, wanted: int = WHOLE_PX) -> int:
+        """Side of what training sees, px: the largest picture's, at most ``wanted``, as a multiple of 32."""
+        longest = max(int(extent) for array in self.arrays for extent in array.shape[-2:])
+        return min(-(-longest // STEP_PX), max(1, wanted // STEP_PX)) * STEP_PX
+
+    def source(self, members: Sequence[int], side: int) -> Source:
+        """``source(seed, index)``: a square of one of these pictures, varied at random, (c, side, side); the same for the same numbers."""
+
+        def pair(seed: int, index: int) -> Pair:
+            rng = np.random.default_rng((seed, index))
+            member = members[int(rng.integers(len(members)))]
+            return self._pair(member, placed(squared(self.arrays[member], rng, side), rng))
+
+        return pair
+
+    def whole(self, member: int) -> Pair:
+        """A picture as it is, its last row and column repeated up to multiples of 32 px."""
+        array = self.arrays[member]
+        margins = [(0, 0), *((0, -extent % STEP_PX) for extent in array.shape[-2:])]
+        return self._pair(member, np.pad(array, margins, mode="edge"))
+
+    def _pair(self, member: int, array: Array) -> Pair:
+        target = np.zeros(len(self.classes), np.float32)
+        target[self.labels[member]] = 1.0
+        side = self.pixel_sizes_um[member]
+        return Pair(input=array.astype(np.float32), target=target, pixel_size_um=side, truth=np.asarray(self.labels[member]))
+
+
+def squared(array: Array, rng: np.random.Generator, side: int) -> Array:
+    """A square of a picture.
+
+    Parameters
+    ----------
+    array
+        (c, y, x).
+    rng
+        Draws the place.
+    side
+        Of the square, px. An axis that is longer is cropped, at the brightest of four random places; one that is shorter is filled up by
+        repeating the picture's edge, as bundles do themselves, with the picture at a random place.
+
+    Returns
+    -------
+    (c, side, side)
+        The same dtype.
+    """
+    spare = [max(0, extent - side) for extent in array.shape[-2:]]
+    crops = []
+    for _ in range(PLACES if any(spare) else 1):
+        top, left = (int(rng.integers(extent + 1)) for extent in spare)
+        crops.append(array[..., top : top + side, left : left + side])
+    best = max(crops, key=lambda crop: float(crop.sum(dtype=np.float64)))
+    before = [int(rng.integers(side - extent + 1)) for extent in best.shape[-2:]]
+    margins = [(first, side - extent - first) for first, extent in zip(before, best.shape[-2:], strict=True)]
+    return np.pad(best, [(0, 0), *margins], mode="edge")
+
+
+def read_classes(folder: Path) -> Classified:
+    """Read a folder with one folder a class.
+
+    Parameters
+    ----------
+    folder
+        Holds at least two folders of TIFF, PNG or JPEG files, all with the same number of channels.
+
+    Returns
+    -------
+    Classified
+        Without faults; notes name saturated and blank pictures.
+
+    Raises
+    ------
+    InputInvalid
+        One message with all faults.
+    """
+    found = examine_classes(folder)
+    refuse(folder, found.faults)
+    return found
+
+
+def examine_classes(folder: Path) -> Classified:
+    """Like :func:`read_classes`, but faulty files are named in ``faults`` and the rest is there.
+
+    Raises
+    ------
+    InputInvalid
+        The folder holds no two folders with pictures.
+    """
+    places = class_folders(folder)
+    if len(places) < 2:
+        raise InputInvalid(
+            f"{folder} holds {len(places)} folders with pictures: give one folder a class, at least two, "
+            "e.g. DIR/actin/a.tif and DIR/nucleus/b.tif."
+        )
+    items, faults = [], []
+    for label, place in enumerate(places):
+        files = pictures_in(place)
+        items += [Item(name=path.relative_to(folder).as_posix(), path=path, label=label) for path in files]
+        faults += [] if files else [f"{place.name}/ holds no pictures: put TIFF, PNG or JPEG files there, or remove it"]
+    return read_items(items, tuple(place.name for place in places), faults=faults)
+
+
+def class_folders(folder: Path) -> list[Path]:
+    """Folders of a folder in order of their names; none if there is no such folder. Hidden ones are left out."""
+    if not folder.is_dir():
+        return []
+    return sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith((".", "__")))
+
+
+def pictures_in(place: Path) -> list[Path]:
+    """Pictures in a folder by their endings, in order."""
+    return sorted(path for path in place.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+
+
+def read_items(
+    items: Iterable[Item],
+    classes: tuple[str, ...],
+    *,
+    channels: tuple[str, ...] = (),
+    has_more: bool = False,
+    lists: Mapping[str, Sequence[str]] | None = None,
+    faults: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> Classified:
+    """Read files that belong to classes; one that cannot be used becomes a fault, and the others go on.
+
+    Parameters
+    ----------
+    items
+        Files in the order that they are to have.
+    classes
+        Names that the items' labels count.
+    channels
+        Of every picture; those of most pictures if empty.
+    has_more
+        Files may hold further channels behind these, which are dropped: a colour file with two channels in use.
+    lists
+        Published splits as names of items; names that were not read are left out.
+    faults, notes
+        Known beforehand.
+    """
+    faults, notes, digest = list(faults), list(notes), hashlib.sha256()
+    read: list[tuple[Item, Array, tuple[str, ...], float]] = []
+    for item in items:
+        try:
+            content = item.path.read_bytes()
+            array, names, side = _plane(item)
+        except (InputInvalid, OSError) as error:
+            faults.append(str(error))
+            continue
+        digest.update(f"{classes[item.label]} {item.name} {len(content)}\n".encode() + content)
+        notes += notes_on(array, "cyx", item.name)
+        read.append((item, array, names, side))
+    usual = len(channels) or _usual([len(array) for _, array, _, _ in read])
+    kept = [one for one in read if len(one[1]) == usual or (has_more and len(one[1]) > usual)]
+    fitting = {item.name for item, _, _, _ in kept}
+    faults += [
+        f"{item.name} has {len(array)} channels, and {usual} {'are' if usual > 1 else 'is'} expected: split or merge channels first"
+        for item, array, _, _ in read
+        if item.name not in fitting
+    ]
+    places = {item.name: place for place, (item, _, _, _) in enumerate(kept)}
+    return Classified(
+        classes=classes,
+        channels=channels or _names(kept[0][2] if kept else (), usual),
+        names=tuple(item.name for item, _, _, _ in kept),
+        labels=tuple(item.label for item, _, _, _ in kept),
+        arrays=tuple(array[:usual] for _, array, _, _ in kept),
+        pixel_sizes_um=tuple(side for _, _, _, side in kept),
+        sha256=digest.hexdigest(),
+        lists={name: tuple(places[one] for one in members if one in places) for name, members in (lists or {}).items()},
+        faults=tuple(faults),
+        notes=tuple(notes),
+    )
+
+
+def _plane(item: Item) -> tuple[Array, tuple[str, ...], float]:
+    """A picture as (c, y, x), its channels' names, and the side of a pixel in micrometres (1 if unknown)."""
+    picture = read_picture(item.path)
+    if set(picture.axes) - set("cyx"):
+        raise InputInvalid(f"{item.name} is a stack ({picture.axes}): give single planes")
+    if "c" not in picture.axes:
+        return picture.array[None], picture.channels, picture.pixel_size_um or 1.0
+    array = picture.array
+    is_grey = picture.channels == ("red", "green", "blue") and all(np.array_equal(array[0], other) for other in array[1:])
+    return (array[:1] if is_grey else array), (() if is_grey else picture.channels), picture.pixel_size_um or 1.0
+
+
+def _usual(counts: Sequence[int]) -> int:
+    return Counter(counts).most_common(1)[0][0] if counts else 1
+
+
+def _names(given: tuple[str, ...], count: int) -> tuple[str, ...]:
+    """Names of channels: the file's, "protein" for a single one, else numbers."""
+    if count == 1:
+        return ("protein",)
+    return given if len(given) == count else tuple(f"channel_{number}" for number in range(1, count + 1))

@@ -1,0 +1,77 @@
+"""What is wrong with a file of pictures, and what a person should know of it before training on it.
+
+A fault keeps a file from use; a note does not. Readers collect both for every file and go on, so that one message tells everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from zooready.errors import InputInvalid
+from zooready.records import Array
+
+SHOWN = 10  # faults in one message
+FULL_WELLS = {"uint8": (255,), "uint16": (1023, 4095, 16383, 65535)}  # the last value of cameras with 8, 10, 12, 14 and 16 bits
+SATURATED = 1e-3  # of the pixels; below, a few hot pixels explain it
+
+
+def refuse(place: Path, faults: Sequence[str], *, verb: str = "trained on") -> None:
+    """Raise one message with the first faults and the number of the others; nothing happens if there are none.
+
+    Raises
+    ------
+    InputInvalid
+        There are faults.
+    """
+    if faults:
+        more = [f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
+        lines = "\n  ".join([*faults[:SHOWN], *more])
+        raise InputInvalid(f"{place} cannot be {verb}, mend or remove these files:\n  {lines}")
+
+
+def saturation(array: Array) -> float:
+    """Share of the pixels that hold the last value of a camera, 0 where the largest value is no such value.
+
+    >>> saturation(np.array([[7, 4095], [4095, 12]], np.uint16))
+    0.5
+    """
+    if not array.size or (largest := array.max()) not in FULL_WELLS.get(array.dtype.name, ()):
+        return 0.0
+    return float((array == largest).mean())
+
+
+def notes_on(array: Array, axes: str, name: str) -> list[str]:
+    """Sentences on a picture that can be read but may mislead: saturated, one value everywhere, blank planes of a stack."""
+    notes = []
+    if array.size and array.min() == array.max():
+        return [f"{name} is blank: every pixel is {array.flat[0]}."]
+    if (share := saturation(array)) >= SATURATED:
+        notes.append(
+            f"{name} is saturated: {100 * share:.1f} % of its pixels are {array.max()}, the camera's last value, "
+            "so what was brighter is lost. Take it again with less light."
+        )
+    for axis in "zt":
+        if axis in axes:
+            planes = np.moveaxis(array, axes.index(axis), 0)
+            blank = [number for number, plane in enumerate(planes, 1) if plane.min() == plane.max()]
+            if blank:
+                notes.append(f"{name} has blank planes: {axis} {_few(blank)} of {len(planes)}; they may be missing.")
+    return notes
+
+
+def where_not_finite(array: Array) -> tuple[int, tuple[int, ...]]:
+    """How many values are NaN or infinite, and the place of the first; 0 and () if none is."""
+    if array.dtype.kind != "f":
+        return 0, ()
+    bad = ~np.isfinite(array)
+    count = int(bad.sum())
+    return count, tuple(int(i) for i in np.unravel_index(bad.argmax(), array.shape)) if count else ()
+
+
+def _few(numbers: Iterable[int], most: int = 5) -> str:
+    """Numbers as words, cut after ``most``."""
+    shown = list(numbers)
+    return ", ".join(map(str, shown[:most])) + (f" and {len(shown) - most} more" if len(shown) > most else "")

@@ -1,0 +1,178 @@
+"""Pairs in NumPy's npz files, as m-rBCR and DeBCR publish them.
+
+train.npz, val.npz, test.npz, each with    w or low     blurred pictures (n, y, x) or (n, y, x, 1)
+                                           gt or o      the sharp ones, of the same shape
+
+Read in the code that was published with them: m-rBCR's training asks for ``w`` and ``o``, its tests for ``w`` and ``gt`` (and the point
+spread function ``psf`` in one of them), DeBCR for ``low`` and ``gt``; pictures of 128 px are stretched to 0..1 one by one and kept as
+float64. Assumed: that the files on the servers are named after their part (``…train…npz``), as one published address is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from zooready.data.faults import notes_on, refuse, where_not_finite
+from zooready.data.folder import Folder
+from zooready.errors import InputInvalid
+from zooready.records import Array, Pair
+
+INPUTS, TARGETS = ("w", "low"), ("gt", "o")  # names of the arrays in a file, the first that is there is taken
+PARTS = ("train", "val", "test")  # words in a file's name
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairsFile:
+    """One npz file: ``inputs`` and ``targets`` (n, y, x) as stored, and the ``part`` of the data it is ("" if its name does not say)."""
+
+    path: Path
+    part: str
+    inputs: Array
+    targets: Array
+
+
+def npz_files(place: Path) -> list[Path]:
+    """The npz files that a path means: itself, or those in a folder and in its folders ``train``, ``val`` and ``test``."""
+    if place.is_file():
+        return [place] if place.suffix.lower() == ".npz" else []
+    return sorted(path for pattern in ("*.npz", *(f"{part}/*.npz" for part in PARTS)) for path in place.glob(pattern))
+
+
+def read_npz(place: Path, pair_of: Callable[[Array, Array, float], Pair]) -> Folder:
+    """Read a file of pairs, or a folder of such files.
+
+    Parameters
+    ----------
+    place
+        An npz file, or a folder of them.
+    pair_of
+        As for :func:`zooready.data.read_folder`.
+
+    Returns
+    -------
+    Folder
+        Whose split is the published one, train against val (test if there is no val), where the files' names tell.
+
+    Raises
+    ------
+    InputInvalid
+        One message with all faults: no such arrays, pickled objects, different shapes, NaN, damaged files.
+    """
+    found = examine_npz(place, pair_of)
+    refuse(place, found.faults)
+    return found
+
+
+def examine_npz(place: Path, pair_of: Callable[[Array, Array, float], Pair]) -> Folder:
+    """Like :func:`read_npz`, but faults are named in the result and the rest is there.
+
+    Raises
+    ------
+    InputInvalid
+        There is no npz file.
+    """
+    paths = npz_files(place)
+    if not paths:
+        raise InputInvalid(f"{place} holds no npz files: give a file, or a folder with train.npz and val.npz.")
+    base = place if place.is_dir() else place.parent
+    digest = hashlib.sha256()
+    names: list[str] = []
+    pairs: list[Pair] = []
+    faults: list[str] = []
+    notes: list[str] = []
+    parts: dict[str, list[int]] = {part: [] for part in PARTS}
+    for path in paths:
+        name = path.relative_to(base).as_posix()
+        try:
+            with path.open("rb") as file:
+                digest.update(f"{name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+            file_of_pairs = load(path)
+        except InputInvalid as error:
+            faults.append(str(error))
+            continue
+        inputs, targets = (np.asarray(array, np.float32) for array in (file_of_pairs.inputs, file_of_pairs.targets))
+        for number in range(len(inputs)):
+            one = f"{name}[{number}]"
+            if wrong := _wrong(file_of_pairs, number):
+                faults.append(f"{one}: {wrong}")
+                continue
+            notes += notes_on(file_of_pairs.inputs[number], "yx", one)
+            if file_of_pairs.part:
+                parts[file_of_pairs.part].append(len(pairs))
+            names.append(one)
+            pairs.append(pair_of(inputs[number][None], targets[number], 1.0))
+    judged = parts["val"] or parts["test"]
+    has_parts = bool(parts["train"] and judged)
+    return Folder(
+        names=tuple(names),
+        pairs=tuple(pairs),
+        sha256=digest.hexdigest(),
+        training=tuple(parts["train"]) if has_parts else (),
+        held_out=tuple(judged) if has_parts else (),
+        faults=tuple(faults),
+        notes=tuple(notes),
+    )
+
+
+def load(path: Path) -> PairsFile:
+    """The two arrays of a file, checked for shape but not for their values.
+
+    Raises
+    ------
+    InputInvalid
+        No npz file, damaged, pickled, without the arrays, or of shapes that do not fit.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise InputInvalid(f"{path} holds a single array: save two, numpy.savez({path.name!r}, w=..., gt=...).")
+            inputs, targets = (_array(archive, keys, path) for keys in (INPUTS, TARGETS))
+    except FileNotFoundError:
+        raise InputInvalid(f"no file {path}: check the name and the folder.") from None
+    except MemoryError:
+        raise InputInvalid(f"{path} does not fit into memory: save it as several smaller files, or use a larger machine.") from None
+    except (ValueError, pickle.UnpicklingError) as error:
+        if "pickle" in str(error).lower():
+            raise InputInvalid(
+                f"{path} holds pickled objects, which could run code when opened, so it is not: save plain numbers, "
+                "e.g. numpy.savez(path, w=w.astype('float32'), gt=gt.astype('float32'))."
+            ) from None
+        raise InputInvalid(f"{path} is damaged ({error}): copy it again.") from None
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+        raise InputInvalid(f"{path} is damaged or no npz file ({error}): copy it again.") from None
+    if inputs.shape != targets.shape:
+        raise InputInvalid(f"{path}: {inputs.shape} blurred and {targets.shape} sharp pictures differ; pairs have one size and one number.")
+    part = next((part for part in PARTS if part in path.stem.lower() or path.parent.name == part), "")
+    return PairsFile(path=path, part=part, inputs=inputs, targets=targets)
+
+
+def _array(archive: Mapping[str, Array], keys: tuple[str, ...], path: Path) -> Array:
+    """The first array of these names, as (n, y, x)."""
+    key = next((key for key in keys if key in archive), None)
+    if key is None:
+        raise InputInvalid(f"{path} holds {', '.join(sorted(archive)) or 'nothing'}, but no {' or '.join(keys)}: name the arrays w and gt.")
+    array = archive[key]
+    if array.dtype.kind not in "uif":
+        raise InputInvalid(f"{path}: {key} holds {array.dtype}, not numbers of pictures: save integers or floats.")
+    if array.ndim == 4 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim != 3 or 0 in array.shape:
+        raise InputInvalid(f"{path}: {key} has the shape {array.shape}: give (n, y, x) or (n, y, x, 1), single planes of one channel.")
+    return array
+
+
+def _wrong(file: PairsFile, number: int) -> str:
+    """What keeps a pair from use; empty if nothing."""
+    for array, what in ((file.inputs, "blurred"), (file.targets, "sharp")):
+        count, place = where_not_finite(array[number])
+        if count:
+            return f"{count} pixels of the {what} picture are NaN or infinite, the first at y {place[0]}, x {place[1]}"
+    return ""

@@ -1,0 +1,334 @@
+"""Public data sets that the published networks were trained on: what they hold, where they live, how to lay them out, how to read them.
+
+What is confirmed about a set is told apart from what is only remembered in the literature: ``confirmed`` names the facts whose breach
+is a fault; the others only give a note. Addresses were taken from programs that fetch the files; none was opened here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from zooready.data import layouts
+from zooready.data.classes import Classified, read_items
+from zooready.data.faults import refuse
+from zooready.data.folder import Folder
+from zooready.data.layouts import Layout
+from zooready.data.npz import examine_npz
+from zooready.errors import InputInvalid
+from zooready.records import Array, Pair
+
+Fact = Literal["classes", "pictures", "size", "lists"]
+Finder = Callable[[Path, tuple[str, ...], Mapping[str, str]], Layout]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublicSet:
+    """One data set.
+
+    ``classes`` are empty for pairs of pictures. ``size`` is (y, x) px, ``pictures`` how many, ``lists`` the lengths of published splits;
+    None and empty where nobody says. ``other_names`` of classes are in small letters (:func:`zooready.data.layouts.key`). ``claims`` are
+    what the paper says of its network on it, in percent correct, by split.
+    """
+
+    name: str
+    title: str
+    about: str
+    layout: str
+    addresses: tuple[str, ...] = ()
+    licence: str = "not stated where the files are; ask the authors before passing them on"
+    cite: tuple[str, str] = ("", "")  # text, DOI (empty where it was not looked up)
+    classes: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ("protein",)
+    has_more: bool = False
+    size: tuple[int, int] | None = None
+    pictures: int | None = None
+    lists: Mapping[str, int] = field(default_factory=dict)
+    confirmed: frozenset[Fact] = frozenset()
+    other_names: Mapping[str, str] = field(default_factory=dict)
+    find: Finder = layouts.plain
+    claims: Mapping[str, float] = field(default_factory=dict)
+    remark: str = ""
+
+
+PLAIN_TREE = "DIR/<class>/*.tif        TIFF, PNG or JPEG, a folder a class"
+NPZ_TREE = (
+    "DIR/train.npz   DIR/val.npz   DIR/test.npz        or in folders train/, val/, test/\n"
+    "each with the arrays w (blurred) and gt (sharp), (n, y, x) or (n, y, x, 1); low and o are understood for them"
+)
+LOCATE_NAMES = {
+    **dict.fromkeys(("actincytoskeleton", "cytoskeleton"), "actin"),
+    "endoplasmicreticulum": "er",
+    "mitochondrion": "mitochondria",
+    **dict.fromkeys(("nuclear", "nucleardapi", "nuclei", "nucleardna"), "nucleus"),
+    "plasmamembrane": "pm",
+    "tubulin": "microtubule",
+    "cytosol": "cytoplasm",
+    "cytoplasmic": "cytoplasm",
+}
+LOCATE_CITE = (
+    "Hamilton NA, Pantelic RS, Hanson K, Teasdale RD. Fast automated cell phenotype image classification. BMC Bioinformatics 8:110, 2007.",
+    "10.1186/1471-2105-8-110",
+)
+LOCATE_CLASSES = ("actin", "endosome", "er", "golgi", "lysosome", "microtubule", "mitochondria", "nucleus", "peroxisome", "pm")
+LOCATE_TREE = "DIR/<number>_<number>_NOMX_<class>_myc.tif and ..._dapi.tif, flat, as SubCellLoc.zip unpacks\nor " + PLAIN_TREE
+BCR_CITE = (
+    "Li R, Kudryashev M, Yakimovich A. Solving the inverse problem of microscopy deconvolution with a residual "
+    "Beylkin-Coifman-Rokhlin neural network. ECCV 2024.",
+    "10.1007/978-3-031-73226-3_22",
+)
+
+HELA = PublicSet(
+    name="hela",
+    title="2D HeLa",
+    about="One HeLa cell a picture, ten stains: actin, DNA, endosomes, ER, two Golgi proteins (giantin, GPP130), lysosomes, microtubules, "
+    "mitochondria, nucleoli.",
+    layout=PLAIN_TREE + ", as hela.tar.gz unpacks\nor DIR/<antibody>/prot/* and dna/*, as the Murphy lab's archive unpacks",
+    addresses=(
+        "http://murphylab.web.cmu.edu/data/HeLa10Class2DImages_16bit_dna_protein_png.tgz",
+        "https://ome.grc.nia.nih.gov/iicbu2008/hela.tar.gz",
+    ),
+    cite=(
+        "Boland MV, Murphy RF. A neural network classifier capable of recognizing the patterns of all major subcellular structures in "
+        "fluorescence microscope images of HeLa cells. Bioinformatics 17:1213, 2001.",
+        "",
+    ),
+    classes=("actin", "dna", "endosome", "er", "golgia", "golgpp", "lysosome", "microtubules", "mitochondria", "nucleolus"),
+    size=(382, 382),
+    pictures=862,
+    confirmed=frozenset({"classes"}),
+    other_names={"giantin": "golgia", "gpp130": "golgpp", "tubulin": "microtubules", "nucleoli": "nucleolus", "mito": "mitochondria"},
+    find=layouts.hela,
+    claims={"10-fold": 93.0, "90-10": 93.0, "80-20": 91.0, "70-30": 90.0, "60-40": 88.4, "50-50": 87.5},
+    remark="The paper's numbers for shares are read off a graph (about), and are means of ten runs (--repeats 10).",
+)
+CHO = PublicSet(
+    name="cho",
+    title="CHO",
+    about="Chinese hamster ovary cells, five stains: giantin (Golgi), Hoechst (DNA), LAMP2 (lysosomes), NOP4 (nucleoli), tubulin.",
+    layout=PLAIN_TREE + ", named giantin, hoechst, lamp2, nop4, tubulin\n(or golgi, dna, lysosome, nucleolus, cytoskeleton)",
+    addresses=(
+        "http://murphylab.web.cmu.edu/data/cho/giantin.tgz (also hoechst.tgz, lamp2.tgz, nop4.tgz, tubulin.tgz)",
+        "http://ome.grc.nia.nih.gov/iicbu2008/cho.tar.gz",
+    ),
+    cite=(
+        "Boland MV, Markey MK, Murphy RF. Automated recognition of patterns characteristic of subcellular structures in fluorescence "
+        "microscopy images. Cytometry 33:366, 1998.",
+        "",
+    ),
+    classes=("golgi", "dna", "lysosome", "nucleolus", "cytoskeleton"),
+    size=(382, 512),
+    pictures=327,
+    confirmed=frozenset({"classes"}),
+    other_names={
+        "giantin": "golgi",
+        "giant": "golgi",
+        "hoechst": "dna",
+        "lamp2": "lysosome",
+        "nop4": "nucleolus",
+        "tubulin": "cytoskeleton",
+    },
+    claims={"10-fold": 100.0, "90-10": 100.0, "80-20": 99.3, "70-30": 98.9, "60-40": 99.0},
+    remark="The paper's own confusion matrix for CHO has 163 of 164 right (99.4 %), on half as many pictures as the set has.",
+)
+ENDOGENOUS = PublicSet(
+    name="locate-endogenous",
+    title="LOCATE endogenous",
+    about="Fields of cells with an endogenous protein, ten compartments.",
+    layout=LOCATE_TREE,
+    addresses=("http://locate.imb.uq.edu.au/info_files/SubCellLoc.zip (folder SubCellLoc/Endogenous)",),
+    cite=LOCATE_CITE,
+    classes=LOCATE_CLASSES,
+    size=(512, 768),
+    pictures=502,
+    confirmed=frozenset({"classes"}),
+    other_names=LOCATE_NAMES,
+    find=layouts.locate,
+    claims={"10-fold": 99.8, "90-10": 99.8, "80-20": 99.7, "70-30": 99.7, "60-40": 99.7},
+)
+TRANSFECTED = replace(
+    ENDOGENOUS,
+    name="locate-transfected",
+    title="LOCATE transfected",
+    about="Fields of cells with a transfected, tagged protein, eleven compartments.",
+    addresses=("http://locate.imb.uq.edu.au/info_files/SubCellLoc.zip (folder SubCellLoc/Transfected)",),
+    classes=(LOCATE_CLASSES[0], "cytoplasm", *LOCATE_CLASSES[1:]),
+    pictures=553,
+    claims={"10-fold": 99.6, "90-10": 99.6, "80-20": 99.2, "70-30": 99.3, "60-40": 97.9},
+)
+YEAST = PublicSet(
+    name="yeast",
+    title="Yeast (DeepYeast)",
+    about="One yeast cell a picture, the cytosol in mCherry and a protein in GFP, twelve compartments.",
+    layout="DIR/main/plate01/*.png ...   DIR/HOwt_train.txt   DIR/HOwt_val.txt   DIR/HOwt_test.txt\nor " + PLAIN_TREE,
+    addresses=(
+        "https://kodu.ut.ee/~leopoldp/2016_DeepYeast/data/main.tar.gz (unpack into DIR/main)",
+        "https://github.com/tanelp/deepyeast (the three lists, in deepyeast/data)",
+    ),
+    licence="the lists: MIT; the pictures: not stated, and their authors ask for a citation of Chong et al., Cell 161:1413, 2015",
+    cite=(
+        "Pärnamaa T, Parts L. Accurate classification of protein subcellular localization from high-throughput microscopy images using "
+        "deep learning. G3 7:1385, 2017.",
+        "",
+    ),
+    classes=(
+        "cell periphery",
+        "cytoplasm",
+        "endosome",
+        "er",
+        "golgi",
+        "mitochondrion",
+        "nuclear periphery",
+        "nucleolus",
+        "nucleus",
+        "peroxisome",
+        "spindle pole",
+        "vacuole",
+    ),
+    channels=("mCherry", "GFP"),
+    has_more=True,
+    size=(64, 64),
+    pictures=90_000,
+    lists={"train": 65_000, "val": 12_500, "test": 12_500},
+    confirmed=frozenset({"classes", "pictures", "size", "lists"}),
+    find=layouts.yeast,
+    claims={"published": 91.0},
+    remark="The paper's 91.0 % is contradicted by its own confusion matrix: 10,022 of 12,500 right, 80.2 %.",
+)
+
+
+def _pairs(name: str, title: str, about: str, addresses: tuple[str, ...], licence: str = PublicSet.licence) -> PublicSet:
+    return PublicSet(name=name, title=title, about=about, layout=NPZ_TREE, addresses=addresses, licence=licence, cite=BCR_CITE, channels=())
+
+
+SETS: Mapping[str, PublicSet] = {
+    one.name: one
+    for one in (
+        HELA,
+        CHO,
+        ENDOGENOUS,
+        TRANSFECTED,
+        YEAST,
+        _pairs("storm", "dSTORM and wide-field", "Wide-field pictures, and dSTORM of the same places as truth.", ()),
+        _pairs(
+            "wide-field-confocal",
+            "Wide-field and confocal",
+            "Wide-field pictures, and confocal ones of the same places as truth; made by the authors of m-rBCR.",
+            ("https://rodare.hzdr.de/record/2668",),
+            "as the record says",
+        ),
+        _pairs("imagenet", "ImageNet, blurred", "Photographs blurred by a simulated microscope, and the photographs as truth.", ()),
+        _pairs(
+            "biosr",
+            "BioSR, blurred",
+            "Pictures of BioSR blurred by a simulated microscope, and themselves as truth.",
+            ("https://github.com/leeroyhannover/m-rBCR (100 test pictures: data/test/test_biosr_100_teaser.npz)",),
+            "the repository: MIT; the pictures: those of BioSR",
+        ),
+        _pairs(
+            "debcr",
+            "DeBCR's sample data",
+            "Four published data sets as npz by the authors of m-rBCR's follow-up, with arrays low and gt.",
+            ("https://zenodo.org/doi/10.5281/zenodo.12626121",),
+            "as the record says",
+        ),
+    )
+}
+
+
+def named_set(name: str) -> PublicSet:
+    """The set of that name.
+
+    Raises
+    ------
+    InputInvalid
+        There is none; the message lists those that exist.
+    """
+    if name not in SETS:
+        raise InputInvalid(f"no data set is called {name!r}: choose from {', '.join(SETS)}, or name a folder of yours.")
+    return SETS[name]
+
+
+def examine_set(data: PublicSet, folder: Path) -> Classified:
+    """Read a set with classes; everything that is wrong is in its ``faults``, what differs from the books in its ``notes``.
+
+    Raises
+    ------
+    InputInvalid
+        Not such a folder at all.
+    """
+    if not data.classes:
+        raise InputInvalid(f"{data.title} holds pairs of pictures, not classes: train mrbcr on it.")
+    if not folder.is_dir():
+        raise InputInvalid(f"there is no folder {folder}: {where(data)}")
+    layout = data.find(folder, data.classes, data.other_names)
+    found = read_items(
+        layout.items,
+        data.classes,
+        channels=data.channels,
+        has_more=data.has_more,
+        lists=layout.lists,
+        faults=layout.faults,
+        notes=layout.notes,
+    )
+    faults, notes = _against_the_books(data, found)
+    return replace(found, faults=(*found.faults, *faults), notes=(*found.notes, *notes))
+
+
+def read_set(data: PublicSet, folder: Path) -> Classified:
+    """Like :func:`examine_set`, for training: faulty files are refused, while counts that differ from the books stay notes.
+
+    Raises
+    ------
+    InputInvalid
+        One message with all faults.
+    """
+    found = examine_set(data, folder)
+    faults, _ = _against_the_books(data, found)
+    refuse(folder, [fault for fault in found.faults if fault not in faults])
+    return replace(found, faults=(), notes=(*found.notes, *faults))
+
+
+def examine_pairs(data: PublicSet, folder: Path, pair_of: Callable[[Array, Array, float], Pair]) -> Folder:
+    """Read a set of pairs; see :func:`zooready.data.examine_npz`.
+
+    Raises
+    ------
+    InputInvalid
+        There is no npz file; the message says where the set lives.
+    """
+    if not folder.exists():
+        raise InputInvalid(f"there is no {folder}: {where(data)}")
+    return examine_npz(folder, pair_of)
+
+
+def where(data: PublicSet) -> str:
+    """Where a set lives, in a sentence."""
+    return f"{data.title} is at {'; or '.join(data.addresses)}." if data.addresses else f"no address of {data.title} is known."
+
+
+def _against_the_books(data: PublicSet, found: Classified) -> tuple[list[str], list[str]]:
+    """What differs from what is published, as faults where that is confirmed and as notes where it is not."""
+    faults: list[str] = []
+    notes: list[str] = []
+
+    def told(fact: Fact, sentence: str) -> None:
+        (faults if fact in data.confirmed else notes).append(
+            sentence + ("" if fact in data.confirmed else " The book value is not confirmed.")
+        )
+
+    if absent := [name for name, count in found.counts.items() if not count]:
+        told("classes", f"No pictures of {', '.join(absent)}: {data.title} has {len(data.classes)} classes.")
+    if data.pictures is not None and len(found.names) != data.pictures:
+        told("pictures", f"{len(found.names)} pictures, and {data.title} has {data.pictures}.")
+    for name, members in found.lists.items():
+        if len(members) != data.lists.get(name, len(members)):
+            told("lists", f"{len(members)} pictures in the list {name!r}, and {data.title} has {data.lists[name]}.")
+    sizes = [array.shape[-2:] for array in found.arrays]
+    odd = [place for place, size in enumerate(sizes) if data.size is not None and size != data.size]
+    if odd and data.size is not None:
+        example = f"{found.names[odd[0]]} is {sizes[odd[0]][1]}x{sizes[odd[0]][0]}"
+        told("size", f"{len(odd)} of {len(sizes)} pictures are not {data.size[1]}x{data.size[0]} px, e.g. {example}.")
+    return faults, notes

@@ -1,0 +1,102 @@
+"""Which pictures to train on and which to hold out: stratified, seeded, the same for the same numbers.
+
+Every class is shuffled and dealt by itself, so that each side of a split has the classes in the proportions of the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zooready.errors import InputInvalid
+
+FOLDS = 10
+SHARES = (0.9, 0.8, 0.7, 0.6, 0.5)  # of the pictures, to train on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Numbers of the pictures to train on and of those to hold out, sorted; they share none."""
+
+    name: str
+    training: tuple[int, ...]
+    held_out: tuple[int, ...]
+
+
+def folds(labels: Sequence[int], count: int = FOLDS, seed: int = 0) -> tuple[Split, ...]:
+    """Cross-validation: every picture is held out in exactly one split.
+
+    Parameters
+    ----------
+    labels
+        Class of each picture.
+    count
+        Number of splits.
+    seed
+        Of the shuffle.
+
+    Returns
+    -------
+    tuple of Split
+        ``fold-01`` …; held-out sides differ by at most one picture, in all and in each class.
+
+    Raises
+    ------
+    InputInvalid
+        Fewer than two folds, or fewer pictures than folds.
+    """
+    if not 2 <= count <= len(labels):
+        raise InputInvalid(f"{count} folds of {len(labels)} pictures: give a number from 2 to the number of pictures.")
+    fold = np.empty(len(labels), int)
+    dealt = 0
+    for members in _shuffled(labels, seed):
+        fold[members] = (dealt + np.arange(len(members))) % count
+        dealt += len(members)
+    return tuple(_split(f"fold-{number + 1:02d}", fold == number) for number in range(count))
+
+
+def share(labels: Sequence[int], training: float, seed: int = 0) -> Split:
+    """Train on a share of every class, and hold the rest out.
+
+    Parameters
+    ----------
+    labels
+        Class of each picture.
+    training
+        Between 0 and 1, e.g. 0.9; of every class with at least two pictures at least one lies on each side.
+    seed
+        Of the shuffle.
+
+    Returns
+    -------
+    Split
+        Named after the two shares, e.g. ``90-10``.
+
+    Raises
+    ------
+    InputInvalid
+        The share is not between 0 and 1, or nothing would be held out.
+    """
+    if not 0 < training < 1:
+        raise InputInvalid(f"a training share of {training:g}: give a number between 0 and 1, e.g. 0.9.")
+    is_held_out = np.zeros(len(labels), bool)
+    for members in _shuffled(labels, seed):
+        kept = min(max(round(training * len(members)), 1), max(len(members) - 1, 1))
+        is_held_out[members[kept:]] = True
+    if not is_held_out.any():
+        raise InputInvalid("every class has a single picture, so none can be held out: give at least two of some class.")
+    percent = round(100 * training)
+    return _split(f"{percent}-{100 - percent}", is_held_out)
+
+
+def _shuffled(labels: Sequence[int], seed: int) -> list[np.ndarray]:
+    """Members of each class in random order."""
+    rng, array = np.random.default_rng(seed), np.asarray(labels)
+    return [rng.permutation(np.flatnonzero(array == label)) for label in np.unique(array)]
+
+
+def _split(name: str, is_held_out: np.ndarray) -> Split:
+    training, held_out = (tuple(np.flatnonzero(side).tolist()) for side in (~is_held_out, is_held_out))
+    return Split(name=name, training=training, held_out=held_out)

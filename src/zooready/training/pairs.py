@@ -1,0 +1,95 @@
+"""Where a run's pairs come from: a simulation, or files in whatever layout they are found."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from zooready.data import Classified, Folder, Split, npz_files, read_classes, read_folder, read_npz, share
+from zooready.errors import InputInvalid
+from zooready.records import Family, Pair
+from zooready.training.module import Source
+
+SHOWN = 10  # notes
+CROP_PX = 160  # of pictures in a folder
+TRAINED_ON = 0.8  # of a person's own classes
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """What a run learns from and is judged by: two sources, the data in words, and the hash of its files.
+
+    ``judged`` gives the pairs behind the metrics and their number; None takes some of ``held_out``.
+    """
+
+    source: Source
+    held_out: Source
+    words: str
+    sha256: str = ""
+    judged: tuple[Callable[[int], Pair], int] | None = None
+
+
+def pairs_of(family: Family, data: Path | None, seed: int) -> Pairs:
+    """A family's simulated pairs, or those of files: npz files, folders of classes for a classifier, else a folder of pictures.
+
+    What a person should know of readable files, such as saturated pictures, is logged as a warning.
+
+    Raises
+    ------
+    InputInvalid
+        The data cannot be used, or the family reads none.
+    """
+    if data is None:
+        return Pairs(source=family.pair, held_out=family.pair, words="simulated")
+    if classes := classes_of(family):
+        found = read_classes(data)
+        if found.classes != classes or len(found.channels) != len(family.input.channels):
+            raise InputInvalid(
+                f"{data} has the classes {', '.join(found.classes)} and {len(found.channels)} channels, but this record of "
+                f"{family.name} is for {', '.join(classes)} and {len(family.input.channels)}: make the record for the folder's classes."
+            )
+        return classified(found, share(found.labels, TRAINED_ON, seed), f"the folder {data.resolve().name!r}")
+    if family.pair_of is None:
+        raise InputInvalid(f"--data {data}: {family.name} trains on its simulation only. Leave --data out.")
+    if data.is_file() or (npz_files(data) and not (data / "images").is_dir()):
+        return _in_crops(read_npz(data, family.pair_of), data, seed)
+    return _in_crops(read_folder(data, family.pair_of, channels=len(family.input.channels), partner=family.partner), data, seed)
+
+
+def classes_of(family: Family) -> tuple[str, ...]:
+    """The classes that a family tells apart; none if it is no classifier."""
+    return next((spec.channels for spec in family.outputs if spec.kind == "scores"), ())
+
+
+def classified(found: Classified, split: Split, words: str) -> Pairs:
+    """Pairs of pictures with classes: crops of the training side to learn from, every held-out picture once and whole to be judged by."""
+    _warn(found.notes)
+    side = found.side()
+    return Pairs(
+        source=found.source(split.training, side),
+        held_out=found.source(split.held_out, side),
+        words=f"{len(split.training)} pictures of {words}, {len(split.held_out)} held out",
+        sha256=sha256(f"{found.sha256} {split.training} {split.held_out}".encode()).hexdigest(),
+        judged=(lambda number: found.whole(split.held_out[number]), len(split.held_out)),
+    )
+
+
+def _in_crops(folder: Folder, data: Path, seed: int) -> Pairs:
+    """Crops of pictures with partners, of which some are held out."""
+    _warn(folder.notes)
+    crop = folder.crop(CROP_PX)
+    training, held_out = folder.split(seed)
+    kind = "file" if data.is_file() else "folder"
+    words = f"{len(training)} pictures of the {kind} {data.resolve().name!r}, {len(held_out)} held out"
+    return Pairs(source=folder.source(training, crop), held_out=folder.source(held_out, crop), words=words, sha256=folder.sha256)
+
+
+def _warn(notes: Sequence[str]) -> None:
+    for note in notes[:SHOWN]:
+        LOG.warning(note)
+    if len(notes) > SHOWN:
+        LOG.warning("and %d more notes on pictures; `zooready data` shows all.", len(notes) - SHOWN)
