@@ -53,8 +53,8 @@ class Optics:
     specimen_index
         Refractive index of what the specimen lies in; None for that of the immersion, `index`.
     depth_um
-        How deep below the coverslip the focal plane would lie if both indices were equal. With another index there it aberrates, and
-        rays that the specimen's index cannot carry are lost. Zero: at the coverslip, no aberration.
+        How deep below the coverslip the specimen lies. If its index is not that of the immersion, the depth aberrates (the focal plane is
+        then where rays near the axis meet), and rays that the specimen's index cannot carry are lost.
 
     Raises
     ------
@@ -117,10 +117,10 @@ class Optics:
             """Cycles per um along the axis."""
             return np.asarray(np.sqrt(np.maximum((index * per_um) ** 2 - radius**2, 0.0)))
 
-        phase = z_um * along(self.index)
-        if self.depth_um and self.specimen_index:
-            phase = phase - self.depth_um * (along(self.specimen_index) - along(self.index))
-        return np.asarray(phase)
+        if not (self.depth_um and self.specimen_index):
+            return z_um * along(self.index)
+        height = z_um + self.depth_um * self.index / self.specimen_index  # rays near the axis meet at the specimen when z_um is 0
+        return height * along(self.index) - self.depth_um * along(self.specimen_index)
 
     @property
     def rim_per_um(self) -> float:
