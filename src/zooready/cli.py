@@ -63,6 +63,8 @@ def parser() -> argparse.ArgumentParser:
     _check(add("check", "check", "Run a bundle in every program that is here, and compare the numbers."))
     _predict(add("predict", "predict", "Run a bundle on pictures."))
     _install(add("install", "install", "Put a bundle into Fiji, where DeepImageJ finds it, with a macro that runs it."))
+    _data(add("data", "data", "Public data sets: where they live, how to lay them out; and what is wrong with a folder of data."))
+    _protocol(add("protocol", "protocol", "Train and test PLCNN on a public data set as its paper did; can be killed and started again."))
     add("doctor", "doctor", "Say which programs are on this machine, and how to get the others.")
     families = add("list", "list_families", "The families and the models that come with zooready, with their measured quality.")
     families.add_argument("--cards", type=Path, default=argparse.SUPPRESS, metavar="DIR", help="also write the model cards")
@@ -81,11 +83,37 @@ def _train(command: argparse.ArgumentParser) -> None:
     add(
         "--data",
         default="simulated",
-        help="folder with images/ and, same names, masks/ (segmentation) or truth/ (mrbcr)",
+        help="folder with images/ and, same names, masks/ (segmentation) or truth/ (mrbcr); npz pairs; a folder a class (plcnn)",
     )
     add("--steps", type=_positive, default=argparse.SUPPRESS, help="optimiser steps (default: the family's recipe)")
     add("--batch", type=_positive, default=argparse.SUPPRESS, help="pairs in a step (default: the family's recipe)")
     add("--seed", type=_seed, default=0, help="of weights, data and augmentation")
+    add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
+
+
+def _data(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add(
+        "data",
+        nargs="?",
+        default=argparse.SUPPRESS,
+        metavar="SET-or-DIR",
+        help="a set's name (without it: list them), or a folder of yours",
+    )
+    add("folder", nargs="?", default=argparse.SUPPRESS, metavar="DIR", help="where the set lies, to look through it")
+
+
+def _protocol(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("data", metavar="SET", help="hela, cho, ... (zooready data)")
+    add("folder", type=Path, metavar="DIR", help="where the set lies")
+    add("--out", type=Path, required=True, help="folder for the runs and the table")
+    add("--steps", type=_positive, default=argparse.SUPPRESS, help="optimiser steps of every run (default: the family's recipe)")
+    add("--batch", type=_positive, default=argparse.SUPPRESS, help="pictures in a step (default: the family's recipe)")
+    add("--folds", dest="count", type=_positive, default=10, help="of the cross-validation")
+    add("--shares", nargs="+", type=_percent, default=[90, 80, 70, 60, 50], metavar="PERCENT", help="of the pictures, to train on")
+    add("--repeats", type=_positive, default=1, help="runs of every share, each with a split of its own")
+    add("--seed", type=_seed, default=0, help="of splits, weights and augmentation")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
 
 
@@ -130,6 +158,12 @@ def _positive(text: str) -> int:
 def _seed(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
+    return int(text)
+
+
+def _percent(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 99")
     return int(text)
 
 

@@ -1,6 +1,6 @@
 """Commands as a person meets them: call the pipeline, show progress, print what came out, return the exit code.
 
-May import: java, families, cards, comparison, report, doctor, demo, pipeline
+May import: java, data, families, cards, comparison, report, doctor, demo, pipeline
 """
 
 from __future__ import annotations
@@ -26,6 +26,60 @@ def train(family: str, out: Path, **options: Any) -> None:
     for name, value in run.metrics.items():
         CONSOLE.print(f"  {name} {value:.4g}")
     CONSOLE.print(f"Next: zooready export {out}", soft_wrap=True)
+
+
+def data(data: str = "", folder: str = "") -> int:
+    """List the public sets, explain one, or look through a folder; the exit code is 2 if files cannot be used."""
+    from zooready.data import SETS, named_set
+
+    if not data:
+        table = Table("set", "what", "classes", "pictures", "size", "address", box=None, header_style="bold")
+        for one in SETS.values():
+            size = f"{one.size[1]}x{one.size[0]}" if one.size else ""
+            known = "yes" if one.addresses else "none known"
+            table.add_row(one.name, one.title, str(len(one.classes) or "pairs"), str(one.pictures or ""), size, known)
+        CONSOLE.print(table)
+        CONSOLE.print("Next: zooready data SET, or zooready data SET DIR")
+        return 0
+    if not folder and not Path(data).exists():
+        for line in named_set(data).explained():
+            CONSOLE.print(line, soft_wrap=True)
+        return 0
+    with CONSOLE.status(f"reading {folder or data} ..."):
+        found = pipeline.examined(data, Path(folder) if folder else None)
+    return _tell(found)
+
+
+def _tell(found: pipeline.Examined) -> int:
+    """Counts, sizes, notes and faults of a folder of data."""
+    table = Table(found.title, "pictures", box=None, header_style="bold")
+    for name, count in (*found.counts.items(), *((f"list {name}", count) for name, count in found.lists.items())):
+        table.add_row(name, str(count))
+    CONSOLE.print(table)
+    sizes = [f"{size} ({count})" for size, count in found.sizes.items()]
+    CONSOLE.print(f"sizes: {', '.join(sizes[:5])}{f' and {len(sizes) - 5} others' if len(sizes) > 5 else ''}", soft_wrap=True)
+    if found.channels:
+        CONSOLE.print(f"channels: {', '.join(found.channels)}", soft_wrap=True)
+    for note in found.notes:
+        CONSOLE.print(f"note: {note}", style="yellow", soft_wrap=True)
+    for fault in found.faults:
+        CONSOLE.print(f"fault: {fault}", style="red", soft_wrap=True)
+    return 2 if found.faults else 0
+
+
+def protocol(data: str, folder: Path, out: Path, shares: Sequence[int], **options: Any) -> None:
+    """Run a paper's protocol, and show its table."""
+
+    def say(done: int, total: int, split: str) -> None:
+        if split:
+            CONSOLE.print(f"{split}: run {done + 1} of {total}")
+
+    rows = pipeline.protocol(data, folder, out, shares=[percent / 100 for percent in shares], progress=say, **options)
+    table = Table(*pipeline.COLUMNS, box=None, header_style="bold")
+    for row in rows:
+        table.add_row(*row.cells())
+    CONSOLE.print(table)
+    CONSOLE.print(f"{out / 'protocol.md'} tells what to know about it.", soft_wrap=True)
 
 
 def export(source: str, **options: Any) -> None:

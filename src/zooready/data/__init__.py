@@ -10,8 +10,9 @@ from zooready.data.augmentation import augmented
 from zooready.data.classes import Classified, class_folders, examine_classes, read_classes
 from zooready.data.folder import Folder, examine_folder, read_folder
 from zooready.data.npz import examine_npz, npz_files, read_npz
-from zooready.data.sets import SETS, PublicSet, examine_pairs, examine_set, named_set, read_set, where
+from zooready.data.sets import SETS, PublicSet, named_set
 from zooready.data.splits import Split, folds, share
+from zooready.data.verifying import examine_pairs, examine_set, read_set, where
 
 __all__ = [
     "SETS",

@@ -42,8 +42,9 @@ class Item:
 class Classified:
     """Pictures with a class each.
 
-    ``arrays`` are (c, y, x) as stored; ``labels`` are places in ``classes``. ``lists`` are published splits, by name, as numbers of
-    pictures. ``faults`` name files that could not be read and are not among ``names``; ``notes`` say what to know of the others.
+    ``arrays`` are (c, y, x) as stored; ``labels`` are places in ``classes``; ``pixel_sizes_um`` are 0 where a file does not say.
+    ``lists`` are published splits, by name, as numbers of pictures. ``faults`` name files that could not be read and are not among
+    ``names``; ``notes`` say what to know of the others.
     """
 
     classes: tuple[str, ...]
@@ -79,16 +80,14 @@ class Classified:
         return pair
 
     def whole(self, member: int) -> Pair:
-        """A picture as it is, its last row and column repeated up to multiples of 32 px."""
-        array = self.arrays[member]
-        margins = [(0, 0), *((0, -extent % STEP_PX) for extent in array.shape[-2:])]
-        return self._pair(member, np.pad(array, margins, mode="edge"))
+        """A picture as it is."""
+        return self._pair(member, self.arrays[member])
 
     def _pair(self, member: int, array: Array) -> Pair:
         target = np.zeros(len(self.classes), np.float32)
         target[self.labels[member]] = 1.0
         side = self.pixel_sizes_um[member]
-        return Pair(input=array.astype(np.float32), target=target, pixel_size_um=side, truth=np.asarray(self.labels[member]))
+        return Pair(input=array.astype(np.float32), target=target, pixel_size_um=side or 1.0, truth=np.asarray(self.labels[member]))
 
 
 def squared(array: Array, rng: np.random.Generator, side: int) -> Array:
@@ -240,15 +239,15 @@ def read_items(
 
 
 def _plane(item: Item) -> tuple[Array, tuple[str, ...], float]:
-    """A picture as (c, y, x), its channels' names, and the side of a pixel in micrometres (1 if unknown)."""
+    """A picture as (c, y, x), its channels' names, and the side of a pixel in micrometres (0 if unknown)."""
     picture = read_picture(item.path)
     if set(picture.axes) - set("cyx"):
         raise InputInvalid(f"{item.name} is a stack ({picture.axes}): give single planes")
     if "c" not in picture.axes:
-        return picture.array[None], picture.channels, picture.pixel_size_um or 1.0
+        return picture.array[None], picture.channels, picture.pixel_size_um or 0.0
     array = picture.array
     is_grey = picture.channels == ("red", "green", "blue") and all(np.array_equal(array[0], other) for other in array[1:])
-    return (array[:1] if is_grey else array), (() if is_grey else picture.channels), picture.pixel_size_um or 1.0
+    return (array[:1] if is_grey else array), (() if is_grey else picture.channels), picture.pixel_size_um or 0.0
 
 
 def _usual(counts: Sequence[int]) -> int:

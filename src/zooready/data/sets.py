@@ -12,13 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from zooready.data import layouts
-from zooready.data.classes import Classified, read_items
-from zooready.data.faults import refuse
-from zooready.data.folder import Folder
 from zooready.data.layouts import Layout
-from zooready.data.npz import examine_npz
 from zooready.errors import InputInvalid
-from zooready.records import Array, Pair
 
 Fact = Literal["classes", "pictures", "size", "lists"]
 Finder = Callable[[Path, tuple[str, ...], Mapping[str, str]], Layout]
@@ -51,6 +46,35 @@ class PublicSet:
     find: Finder = layouts.plain
     claims: Mapping[str, float] = field(default_factory=dict)
     remark: str = ""
+
+    def explained(self) -> list[str]:
+        """What it is, where it lives, how to lay it out and what to do with it: lines to print."""
+        known = {"pictures": f"{self.pictures} pictures", "size": f"{self.size[1]}x{self.size[0]} px" if self.size else ""}
+        facts = [f"{words}{'' if fact in self.confirmed else ' (not confirmed)'}" for fact, words in known.items() if getattr(self, fact)]
+        lists = [f"{name} {count}" for name, count in self.lists.items()]
+        return [
+            f"{self.title}: {self.about}",
+            *([f"Classes: {', '.join(self.classes)}. Channels: {', '.join(self.channels)}."] if self.classes else []),
+            *([f"{'; '.join(facts)}{'; lists: ' + ', '.join(lists) if lists else ''}."] if facts else []),
+            "",
+            "Where others' programs fetch it from (not opened for this page):"
+            if self.addresses
+            else "No address is known; ask the authors.",
+            *(f"  {address}" for address in self.addresses),
+            f"Licence: {self.licence}.",
+            f"Cite: {self.cite[0]}{f' doi:{self.cite[1]}' if self.cite[1] else ''}",
+            "",
+            "How to lay it out:",
+            *(f"  {line}" for line in self.layout.splitlines()),
+            "",
+            f"Look through it: zooready data {self.name} DIR",
+            f"Train: zooready {f'protocol {self.name} DIR --out OUT' if self.classes else 'train mrbcr --data DIR --out RUN'}",
+            *([f"The paper claims: {self.claimed()}. {self.remark}".rstrip()] if self.claims else []),
+        ]
+
+    def claimed(self) -> str:
+        """What the paper claims, in words."""
+        return ", ".join(f"{split} {percent:g} %" for split, percent in self.claims.items())
 
 
 PLAIN_TREE = "DIR/<class>/*.tif        TIFF, PNG or JPEG, a folder a class"
@@ -213,7 +237,7 @@ SETS: Mapping[str, PublicSet] = {
         YEAST,
         _pairs("storm", "dSTORM and wide-field", "Wide-field pictures, and dSTORM of the same places as truth.", ()),
         _pairs(
-            "wide-field-confocal",
+            "confocal",
             "Wide-field and confocal",
             "Wide-field pictures, and confocal ones of the same places as truth; made by the authors of m-rBCR.",
             ("https://rodare.hzdr.de/record/2668",),
@@ -249,86 +273,3 @@ def named_set(name: str) -> PublicSet:
     if name not in SETS:
         raise InputInvalid(f"no data set is called {name!r}: choose from {', '.join(SETS)}, or name a folder of yours.")
     return SETS[name]
-
-
-def examine_set(data: PublicSet, folder: Path) -> Classified:
-    """Read a set with classes; everything that is wrong is in its ``faults``, what differs from the books in its ``notes``.
-
-    Raises
-    ------
-    InputInvalid
-        Not such a folder at all.
-    """
-    if not data.classes:
-        raise InputInvalid(f"{data.title} holds pairs of pictures, not classes: train mrbcr on it.")
-    if not folder.is_dir():
-        raise InputInvalid(f"there is no folder {folder}: {where(data)}")
-    layout = data.find(folder, data.classes, data.other_names)
-    found = read_items(
-        layout.items,
-        data.classes,
-        channels=data.channels,
-        has_more=data.has_more,
-        lists=layout.lists,
-        faults=layout.faults,
-        notes=layout.notes,
-    )
-    faults, notes = _against_the_books(data, found)
-    return replace(found, faults=(*found.faults, *faults), notes=(*found.notes, *notes))
-
-
-def read_set(data: PublicSet, folder: Path) -> Classified:
-    """Like :func:`examine_set`, for training: faulty files are refused, while counts that differ from the books stay notes.
-
-    Raises
-    ------
-    InputInvalid
-        One message with all faults.
-    """
-    found = examine_set(data, folder)
-    faults, _ = _against_the_books(data, found)
-    refuse(folder, [fault for fault in found.faults if fault not in faults])
-    return replace(found, faults=(), notes=(*found.notes, *faults))
-
-
-def examine_pairs(data: PublicSet, folder: Path, pair_of: Callable[[Array, Array, float], Pair]) -> Folder:
-    """Read a set of pairs; see :func:`zooready.data.examine_npz`.
-
-    Raises
-    ------
-    InputInvalid
-        There is no npz file; the message says where the set lives.
-    """
-    if not folder.exists():
-        raise InputInvalid(f"there is no {folder}: {where(data)}")
-    return examine_npz(folder, pair_of)
-
-
-def where(data: PublicSet) -> str:
-    """Where a set lives, in a sentence."""
-    return f"{data.title} is at {'; or '.join(data.addresses)}." if data.addresses else f"no address of {data.title} is known."
-
-
-def _against_the_books(data: PublicSet, found: Classified) -> tuple[list[str], list[str]]:
-    """What differs from what is published, as faults where that is confirmed and as notes where it is not."""
-    faults: list[str] = []
-    notes: list[str] = []
-
-    def told(fact: Fact, sentence: str) -> None:
-        (faults if fact in data.confirmed else notes).append(
-            sentence + ("" if fact in data.confirmed else " The book value is not confirmed.")
-        )
-
-    if absent := [name for name, count in found.counts.items() if not count]:
-        told("classes", f"No pictures of {', '.join(absent)}: {data.title} has {len(data.classes)} classes.")
-    if data.pictures is not None and len(found.names) != data.pictures:
-        told("pictures", f"{len(found.names)} pictures, and {data.title} has {data.pictures}.")
-    for name, members in found.lists.items():
-        if len(members) != data.lists.get(name, len(members)):
-            told("lists", f"{len(members)} pictures in the list {name!r}, and {data.title} has {data.lists[name]}.")
-    sizes = [array.shape[-2:] for array in found.arrays]
-    odd = [place for place, size in enumerate(sizes) if data.size is not None and size != data.size]
-    if odd and data.size is not None:
-        example = f"{found.names[odd[0]]} is {sizes[odd[0]][1]}x{sizes[odd[0]][0]}"
-        told("size", f"{len(odd)} of {len(sizes)} pictures are not {data.size[1]}x{data.size[0]} px, e.g. {example}.")
-    return faults, notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,13 @@ from zooready.errors import InputInvalid
 from zooready.records import About, Family, Picture
 
 if TYPE_CHECKING:
+    from zooready.data import Classified
     from zooready.exporting import Exported
     from zooready.training.checkpoint import Checkpoint
 
 AUTHORS = ({"name": "the zooready authors"},)
 LICENSE = "BSD-3-Clause"
+SAMPLE = "sample.tif"  # in the folder of a run that was trained on a person's own classes
 
 
 def train(
@@ -36,7 +39,8 @@ def train(
     out
         Folder of the run. A run that was stopped goes on; a finished one is returned.
     data
-        "simulated", or a folder of pictures in the family's layout.
+        "simulated", or files: a folder of pictures in the family's layout, npz files of pairs, or, for a classifier, a folder a class.
+        A classifier by name is made for the classes and channels of the folder.
     steps, batch
         The family's recipe if None.
     seed
@@ -52,8 +56,61 @@ def train(
     from zooready.training.loop import train as fit
 
     chosen = named(family) if isinstance(family, str) else family
-    folder = None if str(data) == "simulated" else Path(data)
-    return fit(chosen, Path(out), steps=steps, batch=batch, seed=seed, device=device, data=folder)
+    settings: dict[str, Any] = {"steps": steps, "batch": batch, "seed": seed, "device": device}
+    if str(data) == "simulated":
+        return fit(chosen, Path(out), **settings)
+    if not isinstance(family, str) or family not in _remade():
+        return fit(chosen, Path(out), **settings, data=Path(data))
+    return _train_classifier(family, Path(out), Path(data), settings)
+
+
+def _train_classifier(name: str, out: Path, folder: Path, settings: Mapping[str, Any]) -> Checkpoint:
+    """Train a classifier on a folder a class; a held-out picture stays with the run, as the sample of its bundle."""
+    from zooready.data import read_classes, share
+    from zooready.training.loop import train as fit
+    from zooready.training.pairs import TRAINED_ON, classified
+
+    found = read_classes(folder)
+    split = share(found.labels, TRAINED_ON, int(settings["seed"]))
+    pairs = classified(found, split, f"the folder {folder.resolve().name!r}")
+    run = fit(for_classes(name, found.classes, found.channels), out, **settings, data=pairs)
+    keep_sample(found, split.held_out[0], out)
+    return run
+
+
+def keep_sample(found: Classified, member: int, run: Path) -> None:
+    """Put a picture into the folder of a run, as the sample of its bundle; integers and floats that ImageJ lacks become float32."""
+    from zooready.pictures import IMAGEJ_DTYPES, write_picture
+
+    array = found.arrays[member]
+    array = array if array.dtype.name in IMAGEJ_DTYPES else array.astype("float32")
+    is_many = len(array) > 1
+    picture = Picture(
+        array=array if is_many else array[0], axes="cyx" if is_many else "yx", pixel_size_um=found.pixel_sizes_um[member] or None
+    )
+    write_picture(picture, run / SAMPLE)
+
+
+def _remade() -> Mapping[str, Any]:
+    """Families that are made anew for other classes."""
+    from zooready.families import FOR_CLASSES
+
+    return FOR_CLASSES
+
+
+def for_classes(name: str, classes: tuple[str, ...], channels: tuple[str, ...]) -> Family:
+    """A family's record for other classes and channels.
+
+    Raises
+    ------
+    InputInvalid
+        No classifier has that name.
+    """
+    remade = _remade()
+    if name not in remade:
+        raise InputInvalid(f"{name!r} is no classifier: choose from {', '.join(remade)}.")
+    family: Family = remade[name](classes, channels)
+    return family
 
 
 def named(name: str) -> Family:
@@ -105,13 +162,13 @@ def export_trained(
     from zooready import exporting
     from zooready.about import read
 
-    family, state, provenance, documentation = _trained(source, family)
+    family, state, provenance, facts = _trained(source, family)
     network = family.architecture.build()
     network.load_state_dict(state)
     return exporting.export(
         network,
-        _sample(family),
-        read(Path(about)) if about else about_of(family, documentation),
+        _sample(family, Path(source)),
+        read(Path(about)) if about else facts,
         Path(out) if out else Path(f"{family.name}.zip"),
         architecture=family.architecture,
         normalization=family.normalization,
@@ -140,8 +197,8 @@ def about_of(family: Family, documentation: str = "") -> About:
     )
 
 
-def _trained(source: Path | str, given: Family | None) -> tuple[Family, Mapping[str, Any], Mapping[str, Any], str]:
-    """Family, weights, provenance and measured tables (Markdown) of a run's folder or of a shipped model."""
+def _trained(source: Path | str, given: Family | None) -> tuple[Family, Mapping[str, Any], Mapping[str, Any], About]:
+    """Family, weights, provenance and facts (a shipped model's with its measured tables) of a run's folder or of a shipped model."""
     from zooready import cards
     from zooready.families import FAMILIES, load_record, load_weights
     from zooready.training import checkpoint
@@ -149,7 +206,7 @@ def _trained(source: Path | str, given: Family | None) -> tuple[Family, Mapping[
     if given is None and str(source) in FAMILIES and not (Path(source) / checkpoint.RECORD).exists():
         family = FAMILIES[str(source)]
         record = load_record(family.name)
-        return family, load_weights(family.name), provenance_of(record), "\n".join(cards.tables(record))
+        return family, load_weights(family.name), provenance_of(record), about_of(family, "\n".join(cards.tables(record)))
     if not Path(source).is_dir():
         raise InputInvalid(f"{str(source)!r} is neither the folder of a run nor a family: choose from {', '.join(FAMILIES)}.")
     run = checkpoint.read(Path(source))
@@ -157,7 +214,12 @@ def _trained(source: Path | str, given: Family | None) -> tuple[Family, Mapping[
     facts |= {"versions": dict(run.versions), "metrics": dict(run.metrics)}
     if given is not None and given.name != run.family:
         raise InputInvalid(f"{source} holds a run of {run.family!r}, not of {given.name!r}: give the family that it was trained with.")
-    return given or named(run.family), run.state_dict(), provenance_of(facts), ""
+    is_own = bool(run.classes and run.data_sha256 and run.family in _remade())
+    family = given or (for_classes(run.family, run.classes, run.channels) if is_own else named(run.family))
+    about = about_of(family)
+    if is_own:  # pixels of a person's pictures, not of the simulation; nothing where the files do not say
+        about = replace(about, pixel_size_um=(run.pixel_size_um[0], run.pixel_size_um[-1]) if run.pixel_size_um else None)
+    return family, run.state_dict(), provenance_of(facts), about
 
 
 def provenance_of(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,7 +239,14 @@ def _places(family: Family, outputs: Sequence[str] | None) -> tuple[int, ...]:
     return tuple(ids.index(name) for name in outputs or ())
 
 
-def _sample(family: Family) -> Picture:
+def _sample(family: Family, run: Path) -> Picture:
+    """The picture that the bundle carries: one that the run kept, else the family's own."""
+    from zooready.pictures import read_picture
+
+    if (run / SAMPLE).is_file():
+        return read_picture(run / SAMPLE)
     if family.sample is None:
-        raise InputInvalid(f"{family.name} has no sample picture: give its Family a sample().")
+        raise InputInvalid(
+            f"{family.name} has no sample picture: put one into the run's folder as {SAMPLE}, or give its Family a sample()."
+        )
     return family.sample()

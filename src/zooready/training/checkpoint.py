@@ -26,8 +26,8 @@ class Checkpoint:
 
     ``data`` says what it was trained on in words, ``data_sha256`` identifies the files (empty for simulated data, which
     ``seed`` makes again). ``classes`` are those of a classifier, ``channels`` those of the input, so that the family of a person's own
-    classes can be made again. ``git`` is the commit of the checkout that trained, empty outside of one. ``metrics`` were
-    measured on held-out pairs. ``is_finished`` is false until the last step.
+    classes can be made again; ``pixel_size_um`` is the range of its files, empty if unknown. ``git`` is the commit of the checkout that
+    trained, empty outside of one. ``metrics`` were measured on held-out pairs. ``is_finished`` is false until the last step.
     """
 
     folder: Path
@@ -39,6 +39,7 @@ class Checkpoint:
     data_sha256: str = ""
     classes: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
+    pixel_size_um: tuple[float, ...] = ()
     git: str = ""
     device: str = ""
     precision: str = ""
@@ -84,7 +85,7 @@ def read(folder: Path) -> Checkpoint:
     path = folder / RECORD
     try:
         facts: dict[str, Any] = json.loads(path.read_text())
-        facts |= {key: tuple(facts.get(key, ())) for key in ("classes", "channels")}  # JSON knows lists only
+        facts |= {key: tuple(facts.get(key, ())) for key in ("classes", "channels", "pixel_size_um")}  # JSON knows lists only
         return Checkpoint(folder=folder, **facts)
     except FileNotFoundError:
         raise InputInvalid(f"{folder} holds no {RECORD}: it is not the folder of a run. Give the --out of a `zooready train`.") from None

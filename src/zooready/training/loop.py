@@ -90,6 +90,7 @@ def train(
         data_sha256=pairs.sha256,
         classes=classes_of(family),
         channels=family.input.channels,
+        pixel_size_um=pairs.pixel_size_um,
         git=checkpoint.git_commit(),
         device=device,
         precision=precision(device),

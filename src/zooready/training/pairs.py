@@ -23,7 +23,8 @@ LOG = logging.getLogger(__name__)
 class Pairs:
     """What a run learns from and is judged by: two sources, the data in words, and the hash of its files.
 
-    ``judged`` gives the pairs behind the metrics and their number; None takes some of ``held_out``.
+    ``judged`` gives the pairs behind the metrics and their number; None takes some of ``held_out``. ``pixel_size_um`` is the smallest and
+    the largest side of the pictures' pixels, empty where that is unknown.
     """
 
     source: Source
@@ -31,6 +32,7 @@ class Pairs:
     words: str
     sha256: str = ""
     judged: tuple[Callable[[int], Pair], int] | None = None
+    pixel_size_um: tuple[float, ...] = ()
 
 
 def pairs_of(family: Family, data: Path | None, seed: int) -> Pairs:
@@ -75,6 +77,7 @@ def classified(found: Classified, split: Split, words: str) -> Pairs:
         words=f"{len(split.training)} pictures of {words}, {len(split.held_out)} held out",
         sha256=sha256(f"{found.sha256} {split.training} {split.held_out}".encode()).hexdigest(),
         judged=(lambda number: found.whole(split.held_out[number]), len(split.held_out)),
+        pixel_size_um=(min(found.pixel_sizes_um), max(found.pixel_sizes_um)) if all(found.pixel_sizes_um) else (),
     )
 
 

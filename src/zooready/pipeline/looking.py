@@ -1,0 +1,115 @@
+"""Data sets looked at: what is there, what is wrong with which file, and what to know of the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zooready.data import (
+    Classified,
+    Folder,
+    class_folders,
+    examine_classes,
+    examine_folder,
+    examine_npz,
+    examine_pairs,
+    examine_set,
+    named_set,
+    npz_files,
+)
+from zooready.errors import InputInvalid
+from zooready.pipeline.making import named
+from zooready.records import Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """What was found in a folder of data.
+
+    ``counts`` are pictures by class, or pairs; ``sizes`` how many have which ("382x382 px"); ``lists`` the lengths of a published split;
+    ``faults`` what is wrong with files, ``notes`` what to know of the others.
+    """
+
+    title: str
+    counts: Mapping[str, int]
+    sizes: Mapping[str, int]
+    lists: Mapping[str, int]
+    channels: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def examined(data: str, folder: Path | None = None) -> Examined:
+    """Look through a public set, or through a folder of a person's own; faulty files are named and the rest goes on.
+
+    Parameters
+    ----------
+    data
+        Name of a public set, or without ``folder`` the path to data of one's own.
+    folder
+        Where the set lies.
+
+    Raises
+    ------
+    InputInvalid
+        No such set or folder, or nothing in it that could be read as data.
+    """
+    if folder is None:
+        return _own(Path(data))
+    known = named_set(data)
+    if known.classes:
+        return _of_classes(known.title, examine_set(known, folder))
+    return _of_pairs(known.title, examine_pairs(known, folder, _pair_of("mrbcr")))
+
+
+def _own(place: Path) -> Examined:
+    """Data of a person's own, in whichever layout it is."""
+    from zooready.families import FAMILIES
+
+    if not place.exists():
+        raise InputInvalid(f"{str(place)!r} is neither a data set nor a folder: `zooready data` lists the sets.")
+    if (place / "images").is_dir():
+        for family in FAMILIES.values():
+            if family.pair_of and (place / family.partner).is_dir():
+                found = examine_folder(place, family.pair_of, channels=len(family.input.channels), partner=family.partner)
+                return _of_pairs(f"images/ and {family.partner}/, for {family.name}", found)
+        partners = sorted({f"{family.partner}/" for family in FAMILIES.values() if family.pair_of})
+        raise InputInvalid(f"{place} has images/ but no partner folder: add {' or '.join(partners)}.")
+    if npz_files(place):
+        return _of_pairs("npz pairs", examine_npz(place, _pair_of("mrbcr")))
+    if class_folders(place):
+        return _of_classes("a folder a class", examine_classes(place))
+    raise InputInvalid(f"{place} holds no images/, no npz files and no folders of classes: see docs/data.md for the layouts.")
+
+
+def _pair_of(name: str) -> Callable[..., Any]:
+    pair_of = named(name).pair_of
+    if pair_of is None:
+        raise InputInvalid(f"{name} reads no files.")
+    return pair_of
+
+
+def _of_classes(title: str, found: Classified) -> Examined:
+    return Examined(
+        title=title,
+        counts=found.counts,
+        sizes=_sizes(found.arrays),
+        lists={name: len(members) for name, members in found.lists.items()},
+        channels=found.channels,
+        faults=found.faults,
+        notes=found.notes,
+    )
+
+
+def _of_pairs(title: str, found: Folder) -> Examined:
+    lists = {"train": len(found.training), "held out": len(found.held_out)} if found.training else {}
+    sizes = _sizes([pair.input for pair in found.pairs])
+    return Examined(title=title, counts={"pairs": len(found.pairs)}, sizes=sizes, lists=lists, faults=found.faults, notes=found.notes)
+
+
+def _sizes(arrays: Sequence[Array]) -> dict[str, int]:
+    """How many pictures have which size, the most frequent first."""
+    return dict(Counter(f"{array.shape[-1]}x{array.shape[-2]} px" for array in arrays).most_common())

@@ -1,0 +1,209 @@
+"""The protocol of the PLCNN paper, run on a public set."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zooready.data import Classified, PublicSet, Split, folds, named_set, read_set, share
+from zooready.data.splits import FOLDS, SHARES
+from zooready.errors import InputInvalid
+from zooready.pictures import whole_file
+from zooready.pipeline.making import for_classes, keep_sample
+from zooready.records import Array, Family
+
+if TYPE_CHECKING:
+    from zooready.training.checkpoint import Checkpoint
+
+CONFUSION = "confusion.csv"  # in the folder of a run: a row a true class, a column an answer
+TABLE = "protocol"  # .csv and .md, beside the runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A line of the protocol's table: a kind of split, its runs, and percent correct on pictures that no run had trained on."""
+
+    split: str
+    runs: int
+    trained_on: int
+    held_out: int
+    correct: float
+    deviation: float | None  # standard deviation over runs; None for a single one
+    largest_class: float  # percent correct of naming the largest class, always
+    claimed: float | None  # by the paper
+
+    def cells(self) -> tuple[str, ...]:
+        """The line as text."""
+        deviation, claimed = ("" if value is None else f"{value:.1f}" for value in (self.deviation, self.claimed))
+        counts = (str(self.runs), str(self.trained_on), str(self.held_out))
+        return (self.split, *counts, f"{self.correct:.1f}", deviation, f"{self.largest_class:.1f}", claimed)
+
+
+COLUMNS = ("split", "runs", "trained on", "held out", "correct, %", "deviation", "always the largest class, %", "the paper claims, %")
+
+
+def protocol(
+    data: str,
+    folder: Path,
+    out: Path,
+    *,
+    steps: int | None = None,
+    batch: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    repeats: int = 1,
+    count: int = FOLDS,
+    shares: Sequence[float] = SHARES,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> tuple[Row, ...]:
+    """Train and test PLCNN on a public set as the paper did: cross-validation and five training shares, or the set's own lists.
+
+    Leaves a run for every split, ``protocol.csv`` and ``protocol.md`` in ``out``. Stopped and called again, it goes on.
+
+    Parameters
+    ----------
+    data, folder
+        Name of a public set with classes, and where it lies.
+    out
+        Folder for the runs and the table.
+    steps, batch, seed, device
+        Of every run; the family's recipe if None.
+    repeats
+        Runs of every training share, each with a split of its own.
+    count, shares
+        Folds of the cross-validation, and shares to train on.
+    progress
+        Called with runs done, runs in all, and what comes next.
+
+    Raises
+    ------
+    InputInvalid
+        The data cannot be used, or ``out`` holds runs with other settings.
+    """
+    from zooready.training.loop import train as fit
+    from zooready.training.pairs import classified
+
+    known = named_set(data)
+    found = read_set(known, folder)
+    family = for_classes("plcnn", found.classes, found.channels)
+    plan = _plan(found, seed, repeats, count, shares)
+    quiet = replace(found, notes=())  # told once, in the table
+    confusions: dict[str, list[Array]] = {}
+    runs = []
+    for number, (kind, split) in enumerate(plan):
+        if progress:
+            progress(number, len(plan), split.name)
+        pairs = classified(quiet, split, f"{known.title}, split {split.name}")
+        run = fit(family, out / split.name, steps=steps, batch=batch, seed=seed, device=device, data=pairs)
+        keep_sample(found, split.held_out[0], run.folder)
+        confusions.setdefault(kind, []).append(_confusion(family, run, found, split))
+        runs.append(run)
+    if progress:
+        progress(len(plan), len(plan), "")
+    rows = tuple(_row(kind, [split for name, split in plan if name == kind], confusions[kind], known) for kind in confusions)
+    _write(out, known, found, rows, confusions, runs[0])
+    return rows
+
+
+def _plan(found: Classified, seed: int, repeats: int, count: int, shares: Sequence[float]) -> list[tuple[str, Split]]:
+    """Every run with the kind of split that it belongs to. Published lists replace all others; their validation pictures are not used."""
+    if found.lists:
+        if not all(found.lists.get(name) for name in ("train", "test")):
+            raise InputInvalid("the published lists name no pictures to train or to test on: check that they and the pictures are whole.")
+        return [("published", Split(name="published", training=found.lists["train"], held_out=found.lists["test"]))]
+    plan = [(f"{count}-fold", split) for split in folds(found.labels, count, seed)]
+    for training in shares:
+        for number in range(repeats):
+            split = share(found.labels, training, seed + number)
+            plan.append((split.name, replace(split, name=f"{split.name}-run-{number + 1:02d}")))
+    return plan
+
+
+def _confusion(family: Family, run: Checkpoint, found: Classified, split: Split) -> Array:
+    """How often the trained network answered what to which class, (classes, classes) int, on the held-out pictures; kept with the run."""
+    import numpy as np
+    import torch
+
+    path = run.folder / CONFUSION
+    if path.exists():
+        rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))[1:]
+        return np.array([[int(value) for value in row[1:]] for row in rows])
+    network = family.architecture.build().eval()
+    network.load_state_dict(run.state_dict())
+    normalization = family.normalization.build() if family.normalization else torch.nn.Identity()
+    counts = np.zeros((len(found.classes),) * 2, int)
+    for member in split.held_out:
+        with torch.no_grad():
+            answer = network(normalization(torch.as_tensor(found.whole(member).input)[None]))
+        logits = answer[0] if isinstance(answer, tuple) else answer
+        counts[found.labels[member], int(logits[0].argmax())] += 1
+    lines = [["true class", *found.classes], *([name, *row] for name, row in zip(found.classes, counts.tolist(), strict=True))]
+    _save(path, _csv(lines))
+    return counts
+
+
+def _row(kind: str, splits: Sequence[Split], confusions: Sequence[Array], known: PublicSet) -> Row:
+    """A line of the table: means over the runs."""
+    import numpy as np
+
+    correct = [100 * float(np.trace(one)) / float(one.sum()) for one in confusions]
+    largest = [100 * float(one.sum(1).max()) / float(one.sum()) for one in confusions]
+    return Row(
+        split=kind,
+        runs=len(splits),
+        trained_on=round(float(np.mean([len(split.training) for split in splits]))),
+        held_out=round(float(np.mean([len(split.held_out) for split in splits]))),
+        correct=float(np.mean(correct)),
+        deviation=float(np.std(correct, ddof=1)) if len(correct) > 1 else None,
+        largest_class=float(np.mean(largest)),
+        claimed=known.claims.get(kind),
+    )
+
+
+def _write(
+    out: Path, known: PublicSet, found: Classified, rows: Sequence[Row], confusions: Mapping[str, Sequence[Array]], run: Checkpoint
+) -> None:
+    """The table as CSV, and as a page with what one must know to read it."""
+    _save(out / f"{TABLE}.csv", _csv([COLUMNS, *(row.cells() for row in rows)]))
+    kind = next(iter(confusions))
+    summed = sum(confusions[kind][1:], confusions[kind][0])
+    recall = [
+        (name, str(int(total)), f"{100 * right / total:.1f}" if total else "")
+        for name, right, total in zip(found.classes, summed.diagonal(), summed.sum(1), strict=True)
+    ]
+    notes = [f"- {note}" for note in (*found.notes, *([known.remark] if known.remark else []))]
+    text = [
+        f"# PLCNN on {known.title}, after the paper's protocol",
+        "",
+        f"{len(found.names)} pictures of {len(found.classes)} classes, SHA-256 {found.sha256[:16]}. Every number is of pictures that the",
+        "network of that run never saw. The paper does not tell how it trained; these runs took",
+        f"{run.steps} steps of {run.batch} pictures, seed {run.seed}, with zooready {run.versions.get('zooready', '')} and "
+        f"PyTorch {run.versions.get('torch', '')}.",
+        "",
+        *_markdown(COLUMNS, [row.cells() for row in rows]),
+        "",
+        f"Of each class, over the held-out pictures of {kind}:",
+        "",
+        *_markdown(("class", "pictures", "found, %"), recall),
+        *(["", "To know:", "", *notes] if notes else []),
+    ]
+    _save(out / f"{TABLE}.md", "\n".join(text) + "\n")
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+
+
+def _csv(rows: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _save(path: Path, text: str) -> None:
+    with whole_file(path) as file:
+        file.write(text.encode())
