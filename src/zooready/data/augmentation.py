@@ -1,9 +1,10 @@
-"""The same crop, flip and quarter turn for everything in a pair."""
+"""Pictures as they might have been: one crop, flip and quarter turn for everything in a pair; a cell turned, scaled and shifted."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from zooready.errors import InputInvalid
 from zooready.records import Array, Pair
@@ -44,3 +45,38 @@ def augmented(pair: Pair, rng: np.random.Generator, size: int) -> Pair:
         pixel_size_um=pair.pixel_size_um,
         truth=None if pair.truth is None else same(pair.truth),
     )
+
+
+def placed(image: Array, rng: np.random.Generator, *, scale: float = 0.15, shift: float = 0.08) -> NDArray[np.float32]:
+    """A picture of a cell, turned, mirrored, and in half of the cases also scaled and shifted.
+
+    Quarter turns and mirroring keep every pixel's value; half of the pictures get no more than that, so that a network also sees noise
+    that no interpolation has smoothed. The others are turned by any angle, bilinear; what comes in from outside is a mirror image.
+
+    Parameters
+    ----------
+    image
+        (c, y, x), any dtype.
+    rng
+        The same generator state gives the same picture.
+    scale
+        Largest change of size: by a factor from 1 - scale to 1 / (1 - scale).
+    shift
+        Largest shift, as a share of the picture's side.
+
+    Returns
+    -------
+    (c, y, x) float32
+        Not square: half turns only.
+    """
+    is_square = image.shape[1] == image.shape[2]
+    turns, is_mirrored, is_free = int(rng.integers(4)), bool(rng.integers(2)), bool(rng.integers(2))
+    found = np.rot90(image, turns if is_square else 2 * (turns // 2), axes=(1, 2))[..., :: -1 if is_mirrored else 1].astype(np.float32)
+    if is_free:
+        angle, zoom = rng.uniform(0, 2 * np.pi), (1 - scale) ** rng.uniform(-1, 1)
+        sides = np.array(found.shape[1:])
+        matrix = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        centre = (sides - 1) / 2
+        offset = centre - matrix @ (centre + rng.uniform(-shift, shift, 2) * sides)
+        found = np.stack([ndimage.affine_transform(plane, matrix, offset, order=1, mode="mirror") for plane in found])
+    return np.ascontiguousarray(found)

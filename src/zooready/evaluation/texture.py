@@ -1,0 +1,153 @@
+"""What people measured of a cell before networks: texture, threshold adjacency, local patterns, intensity and shape.
+
+Haralick's 13 texture features (mean and range over four directions, at one and at three pixels), threshold adjacency statistics and
+local binary patterns are those of mahotas; connected parts of the picture above Otsu's threshold stand for the objects that subcellular
+location features count.
+
+References
+----------
+.. [1] R. M. Haralick et al., IEEE Trans. Syst. Man Cybern. SMC-3, 610 (1973).
+.. [2] N. A. Hamilton et al., BMC Bioinformatics 8, 110 (2007): threshold adjacency statistics.
+.. [3] T. Ojala et al., IEEE Trans. Pattern Anal. 24, 971 (2002): local binary patterns.
+.. [4] M. V. Boland, R. F. Murphy, Bioinformatics 17, 1213 (2001): subcellular location features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from zooready.errors import InputInvalid
+from zooready.records import Array
+
+LEVELS = 64  # grey levels of the texture features
+HARALICK = (
+    "angular_second_moment", "contrast", "correlation", "variance", "inverse_difference_moment", "sum_average", "sum_variance",
+    "sum_entropy", "entropy", "difference_variance", "difference_entropy", "correlation_information_1", "correlation_information_2",
+)  # fmt: skip
+PERCENTILES = (1, 10, 25, 50, 75, 90, 99)
+SMALLEST = 8  # px, side of a picture with texture
+
+
+def measurements(image: Array, mask: Array | None = None) -> dict[str, float]:
+    """Every measurement of one object, by name.
+
+    Parameters
+    ----------
+    image
+        (y, x), any real dtype, at least 8 px a side.
+    mask
+        (y, x) bool, the object's pixels, at least one; the whole picture if None. Then shape is that of what is above Otsu's threshold.
+
+    Returns
+    -------
+    dict of float
+        Always the same names in the same order, all finite. ``intensity_*`` are in the picture's units, ``shape_*`` in px; the others
+        have no unit and do not change if the picture is multiplied by a number.
+
+    Raises
+    ------
+    InputInvalid
+        The picture is no (y, x) or too small, has pixels that are not finite, or the mask does not fit or is empty.
+    """
+    picture = np.asarray(image, np.float64)
+    if picture.ndim != 2 or min(picture.shape) < SMALLEST or not np.isfinite(picture).all():
+        raise InputInvalid(f"a picture of shape {picture.shape}: give (y, x) of at least {SMALLEST} px a side, all pixels finite.")
+    own = np.ones(picture.shape, bool) if mask is None else np.asarray(mask) > 0
+    if own.shape != picture.shape or not own.any():
+        raise InputInvalid(f"a mask of {own.shape} with {own.sum()} px for a picture of {picture.shape}: give one of its shape, not empty.")
+    grey = levels(picture, own)
+    bright = above(grey, own)
+    found: dict[str, float] = {}
+    for part in (
+        intensities(picture[own]), shapes(bright if mask is None else own), parts(bright, own, picture),
+        haralick(grey, own), adjacency(grey), patterns(grey),
+    ):  # fmt: skip
+        found.update(part)
+    return {name: float(value) if np.isfinite(value) else 0.0 for name, value in found.items()}
+
+
+def levels(picture: Array, own: Array) -> NDArray[np.uint8]:
+    """The picture in 255 levels between its 0.5th and 99.8th percentile inside the mask, 1 and more there and 0 outside."""
+    low, high = np.percentile(picture[own], (0.5, 99.8))
+    scaled = np.clip((picture - low) / max(float(high - low), 1e-12), 0, 1)
+    return np.where(own, 1 + np.rint(scaled * 254), 0).astype(np.uint8)
+
+
+def above(grey: NDArray[np.uint8], own: Array) -> NDArray[np.bool_]:
+    """What is above Otsu's threshold of the mask's pixels; all of it if the picture is constant."""
+    from skimage.filters import threshold_otsu
+
+    values = grey[own]
+    bright: NDArray[np.bool_] = own & (grey > threshold_otsu(values)) if values.min() < values.max() else own.copy()
+    return bright
+
+
+def intensities(values: Array) -> Iterator[tuple[str, float]]:
+    """Moments and percentiles of the pixels (n,)."""
+    mean, spread = float(values.mean()), float(values.std())
+    standard = (values - mean) / (spread or 1.0)
+    yield from (("intensity_mean", mean), ("intensity_std", spread), ("intensity_sum", float(values.sum())))
+    yield from (("intensity_skewness", float((standard**3).mean())), ("intensity_kurtosis", float((standard**4).mean())))
+    for rank, value in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True):
+        yield f"intensity_p{rank:02d}", float(value)
+
+
+def shapes(own: Array) -> Iterator[tuple[str, float]]:
+    """Size and form of a mask (y, x), taken as one object."""
+    from skimage.measure import regionprops
+
+    (whole,) = regionprops(own.astype(np.uint8))
+    for name in ("area", "perimeter", "eccentricity", "solidity", "extent", "axis_major_length", "axis_minor_length", "euler_number"):
+        yield f"shape_{name}", float(getattr(whole, name))
+    yield "shape_roundness", 4 * np.pi * whole.area / max(float(whole.perimeter), 1.0) ** 2
+
+
+def parts(bright: Array, own: Array, picture: Array) -> Iterator[tuple[str, float]]:
+    """Number, size, distance and share of light of the connected parts (y, x) that are brighter than Otsu's threshold."""
+    labels, count = ndimage.label(bright)
+    areas = np.bincount(labels.ravel())[1:].astype(float)
+    light = np.where(own, picture - np.percentile(picture[own], 0.5), 0).clip(0)
+    middle = np.array(ndimage.center_of_mass(light + 1e-12))
+    away = np.array([np.hypot(*(np.array(at) - middle)) for at in ndimage.center_of_mass(bright, labels, range(1, count + 1))])
+    yield from (("parts_count", count), ("parts_area_mean", areas.mean()), ("parts_area_std", areas.std()), ("parts_area_max", areas.max()))
+    yield from (("parts_area_median", float(np.median(areas))), ("parts_largest_share", areas.max() / areas.sum()))
+    yield from (("parts_away_mean", away.mean()), ("parts_away_std", away.std()), ("parts_away_max", away.max()))
+    yield from (("parts_area_share", areas.sum() / own.sum()), ("parts_light_share", light[bright].sum() / max(float(light.sum()), 1e-12)))
+    rows, columns = np.nonzero(own)
+    weights = light[own]
+    distance = np.hypot(rows - middle[0], columns - middle[1])
+    yield "parts_light_radius", float((weights * distance).sum() / max(float(weights.sum()), 1e-12) / max(float(distance.mean()), 1e-12))
+
+
+def haralick(grey: NDArray[np.uint8], own: Array) -> Iterator[tuple[str, float]]:
+    """Haralick's features at 1 and 3 px, mean and range over four directions; pixels outside the mask do not count."""
+    import mahotas
+
+    coarse = np.where(own, 1 + grey.astype(int) * (LEVELS - 1) // 256, 0)
+    for distance in (1, 3):
+        try:
+            found = mahotas.features.haralick(coarse, ignore_zeros=True, distance=distance)
+        except ValueError:  # the object has no two pixels that far apart
+            found = np.zeros((4, len(HARALICK)))
+        for name, values in zip(HARALICK, found.T, strict=True):
+            yield from ((f"haralick{distance}_{name}", values.mean()), (f"haralick{distance}_{name}_range", np.ptp(values)))
+
+
+def adjacency(grey: NDArray[np.uint8]) -> Iterator[tuple[str, float]]:
+    """Parameter-free threshold adjacency statistics, 54 numbers."""
+    import mahotas
+
+    yield from ((f"adjacency_{index:02d}", value) for index, value in enumerate(mahotas.features.pftas(grey)))
+
+
+def patterns(grey: NDArray[np.uint8]) -> Iterator[tuple[str, float]]:
+    """Local binary patterns on a circle of 8 points at 1 and at 3 px, as shares of the picture."""
+    import mahotas
+
+    for radius in (1, 3):
+        found = mahotas.features.lbp(grey, radius, 8)
+        yield from ((f"lbp{radius}_{index:02d}", value / found.sum()) for index, value in enumerate(found))
