@@ -296,6 +296,15 @@ def test_a_picture_that_is_cut_off_is_refused_and_never_read_in_part(tmp_path, k
         read_picture(tmp_path / "a.tif", axes=None if kind in ("imagej", "png") else "zyx")
 
 
+def test_a_stack_that_names_more_planes_than_it_holds_is_refused(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for number, plane in enumerate(noise((3, 8, 8))):
+            told = "ImageJ=1.54f\nimages=5\nslices=5\n" if number == 0 else None
+            writer.write(plane, description=told, metadata=None, contiguous=False)
+    with pytest.raises(InputInvalid, match="names 5 planes and holds 3: planes are missing. Copy or save it again"):
+        read_picture(tmp_path / "a.tif")
+
+
 def test_an_ome_tiff_whose_other_files_are_gone_is_refused(tmp_path):
     path = saved(tmp_path / "a.ome.tif", noise((2, 5, 7)), metadata={"axes": "ZYX"})
     content = path.read_bytes()

@@ -227,7 +227,13 @@ def _read_tiff(path: Path, axes: str | None) -> Picture:
             raise InputInvalid(f"{path} is one of several files of an OME-TIFF, and others are missing: put them into the same folder.")
         if 0 in series.shape:
             raise InputInvalid(f"{path} has no pixels (shape {series.shape}): save it again.")
-        array, letters = _named(series.asarray(), axes or series.axes, path, given=axes is not None)
+        pixels = series.asarray()
+        if pixels.size != series.size:  # tifffile reads what is there of a cut-off stack
+            raise InputInvalid(
+                f"{path} names {series.size // series.keyframe.size} planes and holds {pixels.size // series.keyframe.size}: planes are "
+                "missing. Copy or save it again, or in Fiji set Image > Properties to what is there, and save it."
+            )
+        array, letters = _named(pixels, axes or series.axes, path, given=axes is not None)
         if "s" in letters:
             array, letters, channels = _colour(array, letters, page, path)
         else:
