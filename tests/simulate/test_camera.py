@@ -43,6 +43,10 @@ def test_every_parameter_changes_the_picture(change):
     ("change", "message"),
     [
         ({"gain": 0.0}, r"gain=0\.0: it must be positive"),
+        ({"gain": np.inf}, r"gain=inf: it must be positive"),
+        ({"gain": np.nan}, r"gain=nan: it must be positive"),
+        ({"read_noise": np.nan}, r"read_noise=nan: it must be zero or more"),
+        ({"offset": np.nan}, r"offset=nan with saturation=4095"),
         ({"read_noise": -1.0}, r"read_noise=-1\.0: it must be zero or more"),
         ({"offset": 5000.0}, r"offset=5000\.0 with saturation=4095: it must be at least 0 and below"),
         ({"saturation": 70000}, r"saturation=70000: .*16 bits"),

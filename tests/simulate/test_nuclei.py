@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from zooready.errors import InputInvalid
 from zooready.simulate import nuclei
 
 
@@ -97,3 +98,9 @@ def test_some_pictures_saturate_at_255_and_others_use_sixteen_bits(fields):
 def test_light_falls_off_under_the_lamp():
     lit = nuclei.illuminate(np.random.default_rng(1), np.ones((64, 64), np.float32))
     assert lit.max() > 1.05 * lit.min() > 0
+
+
+@pytest.mark.parametrize("side", [0.0, -0.5, np.nan])
+def test_pixel_sizes_that_cannot_be_are_refused(side):
+    with pytest.raises(InputInvalid, match=rf"pixel_size_um={side}: it must be a positive number, 0\.35 to 1 in training"):
+        field(0, pixel_size_um=side)

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 
-from zooready.simulate.specimens import STRUCTURES, TEXTURES, mixed, splatted
+from zooready.simulate.bodies import neurites, worms
+from zooready.simulate.nuclei import stained
+from zooready.simulate.specimens import STRUCTURES, TEXTURES, beads, mixed, splatted
 from zooready.simulate.unseen import UNSEEN
 
-EVERY = (*STRUCTURES, *TEXTURES, mixed, *UNSEEN)
+EVERY = (*STRUCTURES, *TEXTURES, mixed, beads, stained, neurites, worms, *UNSEEN)
 
 
 @pytest.mark.parametrize("specimen", EVERY, ids=lambda draw: draw.__name__)
@@ -35,3 +37,32 @@ def test_points_are_shared_out_without_loss_about_their_place():
     assert picture.sum() == pytest.approx(2.0)  # the second lies outside
     assert picture[3, 5] == pytest.approx(2 * 0.75 * 0.5)
     assert picture[4, 6] == pytest.approx(2 * 0.25 * 0.5)
+
+
+def test_neurites_hold_together_and_thin_out():
+    from scipy import ndimage
+
+    shares, widths = [], []
+    for seed in range(6):
+        parts = neurites(np.random.default_rng(seed), 192) > 0.08
+        labels, _ = ndimage.label(parts)
+        sizes = np.bincount(labels.ravel(), minlength=2)[1:]
+        shares.append(np.sort(sizes)[::-1][:3].sum() / parts.sum())  # at most three cells
+        widths.append(ndimage.distance_transform_edt(np.pad(parts, 1))[1:-1, 1:-1].max())
+    assert np.mean(shares) > 0.9
+    assert min(widths) > 3
+
+
+def test_worms_are_thick_in_the_middle_and_thin_at_the_ends():
+    from scipy import ndimage
+
+    body = worms(np.random.default_rng(12), 256) > 0.05
+    depth = ndimage.distance_transform_edt(body)
+    assert depth.max() > 4
+    assert body.sum() > 8 * depth.max() ** 2
+
+
+def test_balls_in_projection_are_domes():
+    picture = beads(np.random.default_rng(0), 96)
+    y, x = np.unravel_index(picture.argmax(), picture.shape)
+    assert picture[y, x] > picture[y, min(x + 3, 95)] > 0

@@ -5,6 +5,7 @@ import pytest
 from scipy import fft
 
 from zooready.errors import InputInvalid
+from zooready.simulate.bodies import arbours
 from zooready.simulate.camera import Camera
 from zooready.simulate.fields import stack
 from zooready.simulate.optics import Optics, psf
@@ -101,7 +102,7 @@ def test_light_that_spreads_too_far_is_refused_with_the_limit():
         psf(replace(OPTICS, z_um=-200.0), (32, 32))
 
 
-EVERY = (*SOLIDS, mixed, *UNSEEN_VOLUMES)
+EVERY = (*SOLIDS, mixed, arbours, *UNSEEN_VOLUMES)
 
 
 @pytest.mark.parametrize("specimen", EVERY, ids=lambda draw: draw.__name__)

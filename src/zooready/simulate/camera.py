@@ -37,9 +37,9 @@ class Camera:
     saturation: int = 65535
 
     def __post_init__(self) -> None:
-        if not self.gain > 0:
+        if not (np.isfinite(self.gain) and self.gain > 0):
             raise InputInvalid(f"gain={self.gain}: it must be positive (counts per photon).")
-        if not self.read_noise >= 0:
+        if not (np.isfinite(self.read_noise) and self.read_noise >= 0):
             raise InputInvalid(f"read_noise={self.read_noise}: it must be zero or more (photons).")
         if self.saturation > np.iinfo(np.uint16).max:
             raise InputInvalid(f"saturation={self.saturation}: pictures have 16 bits, so it must be at most {np.iinfo(np.uint16).max}.")

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from zooready.errors import InputInvalid
+
 Floats = NDArray[np.float32]
 DIAMETER_UM = (8.0, 15.0)  # mean diameter of the nuclei of a field
 PIXEL_SIZE_UM = (0.35, 1.0)
@@ -67,7 +69,9 @@ def field(rng: np.random.Generator, size: int, pixel_size_um: float | None = Non
     labels
         (y, x) int32, 0 background, 1…n; an outline lies at half of the nucleus's own height.
     """
-    pixel_size_um = pixel_size_um or draw_pixel_size_um(rng)
+    if pixel_size_um is not None and not (np.isfinite(pixel_size_um) and pixel_size_um > 0):
+        raise InputInvalid(f"pixel_size_um={pixel_size_um}: it must be a positive number, 0.35 to 1 in training, or None to draw one.")
+    pixel_size_um = draw_pixel_size_um(rng) if pixel_size_um is None else pixel_size_um
     radius = rng.uniform(*DIAMETER_UM) / pixel_size_um / 2
     nuclei = population(rng, size, radius)
     optics = draw_optics(rng, radius)
@@ -167,6 +171,18 @@ def render(rng: np.random.Generator, nuclei: Sequence[Nucleus], size: int, optic
         nearest[rows, columns] = np.maximum(seen, inside)
     light = optics.blur(light)[pad : pad + size, pad : pad + size]
     return light, _largest_parts(labels)
+
+
+def stained(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+    """Nuclei as a specimen, before any optics: (size, size) float64, 0 to 1, of 12 to 30 px radius with chromatin texture and nucleoli."""
+    radius = rng.uniform(12, 30)
+    light = np.zeros((size, size), np.float32)
+    while not light.any():
+        for nucleus in population(rng, size, radius):
+            reach = int(nucleus.radius * np.sqrt(nucleus.ratio) * 1.4) + 2
+            top, left = int(nucleus.y) - reach, int(nucleus.x) - reach
+            _add(light, _emission(rng, nucleus, reach, top, left), top, left)
+    return np.asarray(light / light.max(), dtype=np.float64)
 
 
 def _emission(rng: np.random.Generator, nucleus: Nucleus, reach: int, top: int, left: int) -> Floats:

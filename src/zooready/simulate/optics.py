@@ -201,7 +201,7 @@ def planes(optics: Optics, shape: tuple[int, int], heights_um: Sequence[float]) 
     spread = np.empty((len(heights_um), *shape))
     focused: dict[tuple[int, int], NDArray[np.complex128]] = {}
     for place, height in enumerate(heights_um):
-        fold = _repeats(optics, shape, height)
+        fold = repeats(optics, shape, height)
         grid = (fold[0] * shape[0], fold[1] * shape[1])
         if grid not in focused:
             focused[grid] = pupil(replace(optics, z_um=0.0), grid)
@@ -213,8 +213,8 @@ def planes(optics: Optics, shape: tuple[int, int], heights_um: Sequence[float]) 
     return spread
 
 
-def _repeats(optics: Optics, shape: tuple[int, int], height_um: float) -> tuple[int, int]:
-    """How many times the picture, in y and x, the light from `height_um` needs so as not to meet itself."""
+def repeats(optics: Optics, shape: tuple[int, int], height_um: float) -> tuple[int, int]:
+    """How many times a picture's side, in y and x, the light from `height_um` needs so as not to meet itself."""
     radius = np.linspace(0, optics.rim_per_um, 257)[:-1]
     reach = np.abs(np.gradient(optics.waves(radius, height_um), radius)).max()  # where a ray lands: the slope of its phase
     needed = 2 * reach / optics.pixel_size_um

@@ -117,6 +117,17 @@ def bumps(rng: np.random.Generator, size: int) -> Float:
     return smoothed(np.maximum(picture, 0.0) + 1e-6, rng.uniform(0.4, 1.0))
 
 
+def beads(rng: np.random.Generator, size: int) -> Float:
+    """Balls of one or of many sizes, filled with dye, in projection: dome-shaped discs that may overlap."""
+    rows, columns = np.ogrid[:size, :size]
+    picture = np.zeros((size, size))
+    largest = rng.uniform(2.5, 12)
+    for _ in range(int(rng.integers(4, 6 + size * size // 900))):
+        radius, (y, x) = rng.uniform(0.4, 1) * largest, rng.uniform(0, size, 2)
+        picture += rng.uniform(0.4, 1) * np.sqrt(np.maximum(radius**2 - (rows - y) ** 2 - (columns - x) ** 2, 0.0))
+    return smoothed(picture, 0.6)
+
+
 STRUCTURES: tuple[Specimen, ...] = (filaments, puncta, rings, meshes)
 TEXTURES: tuple[Specimen, ...] = (clouds, leaves, stripes, mosaic, bumps)
 
