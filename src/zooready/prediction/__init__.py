@@ -5,10 +5,22 @@ Comes in: an opened Bundle and a Picture. Goes out: a Prediction (pictures, scor
 May import: pictures, formats, bundle (reading)
 """
 
-from zooready.prediction.engines import engine
+from zooready.prediction.engines import engine, network
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.saving import make_folder, save
 from zooready.prediction.specs import input_spec, output_specs
 from zooready.prediction.whole import Prediction, Scores, predict
 
-__all__ = ["Inputs", "Prediction", "Scores", "as_input", "engine", "input_spec", "make_folder", "output_specs", "predict", "save"]
+__all__ = [
+    "Inputs",
+    "Prediction",
+    "Scores",
+    "as_input",
+    "engine",
+    "input_spec",
+    "make_folder",
+    "network",
+    "output_specs",
+    "predict",
+    "save",
+]

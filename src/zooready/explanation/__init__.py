@@ -1,0 +1,34 @@
+"""Why a network says what it says: pictures with a scale, and the numbers behind them.
+
+In: an opened bundle and a picture. Out: an Explained (values, titles, units, facts), and its files: a figure and a float32 TIFF for
+each explanation, one JSON for all. ``classes`` explains scores, ``images`` explains pictures, ``checks`` tells whether to believe it.
+
+May import: pictures, drawing, formats, bundle (reading), prediction, embedding
+"""
+
+from zooready.explanation.checks import Share, completeness_error, randomised, rank_correlation, share_inside
+from zooready.explanation.classes import integrated_gradients, occlusion
+from zooready.explanation.explaining import explain
+from zooready.explanation.images import effective_field, noise_of, noise_sensitivity, uncertainty
+from zooready.explanation.networks import Network, network_of
+from zooready.explanation.saving import Explained, Explanation, save
+
+__all__ = [
+    "Explained",
+    "Explanation",
+    "Network",
+    "Share",
+    "completeness_error",
+    "effective_field",
+    "explain",
+    "integrated_gradients",
+    "network_of",
+    "noise_of",
+    "noise_sensitivity",
+    "occlusion",
+    "randomised",
+    "rank_correlation",
+    "save",
+    "share_inside",
+    "uncertainty",
+]

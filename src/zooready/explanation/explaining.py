@@ -1,0 +1,275 @@
+"""A bundle and a picture: what can be explained, explained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from zooready.embedding import watched
+from zooready.errors import BundleInvalid, InputInvalid
+from zooready.explanation import classes, images
+from zooready.explanation.checks import share_inside
+from zooready.explanation.networks import Network, network_of
+from zooready.explanation.saving import Explained, Explanation
+from zooready.prediction import as_input, input_spec, output_specs
+from zooready.prediction.scaling import outside, resampled
+from zooready.prediction.specs import pixel_range_um
+from zooready.prediction.whole import margins
+from zooready.records import Array, Bundle, Picture
+from zooready.tensors import TensorSpec
+
+SMALLEST, LARGEST = 16, 1024  # px a side: below, there is nothing to hide or to point at; above, gradients need too much memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """What is explained: ``place`` is the output's, ``image`` (1, c, ..., y, x) float32."""
+
+    bundle: Bundle
+    network: Network
+    spec: TensorSpec
+    output: TensorSpec
+    place: int
+    image: Array
+    seed: int
+
+    def run(self, image: Array) -> Array:
+        """The output for an image."""
+        return self.network.run(image)[self.place]
+
+
+def explain(
+    bundle: Bundle,
+    picture: Picture,
+    *,
+    class_name: str | None = None,
+    mask: Array | None = None,
+    channel: int | str | None = None,
+    seed: int = 0,
+) -> Explained:
+    """Explain what a bundle says of a picture.
+
+    Parameters
+    ----------
+    bundle
+        An opened bundle. One with class scores is explained as a classifier, any other by its first output that is an image.
+    picture
+        Raw pixels, one plane (or one stack, for networks of stacks), 16 to 1024 px a side.
+    class_name
+        The class to explain; the winning one if None.
+    mask
+        (y, x), other than 0 in the cell: the share of each class map inside is told as well.
+    channel
+        The one channel to take, by name or by number from 1.
+    seed
+        Of the noise that is added.
+
+    Returns
+    -------
+    Explained
+        For classifiers ``class_activation``, ``integrated_gradients``, ``occlusion``; for images ``receptive_field``,
+        ``noise_sensitivity``, ``uncertainty``. What the bundle does not allow is missing, and a note says why.
+
+    Raises
+    ------
+    InputInvalid
+        The picture does not suit, the class is unknown, or the bundle has no output to explain.
+    ConsumerMissing
+        captum is not installed, and a classifier is to be explained.
+    """
+    spec, outputs = input_spec(bundle), output_specs(bundle)
+    place = _place(bundle, outputs)
+    image = _image(picture, spec, channel)
+    if outputs[place].kind == "scores":
+        classes.demand_captum()
+        target = None if class_name is None else _class(class_name, outputs[place])
+    elif class_name is not None or mask is not None:
+        raise InputInvalid(f"{bundle.path.name} gives no class scores, so there is no class to explain: leave --class and --mask out.")
+    job = _Job(bundle=bundle, network=network_of(bundle), spec=spec, output=outputs[place], place=place, image=image, seed=seed)
+    notes = [note] if (note := outside(picture.pixel_size_um, pixel_range_um(bundle))) else []
+    facts: dict[str, Any] = {"bundle": bundle.path.name, "output": job.output.name, "weights": job.network.format, "seed": seed}
+    if job.output.kind == "scores":
+        scores = _scores(job)
+        target = int(scores.argmax()) if target is None else target
+        facts |= {"class": job.output.channels[target], "scores": dict(zip(job.output.channels, map(float, scores), strict=True))}
+        found = tuple(_of_class(job, outputs, target, float(scores[target]), mask, notes))
+    else:
+        found = tuple(_of_image(job, notes))
+    shown = Picture(
+        array=image[0], axes=spec.axes[1:], pixel_size_um=picture.pixel_size_um, z_um=picture.z_um,
+        channels=spec.channels if len(spec.channels) > 1 else (),
+    )  # fmt: skip
+    return Explained(explanations=found, picture=shown, facts=facts, notes=tuple(notes))
+
+
+def _place(bundle: Bundle, outputs: tuple[TensorSpec, ...]) -> int:
+    """The output to explain: scores, else the first image."""
+    for kind in ("scores", "image"):
+        for place, output in enumerate(outputs):
+            if output.kind == kind:
+                return place
+    held = ", ".join(f"{output.name} ({output.kind})" for output in outputs)
+    raise InputInvalid(
+        f"{bundle.path.name} gives {held}, which are whole numbers without gradients or spread: explain a bundle that gives scores or "
+        "an image as well, e.g. probabilities."
+    )
+
+
+def _image(picture: Picture, spec: TensorSpec, channel: int | str | None) -> Array:
+    """The one input that the picture gives."""
+    inputs = as_input(picture, spec, channel=channel)
+    if math.prod(inputs.lengths) != 1:
+        many = " and ".join(f"{length} along {axis}" for axis, length in zip(inputs.loop, inputs.lengths, strict=True))
+        raise InputInvalid(f"the picture has several planes ({many}), and one is explained: save it alone, in Fiji with Image > Duplicate.")
+    image = next(iter(inputs))
+    height, width = image.shape[-2:]
+    if min(height, width) < SMALLEST:
+        raise InputInvalid(
+            f"the picture has {width} x {height} px, and less than {SMALLEST} a side cannot be explained: give a larger one."
+        )
+    if max(height, width) > LARGEST:
+        raise InputInvalid(
+            f"the picture has {width} x {height} px, and explanations take up to {LARGEST} a side: crop it to what you ask about, "
+            "in Fiji with Image > Crop."
+        )
+    return image
+
+
+def _class(name: str, output: TensorSpec) -> int:
+    lower = [channel.lower() for channel in output.channels]
+    if name.lower() not in lower:
+        raise InputInvalid(f"no class is called {name!r}: '{output.name}' has {', '.join(output.channels)}.")
+    return lower.index(name.lower())
+
+
+def _scores(job: _Job) -> Array:
+    scores: Array = job.run(job.image)
+    if scores.shape != (1, len(job.output.channels)):
+        raise BundleInvalid(
+            f"{job.bundle.path.name} promises '{job.output.name}' with {len(job.output.channels)} classes and gave the shape "
+            f"{scores.shape}. Export it again."
+        )
+    return np.asarray(scores[0])
+
+
+def _of_class(
+    job: _Job, outputs: tuple[TensorSpec, ...], target: int, score: float, mask: Array | None, notes: list[str]
+) -> Iterator[Explanation]:
+    name = job.output.channels[target]
+    said = f"{name} (score {score:.3g})"
+    if maps := _maps(job, outputs, target, notes):
+        values, unit, origin = maps
+        yield Explanation(
+            name="class_activation", title=f"Class activation map of {said}", values=values, axes="yx", unit=unit, scale="signed",
+            facts={"from": origin, **_shares(values, mask)},
+        )  # fmt: skip
+    if (differentiable := job.network.differentiable) is not None:
+        values, facts = classes.integrated_gradients(lambda x: differentiable(x)[job.place], job.image, classes.blurred(job.image), target)
+        if facts["completeness_error"] > classes.COMPLETE:
+            notes.append(f"integrated gradients miss the score's rise by {facts['completeness_error']:.0%}: do not read their size.")
+        yield Explanation(
+            name="integrated_gradients", title=f"Integrated gradients of {said}, from the blurred picture", values=values,
+            axes=job.spec.axes[1:], unit="score per pixel", scale="signed", channels=job.spec.channels,
+            facts={**facts, **_shares(values.reshape(-1, *values.shape[-2:]).sum(0), mask)},
+        )  # fmt: skip
+    else:
+        notes.append(f"no integrated gradients: {job.network.why}.")
+    values, facts = classes.occlusion(_with_numpy(job), job.image, classes.background(job.image), target)
+    yield Explanation(
+        name="occlusion", title=f"Occlusion: what hiding a part takes from {said}", values=values, axes="yx", unit="fall of the score",
+        scale="signed", facts={**facts, **_shares(values, mask)},
+    )  # fmt: skip
+
+
+def _with_numpy(job: _Job) -> Callable[[Any], Any]:
+    """The scores as a function of tensors, without gradients."""
+    import torch
+
+    return lambda images: torch.from_numpy(np.ascontiguousarray(job.run(images.numpy())))
+
+
+def _maps(job: _Job, outputs: tuple[TensorSpec, ...], target: int, notes: list[str]) -> tuple[Array, str, str] | None:
+    """The class's map at the picture's size, its unit, and where it comes from; None, with a note, if there is none."""
+    for place, output in enumerate(outputs):
+        if output.kind == "image" and len(output.channels) == len(job.output.channels) and output.axes == "bcyx":
+            return (
+                job.network.run(job.image)[place][0, target],
+                _unit(job.bundle, place, "class activation"),
+                f"the bundle's output '{output.name}'",
+            )
+    try:
+        grown = np.pad(job.image, margins(job.image.shape, job.bundle), mode="edge")
+        maps = watched(job.bundle)(np.ascontiguousarray(grown)).maps
+    except (InputInvalid, BundleInvalid) as error:
+        notes.append(f"no class activation map: {error}")
+        return None
+    if maps is None:
+        notes.append(
+            f"no class activation map: {job.bundle.path.name} has no output of one map a class, and its graph does not end in average "
+            "pooling and one linear layer, from which maps would follow."
+        )
+        return None
+    large = resampled(maps[:, target], (grown.shape[-2], grown.shape[-1]))[0]
+    size = f"{maps.shape[3]} x {maps.shape[2]}"
+    return (
+        large[: job.image.shape[-2], : job.image.shape[-1]],
+        "score before bias and softmax",
+        f"the graph's last layer, {size} px, enlarged",
+    )
+
+
+def _unit(bundle: Bundle, place: int, otherwise: str) -> str:
+    """The unit that the bundle states for an output."""
+    data = bundle.rdf["outputs"][place].get("data")
+    return str(data.get("unit") or otherwise) if isinstance(data, Mapping) else otherwise
+
+
+def _shares(values: Array, mask: Array | None) -> dict[str, float]:
+    """How much of a map lies in the cell, if there is a mask and the map is positive anywhere."""
+    if mask is None or not values.max() > 0:
+        return {}
+    return {f"share_{key}": value for key, value in asdict(share_inside(values, mask)).items()}
+
+
+def _of_image(job: _Job, notes: list[str]) -> Iterator[Explanation]:
+    name, unit = job.output.name, _unit(job.bundle, job.place, "unit of the output")
+    common: dict[str, Any] = {"axes": job.output.axes[1:], "channels": job.output.channels, "unit": unit, "scale": "positive"}
+    if job.network.differentiable is not None:
+        yield _field(job, job.network.differentiable)
+    else:
+        notes.append(f"no receptive field: {job.network.why}.")
+    values, facts = images.noise_sensitivity(job.run, job.image, np.random.default_rng(job.seed))
+    yield Explanation(
+        name="noise_sensitivity", values=values, facts=facts, **common,
+        title=f"Noise in '{name}': standard deviation when the picture's own noise ({facts['noise_of_picture']:.3g}) is added again",
+    )  # fmt: skip
+    is_square = job.image.shape[-1] == job.image.shape[-2] or not set("yx") & set(job.spec.sizes)
+    values, facts = images.uncertainty(job.run, job.image, quarter_turns=is_square)
+    yield Explanation(
+        name="uncertainty", title=f"Uncertainty of '{name}': standard deviation over {facts['views']} flips and turns", values=values,
+        facts=facts, **common,
+    )  # fmt: skip
+
+
+def _field(job: _Job, differentiable: Callable[..., Any]) -> Explanation:
+    """How far the middle pixel sees: the halo that the bundle states, or what gradients show, and where most of it comes from."""
+    values, found = images.effective_field(lambda x: differentiable(x)[job.place], job.image)
+    facts: dict[str, Any] = {**found}
+    measured = ((job.bundle.rdf.get("config") or {}).get("zooready") or {}).get("measured") or {}
+    stated = measured.get("halo")
+    marks = {"90 % of the gradient, radius": facts["radius_90_px"]}
+    if stated is None:
+        facts |= {"halo_px": facts["reach_px"], "halo_from": "gradients of this picture"}
+    else:
+        facts |= {"halo_px": stated, "halo_from": "the bundle"}
+    if isinstance(facts["halo_px"], int):
+        marks = {"all it can see, each way": facts["halo_px"], **marks}
+    seen = f"{facts['halo_px']} px each way" if isinstance(facts["halo_px"], int) else "the whole picture"
+    return Explanation(
+        name="receptive_field", title=f"What the middle pixel of '{job.output.name}' depends on: {seen}", values=values, axes="yx",
+        unit="gradient / largest gradient", scale="log", facts=facts, marks=marks,
+    )  # fmt: skip

@@ -1,0 +1,134 @@
+"""An explanation as a figure for people: the picture, the values beside it with a colour bar, and how large it all is."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zooready.drawing import limits
+from zooready.records import Array, Picture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from zooready.explanation.saving import Explanation
+
+PANEL = 3.3  # inches
+DOTS = 110  # an inch
+PICTURES, VALUES = 3, 4  # panels at most of input channels, and of values
+BRIGHTEST = 99.8  # percentile of the values' size at which colours end
+FAINTEST = 1e-4  # of the largest, on a logarithmic scale
+FIRST, SECOND = "#ffb000", "#00c8ff"  # two lines that are seen on black and on white, and apart by the colour-blind
+
+
+def draw(explanation: Explanation, picture: Picture) -> bytes:
+    """A PNG, the same bytes for the same explanation.
+
+    Parameters
+    ----------
+    explanation
+        What is shown at the right, one panel a channel; of a stack its middle plane.
+    picture
+        What the network was given, one panel a channel at the left.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    inputs, planes = panels(picture.array, picture.axes)[:PICTURES], panels(explanation.values, explanation.axes)[:VALUES]
+    count = len(inputs) + len(planes)
+    height = min(2.0, max(0.5, inputs[0].shape[0] / inputs[0].shape[1]))
+    figure = Figure(figsize=(PANEL * count, PANEL * height * 0.74 + 0.7), dpi=DOTS, layout="constrained")
+    figure.suptitle(explanation.title, fontsize=10)
+    axes: Any = figure.subplots(1, count, squeeze=False)[0]
+    for number, (place, plane) in enumerate(zip(axes, inputs, strict=False)):
+        low, high = limits(plane)
+        shown = place.imshow(plane, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+        name = picture.channels[number] if len(picture.channels) == len(inputs) > 1 else "picture"
+        place.set_title(name, fontsize=9)
+        figure.colorbar(shown, ax=place, shrink=0.8, extend="both").set_label("counts", fontsize=8)
+    _marked(axes[0], explanation)
+    _scale_bar(axes[0], inputs[0].shape, picture.pixel_size_um)
+    for number, (place, plane) in enumerate(zip(axes[len(inputs) :], planes, strict=True)):
+        shown = place.imshow(plane, interpolation="nearest", **_colours(plane, explanation.scale))
+        name = explanation.channels[number] if len(explanation.channels) > 1 else explanation.name.replace("_", " ")
+        place.set_title(name, fontsize=9)
+        ends = "min" if explanation.scale == "log" else "both" if explanation.scale == "signed" else "max"
+        figure.colorbar(shown, ax=place, shrink=0.8, extend=ends).set_label(explanation.unit, fontsize=8)
+    for place in axes:
+        place.set_xticks([])
+        place.set_yticks([])
+    file = io.BytesIO()
+    FigureCanvasAgg(figure)
+    figure.savefig(file, format="png", metadata={"Software": None})
+    return file.getvalue()
+
+
+def panels(array: Array, axes: str) -> list[Array]:
+    """Planes (y, x) of each channel; of a stack, the middle one."""
+    if "z" in axes:
+        array = np.take(array, array.shape[axes.index("z")] // 2, axis=axes.index("z"))
+    return list(array) if "c" in axes else [array]
+
+
+def _colours(plane: Array, scale: str) -> dict[str, Any]:
+    """Colour map and range of a panel."""
+    from matplotlib.colors import LogNorm
+
+    end = float(np.percentile(np.abs(plane), BRIGHTEST)) or float(np.abs(plane).max()) or 1.0
+    if scale == "signed":
+        return {"cmap": "RdBu_r", "vmin": -end, "vmax": end}
+    if scale == "log":
+        top = float(plane.max()) or 1.0
+        return {"cmap": "magma", "norm": LogNorm(vmin=FAINTEST * top, vmax=top, clip=True)}
+    return {"cmap": "viridis", "vmin": 0.0, "vmax": end}
+
+
+def _marked(place: Axes, explanation: Explanation) -> None:
+    """Square and circle of a receptive field round the middle pixel, to scale, and what they mean."""
+    from matplotlib.patches import Circle, Rectangle
+
+    if not explanation.marks:
+        return
+    height, width = explanation.values.shape[-2:]
+    middle = (width // 2, height // 2)
+    lines = []
+    for (name, size), colour in zip(explanation.marks.items(), (FIRST, SECOND), strict=False):
+        shape: Any = (
+            Rectangle((middle[0] - size - 0.5, middle[1] - size - 0.5), 2 * size + 1, 2 * size + 1)
+            if name.startswith("all")
+            else Circle(middle, max(size, 0.5))
+        )
+        shape.set(fill=False, edgecolor=colour, linewidth=1.4)
+        place.add_patch(shape)
+        lines.append((f"{name}: {size:.0f} px", colour))
+    place.plot(*middle, "+", color=SECOND, markersize=7)
+    for number, (line, colour) in enumerate(lines):
+        place.annotate(line, (0, 0), (0, -4 - 11 * number), "axes fraction", "offset points", color=colour, va="top", fontsize=8,
+                       bbox={"facecolor": "#303030", "edgecolor": "none", "pad": 1.0})  # fmt: skip
+
+
+def _scale_bar(place: Axes, shape: tuple[int, ...], pixel_size_um: float | None) -> None:
+    """A bar of a round length, a quarter of the width or less; none if the picture does not say its pixel size."""
+    from matplotlib.patches import Rectangle
+
+    if not pixel_size_um:
+        return
+    length = round_length(shape[1] * pixel_size_um / 4)
+    width, thick, margin = length / pixel_size_um, shape[0] / 60, shape[1] / 30
+    left, top = shape[1] - margin - width, shape[0] - margin - thick
+    place.add_patch(Rectangle((left, top), width, thick, facecolor="white", edgecolor="black", linewidth=0.5))
+    place.text(left + width / 2, top - thick, f"{length:g} µm", color="white", ha="center", va="bottom", fontsize=8,
+               bbox={"facecolor": "black", "alpha": 0.5, "edgecolor": "none", "pad": 0.8})  # fmt: skip
+
+
+def round_length(largest: float) -> float:
+    """The largest of 1, 2, 5, 10, ... (and their tenths) that is not larger.
+
+    >>> round_length(37.0), round_length(0.9)
+    (20.0, 0.5)
+    """
+    power = 10.0 ** math.floor(math.log10(largest))
+    return max(step * power for step in (1, 2, 5) if step * power <= largest * (1 + 1e-9))

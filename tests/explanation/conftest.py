@@ -1,0 +1,62 @@
+"""Bundles of a small classifier, made once, and a picture for them."""
+
+import numpy as np
+import pytest
+from torch import nn
+
+import zooready
+from networks import ABOUT
+from patterns import Mapped, Patterns, cell, exported
+from patterns import trained as train
+from zooready.bundle.reading import opened
+from zooready.records import Picture
+
+
+@pytest.fixture(scope="session")
+def trained():
+    """The classifier's weights, a state dict."""
+    return train()
+
+
+class Smooth(nn.Module):
+    """Two 3x3 means, one that looks only to the left: 2 px each way, but none to the right."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = (nn.Conv2d(1, 1, 3, padding=1, bias=False) for _ in range(2))
+        for layer in (self.first, self.second):
+            nn.init.constant_(layer.weight, 1 / 6)
+            layer.weight.data[..., 2] = 0
+
+    def forward(self, image):
+        return self.second(self.first(image))
+
+
+@pytest.fixture(scope="session")
+def bundles(trained, tmp_path_factory):
+    """Zips: "maps", a classifier with maps of its own; "onnx", without maps and TorchScript; "frozen", TorchScript alone; "smooth", an image."""
+    folder = tmp_path_factory.mktemp("bundles")
+    exported(Mapped, trained, folder / "maps.zip")
+    exported(Patterns, trained, folder / "onnx.zip", formats=("onnx",))
+    exported(Patterns, trained, folder / "frozen.zip", torchscript="channels_last", formats=("torchscript",))
+    zooready.export(Smooth(), cell(np.random.default_rng(0), "bars")[0], ABOUT, folder / "smooth.zip", torchscript="plain")
+    return {path.stem: path for path in folder.glob("*.zip")}
+
+
+@pytest.fixture
+def open_bundle(bundles, request):
+    """Open one of the bundles by name until the test ends."""
+
+    def opening(name, trust_code=False):
+        block = opened(bundles[name], trust_code=trust_code)
+        request.addfinalizer(lambda: block.__exit__(None, None, None))
+        return block.__enter__()
+
+    return opening
+
+
+@pytest.fixture
+def spots():
+    """A picture of a cell with spots at the left, and its mask."""
+    image, mask = cell(np.random.default_rng(9), "spots", middle=(30, 14))
+    return Picture(array=image, axes="yx", pixel_size_um=0.3), mask

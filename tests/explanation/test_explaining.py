@@ -1,0 +1,280 @@
+"""Whole explanations of bundles: what they hold, what they say where something is missing, what they refuse, and their files."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.nn import functional
+
+from patterns import CLASSES, Patterns, standard
+from zooready.errors import BundleInvalid, ConsumerMissing, InputInvalid
+from zooready.explanation import classes, explain, save
+from zooready.explanation.figures import draw, round_length
+from zooready.pictures import read_picture
+from zooready.records import Picture
+
+OF_CLASS = ("class_activation", "integrated_gradients", "occlusion")
+OF_IMAGE = ("receptive_field", "noise_sensitivity", "uncertainty")
+
+
+def by_name(explained):
+    return {one.name: one for one in explained.explanations}
+
+
+def logit_maps(trained, picture):
+    """Class activation maps (3, y/4, x/4) and logits in eager PyTorch."""
+    network = Patterns()
+    network.load_state_dict(trained)
+    with torch.no_grad():
+        features = network.features(standard(picture.array[None, None]))
+        return torch.einsum("ck,kyx->cyx", network.last.weight, features[0]).numpy(), network(standard(picture.array[None, None]))[
+            0
+        ].numpy()
+
+
+@pytest.fixture(scope="module")
+def trained_softmax(trained):
+    def scores(picture):
+        return torch.softmax(torch.from_numpy(logit_maps(trained, picture)[1]), 0).numpy()
+
+    return scores
+
+
+def test_a_classifier_is_explained_in_three_ways_for_its_winner(open_bundle, spots, trained_softmax):
+    found = explain(open_bundle("maps"), spots[0])
+    assert tuple(by_name(found)) == OF_CLASS
+    assert found.facts["class"] == "spots"
+    assert list(found.facts["scores"].values()) == pytest.approx(list(trained_softmax(spots[0])), abs=1e-4)
+    assert found.facts["output"] == "scores"
+    assert not found.notes
+    assert {one.values.shape[-2:] for one in found.explanations} == {(48, 48)}
+
+
+def test_the_class_that_is_asked_for_is_explained(open_bundle, spots):
+    bundle = open_bundle("maps")
+    bars = explain(bundle, spots[0], class_name="Bars")
+    assert bars.facts["class"] == "bars"
+    winner = by_name(explain(bundle, spots[0]))
+    assert all(not np.allclose(one.values, winner[one.name].values) for one in bars.explanations)
+    assert all("bars (score" in one.title for one in bars.explanations)
+
+
+def test_maps_are_the_bundles_own_where_it_has_them(open_bundle, spots):
+    found = by_name(explain(open_bundle("maps"), spots[0]))["class_activation"]
+    assert found.facts["from"] == "the bundle's output 'maps'"
+    assert found.unit == "arbitrary unit"
+
+
+def test_maps_follow_from_the_graph_where_it_ends_in_pooling_and_a_linear_layer(open_bundle, spots, trained):
+    maps, _ = logit_maps(trained, spots[0])
+    found = by_name(explain(open_bundle("onnx"), spots[0]))["class_activation"]
+    assert "12 x 12 px, enlarged" in found.facts["from"]
+    large = functional.interpolate(torch.from_numpy(maps[None]), size=(48, 48), mode="bilinear")[0, 1].numpy()
+    assert found.values == pytest.approx(large, abs=1e-3 * float(np.ptp(maps)))
+
+
+def test_without_gradients_the_rest_is_there_and_a_note_tells_why(open_bundle, spots):
+    found = explain(open_bundle("onnx"), spots[0])
+    assert tuple(by_name(found)) == ("class_activation", "occlusion")
+    assert "no integrated gradients: onnx.zip holds onnx alone, which has no gradients: export it with TorchScript" in found.notes[0]
+
+
+def test_frozen_torchscript_is_differentiated_and_lacks_maps(open_bundle, spots):
+    found = explain(open_bundle("frozen"), spots[0])
+    assert tuple(by_name(found)) == ("integrated_gradients", "occlusion")
+    assert "no class activation map: frozen.zip holds torchscript and no ONNX" in found.notes[0]
+    assert found.facts["weights"] == "torchscript"
+    other = by_name(explain(open_bundle("maps"), spots[0]))["integrated_gradients"]
+    assert by_name(found)["integrated_gradients"].values == pytest.approx(other.values, abs=1e-5)
+
+
+def test_a_mask_adds_the_shares_of_every_map(open_bundle, spots):
+    picture, mask = spots
+    found = by_name(explain(open_bundle("maps"), picture, mask=mask))
+    facts = found["class_activation"].facts
+    assert facts["share_area"] == pytest.approx(mask.mean())
+    assert facts["share_inside"] > facts["share_box"] + 0.2
+    assert {"share_inside", "share_box"} <= set(found["integrated_gradients"].facts)
+    assert "share_inside" not in by_name(explain(open_bundle("maps"), picture))["class_activation"].facts
+
+
+def test_an_image_output_is_explained_in_three_ways(open_bundle, spots):
+    found = explain(open_bundle("smooth"), spots[0])
+    assert tuple(by_name(found)) == OF_IMAGE
+    assert "class" not in found.facts
+    assert {one.values.shape[-2:] for one in found.explanations} == {(48, 48)}
+
+
+def test_the_receptive_field_is_the_bundles_halo_beside_what_gradients_show(open_bundle, spots):
+    field = by_name(explain(open_bundle("smooth"), spots[0]))["receptive_field"]
+    assert (field.facts["halo_px"], field.facts["halo_from"], field.facts["reach_px"]) == (2, "the bundle", 2)
+    assert field.marks["all it can see, each way"] == 2
+    rows, columns = np.nonzero(field.values)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (22, 26, 22, 24)  # nothing at the right
+
+
+def told(bundle, **measured):
+    """The bundle with other facts about its network."""
+    own = {**bundle.rdf["config"]["zooready"], "measured": measured}
+    return replace(bundle, rdf={**bundle.rdf, "config": {"zooready": own}})
+
+
+def test_without_a_stated_halo_gradients_measure_it(open_bundle, spots):
+    field = by_name(explain(told(open_bundle("smooth")), spots[0]))["receptive_field"]
+    assert (field.facts["halo_px"], field.facts["halo_from"]) == (2, "gradients of this picture")
+
+
+def test_a_network_that_sees_everything_says_so(open_bundle, spots):
+    field = by_name(explain(told(open_bundle("smooth"), halo="whole picture"), spots[0]))["receptive_field"]
+    assert field.title.endswith("depends on: the whole picture")
+    assert set(field.marks) == {"90 % of the gradient, radius"}
+
+
+def test_noise_follows_the_seed_and_nothing_else_does(open_bundle, spots):
+    bundle = open_bundle("smooth")
+    first, again, other = (by_name(explain(bundle, spots[0], seed=seed)) for seed in (0, 0, 1))
+    assert all((first[name].values == again[name].values).all() for name in OF_IMAGE)
+    assert [name for name in OF_IMAGE if not (first[name].values == other[name].values).all()] == ["noise_sensitivity"]
+
+
+def test_a_size_that_the_bundle_must_grow_is_explained_at_its_own(open_bundle, spots):
+    bundle = open_bundle("smooth")
+    axes = [{**axis, "size": {"min": 32, "step": 32}} if axis.get("id") in ("y", "x") else axis for axis in bundle.rdf["inputs"][0]["axes"]]
+    bundle = replace(bundle, rdf={**bundle.rdf, "inputs": [{**bundle.rdf["inputs"][0], "axes": axes}]})
+    picture = replace(spots[0], array=spots[0].array[:40, :45])
+    found = by_name(explain(bundle, picture))
+    assert {one.values.shape[-2:] for one in found.values()} == {(40, 45)}
+    assert found["receptive_field"].facts["reach_px"] == 2
+
+
+def test_one_channel_of_several_is_taken_by_name(open_bundle, spots):
+    both = Picture(array=np.stack([0 * spots[0].array, spots[0].array]), axes="cyx", channels=("red", "green"))
+    first, second = (explain(open_bundle("maps"), picture, channel=name) for picture, name in ((spots[0], None), (both, "green")))
+    assert first.facts["scores"] == second.facts["scores"]
+
+
+def test_a_picture_of_another_pixel_size_is_noted(open_bundle, spots):
+    (note,) = explain(open_bundle("smooth"), replace(spots[0], pixel_size_um=2.0)).notes
+    assert "pixels of 2 µm" in note
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "words"),
+    [
+        ({"array": np.ones((15, 40))}, {}, "picture has 40 x 15 px, and less than 16 a side cannot be explained"),
+        ({"array": np.ones((1025, 16))}, {}, "picture has 16 x 1025 px, and explanations take up to 1024 a side: crop"),
+        ({"array": np.ones((2, 40, 40)), "axes": "cyx"}, {}, "picture has 2 channels and the network takes 1 channel"),
+        ({"array": np.ones((3, 40, 40)), "axes": "tyx"}, {}, r"several planes \(3 along t\), and one is explained"),
+        ({}, {"class_name": "stripes"}, "no class is called 'stripes': 'scores' has smooth, spots, bars"),
+        ({}, {"mask": np.ones((9, 9))}, r"mask has shape \(9, 9\)"),
+    ],
+    ids=["small", "large", "channels", "planes", "class", "mask"],
+)
+def test_what_cannot_be_explained_is_refused(open_bundle, spots, change, options, words):
+    with pytest.raises(InputInvalid, match=words):
+        explain(open_bundle("maps"), replace(spots[0], **change), **options)
+
+
+@pytest.mark.parametrize("options", [{"class_name": "spots"}, {"mask": np.ones((48, 48))}], ids=["class", "mask"])
+def test_a_class_of_a_bundle_without_scores_is_refused(open_bundle, spots, options):
+    with pytest.raises(InputInvalid, match="smooth.zip gives no class scores, so there is no class to explain"):
+        explain(open_bundle("smooth"), spots[0], **options)
+
+
+def test_labels_alone_have_nothing_to_explain(open_bundle, spots):
+    bundle = replace(open_bundle("smooth"), outputs=(("output", "labels"),))
+    with pytest.raises(InputInvalid, match=r"smooth.zip gives output \(labels\), which are whole numbers without gradients"):
+        explain(bundle, spots[0])
+
+
+def test_scores_of_another_number_than_promised_are_refused(open_bundle, spots):
+    bundle = open_bundle("onnx")
+    axes = [{**axis, "channel_names": ["a", "b"]} if axis["type"] == "channel" else axis for axis in bundle.rdf["outputs"][0]["axes"]]
+    with pytest.raises(BundleInvalid, match=r"promises 'scores' with 2 classes and gave the shape \(1, 3\)"):
+        explain(replace(bundle, rdf={**bundle.rdf, "outputs": [{**bundle.rdf["outputs"][0], "axes": axes}]}), spots[0])
+
+
+def test_captum_is_asked_for_before_any_work(open_bundle, spots, monkeypatch):
+    monkeypatch.setattr(classes, "find_spec", lambda name: None)
+    with pytest.raises(ConsumerMissing, match=r"pip install 'zooready\[explain\]'"):
+        explain(open_bundle("maps"), spots[0])
+    assert len(explain(open_bundle("smooth"), spots[0]).explanations) == 3
+
+
+def test_dangerous_torchscript_is_not_run_unless_trusted(open_bundle, spots, monkeypatch):
+    from zooready.formats import torchscript
+
+    monkeypatch.setattr(torchscript, "unsafe", lambda path: ("aten::from_file",))
+    found = explain(open_bundle("maps"), spots[0])
+    assert "integrated_gradients" not in by_name(found)
+    assert "its TorchScript is not run here" in found.notes[0]
+    assert "integrated_gradients" in by_name(explain(open_bundle("maps", trust_code=True), spots[0]))
+
+
+# Files
+
+
+def test_every_explanation_is_a_figure_and_a_calibrated_tiff_and_all_numbers_are_in_one_json(open_bundle, spots, tmp_path):
+    found = explain(open_bundle("maps"), spots[0], mask=spots[1])
+    written = save(found, tmp_path / "new" / "folder", "cell")
+    assert {path.name for path in written} == {f"cell_{name}.{end}" for name in OF_CLASS for end in ("png", "tif")} | {
+        "cell_explanation.json"
+    }
+    for one in found.explanations:
+        back = read_picture(tmp_path / "new" / "folder" / f"cell_{one.name}.tif")
+        assert back.array.dtype == np.float32
+        assert back.array == pytest.approx(one.values.squeeze())
+        assert back.pixel_size_um == pytest.approx(0.3, rel=1e-4)
+    told = json.loads(written[-1].read_text(encoding="utf-8"))
+    assert told["class"] == "spots"
+    assert set(told["scores"]) == set(CLASSES)
+    assert told["explanations"]["integrated_gradients"]["completeness_error"] < 0.02
+    assert told["explanations"]["occlusion"]["files"] == ["cell_occlusion.png", "cell_occlusion.tif"]
+    assert {"zooready", "torch", "captum", "onnxruntime"} <= set(told["versions"])
+
+
+def test_the_same_question_gives_the_same_bytes(open_bundle, spots, tmp_path):
+    for folder in ("first", "second"):
+        save(explain(open_bundle("smooth"), spots[0]), tmp_path / folder, "cell")
+    first, second = ({path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()} for folder in ("first", "second"))
+    assert first == second
+
+
+def pixels(explanation, picture, tmp_path):
+    (tmp_path / "figure.png").write_bytes(draw(explanation, picture))
+    return np.asarray(Image.open(tmp_path / "figure.png").convert("RGB")).astype(int)
+
+
+def test_the_figure_shows_scale_bar_marks_and_values(open_bundle, spots, tmp_path):
+    picture = spots[0]
+    field = by_name(explain(open_bundle("smooth"), picture))["receptive_field"]
+    whole = pixels(field, picture, tmp_path)
+    without_bar = pixels(field, replace(picture, pixel_size_um=None), tmp_path)
+    without_marks = pixels(replace(field, marks={}), picture, tmp_path)
+    other_values = pixels(replace(field, values=field.values[::-1].copy()), picture, tmp_path)
+    half = whole.shape[1] // 2
+    assert (whole[:, :half] != without_bar[:, :half]).any()
+    assert (whole[:, half:] == without_bar[:, half:]).all()
+    assert whole.shape != without_marks.shape or (whole[:, :half] != without_marks[:, :half]).any()
+    assert (whole[:, half:] != other_values[:, half:]).any()
+
+
+def test_a_figure_has_a_panel_for_each_channel_and_the_middle_plane_of_a_stack(open_bundle, spots, tmp_path):
+    one = by_name(explain(open_bundle("smooth"), spots[0]))["uncertainty"]
+    two = replace(one, values=np.repeat(one.values, 2, axis=0), channels=("foreground", "distance"))
+    assert pixels(two, spots[0], tmp_path).shape[1] == pytest.approx(1.5 * pixels(one, spots[0], tmp_path).shape[1], abs=3)
+    stack = np.stack([0 * one.values[0], one.values[0], 0 * one.values[0]])
+    assert (pixels(replace(one, values=stack, axes="zyx"), spots[0], tmp_path) == pixels(one, spots[0], tmp_path)).all()
+
+
+def test_values_without_any_size_can_be_drawn(open_bundle, spots, tmp_path):
+    for one in (*explain(open_bundle("smooth"), spots[0]).explanations, *explain(open_bundle("maps"), spots[0]).explanations):
+        assert pixels(replace(one, values=0 * one.values), spots[0], tmp_path).size
+
+
+@pytest.mark.parametrize(("largest", "length"), [(9.9, 5), (10, 10), (1.99, 1), (0.03, 0.02), (250, 200)])
+def test_scale_bars_have_round_lengths(largest, length):
+    assert round_length(largest) == pytest.approx(length)
