@@ -131,9 +131,10 @@ def load(path: Path) -> PairsFile:
         No npz file, damaged, pickled, without the arrays, or of shapes that do not fit.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InputInvalid(f"{path} holds a single array: save two, numpy.savez({path.name!r}, w=..., gt=...).")
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise InputInvalid(f"{path} holds a single array: save two, numpy.savez({path.name!r}, w=..., gt=...).")
+        with archive:
             inputs, targets = (_array(archive, keys, path) for keys in (INPUTS, TARGETS))
     except FileNotFoundError:
         raise InputInvalid(f"no file {path}: check the name and the folder.") from None

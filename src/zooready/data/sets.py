@@ -89,8 +89,6 @@ LOCATE_NAMES = {
     **dict.fromkeys(("nuclear", "nucleardapi", "nuclei", "nucleardna"), "nucleus"),
     "plasmamembrane": "pm",
     "tubulin": "microtubule",
-    "cytosol": "cytoplasm",
-    "cytoplasmic": "cytoplasm",
 }
 LOCATE_CITE = (
     "Hamilton NA, Pantelic RS, Hanson K, Teasdale RD. Fast automated cell phenotype image classification. BMC Bioinformatics 8:110, 2007.",
@@ -180,6 +178,7 @@ TRANSFECTED = replace(
     addresses=("http://locate.imb.uq.edu.au/info_files/SubCellLoc.zip (folder SubCellLoc/Transfected)",),
     classes=(LOCATE_CLASSES[0], "cytoplasm", *LOCATE_CLASSES[1:]),
     pictures=553,
+    other_names={**LOCATE_NAMES, "cytosol": "cytoplasm", "cytoplasmic": "cytoplasm"},
     claims={"10-fold": 99.6, "90-10": 99.6, "80-20": 99.2, "70-30": 99.3, "60-40": 97.9},
 )
 YEAST = PublicSet(

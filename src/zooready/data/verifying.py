@@ -79,9 +79,10 @@ def _against_the_books(data: PublicSet, found: Classified) -> tuple[list[str], l
     notes: list[str] = []
 
     def told(fact: Fact, sentence: str) -> None:
-        (faults if fact in data.confirmed else notes).append(
-            sentence + ("" if fact in data.confirmed else " The book value is not confirmed.")
-        )
+        if fact in data.confirmed:
+            faults.append(sentence)
+        else:
+            notes.append(f"{sentence} The book value is not confirmed.")
 
     if absent := [name for name, count in found.counts.items() if not count]:
         told("classes", f"No pictures of {', '.join(absent)}: {data.title} has {len(data.classes)} classes.")
