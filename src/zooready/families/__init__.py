@@ -6,7 +6,7 @@ May import: nets, simulate, data, training, matching, pictures, similarity
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources import as_file, files
 from typing import Any
 
@@ -14,10 +14,12 @@ import torch
 from safetensors.torch import load_file
 
 from zooready.errors import InputInvalid
-from zooready.families import mrbcr, segmentation
+from zooready.families import mrbcr, plcnn, segmentation
 from zooready.records import Family
 
 FAMILIES: Mapping[str, Family] = {family.name: family for family in (segmentation.FAMILY, mrbcr.FAMILY)}
+
+FOR_CLASSES: Mapping[str, Callable[..., Family]] = {"plcnn": plcnn.family}  # (classes, channels) -> the record for them
 
 QUALITY: Mapping[str, str] = {  # one line on each shipped model, filled from its record's metrics
     "segmentation": "F1 at IoU 0.5 on the real development picture {f1_50_real:.2f} (Otsu and watershed {f1_50_real_otsu:.2f})",
