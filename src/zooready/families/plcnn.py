@@ -20,12 +20,13 @@ from zooready.data.augmentation import placed
 from zooready.errors import InputInvalid
 from zooready.records import Array, Family, Pair, Part, Picture, Recipe
 from zooready.simulate import cells
+from zooready.simulate.patterns import PATTERNS
 from zooready.tensors import TensorSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-CLASSES = tuple(cells.PATTERNS)
+CLASSES = tuple(PATTERNS)
 CELLS = 3000  # simulated cells per seed, each class in turn
 SMOOTHING = 0.05  # of labels: a class asks for 0.95 and a bit, never for certainty
 TEMPERATURE = 1.0
@@ -159,7 +160,7 @@ def family(classes: tuple[str, ...], channels: tuple[str, ...] = ("protein",), p
         loss=loss,
         metrics=metrics,
         sample=sample if is_simulated else None,
-        recipe=Recipe(steps=1200, batch=24, learning_rate=2e-3, weight_decay=5e-3),
+        recipe=Recipe(steps=1600, batch=24, learning_rate=2e-3, weight_decay=5e-3),
         pixel_size_um=pixel_size_um,
         tags=("classification", "protein localization", "fluorescence", "2d"),
     )
