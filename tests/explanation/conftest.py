@@ -34,7 +34,7 @@ class Smooth(nn.Module):
 
 @pytest.fixture(scope="session")
 def bundles(trained, tmp_path_factory):
-    """Zips: "maps", a classifier with maps of its own; "onnx", without maps and TorchScript; "frozen", TorchScript alone; "smooth", an image."""
+    """Zips: "maps", a classifier with maps of its own; "onnx", that alone and no maps; "frozen", TorchScript alone; "smooth", an image."""
     folder = tmp_path_factory.mktemp("bundles")
     exported(Mapped, trained, folder / "maps.zip")
     exported(Patterns, trained, folder / "onnx.zip", formats=("onnx",))
