@@ -62,7 +62,10 @@ def parser() -> argparse.ArgumentParser:
     _export(add("export", "export", "Make a bundle from a finished run, or from the weights that come with zooready."))
     _check(add("check", "check", "Run a bundle in every program that is here, and compare the numbers."))
     _predict(add("predict", "predict", "Run a bundle on pictures."))
+    _explain(add("explain", "explain", "Show why a network says what it says of a picture: figures, TIFFs and numbers."))
+    _measure(add("measure", "measure", "Measure the objects of pictures: a classifier's embedding and scores, shape, intensity, texture."))
     _install(add("install", "install", "Put a bundle into Fiji, where DeepImageJ finds it, with a macro that runs it."))
+    _simulate(add("simulate", "simulate", "Simulate fluorescence and bright-field pictures with known truth, as OME-TIFF."))
     _data(add("data", "data", "Public data sets: where they live, how to lay them out; and what is wrong with a folder of data."))
     _protocol(add("protocol", "protocol", "Train and test PLCNN on a public data set as its paper did; can be killed and started again."))
     add("doctor", "doctor", "Say which programs are on this machine, and how to get the others.")
@@ -117,6 +120,51 @@ def _protocol(command: argparse.ArgumentParser) -> None:
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
 
 
+PLANES = "beads filaments puncta rings meshes nuclei neurites worms clouds leaves stripes mosaic bumps mixed"  # not imported: NumPy is slow
+STACKS = "beads filaments puncta tubes neurites clouds mixed"
+MODALITIES = ("widefield", "confocal", "sted", "tirf", "sim", "brightfield")
+SETTINGS = {
+    "na": "numerical aperture (default: 1.3)",
+    "wavelength-nm": "of the emission, in nanometres (default: 600)",
+    "index": "refractive index of the immersion (default: 1.515)",
+    "specimen-index": "refractive index around the specimen (default: that of the immersion)",
+    "depth-um": "of the specimen below the coverslip, micrometres; aberrates if the indices differ (default: 0)",
+    "z-um": "of the specimen from the focal plane, micrometres (default: 0)",
+    "pixel-size-um": "side of a pixel, micrometres (default: four fifths of the modality's Nyquist limit)",
+    "z-step-um": "distance of planes, micrometres (default: four fifths of the limit)",
+    "background": "photons of every pixel besides (default: 5)",
+    "gain": "camera: counts a photon (default: 1)",
+    "offset": "camera: counts without light (default: 100)",
+    "read-noise": "camera: in photons (default: 1.5)",
+    "camera-limit": "camera: largest count (default: 65535)",
+    "excitation-nm": "confocal, sted, tirf: in nanometres (default: nine tenths of the emission)",
+    "pinhole-au": "confocal, sted: diameter in Airy units (default: 1)",
+    "saturation": "sted: depletion over the intensity that halves the emission (default: 10)",
+    "angle-deg": "tirf: of the beam in the glass (default: half-way from the critical to the steepest angle)",
+    "water-index": "tirf: refractive index behind the coverslip, if --specimen-index is not given (default: 1.33)",
+    "extension": "sim: limit over that of wide-field, 1 to 2 (default: 1.9)",
+    "wiener": "sim: noise term of the filter (default: 0.02)",
+    "absorbance": "brightfield: decadic, where the specimen is densest (default: 0.5)",
+    "condenser-na": "brightfield: numerical aperture of the condenser (default: that of the objective)",
+}
+
+
+def _simulate(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    command.epilog = f"Specimens: {PLANES.replace(' ', ', ')}. With --planes: {STACKS.replace(' ', ', ')}. Explained in docs/simulate.md."
+    add("specimen", help="what lies under the microscope; see below")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder for images/ and truth/")
+    add("--modality", choices=MODALITIES, default="widefield", help="kind of microscope")
+    add("--size", type=_positive, default=256, metavar="PX", help="side of a picture")
+    add("--planes", type=_positive, default=1, metavar="N", help="planes of a stack")
+    add("--count", type=_positive, default=1, metavar="N", help="fields")
+    add("--seed", type=_seed, default=0, help="of specimens and noise")
+    add("--photons", type=float, default=500.0, metavar="N", help="of the brightest pixel")
+    for name, help in SETTINGS.items():
+        add(f"--{name}", type=float, default=argparse.SUPPRESS, metavar="X", help=help)
+    add("--gallery", action="store_true", help="also draw gallery.png: every specimen, and this one through every modality")
+
+
 def _export(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("source", help="folder of a run, or a family with shipped weights")
@@ -147,6 +195,32 @@ def _predict(command: argparse.ArgumentParser) -> None:
     add("--pixel-size", choices=("auto",), default=argparse.SUPPRESS, help="auto: resample into the bundle's range, and back")
     add("--channel", default=argparse.SUPPRESS, help="the channel to take: its name, or its number from 1")
     add("--trust-code", action="store_true", help="allow --format state_dict of a bundle from elsewhere")
+
+
+def _explain(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("bundle", help="zip, folder, run, or a family with shipped weights")
+    add("image", type=Path, help="TIFF, OME-TIFF, PNG or JPEG; one plane")
+    add("-o", "--out", type=Path, required=True, help="folder for the results")
+    add("--class", dest="class_name", default=argparse.SUPPRESS, metavar="NAME", help="class to explain (default: the winning one)")
+    add("--mask", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="picture that is other than 0 in the cell")
+    add("--channel", default=argparse.SUPPRESS, help="the channel to take: its name, or its number from 1")
+    add("--seed", type=_seed, default=0, help="of the noise that is added")
+    add("--trust-code", action="store_true", help="run the bundle's own Python for gradients, where it has no TorchScript")
+
+
+def _measure(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("bundle", help="zip, folder, run, or a family with shipped weights; a classifier")
+    add("images", type=Path, nargs="+", metavar="IMAGE", help="TIFF, OME-TIFF, PNG or JPEG; one plane each")
+    add("-o", "--out", type=Path, required=True, metavar="TABLE.csv", help="the table")
+    add("--labels", type=Path, nargs="+", default=argparse.SUPPRESS, metavar="FILE", help="a label picture for each image")
+    add("--segment", default=argparse.SUPPRESS, metavar="BUNDLE", help="find the objects by this bundle's labels")
+    add("--background", choices=("keep", "zero", "lowest"), default="keep", help="what the network sees around an object")
+    add("--crop", dest="crop_px", type=_positive, default=argparse.SUPPRESS, metavar="PX", help="side of the piece that it is given")
+    add("--channel", default=argparse.SUPPRESS, help="the classifier's channel: its name, or its number from 1")
+    add("--segment-channel", default=argparse.SUPPRESS, help="the segmentation's channel")
+    add("--trust-code", action="store_true", help="trust the bundle's author")
 
 
 def _positive(text: str) -> int:

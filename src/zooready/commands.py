@@ -28,6 +28,17 @@ def train(family: str, out: Path, **options: Any) -> None:
     CONSOLE.print(f"Next: zooready export {out}", soft_wrap=True)
 
 
+def simulate(specimen: str, out: Path, gallery: bool = False, **options: Any) -> None:
+    """Simulate, and say where each field's picture and truth lie."""
+    for made in pipeline.simulate(specimen, out, **options):
+        CONSOLE.print(f"{made.image}  {made.truth}", soft_wrap=True)
+        for note in made.notes:
+            CONSOLE.print(f"{made.image.name}: {note}", style="yellow", soft_wrap=True)
+    if gallery:
+        settings = {name: value for name, value in options.items() if name not in ("modality", "size", "planes", "count", "z_step_um")}
+        CONSOLE.print(str(pipeline.gallery(out / "gallery.png", specimen=specimen, **settings)), soft_wrap=True)
+
+
 def data(data: str = "", folder: str = "") -> int:
     """List the public sets, explain one, or look through a folder; the exit code is 2 if files cannot be used."""
     from zooready.data import SETS, named_set
@@ -132,6 +143,33 @@ def predict(bundle: Path, images: Sequence[Path], out: Path, **options: Any) -> 
         for path in written:
             CONSOLE.print(str(path), soft_wrap=True)
     return code
+
+
+def explain(bundle: str, image: Path, out: Path, **options: Any) -> None:
+    """Explain, and say what was explained, how much of it lies in the cell, and where the files are."""
+    with CONSOLE.status(f"explaining {image.name} ..."):
+        found = pipeline.explain(bundle, image, out, **options)
+    for note in found.notes:
+        CONSOLE.print(f"note: {note}", style="yellow", soft_wrap=True)
+    if "class" in found.facts:
+        best = sorted(found.facts["scores"].items(), key=lambda item: -item[1])[:3]
+        told = ", ".join(f"{name} {score:.3g}" for name, score in best)
+        CONSOLE.print(f"explained: {found.facts['class']}; highest scores: {told}", soft_wrap=True)
+    for one in found.explanations:
+        if "share_inside" in one.facts:
+            inside, box = one.facts["share_inside"], one.facts["share_box"]
+            CONSOLE.print(f"{one.name}: {inside:.0%} inside the cell, {box:.0%} in a box of its area in the middle", soft_wrap=True)
+    for path in found.files:
+        CONSOLE.print(str(path), soft_wrap=True)
+
+
+def measure(bundle: str, images: Sequence[Path], out: Path, **options: Any) -> None:
+    """Measure, and say how many objects there are and where the table is."""
+    with CONSOLE.status(f"measuring {len(images)} pictures ..."):
+        table = pipeline.measure(bundle, images, out, **options)
+    for note in table.notes:
+        CONSOLE.print(f"note: {note}", style="yellow", soft_wrap=True)
+    CONSOLE.print(f"{out}: {len(table.rows)} objects, {len(table.columns)} columns", soft_wrap=True)
 
 
 def install(bundle: Path, **options: Any) -> None:

@@ -1,13 +1,17 @@
 """The things that zooready does, as plain functions. The command line calls these and prints.
 
 In: what a person asked for. Out: what came of it. ``making`` trains and exports, ``using`` runs bundles, ``looking``
-examines data, ``studying`` repeats a paper's protocol.
+examines data, ``studying`` repeats a paper's protocol, ``simulating`` and ``showing`` write simulated
+pictures, ``asking`` explains and measures.
 
-May import: about, pictures, data, bundle, families, cards, training, exporting, comparison, prediction, installing
-"""
+May import: about, drawing, pictures, simulate, data, bundle, families, cards, training, exporting, comparison, prediction, installing, explanation, measurement
+"""  # noqa: E501 - the rooms stand in one line
 
+from zooready.pipeline.asking import explain, measure
 from zooready.pipeline.looking import Examined, examined
 from zooready.pipeline.making import about_of, export_trained, for_classes, named, provenance_of, train
+from zooready.pipeline.showing import gallery
+from zooready.pipeline.simulating import Simulated, simulate
 from zooready.pipeline.studying import COLUMNS, Row, protocol
 from zooready.pipeline.using import as_picture, check, install, predict, predict_files
 
@@ -15,17 +19,22 @@ __all__ = [
     "COLUMNS",
     "Examined",
     "Row",
+    "Simulated",
     "about_of",
     "as_picture",
     "check",
     "examined",
+    "explain",
     "export_trained",
     "for_classes",
+    "gallery",
     "install",
+    "measure",
     "named",
     "predict",
     "predict_files",
     "protocol",
     "provenance_of",
+    "simulate",
     "train",
 ]
