@@ -141,9 +141,7 @@ def test_a_graph_without_weights_has_no_embedding(tmp_path):
 
 
 def test_a_bundle_without_scores_is_refused(tmp_path):
-    with pytest.raises(
-        InputInvalid, match=r"gives images \(image\) and no class scores: take the bundle of a classifier"
-    ):
+    with pytest.raises(InputInvalid, match=r"gives images \(image\) and no class scores: take the bundle of a classifier"):
         watched(bundle_of(tmp_path / "g.onnx", kinds=("image",)))
 
 

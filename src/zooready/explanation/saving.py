@@ -42,13 +42,14 @@ class Explained:
     """All explanations of one output for one picture.
 
     ``picture`` is what the network was given. ``facts`` tell the output and, of a classifier, the class that was explained and the score
-    of every class. ``notes`` are sentences to read first.
+    of every class. ``notes`` are sentences to read first. ``files`` are those that were written.
     """
 
     explanations: tuple[Explanation, ...]
     picture: Picture
     facts: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
 
 
 def save(explained: Explained, folder: Path | str, stem: str) -> tuple[Path, ...]:

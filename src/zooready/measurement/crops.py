@@ -1,0 +1,84 @@
+"""Where the objects are, and the piece of the picture that a classifier is given for each: the same as CellProfiler's plugin gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zooready.errors import InputInvalid
+from zooready.records import Array, as_float32
+
+Background = Literal["keep", "zero", "lowest"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crop:
+    """One object: its number, ``box`` (rows, columns of the picture), and what the network is given.
+
+    ``image`` is (c, h, w) float32; ``is_cut`` says that the object is larger than that, ``is_at_edge`` that it touches the picture's edge.
+    """
+
+    label: int
+    box: tuple[slice, slice]
+    image: Array
+    is_cut: bool
+    is_at_edge: bool
+
+
+def crops(image: Array, labels: Array, size: tuple[int, int] | None = None, background: Background = "keep") -> Iterator[Crop]:
+    """Each object's piece of a picture, in the order of their numbers.
+
+    Parameters
+    ----------
+    image
+        (c, y, x).
+    labels
+        (y, x), whole numbers; 0 is no object.
+    size
+        (y, x) of the piece, px, around the middle of the object's box; the box itself if None. Beyond the picture its edge is repeated.
+    background
+        What is there in place of other objects and of what is no object: ``keep`` the picture, ``zero`` 0, ``lowest`` the smallest value
+        of the piece, channel by channel.
+
+    Raises
+    ------
+    InputInvalid
+        The two have different sizes, labels that are no whole numbers from 0, no object, or a background that is not known.
+    """
+    from scipy.ndimage import find_objects
+
+    if background not in get_args(Background):
+        raise InputInvalid(f"background={background!r} is not known: use one of {', '.join(map(repr, get_args(Background)))}.")
+    numbers, compact = _compact(labels, image)
+    for place, box in enumerate(find_objects(compact), 1):
+        height, width = (extent.stop - extent.start for extent in box)
+        wanted = size or (height, width)
+        rows, columns = (
+            np.clip((extent.start + extent.stop - side) // 2 + np.arange(side), 0, length - 1)
+            for extent, side, length in zip(box, wanted, labels.shape, strict=True)
+        )
+        piece = as_float32(image[:, rows[:, None], columns])
+        if background != "keep":
+            fill = 0.0 if background == "zero" else piece.min(axis=(1, 2), keepdims=True)
+            piece = as_float32(np.where(compact[rows[:, None], columns] == place, piece, fill))
+        edge = any(extent.start == 0 or extent.stop == length for extent, length in zip(box, labels.shape, strict=True))
+        is_cut = height > wanted[0] or width > wanted[1]
+        yield Crop(label=int(numbers[place - 1]), box=(box[0], box[1]), image=piece, is_cut=is_cut, is_at_edge=edge)
+
+
+def _compact(labels: Array, image: Array) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Numbers of the objects in order, and the labels with 1, 2, ... in their place."""
+    if labels.ndim != 2 or labels.shape != image.shape[1:]:
+        raise InputInvalid(f"the labels have shape {labels.shape} and the picture {image.shape[1:]}: give labels of this picture.")
+    whole = np.rint(labels)
+    if not np.isfinite(labels).all() or (whole != labels).any() or labels.min() < 0:
+        raise InputInvalid("the labels hold values that are no object numbers (0, 1, 2, ...): give a label picture, not probabilities.")
+    numbers, compact = np.unique(whole.astype(np.int64), return_inverse=True)
+    if not numbers.any():
+        raise InputInvalid("the labels hold no object: every pixel is 0. Look at the segmentation.")
+    compact = compact.reshape(labels.shape).astype(np.int32) + (numbers[0] != 0)
+    return numbers[numbers > 0], np.asarray(compact, dtype=np.int32)
