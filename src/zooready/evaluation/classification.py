@@ -6,6 +6,7 @@ Everything here is measured on simulated cells. Tables that need trainings (fold
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from scipy import ndimage, optimize
 from zooready.evaluation.texture import measurements
 from zooready.families import plcnn
 from zooready.records import Array, Family, Pair
+from zooready.training.checkpoint import Checkpoint
 
 Float = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -24,6 +26,26 @@ CHOSEN_SEED, HELD_OUT_SEED = 6_100_001, 6_100_002  # cells to choose the tempera
 CHOSEN_CELLS, HELD_OUT_CELLS = 500, 1000
 BINS = 15  # of the calibration error
 TREES, PENALTY = 500, 10.0  # of the random forest; of the support vector machine
+CLAIMS = (  # per cent correct, from the figures "CNNvsMachine" and "PLCNNvsTCNN" in the authors' repository
+    {"method": "SVM-SubLoc", "HeLa": 99.7, "LOCATE endogenous": 99.8, "LOCATE transfected": 98.7},
+    {"method": "ETAS-SubLoc", "LOCATE endogenous": 99.2, "LOCATE transfected": 91.8},
+    {"method": "IEH-GT", "CHO": 99.7},
+    {"method": "GoogleNet", "HeLa": 92.0, "CHO": 91.0},
+    {"method": "M-CNN", "HeLa": 91.0, "CHO": 94.0},
+    {"method": "AlexNet", "HeLa": 85.1, "Yeast": 80.9},
+    {"method": "ResNet", "HeLa": 86.5, "Yeast": 81.5},
+    {"method": "DenseNet", "HeLa": 87.9, "Yeast": 81.7},
+    {"method": "DeepYeast", "Yeast": 91.0},
+    {"method": "PLCNN", "HeLa": 93.0, "CHO": 100.0, "LOCATE endogenous": 99.8, "LOCATE transfected": 99.6, "Yeast": 91.0},
+    {"method": "PLCNN, by its own confusion matrix", "Yeast": 80.2},
+)
+NOTES = (
+    "The 91.0 % that the paper claims for the Yeast set are contradicted by the paper's own confusion matrix of that set, which gives 80.2 %.",
+    "On HeLa the paper's own table has SVM-SubLoc ahead of PLCNN, 99.7 % to 93.0 %.",
+    "Sources of the claims: Tahir et al. 2021, doi:10.1007/s00521-021-06715-y, arXiv:1910.04287, and the figures in "
+    "https://github.com/saeed-anwar/PLCNN, which holds neither code nor weights. None of these numbers was measured here.",
+    "Numbers on simulated cells say how methods compare on these cells, and nothing of any real set.",
+)
 Disturb = Callable[[Array, np.random.Generator], Array]  # (y, x) -> the same shape
 
 
@@ -155,6 +177,11 @@ def features(cells: Sequence[Array]) -> Float:
     return np.array([[value for plane in cell for value in measurements(plane).values()] for cell in cells])
 
 
+def names() -> list[str]:
+    """Names of the measurements of one channel, in order."""
+    return list(measurements(np.zeros((16, 16))))
+
+
 def classical(features: Float, truth: Labels, method: str, seed: int = 0) -> Any:
     """A fitted scikit-learn classifier.
 
@@ -213,6 +240,50 @@ def tables(weights: Mapping[str, torch.Tensor], count: int = HELD_OUT_CELLS, tem
         "tables": {
             "classes": [{"method": name, "recall": digits(recall), "precision": digits(precision)} for name, recall, precision in rows],
             "robustness": [{"method": how, "accuracy": digits((found == truth).mean())} for how, found in changed.items()],
+        },
+    }
+
+
+def record(run: Checkpoint, *, folds: Sequence[Mapping[str, Any]], shares: Sequence[Mapping[str, Any]], steps: int) -> dict[str, Any]:
+    """What ``weights/plcnn.json`` says of a finished run: a temperature chosen on cells of their own, then scores; plain data.
+
+    Parameters
+    ----------
+    run
+        The training whose weights are shipped.
+    folds, shares
+        Rows of the tables that need other trainings, each of ``steps`` steps; from ``benchmarks/classification.py``.
+    """
+    weights = run.state_dict()
+    chosen = held_out(CHOSEN_CELLS, CHOSEN_SEED)
+    temperature = round(chosen_temperature(Scorer(weights).logits([pair.input for pair in chosen]), labels(chosen)), 2)
+    found = tables(weights, temperature=temperature)
+    accuracy = {row["method"]: row["accuracy"] for row in folds}
+    made = {name: getattr(run, name) for name in ("family", "seed", "steps", "batch", "git", "device", "precision", "seconds")}
+    return {
+        **made,
+        "data": f"simulated cells only ({plcnn.CELLS} of {len(plcnn.CLASSES)} patterns, seed {run.seed})",
+        "versions": dict(run.versions),
+        "parameters": sum(weight.numel() for weight in plcnn.FAMILY.architecture.build().parameters()),
+        "sha256": hashlib.sha256(run.weights.read_bytes()).hexdigest(),
+        "thresholds": {"temperature": temperature, "chosen_on": f"{CHOSEN_CELLS} simulated cells, seed {CHOSEN_SEED}"},
+        "metrics": {
+            **found["metrics"],
+            "folds_accuracy": accuracy["PLCNN"],
+            "folds_best_classical": max(accuracy["features + random forest"], accuracy["features + SVM"]),
+            "folds_best_rival": max(accuracy["ResNet-like"], accuracy["VGG-like"]),
+        },
+        "tables": {"folds": list(folds), "share": list(shares), **found["tables"], "claims": [dict(row) for row in CLAIMS]},
+        "confusion": found["confusion"],
+        "notes": list(NOTES),
+        "measured_on": {
+            "folds": f"{plcnn.CELLS} simulated cells in five parts, each method trained on four and asked about the fifth; "
+            f"{steps} steps of {run.batch} for every network",
+            "share": f"trained on a share of the {plcnn.CELLS} cells for {steps} steps, asked about {HELD_OUT_CELLS} others; "
+            "80 % is the mean of the five folds",
+            "classes": f"the shipped weights on {HELD_OUT_CELLS} held-out simulated cells, seed {HELD_OUT_SEED}",
+            "robustness": "the shipped weights on the same held-out cells, changed in one way each",
+            "claims": "what the paper claims of itself and of others, per cent; not measured here",
         },
     }
 
