@@ -83,12 +83,16 @@ def test_pictures_that_are_no_numbers_are_named_and_the_rest_goes_on(tmp_path):
         read_npz(tmp_path, pair_of)
 
 
-def test_saturated_cameras_are_noted(tmp_path):
+def test_saturated_and_blank_pictures_are_noted(tmp_path):
     w = RNG.integers(0, 900, (2, 48, 48)).astype(np.uint16)
     w[1, :12] = 4095
-    np.savez(tmp_path / "a.npz", w=w, gt=w)
+    np.savez(tmp_path / "a.npz", w=w, gt=np.where(np.arange(2)[:, None, None] > 0, w, 7))
     found = read_npz(tmp_path, pair_of)
-    assert [note[:43] for note in found.notes] == ["a.npz[1] is saturated: 25.0 % of its pixels"]
+    assert [note.split(" of its")[0] for note in found.notes] == [
+        "a.npz[0], the sharp one, is blank: every pixel is 7.",
+        "a.npz[1] is saturated: 25.0 %",
+        "a.npz[1], the sharp one, is saturated: 25.0 %",
+    ]
     assert len(found.pairs) == 2
 
 

@@ -105,6 +105,7 @@ def examine_npz(place: Path, pair_of: Callable[[Array, Array, float], Pair]) -> 
                 faults.append(f"{one}: {wrong}")
                 continue
             notes += notes_on(file_of_pairs.inputs[number], "yx", one)
+            notes += notes_on(file_of_pairs.targets[number], "yx", f"{one}, the sharp one,")
             if file_of_pairs.part:
                 parts[file_of_pairs.part].append(len(pairs))
             names.append(one)

@@ -55,13 +55,11 @@ def train(
     """
     from zooready.training.loop import train as fit
 
-    chosen = named(family) if isinstance(family, str) else family
     settings: dict[str, Any] = {"steps": steps, "batch": batch, "seed": seed, "device": device}
-    if str(data) == "simulated":
-        return fit(chosen, Path(out), **settings)
-    if not isinstance(family, str) or family not in _remade():
-        return fit(chosen, Path(out), **settings, data=Path(data))
-    return _train_classifier(family, Path(out), Path(data), settings)
+    files = None if str(data) == "simulated" else Path(data)
+    if files and isinstance(family, str) and family in _remade():
+        return _train_classifier(family, Path(out), files, settings)
+    return fit(named(family) if isinstance(family, str) else family, Path(out), **settings, data=files)
 
 
 def _train_classifier(name: str, out: Path, folder: Path, settings: Mapping[str, Any]) -> Checkpoint:
@@ -84,10 +82,11 @@ def keep_sample(found: Classified, member: int, run: Path) -> None:
 
     array = found.arrays[member]
     array = array if array.dtype.name in IMAGEJ_DTYPES else array.astype("float32")
-    is_many = len(array) > 1
-    picture = Picture(
-        array=array if is_many else array[0], axes="cyx" if is_many else "yx", pixel_size_um=found.pixel_sizes_um[member] or None
-    )
+    side = found.pixel_sizes_um[member] or None
+    if len(array) > 1:
+        picture = Picture(array=array, axes="cyx", pixel_size_um=side, channels=found.channels)
+    else:
+        picture = Picture(array=array[0], axes="yx", pixel_size_um=side)
     write_picture(picture, run / SAMPLE)
 
 

@@ -1,0 +1,101 @@
+"""`zooready data`: list, explain, look through."""
+
+import numpy as np
+import pytest
+import tifffile
+
+from zooready import cli, pipeline
+from zooready.data import SETS
+from zooready.errors import InputInvalid
+
+
+def said(capsys, *words):
+    code = cli.main(["data", *map(str, words)])
+    captured = capsys.readouterr()
+    return code, captured.out + captured.err
+
+
+def test_without_a_name_all_sets_are_listed(capsys):
+    code, text = said(capsys)
+    assert code == 0
+    assert all(name in text for name in SETS)
+
+
+def test_a_name_alone_is_explained(capsys):
+    code, text = said(capsys, "yeast")
+    assert code == 0
+    assert "DIR/HOwt_train.txt" in text
+    assert "contradicted by its own confusion matrix" in text
+
+
+def test_a_set_is_counted_and_what_differs_is_noted(capsys, tmp_path, save):
+    for number, name in enumerate(SETS["cho"].classes, 1):
+        for picture in range(number):
+            save(tmp_path / name / f"{picture}.tif")
+    code, text = said(capsys, "cho", tmp_path)
+    assert code == 0
+    lines = [line.split() for line in text.splitlines()]
+    assert all([name, str(number)] in lines for number, name in enumerate(SETS["cho"].classes, 1))
+    assert "sizes: 40x30 px (15)" in text
+    assert "note: 15 pictures, and CHO has 327. The book value is not confirmed." in text
+    assert "fault" not in text
+
+
+def test_faults_are_told_and_the_exit_code_says_so(capsys, yeast):
+    (yeast / "main" / "plate01" / "000-0.png").write_bytes(b"nothing")
+    code, text = said(capsys, "yeast", yeast)
+    assert code == 2
+    assert "000-0.png is not a TIFF, PNG or JPEG" in text
+    assert "fault: 59 pictures, and Yeast (DeepYeast) has 90000." in text
+    assert ["list", "val", "12"] in [line.split() for line in text.splitlines()]
+    assert "channels: mCherry, GFP" in text
+
+
+def test_ones_own_classes_are_looked_through(capsys, own):
+    (own / "er" / "0.tif").write_bytes(b"")
+    code, text = said(capsys, own)
+    assert code == 2
+    assert ["er", "4"] in [line.split() for line in text.splitlines()]
+    assert "0.tif is empty (0 bytes)" in text
+
+
+def test_ones_own_pictures_with_partners_are_looked_through(capsys, tmp_path, save):
+    for kind in ("images", "masks"):
+        for number in range(3):
+            save(tmp_path / kind / f"{number}.tif", (40, 40))
+    save(tmp_path / "masks" / "1.tif", (40, 41))
+    tifffile.imwrite(tmp_path / "images" / "2.tif", np.where(np.eye(40) > 0, 65535, 7).astype(np.uint16))
+    code, text = said(capsys, tmp_path)
+    assert code == 2
+    assert ["pairs", "2"] in [line.split() for line in text.splitlines()]
+    assert "fault: images/1.tif and masks/1.tif differ in size (40x40 and 40x41 px)" in text
+    assert "note: images/2.tif is saturated: 2.5 % of its pixels" in text
+
+
+def test_ones_own_pairs_in_npz_are_looked_through(capsys, tmp_path):
+    for part, count in (("train", 3), ("val", 1)):
+        np.savez(tmp_path / f"{part}.npz", w=np.random.default_rng(0).random((count, 40, 40)), gt=np.ones((count, 40, 40)))
+    for words in (["storm", tmp_path], [tmp_path]):
+        code, text = said(capsys, *words)
+        assert code == 0
+        lines = [line.split() for line in text.splitlines()]
+        assert ["pairs", "4"] in lines
+        assert ["list", "train", "3"] in lines
+        assert ["list", "held", "out", "1"] in lines
+        assert "note: train.npz[2], the sharp one, is blank: every pixel is 1.0." in text
+
+
+def test_what_is_no_data_is_refused_with_the_layouts(tmp_path):
+    with pytest.raises(InputInvalid, match="no images/, no npz files and no folders of classes: see docs/data.md"):
+        pipeline.examined(str(tmp_path))
+    (tmp_path / "images").mkdir()
+    with pytest.raises(InputInvalid, match=r"has images/ but no partner folder: add masks/ or truth/"):
+        pipeline.examined(str(tmp_path))
+    with pytest.raises(InputInvalid, match="'nowhere' is neither a data set nor a folder"):
+        pipeline.examined("nowhere")
+
+
+def test_an_unknown_set_is_refused_with_those_that_exist(capsys):
+    code, text = said(capsys, "helo")
+    assert code == 2
+    assert "no data set is called 'helo': choose from hela, cho" in text

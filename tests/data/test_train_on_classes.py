@@ -1,0 +1,144 @@
+"""Training on a person's own classes and on npz pairs: what the run records, and that its bundle is for those classes."""
+
+import json
+import logging
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from zooready import exporting, pipeline
+from zooready.data import read_classes, share
+from zooready.errors import InputInvalid
+from zooready.families import mrbcr, plcnn
+from zooready.training import checkpoint
+from zooready.training.loop import train
+from zooready.training.pairs import pairs_of
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def trained(data, out, **settings):
+    return pipeline.train("plcnn", out, data=data, **{"steps": 2, "batch": 2, "device": "cpu", **settings})
+
+
+def calibrated(folder, sides):
+    """The same pictures with pixels of these sides in turn, micrometres."""
+    for number, path in enumerate(sorted(folder.rglob("*.tif"))):
+        side = sides[number % len(sides)]
+        tifffile.imwrite(path, tifffile.imread(path), imagej=True, resolution=(1 / side, 1 / side), metadata={"unit": "um"})
+
+
+def test_a_run_keeps_its_classes_channels_and_pixel_sizes(own, tmp_path):
+    calibrated(own, (0.1, 0.25))
+    run = trained(own, tmp_path / "run")
+    assert (run.classes, run.channels) == (("actin", "er", "nucleus"), ("protein",))
+    assert run.pixel_size_um == pytest.approx((0.1, 0.25))
+    assert run.data == "12 pictures of the folder 'own', 3 held out"
+    assert checkpoint.read(run.folder) == run
+    assert json.loads((run.folder / "run.json").read_text())["classes"] == ["actin", "er", "nucleus"]
+
+
+def test_the_metrics_are_those_of_every_held_out_picture_whole(own, tmp_path):
+    run = trained(own, tmp_path / "run", seed=4)
+    found = read_classes(own)
+    family = plcnn.family(found.classes)
+    network = family.architecture.build().eval()
+    network.load_state_dict(run.state_dict())
+    right = []
+    for member in share(found.labels, 0.8, 4).held_out:
+        image = torch.as_tensor(found.arrays[member].astype(np.float32))[None]
+        with torch.no_grad():
+            logits, _ = network((image - image.mean()) / image.std(correction=0))
+        right.append(int(logits.argmax()) == found.labels[member])
+    assert run.metrics["accuracy"] == pytest.approx(np.mean(right), abs=1e-6)
+
+
+def test_the_bundle_of_a_run_is_for_its_classes(own, tmp_path):
+    trained(own, tmp_path / "run")
+    made = pipeline.export_trained(tmp_path / "run", tmp_path / "own.zip", torchscript="plain")
+    held_out = share(read_classes(own).labels, 0.8, 0).held_out[0]
+    found = pipeline.predict(made.path, tmp_path / "run" / "sample.tif")
+    assert found.scores["scores"].columns == ("actin", "er", "nucleus")
+    assert sum(found.scores["scores"].rows[0]) == pytest.approx(1, abs=1e-5)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "run" / "sample.tif"), read_classes(own).arrays[held_out][0])
+
+
+@pytest.mark.parametrize(("sides", "stated"), [((0.1, 0.25), (0.1, 0.25)), ((), None)])
+def test_a_bundle_states_the_pixel_sizes_of_the_files_or_none(own, tmp_path, monkeypatch, sides, stated):
+    if sides:
+        calibrated(own, sides)
+    trained(own, tmp_path / "run")
+    monkeypatch.setattr(exporting, "export", lambda network, sample, about, *rest, **options: about)
+    about = pipeline.export_trained(tmp_path / "run")
+    assert about.pixel_size_um == (pytest.approx(stated) if stated else None)
+
+
+def test_two_channels_are_trained_on_and_exported_by_name(tmp_path, save, monkeypatch):
+    for name in ("a", "b"):
+        for number in range(3):
+            path = tmp_path / "two" / name / f"{number}.tif"
+            save(path, (2, 40, 40))
+            labels = {"axes": "CYX", "Labels": ["membrane", "protein"]}
+            tifffile.imwrite(path, tifffile.imread(path), imagej=True, metadata=labels)
+    run = trained(tmp_path / "two", tmp_path / "run")
+    assert run.channels == ("membrane", "protein")
+    monkeypatch.setattr(exporting, "export", lambda network, sample, *rest, **options: (sample, options))
+    sample, options = pipeline.export_trained(run.folder)
+    assert options["input"].channels == sample.channels == ("membrane", "protein")
+    assert options["outputs"][0].channels == ("a", "b")
+    assert sample.array.shape == (2, 40, 40)
+
+
+def test_a_run_on_other_pictures_or_another_split_is_not_gone_on_with(own, tmp_path, save):
+    trained(own, tmp_path / "run")
+    with pytest.raises(InputInvalid, match="holds a run with seed = 0, not 1"):
+        trained(own, tmp_path / "run", seed=1)
+    save(own / "er" / "99.tif")
+    with pytest.raises(InputInvalid, match="holds a run with data_sha256"):
+        trained(own, tmp_path / "run")
+
+
+def test_a_record_for_other_classes_is_refused(own, tmp_path):
+    with pytest.raises(
+        InputInvalid, match=r"has the classes actin, er, nucleus and 1 channels, but this record of plcnn is for x, y and 1"
+    ):
+        train(plcnn.family(("x", "y")), tmp_path / "run", data=own, steps=2, device="cpu")
+    with pytest.raises(InputInvalid, match="'mrbcr' is no classifier: choose from plcnn"):
+        pipeline.for_classes("mrbcr", ("x", "y"), ("protein",))
+
+
+def test_notes_on_pictures_are_logged_and_many_are_counted(own, caplog):
+    for path in own.rglob("*.tif"):
+        tifffile.imwrite(path, np.full((30, 30), 255, np.uint8))
+    family = plcnn.family(("actin", "er", "nucleus"))
+    with caplog.at_level(logging.WARNING, "zooready"):
+        pairs_of(family, own, 0)
+    assert caplog.messages[0] == "actin/0.tif is blank: every pixel is 255."
+    assert len(caplog.messages) == 11
+    assert caplog.messages[-1].startswith("and 5 more notes on pictures; `zooready data` shows all")
+
+
+def test_npz_pairs_are_trained_on(tmp_path):
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 4), ("val", 2)):
+        w = rng.random((count, 64, 64))
+        np.savez(tmp_path / f"{part}.npz", low=w, gt=w**2)
+    run = pipeline.train("mrbcr", tmp_path / "run", data=tmp_path, steps=2, batch=2, device="cpu")
+    assert run.data == f"4 pictures of the folder {tmp_path.name!r}, 2 held out"
+    assert run.is_finished
+    assert pairs_of(mrbcr.FAMILY, tmp_path / "val.npz", 0).words == "1 pictures of the file 'val.npz', 1 held out"
+
+
+def test_npz_files_beside_a_folder_of_images_do_not_hide_it(tmp_path, save):
+    np.savez(tmp_path / "notes.npz", w=np.zeros((1, 64, 64)), gt=np.zeros((1, 64, 64)))
+    for kind in ("images", "truth"):
+        for number in range(2):
+            save(tmp_path / kind / f"{number}.tif", (64, 64))
+    assert pairs_of(mrbcr.FAMILY, tmp_path, 0).words == f"1 pictures of the folder {tmp_path.name!r}, 1 held out"
