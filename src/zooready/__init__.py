@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zooready.exporting import export
     from zooready.families import FAMILIES
-    from zooready.pipeline import check, predict, train
+    from zooready.pipeline import check, explain, predict, train
     from zooready.records import About, Bundle, Family, Part, Verdict
     from zooready.tensors import TensorSpec
 
-__all__ = ["FAMILIES", "About", "Bundle", "Family", "Part", "TensorSpec", "Verdict", "check", "export", "predict", "train"]
+__all__ = ["FAMILIES", "About", "Bundle", "Family", "Part", "TensorSpec", "Verdict", "check", "explain", "export", "predict", "train"]
 _HOMES = {
     "FAMILIES": "families",
     **dict.fromkeys(("About", "Bundle", "Family", "Part", "Verdict"), "records"),
     "TensorSpec": "tensors",
     "export": "exporting",
-    **dict.fromkeys(("check", "predict", "train"), "pipeline"),
+    **dict.fromkeys(("check", "explain", "predict", "train"), "pipeline"),
 }
 
 

@@ -1,0 +1,203 @@
+"""Rows of a table against eager PyTorch and plain NumPy; columns that stay the same; what is refused."""
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from patterns import CLASSES, Patterns, standard
+from zooready.errors import BundleInvalid, InputInvalid
+from zooready.features import measurements
+from zooready.measurement import Measurer, save, table
+from zooready.records import Picture
+
+
+def measured(bundle, picture, labels, **options):
+    rows, notes = Measurer.of(bundle, **options).rows("cells.tif", picture, labels)
+    return table(rows, notes)
+
+
+def eager(weights, piece):
+    network = Patterns()
+    network.load_state_dict(weights)
+    with torch.no_grad():
+        seen = network.features(standard(piece[None, None])).mean((2, 3))
+        return seen[0].numpy(), torch.softmax(network.last(seen), 1)[0].numpy()
+
+
+def test_embedding_and_scores_are_those_of_the_network_for_the_piece(open_bundle, three, weights):
+    picture, labels = three
+    found = measured(open_bundle("patterns"), picture, labels, crop_px=32)
+    y, x = np.nonzero(labels == 5)
+    top, left = (y.min() + y.max() + 1 - 32) // 2, (x.min() + x.max() + 1 - 32) // 2
+    seen, scores = eager(weights, picture.array[top : top + 32, left : left + 32])
+    assert found.matrix("embedding_")[1] == pytest.approx(seen, abs=1e-4)
+    assert found.matrix("score_")[1] == pytest.approx(scores, abs=1e-4)
+    assert found.column("class") == [CLASSES[place] for place in found.matrix("score_").argmax(1)]
+    assert found.column("class")[1] == "bars"
+
+
+def test_classical_measurements_are_those_of_the_object_in_the_picture(open_bundle, three):
+    picture, labels = three
+    found = measured(open_bundle("patterns"), picture, labels)
+    truth = measurements(picture.array, labels == 2)
+    assert {name: found.column(name)[0] for name in truth} == pytest.approx(truth)
+
+
+def test_every_row_says_where_its_object_lies_in_pixels_and_micrometres(open_bundle, three):
+    picture, labels = three
+    found = measured(open_bundle("patterns"), picture, labels)
+    assert found.column("label") == [2, 5, 9]
+    assert found.column("image") == ["cells.tif"] * 3
+    for place, number in enumerate((2, 5, 9)):
+        y, x = np.nonzero(labels == number)
+        assert found.column("centroid_y_px")[place] == pytest.approx(y.mean())
+        assert found.column("centroid_x_um")[place] == pytest.approx(x.mean() * 0.25)
+        assert found.column("shape_area_px2")[place] == y.size
+        assert found.column("shape_area_um2")[place] == pytest.approx(y.size / 16)
+    assert found.column("touches_edge") == [0, 0, 1]
+
+
+def test_without_a_pixel_size_the_columns_are_the_same_and_micrometres_unknown(open_bundle, three):
+    picture, labels = three
+    known, unknown = (measured(open_bundle("patterns"), one, labels) for one in (picture, replace(picture, pixel_size_um=None)))
+    assert known.columns == unknown.columns
+    assert {name for name in unknown.columns if None in unknown.column(name)} == {
+        "pixel_size_um",
+        *(name for name in unknown.columns if name.endswith(("_um", "_um2"))),
+    }
+    assert "does not say its pixel size" in unknown.notes[0]
+    assert not known.notes
+
+
+def test_without_labels_the_whole_picture_is_one_object_at_its_own_size(open_bundle, three, weights):
+    picture, _ = three
+    found = measured(open_bundle("patterns"), picture, None, crop_px=32)
+    assert len(found.rows) == 1
+    seen, _ = eager(weights, picture.array)
+    assert found.matrix("embedding_")[0] == pytest.approx(seen, abs=1e-4)
+    assert found.column("shape_area_px2") == [16000]
+
+
+def test_the_background_changes_what_the_network_sees_and_no_classical_measurement(open_bundle, three):
+    picture, labels = three
+    kept, zero, lowest = (measured(open_bundle("patterns"), picture, labels, background=how) for how in ("keep", "zero", "lowest"))
+    for one, other in ((kept, zero), (kept, lowest), (zero, lowest)):
+        assert not np.allclose(one.matrix("embedding_"), other.matrix("embedding_"), atol=1e-3)
+        assert (one.matrix("intensity_", "shape_", "haralick_") == other.matrix("intensity_", "shape_", "haralick_")).all()
+
+
+def stating(bundle, **facts):
+    """The bundle with other facts in config.zooready."""
+    own = {**bundle.rdf["config"]["zooready"], **facts}
+    return replace(bundle, rdf={**bundle.rdf, "config": {"zooready": own}})
+
+
+def test_the_piece_is_what_is_asked_for_else_what_the_bundle_states_else_the_object(open_bundle, three):
+    bundle = open_bundle("patterns")
+    assert Measurer.of(bundle).size is None
+    assert Measurer.of(stating(bundle, crop_px=40)).size == (40, 40)
+    assert Measurer.of(stating(bundle, crop_px=40), crop_px=24).size == (24, 24)
+    own, small, large = (measured(bundle, *three, **how).matrix("embedding_") for how in ({}, {"crop_px": 24}, {"crop_px": 40}))
+    assert not np.allclose(own, small, atol=1e-3)
+    assert not np.allclose(small, large, atol=1e-3)
+
+
+def test_a_network_of_one_size_gets_that_size_and_no_other(open_bundle, three):
+    bundle = open_bundle("patterns")
+    axes = [{**axis, "size": 32} if axis.get("id") in ("y", "x") else axis for axis in bundle.rdf["inputs"][0]["axes"]]
+    fixed = replace(bundle, rdf={**bundle.rdf, "inputs": [{**bundle.rdf["inputs"][0], "axes": axes}]})
+    assert Measurer.of(fixed).size == Measurer.of(fixed, crop_px=32).size == (32, 32)
+    with pytest.raises(InputInvalid, match=r"takes pieces of \{'y': 32, 'x': 32\} px alone: give a --crop of that"):
+        Measurer.of(fixed, crop_px=40)
+
+
+def test_pieces_grow_to_a_size_that_the_network_takes(open_bundle, three, weights):
+    bundle = open_bundle("patterns")
+    axes = [{**axis, "size": {"min": 16, "step": 16}} if axis.get("id") in ("y", "x") else axis for axis in bundle.rdf["inputs"][0]["axes"]]
+    picky = replace(bundle, rdf={**bundle.rdf, "inputs": [{**bundle.rdf["inputs"][0], "axes": axes}]})
+    found = measured(picky, *three, crop_px=30)
+    y, x = np.nonzero(three[1] == 5)
+    top, left = (y.min() + y.max() + 1 - 30) // 2, (x.min() + x.max() + 1 - 30) // 2
+    seen, _ = eager(weights, np.pad(three[0].array[top : top + 30, left : left + 30], ((0, 2), (0, 2)), mode="edge"))
+    assert found.matrix("embedding_")[1] == pytest.approx(seen, abs=1e-4)
+
+
+def test_objects_that_are_larger_than_the_piece_are_noted(open_bundle, three):
+    (note,) = measured(open_bundle("patterns"), *three, crop_px=12).notes
+    assert note == "cells.tif: 3 objects are larger than the 12 x 12 px that the network is given, and were cut."
+
+
+def test_several_channels_are_measured_by_name_and_the_shape_once(open_bundle, three):
+    picture, labels = three
+    both = Picture(array=np.stack([picture.array, picture.array // 2]), axes="cyx", pixel_size_um=0.25, channels=("dna", "protein"))
+    found = measured(open_bundle("two"), both, labels)
+    first, second = found.column("dna_intensity_mean"), found.column("protein_intensity_mean")
+    assert second == pytest.approx([half / 2 for half in first], rel=0.01)
+    assert sum(name.endswith("shape_area_px2") for name in found.columns) == 1
+    assert {"dna_shape_mass_displacement_px", "protein_shape_mass_displacement_um"} <= set(found.columns)
+    with pytest.raises(InputInvalid, match="picture has 1 channel and the network takes 2 channels"):
+        measured(open_bundle("two"), picture, labels)
+
+
+def test_one_channel_of_several_is_taken_by_name(open_bundle, three):
+    picture, labels = three
+    both = Picture(array=np.stack([0 * picture.array, picture.array]), axes="cyx", pixel_size_um=0.25, channels=("red", "green"))
+    rows, _ = Measurer.of(open_bundle("patterns")).rows("cells.tif", both, labels, channel="green")
+    assert table(rows).rows == measured(open_bundle("patterns"), picture, labels).rows
+
+
+def test_stacks_are_refused(open_bundle, three):
+    stack = Picture(array=np.stack([three[0].array] * 2), axes="zyx")
+    with pytest.raises(InputInvalid, match=r"cells.tif has several planes \(axes 'zyx'\), and one is measured"):
+        measured(open_bundle("patterns"), stack, None)
+
+
+def test_a_bundle_without_scores_is_refused(open_bundle):
+    with pytest.raises(InputInvalid, match=r"bright.zip gives labels \(labels\) and no class scores"):
+        Measurer.of(open_bundle("bright"))
+
+
+@pytest.mark.parametrize("side", [0, -3, "large"])
+def test_a_piece_of_no_size_is_refused(open_bundle, side):
+    with pytest.raises(InputInvalid, match=f"pieces of {side!r} px cannot be cut"):
+        Measurer.of(stating(open_bundle("patterns"), crop_px=side))
+
+
+def test_scores_of_another_number_than_promised_are_refused(open_bundle, three):
+    bundle = open_bundle("patterns")
+    axes = [{**axis, "channel_names": ["a", "b"]} if axis["type"] == "channel" else axis for axis in bundle.rdf["outputs"][0]["axes"]]
+    wrong = replace(bundle, rdf={**bundle.rdf, "outputs": [{**bundle.rdf["outputs"][0], "axes": axes}]})
+    with pytest.raises(BundleInvalid, match=r"promises 2 classes and gave 3"):
+        measured(wrong, *three)
+
+
+# The table
+
+
+def test_a_csv_holds_the_numbers_with_seven_digits_and_nothing_for_the_unknown(tmp_path):
+    made = table(
+        [{"image": "a,b.tif", "label": 3, "mean_um": None, "mean": 1 / 3}, {"image": "c.tif", "label": 4, "mean_um": None, "mean": 2.0}]
+    )
+    save(made, tmp_path / "new" / "table.csv")
+    with (tmp_path / "new" / "table.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [
+            ["image", "label", "mean_um", "mean"],
+            ["a,b.tif", "3", "", "0.3333333"],
+            ["c.tif", "4", "", "2"],
+        ]
+
+
+def test_columns_are_found_by_name_and_by_their_beginnings():
+    made = table([{"a_1": 1.0, "b": 2.0, "a_2": 3.0}])
+    assert made.column("b") == [2.0]
+    assert (made.matrix("a_") == [[1.0, 3.0]]).all()
+    with pytest.raises(InputInvalid, match="no column 'c': it has a_1, b, a_2"):
+        made.column("c")
+
+
+def test_another_ending_than_csv_is_refused(tmp_path):
+    with pytest.raises(InputInvalid, match=r"table.xlsx': the table is a CSV, so let its name end in .csv"):
+        save(table([{"a": 1}]), tmp_path / "table.xlsx")
