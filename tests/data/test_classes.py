@@ -134,6 +134,21 @@ def test_pixel_sizes_are_the_files_own(own):
     assert found.whole(1).pixel_size_um == 1.0
 
 
+def test_shrunk_pictures_are_means_of_squares_of_pixels(own):
+    array = np.arange(77, dtype=np.uint16).reshape(7, 11)
+    tifffile.imwrite(own / "actin" / "0.tif", array, imagej=True, resolution=(4, 4), metadata={"unit": "um"})
+    found = read_classes(own)
+    small = found.shrunk(3)
+    expected = [[array[y : y + 3, x : x + 3].mean() for x in (0, 3, 6)] for y in (0, 3)]
+    np.testing.assert_allclose(small.arrays[0][0], expected, rtol=1e-6)
+    assert small.pixel_sizes_um[:2] == (0.75, 0.0)
+    assert small.sha256 != found.sha256
+    assert small.notes[-1] == "Pictures were shrunk: 3 x 3 pixels averaged to one."
+    assert found.shrunk(1) is found
+    with pytest.raises(InputInvalid, match="pictures shrunk by 8: give a whole number from 1 to 7, the shortest side in pixels"):
+        found.shrunk(8)
+
+
 def test_a_folder_without_classes_is_refused(tmp_path, save):
     save(tmp_path / "one" / "a.tif")
     with pytest.raises(InputInvalid, match="holds 1 folders with pictures: give one folder a class, at least two"):

@@ -132,6 +132,12 @@ def test_repeats_are_splits_of_their_own_and_finished_runs_are_kept(unbroken, he
     assert first != second
 
 
+def test_shrunk_pictures_are_other_data_and_the_page_says_so(unbroken, hela, tmp_path):
+    pipeline.protocol("hela", hela, tmp_path, shrink=2, **{**SETTINGS, "shares": ()})
+    assert checkpoint.read(tmp_path / "fold-01").data_sha256 != checkpoint.read(unbroken[0] / "fold-01").data_sha256
+    assert "- Pictures were shrunk: 2 x 2 pixels averaged to one." in (tmp_path / "protocol.md").read_text()
+
+
 def test_other_settings_in_the_same_folder_are_refused(unbroken, hela):
     with pytest.raises(InputInvalid, match="fold-01 holds a run with steps = 2, not 1"):
         pipeline.protocol("hela", hela, unbroken[0], **{**SETTINGS, "steps": 1})

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +64,27 @@ class Classified:
         found = Counter(self.labels)
         return {name: found[label] for label, name in enumerate(self.classes)}
 
+    def shrunk(self, factor: int) -> Classified:
+        """The same pictures, ``factor`` x ``factor`` pixels averaged to one (float32); rows and columns left over are dropped.
+
+        Raises
+        ------
+        InputInvalid
+            The factor is below 1, or nothing would be left of a picture.
+        """
+        smallest = min((int(extent) for array in self.arrays for extent in array.shape[-2:]), default=factor)
+        if not 1 <= factor <= smallest:
+            raise InputInvalid(f"pictures shrunk by {factor}: give a whole number from 1 to {smallest}, the shortest side in pixels.")
+        if factor == 1:
+            return self
+        return replace(
+            self,
+            arrays=tuple(_averaged(array, factor) for array in self.arrays),
+            pixel_sizes_um=tuple(factor * side for side in self.pixel_sizes_um),
+            sha256=hashlib.sha256(f"{self.sha256} shrunk by {factor}".encode()).hexdigest(),
+            notes=(*self.notes, f"Pictures were shrunk: {factor} x {factor} pixels averaged to one."),
+        )
+
     def side(self, wanted: int = WHOLE_PX) -> int:
         """Side of what training sees, px: the largest picture's, at most ``wanted``, as a multiple of 32."""
         longest = max(int(extent) for array in self.arrays for extent in array.shape[-2:])
@@ -88,6 +109,13 @@ class Classified:
         target[self.labels[member]] = 1.0
         side = self.pixel_sizes_um[member]
         return Pair(input=array.astype(np.float32), target=target, pixel_size_um=side or 1.0, truth=np.asarray(self.labels[member]))
+
+
+def _averaged(array: Array, factor: int) -> Array:
+    """Means over squares of pixels: (c, y, x) -> (c, y // factor, x // factor) float32."""
+    channels, height, width = array.shape[0], array.shape[1] // factor, array.shape[2] // factor
+    blocks = array[:, : height * factor, : width * factor].reshape(channels, height, factor, width, factor)
+    return np.asarray(blocks.mean((2, 4), dtype=np.float64), np.float32)
 
 
 def squared(array: Array, rng: np.random.Generator, side: int) -> Array:

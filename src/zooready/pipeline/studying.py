@@ -56,6 +56,7 @@ def protocol(
     seed: int = 0,
     device: str = "auto",
     repeats: int = 1,
+    shrink: int = 1,
     count: int = FOLDS,
     shares: Sequence[float] = SHARES,
     progress: Callable[[int, int, str], None] | None = None,
@@ -74,6 +75,8 @@ def protocol(
         Of every run; the family's recipe if None.
     repeats
         Runs of every training share, each with a split of its own.
+    shrink
+        So many pixels in y and x are averaged to one first, which makes training quicker.
     count, shares
         Folds of the cross-validation, and shares to train on.
     progress
@@ -88,7 +91,7 @@ def protocol(
     from zooready.training.pairs import classified
 
     known = named_set(data)
-    found = read_set(known, folder)
+    found = read_set(known, folder).shrunk(shrink)
     family = for_classes("plcnn", found.classes, found.channels)
     plan = _plan(found, seed, repeats, count, shares)
     quiet = replace(found, notes=())  # told once, in the table
