@@ -40,7 +40,7 @@ CLAIMS = (  # per cent correct, from the figures "CNNvsMachine" and "PLCNNvsTCNN
     {"method": "PLCNN, by its own confusion matrix", "Yeast": 80.2},
 )
 NOTES = (
-    "The 91.0 % that the paper claims for the Yeast set are contradicted by the paper's own confusion matrix of that set, which gives 80.2 %.",
+    "The 91.0 % that the paper claims for the Yeast set are contradicted by the paper's own confusion matrix of it, which gives 80.2 %.",
     "On HeLa the paper's own table has SVM-SubLoc ahead of PLCNN, 99.7 % to 93.0 %.",
     "Sources of the claims: Tahir et al. 2021, doi:10.1007/s00521-021-06715-y, arXiv:1910.04287, and the figures in "
     "https://github.com/saeed-anwar/PLCNN, which holds neither code nor weights. None of these numbers was measured here.",
@@ -59,12 +59,14 @@ class Scorer:
 
     def logits(self, cells: Sequence[Array], batch: int = 50) -> Float:
         """Cells (c, y, x), all of one size -> logits (n, classes)."""
-        found = []
+        found = [self.answers(cells[start : start + batch])[0] for start in range(0, len(cells), batch)]
+        return np.concatenate(found)
+
+    def answers(self, cells: Sequence[Array]) -> tuple[Float, ...]:
+        """The network's own outputs for a batch of cells (c, y, x) of one size."""
         with torch.no_grad():
-            for start in range(0, len(cells), batch):
-                output = self.network(self.normalization(torch.as_tensor(np.stack(cells[start : start + batch]))))
-                found.append(output[0] if isinstance(output, tuple) else output)
-        return torch.cat(found).double().numpy()
+            output = self.network(self.normalization(torch.as_tensor(np.stack(cells))))
+        return tuple(one.double().numpy() for one in (output if isinstance(output, tuple) else (output,)))
 
 
 def held_out(count: int, seed: int = HELD_OUT_SEED) -> list[Pair]:
