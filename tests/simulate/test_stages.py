@@ -9,7 +9,7 @@ from zooready.simulate.emission import Dye, Light
 from zooready.simulate.fields import MARGIN_PX
 from zooready.simulate.modalities import TIRF, BrightField, Confocal
 from zooready.simulate.optics import Optics
-from zooready.simulate.stages import PLANES, STACKS, Microscope, dyed, exposed, record, seen
+from zooready.simulate.stages import PLANES, STACKS, Microscope, dyed, exposed, margin_px, record, seen
 
 OPTICS = Optics(na=1.3, wavelength_nm=600.0, index=1.515, pixel_size_um=0.05)
 QUIET = Camera(gain=2.0, offset=100.0, read_noise=0.0)
@@ -57,6 +57,23 @@ def test_nothing_wraps_around_in_a_picture(monkeypatch):
     assert light[:, 0].max() < 0.005 * light.max()
     bare = seen(made.emitted, OPTICS, MICROSCOPE.modality).array - made.microscope.dye.background
     assert bare[:, 0].min() > 0.5 * bare.max()  # a stage alone repeats the specimen
+
+
+@pytest.mark.parametrize("change", [{"pixel_size_um": 0.01}, {"z_um": 1.5}, {"na": 0.5, "pixel_size_um": 0.03}])
+def test_the_margin_grows_with_the_spread_of_the_light(monkeypatch, change):
+    optics = replace(OPTICS, **change)
+    margin = margin_px(optics)
+
+    def last_column(rng, size):
+        picture = np.zeros((size, size))
+        picture[:, -margin - 1] = 1
+        return picture
+
+    monkeypatch.setitem(PLANES, "column", last_column)
+    made = recorded(replace(MICROSCOPE, optics=optics), "column", (200, 200))
+    light = made.optical.array - made.microscope.dye.background
+    assert margin > MARGIN_PX
+    assert light[:, 0].max() < 0.02 * light.max()
 
 
 def test_a_stack_has_no_dye_in_the_glass(monkeypatch):
@@ -139,7 +156,8 @@ def test_exposure_alone_is_the_camera():
         (lambda: recorded(name="cats"), r"no plane of 'cats': choose from beads, filaments"),
         (lambda: recorded(name="worms", shape=(4, 32, 32)), r"no stack of 'worms' \(it is there in the other of plane and stack\)"),
         (lambda: recorded(shape=(4, 32, 32)), r"a stack needs z_step_um"),
-        (lambda: recorded(shape=(32, 40)), r"a plane of 64 x 72 px: specimens are square"),
+        (lambda: recorded(shape=(32, 40)), r"a plane of 32 x 40 px: specimens are square"),
+        (lambda: recorded(shape=(2, 2, 32, 32)), r"a picture of 4 axes \(2 x 2 x 32 x 32\): give \(y, x\) or \(z, y, x\)"),
         (lambda: recorded(shape=(0, 0)), r"a picture of 0 x 0 px: every side must be at least 1"),
         (lambda: recorded(photons=np.nan), r"photons=nan: it must be a positive number"),
         (lambda: recorded(photons=-3.0), r"photons=-3\.0: it must be a positive number"),

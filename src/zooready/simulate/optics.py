@@ -213,11 +213,15 @@ def planes(optics: Optics, shape: tuple[int, int], heights_um: Sequence[float]) 
     return spread
 
 
+def reach_um(optics: Optics, height_um: float) -> float:
+    """How far from the middle, micrometres, rays of a point at `height_um` land; a ray lands at the slope of its phase."""
+    radius = np.linspace(0, optics.rim_per_um, 257)[:-1]
+    return float(np.abs(np.gradient(optics.waves(radius, height_um), radius)).max())
+
+
 def repeats(optics: Optics, shape: tuple[int, int], height_um: float) -> tuple[int, int]:
     """How many times a picture's side, in y and x, the light from `height_um` needs so as not to meet itself."""
-    radius = np.linspace(0, optics.rim_per_um, 257)[:-1]
-    reach = np.abs(np.gradient(optics.waves(radius, height_um), radius)).max()  # where a ray lands: the slope of its phase
-    needed = 2 * reach / optics.pixel_size_um
+    needed = 2 * reach_um(optics, height_um) / optics.pixel_size_um
     if needed > LARGEST_PX:
         raise InputInvalid(
             f"light from z_um={height_um:.4g} and depth_um={optics.depth_um:.4g} spreads over {needed:.0f} px, and at most {LARGEST_PX} "

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from zooready.simulate.camera import Camera
 from zooready.simulate.emission import Dye, Light
 from zooready.simulate.fields import MARGIN_PLANES, MARGIN_PX
 from zooready.simulate.modalities import Modality, WideField
-from zooready.simulate.optics import Optics, convolved, transferred
+from zooready.simulate.optics import Optics, convolved, reach_um, transferred
 
 PLANES: dict[str, specimens.Specimen] = {
     "beads": specimens.beads,
@@ -102,14 +103,13 @@ def dyed(rng: np.random.Generator, name: str, shape: tuple[int, ...], pixel_size
     InputInvalid
         No such specimen, or not with this number of axes.
     """
+    _demand_shape(shape)
     known = PLANES if len(shape) == 2 else STACKS
     if name not in known:
         other = " (it is there in the other of plane and stack)" if name in {*PLANES, *STACKS} else ""
         kind = "plane" if len(shape) == 2 else "stack"
         raise InputInvalid(f"no {kind} of {name!r}{other}: choose from {', '.join(known)}.")
     if len(shape) == 2:
-        if shape[0] != shape[1]:
-            raise InputInvalid(f"a plane of {shape[0]} x {shape[1]} px: specimens are square, so give both sides the same.")
         return Light(array=PLANES[name](rng, shape[0]), axes="yx", unit="dye", pixel_size_um=pixel_size_um)
     if z_step_um is None:
         raise InputInvalid("a stack needs z_step_um, the distance of its planes in micrometres.")
@@ -151,6 +151,22 @@ def exposed(light: Light, camera: Camera, rng: np.random.Generator) -> Light:
     return light.with_values(camera.exposed(np.asarray(light.array, np.float64), rng), "counts")
 
 
+def _demand_shape(shape: tuple[int, ...]) -> None:
+    sides = " x ".join(map(str, shape))
+    if len(shape) not in (2, 3):
+        raise InputInvalid(f"a picture of {len(shape)} axes ({sides}): give (y, x) or (z, y, x).")
+    if min(shape) < 1:
+        raise InputInvalid(f"a picture of {sides} px: every side must be at least 1.")
+    if len(shape) == 2 and shape[0] != shape[1]:
+        raise InputInvalid(f"a plane of {sides} px: specimens are square, so give both sides the same.")
+
+
+def margin_px(optics: Optics) -> int:
+    """What is simulated on each side and cropped: two dark rings and the spread of the defocus, and at least 16 px."""
+    spread_um = 2 * 0.61 * optics.wavelength_nm / 1000 / optics.na + reach_um(optics, optics.z_um)
+    return max(MARGIN_PX, ceil(spread_um / optics.pixel_size_um))
+
+
 def record(
     rng: np.random.Generator,
     name: str,
@@ -188,14 +204,14 @@ def record(
     """
     if photons is not None and not (np.isfinite(photons) and photons > 0):
         raise InputInvalid(f"photons={photons}: it must be a positive number (of the brightest pixel).")
-    if min(shape) < 1:
-        raise InputInvalid(f"a picture of {' x '.join(map(str, shape))} px: every side must be at least 1.")
+    _demand_shape(shape)
     optics, modality, camera = microscope.optics, microscope.modality, microscope.camera
     deep = len(shape) == 3
-    above = (0, MARGIN_PX, MARGIN_PX) if deep else (MARGIN_PX, MARGIN_PX)  # a specimen ends at the glass and goes on elsewhere
-    below = (MARGIN_PLANES, MARGIN_PX, MARGIN_PX) if deep else above
-    whole = tuple(side + sum(margins) for side, *margins in zip(shape, above, below, strict=True))
-    inner = tuple(slice(margin, margin + side) for margin, side in zip(above, shape, strict=True))
+    side = margin_px(optics)
+    above = (0, side, side) if deep else (side, side)  # a specimen ends at the glass and goes on elsewhere
+    below = (MARGIN_PLANES, side, side) if deep else above
+    whole = tuple(wanted + sum(margins) for wanted, *margins in zip(shape, above, below, strict=True))
+    inner = tuple(slice(margin, margin + wanted) for margin, wanted in zip(above, shape, strict=True))
 
     def cut(light: Light, factor: float = 1.0, plus: float = 0.0) -> Light:
         return light.with_values(factor * np.asarray(light.array, np.float64)[inner] + plus, light.unit)
