@@ -116,6 +116,7 @@ def _protocol(command: argparse.ArgumentParser) -> None:
     add("--folds", dest="count", type=_positive, default=10, help="of the cross-validation")
     add("--shares", nargs="+", type=_percent, default=[90, 80, 70, 60, 50], metavar="PERCENT", help="of the pictures, to train on")
     add("--repeats", type=_positive, default=1, help="runs of every share, each with a split of its own")
+    add("--no-forest", dest="with_forest", action="store_false", default=argparse.SUPPRESS, help="leave out features and a random forest")
     add("--shrink", type=_positive, default=1, metavar="N", help="average N x N pixels to one first: quicker, and coarser")
     add("--seed", type=_seed, default=0, help="of splits, weights and augmentation")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")

@@ -37,9 +37,15 @@ def test_blank_pictures_and_blank_planes_are_noted():
     assert notes_on(np.full((1, 5, 5), 7), "cyx", "b.tif") == ["b.tif is blank: every pixel is 7."]
     stack = np.random.default_rng(0).integers(0, 9, (9, 5, 5))
     stack[[1, 7]] = 0
-    assert notes_on(stack, "zyx", "c.tif") == ["c.tif has blank planes: z 2, 8 of 9; they may be missing."]
+    assert notes_on(stack, "zyx", "c.tif") == ["c.tif has blank planes: 2, 8 of 9; they may be missing."]
     stack[:8] = 0
-    assert notes_on(stack, "tyx", "c.tif") == ["c.tif has blank planes: t 1, 2, 3, 4, 5 and 3 more of 9; they may be missing."]
+    assert notes_on(stack, "tyx", "c.tif") == ["c.tif has blank times: 1, 2, 3, 4, 5 and 3 more of 9; they may be missing."]
+
+
+def test_a_blank_channel_is_noted():
+    array = np.random.default_rng(0).integers(0, 9, (2, 5, 5))
+    array[1] = 4
+    assert notes_on(array, "cyx", "d.tif") == ["d.tif has blank channels: 2 of 2; they may be missing."]
 
 
 def test_the_first_value_that_is_no_number_is_placed():

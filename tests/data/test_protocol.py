@@ -1,6 +1,7 @@
 """The paper's protocol, on tiny files: every picture is tested once, a stopped protocol goes on, and the table tells the truth."""
 
 import csv
+import shutil
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from zooready.families import plcnn
 from zooready.training import checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-SETTINGS = {"steps": 2, "batch": 2, "device": "cpu", "count": 2, "shares": (0.5,)}
+SETTINGS = {"steps": 2, "batch": 2, "device": "cpu", "count": 2, "shares": (0.5,), "with_forest": False}
 
 
 @pytest.fixture(autouse=True)
@@ -121,8 +122,6 @@ def test_a_stopped_protocol_goes_on_and_ends_alike(unbroken, hela, tmp_path):
 
 
 def test_repeats_are_splits_of_their_own_and_finished_runs_are_kept(unbroken, hela, tmp_path):
-    import shutil
-
     shutil.copytree(unbroken[0], tmp_path / "out")
     rows = pipeline.protocol("hela", hela, tmp_path / "out", repeats=2, **SETTINGS)
     assert (rows[1].runs, rows[1].deviation is not None) == (2, True)
@@ -136,6 +135,29 @@ def test_shrunk_pictures_are_other_data_and_the_page_says_so(unbroken, hela, tmp
     pipeline.protocol("hela", hela, tmp_path, shrink=2, **{**SETTINGS, "shares": ()})
     assert checkpoint.read(tmp_path / "fold-01").data_sha256 != checkpoint.read(unbroken[0] / "fold-01").data_sha256
     assert "- Pictures were shrunk: 2 x 2 pixels averaged to one." in (tmp_path / "protocol.md").read_text()
+
+
+def test_features_and_a_forest_are_judged_on_the_same_splits(unbroken, hela, tmp_path):
+    from sklearn.ensemble import RandomForestClassifier
+
+    from zooready.evaluation.texture import measurements
+
+    shutil.copytree(unbroken[0], tmp_path / "out")
+    settings = {**SETTINGS, "shares": (), "with_forest": True}
+    (row,) = pipeline.protocol("hela", hela, tmp_path / "out", **settings)
+    found = read_set(named_set("hela"), hela)
+    table = np.array([list(measurements(array[0]).values()) for array in found.arrays])
+    right = []
+    for split in folds(found.labels, 2, 0):
+        forest = RandomForestClassifier(500, random_state=0).fit(table[list(split.training)], np.array(found.labels)[list(split.training)])
+        right.append(100 * forest.score(table[list(split.held_out)], np.array(found.labels)[list(split.held_out)]))
+    assert row.forest == pytest.approx(np.mean(right))
+    assert row.correct == unbroken[1][0].correct
+    assert unbroken[1][0].forest is None
+    kept = (tmp_path / "out" / "features.npz").stat().st_mtime_ns
+    (tmp_path / "out" / "fold-01" / "confusion-forest.csv").unlink()
+    assert pipeline.protocol("hela", hela, tmp_path / "out", **settings) == (row,)
+    assert (tmp_path / "out" / "features.npz").stat().st_mtime_ns == kept
 
 
 def test_other_settings_in_the_same_folder_are_refused(unbroken, hela):
@@ -158,8 +180,6 @@ def test_lists_that_name_no_pictures_are_refused(yeast, tmp_path):
 
 
 def test_faulty_files_stop_it_before_anything_starts(hela, tmp_path):
-    import shutil
-
     shutil.copytree(hela, tmp_path / "hela")
     (tmp_path / "hela" / "er" / "1.tif").write_bytes(b"")
     with pytest.raises(InputInvalid, match=r"(?s)mend or remove these files:.*1\.tif is empty"):
@@ -168,7 +188,7 @@ def test_faulty_files_stop_it_before_anything_starts(hela, tmp_path):
 
 
 def test_the_command_prints_the_table(unbroken, hela, capsys):
-    words = ["--steps", "2", "--batch", "2", "--device", "cpu", "--folds", "2", "--shares", "50"]
+    words = ["--steps", "2", "--batch", "2", "--device", "cpu", "--folds", "2", "--shares", "50", "--no-forest"]
     assert cli.main(["protocol", "hela", str(hela), "--out", str(unbroken[0]), *words]) == 0
     printed = capsys.readouterr().out
     assert "fold-02: run 2 of 3" in printed

@@ -116,6 +116,17 @@ def test_yeast_goes_by_its_lists_and_takes_two_channels(yeast):
     assert found.channels == ("mCherry", "GFP")
 
 
+def test_the_third_channel_of_yeast_is_not_looked_at_and_a_picture_without_a_second_is_a_fault(yeast):
+    path = yeast / "main" / "plate01" / "000-0.png"
+    array = np.asarray(Image.open(path)).copy()
+    array[..., 2] = 0
+    Image.fromarray(array).save(path)
+    Image.fromarray(array[..., 0]).save(yeast / "main" / "plate01" / "001-0.png")
+    found = examine_set(named_set("yeast"), yeast)
+    assert not any("blank" in note for note in found.notes)
+    assert "plate01/001-0.png has 1 channels, and 2 are expected: split or merge channels first" in found.faults
+
+
 def test_lines_of_lists_that_mean_no_picture_are_named(yeast):
     with (yeast / "HOwt_val.txt").open("a") as file:
         file.write(

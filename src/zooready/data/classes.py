@@ -241,15 +241,15 @@ def read_items(
             faults.append(str(error))
             continue
         digest.update(f"{classes[item.label]} {item.name} {len(content)}\n".encode() + content)
+        array = array[: len(channels)] if has_more else array
         notes += notes_on(array, "cyx", item.name)
         read.append((item, array, names, side))
     usual = len(channels) or _usual([len(array) for _, array, _, _ in read])
-    kept = [one for one in read if len(one[1]) == usual or (has_more and len(one[1]) > usual)]
-    fitting = {item.name for item, _, _, _ in kept}
+    kept = [one for one in read if len(one[1]) == usual]
     faults += [
         f"{item.name} has {len(array)} channels, and {usual} {'are' if usual > 1 else 'is'} expected: split or merge channels first"
         for item, array, _, _ in read
-        if item.name not in fitting
+        if len(array) != usual
     ]
     places = {item.name: place for place, (item, _, _, _) in enumerate(kept)}
     return Classified(
@@ -257,7 +257,7 @@ def read_items(
         channels=channels or _names(kept[0][2] if kept else (), usual),
         names=tuple(item.name for item, _, _, _ in kept),
         labels=tuple(item.label for item, _, _, _ in kept),
-        arrays=tuple(array[:usual] for _, array, _, _ in kept),
+        arrays=tuple(array for _, array, _, _ in kept),
         pixel_sizes_um=tuple(side for _, _, _, side in kept),
         sha256=digest.hexdigest(),
         lists={name: tuple(places[one] for one in members if one in places) for name, members in (lists or {}).items()},

@@ -44,7 +44,7 @@ def saturation(array: Array) -> float:
 
 
 def notes_on(array: Array, axes: str, name: str) -> list[str]:
-    """Sentences on a picture that can be read but may mislead: saturated, one value everywhere, blank planes of a stack."""
+    """Sentences on a picture that can be read but may mislead: saturated, one value everywhere, blank channels or planes."""
     notes = []
     if array.size and array.min() == array.max():
         return [f"{name} is blank: every pixel is {array.flat[0]}."]
@@ -53,12 +53,12 @@ def notes_on(array: Array, axes: str, name: str) -> list[str]:
             f"{name} is saturated: {100 * share:.1f} % of its pixels are {array.max()}, the camera's last value, "
             "so what was brighter is lost. Take it again with less light."
         )
-    for axis in "zt":
+    for axis, what in (("c", "channels"), ("z", "planes"), ("t", "times")):
         if axis in axes:
             planes = np.moveaxis(array, axes.index(axis), 0)
             blank = [number for number, plane in enumerate(planes, 1) if plane.min() == plane.max()]
             if blank:
-                notes.append(f"{name} has blank planes: {axis} {_few(blank)} of {len(planes)}; they may be missing.")
+                notes.append(f"{name} has blank {what}: {_few(blank)} of {len(planes)}; they may be missing.")
     return notes
 
 

@@ -4,7 +4,7 @@ In: what a person asked for. Out: what came of it. ``making`` trains and exports
 examines data, ``studying`` repeats a paper's protocol, ``simulating`` and ``showing`` write simulated
 pictures, ``asking`` explains and measures.
 
-May import: about, drawing, pictures, simulate, data, bundle, families, cards, training, exporting, comparison, prediction, installing, explanation, measurement
+May import: about, drawing, pictures, simulate, data, bundle, families, cards, training, evaluation, exporting, comparison, prediction, installing, explanation, measurement
 """  # noqa: E501 - the rooms stand in one line
 
 from zooready.pipeline.asking import explain, measure
