@@ -13,6 +13,7 @@ from zooready import cli, pipeline
 from zooready.errors import InputInvalid
 from zooready.java.engines import folder, libjvm
 from zooready.pictures import read_picture
+from zooready.pipeline import showing
 from zooready.pipeline.simulating import microscope, settings_of
 from zooready.simulate.modalities import MODALITIES, STED
 from zooready.simulate.stages import PLANES, STACKS
@@ -232,7 +233,8 @@ def test_defaults_in_the_help_are_those_of_the_code():
                 assert float(told[name]) == pytest.approx(values[name]), name
 
 
-def test_the_gallery_is_one_picture_and_says_why_a_modality_is_missing(tmp_path):
+def test_the_gallery_is_one_picture_and_says_why_a_modality_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(showing, "DEPTH", 4)  # quicker
     whole = pipeline.gallery(tmp_path / "gallery.png")
     assert whole.stat().st_size < 300_000
     with Image.open(whole) as image:

@@ -90,7 +90,7 @@ def _process(rng: np.random.Generator, start: Float, turn: float, radius: float,
     slope = flat * np.sin(rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, 0.05, steps)))
     along = np.stack((np.sin(slope), np.cos(slope) * np.sin(turns), np.cos(slope) * np.cos(turns)))
     path = start[:, None] + 0.5 * np.cumsum(along, 1)
-    swelling = 1 + rng.uniform(0, 0.8) * np.maximum(ndimage.gaussian_filter1d(rng.normal(0, 1, steps), 4) * 3, 0)
+    swelling = 1 + rng.uniform(0, 0.8) * np.maximum(ndimage.gaussian_filter1d(rng.normal(0, 1, steps), 8) * 4, 0)
     return path, along, np.linspace(1, SHARE_OF_PARENT, steps) * radius * swelling
 
 
