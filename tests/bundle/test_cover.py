@@ -54,6 +54,19 @@ def test_scores_are_bars(tmp_path):
     assert len(np.unique(panel(picture, 1).reshape(-1, 3), axis=0)) >= 3
 
 
+def test_of_maps_with_a_channel_a_class_the_one_of_the_highest_score_is_shown(tmp_path):
+    maps = np.concatenate([RAMP * 0, RAMP * 0, 1 - RAMP], axis=1)
+    pictures = [
+        drawn(tmp_path, (spec("scores", 3, "scores", "bc"), np.array([scores], np.float32)), (spec("maps", 3), maps))
+        for scores in ([0.1, 0.2, 0.7], [0.7, 0.2, 0.1])
+    ]
+    assert [picture.shape[1] for picture in pictures] == [3 * WIDE + 2 * 6] * 2
+    falling, flat = (panel(picture, 2)[100, :, 0] for picture in pictures)
+    assert (np.diff(falling) <= 0).all()
+    assert np.ptp(falling) > 200
+    assert np.ptp(flat) == 0
+
+
 def test_of_many_channels_the_first_two_and_the_last_output_are_shown(tmp_path):
     many = np.repeat(RAMP, 5, axis=1) * np.array([1, -1, 1, 1, 1], np.float32)[None, :, None, None]
     picture = drawn(tmp_path, (spec("maps", 5), many), (spec("labels", 1, "labels"), np.round(RAMP * 5)))

@@ -30,10 +30,18 @@ def draw(case: Case, input: TensorSpec, outputs: tuple[TensorSpec, ...], path: P
 
 
 def _results(case: Case, outputs: tuple[TensorSpec, ...]) -> Iterator[tuple[str, drawing.RGB]]:
-    """Name and picture of each channel of each output; scores as bars, as high as the input."""
+    """Name and picture of each channel of each output; scores as bars, and of a picture of each class that with the highest score."""
+    highest = {
+        spec.channels: int(np.nan_to_num(output[0]).reshape(-1).argmax())
+        for spec, output in zip(outputs, case.outputs, strict=True)
+        if spec.kind == "scores"
+    }
     for spec, output in zip(outputs, case.outputs, strict=True):
         if spec.kind == "scores":
-            yield spec.name, drawing.bars(output[0].reshape(-1), LONGEST // 2)
+            yield f"{spec.name}: {spec.channels[highest[spec.channels]]}", drawing.bars(output[0].reshape(-1), LONGEST // 2)
+        elif spec.channels in highest and len(spec.channels) > 1:
+            best = highest[spec.channels]
+            yield f"{spec.name}: {spec.channels[best]}", drawing.grey(_plane(output[0, best]))
         elif spec.kind == "labels":
             yield spec.name, drawing.coloured(_plane(output[0, 0]))
         else:
