@@ -98,6 +98,17 @@ def test_a_score_with_a_cliff_takes_more_steps():
     _, facts = integrated_gradients(cliff, image, 0 * image, 0)
     assert facts["steps"] > classes.STEPS[0]
     assert facts["completeness_error"] <= classes.COMPLETE
+    assert facts["is_complete"]
+
+
+def test_a_cliff_that_no_number_of_steps_finds_is_not_called_complete():
+    def cliff(image):
+        total = torch.sigmoid(1e6 * (image.mean((1, 2, 3)) - 0.31))
+        return torch.stack([total, total], 1)
+
+    image = np.ones((1, 1, 16, 16), np.float32)
+    _, facts = integrated_gradients(cliff, image, 0 * image, 0)
+    assert (facts["steps"], facts["is_complete"]) == (classes.STEPS[-1], False)
 
 
 def test_a_constant_baseline_tells_nothing_about_a_network_that_normalises_and_a_blurred_one_does(learnt):

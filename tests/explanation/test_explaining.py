@@ -1,12 +1,14 @@
 """Whole explanations of bundles: what they hold, what they say where something is missing, what they refuse, and their files."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 from torch.nn import functional
 
 from patterns import CLASSES, Patterns, standard
@@ -99,6 +101,16 @@ def test_a_mask_adds_the_shares_of_every_map(open_bundle, spots):
     assert facts["share_inside"] > facts["share_box"] + 0.2
     assert {"share_inside", "share_box"} <= set(found["integrated_gradients"].facts)
     assert "share_inside" not in by_name(explain(open_bundle("maps"), picture))["class_activation"].facts
+
+
+def test_what_the_blurred_picture_has_already_and_what_the_integral_misses_is_noted(open_bundle, spots, monkeypatch):
+    picture = replace(spots[0], array=gaussian_filter(spots[0].array, 6))
+    found = explain(open_bundle("maps"), picture)
+    assert found.facts["class"] == "smooth"
+    assert re.search(r"blurred picture has a score of 0.\d+ already|blurred picture has a score of 1 already", found.notes[0])
+    monkeypatch.setattr(classes, "COMPLETE", 0.0)
+    monkeypatch.setattr(classes, "STEPS", (2,))
+    assert any("integrated gradients miss the score's rise by" in note for note in explain(open_bundle("maps"), spots[0]).notes)
 
 
 def test_an_image_output_is_explained_in_three_ways(open_bundle, spots):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BLUR = 0.1  # of the shorter side: what remains of a cell is where it is and how bright, not its pattern
 STEPS = (32, 64, 128, 256, 512)  # of the integral, as many as completeness needs
-COMPLETE = 0.02  # largest error of completeness that is accepted
+COMPLETE = 0.02  # largest error of completeness that is accepted, of the score or of its rise, whichever is larger
 WINDOW = 8  # windows along the shorter side
 DARK = 5  # percentile of the pixels that counts as background
 AT_ONCE = 8  # pictures in a batch
@@ -63,7 +63,7 @@ def integrated_gradients(score: Scoring, image: Array, baseline: Array, target: 
     values
         (c, ..., y, x) float32, in units of the score; they add up to the score's rise above the baseline's.
     facts
-        ``score``, ``score_of_baseline``, ``completeness_error`` (of the sum, relative to the rise), ``steps``.
+        ``score``, ``score_of_baseline``, ``completeness_error`` (of the sum, relative to the rise), ``steps``, ``is_complete``.
 
     Raises
     ------
@@ -86,9 +86,11 @@ def integrated_gradients(score: Scoring, image: Array, baseline: Array, target: 
         found = method.attribute(given, start, target=target, n_steps=steps, internal_batch_size=AT_ONCE)
         values = found[0].detach().numpy()
         error = completeness_error(values, here, there)
-        if error <= COMPLETE:
+        is_complete = error * abs(here - there) <= COMPLETE * max(abs(here), abs(here - there))
+        if is_complete:
             break
-    return as_float32(values), {"score": here, "score_of_baseline": there, "completeness_error": error, "steps": steps}
+    facts = {"score": here, "score_of_baseline": there, "completeness_error": error, "steps": steps, "is_complete": is_complete}
+    return as_float32(values), facts
 
 
 def occlusion(score: Scoring, image: Array, fill: Array, target: int, window: int | None = None) -> tuple[Array, dict[str, float]]:

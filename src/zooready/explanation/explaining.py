@@ -169,8 +169,12 @@ def _of_class(
         )  # fmt: skip
     if (differentiable := job.network.differentiable) is not None:
         values, facts = classes.integrated_gradients(lambda x: differentiable(x)[job.place], job.image, classes.blurred(job.image), target)
-        if facts["completeness_error"] > classes.COMPLETE:
+        if not facts["is_complete"]:
             notes.append(f"integrated gradients miss the score's rise by {facts['completeness_error']:.0%}: do not read their size.")
+        if facts["score_of_baseline"] > score / 2 > 0:
+            notes.append(
+                f"the blurred picture has a score of {facts['score_of_baseline']:.2g} already: integrated gradients explain only the rest."
+            )
         yield Explanation(
             name="integrated_gradients", title=f"Integrated gradients of {said}, from the blurred picture", values=values,
             axes=job.spec.axes[1:], unit="score per pixel", scale="signed", channels=job.spec.channels,
