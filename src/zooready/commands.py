@@ -86,7 +86,9 @@ def protocol(data: str, folder: Path, out: Path, shares: Sequence[int], **option
             CONSOLE.print(f"{split}: run {done + 1} of {total}")
 
     rows = pipeline.protocol(data, folder, out, shares=[percent / 100 for percent in shares], progress=say, **options)
-    table = Table(*pipeline.COLUMNS, box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    for column in pipeline.COLUMNS:
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*row.cells())
     CONSOLE.print(table)

@@ -153,3 +153,5 @@ def test_a_folder_without_classes_is_refused(tmp_path, save):
     save(tmp_path / "one" / "a.tif")
     with pytest.raises(InputInvalid, match="holds 1 folders with pictures: give one folder a class, at least two"):
         read_classes(tmp_path)
+    with pytest.raises(InputInvalid, match=r"there is no folder .*none: check the name"):
+        read_classes(tmp_path / "none")

@@ -187,5 +187,5 @@ def test_a_place_without_npz_files_is_refused(tmp_path):
     assert npz_files(tmp_path) == []
     with pytest.raises(InputInvalid, match=r"holds no npz files: give a file, or a folder with train.npz and val.npz"):
         read_npz(tmp_path, pair_of)
-    with pytest.raises(InputInvalid, match="holds no npz files"):
+    with pytest.raises(InputInvalid, match=r"there is no .*none.npz: check the name. `zooready data` lists the public sets"):
         read_npz(tmp_path / "none.npz", pair_of)

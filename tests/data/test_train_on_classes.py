@@ -11,7 +11,7 @@ import torch
 from zooready import exporting, pipeline
 from zooready.data import read_classes, share
 from zooready.errors import InputInvalid
-from zooready.families import mrbcr, plcnn
+from zooready.families import mrbcr, plcnn, segmentation
 from zooready.training import checkpoint
 from zooready.training.loop import train
 from zooready.training.pairs import pairs_of
@@ -134,6 +134,14 @@ def test_npz_pairs_are_trained_on(tmp_path):
     assert run.data == f"4 pictures of the folder {tmp_path.name!r}, 2 held out"
     assert run.is_finished
     assert pairs_of(mrbcr.FAMILY, tmp_path / "val.npz", 0).words == "1 pictures of the file 'val.npz', 1 held out"
+
+
+def test_npz_pairs_are_for_networks_that_restore_and_a_missing_file_is_told(tmp_path):
+    np.savez(tmp_path / "a.npz", w=np.zeros((1, 64, 64)), gt=np.zeros((1, 64, 64)))
+    with pytest.raises(InputInvalid, match=r"a.npz: npz pairs are blurred and sharp pictures, and segmentation restores none. Train mrbcr"):
+        pairs_of(segmentation.FAMILY, tmp_path / "a.npz", 0)
+    with pytest.raises(InputInvalid, match=r"there is no .*b.npz: check the name"):
+        pairs_of(mrbcr.FAMILY, tmp_path / "b.npz", 0)
 
 
 def test_npz_files_beside_a_folder_of_images_do_not_hide_it(tmp_path, save):

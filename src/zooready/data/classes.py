@@ -176,8 +176,10 @@ def examine_classes(folder: Path) -> Classified:
     Raises
     ------
     InputInvalid
-        The folder holds no two folders with pictures.
+        There is no such folder, or it holds no two folders with pictures.
     """
+    if not folder.is_dir():
+        raise InputInvalid(f"there is no folder {folder}: check the name. It holds one folder a class.")
     places = class_folders(folder)
     if len(places) < 2:
         raise InputInvalid(

@@ -77,8 +77,10 @@ def examine_npz(place: Path, pair_of: Callable[[Array, Array, float], Pair]) -> 
     Raises
     ------
     InputInvalid
-        There is no npz file.
+        There is no npz file; for a place that is not there the message says where to look for public sets.
     """
+    if not place.exists():
+        raise InputInvalid(f"there is no {place}: check the name. `zooready data` lists the public sets and tells where they live.")
     paths = npz_files(place)
     if not paths:
         raise InputInvalid(f"{place} holds no npz files: give a file, or a folder with train.npz and val.npz.")

@@ -57,7 +57,11 @@ def pairs_of(family: Family, data: Path | None, seed: int) -> Pairs:
         return classified(found, share(found.labels, TRAINED_ON, seed), f"the folder {data.resolve().name!r}")
     if family.pair_of is None:
         raise InputInvalid(f"--data {data}: {family.name} trains on its simulation only. Leave --data out.")
-    if data.is_file() or (npz_files(data) and not (data / "images").is_dir()):
+    if data.suffix.lower() == ".npz" or (npz_files(data) and not (data / "images").is_dir()):
+        if not family.restores:
+            raise InputInvalid(
+                f"--data {data}: npz pairs are blurred and sharp pictures, and {family.name} restores none. Train mrbcr on them."
+            )
         return _in_crops(read_npz(data, family.pair_of), data, seed)
     return _in_crops(read_folder(data, family.pair_of, channels=len(family.input.channels), partner=family.partner), data, seed)
 
