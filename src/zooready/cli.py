@@ -104,6 +104,8 @@ def _data(command: argparse.ArgumentParser) -> None:
         help="a set's name (without it: list them), or a folder of yours",
     )
     add("folder", nargs="?", default=argparse.SUPPRESS, metavar="DIR", help="where the set lies, to look through it")
+    add("--splits", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="write the paper's splits as CSV (sets with classes)")
+    add("--seed", type=_seed, default=0, help="of the splits")
 
 
 def _protocol(command: argparse.ArgumentParser) -> None:

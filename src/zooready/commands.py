@@ -39,7 +39,7 @@ def simulate(specimen: str, out: Path, gallery: bool = False, **options: Any) ->
         CONSOLE.print(str(pipeline.gallery(out / "gallery.png", specimen=specimen, **settings)), soft_wrap=True)
 
 
-def data(data: str = "", folder: str = "") -> int:
+def data(data: str = "", folder: str = "", splits: Path | None = None, seed: int = 0) -> int:
     """List the public sets, explain one, or look through a folder; the exit code is 2 if files cannot be used."""
     from zooready.data import SETS, named_set
 
@@ -57,8 +57,11 @@ def data(data: str = "", folder: str = "") -> int:
             CONSOLE.print(line, soft_wrap=True)
         return 0
     with CONSOLE.status(f"reading {folder or data} ..."):
-        found = pipeline.examined(data, Path(folder) if folder else None)
-    return _tell(found)
+        found = pipeline.examined(data, Path(folder) if folder else None, splits=splits, seed=seed)
+    code = _tell(found)
+    if splits:
+        CONSOLE.print(str(splits), soft_wrap=True)
+    return code
 
 
 def _tell(found: pipeline.Examined) -> int:

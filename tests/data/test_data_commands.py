@@ -5,7 +5,7 @@ import pytest
 import tifffile
 
 from zooready import cli, pipeline
-from zooready.data import SETS
+from zooready.data import SETS, folds, read_classes, share
 from zooready.errors import InputInvalid
 
 
@@ -99,3 +99,33 @@ def test_an_unknown_set_is_refused_with_those_that_exist(capsys):
     code, text = said(capsys, "helo")
     assert code == 2
     assert "no data set is called 'helo': choose from hela, cho" in text
+
+
+def test_the_papers_splits_are_written_for_other_programs(capsys, own, tmp_path):
+    for number in range(4, 10):
+        tifffile.imwrite(own / "er" / f"{number + 10}.tif", np.random.default_rng(number).integers(0, 99, (9, 9)).astype(np.uint8))
+    code, text = said(capsys, own, "--splits", tmp_path / "splits.csv", "--seed", 3)
+    assert (code, text.splitlines()[-1]) == (0, str(tmp_path / "splits.csv"))
+    lines = [line.split(",") for line in (tmp_path / "splits.csv").read_text().splitlines()]
+    shares = [f"{n}-{100 - n}-run-01" for n in (90, 80, 70, 60, 50)]
+    assert lines[0] == ["picture", "class", *(f"fold-{n:02d}" for n in range(1, 11)), *shares]
+    found = read_classes(own)
+    assert [(line[0], line[1]) for line in lines[1:]] == [(n, found.classes[k]) for n, k in zip(found.names, found.labels, strict=True)]
+    for place, line in enumerate(lines[1:]):
+        assert line[2:12].count("test") == 1
+        assert line[2] == ("test" if place in folds(found.labels, 10, 3)[0].held_out else "train")
+        assert line[16] == ("test" if place in share(found.labels, 0.5, 3).held_out else "train")
+
+
+def test_published_lists_are_the_splits_and_validation_is_neither(capsys, yeast, tmp_path):
+    said(capsys, "yeast", yeast, "--splits", tmp_path / "splits.csv")
+    lines = [line.split(",") for line in (tmp_path / "splits.csv").read_text().splitlines()]
+    assert lines[0] == ["picture", "class", "published"]
+    assert [[line[2] for line in lines].count(word) for word in ("train", "test", "")] == [36, 12, 12]
+
+
+def test_pairs_have_no_splits_to_write(tmp_path):
+    np.savez(tmp_path / "a.npz", w=np.ones((1, 40, 40)), gt=np.ones((1, 40, 40)))
+    for words in (("storm", tmp_path), (str(tmp_path), None)):
+        with pytest.raises(InputInvalid, match="--splits: only pictures with classes are split"):
+            pipeline.examined(*words, splits=tmp_path / "splits.csv")

@@ -11,7 +11,7 @@ from zooready.data.classes import Classified, class_folders, examine_classes, re
 from zooready.data.folder import Folder, examine_folder, read_folder
 from zooready.data.npz import examine_npz, npz_files, read_npz
 from zooready.data.sets import SETS, PublicSet, named_set
-from zooready.data.splits import Split, folds, share
+from zooready.data.splits import Split, folds, planned, share
 from zooready.data.verifying import examine_pairs, examine_set, read_set, where
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "folds",
     "named_set",
     "npz_files",
+    "planned",
     "read_classes",
     "read_folder",
     "read_npz",

@@ -5,8 +5,8 @@ Every class is shuffled and dealt by itself, so that each side of a split has th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -89,6 +89,54 @@ def share(labels: Sequence[int], training: float, seed: int = 0) -> Split:
         raise InputInvalid("every class has a single picture, so none can be held out: give at least two of some class.")
     percent = round(100 * training)
     return _split(f"{percent}-{100 - percent}", is_held_out)
+
+
+def planned(
+    labels: Sequence[int],
+    lists: Mapping[str, Sequence[int]],
+    *,
+    seed: int = 0,
+    repeats: int = 1,
+    count: int = FOLDS,
+    shares: Sequence[float] = SHARES,
+) -> list[tuple[str, Split]]:
+    """Every split of the PLCNN paper's protocol with its kind: cross-validation, then shares; published lists replace them all.
+
+    Parameters
+    ----------
+    labels
+        Class of each picture.
+    lists
+        Published ones, "train" and "test" among them, or empty; pictures for validation are on neither side.
+    seed
+        Of the first split of each kind.
+    repeats
+        Splits of each share.
+    count, shares
+        Folds, and shares to train on.
+
+    Raises
+    ------
+    InputInvalid
+        A list is empty, or a number makes no sense.
+    """
+    if lists:
+        if not all(lists.get(name) for name in ("train", "test")):
+            raise InputInvalid("the published lists name no pictures to train or to test on: check that they and the pictures are whole.")
+        return [("published", Split(name="published", training=tuple(lists["train"]), held_out=tuple(lists["test"])))]
+    plan = [(f"{count}-fold", split) for split in folds(labels, count, seed)]
+    for training in shares:
+        for number in range(repeats):
+            split = share(labels, training, seed + number)
+            plan.append((split.name, replace(split, name=f"{split.name}-run-{number + 1:02d}")))
+    return plan
+
+
+def table(names: Sequence[str], classes: Sequence[str], splits: Sequence[Split]) -> list[list[str]]:
+    """Lines for a file that other programs can read: a picture, its class, and for each split "train", "test" or nothing."""
+    sides = [dict.fromkeys(split.training, "train") | dict.fromkeys(split.held_out, "test") for split in splits]
+    lines = [[name, own, *(side.get(place, "") for side in sides)] for place, (name, own) in enumerate(zip(names, classes, strict=True))]
+    return [["picture", "class", *(split.name for split in splits)], *lines]
 
 
 def _shuffled(labels: Sequence[int], seed: int) -> list[np.ndarray]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +21,11 @@ from zooready.data import (
     examine_set,
     named_set,
     npz_files,
+    planned,
 )
+from zooready.data.splits import table
 from zooready.errors import InputInvalid
+from zooready.pictures import whole_file
 from zooready.pipeline.making import named
 from zooready.records import Array
 
@@ -42,7 +47,7 @@ class Examined:
     notes: tuple[str, ...] = ()
 
 
-def examined(data: str, folder: Path | None = None) -> Examined:
+def examined(data: str, folder: Path | None = None, *, splits: Path | None = None, seed: int = 0) -> Examined:
     """Look through a public set, or through a folder of a person's own; faulty files are named and the rest goes on.
 
     Parameters
@@ -51,26 +56,39 @@ def examined(data: str, folder: Path | None = None) -> Examined:
         Name of a public set, or without ``folder`` the path to data of one's own.
     folder
         Where the set lies.
+    splits
+        A CSV file to write the paper's splits to: for each readable picture and split "train" or "test".
+    seed
+        Of the splits.
 
     Raises
     ------
     InputInvalid
-        No such set or folder, or nothing in it that could be read as data.
+        No such set or folder, nothing in it that could be read as data, or splits of data without classes.
     """
     if folder is None:
-        return _own(Path(data))
+        return _own(Path(data), splits, seed)
     known = named_set(data)
     if known.classes:
-        return _of_classes(known.title, examine_set(known, folder))
+        return _of_classes(known.title, examine_set(known, folder), splits, seed)
+    _demand_classes(splits)
     return _of_pairs(known.title, examine_pairs(known, folder, _pair_of("mrbcr")))
 
 
-def _own(place: Path) -> Examined:
+def _demand_classes(splits: Path | None) -> None:
+    if splits:
+        raise InputInvalid("--splits: only pictures with classes are split; pairs are split when training starts.")
+
+
+def _own(place: Path, splits: Path | None, seed: int) -> Examined:
     """Data of a person's own, in whichever layout it is."""
     from zooready.families import FAMILIES
 
     if not place.exists():
         raise InputInvalid(f"{str(place)!r} is neither a data set nor a folder: `zooready data` lists the sets.")
+    if class_folders(place) and not (place / "images").is_dir() and not npz_files(place):
+        return _of_classes("a folder a class", examine_classes(place), splits, seed)
+    _demand_classes(splits)
     if (place / "images").is_dir():
         for family in FAMILIES.values():
             if family.pair_of and (place / family.partner).is_dir():
@@ -80,8 +98,6 @@ def _own(place: Path) -> Examined:
         raise InputInvalid(f"{place} has images/ but no partner folder: add {' or '.join(partners)}.")
     if npz_files(place):
         return _of_pairs("npz pairs", examine_npz(place, _pair_of("mrbcr")))
-    if class_folders(place):
-        return _of_classes("a folder a class", examine_classes(place))
     raise InputInvalid(f"{place} holds no images/, no npz files and no folders of classes: see docs/data.md for the layouts.")
 
 
@@ -92,7 +108,13 @@ def _pair_of(name: str) -> Callable[..., Any]:
     return pair_of
 
 
-def _of_classes(title: str, found: Classified) -> Examined:
+def _of_classes(title: str, found: Classified, path: Path | None, seed: int) -> Examined:
+    if path:
+        plan = [split for _, split in planned(found.labels, found.lists, seed=seed)]
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(table(found.names, [found.classes[label] for label in found.labels], plan))
+        with whole_file(path) as file:
+            file.write(text.getvalue().encode())
     return Examined(
         title=title,
         counts=found.counts,

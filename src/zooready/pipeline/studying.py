@@ -10,9 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zooready.data import Classified, PublicSet, Split, folds, named_set, read_set, share
+from zooready.data import Classified, PublicSet, Split, named_set, planned, read_set
 from zooready.data.splits import FOLDS, SHARES
-from zooready.errors import InputInvalid
 from zooready.pictures import whole_file
 from zooready.pipeline.making import for_classes, keep_sample
 from zooready.records import Array, Family
@@ -112,7 +111,7 @@ def protocol(
     known = named_set(data)
     found = read_set(known, folder).shrunk(shrink)
     family = for_classes("plcnn", found.classes, found.channels)
-    plan = _plan(found, seed, repeats, count, shares)
+    plan = planned(found.labels, found.lists, seed=seed, repeats=repeats, count=count, shares=shares)
     quiet = replace(found, notes=())  # told once, in the table
     results: dict[str, list[Result]] = {}
     measured = partial(_measured, found, out / MEASURED)
@@ -130,20 +129,6 @@ def protocol(
     rows = tuple(_row(kind, results[kind], known) for kind in results)
     _write(out, known, found, rows, results)
     return rows
-
-
-def _plan(found: Classified, seed: int, repeats: int, count: int, shares: Sequence[float]) -> list[tuple[str, Split]]:
-    """Every run with the kind of split that it belongs to. Published lists replace all others; their validation pictures are not used."""
-    if found.lists:
-        if not all(found.lists.get(name) for name in ("train", "test")):
-            raise InputInvalid("the published lists name no pictures to train or to test on: check that they and the pictures are whole.")
-        return [("published", Split(name="published", training=found.lists["train"], held_out=found.lists["test"]))]
-    plan = [(f"{count}-fold", split) for split in folds(found.labels, count, seed)]
-    for training in shares:
-        for number in range(repeats):
-            split = share(found.labels, training, seed + number)
-            plan.append((split.name, replace(split, name=f"{split.name}-run-{number + 1:02d}")))
-    return plan
 
 
 def _confusion(path: Path, found: Classified, split: Split, answers: Callable[[], Iterable[int]]) -> Array:
