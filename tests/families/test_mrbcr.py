@@ -46,17 +46,26 @@ def test_loss_is_the_closed_form_of_a_constant_difference():
     target[..., ::2] = 2.0  # standard deviation 1 (population), sqrt(64 / 63) (sample)
     spread = (64 / 63) ** 0.5
     step = 0.5 / spread
-    expected = step**2 + mrbcr.FOURIER * step * 8 / 40  # ortho FFT of a constant: 8 * step at zero, 8 x 5 frequencies
+    expected = np.log(step**2 + mrbcr.FOURIER * step * 8 / 40 + mrbcr.FLOOR)  # ortho FFT of a constant: 8 * step at zero, 8 x 5 frequencies
     assert float(mrbcr.loss(target + 0.5, target)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_loss_sums_three_scales_with_targets_strided_like_the_inputs():
     target = torch.randn(2, 1, 16, 16)
     scales = [target, target[..., ::2, ::2], target[..., ::4, ::4]]
-    assert float(mrbcr.loss(scales, target)) == 0
+    lowest = np.log(mrbcr.FLOOR)
+    assert float(mrbcr.loss(scales, target)) == pytest.approx(3 * lowest)
     wrong = [0.1 + scale if level == 2 else scale for level, scale in enumerate(scales)]
-    assert float(mrbcr.loss(wrong, target)) > 0
-    assert float(mrbcr.loss([wrong[2]], target[..., ::4, ::4])) > 0
+    assert float(mrbcr.loss(wrong, target)) > 3 * lowest + 1
+    assert float(mrbcr.loss([wrong[2]], target[..., ::4, ::4])) > lowest + 1
+
+
+def test_loss_asks_for_the_same_gain_in_decibels_of_every_picture():
+    target = torch.randn(2, 1, 16, 16)
+    far, near = target + torch.tensor([2.0, 1.0]).reshape(2, 1, 1, 1), target + torch.tensor([1.0, 2.0]).reshape(2, 1, 1, 1)
+    each = [float(mrbcr.loss(target[:1] + gap, target[:1])) for gap in (2.0, 1.0)]
+    assert float(mrbcr.loss(far, target)) == pytest.approx(sum(each) / 2, abs=0.1)
+    assert float(mrbcr.loss(near, target)) == pytest.approx(float(mrbcr.loss(far, target)), abs=0.1)
 
 
 def test_loss_sees_both_axes_alike():

@@ -2,5 +2,5 @@
 
 In: weights. Out: plain data for ``weights/<family>.json``, which cards are written from. One file a family.
 
-May import: families, nets, simulate, training, prediction, matching, similarity
+May import: families, nets, simulate, training, prediction, matching, similarity, wrapping, features
 """

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage, optimize
 
-from zooready.evaluation.texture import measurements
+from zooready.features import measurements
 from zooready.families import plcnn
 from zooready.records import Array, Family, Pair
 from zooready.training.checkpoint import Checkpoint

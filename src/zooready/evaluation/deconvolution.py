@@ -8,7 +8,7 @@ the rows marked "best", the setting that comes out best against the truth of eac
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,12 @@ from zooready.simulate.fields import Field
 from zooready.simulate.optics import Optics, otf
 from zooready.simulate.specimens import Specimen
 from zooready.simulate.unseen import UNSEEN
+from zooready.wrapping import FijiSafe
 
-__all__ = ["deconvolution", "deconvolved", "fields", "fit", "measured", "psnr", "richardson_lucy", "ssim", "table", "wiener"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["deconvolution", "deconvolved", "fields", "fit", "measured", "psnr", "restorer", "richardson_lucy", "ssim", "table", "wiener"]
 
 Float = NDArray[np.float64]
 Restore = Callable[[Picture2D], Picture2D]
@@ -139,6 +143,29 @@ def deconvolution(restore: Restore) -> dict[str, list[dict[str, Any]]]:
         "held-out": measured(fields(known, HELD_OUT_SEED, HELD_OUT_FIELDS), {"m-rBCR": restore}),
         "unseen": measured(fields(UNSEEN, UNSEEN_SEED, UNSEEN_FIELDS), {"m-rBCR": restore}),
     }
+
+
+def restorer(network: nn.Module, stride: int) -> Restore:
+    """A network of the family as a method: (y, x) camera counts in, (y, x) out, as its bundle computes it.
+
+    Parameters
+    ----------
+    network
+        In eval mode; sees the normalised picture.
+    stride
+        Multiple of px that it takes; pictures are padded to it by replication and cropped back.
+    """
+    import torch
+
+    normalization = mrbcr.FAMILY.normalization
+    model = FijiSafe(network, normalization.build() if normalization else None, stride=stride, minimum=stride, restores=True).eval()
+
+    def restored(image: Picture2D) -> Picture2D:
+        with torch.no_grad():
+            found: Picture2D = model(torch.from_numpy(image.astype(np.float32))[None, None])[0, 0].numpy()
+        return found
+
+    return restored
 
 
 def measured(pictures: Iterable[Field], methods: Mapping[str, Restore]) -> list[dict[str, Any]]:

@@ -54,7 +54,8 @@ class Task(lightning.LightningModule):
         self.family, self.recipe, self.source, self.held_out = family, recipe, source, held_out
         self.seed, self.chunk, self.folder = seed, chunk, folder
         torch.manual_seed(seed)
-        self.network: nn.Module = family.architecture.build().to(memory_format=torch.channels_last)
+        self.memory = torch.channels_last_3d if "z" in family.input.axes else torch.channels_last
+        self.network: nn.Module = family.architecture.build().to(memory_format=self.memory)
         self.normalization: Any = family.normalization.build() if family.normalization else None
 
     def train_dataloader(self) -> DataLoader[Batch]:
@@ -84,7 +85,7 @@ class Task(lightning.LightningModule):
         image, target = batch
         with torch.autocast(image.device.type, enabled=False):
             offset, scale = self.statistics(image)
-            image = ((image - offset) / scale).contiguous(memory_format=torch.channels_last)
+            image = ((image - offset) / scale).contiguous(memory_format=self.memory)
             if self.family.restores:
                 target = (target - offset) / scale
         output = getattr(self.network, "scales", self.network)(image)

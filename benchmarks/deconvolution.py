@@ -1,0 +1,145 @@
+"""m-rBCR beside its peers and its own variants: trained by one recipe on the same pairs, measured on the same fields.
+
+    python benchmarks/deconvolution.py train --out runs/deconvolution            every network, one after the other; can be stopped
+    python benchmarks/deconvolution.py measure --out runs/deconvolution          the tables, into benchmarks/deconvolution.json
+
+All see the same pairs in the same order, so the same number of pixels: 500 steps of 8 pairs of 96 x 96 px. That is short training for
+all of them; the comparison is of what a network makes of equal data, not of what it can reach. The shipped weights were trained longer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from zooready.evaluation import deconvolution as evaluation
+from zooready.families import mrbcr
+from zooready.pictures import whole_file
+from zooready.records import Family, Pair, Part, Recipe
+from zooready.similarity import Picture2D
+from zooready.simulate.unseen import UNSEEN
+from zooready.training import checkpoint
+from zooready.training.loop import train
+
+RECIPE = Recipe(steps=500, batch=8, learning_rate=1e-3)
+STRIDE = 16  # px, that every network here takes
+HIDDEN = 0.015  # share of the pixels that a blind-spot network must guess
+RESULT = Path(__file__).with_suffix(".json")
+
+
+def bcr(**settings: int) -> Part:
+    """A true BCR network."""
+    return Part(path="zooready.nets.bcr.BCR", kwargs=settings)
+
+
+ABLATION: Mapping[str, Part] = {  # all near 236,630 parameters, those of the released topology, but for "isotropic" (310,486)
+    "released (1x5)": Part(path="zooready.nets.rbcr.RBCR", kwargs={"kernel": "released"}),
+    "released, 1x5 and 5x1": Part(path="zooready.nets.rbcr.RBCR", kwargs={"kernel": "alternating"}),
+    "released, isotropic 3x3": Part(path="zooready.nets.rbcr.RBCR", kwargs={"kernel": "isotropic"}),
+    "BCR, 1 level": bcr(width=16, levels=1, depth=2, inverse=1),
+    "BCR, 2 levels": bcr(width=13, levels=2, depth=2, inverse=1),
+    "BCR, 3 levels": bcr(width=11, levels=3, depth=2, inverse=1),
+    "BCR, 3 levels, 2 resolutions": bcr(width=8, levels=3, depth=2, inverse=1, resolutions=2),
+    "BCR, 3 levels, 3 resolutions": bcr(width=6, levels=3, depth=2, inverse=1, resolutions=3),
+}
+PEERS: Mapping[str, Part] = {
+    "m-rBCR (this family)": mrbcr.FAMILY.architecture,
+    "U-Net": Part(path="zooready.nets.unet.UNet", kwargs={"channels_in": 1, "channels_out": 1, "base": 32, "levels": 5, "widest": 512}),
+    "CARE-like U-Net": Part(path="zooready.nets.peers.Care"),
+    "MIMO-U-Net": Part(path="zooready.nets.peers.MimoUNet"),
+    "DnCNN": Part(path="zooready.nets.peers.DnCNN"),
+    "RCAN, small": Part(path="zooready.nets.peers.Rcan"),
+    "N2V-like (no truth)": Part(path="zooready.nets.peers.Care"),
+}
+NETWORKS = {**PEERS, **ABLATION}
+
+
+def blind_pair(seed: int, index: int) -> Pair:
+    """Noise2Void's task: some pixels are replaced by a neighbour, and the target is the picture at those, NaN elsewhere."""
+    made = mrbcr.pair(seed, index)
+    rng = np.random.default_rng((seed, index, 1))
+    image, target = made.input.copy(), np.full_like(made.input, np.nan)
+    hidden = rng.random(image.shape[1:]) < HIDDEN
+    y, x = np.nonzero(hidden)
+    shifts = np.array([(i, j) for i in (-2, -1, 0, 1, 2) for j in (-2, -1, 0, 1, 2) if (i, j) != (0, 0)])[rng.integers(24, size=len(y))]
+    image[0, y, x] = made.input[0, (y + shifts[:, 0]) % image.shape[1], (x + shifts[:, 1]) % image.shape[2]]
+    target[0, y, x] = made.input[0, y, x]
+    return replace(made, input=image, target=target)
+
+
+def blind_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Squared error where the target is a number; Krull et al., CVPR 2019, doi:10.1109/CVPR.2019.00223."""
+    asked = torch.isfinite(target)
+    return (output[asked] - target[asked]).square().mean()
+
+
+def family(name: str) -> Family:
+    """The m-rBCR family with another network."""
+    made = replace(mrbcr.FAMILY, architecture=NETWORKS[name], recipe=RECIPE)
+    return replace(made, pair=blind_pair, loss=blind_loss, metrics=None) if name.startswith("N2V") else made
+
+
+def place(out: Path, name: str) -> Path:
+    """The folder of a network's run."""
+    return out / "".join(letter if letter.isalnum() else "-" for letter in name.lower())
+
+
+def restorer(name: str, out: Path) -> Callable[[Picture2D], Picture2D]:
+    """The trained network as a method: (y, x) counts in, (y, x) out."""
+    network = NETWORKS[name].build().eval()
+    network.load_state_dict(checkpoint.read(place(out, name)).state_dict())
+    return evaluation.restorer(network, STRIDE)
+
+
+def measure(out: Path) -> dict[str, Any]:
+    """Rows of every network that is trained, and of the classical methods, on the card's fields; plain data."""
+    done = [name for name in NETWORKS if (place(out, name) / checkpoint.WEIGHTS).exists()]
+    methods = {name: restorer(name, out) for name in done}
+    known = tuple(dict.fromkeys(mrbcr.SPECIMENS))
+    fields = {
+        "held-out": evaluation.fields(known, evaluation.HELD_OUT_SEED, evaluation.HELD_OUT_FIELDS),
+        "unseen": evaluation.fields(UNSEEN, evaluation.UNSEEN_SEED, evaluation.UNSEEN_FIELDS),
+    }
+    rows = {key: {row["method"]: row for row in evaluation.measured(chosen, methods)} for key, chosen in fields.items()}
+    table = []
+    for method in rows["held-out"]:
+        facts: dict[str, Any] = {"method": method}
+        if method in NETWORKS:
+            facts["parameters"] = sum(weights.numel() for weights in NETWORKS[method].build().parameters())
+        for key, found in rows.items():
+            facts |= {f"{score}_{key}": round(found[method][score], 3) for score in ("psnr", "ssim")}
+        table.append(facts)
+    return {
+        "recipe": {"steps": RECIPE.steps, "batch": RECIPE.batch, "learning_rate": RECIPE.learning_rate, "size_px": mrbcr.SIZE},
+        "peers": [row for row in table if row["method"] not in ABLATION],
+        "ablation": [row for row in table if row["method"] in ABLATION],
+    }
+
+
+def main() -> None:
+    """Parse and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=("train", "measure"))
+    parser.add_argument("--out", type=Path, default=Path("runs/deconvolution"))
+    parser.add_argument("--only", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    if options.action == "train":
+        for name in options.only:
+            run = train(family(name), place(options.out, name), is_quiet=True)
+            print(name, f"{run.seconds:.0f} s", dict(run.metrics), flush=True)  # noqa: T201
+        return
+    with whole_file(RESULT) as file:
+        file.write((json.dumps(measure(options.out), indent=1) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+r"""BCR: deconvolution in the wavelet (nonstandard) form of Beylkin, Coifman and Rokhlin, at one to three resolutions.
+
+    v  -- Haar -->  v1, d1  -- Haar -->  v2, d2  ...        analysis: halves the size, three detail bands d and one coarse band v
+          bands(v1, d1)     bands(v2, d2)  ...  dense(vn)   per level: short convolutions, because operators are banded there
+    u  <-- Haar^-1 --  u1 + v^, d^  <-- Haar^-1 -- ...      synthesis, from coarse to fine
+
+Deconvolution is read as ``(K^T K + eps I)^-1 K^T``: the pyramid above stands for ``K^T``, a few convolutions at full size for the
+inverse. Locally connected layers of the published form are plain convolutions here, since blur is the same everywhere, so any size
+works. With more than one resolution the restored coarse picture is an input of the next finer one. Wavelets are fixed (Haar);
+their channels are learned.
+
+Fan, Orozco Bohorquez, Ying, J. Comput. Phys. 384, 1 (2019), doi:10.1016/j.jcp.2019.02.002
+Li, Kudryashev, Yakimovich, ECCV 2024, doi:10.1007/978-3-031-73226-3_22
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+CONVOLUTION = {2: nn.Conv2d, 3: nn.Conv3d}
+
+
+class BCR(nn.Module):
+    """Restores a picture or a stack; y and x must be multiples of ``2 ** (levels + resolutions - 1)``, z is free.
+
+    ``forward`` returns the finest picture only, ``scales`` all of them; both behave the same in training and evaluation.
+
+    Parameters
+    ----------
+    width
+        Channels of a band; a level works on four times as many.
+    levels
+        Wavelet levels, at least 1.
+    depth
+        Residual pairs of 3x3 convolutions in each level's block.
+    inverse
+        Residual pairs of 3x3 convolutions at full size.
+    resolutions
+        1: the picture alone; 2: also at half, 3: also at a quarter of its size, from coarse to fine.
+    dimensions
+        2 for (b, 1, y, x); 3 for (b, 1, z, y, x), where convolutions see three planes and wavelets halve y and x only, because
+        planes lie further apart than pixels.
+
+    Raises
+    ------
+    ValueError
+        A number below 1, more than three resolutions, or neither two nor three dimensions.
+    """
+
+    def __init__(
+        self, width: int = 12, levels: int = 3, depth: int = 2, inverse: int = 1, resolutions: int = 1, dimensions: int = 2
+    ) -> None:
+        super().__init__()
+        for name, value in (("width", width), ("levels", levels), ("depth", depth), ("inverse", inverse), ("resolutions", resolutions)):
+            if value < 1 or (name == "resolutions" and value > 3):
+                raise ValueError(f"{name}={value}: use {'1, 2 or 3' if name == 'resolutions' else '1 or more'}.")
+        if dimensions not in CONVOLUTION:
+            raise ValueError(f"dimensions={dimensions}: use 2 or 3.")
+        stages = [Stage(1 if place == resolutions - 1 else 2, width, levels, depth, inverse, dimensions) for place in range(resolutions)]
+        self.stages = nn.ModuleList(stages)  # from fine to coarse
+
+    def forward(self, image: Tensor) -> Tensor:
+        """The restored picture, shaped like the given one, float32, about zero mean and unit spread."""
+        return self.scales(image)[0]
+
+    def scales(self, image: Tensor) -> tuple[Tensor, ...]:
+        """The restored pictures, each half as large as the one before, for a loss that sees them all."""
+        restored: list[Tensor] = []
+        for level in reversed(range(len(self.stages))):
+            seen = image[..., :: 2**level, :: 2**level]  # the published network's coarse pictures, and so the loss's
+            if restored:
+                restored.insert(0, self.stages[level](seen, torch.cat((seen, enlarged(restored[0])), 1)))
+            else:
+                restored.insert(0, self.stages[level](seen, seen))
+        return tuple(restored)
+
+
+class Stage(nn.Module):
+    """One resolution: lift to channels, wavelet pyramid, convolutions at full size, and the picture added back."""
+
+    def __init__(self, channels_in: int, width: int, levels: int, depth: int, inverse: int, dimensions: int) -> None:
+        super().__init__()
+        convolution = CONVOLUTION[dimensions]
+        self.lift = convolution(channels_in, width, 3, padding=1)
+        self.bands = nn.ModuleList(Block(4 * width, 4 * width, depth, dimensions) for _ in range(levels))
+        self.coarsest = Block(width, 4 * width, depth, dimensions)
+        self.inverse = Block(width, width, inverse, dimensions)
+        self.last = convolution(width, 1, 3, padding=1)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+
+    def forward(self, image: Tensor, seen: Tensor) -> Tensor:
+        """(b, 1, ...) and what the stage sees, (b, channels_in, ...), into the restored (b, 1, ...)."""
+        coarse = self.lift(seen)
+        corrections: list[Tensor] = []
+        for block in self.bands:
+            bands = analysis(coarse)  # (b, 4 width, y/2, x/2)
+            coarse = bands[:, : bands.shape[1] // 4]
+            corrections.append(block(bands))
+        up = self.coarsest(coarse)
+        for correction in reversed(corrections):
+            width = up.shape[1]
+            up = synthesis(torch.cat((up + correction[:, :width], correction[:, width:]), 1))
+        features = self.inverse(up)
+        if features.dtype != image.dtype:
+            with torch.autocast(image.device.type, enabled=False):
+                return image + self.last(features.float())
+        restored: Tensor = image + self.last(features)
+        return restored
+
+
+class Block(nn.Module):
+    """Residual pairs of convolutions, 3 px wide along every axis: (b, channels, ...) -> the same shape; inside, ``inner`` channels."""
+
+    def __init__(self, channels: int, inner: int, pairs: int, dimensions: int) -> None:
+        super().__init__()
+        convolution = CONVOLUTION[dimensions]
+        self.first = nn.ModuleList(convolution(channels, inner, 3, padding=1) for _ in range(pairs))
+        self.second = nn.ModuleList(convolution(inner, channels, 3, padding=1) for _ in range(pairs))
+        for layer in self.second:
+            nn.init.normal_(layer.weight, std=0.01)  # type: ignore[arg-type]
+
+    def forward(self, features: Tensor) -> Tensor:
+        """See the class."""
+        for first, second in zip(self.first, self.second, strict=True):
+            features = features + second(functional.relu(first(features)))
+        return features
+
+
+def analysis(image: Tensor) -> Tensor:
+    """Haar transform over y and x: (b, c, ..., y, x) -> (b, 4c, ..., y/2, x/2), the coarse band of every channel first, then details."""
+    top, bottom = image[..., ::2, :], image[..., 1::2, :]
+    total, change = top + bottom, top - bottom
+    left, right = total[..., ::2], total[..., 1::2]
+    left_change, right_change = change[..., ::2], change[..., 1::2]
+    return torch.cat((left + right, left - right, left_change + right_change, left_change - right_change), 1) * 0.5
+
+
+def synthesis(bands: Tensor) -> Tensor:
+    """The inverse of :func:`analysis`: (b, 4c, ..., y, x) -> (b, c, ..., 2y, 2x)."""
+    coarse, across, down, diagonal = torch.chunk(bands * 0.5, 4, 1)
+    total, change, other_total, other_change = coarse + across, down + diagonal, coarse - across, down - diagonal
+    top = torch.stack((total + change, other_total + other_change), -1).flatten(-2)  # (b, c, ..., y, 2x)
+    bottom = torch.stack((total - change, other_total - other_change), -1).flatten(-2)
+    return torch.stack((top, bottom), -2).flatten(-3, -2)
+
+
+def enlarged(image: Tensor) -> Tensor:
+    """Twice as many pixels along y and x, linear between their middles."""
+    if image.dim() == 5:
+        return functional.interpolate(image, scale_factor=(1.0, 2.0, 2.0), mode="trilinear", align_corners=False)
+    return functional.interpolate(image, scale_factor=2.0, mode="bilinear", align_corners=False)
