@@ -343,7 +343,8 @@ def test_the_help_of_train_names_the_folder_of_each_family():
     (help_text,) = [action.help for action in actions if action.dest == "data"]
     for name, family in families.FAMILIES.items():
         if name != "toy":
-            assert f"{family.partner}/ ({name})" in help_text
+            place = "a folder a class" if name in families.FOR_CLASSES else f"{family.partner}/"
+            assert f"{place} ({name})" in help_text
 
 
 # --- training ---------------------------------------------------------------------------------------------------------------
