@@ -1,154 +1,179 @@
-"""Classical measurements of one object: intensity, shape, and the textures that cell biologists have long classified by.
+"""What people measured of a cell before networks: intensity, shape, bright parts, texture, threshold adjacency, local patterns.
 
-In: a grey picture and the mask of the object. Out: numbers by name, the same names for every object, units in the names.
+In: a grey picture and the object's mask. Out: numbers by name, the same names for every object, units in the names. Haralick's 13 texture
+features (mean and range over four directions, at one and at three pixels), threshold adjacency statistics and local binary patterns are
+those of mahotas; parts of the object above Otsu's threshold stand for the objects that subcellular location features count.
 
 May import: errors
+
+References
+----------
+.. [1] R. M. Haralick et al., IEEE Trans. Syst. Man Cybern. SMC-3, 610 (1973).
+.. [2] N. A. Hamilton et al., BMC Bioinformatics 8, 110 (2007): threshold adjacency statistics.
+.. [3] T. Ojala et al., IEEE Trans. Pattern Anal. 24, 971 (2002): local binary patterns.
+.. [4] M. V. Boland, R. F. Murphy, Bioinformatics 17, 1213 (2001): subcellular location features.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from zooready.errors import ConsumerMissing, InputInvalid
 
-LEVELS = 64  # grey levels of an object for its co-occurrences; a few pixels of each pair remain in an object of 30 x 30 px
+Array = NDArray[Any]
+
+LEVELS = 64  # grey levels of the texture features
 HARALICK = (
-    "angular_second_moment",
-    "contrast",
-    "correlation",
-    "variance",
-    "inverse_difference_moment",
-    "sum_average",
-    "sum_variance",
-    "sum_entropy",
-    "entropy",
-    "difference_variance",
-    "difference_entropy",
-    "information_correlation_1",
-    "information_correlation_2",
-)
-LBP_POINTS, LBP_RADIUS = 8, 1
-PATTERNS = sorted({min((n >> k | n << 8 - k) & 255 for k in range(8)) for n in range(256)})  # 36 of eight neighbours that no turn changes
-ADJACENCY = ("around_mean", "above_low", "above_mean", "not_around_mean", "not_above_low", "not_above_mean")  # 9 numbers of neighbours each
-PERCENTILES = (5, 25, 50, 75, 95)
+    "angular_second_moment", "contrast", "correlation", "variance", "inverse_difference_moment", "sum_average", "sum_variance",
+    "sum_entropy", "entropy", "difference_variance", "difference_entropy", "correlation_information_1", "correlation_information_2",
+)  # fmt: skip
+PERCENTILES = (1, 10, 25, 50, 75, 90, 99)
+SHAPES = {  # of regionprops
+    "shape_area_px2": "area", "shape_perimeter_px": "perimeter", "shape_eccentricity": "eccentricity", "shape_solidity": "solidity",
+    "shape_extent": "extent", "shape_axis_major_px": "axis_major_length", "shape_axis_minor_px": "axis_minor_length",
+    "shape_euler_number": "euler_number",
+}  # fmt: skip
+SMALLEST = 8  # px, side of what mahotas can look at; smaller objects get empty pixels around them
 
 
-def measurements(image: NDArray[np.generic], mask: NDArray[np.generic] | None = None) -> dict[str, float]:
-    """Intensity, shape and texture of one object.
+def measurements(image: Array, mask: Array | None = None) -> dict[str, float]:
+    """Every measurement of one object, by name.
 
     Parameters
     ----------
     image
-        (y, x), any real dtype, raw pixels; finite.
+        (y, x), any real dtype, raw pixels.
     mask
-        (y, x), other than 0 in the object; None takes the whole picture as the object.
+        (y, x), other than 0 in the object, at least one pixel; the whole picture if None. Then shape is that of what is above Otsu's
+        threshold.
 
     Returns
     -------
-    dict
-        ``intensity_*`` in the picture's unit; ``shape_*`` with ``_px`` (length) or ``_px2`` (area) where there is a unit;
-        ``haralick_*`` (mean and range over four directions), ``lbp_*`` and ``tas_*`` (shares of pixels) without unit. Textures are
-        those of the object scaled to its own darkest and brightest pixel, so that they do not repeat its brightness. All are finite.
+    dict of float
+        Always the same names in the same order, all finite. ``intensity_*`` are in the picture's unit; names that end in ``_px`` and
+        ``_px2`` are lengths and areas; the others have no unit and do not change if the picture is multiplied by a number.
 
     Raises
     ------
     InputInvalid
-        Shapes differ, the mask is empty, or pixels are not finite.
+        The picture is no (y, x), the mask does not fit or is empty, or the object has pixels that are not finite.
     ConsumerMissing
         mahotas is not installed.
-
-    References
-    ----------
-    .. [1] Haralick et al., IEEE Trans. Syst. Man Cybern. 3, 610 (1973).
-    .. [2] Ojala et al., Lect. Notes Comput. Sci. 1842, 404 (2000): local binary patterns.
-    .. [3] Hamilton et al., BMC Bioinformatics 8, 110 (2007): threshold adjacency statistics; without parameters as in Coelho et al. (2010).
     """
-    pixels, inside = _checked(image, mask)
-    rows, columns = (np.flatnonzero(inside.any(axis)) for axis in (1, 0))
-    box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    pixels, inside = pixels[box], inside[box]
-    return {**_intensity(pixels, inside), **_shape(pixels, inside), **_texture(pixels, inside)}
-
-
-def _checked(image: NDArray[np.generic], mask: NDArray[np.generic] | None) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Pixels as float64, and where the object is."""
     if find_spec("mahotas") is None:
         raise ConsumerMissing("mahotas measures textures and is not installed: pip install 'zooready[explain]'.")
+    picture, own = _object(np.asarray(image), mask)
+    grey = levels(picture, own)
+    bright = above(grey, own)
+    found: dict[str, float] = {}
+    for part in (
+        intensities(picture[own]), shapes(bright if mask is None else own), parts(bright, own, picture),
+        haralick(grey, own), adjacency(grey), patterns(grey),
+    ):  # fmt: skip
+        found.update(part)
+    return {name: float(value) if np.isfinite(value) else 0.0 for name, value in found.items()}
+
+
+def _object(image: Array, mask: Array | None) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The box around an object, at least ``SMALLEST`` px a side, and where the object is in it."""
     if image.ndim != 2 or not image.size:
         raise InputInvalid(f"a picture of shape {image.shape} was to be measured: give one channel of one plane, (y, x).")
-    inside = np.ones(image.shape, bool) if mask is None else np.asarray(mask) != 0
-    if inside.shape != image.shape:
-        raise InputInvalid(f"the mask has shape {inside.shape} and the picture {image.shape}: give a mask of the picture's size.")
-    if not inside.any():
-        raise InputInvalid("the mask is empty, so there is no object to measure: give one with at least one pixel.")
-    pixels = np.asarray(image, dtype=np.float64)
-    if bad := int((~np.isfinite(pixels[inside])).sum()):
+    own = np.ones(image.shape, bool) if mask is None else np.asarray(mask) != 0
+    if own.shape != image.shape or not own.any():
+        raise InputInvalid(f"a mask of {own.shape} with {own.sum()} px for a picture of {image.shape}: give one of its shape, not empty.")
+    (box,) = ndimage.find_objects(own.astype(np.uint8))
+    picture, own = image[box].astype(np.float64), own[box]
+    if bad := int((~np.isfinite(picture[own])).sum()):
         raise InputInvalid(f"{bad} pixels of the object are NaN or infinite: replace them, in Fiji with Process > Noise > Remove NaNs.")
-    return pixels, inside
+    around = [(0, max(0, SMALLEST - side)) for side in own.shape]
+    return np.pad(np.where(own, picture, picture[own].min()), around, mode="edge"), np.pad(own, around)
 
 
-def _intensity(pixels: NDArray[np.float64], inside: NDArray[np.bool_]) -> dict[str, float]:
-    values = pixels[inside]
-    spread = float(values.std())
-    found = {
-        "intensity_mean": float(values.mean()),
-        "intensity_std": spread,
-        "intensity_min": float(values.min()),
-        "intensity_max": float(values.max()),
-        "intensity_sum": float(values.sum()),
-        "intensity_skewness": float((((values - values.mean()) / spread) ** 3).mean()) if spread else 0.0,
-    }
-    return found | {f"intensity_p{share:02d}": float(np.percentile(values, share)) for share in PERCENTILES}
+def levels(picture: Array, own: Array) -> NDArray[np.uint8]:
+    """The picture in 255 levels between its 0.5th and 99.8th percentile inside the mask, 1 and more there and 0 outside."""
+    low, high = np.percentile(picture[own], (0.5, 99.8))
+    scaled = np.clip((picture - low) / max(float(high - low), 1e-12), 0, 1)
+    return np.where(own, 1 + np.rint(scaled * 254), 0).astype(np.uint8)
 
 
-def _shape(pixels: NDArray[np.float64], inside: NDArray[np.bool_]) -> dict[str, float]:
+def above(grey: NDArray[np.uint8], own: Array) -> NDArray[np.bool_]:
+    """What is above Otsu's threshold of the mask's pixels; all of it if the picture is constant."""
+    from skimage.filters import threshold_otsu
+
+    values = grey[own]
+    bright: NDArray[np.bool_] = own & (grey > threshold_otsu(values)) if values.min() < values.max() else own.copy()
+    return bright
+
+
+def intensities(values: Array) -> Iterator[tuple[str, float]]:
+    """Moments and percentiles of the pixels (n,)."""
+    mean, spread = float(values.mean()), float(values.std())
+    standard = (values - mean) / (spread or 1.0)
+    yield from (("intensity_mean", mean), ("intensity_std", spread), ("intensity_sum", float(values.sum())))
+    yield from (("intensity_skewness", float((standard**3).mean())), ("intensity_kurtosis", float((standard**4).mean())))
+    for rank, value in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True):
+        yield f"intensity_p{rank:02d}", float(value)
+
+
+def shapes(own: Array) -> Iterator[tuple[str, float]]:
+    """Size and form of a mask (y, x), taken as one object."""
     from skimage.measure import regionprops
 
-    region = regionprops(inside.astype(np.uint8))[0]
-    y, x = np.nonzero(inside)
-    above = (pixels - pixels[inside].min())[inside]
-    weight = above / above.sum() if above.sum() else np.full(above.shape, 1 / above.size)
-    distance = float(np.hypot((y * weight).sum() - y.mean(), (x * weight).sum() - x.mean()))
-    return {
-        "shape_area_px2": float(region.area),
-        "shape_perimeter_px": float(region.perimeter_crofton),
-        "shape_major_axis_px": float(region.axis_major_length),
-        "shape_minor_axis_px": float(region.axis_minor_length),
-        "shape_eccentricity": float(region.eccentricity),
-        "shape_extent": float(region.extent),
-        "shape_solidity": float(inside.sum() / _hull_area(inside)),
-        "shape_mass_displacement_px": distance,
-    }
+    (whole,) = regionprops(own.astype(np.uint8))
+    for name, feature in SHAPES.items():
+        yield name, float(getattr(whole, feature))
+    yield "shape_roundness", 4 * np.pi * whole.area / max(float(whole.perimeter), 1.0) ** 2
 
 
-def _hull_area(inside: NDArray[np.bool_]) -> float:
-    """Pixels of the convex hull, px2; of objects that are a line, which have none, the object's own."""
-    from skimage.morphology import convex_hull_image
+def parts(bright: Array, own: Array, picture: Array) -> Iterator[tuple[str, float]]:
+    """Number, size, distance and share of light of the connected parts (y, x) that are brighter than Otsu's threshold."""
+    labels, count = ndimage.label(bright)
+    areas = np.bincount(labels.ravel())[1:].astype(float)
+    light = np.where(own, picture - np.percentile(picture[own], 0.5), 0).clip(0)
+    middle = np.array(ndimage.center_of_mass(light + 1e-12))
+    away = np.array([np.hypot(*(np.array(at) - middle)) for at in ndimage.center_of_mass(bright, labels, range(1, count + 1))])
+    yield from (("parts_count", count), ("parts_area_mean_px2", areas.mean()), ("parts_area_std_px2", areas.std()))
+    yield from (("parts_area_max_px2", areas.max()), ("parts_area_median_px2", float(np.median(areas))))
+    yield "parts_largest_share", areas.max() / areas.sum()
+    yield from (("parts_away_mean_px", away.mean()), ("parts_away_std_px", away.std()), ("parts_away_max_px", away.max()))
+    yield from (("parts_area_share", areas.sum() / own.sum()), ("parts_light_share", light[bright].sum() / max(float(light.sum()), 1e-12)))
+    rows, columns = np.nonzero(own)
+    weights = light[own]
+    distance = np.hypot(rows - middle[0], columns - middle[1])
+    yield "parts_light_radius", float((weights * distance).sum() / max(float(weights.sum()), 1e-12) / max(float(distance.mean()), 1e-12))
 
-    return float(convex_hull_image(inside).sum()) if min(inside.shape) > 2 else float(inside.sum())
+
+def haralick(grey: NDArray[np.uint8], own: Array) -> Iterator[tuple[str, float]]:
+    """Haralick's features at 1 and 3 px, mean and range over four directions; pixels outside the mask do not count."""
+    import mahotas
+
+    coarse = np.where(own, 1 + grey.astype(int) * (LEVELS - 1) // 256, 0)
+    for distance in (1, 3):
+        try:
+            found = mahotas.features.haralick(coarse, ignore_zeros=True, distance=distance)
+        except ValueError:  # the object has no two pixels that far apart
+            found = np.zeros((4, len(HARALICK)))
+        for name, values in zip(HARALICK, found.T, strict=True):
+            yield from ((f"haralick{distance}_{name}", values.mean()), (f"haralick{distance}_{name}_range", np.ptp(values)))
 
 
-def _texture(pixels: NDArray[np.float64], inside: NDArray[np.bool_]) -> dict[str, float]:
-    import mahotas.features
-    from skimage.feature import local_binary_pattern
+def adjacency(grey: NDArray[np.uint8]) -> Iterator[tuple[str, float]]:
+    """Parameter-free threshold adjacency statistics, 54 numbers."""
+    import mahotas
 
-    low, high = pixels[inside].min(), pixels[inside].max()
-    share = np.where(inside, (pixels - low) / ((high - low) or 1.0), 0.0)
-    coarse = np.where(inside, 1 + np.rint(share * (LEVELS - 1)), 0).astype(np.uint8)  # 0 is what mahotas leaves out
-    fine = np.where(inside, 1 + np.rint(share * 254), 0).astype(np.uint8)
-    try:
-        directions = np.nan_to_num(mahotas.features.haralick(np.pad(coarse, 1), ignore_zeros=True))
-    except ValueError:  # no two neighbours in some direction
-        directions = np.zeros((4, len(HARALICK)))
-    found = {}
-    for place, name in enumerate(HARALICK):
-        found[f"haralick_{name}_mean"] = float(directions[:, place].mean())
-        found[f"haralick_{name}_range"] = float(np.ptp(directions[:, place]))
-    patterns = local_binary_pattern(np.pad(fine, LBP_RADIUS), LBP_POINTS, LBP_RADIUS, "ror")[1:-1, 1:-1][inside]
-    found |= {f"lbp_{pattern:08b}": float((patterns == pattern).mean()) for pattern in PATTERNS}
-    adjacency = np.nan_to_num(mahotas.features.pftas(np.pad(fine, 1)))
-    names = [f"tas_{where}_{neighbours}" for where in ADJACENCY for neighbours in range(9)]
-    return found | {name: float(value) for name, value in zip(names, adjacency, strict=True)}
+    yield from ((f"adjacency_{index:02d}", value) for index, value in enumerate(mahotas.features.pftas(grey)))
+
+
+def patterns(grey: NDArray[np.uint8]) -> Iterator[tuple[str, float]]:
+    """Local binary patterns on a circle of 8 points at 1 and at 3 px, as shares of the object's box."""
+    import mahotas
+
+    for radius in (1, 3):
+        found = mahotas.features.lbp(grey, radius, 8)
+        yield from ((f"lbp{radius}_{index:02d}", value / found.sum()) for index, value in enumerate(found))

@@ -47,7 +47,7 @@ def test_arrays_are_measured_as_files_are_and_nothing_is_written_unasked(bundles
     found = pipeline.measure(bundles["patterns"], [picture], labels=[labels])
     written = pipeline.measure(bundles["patterns"], [files / "cells.tif"], files / "table.csv", labels=[files / "cells-labels.tif"])
     assert found.column("image") == ["picture_000"] * 3
-    assert found.matrix("embedding_", "intensity_", "tas_") == pytest.approx(written.matrix("embedding_", "intensity_", "tas_"))
+    assert found.matrix("embedding_", "intensity_", "adjacency_") == pytest.approx(written.matrix("embedding_", "intensity_", "adjacency_"))
     assert not (files / "picture_000").exists()
 
 

@@ -86,7 +86,7 @@ def test_the_background_changes_what_the_network_sees_and_no_classical_measureme
     kept, zero, lowest = (measured(open_bundle("patterns"), picture, labels, background=how) for how in ("keep", "zero", "lowest"))
     for one, other in ((kept, zero), (kept, lowest), (zero, lowest)):
         assert not np.allclose(one.matrix("embedding_"), other.matrix("embedding_"), atol=1e-3)
-        assert (one.matrix("intensity_", "shape_", "haralick_") == other.matrix("intensity_", "shape_", "haralick_")).all()
+        assert (one.matrix("intensity_", "shape_", "haralick") == other.matrix("intensity_", "shape_", "haralick")).all()
 
 
 def stating(bundle, **facts):
@@ -137,7 +137,7 @@ def test_several_channels_are_measured_by_name_and_the_shape_once(open_bundle, t
     first, second = found.column("dna_intensity_mean"), found.column("protein_intensity_mean")
     assert second == pytest.approx([half / 2 for half in first], rel=0.01)
     assert sum(name.endswith("shape_area_px2") for name in found.columns) == 1
-    assert {"dna_shape_mass_displacement_px", "protein_shape_mass_displacement_um"} <= set(found.columns)
+    assert {"dna_parts_away_max_px", "protein_parts_away_max_um"} <= set(found.columns)
     with pytest.raises(InputInvalid, match="picture has 1 channel and the network takes 2 channels"):
         measured(open_bundle("two"), picture, labels)
 

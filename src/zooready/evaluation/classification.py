@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage, optimize
 
-from zooready.features import measurements
 from zooready.families import plcnn
+from zooready.features import measurements
 from zooready.records import Array, Family, Pair
 from zooready.training.checkpoint import Checkpoint
 

@@ -179,7 +179,7 @@ def _classical(image: Array, mask: Array, channels: Sequence[str], pixel_size_um
     found: dict[str, float] = {}
     for channel, plane in zip(channels, image, strict=True):
         for name, value in measurements(plane, mask).items():
-            is_shape = name.startswith("shape_") and "mass" not in name
+            is_shape = name.startswith("shape_")
             found[name if is_shape or len(channels) == 1 else f"{channel}_{name}"] = value
     return _with_um(found, pixel_size_um)
 
