@@ -74,7 +74,7 @@ def test_a_disturbance_can_be_made_again_and_changes_the_picture(how):
     first, again = evaluation.disturbed(pairs, how), evaluation.disturbed(pairs, how)
     np.testing.assert_array_equal(first, again)
     assert [one.dtype for one in first] == [np.float32] * 3
-    assert all(np.array_equal(one, pair.input) for one, pair in zip(first, pairs, strict=True)) == (how == "as simulated")
+    assert not any(np.array_equal(one, pair.input) for one, pair in zip(first, pairs, strict=True))
 
 
 def test_disturbances_do_what_they_say():
@@ -127,7 +127,7 @@ def test_the_record_holds_every_table_and_says_what_the_paper_contradicts():
     assert set(record["tables"]) == {"folds", "share", "classes", "robustness", "claims"} == set(record["measured_on"])
     assert np.array(record["confusion"]["counts"]).sum() == evaluation.HELD_OUT_CELLS
     assert [row["cells"] for row in record["tables"]["share"]] == [2700, 2400, 2100, 1800, 1500]
-    assert {row["method"] for row in record["tables"]["robustness"]} == set(evaluation.DISTURBANCES)
+    assert {row["method"] for row in record["tables"]["robustness"]} == {"as simulated", *evaluation.DISTURBANCES}
     assert any("91.0 %" in note and "80.2 %" in note and "Yeast" in note for note in record["notes"])
     claims = {row["method"]: row for row in record["tables"]["claims"]}
     assert (claims["PLCNN"]["Yeast"], claims["PLCNN, by its own confusion matrix"]["Yeast"]) == (91.0, 80.2)

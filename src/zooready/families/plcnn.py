@@ -139,7 +139,7 @@ def family(classes: tuple[str, ...], channels: tuple[str, ...] = ("protein",), p
         cite=(
             (
                 "Tahir M, Anwar S, Mian A, Muzaffar AW. Deep localization of subcellular protein structures from fluorescence microscopy "
-                "images. Neural Computing and Applications 2021.",
+                "images. Neural Computing and Applications 2021",
                 "10.1007/s00521-021-06715-y",
             ),
         ),
@@ -163,6 +163,7 @@ def family(classes: tuple[str, ...], channels: tuple[str, ...] = ("protein",), p
         recipe=Recipe(steps=1600, batch=24, learning_rate=2e-3, weight_decay=5e-3),
         pixel_size_um=pixel_size_um,
         tags=("classification", "protein localization", "fluorescence", "2d"),
+        crop_px=cells.SIZE if is_simulated else None,
     )
 
 
