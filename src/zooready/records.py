@@ -111,6 +111,7 @@ class Family:
     tolerance: Mapping[Format, float] = field(default_factory=lambda: dict(TOLERANCE))
     sample: Callable[[], Picture] | None = None
     torchscript: str = "channels_last"  # the variant that the shipped recipe fixes
+    crop_px: int | None = None  # side of the picture of one object that a classifier was trained on
 
 
 @dataclass(frozen=True, kw_only=True)

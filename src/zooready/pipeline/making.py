@@ -178,7 +178,7 @@ def export_trained(
         restores=family.restores,
         torchscript=torchscript,
         tolerance=family.tolerance,
-        provenance=provenance,
+        provenance={**provenance, "crop_px": family.crop_px},
     )
 
 
