@@ -1,6 +1,7 @@
 """PLCNN beside its two paths alone and beside classical measurements: five folds, training shares, and the record of the shipped weights.
 
     python benchmarks/classification.py train --out runs/classification       every network, one after the other; can be stopped
+    python benchmarks/classification.py features --out runs/classification    classical measurements of every cell
     python benchmarks/classification.py record --out runs/classification --run runs/plcnn
                                                                               tables into src/zooready/weights/plcnn.json, weights beside it
     python benchmarks/classification.py picture                               the ten patterns and their class maps, docs/plcnn.png
@@ -44,6 +45,7 @@ NETWORKS: Mapping[str, Part] = {
     "ResNet-like": Part(path="zooready.nets.classifiers.ResNet"),
     "VGG-like": Part(path="zooready.nets.classifiers.VGG"),
 }
+CLASSICAL = {"features + random forest": "forest", "features + SVM": "svm"}
 Kept = Callable[[int], bool]  # whether a cell, by its number, is trained on
 
 
@@ -120,8 +122,7 @@ def folds(out: Path, features: evaluation.Float) -> list[dict[str, Any]]:
         learnt, left = numbers(kept_in_fold(fold)), numbers(kept_in_fold(fold), False)
         for title, method, columns in (
             ("intensity + random forest", "forest", intensity),
-            ("features + random forest", "forest", slice(None)),
-            ("features + SVM", "svm", slice(None)),
+            *((title, method, slice(None)) for title, method in CLASSICAL.items()),
         ):
             fitted = evaluation.classical(features[learnt][:, columns], truth[learnt], method)
             found.setdefault(title, []).append(float(fitted.score(features[left][:, columns], truth[left])))
@@ -149,24 +150,45 @@ def shares(out: Path, features: evaluation.Float, unseen: evaluation.Float) -> l
         learnt = numbers(kept_in_share(share))
         names = [f"plcnn-share-{round(100 * share)}"] if share != 1 - 1 / FOLDS else [f"plcnn-fold-{fold}" for fold in range(FOLDS)]
         network = np.mean([json.loads((out / name / "answers.json").read_text())["unseen"] for name in names])
-        scores = [evaluation.classical(features[learnt], truth[learnt], method).score(unseen, asked) for method in ("forest", "svm")]
-        rows.append(
-            {
-                "method": f"{share:.0%} of the cells".replace("%", " %"),
-                "cells": len(learnt),
-                **dict(
-                    zip(("PLCNN", "features + random forest", "features + SVM"), map(evaluation.digits, (network, *scores)), strict=True)
-                ),
-            }
-        )
+        fitted = {title: evaluation.classical(features[learnt], truth[learnt], method) for title, method in CLASSICAL.items()}
+        others = {title: evaluation.digits(one.score(unseen, asked)) for title, one in fitted.items()}
+        rows.append({"method": f"{round(100 * share)} % of the cells", "cells": len(learnt), "PLCNN": evaluation.digits(network), **others})
     return rows
+
+
+def robustness(measured: Mapping[str, evaluation.Float]) -> dict[str, dict[str, float]]:
+    """Accuracy of the classical methods, trained on all 3000 cells, on the held-out ones as they are and after each disturbance."""
+    truth, asked = (np.arange(count) % len(plcnn.CLASSES) for count in (plcnn.CELLS, evaluation.HELD_OUT_CELLS))
+    fitted = {name: evaluation.classical(measured["trained on"], truth, method) for name, method in CLASSICAL.items()}
+    return {
+        how: {name: evaluation.digits(one.score(values, asked)) for name, one in fitted.items()}
+        for how, values in measured.items()
+        if how != "trained on"
+    }
+
+
+def measured(out: Path) -> dict[str, evaluation.Float]:
+    """Classical measurements of the cells trained on, of the held-out ones, and of those after each disturbance; kept in a file."""
+    path = out / "features.npz"
+    if not path.exists():
+        unseen = evaluation.held_out(evaluation.HELD_OUT_CELLS)
+        found = {"trained on": evaluation.features([plcnn.cell(0, number).input for number in range(plcnn.CELLS)])}
+        found["as simulated"] = evaluation.features([pair.input for pair in unseen])
+        found |= {how: evaluation.features(evaluation.disturbed(unseen, how)) for how in evaluation.DISTURBANCES}
+        with whole_file(path) as file:
+            np.savez_compressed(file, **found)
+    with np.load(path) as kept:
+        return dict(kept)
 
 
 def written(out: Path, run: checkpoint.Checkpoint) -> None:
     """The shipped weights and all that is known of them, into the package."""
-    features = evaluation.features([plcnn.cell(0, number).input for number in range(plcnn.CELLS)])
-    unseen = evaluation.features([pair.input for pair in evaluation.held_out(evaluation.HELD_OUT_CELLS)])
-    record = evaluation.record(run, folds=folds(out, features), shares=shares(out, features, unseen), steps=STEPS)
+    features = measured(out)
+    tables = {"folds": folds(out, features["trained on"]), "shares": shares(out, features["trained on"], features["as simulated"])}
+    record = evaluation.record(run, **tables, steps=STEPS)
+    rivals = robustness(features)
+    for row in record["tables"]["robustness"]:
+        row.update(rivals[row["method"]])
     with whole_file(WEIGHTS / "plcnn.json") as file:
         file.write((json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
     shutil.copyfile(run.weights, WEIGHTS / "plcnn.safetensors")
@@ -201,12 +223,14 @@ def main() -> None:
     """The command line."""
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("train", "record", "picture"))
+    parser.add_argument("what", choices=("train", "features", "record", "picture"))
     parser.add_argument("--out", type=Path, default=Path("runs/classification"), help="folder of the trainings")
     parser.add_argument("--run", type=Path, default=Path("runs/plcnn"), help="the run to ship: zooready train plcnn --out runs/plcnn")
     given = parser.parse_args()
     if given.what == "train":
         trained(given.out)
+    elif given.what == "features":
+        measured(given.out)
     elif given.what == "record":
         written(given.out, checkpoint.read(given.run))
     else:
