@@ -86,12 +86,12 @@ def main() -> None:
 
 
 def show(found: explanation.Explained, path: Path) -> None:
-    """All figures below each other, in few colours, so that the file stays small."""
+    """All figures below each other."""
     figures = [Image.open(io.BytesIO(draw(one, found.picture))).convert("RGB") for one in found.explanations]
     whole = Image.new("RGB", (max(one.width for one in figures), sum(one.height for one in figures)), "white")
     for place, figure in enumerate(figures):
         whole.paste(figure, (0, sum(one.height for one in figures[:place])))
-    whole.quantize(256).save(path, optimize=True)
+    whole.save(path, optimize=True)
 
 
 if __name__ == "__main__":

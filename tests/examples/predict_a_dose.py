@@ -57,14 +57,15 @@ def main(bundle: str, folder: Path) -> None:
     rng = np.random.default_rng(12)
     per_picture = rng.permutation(np.linspace(-1, 1, PICTURES))  # log10 of micromolar
     pictures, labels = zip(*(field(rng, 10**dose) for dose in per_picture), strict=True)
-    table = pipeline.measure(bundle, pictures, folder / "cells.csv", labels=labels, crop_px=SIZE, background="lowest")
+    table = pipeline.measure(bundle, pictures, folder / "cells.csv", labels=labels)
     names = table.column("image")
     doses = np.repeat(per_picture, ROWS * COLUMNS)
-    embedding = table.matrix("embedding_")
+    embedding, classical = table.matrix("embedding_"), table.matrix("intensity_", "shape_", "parts_", "haralick", "adjacency_", "lbp")
     shuffled = np.repeat(rng.permutation(per_picture), ROWS * COLUMNS)
     found = {
         "embedding": (embedding, doses),
-        "classical measurements": (table.matrix("intensity_", "shape_", "parts_", "haralick", "adjacency_", "lbp"), doses),
+        "classical measurements": (classical, doses),
+        "both": (np.hstack([embedding, classical]), doses),
         "intensity alone": (table.matrix("intensity_"), doses),
         "embedding, doses shuffled": (embedding, shuffled),
     }

@@ -139,6 +139,11 @@ def test_without_a_stated_halo_gradients_measure_it(open_bundle, spots):
     assert (field.facts["halo_px"], field.facts["halo_from"]) == (2, "gradients of this picture")
 
 
+def test_gradients_from_beyond_the_halo_are_noted(open_bundle, spots):
+    (note,) = explain(told(open_bundle("smooth"), halo=1), spots[0]).notes
+    assert note.startswith("gradients reach 2 px, further than the halo of 1 px")
+
+
 def test_a_network_that_sees_everything_says_so(open_bundle, spots):
     field = by_name(explain(told(open_bundle("smooth"), halo="whole picture"), spots[0]))["receptive_field"]
     assert field.title.endswith("depends on: the whole picture")

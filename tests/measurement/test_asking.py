@@ -151,7 +151,7 @@ def test_a_run_or_a_shipped_family_is_exported_for_the_question_and_trusted(quic
 def test_the_bundle_of_a_family_tells_the_size_of_the_cells_that_it_was_trained_on(monkeypatch):
     monkeypatch.setattr("zooready.exporting.export", lambda *args, provenance, **kwargs: provenance)
     assert pipeline.export_trained("plcnn")["crop_px"] == 96
-    assert pipeline.export_trained("mrbcr")["crop_px"] is None
+    assert pipeline.export_trained("segmentation")["crop_px"] is None
 
 
 def test_a_bundle_is_not_trusted_unasked(bundles):

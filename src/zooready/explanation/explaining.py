@@ -243,7 +243,13 @@ def _of_image(job: _Job, notes: list[str]) -> Iterator[Explanation]:
     name, unit = job.output.name, _unit(job.bundle, job.place, "unit of the output")
     common: dict[str, Any] = {"axes": job.output.axes[1:], "channels": job.output.channels, "unit": unit, "scale": "positive"}
     if job.network.differentiable is not None:
-        yield _field(job, job.network.differentiable)
+        field = _field(job, job.network.differentiable)
+        if isinstance(field.facts["halo_px"], int) and field.facts["reach_px"] > field.facts["halo_px"]:
+            notes.append(
+                f"gradients reach {field.facts['reach_px']} px, further than the halo of {field.facts['halo_px']} px: a halo is that of the "
+                "layers, and normalisation takes its numbers from the whole picture."
+            )
+        yield field
     else:
         notes.append(f"no receptive field: {job.network.why}.")
     values, facts = images.noise_sensitivity(job.run, job.image, np.random.default_rng(job.seed))
