@@ -5,7 +5,7 @@ READY := .venv/.ready
 CP := .venv-cellprofiler
 CP_INSTALL := $(BIN)/uv pip install --quiet --no-deps --python $(CP)/bin/python --constraint export/cellprofiler/constraints.txt
 
-.PHONY: demo test lint setup engines cellprofiler readme clean
+.PHONY: demo test evaluate lint setup engines cellprofiler readme clean
 
 demo: engines
 	$(BIN)/zooready demo --out export/bundles
@@ -21,6 +21,9 @@ lint: setup
 readme: engines  # the table of README.md and the model cards, from a run and from records
 	$(BIN)/zooready demo --out export/bundles --readme README.md
 	$(BIN)/zooready list --cards model_cards
+
+evaluate: engines  # every number of every model card, measured again from the shipped weights; half an hour
+	$(BIN)/zooready evaluate segmentation mrbcr mrbcr3d plcnn --out model_cards --records src/zooready/weights
 
 cellprofiler: $(CP)/.ready  # CellProfiler in an environment of its own; needs a JDK (javac) and a C compiler
 

@@ -69,6 +69,9 @@ def parser() -> argparse.ArgumentParser:
     _data(add("data", "data", "Public data sets: where they live, how to lay them out; and what is wrong with a folder of data."))
     _protocol(add("protocol", "protocol", "Train and test PLCNN on a public data set as its paper did; can be killed and started again."))
     add("doctor", "doctor", "Say which programs are on this machine, and how to get the others.")
+    _evaluate(
+        add("evaluate", "evaluate", "Measure shipped weights or a run against truth and classical methods, and write the model card.")
+    )
     families = add("list", "list_families", "The families and the models that come with zooready, with their measured quality.")
     families.add_argument("--cards", type=Path, default=argparse.SUPPRESS, metavar="DIR", help="also write the model cards")
     engines = add("engines", "engines", "Fetch Fiji's Java engines into your cache, or check them.")
@@ -167,6 +170,19 @@ def _simulate(command: argparse.ArgumentParser) -> None:
     for name, help in SETTINGS.items():
         add(f"--{name}", type=float, default=argparse.SUPPRESS, metavar="X", help=help)
     add("--gallery", action="store_true", help="also draw gallery.png: every specimen, and this one through every modality")
+
+
+def _evaluate(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("sources", nargs="+", metavar="SOURCE", help="families with shipped weights, or folders of runs")
+    add("-o", "--out", type=Path, required=True, help="folder for the cards and their pictures")
+    add(
+        "--records",
+        type=Path,
+        default=argparse.SUPPRESS,
+        metavar="DIR",
+        help="folder for the cards' numbers as JSON (default: that of --out)",
+    )
 
 
 def _export(command: argparse.ArgumentParser) -> None:

@@ -112,6 +112,14 @@ def export(source: str, **options: Any) -> None:
         CONSOLE.print(f"note: {note}", soft_wrap=True)
 
 
+def evaluate(sources: Sequence[str], out: Path, **options: Any) -> None:
+    """Measure, and say where the cards lie."""
+    for source in sources:
+        with CONSOLE.status(source) as status:
+            card = pipeline.evaluate(source, out, tell=status.update, **options)
+        CONSOLE.print(str(card), soft_wrap=True)
+
+
 def check(
     bundle: Path,
     consumers: Sequence[str] | None = None,

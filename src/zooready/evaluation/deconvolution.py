@@ -20,39 +20,43 @@ from zooready.similarity import Picture2D, fit, psnr, ssim
 from zooready.simulate.fields import Field
 from zooready.simulate.optics import Optics, otf
 from zooready.simulate.specimens import Specimen
-from zooready.simulate.unseen import UNSEEN
+from zooready.simulate.volumes import otf3d
 from zooready.wrapping import FijiSafe
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["deconvolution", "deconvolved", "fields", "fit", "measured", "psnr", "restorer", "richardson_lucy", "ssim", "table", "wiener"]
+__all__ = ["deconvolved", "fields", "fit", "measured", "psnr", "restorer", "richardson_lucy", "ssim", "table", "wiener"]
 
 Float = NDArray[np.float64]
 Restore = Callable[[Picture2D], Picture2D]
+INPUT, LUCY_BEST = "input itself", "Richardson-Lucy, best iteration"
 FIELD_PX = 128  # side of a field that is measured
 HELD_OUT_SEED, UNSEEN_SEED = 4_100_001, 4_100_002  # never used in training, whose seeds are small
 HELD_OUT_FIELDS, UNSEEN_FIELDS = 50, 24  # the ten kinds of training five times, the two unseen kinds twelve times
 PAD_PX = 32  # reflected on each side before a Fourier method, so that opposite edges do not meet
+PAD_PLANES = 8  # of a stack, reflected above and below
 WIENER_NOISE = tuple(10.0 ** np.arange(-5, 0.01, 0.25))  # noise-to-signal ratios tried for "best"
 LUCY_ITERATIONS = (1, 2, 3, 4, 6, 8, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200)  # iterations tried for "best"
 
 
-def wiener(image: Picture2D, optics: Optics, noise: float) -> Float:
+def wiener(image: Picture2D, optics: Optics, noise: float, z_step_um: float | None = None) -> Float:
     """Wiener filter with the true PSF.
 
     Parameters
     ----------
     image
-        (y, x), camera offset removed or not.
+        (y, x) or (z, y, x), camera offset removed or not.
     optics
         The microscope that made it.
     noise
         Ratio of noise to signal power, above 0; larger is smoother.
+    z_step_um
+        Distance of planes of a stack, micrometres.
 
     Returns
     -------
-    (y, x) float64
+    same shape, float64
         Restored picture in the units of `image`.
 
     Raises
@@ -62,27 +66,45 @@ def wiener(image: Picture2D, optics: Optics, noise: float) -> Float:
     """
     if not noise > 0:
         raise InputInvalid(f"noise={noise}: the ratio must be above 0, e.g. 0.01.")
-    padded = np.pad(image.astype(np.float64), PAD_PX, mode="reflect")
-    transfer = otf(optics, (padded.shape[0], padded.shape[1]))
-    filtered = fft.rfft2(padded) * np.conj(transfer) / (np.abs(transfer) ** 2 + noise)
-    return np.asarray(fft.irfft2(filtered, s=padded.shape)[PAD_PX:-PAD_PX, PAD_PX:-PAD_PX])
+    padded, inner = _padded(image)
+    transfer = _transfer(optics, padded.shape, z_step_um)
+    filtered = fft.rfftn(padded) * np.conj(transfer) / (np.abs(transfer) ** 2 + noise)
+    return np.asarray(fft.irfftn(filtered, s=padded.shape)[inner])
 
 
-def richardson_lucy(image: Picture2D, optics: Optics, iterations: Sequence[int]) -> dict[int, Float]:
+def _padded(image: Picture2D) -> tuple[Float, tuple[slice, ...]]:
+    """The picture with its edges reflected, planes of a stack by less, and where it lies in that."""
+    margins = [PAD_PLANES if image.ndim == 3 and axis == 0 else PAD_PX for axis in range(image.ndim)]
+    padded = np.pad(image.astype(np.float64), [(margin, margin) for margin in margins], mode="reflect")
+    return padded, tuple(slice(margin, margin + size) for margin, size in zip(margins, image.shape, strict=True))
+
+
+def _transfer(optics: Optics, shape: tuple[int, ...], z_step_um: float | None) -> NDArray[np.complex128]:
+    """The transfer function of a picture or of a stack."""
+    if len(shape) == 2:
+        return otf(optics, (shape[0], shape[1]))
+    if z_step_um is None:
+        raise InputInvalid(f"a stack of {shape[0]} planes and no z_step_um: give the distance of its planes in micrometres.")
+    return otf3d(optics, (shape[0], shape[1], shape[2]), z_step_um)
+
+
+def richardson_lucy(image: Picture2D, optics: Optics, iterations: Sequence[int], z_step_um: float | None = None) -> dict[int, Float]:
     """Richardson-Lucy deconvolution with the true PSF, seen at several iterations of one run.
 
     Parameters
     ----------
     image
-        (y, x), camera offset removed; values below 0 count as 0.
+        (y, x) or (z, y, x), camera offset removed; values below 0 count as 0.
     optics
         The microscope that made it.
     iterations
         When to look, each at least 1.
+    z_step_um
+        Distance of planes of a stack, micrometres.
 
     Returns
     -------
-    dict of (y, x) float64
+    dict of arrays of that shape, float64
         The estimate after each of `iterations`.
 
     Raises
@@ -92,31 +114,34 @@ def richardson_lucy(image: Picture2D, optics: Optics, iterations: Sequence[int])
     """
     if not iterations or min(iterations) < 1:
         raise InputInvalid(f"iterations={tuple(iterations)}: name at least one, each 1 or more.")
-    padded = np.pad(np.maximum(image.astype(np.float64), 0.0), PAD_PX, mode="reflect")
-    shape = (padded.shape[0], padded.shape[1])
-    transfer = otf(optics, shape)
-    estimate = np.full(shape, max(float(padded.mean()), 1e-12))
+    padded, inner = _padded(np.maximum(image.astype(np.float64), 0.0))
+    transfer = _transfer(optics, padded.shape, z_step_um)
+    estimate = np.full(padded.shape, max(float(padded.mean()), 1e-12))
     seen = {}
     for step in range(1, max(iterations) + 1):
-        expected = np.maximum(fft.irfft2(fft.rfft2(estimate) * transfer, s=shape), 1e-9)
-        correction = fft.irfft2(fft.rfft2(padded / expected) * np.conj(transfer), s=shape)
+        expected = np.maximum(fft.irfftn(fft.rfftn(estimate) * transfer, s=padded.shape), 1e-9)
+        correction = fft.irfftn(fft.rfftn(padded / expected) * np.conj(transfer), s=padded.shape)
         estimate = estimate * np.maximum(correction, 0.0)
         if step in iterations:
-            seen[step] = estimate[PAD_PX:-PAD_PX, PAD_PX:-PAD_PX].copy()
+            seen[step] = estimate[inner].copy()
     return seen
 
 
-def deconvolved(field: Field) -> dict[str, Picture2D]:
-    """Input and classical baselines of a simulated field, by the names that cards use; each (y, x)."""
+def deconvolved(field: Field, believed: Optics | None = None) -> dict[str, Picture2D]:
+    """Input and classical baselines of a simulated field, by the names that cards use; each shaped like it.
+
+    ``believed`` is the microscope that the methods assume, for one that is not known exactly; the true one if None.
+    """
+    optics, step = believed or field.optics, field.z_step_um
     light = field.image.astype(np.float64) - field.camera.offset
-    filtered = [wiener(light, field.optics, noise) for noise in WIENER_NOISE]
-    lucy = richardson_lucy(light / field.camera.gain, field.optics, LUCY_ITERATIONS)
+    filtered = [wiener(light, optics, noise, step) for noise in WIENER_NOISE]
+    lucy = richardson_lucy(light / field.camera.gain, optics, LUCY_ITERATIONS, step)
     return {
-        "input itself": field.image,
+        INPUT: field.image,
         "Wiener, best": max(filtered, key=lambda picture: psnr(picture, field.truth)),
         "Richardson-Lucy, 30 iterations": lucy[30],
         "Richardson-Lucy, 100 iterations": lucy[100],
-        "Richardson-Lucy, best iteration": max(lucy.values(), key=lambda picture: psnr(picture, field.truth)),
+        LUCY_BEST: max(lucy.values(), key=lambda picture: psnr(picture, field.truth)),
     }
 
 
@@ -125,28 +150,8 @@ def fields(kinds: Sequence[Specimen], seed: int, count: int, size: int = FIELD_P
     return [mrbcr.scene(np.random.default_rng((seed, index)), size, kinds[index % len(kinds)]) for index in range(count)]
 
 
-def deconvolution(restore: Restore) -> dict[str, list[dict[str, Any]]]:
-    """The tables of the m-rBCR card.
-
-    Parameters
-    ----------
-    restore
-        (128, 128) uint16 camera counts in, (128, 128) out.
-
-    Returns
-    -------
-    dict of list of dict
-        Rows as of :func:`measured`, for "held-out" fields (kinds of specimens known from training) and "unseen" kinds.
-    """
-    known = tuple(dict.fromkeys(mrbcr.SPECIMENS))
-    return {
-        "held-out": measured(fields(known, HELD_OUT_SEED, HELD_OUT_FIELDS), {"m-rBCR": restore}),
-        "unseen": measured(fields(UNSEEN, UNSEEN_SEED, UNSEEN_FIELDS), {"m-rBCR": restore}),
-    }
-
-
-def restorer(network: nn.Module, stride: int) -> Restore:
-    """A network of the family as a method: (y, x) camera counts in, (y, x) out, as its bundle computes it.
+def restorer(network: nn.Module, stride: int, axes: str = "bcyx") -> Restore:
+    """A network of the family as a method: camera counts (y, x) or (z, y, x) in, the same shape out, as its bundle computes it.
 
     Parameters
     ----------
@@ -154,11 +159,14 @@ def restorer(network: nn.Module, stride: int) -> Restore:
         In eval mode; sees the normalised picture.
     stride
         Multiple of px that it takes; pictures are padded to it by replication and cropped back.
+    axes
+        Of the network's output: "bcyx", or "bczyx" for stacks.
     """
     import torch
 
     normalization = mrbcr.FAMILY.normalization
-    model = FijiSafe(network, normalization.build() if normalization else None, stride=stride, minimum=stride, restores=True).eval()
+    normal = normalization.build() if normalization else None
+    model = FijiSafe(network, normal, stride=stride, minimum=stride, axes=(axes,), restores=True).eval()
 
     def restored(image: Picture2D) -> Picture2D:
         with torch.no_grad():

@@ -37,11 +37,14 @@ FLOOR = 1e-3  # added before the logarithm of the loss; a difference of 3 % of t
 SMALLEST_SPREAD = 0.3  # of a target, in standard deviations of its input; below, noise rules and a picture counts less
 
 
-def scene(rng: np.random.Generator, size: int, specimen: Specimen, optics: Optics = OPTICS) -> Field:
-    """A field with random light, background and camera: (size, size) each; see :func:`zooready.simulate.fields.field`."""
-    photons = float(np.exp(rng.uniform(*np.log(PHOTONS))))
+def scene(rng: np.random.Generator, size: int, specimen: Specimen, optics: Optics = OPTICS, dimmed: float = 1.0) -> Field:
+    """A field with random light, background and camera: (size, size) each; see :func:`zooready.simulate.fields.field`.
+
+    ``dimmed`` multiplies the light that was drawn, so that the same field can be had with more noise or less.
+    """
+    photons = dimmed * float(np.exp(rng.uniform(*np.log(PHOTONS))))
     camera = Camera(gain=float(rng.uniform(0.5, 2.0)), offset=float(rng.uniform(50, 200)), read_noise=float(rng.uniform(0.8, 2.0)))
-    return field(rng, size, specimen, optics=optics, camera=camera, photons=photons, background=float(rng.uniform(1.0, 10.0)))
+    return field(rng, size, specimen, optics=optics, camera=camera, photons=photons, background=dimmed * float(rng.uniform(1.0, 10.0)))
 
 
 def pair(seed: int, index: int) -> Pair:

@@ -77,8 +77,8 @@ FAMILY = Family(
     name="mrbcr3d",
     title="m-rBCR deconvolution of stacks",
     description=(
-        "Removes blur and noise from a wide-field fluorescence stack (NA 1.3, 600 nm emission, 50 nm pixels, planes 0.15 um apart). Trained "
-        "on simulated threads, puncta, balls, tubes and clouds with known truth."
+        "Removes blur and noise from a wide-field fluorescence stack (NA 1.3, 600 nm emission, 50 nm pixels, planes 0.15 um apart). "
+        "Trained on simulated threads, puncta, balls, tubes and clouds with known truth."
     ),
     cite=mrbcr.FAMILY.cite,
     input=TensorSpec(name="image", axes="bczyx", channels=("intensity",), description="Raw camera counts of a wide-field stack."),

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-
 CONVOLUTION = {2: nn.Conv2d, 3: nn.Conv3d}
 
 
@@ -105,9 +104,8 @@ class Stage(nn.Module):
         features = self.inverse(up)
         if features.dtype != image.dtype:
             with torch.autocast(image.device.type, enabled=False):
-                return image + self.last(features.float())
-        restored: Tensor = image + self.last(features)
-        return restored
+                return torch.add(image, self.last(features.float()))
+        return torch.add(image, self.last(features))
 
 
 class Block(nn.Module):

@@ -2,12 +2,13 @@
 
 In: what a person asked for. Out: what came of it. ``making`` trains and exports, ``using`` runs bundles, ``looking``
 examines data, ``studying`` repeats a paper's protocol, ``simulating`` and ``showing`` write simulated
-pictures, ``asking`` explains and measures.
+pictures, ``asking`` explains and measures, ``judging`` writes cards.
 
 May import: about, drawing, pictures, simulate, data, bundle, families, cards, training, evaluation, exporting, comparison, prediction, installing, explanation, measurement
 """  # noqa: E501 - the rooms stand in one line
 
 from zooready.pipeline.asking import explain, measure
+from zooready.pipeline.judging import evaluate
 from zooready.pipeline.looking import Examined, examined
 from zooready.pipeline.making import about_of, export_trained, for_classes, named, provenance_of, train
 from zooready.pipeline.showing import gallery
@@ -23,6 +24,7 @@ __all__ = [
     "about_of",
     "as_picture",
     "check",
+    "evaluate",
     "examined",
     "explain",
     "export_trained",

@@ -1,0 +1,218 @@
+"""m-rBCR's cards, for pictures and for stacks: held-out and unseen specimens, optics that are not what was assumed, dim light, failures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zooready.evaluation import deconvolution
+from zooready.evaluation.contract import Evaluation, Weights, digits
+from zooready.evaluation.deconvolution import INPUT, LUCY_BEST, Restore
+from zooready.evaluation.figures import grid
+from zooready.families import mrbcr, mrbcr3d
+from zooready.records import Array, Family
+from zooready.similarity import fit, psnr, ssim
+from zooready.simulate.fields import Field
+from zooready.simulate.optics import Optics
+from zooready.simulate.unseen import UNSEEN, UNSEEN_VOLUMES
+
+STACK_PX = (16, 64, 64)  # (z, y, x) of a stack that is measured
+STACKS, UNSEEN_STACKS = 18, 8
+ROBUST_FIELDS = 20  # of held-out specimens, for each change
+DIMMED = {"a quarter of the light (double noise)": 0.25, "as trained": 1.0, "four times the light (half noise)": 4.0}
+SPOT = 3  # fields
+KNOWN = tuple(dict.fromkeys(mrbcr.SPECIMENS))
+CHANGES: Mapping[str, dict[str, Any]] = {  # what the microscope really was, where its nominal values were assumed
+    "as assumed": {},
+    "NA 20 % lower": {"na": 0.8 * mrbcr.OPTICS.na},
+    "NA 10 % lower": {"na": 0.9 * mrbcr.OPTICS.na},
+    "NA 10 % higher": {"na": 1.1 * mrbcr.OPTICS.na},
+    "NA 1.5, near the index (15 % higher)": {"na": 1.5},
+    **{
+        f"{words} {abs(share):.0%} {'longer' if share > 0 else 'shorter'}": {name: (1 + share) * getattr(mrbcr.OPTICS, name)}
+        for words, name in (("wavelength", "wavelength_nm"), ("pixels", "pixel_size_um"))
+        for share in (-0.2, -0.1, 0.1, 0.2)
+    },
+    "0.1 um out of focus": {"z_um": 0.1},
+    "0.2 um out of focus": {"z_um": 0.2},
+    "5 um deep in water": {"specimen_index": 1.33, "depth_um": 5.0, "na": 1.3},
+}
+
+
+def network(family: Family, weights: Weights) -> Restore:
+    """Shipped weights as a method: counts (y, x) or (z, y, x) in, the same shape out."""
+    made = family.architecture.build().eval()
+    made.load_state_dict(weights)
+    return deconvolution.restorer(made, 2 ** family.architecture.kwargs["levels"], family.outputs[0].axes)
+
+
+def stacks(kinds: Sequence[Any], seed: int, count: int) -> list[Field]:
+    """Simulated stacks, each kind of specimen in turn, made again from the seed."""
+    return [mrbcr3d.scene(np.random.default_rng((seed, index)), STACK_PX, kinds[index % len(kinds)]) for index in range(count)]
+
+
+def sets(family: Family) -> dict[str, list[Field]]:
+    """Held-out and unseen fields or stacks of a family's card."""
+    if family.name == mrbcr.FAMILY.name:
+        return {
+            "held-out": deconvolution.fields(KNOWN, deconvolution.HELD_OUT_SEED, deconvolution.HELD_OUT_FIELDS),
+            "unseen": deconvolution.fields(UNSEEN, deconvolution.UNSEEN_SEED, deconvolution.UNSEEN_FIELDS),
+        }
+    return {
+        "held-out": stacks(mrbcr3d.SPECIMENS, deconvolution.HELD_OUT_SEED, STACKS),
+        "unseen": stacks(UNSEEN_VOLUMES, deconvolution.UNSEEN_SEED, UNSEEN_STACKS),
+    }
+
+
+def measure(family: Family, weights: Weights) -> dict[str, Any]:
+    """Tables, where they were measured, and flat numbers; plain data."""
+    restore = network(family, weights)
+    tables: dict[str, Any] = {
+        name: [{key: digits(value) if isinstance(value, float) else value for key, value in row.items()} for row in rows]
+        for name, rows in ((name, deconvolution.measured(fields, {"m-rBCR": restore})) for name, fields in sets(family).items())
+    }
+    short = {
+        "m-rBCR": "",
+        INPUT: "_input",
+        "Richardson-Lucy, 30 iterations": "_rl_30",
+        LUCY_BEST: "_rl_best",
+        "Wiener, best": "_wiener_best",
+    }
+    metrics = {
+        f"{score}{'_unseen' if name == 'unseen' else ''}{short[row['method']]}": row[score]
+        for name, rows in tables.items()
+        for row in rows
+        for score in ("psnr", "ssim")
+        if row["method"] in short
+    }
+    where = dict(MEASURED_ON[family.name])
+    if family.name == mrbcr.FAMILY.name:
+        tables["optics"] = [robust(restore, how, optics=replace(mrbcr.OPTICS, **CHANGES[how])) for how in CHANGES]
+        tables["light"] = [robust(restore, how, dimmed=share) for how, share in DIMMED.items()]
+    return {"tables": tables, "metrics": metrics, "measured_on": where}
+
+
+def robust(restore: Restore, how: str, optics: Optics = mrbcr.OPTICS, dimmed: float = 1.0) -> dict[str, Any]:
+    """PSNR on held-out specimens under other optics or light, Richardson-Lucy assuming the nominal microscope; one row."""
+    rows: dict[str, list[float]] = {"input itself, dB": [], "RL, best, nominal PSF, dB": [], "m-rBCR, dB": []}
+    for index in range(ROBUST_FIELDS):
+        rng = np.random.default_rng((deconvolution.HELD_OUT_SEED, index))
+        field = mrbcr.scene(rng, deconvolution.FIELD_PX, KNOWN[index % len(KNOWN)], optics, dimmed)
+        classical = deconvolution.deconvolved(field, mrbcr.OPTICS)
+        for key, picture in zip(rows, (field.image, classical[LUCY_BEST], restore(field.image)), strict=True):
+            rows[key].append(psnr(picture, field.truth))
+    return {"method": how, **{key: digits(np.mean(values), 2) for key, values in rows.items()}}
+
+
+def spot(family: Family, weights: Weights) -> dict[str, float]:
+    """PSNR and SSIM on the first few fields of each set, a few numbers that any machine gives again within 0.01."""
+    restore = network(family, weights)
+    found = {}
+    for name, fields in spot_sets(family).items():
+        pictures = [(restore(field.image), field.truth) for field in fields]
+        found[f"psnr_{name}"] = digits(np.mean([psnr(*pair) for pair in pictures]))
+        found[f"ssim_{name}"] = digits(np.mean([ssim(*pair) for pair in pictures]))
+    return found
+
+
+def spot_sets(family: Family) -> dict[str, list[Field]]:
+    """The first fields of each set, without making the others."""
+    seeds = {"held_out": deconvolution.HELD_OUT_SEED, "unseen": deconvolution.UNSEEN_SEED}
+    if family.name == mrbcr.FAMILY.name:
+        return {name: deconvolution.fields(kinds, seeds[name], SPOT) for name, kinds in (("held_out", KNOWN), ("unseen", UNSEEN))}
+    return {name: stacks(kinds, seeds[name], SPOT) for name, kinds in (("held_out", mrbcr3d.SPECIMENS), ("unseen", UNSEEN_VOLUMES))}
+
+
+def draw(family: Family, weights: Weights, folder: Path) -> list[tuple[str, str]]:
+    """Examples of held-out and unseen specimens, and the fields on which the network falls furthest behind Richardson-Lucy's best."""
+    restore, found = network(family, weights), sets(family)
+    compared = []
+    for name, fields in found.items():
+        kept = fields[: 10 if name == "held-out" else 6]
+        for index, field in enumerate(kept):
+            classical = deconvolution.deconvolved(field)[LUCY_BEST]
+            restored = restore(field.image)
+            gain = psnr(restored, field.truth) - psnr(classical, field.truth)
+            compared.append((gain, f"{name} {index + 1}\n{gain:+.1f} dB", field, classical, restored))
+    titles = (INPUT, LUCY_BEST, "m-rBCR", "truth")
+
+    def row(one: tuple[float, str, Field, Array, Array]) -> tuple[str, list[Array]]:
+        _, label, field, classical, restored = one
+        pictures = (fit(field.image, field.truth), fit(classical, field.truth), fit(restored, field.truth), field.truth)
+        return label, [_plane(picture) for picture in pictures]
+
+    examples = [compared[place] for place in (0, 3, 5, len(compared) - 2 if family.name == mrbcr.FAMILY.name else len(compared) - 1)]
+    worst = sorted(compared, key=lambda one: one[0])[:3]
+    files = (f"{family.name}-examples.png", f"{family.name}-failures.png")
+    for file, chosen in zip(files, (examples, worst), strict=True):
+        grid(folder / file, titles, [row(one) for one in chosen])
+    which = "the middle plane of stacks" if family.name == mrbcr3d.FAMILY.name else "fields"
+    return [
+        (files[0], f"Examples ({which}); beside each, m-rBCR's PSNR minus that of Richardson-Lucy at its best iteration."),
+        (files[1], f"Failure cases: of {len(compared)} {which}, those on which m-rBCR does worst compared with Richardson-Lucy's best."),
+    ]
+
+
+def _plane(picture: Array) -> Array:
+    return picture[picture.shape[0] // 2] if picture.ndim == 3 else picture
+
+
+_SAME = (
+    "every method fitted to the truth by one scale and offset; PSNR in dB of the truth's range; Wiener and Richardson-Lucy know the true "
+    "PSF and camera offset, and 'best' is chosen with the truth of each picture"
+)
+MEASURED_ON: Mapping[str, Mapping[str, str]] = {
+    mrbcr.FAMILY.name: {
+        "held-out": f"{deconvolution.HELD_OUT_FIELDS} simulated fields of {deconvolution.FIELD_PX} px, the ten kinds of specimen known "
+        f"from training; {_SAME}",
+        "unseen": f"{deconvolution.UNSEEN_FIELDS} fields of smooth tissue-like texture and shells, never trained or tuned on; {_SAME}",
+        "optics": f"{ROBUST_FIELDS} held-out fields, seen by a microscope other than the nominal one; nobody tells the network, and "
+        "Richardson-Lucy is given the nominal PSF",
+        "light": f"the same {ROBUST_FIELDS} fields with less light and with more",
+    },
+    mrbcr3d.FAMILY.name: {
+        "held-out": f"{STACKS} simulated stacks of {'x'.join(map(str, STACK_PX))} voxels, kinds of specimen known from training; {_SAME}",
+        "unseen": f"{UNSEEN_STACKS} stacks of hollow spheres, never trained or tuned on; {_SAME}",
+    },
+}
+_LOW, _HIGH = mrbcr.FAMILY.pixel_size_um
+_LIMITS = (
+    f"Point spread function: wide-field, NA {mrbcr.OPTICS.na:g}, emission {mrbcr.OPTICS.wavelength_nm:g} nm, oil (index "
+    f"{mrbcr.OPTICS.index:g}), no aberration, specimen in focus.",
+    f"Light: the brightest pixel has {mrbcr.PHOTONS[0]:g} to {mrbcr.PHOTONS[1]:g} photons above a background of 1 to 10, read noise 0.8 "
+    "to 2 electrons.",
+    "It invents what it expects: structures finer than the microscope's resolution are guesses from what training showed.",
+)
+_UNSUITED = (
+    "Confocal, light-sheet or bright-field pictures, and other objectives: the blur is another one.",
+    "Counting photons: intensities are restored up to one scale and offset.",
+    "Diagnosis.",
+)
+PICTURES = Evaluation(
+    measure=partial(measure, mrbcr.FAMILY),
+    spot=partial(spot, mrbcr.FAMILY),
+    draw=partial(draw, mrbcr.FAMILY),
+    data=f"simulated filaments, puncta, rings, meshes and textures ({mrbcr.SIZE} x {mrbcr.SIZE} px, pixels of {_LOW * 1000:g} to "
+    f"{_HIGH * 1000:g} nm); no real picture was seen",
+    suited=(
+        f"Single planes of thin specimens in wide-field fluorescence, pixels of {_LOW:g} to {_HIGH:g} um, an objective near NA "
+        f"{mrbcr.OPTICS.na:g}.",
+    ),
+    unsuited=_UNSUITED,
+    limits=_LIMITS,
+)
+STACKS_OF_PLANES = Evaluation(
+    measure=partial(measure, mrbcr3d.FAMILY),
+    spot=partial(spot, mrbcr3d.FAMILY),
+    draw=partial(draw, mrbcr3d.FAMILY),
+    data=f"simulated threads, puncta, balls, tubes and clouds with depth ({'x'.join(map(str, mrbcr3d.SHAPE))} voxels, "
+    f"{mrbcr.OPTICS.pixel_size_um:g} um pixels, planes {mrbcr3d.Z_STEP_UM:g} um apart); no real stack was seen",
+    suited=(f"Wide-field stacks with planes {mrbcr3d.Z_STEP_UM:g} um apart and pixels of {mrbcr.OPTICS.pixel_size_um:g} um.",),
+    unsuited=_UNSUITED,
+    limits=_LIMITS,
+)
