@@ -258,6 +258,16 @@ def test_the_example_of_a_family_learns_and_exports(tmp_path, capsys):
     assert "smoothing.zip holds state_dict, torchscript, onnx; restored (96, 96)" in said
 
 
+def test_the_example_of_a_dose_finds_what_its_page_says(tmp_path, capsys):
+    script("predict_a_dose.py", "plcnn", tmp_path)
+    found = {name: float(number) for name, number in re.findall(r"^(.+): R2 (-?[\d.]+)$", capsys.readouterr().out, re.MULTILINE)}
+    text = (ROOT / "docs" / "measure.md").read_text(encoding="utf-8")
+    said = {name: float(number) for name, number in re.findall(r"^\| ([\w, ]+) \| (-?[\d.]+) \|$", text, re.MULTILINE)}
+    assert said == pytest.approx(found, abs=0.03)
+    assert found["embedding"] > found["intensity alone"] + 0.3 > found["embedding, doses shuffled"] + 0.3
+    assert {path.name for path in tmp_path.iterdir()} == {"cells.csv", "dose.png"}
+
+
 def test_every_example_is_named_on_a_page():
     pages = " ".join(page.read_text(encoding="utf-8") for page in PAGES)
     assert {file.name for file in EXAMPLES.glob("*.py") if f"tests/examples/{file.name}" not in pages} == set()

@@ -246,8 +246,8 @@ def _of_image(job: _Job, notes: list[str]) -> Iterator[Explanation]:
         field = _field(job, job.network.differentiable)
         if isinstance(field.facts["halo_px"], int) and field.facts["reach_px"] > field.facts["halo_px"]:
             notes.append(
-                f"gradients reach {field.facts['reach_px']} px, further than the halo of {field.facts['halo_px']} px: a halo is that of the "
-                "layers, and normalisation takes its numbers from the whole picture."
+                f"gradients reach {field.facts['reach_px']} px, further than the halo of {field.facts['halo_px']} px: a halo is that "
+                "of the layers, and normalisation takes its numbers from the whole picture."
             )
         yield field
     else:
