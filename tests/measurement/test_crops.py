@@ -1,5 +1,8 @@
 """Pieces of a picture around its objects, counted by hand."""
 
+import ast
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -62,6 +65,28 @@ def test_one_object_that_fills_the_picture_is_the_picture(image):
     (only,) = crops(image, np.full((9, 12), 4.0))
     assert only.label == 4
     assert (only.image == image).all()
+
+
+def plugins_pieces():
+    """The function that cuts pieces in CellProfiler, alone, since the rest of its file needs CellProfiler."""
+    file = Path(__file__).parents[2] / "export" / "cellprofiler" / "runzooready.py"
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tree.body = [ast.parse("from __future__ import annotations").body[0]] + [
+        node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "pieces"
+    ]
+    space = {"numpy": np}
+    exec(compile(tree, file.name, "exec"), space)
+    return space["pieces"]
+
+
+@pytest.mark.parametrize("side", [0, 5, 8, 20])
+@pytest.mark.parametrize(("background", "blank"), [("keep", False), ("lowest", True)])
+def test_cellprofiler_cuts_the_same_pieces(image, labels, side, background, blank):
+    ours = list(crops(image, labels, (side, side) if side else None, background))
+    theirs = list(plugins_pieces()(image, labels, side, blank))
+    assert [crop.label for crop in ours] == [number for number, _ in theirs]
+    for crop, (_, piece) in zip(ours, theirs, strict=True):
+        assert (crop.image == piece).all()
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def share_inside(values: Array, mask: Array) -> Share:
 def centred_box(shape: tuple[int, ...], area: int) -> NDArray[np.bool_]:
     """A box in the middle of a picture (y, x), of its proportions and, to rounding, of ``area`` px.
 
-    >>> centred_box((4, 8), 8).astype(int).sum()
+    >>> int(centred_box((4, 8), 8).sum())
     8
     """
     height = min(shape[0], max(1, round(math.sqrt(area * shape[0] / shape[1]))))
