@@ -175,7 +175,7 @@ def test_one_channel_of_several_is_taken_by_name(open_bundle, spots):
 
 def test_a_picture_of_another_pixel_size_is_noted(open_bundle, spots):
     (note,) = explain(open_bundle("smooth"), replace(spots[0], pixel_size_um=2.0)).notes
-    assert "pixels of 2 µm" in note
+    assert re.search("pixels of 2 µm.*rescale the picture in Fiji", note)
 
 
 @pytest.mark.parametrize(

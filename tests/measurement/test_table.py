@@ -1,6 +1,7 @@
 """Rows of a table against eager PyTorch and plain NumPy; columns that stay the same; what is refused."""
 
 import csv
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -69,6 +70,8 @@ def test_without_a_pixel_size_the_columns_are_the_same_and_micrometres_unknown(o
         *(name for name in unknown.columns if name.endswith(("_um", "_um2"))),
     }
     assert "does not say its pixel size" in unknown.notes[0]
+    (note,) = measured(open_bundle("patterns"), replace(picture, pixel_size_um=3.0), labels).notes
+    assert re.search("cells.tif: .*pixels of 3 µm.*rescale the picture in Fiji", note)
     assert not known.notes
 
 

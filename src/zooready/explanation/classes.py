@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Scoring = Callable[[Tensor], Tensor]
 
 BLUR = 0.1  # of the shorter side: what remains of a cell is where it is and how bright, not its pattern
-STEPS = (32, 64, 128, 256, 512)  # of the integral, as many as completeness needs
+STEPS = (32, 128, 512)  # of the integral, as many as completeness needs
 COMPLETE = 0.02  # largest error of completeness that is accepted, of the score or of its rise, whichever is larger
 WINDOW = 8  # windows along the shorter side
 DARK = 5  # percentile of the pixels that counts as background

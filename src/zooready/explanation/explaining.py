@@ -16,7 +16,7 @@ from zooready.explanation.checks import share_inside
 from zooready.explanation.networks import Network, network_of
 from zooready.explanation.saving import Explained, Explanation
 from zooready.prediction import as_input, input_spec, output_specs
-from zooready.prediction.scaling import outside, resampled
+from zooready.prediction.scaling import RESCALE, outside, resampled
 from zooready.prediction.specs import pixel_range_um
 from zooready.prediction.whole import margins
 from zooready.records import Array, Bundle, Picture
@@ -90,7 +90,7 @@ def explain(
     elif class_name is not None or mask is not None:
         raise InputInvalid(f"{bundle.path.name} gives no class scores, so there is no class to explain: leave --class and --mask out.")
     job = _Job(bundle=bundle, network=network_of(bundle), spec=spec, output=outputs[place], place=place, image=image, seed=seed)
-    notes = [note] if (note := outside(picture.pixel_size_um, pixel_range_um(bundle))) else []
+    notes = [note] if (note := outside(picture.pixel_size_um, pixel_range_um(bundle), RESCALE)) else []
     facts: dict[str, Any] = {"bundle": bundle.path.name, "output": job.output.name, "weights": job.network.format, "seed": seed}
     if job.output.kind == "scores":
         scores = _scores(job)

@@ -17,7 +17,7 @@ from zooready.features import measurements
 from zooready.measurement.crops import Background, crops
 from zooready.pictures import whole_file
 from zooready.prediction import as_input, input_spec, make_folder, output_specs
-from zooready.prediction.scaling import outside
+from zooready.prediction.scaling import RESCALE, outside
 from zooready.prediction.specs import pixel_range_um
 from zooready.prediction.whole import margins
 from zooready.records import Array, Bundle, Picture, as_float32
@@ -119,7 +119,7 @@ class Measurer:
         if any(length != 1 for length in inputs.lengths):
             raise InputInvalid(f"{name} has several planes (axes {picture.axes!r}), and one is measured: save it alone.")
         image = next(iter(inputs))[0]
-        notes = [f"{name}: {note}"] if (note := outside(picture.pixel_size_um, pixel_range_um(self.bundle))) else []
+        notes = [f"{name}: {note}"] if (note := outside(picture.pixel_size_um, pixel_range_um(self.bundle), RESCALE)) else []
         size = self.size if labels is not None else None
         where = np.ones(image.shape[1:], np.int64) if labels is None else labels
         rows: list[Row] = []

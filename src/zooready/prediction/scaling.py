@@ -8,9 +8,11 @@ from zooready.errors import InputInvalid
 from zooready.records import Array
 
 ROUNDING = 0.005  # calibrations are written with few digits: so far outside the range still counts as inside
+RESAMPLE = "use --pixel-size auto, which resamples there and back"
+RESCALE = "rescale the picture in Fiji with Image > Scale"  # where nothing is resampled
 
 
-def outside(pixel_size_um: float | None, allowed: tuple[float, float] | None) -> str:
+def outside(pixel_size_um: float | None, allowed: tuple[float, float] | None, cure: str = RESAMPLE) -> str:
     """Why the pixel size does not suit the network, with the cure; empty if it does, or if the network does not say.
 
     Parameters
@@ -19,6 +21,8 @@ def outside(pixel_size_um: float | None, allowed: tuple[float, float] | None) ->
         Side of the picture's pixels, in micrometres; None if unknown.
     allowed
         Smallest and largest that the network was trained for, in micrometres.
+    cure
+        What to do about another size.
     """
     if allowed is None:
         return ""
@@ -27,7 +31,6 @@ def outside(pixel_size_um: float | None, allowed: tuple[float, float] | None) ->
         return f"the picture does not say its pixel size, and {trained}: set it in Fiji with Image > Properties, and compare."
     if target(pixel_size_um, allowed) == pixel_size_um:
         return ""
-    cure = "use --pixel-size auto, which resamples there and back"
     return f"the picture has pixels of {pixel_size_um:.4g} µm, and {trained}: results may be poor; {cure}."
 
 
