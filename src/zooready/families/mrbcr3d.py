@@ -9,7 +9,7 @@ map for input and truth, the same loss and the same microscope as :mod:`zooready
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +31,15 @@ SPECIMENS: tuple[Solid, ...] = (*SOLIDS, mixed)  # drawn with equal chance
 
 
 def scene(rng: np.random.Generator, shape: Shape, specimen: Solid) -> Field:
-    """A stack with random light, background and camera, ``shape`` each; see :func:`zooready.simulate.fields.stack`."""
+    """A stack with random light, background and camera, ``shape`` each, and something in it; see :func:`zooready.simulate.fields.stack`."""
     photons = float(np.exp(rng.uniform(*np.log(mrbcr.PHOTONS))))
     camera = Camera(gain=float(rng.uniform(0.5, 2.0)), offset=float(rng.uniform(50, 200)), read_noise=float(rng.uniform(0.8, 2.0)))
     background = float(rng.uniform(1.0, 10.0))
-    return stack(rng, shape, specimen, optics=mrbcr.OPTICS, z_step_um=Z_STEP_UM, camera=camera, photons=photons, background=background)
+    settings: dict[str, Any] = {"optics": mrbcr.OPTICS, "z_step_um": Z_STEP_UM, "camera": camera, "photons": photons, "background": background}
+    made = stack(rng, shape, specimen, **settings)
+    while np.ptp(made.truth) == 0:  # every thread passed outside: draw another specimen
+        made = stack(rng, shape, specimen, **settings)
+    return made
 
 
 def pair(seed: int, index: int) -> Pair:

@@ -1,0 +1,108 @@
+"""Seconds for one picture: m-rBCR, its published topology, and the U-Net that it is compared with, in every engine.
+
+    python benchmarks/speed.py            the table, into benchmarks/speed.json and the record of mrbcr
+
+Each network is exported as its users would (channels_last TorchScript, ONNX): timed is the file in a bundle. Networks take turns, and
+the median over all turns counts: on a machine that is busy with other things all suffer alike, and the ratio still
+holds. Weights are random; time does not depend on them.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+
+from zooready import About, export, java
+from zooready.bundle.reading import opened
+from zooready.families import mrbcr
+from zooready.pictures import whole_file
+from zooready.prediction import engine
+from zooready.records import Array, Bundle, Part
+
+NETWORKS: Mapping[str, Part] = {
+    "m-rBCR": mrbcr.ARCHITECTURE,
+    "released topology": Part(path="zooready.nets.rbcr.RBCR", kwargs={"kernel": "alternating"}),
+    "U-Net": Part(path="zooready.nets.unet.UNet", kwargs={"channels_in": 1, "channels_out": 1, "base": 32, "levels": 5, "widest": 512}),
+}
+SIZES_PX = (512, 2048)
+TURNS = {512: 5, 2048: 3}
+THREADS = 2
+RESULT = Path(__file__).with_suffix(".json")
+RECORD = Path(__file__).parent.parent / "src/zooready/weights/mrbcr.json"
+Timed = Callable[[Array], float]
+
+
+def made(name: str, folder: Path) -> Path:
+    """A bundle of the network with random weights."""
+    torch.manual_seed(0)
+    part = NETWORKS[name]
+    about = About(name=f"Speed of {name}", description="Random weights.", authors=({"name": "nobody"},), license="BSD-3-Clause")
+    path = folder / f"{name}.zip"
+    image = mrbcr.sample().array[:128, :128]
+    export(part.build(), image, about, path, architecture=part, normalization="mean-std", restores=True, torchscript="channels_last")
+    return path
+
+
+def engines(bundle: Bundle) -> dict[str, Timed]:
+    """Name of an engine to a function that runs a picture once and returns seconds."""
+
+    def clocked(run: Callable[[Array], Any]) -> Timed:
+        def once(image: Array) -> float:
+            begun = time.perf_counter()
+            run(image)
+            return time.perf_counter() - begun
+
+        return once
+
+    def in_java(name: java.Engine, file: Path) -> Timed:
+        return lambda image: java.run(name, file, [image], repeats=2).seconds[0]
+
+    script, onnx = bundle.formats["torchscript"], bundle.formats["onnx"]
+    return {
+        "Python, PyTorch": clocked(engine(bundle, "state_dict", "cpu")),
+        "Python, TorchScript": clocked(engine(bundle, "torchscript", "cpu")),
+        "Python, ONNX Runtime": clocked(engine(bundle, "onnx", "cpu")),
+        "Java, PyTorch 2.0.0": in_java("pytorch", script),
+        "Java, ONNX Runtime 1.13.1": in_java("onnx-1.13.1", onnx),
+    }
+
+
+def main() -> None:
+    """Measure, write the table."""
+    torch.set_num_threads(THREADS)
+    rng = np.random.default_rng(0)
+    rows: list[dict[str, Any]] = []
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        timed = {name: engines(stack.enter_context(opened(made(name, Path(folder)), trust_code=True))) for name in NETWORKS}
+        for size in SIZES_PX:
+            image = rng.poisson(200, (1, 1, size, size)).astype(np.float32)
+            for key in timed["m-rBCR"]:
+                found: dict[str, list[float]] = {name: [] for name in NETWORKS}
+                for _ in range(TURNS[size] + 1):
+                    for name in NETWORKS:
+                        found[name].append(timed[name][key](image))
+                seconds = {name: round(statistics.median(values[1:]), 4) for name, values in found.items()}  # the first turn warms up
+                ratio = round(seconds["U-Net"] / seconds["m-rBCR"], 2)
+                row = {"method": f"{key}, {size} x {size}", **{f"{name}, s": value for name, value in seconds.items()}}
+                rows.append({**row, "U-Net / m-rBCR": ratio})
+                print(rows[-1], flush=True)  # noqa: T201
+    words = f"seconds a picture on {THREADS} threads, median of interleaved turns, float32, on a shared machine; python benchmarks/speed.py"
+    with whole_file(RESULT) as file:
+        file.write((json.dumps({"measured_on": words, "rows": rows}, indent=1) + "\n").encode())
+    record = json.loads(RECORD.read_text(encoding="utf-8"))
+    record["tables"]["speed"], record["measured_on"]["speed"] = rows, words
+    with whole_file(RECORD) as file:
+        file.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()
