@@ -44,6 +44,7 @@ NETWORKS: Mapping[str, Part] = {
     "PLCNN": plcnn.FAMILY.architecture,
     "ResNet-like": Part(path="zooready.nets.classifiers.ResNet"),
     "VGG-like": Part(path="zooready.nets.classifiers.VGG"),
+    "VGG-like, normalised": Part(path="zooready.nets.classifiers.VGG", kwargs={"is_normalised": True}),
 }
 CLASSICAL = {"features + random forest": "forest", "features + SVM": "svm"}
 Kept = Callable[[int], bool]  # whether a cell, by its number, is trained on
@@ -81,8 +82,13 @@ def pairs(kept: Kept, words: str) -> Pairs:
 
 def runs() -> list[tuple[str, str, Kept]]:
     """(name, network, cells) of every training."""
-    folds = [(f"{name.lower()}-fold-{fold}", name, kept_in_fold(fold)) for fold in range(FOLDS) for name in NETWORKS]
+    folds = [(of_fold(name, fold), name, kept_in_fold(fold)) for fold in range(FOLDS) for name in NETWORKS]
     return folds + [(f"plcnn-share-{round(100 * share)}", "PLCNN", kept_in_share(share)) for share in SHARES if share != 1 - 1 / FOLDS]
+
+
+def of_fold(network: str, fold: int) -> str:
+    """The name of a fold's training."""
+    return f"{network.lower().replace(', ', '-')}-fold-{fold}"
 
 
 def trained(out: Path) -> None:
@@ -127,7 +133,7 @@ def folds(out: Path, features: evaluation.Float) -> list[dict[str, Any]]:
             fitted = evaluation.classical(features[learnt][:, columns], truth[learnt], method)
             found.setdefault(title, []).append(float(fitted.score(features[left][:, columns], truth[left])))
         for name in NETWORKS:
-            kept = json.loads((out / f"{name.lower()}-fold-{fold}" / "answers.json").read_text())
+            kept = json.loads((out / of_fold(name, fold) / "answers.json").read_text())
             found.setdefault(name, []).append(kept["left_out"])
             parameters[name] = kept["parameters"]
     return [
@@ -148,7 +154,7 @@ def shares(out: Path, features: evaluation.Float, unseen: evaluation.Float) -> l
     rows = []
     for share in SHARES:
         learnt = numbers(kept_in_share(share))
-        names = [f"plcnn-share-{round(100 * share)}"] if share != 1 - 1 / FOLDS else [f"plcnn-fold-{fold}" for fold in range(FOLDS)]
+        names = [f"plcnn-share-{round(100 * share)}"] if share != 1 - 1 / FOLDS else [of_fold("PLCNN", fold) for fold in range(FOLDS)]
         network = np.mean([json.loads((out / name / "answers.json").read_text())["unseen"] for name in names])
         fitted = {title: evaluation.classical(features[learnt], truth[learnt], method) for title, method in CLASSICAL.items()}
         others = {title: evaluation.digits(one.score(unseen, asked)) for title, one in fitted.items()}

@@ -52,7 +52,7 @@ def test_the_number_of_parameters_is_that_of_the_drawing():
 
 
 def test_its_rivals_have_as_many_parameters():
-    for rival in (ResNet(), VGG(), VGG(is_normalised=False)):
+    for rival in (ResNet(), VGG(), VGG(is_normalised=True)):
         assert parameters(rival) == pytest.approx(parameters(PLCNN()), rel=0.1)
 
 
@@ -158,7 +158,7 @@ def test_the_rivals_settings_change_them():
     assert strides == [(8, 8), (2, 2)]
     pools = [tuple(VGG(1, 2, (4,) * 5, strides=s).features(torch.rand(1, 1, 64, 64)).shape[2:]) for s in ((2, 2, 2, 1, 1), (2,) * 5)]
     assert pools == [(8, 8), (2, 2)]
-    assert parameters(VGG()) - parameters(VGG(is_normalised=False)) == 2 * (2 * 16 + 2 * 32 + 3 * 80 + 3 * 112 + 3 * 160)
+    assert parameters(VGG(is_normalised=True)) - parameters(VGG()) == 2 * (2 * 16 + 2 * 32 + 3 * 80 + 3 * 112 + 3 * 160)
 
 
 @pytest.mark.parametrize("settings", [{"widths": (1, 2, 3, 4)}, {"strides": (2, 2)}, {"strides": (2, 2, 3)}])

@@ -58,7 +58,7 @@ class VGG(Classifier):
         classes: int = 10,
         widths: tuple[int, int, int, int, int] = (16, 32, 80, 112, 160),
         strides: tuple[int, int, int, int, int] = (2, 2, 2, 1, 1),
-        is_normalised: bool = True,
+        is_normalised: bool = False,
     ) -> None:
         layers: list[nn.Module] = []
         before = channels_in
