@@ -162,15 +162,15 @@ def shares(out: Path, features: evaluation.Float, unseen: evaluation.Float) -> l
     return rows
 
 
-def robustness(measured: Mapping[str, evaluation.Float]) -> dict[str, dict[str, float]]:
+def robustness(measured: Mapping[str, evaluation.Float]) -> list[dict[str, Any]]:
     """Accuracy of the classical methods, trained on all 3000 cells, on the held-out ones as they are and after each disturbance."""
     truth, asked = (np.arange(count) % len(plcnn.CLASSES) for count in (plcnn.CELLS, evaluation.HELD_OUT_CELLS))
     fitted = {name: evaluation.classical(measured["trained on"], truth, method) for name, method in CLASSICAL.items()}
-    return {
-        how: {name: evaluation.digits(one.score(values, asked)) for name, one in fitted.items()}
+    return [
+        {"method": how, **{name: evaluation.digits(one.score(values, asked)) for name, one in fitted.items()}}
         for how, values in measured.items()
         if how != "trained on"
-    }
+    ]
 
 
 def measured(out: Path) -> dict[str, evaluation.Float]:
@@ -190,11 +190,12 @@ def measured(out: Path) -> dict[str, evaluation.Float]:
 def written(out: Path, run: checkpoint.Checkpoint) -> None:
     """The shipped weights and all that is known of them, into the package."""
     features = measured(out)
-    tables = {"folds": folds(out, features["trained on"]), "shares": shares(out, features["trained on"], features["as simulated"])}
+    tables = {
+        "folds": folds(out, features["trained on"]),
+        "shares": shares(out, features["trained on"], features["as simulated"]),
+        "classical": robustness(features),
+    }
     record = evaluation.record(run, **tables, steps=STEPS)
-    rivals = robustness(features)
-    for row in record["tables"]["robustness"]:
-        row.update(rivals[row["method"]])
     with whole_file(WEIGHTS / "plcnn.json") as file:
         file.write((json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
     shutil.copyfile(run.weights, WEIGHTS / "plcnn.safetensors")

@@ -246,15 +246,23 @@ def tables(weights: Mapping[str, torch.Tensor], count: int = HELD_OUT_CELLS, tem
     }
 
 
-def record(run: Checkpoint, *, folds: Sequence[Mapping[str, Any]], shares: Sequence[Mapping[str, Any]], steps: int) -> dict[str, Any]:
+def record(
+    run: Checkpoint,
+    *,
+    folds: Sequence[Mapping[str, Any]],
+    shares: Sequence[Mapping[str, Any]],
+    classical: Sequence[Mapping[str, Any]],
+    steps: int,
+) -> dict[str, Any]:
     """What ``weights/plcnn.json`` says of a finished run: a temperature chosen on cells of their own, then scores; plain data.
 
     Parameters
     ----------
     run
         The training whose weights are shipped.
-    folds, shares
-        Rows of the tables that need other trainings, each of ``steps`` steps; from ``benchmarks/classification.py``.
+    folds, shares, classical
+        Rows of the tables that need other trainings, networks' of ``steps`` steps each, and of the classical methods' robustness; from
+        ``benchmarks/classification.py``.
     """
     weights = run.state_dict()
     chosen = held_out(CHOSEN_CELLS, CHOSEN_SEED)
@@ -275,7 +283,13 @@ def record(run: Checkpoint, *, folds: Sequence[Mapping[str, Any]], shares: Seque
             "folds_best_classical": max(accuracy["features + random forest"], accuracy["features + SVM"]),
             "folds_best_rival": max(accuracy["ResNet-like"], accuracy["VGG-like"]),
         },
-        "tables": {"folds": list(folds), "share": list(shares), **found["tables"], "claims": [dict(row) for row in CLAIMS]},
+        "tables": {
+            "folds": list(folds),
+            "share": list(shares),
+            **found["tables"],
+            "robustness of features": list(classical),
+            "claims": [dict(row) for row in CLAIMS],
+        },
         "confusion": found["confusion"],
         "notes": [
             f"A VGG-like network with batch normalisation, which neither the published one nor PLCNN's plain path has, reaches "
@@ -289,6 +303,7 @@ def record(run: Checkpoint, *, folds: Sequence[Mapping[str, Any]], shares: Seque
             "80 % is the mean of the five folds",
             "classes": f"the shipped weights on {HELD_OUT_CELLS} held-out simulated cells, seed {HELD_OUT_SEED}",
             "robustness": "the shipped weights on the same held-out cells, changed in one way each",
+            "robustness of features": f"the same held-out cells; forest and SVM trained on the {plcnn.CELLS} cells as simulated",
             "claims": "what the paper claims of itself and of others, per cent; not measured here",
         },
     }
