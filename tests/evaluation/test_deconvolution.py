@@ -4,10 +4,8 @@ from skimage import restoration
 
 from zooready.errors import InputInvalid
 from zooready.evaluation import deconvolution as evaluation
-from zooready.families import mrbcr
 from zooready.simulate.optics import Optics, blur, psf
 from zooready.simulate.specimens import STRUCTURES, filaments
-from zooready.simulate.unseen import UNSEEN
 
 OPTICS = Optics(na=1.3, wavelength_nm=600.0, index=1.515, pixel_size_um=0.05)
 WIDE = 100 * filaments(np.random.default_rng(2), 96) + 5
@@ -55,18 +53,6 @@ def test_the_best_baselines_are_at_least_as_good_as_the_fixed_ones():
     assert rows["Wiener, best"]["psnr"] > rows["input itself"]["psnr"]
     assert rows["half"]["psnr"] == pytest.approx(rows["input itself"]["psnr"], abs=0.1)
     assert {row["fields"] for row in rows.values()} == {4}
-
-
-def test_deconvolution_measures_every_kind_of_specimen(monkeypatch):
-    asked = []
-    monkeypatch.setattr(evaluation, "measured", lambda pictures, methods: [{"fields": len(pictures), "methods": list(methods)}])
-    monkeypatch.setattr(evaluation.mrbcr, "scene", lambda rng, size, kind: asked.append(kind))
-    assert evaluation.deconvolution(lambda image: image) == {
-        "held-out": [{"fields": 50, "methods": ["m-rBCR"]}],
-        "unseen": [{"fields": 24, "methods": ["m-rBCR"]}],
-    }
-    assert set(asked[:50]) == set(mrbcr.SPECIMENS)
-    assert set(asked[50:]) == set(UNSEEN)
 
 
 def test_a_table_has_a_head_and_a_row_for_each_method():

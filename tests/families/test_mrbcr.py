@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from zooready import evaluation
+from zooready.evaluation import deconvolution as evaluation
 from zooready.families import load_record, load_weights, mrbcr
 from zooready.simulate.unseen import UNSEEN
 from zooready.wrapping import FijiSafe
@@ -87,7 +87,7 @@ def test_sample_is_a_small_calibrated_picture_and_always_the_same():
 def test_network_restores_a_normalised_picture():
     network, normalization = FAMILY.architecture.build(), FAMILY.normalization.build()
     image = torch.from_numpy(mrbcr.pair(0, 0).input[None])
-    assert sum(parameter.numel() for parameter in network.parameters()) == 236_630
+    assert sum(parameter.numel() for parameter in network.parameters()) == 273_109
     assert network(normalization(image)).shape == image.shape
     assert FAMILY.restores
 
@@ -115,7 +115,7 @@ def restore():
     """The shipped model: (y, x) counts in, (y, x) counts out."""
     network = FAMILY.architecture.build().eval()
     network.load_state_dict(load_weights("mrbcr"))
-    model = FijiSafe(network, FAMILY.normalization.build(), stride=4, minimum=4, restores=True).eval()
+    model = FijiSafe(network, FAMILY.normalization.build(), stride=8, minimum=8, restores=True).eval()
 
     def restored(image):
         with torch.no_grad():
@@ -136,27 +136,27 @@ def rows(restore):
 def test_shipped_weights_are_those_of_the_record_and_small():
     with as_file(files("zooready").joinpath("weights", "mrbcr.safetensors")) as path:
         content = path.read_bytes()
-    assert hashlib.sha256(content).hexdigest() == RECORD["weights_sha256"]
+    assert hashlib.sha256(content).hexdigest() == RECORD["sha256"]
     assert len(content) <= 2_000_000
 
 
-def test_shipped_weights_beat_richardson_lucy_at_30_iterations_on_held_out_fields(rows):
-    assert rows["held-out"]["m-rBCR"] >= rows["held-out"]["Richardson-Lucy, 30 iterations"]
+def test_shipped_weights_beat_richardson_lucy_at_its_best_by_more_than_a_decibel_on_held_out_fields(rows):
+    assert rows["held-out"]["m-rBCR"] >= rows["held-out"]["Richardson-Lucy, best iteration"] + 1.0
 
 
-def test_shipped_weights_are_not_below_the_input_on_unseen_specimens(rows):
-    assert rows["unseen"]["m-rBCR"] >= rows["unseen"]["input itself"]
+def test_shipped_weights_beat_richardson_lucy_at_30_iterations_on_unseen_specimens(rows):
+    assert rows["unseen"]["m-rBCR"] >= rows["unseen"]["Richardson-Lucy, 30 iterations"]
 
 
 def test_the_record_agrees_with_what_a_part_of_its_fields_gives(rows):
-    for name, table in RECORD["tables"].items():
-        for row in table:
+    for name in ("held-out", "unseen"):
+        for row in RECORD["tables"][name]:
             assert rows[name][row["method"]] == pytest.approx(row["psnr"], abs=5 * row["psnr_error"])
 
 
 def test_the_record_tells_of_the_recipe_and_enough_fields():
     recipe = FAMILY.recipe
-    assert (RECORD["steps"], RECORD["batch"], RECORD["learning_rate"]) == (recipe.steps, recipe.batch, recipe.learning_rate)
+    assert (RECORD["steps"], RECORD["batch"]) == (recipe.steps, recipe.batch)
     assert {row["fields"] for row in RECORD["tables"]["held-out"]} == {evaluation.HELD_OUT_FIELDS}
     assert {row["fields"] for row in RECORD["tables"]["unseen"]} == {evaluation.UNSEEN_FIELDS}
     assert RECORD["metrics"]["psnr"] == next(row["psnr"] for row in RECORD["tables"]["held-out"] if row["method"] == "m-rBCR")

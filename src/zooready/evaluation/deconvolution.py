@@ -38,6 +38,7 @@ PAD_PX = 32  # reflected on each side before a Fourier method, so that opposite 
 PAD_PLANES = 8  # of a stack, reflected above and below
 WIENER_NOISE = tuple(10.0 ** np.arange(-5, 0.01, 0.25))  # noise-to-signal ratios tried for "best"
 LUCY_ITERATIONS = (1, 2, 3, 4, 6, 8, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200)  # iterations tried for "best"
+LUCY_IN_STACKS = tuple(count for count in LUCY_ITERATIONS if count <= 100)
 
 
 def wiener(image: Picture2D, optics: Optics, noise: float, z_step_um: float | None = None) -> Float:
@@ -135,7 +136,8 @@ def deconvolved(field: Field, believed: Optics | None = None) -> dict[str, Pictu
     optics, step = believed or field.optics, field.z_step_um
     light = field.image.astype(np.float64) - field.camera.offset
     filtered = [wiener(light, optics, noise, step) for noise in WIENER_NOISE]
-    lucy = richardson_lucy(light / field.camera.gain, optics, LUCY_ITERATIONS, step)
+    iterations = LUCY_ITERATIONS if field.image.ndim == 2 else LUCY_IN_STACKS
+    lucy = richardson_lucy(light / field.camera.gain, optics, iterations, step)
     return {
         INPUT: field.image,
         "Wiener, best": max(filtered, key=lambda picture: psnr(picture, field.truth)),

@@ -21,8 +21,8 @@ from zooready.simulate.fields import Field
 from zooready.simulate.optics import Optics
 from zooready.simulate.unseen import UNSEEN, UNSEEN_VOLUMES
 
-STACK_PX = (16, 64, 64)  # (z, y, x) of a stack that is measured
-STACKS, UNSEEN_STACKS = 18, 8
+STACK_PX = (16, 48, 48)  # (z, y, x) of a stack that is measured
+STACKS, UNSEEN_STACKS = 12, 5
 ROBUST_FIELDS = 20  # of held-out specimens, for each change
 DIMMED = {"a quarter of the light (double noise)": 0.25, "as trained": 1.0, "four times the light (half noise)": 4.0}
 SPOT = 3  # fields
@@ -133,8 +133,7 @@ def draw(family: Family, weights: Weights, folder: Path) -> list[tuple[str, str]
     restore, found = network(family, weights), sets(family)
     compared = []
     for name, fields in found.items():
-        kept = fields[: 10 if name == "held-out" else 6]
-        for index, field in enumerate(kept):
+        for index, field in enumerate(fields[: 10 if name == "held-out" else 4]):
             classical = deconvolution.deconvolved(field)[LUCY_BEST]
             restored = restore(field.image)
             gain = psnr(restored, field.truth) - psnr(classical, field.truth)
@@ -144,22 +143,23 @@ def draw(family: Family, weights: Weights, folder: Path) -> list[tuple[str, str]
     def row(one: tuple[float, str, Field, Array, Array]) -> tuple[str, list[Array]]:
         _, label, field, classical, restored = one
         pictures = (fit(field.image, field.truth), fit(classical, field.truth), fit(restored, field.truth), field.truth)
-        return label, [_plane(picture) for picture in pictures]
+        return label, [_plane(picture, field.truth) for picture in pictures]
 
-    examples = [compared[place] for place in (0, 3, 5, len(compared) - 2 if family.name == mrbcr.FAMILY.name else len(compared) - 1)]
+    examples = [compared[place] for place in (0, 3, 5, -1)]
     worst = sorted(compared, key=lambda one: one[0])[:3]
     files = (f"{family.name}-examples.png", f"{family.name}-failures.png")
     for file, chosen in zip(files, (examples, worst), strict=True):
         grid(folder / file, titles, [row(one) for one in chosen])
-    which = "the middle plane of stacks" if family.name == mrbcr3d.FAMILY.name else "fields"
+    which = "stacks, the plane in which the truth is brightest" if family.name == mrbcr3d.FAMILY.name else "fields"
     return [
         (files[0], f"Examples ({which}); beside each, m-rBCR's PSNR minus that of Richardson-Lucy at its best iteration."),
         (files[1], f"Failure cases: of {len(compared)} {which}, those on which m-rBCR does worst compared with Richardson-Lucy's best."),
     ]
 
 
-def _plane(picture: Array) -> Array:
-    return picture[picture.shape[0] // 2] if picture.ndim == 3 else picture
+def _plane(picture: Array, truth: Array) -> Array:
+    """The plane of a stack in which the truth is brightest; a picture as it is."""
+    return picture if picture.ndim == 2 else picture[int(truth.max((1, 2)).argmax())]
 
 
 _SAME = (

@@ -81,7 +81,8 @@ def _begun(source: Path | str) -> tuple[Family, Weights, dict[str, Any]]:
             f"{source} tells {len(run.classes)} classes of your own apart, whose truth only you have: its {checkpoint.RECORD} holds the "
             "scores of the pictures that were held out."
         )
-    facts = {key: value for key, value in asdict(run).items() if key not in ("folder", "is_finished", "classes", "channels") and value}
+    left_out = ("folder", "is_finished", "classes", "channels", "pixel_size_um")
+    facts = {key: value for key, value in asdict(run).items() if key not in left_out and value not in ("", {})}
     return named(run.family), run.state_dict(), {**facts, "sha256": hashlib.sha256(run.weights.read_bytes()).hexdigest()}
 
 
