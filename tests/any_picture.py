@@ -144,7 +144,11 @@ def predicted(bundle, picture, run):
     planes = []
     for n in range(len(picture.planes)):
         outputs = []
-        for name, _ in bundle.outputs:
+        for name, kind in bundle.outputs:
+            if kind == "scores":
+                table = found.scores[name]
+                outputs.append(as_float32(np.array([table.rows[n][-len(outputs_of(bundle, name)) :]])))
+                continue
             array, axes = found.pictures[name].array, found.pictures[name].axes
             for axis in "tz":
                 if axis in axes:
@@ -152,6 +156,11 @@ def predicted(bundle, picture, run):
             outputs.append(as_float32(array if axes == "cyx" else array[None])[None])
         planes.append(tuple(outputs))
     return planes
+
+
+def outputs_of(bundle, name):
+    """Names of the classes of an output."""
+    return next(spec.channels for spec in cellprofiler.specs(bundle)[1] if spec.name == name)
 
 
 def compared(kind, expected, found, tolerance):
@@ -244,7 +253,8 @@ def mixed(bundle, pictures, eager):
         pipeline = cppipe.pipeline(outputs, channels=1, volume=False, bundle=cellprofiler.BUNDLE)
         (folder / "all.cppipe").write_text(pipeline, encoding="utf-8")
         cellprofiler.launch(folder / "all.cppipe", folder / "in", folder / "out", home=folder / "home")
-        found = [cellprofiler._read(folder / "out", stem, k, one, {})[None] for k, one in enumerate(outputs)]
+        table = cellprofiler._table(folder / "out" / "Image.csv") if any(one.kind == "scores" for one in outputs) else {}
+        found = [cellprofiler._read(folder / "out", stem, k, one, table)[None] for k, one in enumerate(outputs)]
     expected = eager(as_float32((tifffile.imread(path) @ np.array(LUMINANCE))[None, None]))
     cells = []
     for one, first, second in zip(outputs, expected, found, strict=True):

@@ -27,6 +27,7 @@ def few(monkeypatch):
     for name, value in {"HELD_OUT_FIELDS": 2, "UNSEEN_FIELDS": 2, "LUCY_ITERATIONS": (10, 30, 100), "WIENER_NOISE": (0.01,)}.items():
         monkeypatch.setattr(deconvolution, name, value)
     monkeypatch.setattr(restoration, "ROBUST_FIELDS", 1)
+    monkeypatch.setattr(restoration, "PER_KIND", 1)
     monkeypatch.setattr(restoration, "CHANGES", {name: restoration.CHANGES[name] for name in ("as assumed", "pixels 20% longer")})
 
 
@@ -40,7 +41,8 @@ def test_a_network_that_does_nothing_scores_as_the_input(untrained, few):
         rows = {row["method"]: row for row in found["tables"][title]}
         assert rows["m-rBCR"]["psnr"] == pytest.approx(rows["input itself"]["psnr"], abs=0.001)
         assert rows["m-rBCR"]["fields"] == 2
-    for title in ("optics", "light"):
+    assert [row["method"].split()[0] for row in found["tables"]["specimens"]][-2:] == ["tissue", "shells"]
+    for title in ("specimens", "optics", "light"):
         assert all(row["m-rBCR, dB"] == pytest.approx(row["input itself, dB"], abs=0.01) for row in found["tables"][title])
     assert found["metrics"]["psnr"] == found["metrics"]["psnr_input"]
     assert set(found["measured_on"]) == set(found["tables"])

@@ -19,12 +19,14 @@ from zooready.records import Array, Family
 from zooready.similarity import fit, psnr, ssim
 from zooready.simulate.fields import Field
 from zooready.simulate.optics import Optics
+from zooready.simulate.specimens import STRUCTURES, TEXTURES
 from zooready.simulate.unseen import UNSEEN, UNSEEN_VOLUMES
 
 STACK_PX = (16, 48, 48)  # (z, y, x) of a stack that is measured
 STACKS, UNSEEN_STACKS = 12, 5
 ROBUST_FIELDS = 20  # of held-out specimens, for each change
 DIMMED = {"a quarter of the light (double noise)": 0.25, "as trained": 1.0, "four times the light (half noise)": 4.0}
+PER_KIND = 3  # fields of each kind of specimen, in the table by kind
 SPOT = 3  # fields
 KNOWN = tuple(dict.fromkeys(mrbcr.SPECIMENS))
 CHANGES: Mapping[str, dict[str, Any]] = {  # what the microscope really was, where its nominal values were assumed
@@ -92,9 +94,25 @@ def measure(family: Family, weights: Weights) -> dict[str, Any]:
     }
     where = dict(MEASURED_ON[family.name])
     if family.name == mrbcr.FAMILY.name:
+        tables["specimens"] = by_kind(restore)
         tables["optics"] = [robust(restore, how, optics=replace(mrbcr.OPTICS, **CHANGES[how])) for how in CHANGES]
         tables["light"] = [robust(restore, how, dimmed=share) for how, share in DIMMED.items()]
     return {"tables": tables, "metrics": metrics, "measured_on": where}
+
+
+def by_kind(restore: Restore) -> list[dict[str, Any]]:
+    """PSNR of each kind of specimen, known and unseen; rows."""
+    fields = deconvolution.fields(KNOWN, deconvolution.HELD_OUT_SEED, PER_KIND * len(KNOWN))
+    fields += deconvolution.fields(UNSEEN, deconvolution.UNSEEN_SEED, PER_KIND * len(UNSEEN))
+    kinds = [*KNOWN] * PER_KIND + [*UNSEEN] * PER_KIND
+    rows = []
+    for kind in (*KNOWN, *UNSEEN):
+        own = [field for field, its in zip(fields, kinds, strict=True) if its is kind]
+        found = {row["method"]: row["psnr"] for row in deconvolution.measured(own, {"m-rBCR": restore})}
+        group = "structure" if kind in STRUCTURES else "texture" if kind in TEXTURES else "unseen" if kind in UNSEEN else "both"
+        shown = {f"{name}, dB": digits(found[name], 2) for name in (INPUT, LUCY_BEST, "m-rBCR")}
+        rows.append({"method": f"{kind.__name__} ({group})", **shown})
+    return rows
 
 
 def robust(restore: Restore, how: str, optics: Optics = mrbcr.OPTICS, dimmed: float = 1.0) -> dict[str, Any]:
@@ -171,6 +189,8 @@ MEASURED_ON: Mapping[str, Mapping[str, str]] = {
         "held-out": f"{deconvolution.HELD_OUT_FIELDS} simulated fields of {deconvolution.FIELD_PX} px, the ten kinds of specimen known "
         f"from training; {_SAME}",
         "unseen": f"{deconvolution.UNSEEN_FIELDS} fields of smooth tissue-like texture and shells, never trained or tuned on; {_SAME}",
+        "specimens": f"the first {PER_KIND} fields of each kind: microscope structures, and textures like natural pictures, made by "
+        "procedure",
         "optics": f"{ROBUST_FIELDS} held-out fields, seen by a microscope other than the nominal one; nobody tells the network, and "
         "Richardson-Lucy is given the nominal PSF",
         "light": f"the same {ROBUST_FIELDS} fields with less light and with more",
