@@ -28,7 +28,7 @@ def few(monkeypatch):
         monkeypatch.setattr(deconvolution, name, value)
     monkeypatch.setattr(restoration, "ROBUST_FIELDS", 1)
     monkeypatch.setattr(restoration, "PER_KIND", 1)
-    monkeypatch.setattr(restoration, "CHANGES", {name: restoration.CHANGES[name] for name in ("as assumed", "pixels 20% longer")})
+    monkeypatch.setattr(restoration, "CHANGES", {name: restoration.CHANGES[name] for name in ("as assumed", "pixels larger by 20%")})
 
 
 def test_every_family_can_be_judged():

@@ -36,9 +36,12 @@ CHANGES: Mapping[str, dict[str, Any]] = {  # what the microscope really was, whe
     "NA 10 % higher": {"na": 1.1 * mrbcr.OPTICS.na},
     "NA 1.5, near the index (15 % higher)": {"na": 1.5},
     **{
-        f"{words} {abs(share):.0%} {'longer' if share > 0 else 'shorter'}": {name: (1 + share) * getattr(mrbcr.OPTICS, name)}
-        for words, name in (("wavelength", "wavelength_nm"), ("pixels", "pixel_size_um"))
-        for share in (-0.2, -0.1, 0.1, 0.2)
+        f"{words} {abs(share):.0%}": {name: (1 + share) * getattr(mrbcr.OPTICS, name)}
+        for name, shorter, longer in (
+            ("wavelength_nm", "wavelength shorter by", "wavelength longer by"),
+            ("pixel_size_um", "pixels smaller by", "pixels larger by"),
+        )
+        for share, words in ((-0.2, shorter), (-0.1, shorter), (0.1, longer), (0.2, longer))
     },
     "0.1 um out of focus": {"z_um": 0.1},
     "0.2 um out of focus": {"z_um": 0.2},

@@ -35,10 +35,10 @@ def scene(rng: np.random.Generator, shape: Shape, specimen: Solid) -> Field:
     photons = float(np.exp(rng.uniform(*np.log(mrbcr.PHOTONS))))
     camera = Camera(gain=float(rng.uniform(0.5, 2.0)), offset=float(rng.uniform(50, 200)), read_noise=float(rng.uniform(0.8, 2.0)))
     background = float(rng.uniform(1.0, 10.0))
-    settings: dict[str, Any] = {"optics": mrbcr.OPTICS, "z_step_um": Z_STEP_UM, "camera": camera, "photons": photons, "background": background}
-    made = stack(rng, shape, specimen, **settings)
+    settings: dict[str, Any] = {"optics": mrbcr.OPTICS, "z_step_um": Z_STEP_UM, "camera": camera}
+    made = stack(rng, shape, specimen, photons=photons, background=background, **settings)
     while np.ptp(made.truth) == 0:  # every thread passed outside: draw another specimen
-        made = stack(rng, shape, specimen, **settings)
+        made = stack(rng, shape, specimen, photons=photons, background=background, **settings)
     return made
 
 
