@@ -1,0 +1,91 @@
+"""``zooready evaluate``: a card and its record from a run or from shipped weights."""
+
+import json
+
+import pytest
+
+from zooready import evaluation, pipeline
+from zooready.errors import InputInvalid
+from zooready.evaluation import Evaluation
+from zooready.families import FAMILIES
+from zooready.pipeline import judging
+from zooready.training import checkpoint
+from zooready.training.checkpoint import Checkpoint
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """An evaluation of one number, and no program that runs."""
+    made = Evaluation(
+        measure=lambda weights: {
+            "tables": {"t": [{"method": "m", "psnr": 31.5}]},
+            "metrics": {"psnr": 31.5},
+            "measured_on": {"t": "a field"},
+        },
+        spot=lambda weights: {"psnr": 31.5},
+        draw=lambda weights, folder: [],
+        data="simulated, in words",
+        suited=("thin specimens",),
+        unsuited=("thick ones",),
+        limits=("NA 1.3",),
+    )
+    monkeypatch.setattr(evaluation, "EVALUATIONS", {"mrbcr": made})
+    verdict = {"consumer": "torch", "format": "onnx", "status": "passed", "level": "ran", "difference": 1e-7, "tolerance": 1e-5}
+    monkeypatch.setattr(judging, "_verdicts", lambda source, torchscript: [verdict])
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A finished run of seed 0 with untrained weights."""
+    made = Checkpoint(
+        folder=tmp_path / "run", family="mrbcr", seed=0, steps=2, batch=1, data="simulated", precision="32-true", git="ab" * 20,
+        versions={"torch": "2.15.0"}, is_finished=True,
+    )  # fmt: skip
+    made.folder.mkdir()
+    checkpoint.write_weights(FAMILIES["mrbcr"].architecture.build().state_dict(), made.weights)
+    made.write()
+    return made.folder
+
+
+def test_a_run_gets_a_card_and_a_record(quick, run, tmp_path):
+    said = []
+    card = pipeline.evaluate(run, tmp_path / "cards", tell=said.append)
+    text = card.read_text(encoding="utf-8")
+    record = json.loads((tmp_path / "cards" / "mrbcr.json").read_text(encoding="utf-8"))
+    assert "| m | 31.500 |" in text
+    assert "passed (ran) 1e-07" in text
+    assert "2 steps of 1 pairs, seed 0" in text
+    assert (record["seed"], record["data"], record["spot"]) == (0, "simulated, in words", {"psnr": 31.5})
+    assert str(tmp_path) not in json.dumps(record)
+    assert len(said) == 2
+
+
+def test_the_record_can_lie_elsewhere(quick, run, tmp_path):
+    (tmp_path / "records").mkdir()
+    pipeline.evaluate(run, tmp_path / "cards", records=tmp_path / "records")
+    assert (tmp_path / "records" / "mrbcr.json").is_file()
+    assert not (tmp_path / "cards" / "mrbcr.json").exists()
+
+
+def test_shipped_weights_keep_tables_that_other_trainings_made(quick, tmp_path):
+    pipeline.evaluate("mrbcr", tmp_path)
+    record = json.loads((tmp_path / "mrbcr.json").read_text(encoding="utf-8"))
+    assert record["tables"]["t"] == [{"method": "m", "psnr": 31.5}]
+    assert "held-out" in record["tables"]
+    assert record["steps"] == FAMILIES["mrbcr"].recipe.steps
+
+
+def test_a_family_without_an_evaluation_is_refused(quick, tmp_path):
+    with pytest.raises(InputInvalid, match="segmentation has no evaluation: choose from mrbcr"):
+        pipeline.evaluate("segmentation", tmp_path)
+
+
+def test_classes_of_ones_own_are_refused(quick, tmp_path):
+    Checkpoint(folder=tmp_path, family="plcnn", seed=0, steps=1, batch=1, data="d", data_sha256="ab", classes=("a", "b")).write()
+    with pytest.raises(InputInvalid, match="tells 2 classes of your own apart, whose truth only you have: its run.json holds"):
+        pipeline.evaluate(tmp_path, tmp_path / "cards")
+
+
+def test_what_is_neither_a_run_nor_a_family_is_refused(tmp_path):
+    with pytest.raises(InputInvalid, match="it is not the folder of a run"):
+        pipeline.evaluate(tmp_path, tmp_path / "cards")
