@@ -25,8 +25,7 @@ def measure(weights: Weights) -> dict[str, Any]:
         **classification.tables(weights),
         "measured_on": {
             "classes": f"the shipped weights on {classification.HELD_OUT_CELLS} held-out simulated cells",
-            "robustness": "the shipped weights on the same held-out cells, changed in one way each; features and forest or SVM trained on "
-            "the cells as simulated",
+            "robustness": "the shipped weights on the same held-out cells, changed in one way each",
         },
     }
 

@@ -6,7 +6,6 @@ people start from. Thresholds of the network are chosen on simulated fields, nev
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +17,6 @@ from scipy import ndimage
 from zooready.families import segmentation
 from zooready.nets.labelling import Instances
 from zooready.records import Array, Pair
-from zooready.training.checkpoint import Checkpoint
 
 Labels = NDArray[np.int32]
 Method = Callable[[Array], Labels]  # (y, x) raw -> (y, x) labels
@@ -140,28 +138,4 @@ def flat(found: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, fl
         for place, methods in found.items()
         for method, scores in methods.items()
         for score, value in scores.items()
-    }
-
-
-def record(run: Checkpoint, count: int = HELD_OUT_FIELDS) -> dict[str, Any]:
-    """What ``weights/segmentation.json`` says of a finished run: thresholds chosen on simulated fields, then scores; plain data."""
-    segmenter = Segmenter(run.state_dict())
-    foreground, core = chosen(segmenter, fields(CHOSEN_SEED, CHOSEN_FIELDS))
-    segmenter.head = Instances(foreground=foreground, core=core)
-    found = tables(segmenter, count)
-    made = {name: getattr(run, name) for name in ("family", "seed", "steps", "batch", "data", "git", "device", "precision", "seconds")}
-    if run.data == "simulated":
-        made["data"] = f"simulated nuclei only ({segmentation.FIELDS} fields of {segmentation.FIELD_PX} x {segmentation.FIELD_PX} px)"
-    return {
-        **made,
-        "versions": dict(run.versions),
-        "parameters": sum(weights.numel() for weights in segmenter.network.parameters()),
-        "sha256": hashlib.sha256(run.weights.read_bytes()).hexdigest(),
-        "thresholds": {"foreground": foreground, "core": core, "chosen_on": f"{CHOSEN_FIELDS} simulated fields, seed {CHOSEN_SEED}"},
-        "metrics": flat(found),
-        "tables": found,
-        "measured_on": {
-            "simulated": f"{count} held-out simulated fields of {FIELD_PX} px, seed {HELD_OUT_SEED}",
-            "real": "one development picture with 125 nuclei outlined by hand; never trained on, and no proof of generalisation",
-        },
     }
