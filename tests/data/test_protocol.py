@@ -140,7 +140,7 @@ def test_shrunk_pictures_are_other_data_and_the_page_says_so(unbroken, hela, tmp
 def test_features_and_a_forest_are_judged_on_the_same_splits(unbroken, hela, tmp_path):
     from sklearn.ensemble import RandomForestClassifier
 
-    from zooready.evaluation.texture import measurements
+    from zooready.features import measurements
 
     shutil.copytree(unbroken[0], tmp_path / "out")
     settings = {**SETTINGS, "shares": (), "with_forest": True}

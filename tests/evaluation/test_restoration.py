@@ -138,7 +138,8 @@ def test_stacks_need_the_distance_of_their_planes():
 
 
 def test_classical_methods_sharpen_stacks_too():
-    truth = 500 * volumes.filaments(np.random.default_rng(1), (24, 48, 48)) + 10
+    truth = np.full((24, 48, 48), 10.0)
+    truth[8:16, 14:34, 14:34] += 500 * volumes.puncta(np.random.default_rng(1), (8, 20, 20))
     seen = volumes.blur_volume(truth, mrbcr.OPTICS, 0.15)
     lucy = deconvolution.richardson_lucy(seen, mrbcr.OPTICS, (4, 60), 0.15)
     assert {one.shape for one in lucy.values()} == {truth.shape}
