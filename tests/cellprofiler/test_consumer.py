@@ -211,3 +211,15 @@ def test_the_skip_names_its_reason_and_becomes_a_failure_when_asked_for(pytestco
     assert "which is no file" in done.stdout
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment | {"ZOOREADY_CONSUMERS": "cellprofiler"})
     assert "1 error" in done.stdout
+
+
+def test_scores_are_read_by_the_name_of_their_class_since_the_program_sorts_columns():
+    spec = TensorSpec(name="scores", axes="bc", channels=("actin", "DNA", "Golgi 130"), kind="scores")
+    row = {"FileName_Channel0": "a.tif", "RunZooready_Out_Best": "2", "RunZooready_Out_DNA": "0.7", "RunZooready_Out_Golgi130": "0.2"}
+    row["RunZooready_Out_actin"] = "0.1"
+    assert cellprofiler._read(Path(), "a", 0, spec, {"a.tif": row}).tolist() == pytest.approx([0.1, 0.7, 0.2])
+
+
+def test_classes_whose_names_are_no_words_are_numbered_as_the_plugin_does():
+    spec = TensorSpec(name="scores", axes="bc", channels=("+", "-"), kind="scores")
+    assert cellprofiler._columns(spec) == ["RunZooready_Out_Class1", "RunZooready_Out_Class2"]

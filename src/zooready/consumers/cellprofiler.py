@@ -254,11 +254,18 @@ def _read(folder: Path, stem: str, place: int, spec: TensorSpec, table: Mapping[
 
     if spec.kind == "scores":
         row = table[f"{stem}.tif"]
-        names = [name for name in row if name.startswith("RunZooready_Out_") and not name.endswith("_Best")]
-        return np.array([float(row[name]) for name in names], np.float32)
+        return np.array([float(row[name]) for name in _columns(spec)], np.float32)
     files = [f"{stem}-{place}.tiff"] if spec.kind == "labels" else [f"{stem}-{place}-{c}.tiff" for c in range(len(spec.channels))]
     found = np.stack([_picture(as_float32(tifffile.imread(folder / file)), len(canonical(spec)) - 2) for file in files])
     return found.transpose([canonical(spec)[1:].index(axis) for axis in spec.axes if axis != "b"])
+
+
+def _columns(spec: TensorSpec) -> list[str]:
+    """Names of the plugin's measurements, one a class; by name, since CellProfiler sorts the columns of its tables."""
+    classes = [re.sub(r"\W+", "", channel) for channel in spec.channels]
+    if len(set(classes)) < len(classes) or not all(classes):
+        classes = [f"Class{number}" for number in range(1, len(classes) + 1)]
+    return [f"RunZooready_Out_{name}" for name in classes]
 
 
 def _picture(found: Array, axes: int) -> Array:
@@ -269,7 +276,7 @@ def _picture(found: Array, axes: int) -> Array:
 
 
 def _table(file: Path) -> dict[str, dict[str, str]]:
-    """Rows of ``Image.csv`` by the name of the first channel's file; columns in the order of the classes."""
+    """Rows of ``Image.csv`` by the name of the first channel's file."""
     with file.open(newline="", encoding="utf-8") as stream:
         return {row["FileName_Channel0"]: row for row in csv.DictReader(stream)}
 
