@@ -281,7 +281,7 @@ def record(
             "folds": f"{plcnn.CELLS} simulated cells in five parts, each method trained on four and asked about the fifth; "
             f"{steps} steps of {run.batch} for every network",
             "share": f"trained on a share of the {plcnn.CELLS} cells for {steps} steps, asked about {HELD_OUT_CELLS} others; "
-            "80 % is the mean of the five folds",
+            "80 % is the mean of the five folds, the others are one training each, so a hundredth between rows means nothing",
             "classes": f"the shipped weights on {HELD_OUT_CELLS} held-out simulated cells, seed {HELD_OUT_SEED}",
             "robustness": "the shipped weights on the same held-out cells, changed in one way each",
             "robustness of features": f"the same held-out cells; forest and SVM trained on the {plcnn.CELLS} cells as simulated",
