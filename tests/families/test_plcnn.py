@@ -137,7 +137,7 @@ def test_weights_are_small_and_their_record_is_theirs():
 
 
 def test_the_list_tells_the_measured_quality():
-    assert f"accuracy over ten simulated patterns {load_record('plcnn')['metrics']['folds_accuracy']:.2f}" in quality("plcnn")
+    assert f"{load_record('plcnn')['metrics']['folds_accuracy']:.2f} (features and" in quality("plcnn")
 
 
 def test_the_shipped_network_names_its_sample():
