@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,22 @@ SPOT = 100
 
 def measure(weights: Weights) -> dict[str, Any]:
     """Tables, confusion and flat numbers of the shipped weights; plain data."""
+    found = classification.tables(weights)
     return {
-        **classification.tables(weights),
+        **found,
+        "tables": {**found["tables"], "calibration": calibration(found["metrics"])},
         "measured_on": {
+            "calibration": f"expected calibration error on the same held-out cells, {classification.BINS} bins",
             "classes": f"the shipped weights on {classification.HELD_OUT_CELLS} held-out simulated cells",
             "robustness": "the shipped weights on the same held-out cells, changed in one way each",
         },
     }
+
+
+def calibration(metrics: Mapping[str, float]) -> list[dict[str, Any]]:
+    """How far scores are from the share of right answers, with the bundle's temperature and without; rows."""
+    rows = ((f"scores of the bundle (temperature {plcnn.TEMPERATURE:g})", "ece"), ("plain softmax", "ece_without_temperature"))
+    return [{"method": name, "ECE": metrics[key]} for name, key in rows]
 
 
 def spot(weights: Weights) -> dict[str, float]:
