@@ -125,7 +125,7 @@ def test_the_bars_that_the_record_must_pass():
 def test_the_record_holds_every_table_and_says_what_the_paper_contradicts():
     record = load_record("plcnn")
     assert set(record["tables"]) == set(record["measured_on"])
-    assert set(record["tables"]) == {"folds", "share", "classes", "robustness", "robustness of features", "claims"}
+    assert set(record["tables"]) >= {"folds", "share", "classes", "robustness", "robustness of features", "claims"}
     rows = {row["method"]: row for row in record["tables"]["folds"]}
     assert np.array(record["confusion"]["counts"]).sum() == evaluation.HELD_OUT_CELLS
     assert [row["cells"] for row in record["tables"]["share"]] == [2700, 2400, 2100, 1800, 1500]
