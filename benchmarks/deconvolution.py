@@ -145,7 +145,9 @@ def main() -> None:
     found = measure(options.out)
     record = json.loads(RECORD.read_text(encoding="utf-8"))
     for title in ("peers", "ablation"):
-        record["tables"][title], record["measured_on"][title] = found[title], WORDS
+        missing = [name for name in NETWORKS if name not in {row["method"] for row in found["peers"] + found["ablation"]}]
+        words = WORDS + (f"; not trained for it yet: {', '.join(missing)}" if missing else "")
+        record["tables"][title], record["measured_on"][title] = found[title], words
     for path, content in ((RESULT, found), (RECORD, record)):
         with whole_file(path) as file:
             file.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
