@@ -76,8 +76,7 @@ def loss(output: Any, target: Tensor) -> Tensor:
     """Logarithm of (squared error plus 0.05 times the mean modulus of the Fourier difference), a picture at a time, summed over scales.
 
     Differences are in units of the target's spread: a sparse picture's truth is tens of standard deviations high after normalisation and
-    would drown the others. The logarithm asks for the same gain in decibels of every picture, dim or bright; without it the noisiest
-    pictures rule, and PSNR on held-out fields ends about 1 dB lower.
+    would drown the others. The logarithm asks for the same gain in decibels of every picture, dim or bright.
 
     Parameters
     ----------
