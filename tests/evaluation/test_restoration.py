@@ -62,18 +62,18 @@ def test_other_optics_and_less_light_change_the_pictures_and_not_the_specimens(m
 
 def test_the_spot_check_uses_the_first_fields_of_each_set():
     for family in (mrbcr.FAMILY, mrbcr3d.FAMILY):
-        spot = restoration.spot_sets(family)
+        spot = restoration.sets(family, restoration.SPOT)
         if family is mrbcr3d.FAMILY:
-            whole = {"held_out": restoration.stacks(mrbcr3d.SPECIMENS, deconvolution.HELD_OUT_SEED, 4)}
+            whole = {"held-out": restoration.stacks(mrbcr3d.SPECIMENS, deconvolution.HELD_OUT_SEED, 4)}
         else:
-            whole = {"held_out": deconvolution.fields(restoration.KNOWN, deconvolution.HELD_OUT_SEED, 4)}
-        assert len(spot["held_out"]) == restoration.SPOT
-        assert np.array_equal(spot["held_out"][2].image, whole["held_out"][2].image)
+            whole = {"held-out": deconvolution.fields(restoration.KNOWN, deconvolution.HELD_OUT_SEED, 4)}
+        assert len(spot["held-out"]) == restoration.SPOT
+        assert np.array_equal(spot["held-out"][2].image, whole["held-out"][2].image)
 
 
 def test_the_spot_check_of_a_network_that_does_nothing_is_that_of_the_input(untrained):
     found = restoration.spot(mrbcr.FAMILY, untrained)
-    fields = restoration.spot_sets(mrbcr.FAMILY)["unseen"]
+    fields = restoration.sets(mrbcr.FAMILY, restoration.SPOT)["unseen"]
     assert found["psnr_unseen"] == pytest.approx(np.mean([psnr(field.image, field.truth) for field in fields]), abs=0.001)
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, optimize
 
 from zooready.evaluation.claims import CLAIMS, NOTES
+from zooready.evaluation.contract import digits
 from zooready.families import plcnn
 from zooready.features import measurements
 from zooready.records import Array, Family, Pair
@@ -288,8 +289,3 @@ def record(
             "claims": "what the paper claims of itself and of others, per cent; not measured here",
         },
     }
-
-
-def digits(value: Any) -> float:
-    """Four digits, for a record."""
-    return round(float(value), 4)

@@ -61,16 +61,20 @@ def stacks(kinds: Sequence[Any], seed: int, count: int) -> list[Field]:
     return [mrbcr3d.scene(np.random.default_rng((seed, index)), STACK_PX, kinds[index % len(kinds)]) for index in range(count)]
 
 
-def sets(family: Family) -> dict[str, list[Field]]:
-    """Held-out and unseen fields or stacks of a family's card."""
+def sets(family: Family, most: int | None = None) -> dict[str, list[Field]]:
+    """Held-out and unseen fields or stacks of a family's card; of each the first ``most``, all if None."""
+
+    def few(count: int) -> int:
+        return min(count, most or count)
+
     if family.name == mrbcr.FAMILY.name:
         return {
-            "held-out": deconvolution.fields(KNOWN, deconvolution.HELD_OUT_SEED, deconvolution.HELD_OUT_FIELDS),
-            "unseen": deconvolution.fields(UNSEEN, deconvolution.UNSEEN_SEED, deconvolution.UNSEEN_FIELDS),
+            "held-out": deconvolution.fields(KNOWN, deconvolution.HELD_OUT_SEED, few(deconvolution.HELD_OUT_FIELDS)),
+            "unseen": deconvolution.fields(UNSEEN, deconvolution.UNSEEN_SEED, few(deconvolution.UNSEEN_FIELDS)),
         }
     return {
-        "held-out": stacks(mrbcr3d.SPECIMENS, deconvolution.HELD_OUT_SEED, STACKS),
-        "unseen": stacks(UNSEEN_VOLUMES, deconvolution.UNSEEN_SEED, UNSEEN_STACKS),
+        "held-out": stacks(mrbcr3d.SPECIMENS, deconvolution.HELD_OUT_SEED, few(STACKS)),
+        "unseen": stacks(UNSEEN_VOLUMES, deconvolution.UNSEEN_SEED, few(UNSEEN_STACKS)),
     }
 
 
@@ -134,19 +138,12 @@ def spot(family: Family, weights: Weights) -> dict[str, float]:
     """PSNR and SSIM on the first few fields of each set, a few numbers that any machine gives again within 0.01."""
     restore = network(family, weights)
     found = {}
-    for name, fields in spot_sets(family).items():
+    for name, fields in sets(family, SPOT).items():
+        name = name.replace("-", "_")
         pictures = [(restore(field.image), field.truth) for field in fields]
         found[f"psnr_{name}"] = digits(np.mean([psnr(*pair) for pair in pictures]))
         found[f"ssim_{name}"] = digits(np.mean([ssim(*pair) for pair in pictures]))
     return found
-
-
-def spot_sets(family: Family) -> dict[str, list[Field]]:
-    """The first fields of each set, without making the others."""
-    seeds = {"held_out": deconvolution.HELD_OUT_SEED, "unseen": deconvolution.UNSEEN_SEED}
-    if family.name == mrbcr.FAMILY.name:
-        return {name: deconvolution.fields(kinds, seeds[name], SPOT) for name, kinds in (("held_out", KNOWN), ("unseen", UNSEEN))}
-    return {name: stacks(kinds, seeds[name], SPOT) for name, kinds in (("held_out", mrbcr3d.SPECIMENS), ("unseen", UNSEEN_VOLUMES))}
 
 
 def draw(family: Family, weights: Weights, folder: Path) -> list[tuple[str, str]]:

@@ -42,9 +42,14 @@ def scene(rng: np.random.Generator, size: int, specimen: Specimen, optics: Optic
 
     ``dimmed`` multiplies the light that was drawn, so that the same field can be had with more noise or less.
     """
+    return field(rng, size, specimen, optics=optics, **exposure(rng, dimmed))
+
+
+def exposure(rng: np.random.Generator, dimmed: float = 1.0) -> dict[str, Any]:
+    """Random light, camera and background, the arguments of :mod:`zooready.simulate.fields`; ``dimmed`` multiplies the light."""
     photons = dimmed * float(np.exp(rng.uniform(*np.log(PHOTONS))))
     camera = Camera(gain=float(rng.uniform(0.5, 2.0)), offset=float(rng.uniform(50, 200)), read_noise=float(rng.uniform(0.8, 2.0)))
-    return field(rng, size, specimen, optics=optics, camera=camera, photons=photons, background=dimmed * float(rng.uniform(1.0, 10.0)))
+    return {"photons": photons, "camera": camera, "background": dimmed * float(rng.uniform(1.0, 10.0))}
 
 
 def pair(seed: int, index: int) -> Pair:
@@ -62,7 +67,7 @@ def pair_of(image: Array, truth: Array, pixel_size_um: float = 1.0) -> Pair:
 
 
 def metrics(output: Tensor, pair: Pair) -> Mapping[str, float]:
-    """PSNR (dB) and SSIM of the network's own output (1, 1, y, x) after one fit to the target, and those of the input itself."""
+    """PSNR (dB) and SSIM of the network's own output (1, 1, ...) after one fit to the target, and those of the input itself."""
     restored, image, truth = output[0, 0].numpy(), pair.input[0], pair.target[0]
     return {
         "psnr": psnr(restored, truth),

@@ -8,22 +8,17 @@ map for input and truth, the same loss and the same microscope as :mod:`zooready
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zooready.families import mrbcr
-from zooready.records import Array, Family, Pair, Part, Picture, Recipe
-from zooready.similarity import psnr, ssim
+from zooready.records import Family, Pair, Part, Picture, Recipe
 from zooready.simulate.camera import Camera
 from zooready.simulate.fields import Field, stack
 from zooready.simulate.volumes import SOLIDS, Shape, Solid, mixed
 from zooready.tensors import TensorSpec
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 SHAPE = (16, 48, 48)  # px (z, y, x), of a training pair
 Z_STEP_UM = 0.15
@@ -32,13 +27,10 @@ SPECIMENS: tuple[Solid, ...] = (*SOLIDS, mixed)  # drawn with equal chance
 
 def scene(rng: np.random.Generator, shape: Shape, specimen: Solid) -> Field:
     """A stack with random light, background and camera, ``shape`` each, and something in it; see :func:`zooready.simulate.fields.stack`."""
-    photons = float(np.exp(rng.uniform(*np.log(mrbcr.PHOTONS))))
-    camera = Camera(gain=float(rng.uniform(0.5, 2.0)), offset=float(rng.uniform(50, 200)), read_noise=float(rng.uniform(0.8, 2.0)))
-    background = float(rng.uniform(1.0, 10.0))
-    settings: dict[str, Any] = {"optics": mrbcr.OPTICS, "z_step_um": Z_STEP_UM, "camera": camera}
-    made = stack(rng, shape, specimen, photons=photons, background=background, **settings)
+    settings: dict[str, Any] = {"optics": mrbcr.OPTICS, "z_step_um": Z_STEP_UM, **mrbcr.exposure(rng)}
+    made = stack(rng, shape, specimen, **settings)
     while np.ptp(made.truth) == 0:  # every thread passed outside: draw another specimen
-        made = stack(rng, shape, specimen, photons=photons, background=background, **settings)
+        made = stack(rng, shape, specimen, **settings)
     return made
 
 
@@ -47,21 +39,6 @@ def pair(seed: int, index: int) -> Pair:
     rng = np.random.default_rng((seed, index))
     made = scene(rng, SHAPE, SPECIMENS[rng.integers(len(SPECIMENS))])
     return Pair(input=made.image[None].astype(np.float32), target=made.truth[None], pixel_size_um=mrbcr.OPTICS.pixel_size_um)
-
-
-def metrics(output: Tensor, pair: Pair) -> Mapping[str, float]:
-    """PSNR (dB) and SSIM of the network's own output (1, 1, z, y, x) after one fit to the target, and those of the input itself."""
-    return scores(output[0, 0].numpy(), pair.input[0], pair.target[0])
-
-
-def scores(restored: Array, image: Array, truth: Array) -> dict[str, float]:
-    """PSNR (dB) and SSIM of a restored stack (z, y, x) and of its input, against the truth."""
-    return {
-        "psnr": psnr(restored, truth),
-        "ssim": ssim(restored, truth),
-        "psnr_input": psnr(image, truth),
-        "ssim_input": ssim(image, truth),
-    }
 
 
 def sample() -> Picture:
@@ -93,7 +70,7 @@ FAMILY = Family(
     normalization=mrbcr.FAMILY.normalization,
     pair=pair,
     loss=mrbcr.loss,
-    metrics=metrics,
+    metrics=mrbcr.metrics,
     sample=sample,
     recipe=Recipe(steps=1600, batch=2, learning_rate=2e-3),
     pixel_size_um=(mrbcr.OPTICS.pixel_size_um,) * 2,
