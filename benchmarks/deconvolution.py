@@ -48,11 +48,11 @@ ABLATION: Mapping[str, Part] = {  # all near 236,630 parameters, those of the re
     "released (1x5)": Part(path="zooready.nets.rbcr.RBCR", kwargs={"kernel": "released"}),
     "released, 1x5 and 5x1": Part(path="zooready.nets.rbcr.RBCR", kwargs={"kernel": "alternating"}),
     "released, isotropic 3x3": Part(path="zooready.nets.rbcr.RBCR", kwargs={"kernel": "isotropic"}),
-    "BCR, 1 level": bcr(width=16, levels=1, depth=2, inverse=1),
-    "BCR, 2 levels": bcr(width=13, levels=2, depth=2, inverse=1),
-    "BCR, 3 levels": bcr(width=11, levels=3, depth=2, inverse=1),
-    "BCR, 3 levels, 2 resolutions": bcr(width=8, levels=3, depth=2, inverse=1, resolutions=2),
-    "BCR, 3 levels, 3 resolutions": bcr(width=6, levels=3, depth=2, inverse=1, resolutions=3),
+    "BCR, 1 level": bcr(levels=1, inverse=14),
+    "BCR, 2 levels": bcr(levels=2, depth=3, inverse=11),
+    "BCR, 3 levels": bcr(levels=3, depth=3, inverse=8),
+    "BCR, 3 levels, 2 resolutions": bcr(levels=3, depth=1, inverse=4, resolutions=2),
+    "BCR, 3 levels, 3 resolutions": bcr(levels=3, depth=1, inverse=2, resolutions=3),
 }
 PEERS: Mapping[str, Part] = {
     "m-rBCR (this family)": mrbcr.FAMILY.architecture,

@@ -119,7 +119,7 @@ def sample_specimen(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
     return np.asarray(picture / picture.max())
 
 
-ARCHITECTURE = Part(path="zooready.nets.bcr.BCR", kwargs={"width": 12, "levels": 3, "depth": 2, "inverse": 1, "resolutions": 1})
+ARCHITECTURE = Part(path="zooready.nets.bcr.BCR", kwargs={"width": 8, "levels": 3, "depth": 3, "inverse": 8, "resolutions": 1})
 
 FAMILY = Family(
     name="mrbcr",

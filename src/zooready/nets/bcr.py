@@ -1,13 +1,15 @@
 r"""BCR: deconvolution in the wavelet (nonstandard) form of Beylkin, Coifman and Rokhlin, at one to three resolutions.
 
-    v  -- Haar -->  v1, d1  -- Haar -->  v2, d2  ...        analysis: halves the size, three detail bands d and one coarse band v
-          bands(v1, d1)     bands(v2, d2)  ...  dense(vn)   per level: short convolutions, because operators are banded there
-    u  <-- Haar^-1 --  u1 + v^, d^  <-- Haar^-1 -- ...      synthesis, from coarse to fine
+    picture -- Haar --> 4 bands -- lift --> v1, d1 -- Haar --> v2, d2 -- Haar --> v3, d3     analysis: each halves the size
+                                              |        bands(v2, d2)    bands(v3, d3)        per level: short convolutions,
+                                              |              |                |              because operators are banded there
+    restored <-- Haar^-1 -- 4 bands <-- inverse(v1 + v^, d1) <-- Haar^-1 -- ... <-- Haar^-1  synthesis, from coarse to fine
 
-Deconvolution is read as ``(K^T K + eps I)^-1 K^T``: the pyramid above stands for ``K^T``, a few convolutions at full size for the
-inverse. Locally connected layers of the published form are plain convolutions here, since blur is the same everywhere, so any size
-works. With more than one resolution the restored coarse picture is an input of the next finer one. Wavelets are fixed (Haar);
-their channels are learned.
+Deconvolution is read as ``(K^T K + eps I)^-1 K^T``: the coarser levels stand for ``K^T``, a chain of convolutions on the finest bands
+for the inverse. All work is done at half the picture's size or less: an optical picture that is sampled as Nyquist asks holds nothing
+finer, and four bands lose nothing. Locally connected layers of the published form are plain convolutions here, since blur is the same
+everywhere, so any size works. With more than one resolution the restored coarse picture is an input of the next finer one. Wavelets
+are fixed (Haar); their channels are learned.
 
 Fan, Orozco Bohorquez, Ying, J. Comput. Phys. 384, 1 (2019), doi:10.1016/j.jcp.2019.02.002
 Li, Kudryashev, Yakimovich, ECCV 2024, doi:10.1007/978-3-031-73226-3_22
@@ -28,13 +30,13 @@ class BCR(nn.Module):
     Parameters
     ----------
     width
-        Channels of a band; a level works on four times as many.
+        Channels of a band; convolutions work on the four bands of a level, so on four times as many.
     levels
-        Wavelet levels, at least 1.
+        Wavelet levels, at least 1; the first has half the picture's size.
     depth
-        Residual pairs of 3x3 convolutions in each level's block.
+        Residual pairs of 3x3 convolutions in the block of each level but the first.
     inverse
-        Residual pairs of 3x3 convolutions at full size.
+        Residual pairs of 3x3 convolutions on the first level, after the coarser ones were added to it.
     resolutions
         1: the picture alone; 2: also at half, 3: also at a quarter of its size, from coarse to fine.
     dimensions
@@ -48,7 +50,7 @@ class BCR(nn.Module):
     """
 
     def __init__(
-        self, width: int = 12, levels: int = 3, depth: int = 2, inverse: int = 1, resolutions: int = 1, dimensions: int = 2
+        self, width: int = 8, levels: int = 3, depth: int = 3, inverse: int = 8, resolutions: int = 1, dimensions: int = 2
     ) -> None:
         super().__init__()
         for name, value in (("width", width), ("levels", levels), ("depth", depth), ("inverse", inverse), ("resolutions", resolutions)):
@@ -76,54 +78,59 @@ class BCR(nn.Module):
 
 
 class Stage(nn.Module):
-    """One resolution: lift to channels, wavelet pyramid, convolutions at full size, and the picture added back."""
+    """One resolution: the picture's bands, lifted to channels; coarser levels; convolutions on the finest bands; the picture added back."""
 
     def __init__(self, channels_in: int, width: int, levels: int, depth: int, inverse: int, dimensions: int) -> None:
         super().__init__()
-        convolution = CONVOLUTION[dimensions]
-        self.lift = convolution(channels_in, width, 3, padding=1)
-        self.bands = nn.ModuleList(Block(4 * width, 4 * width, depth, dimensions) for _ in range(levels))
-        self.coarsest = Block(width, 4 * width, depth, dimensions)
-        self.inverse = Block(width, width, inverse, dimensions)
-        self.last = convolution(width, 1, 3, padding=1)
+        convolution, channels = CONVOLUTION[dimensions], 4 * width
+        self.lift = convolution(4 * channels_in, channels, 3, padding=1)
+        self.bands = nn.ModuleList(pairs(channels, depth, dimensions) for _ in range(levels - 1))
+        self.join = convolution(channels, channels, 3, padding=1)
+        self.inverse = pairs(channels, inverse, dimensions)
+        self.last = convolution(channels, 4, 3, padding=1)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
 
     def forward(self, image: Tensor, seen: Tensor) -> Tensor:
         """(b, 1, ...) and what the stage sees, (b, channels_in, ...), into the restored (b, 1, ...)."""
-        coarse = self.lift(seen)
-        corrections: list[Tensor] = []
-        for block in self.bands:
-            bands = analysis(coarse)  # (b, 4 width, y/2, x/2)
-            coarse = bands[:, : bands.shape[1] // 4]
-            corrections.append(block(bands))
-        up = self.coarsest(coarse)
-        for correction in reversed(corrections):
-            width = up.shape[1]
-            up = synthesis(torch.cat((up + correction[:, :width], correction[:, width:]), 1))
-        features = self.inverse(up)
+        levels = [self.lift(analysis(seen))]
+        for _ in self.bands:
+            levels.append(analysis(coarse_of(levels[-1])))
+        levels[1:] = [block(bands) for block, bands in zip(self.bands, levels[1:], strict=True)]
+        bands = levels.pop()
+        for finer in reversed(levels):
+            width = finer.shape[1] // 4
+            bands = torch.cat((finer[:, :width] + synthesis(bands), finer[:, width:]), 1)
+        features = self.inverse(self.join(bands))
         if features.dtype != image.dtype:
             with torch.autocast(image.device.type, enabled=False):
-                return torch.add(image, self.last(features.float()))
-        return torch.add(image, self.last(features))
+                return torch.add(image, synthesis(self.last(features.float())))
+        return torch.add(image, synthesis(self.last(features)))
 
 
-class Block(nn.Module):
-    """Residual pairs of convolutions, 3 px wide along every axis: (b, channels, ...) -> the same shape; inside, ``inner`` channels."""
+class Pair(nn.Module):
+    """Two convolutions, 3 px wide along every axis, added to their input: (b, channels, ...) -> the same shape."""
 
-    def __init__(self, channels: int, inner: int, pairs: int, dimensions: int) -> None:
+    def __init__(self, channels: int, dimensions: int) -> None:
         super().__init__()
-        convolution = CONVOLUTION[dimensions]
-        self.first = nn.ModuleList(convolution(channels, inner, 3, padding=1) for _ in range(pairs))
-        self.second = nn.ModuleList(convolution(inner, channels, 3, padding=1) for _ in range(pairs))
-        for layer in self.second:
-            nn.init.normal_(layer.weight, std=0.01)  # type: ignore[arg-type]
+        self.first = CONVOLUTION[dimensions](channels, channels, 3, padding=1)
+        self.second = CONVOLUTION[dimensions](channels, channels, 3, padding=1)
+        nn.init.normal_(self.second.weight, std=0.01)
 
     def forward(self, features: Tensor) -> Tensor:
-        """See the class."""
-        for first, second in zip(self.first, self.second, strict=True):
-            features = features + second(functional.relu(first(features)))
-        return features
+        """See the class. Works in place on its own results: on large pictures new memory costs as much as the arithmetic."""
+        added: Tensor = self.second(functional.relu_(self.first(features))).add_(features)
+        return added
+
+
+def pairs(channels: int, count: int, dimensions: int) -> nn.Sequential:
+    """Residual pairs in a row."""
+    return nn.Sequential(*(Pair(channels, dimensions) for _ in range(count)))
+
+
+def coarse_of(bands: Tensor) -> Tensor:
+    """The coarse band of each channel: (b, 4c, ...) -> (b, c, ...)."""
+    return bands[:, : bands.shape[1] // 4]
 
 
 def analysis(image: Tensor) -> Tensor:
