@@ -41,6 +41,15 @@ def test_more_noise_scores_lower():
         assert score(TRUTH, TRUTH) > score(TRUTH + NOISE, TRUTH) > score(TRUTH + 9 * NOISE, TRUTH)
 
 
+def test_thin_stacks_are_compared_plane_by_plane():
+    rng = np.random.default_rng(0)
+    truth = rng.random((3, 16, 20))
+    image = truth + rng.normal(0, 0.1, truth.shape)
+    assert ssim(truth, truth) == pytest.approx(1)
+    assert 0.5 < ssim(image, truth) < 0.999
+    assert ssim(image[:1], truth[:1]) == pytest.approx(ssim(image[0], truth[0]))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

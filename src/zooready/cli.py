@@ -89,7 +89,8 @@ def _train(command: argparse.ArgumentParser) -> None:
     add(
         "--data",
         default="simulated",
-        help="folder with images/ and, same names, masks/ (segmentation) or truth/ (mrbcr); npz pairs; a folder a class (plcnn)",
+        help="folder with images/ and, same names, masks/ (segmentation), truth/ (mrbcr) or truth/ (mrbcr3d); npz pairs; "
+        "a folder a class (plcnn)",
     )
     add("--steps", type=_positive, default=argparse.SUPPRESS, help="optimiser steps (default: the family's recipe)")
     add("--batch", type=_positive, default=argparse.SUPPRESS, help="pairs in a step (default: the family's recipe)")

@@ -14,6 +14,7 @@ from zooready.errors import InputInvalid
 
 Float = NDArray[np.float64]
 Picture2D = NDArray[Any]
+WINDOW = 7  # px, of structural similarity
 
 
 def fit(image: Picture2D, truth: Picture2D) -> Float:
@@ -54,11 +55,15 @@ def psnr(image: Picture2D, truth: Picture2D) -> float:
 
 
 def ssim(image: Picture2D, truth: Picture2D) -> float:
-    """Structural similarity (at most 1; 7x7 px windows) after :func:`fit`, for (y, x) pictures of at least 7x7 px."""
+    """Structural similarity (at most 1; windows 7 px wide along every axis) after :func:`fit`, for pictures (y, x) of at least 7x7 px.
+
+    A stack (z, y, x) of fewer than seven planes is compared plane by plane.
+    """
     from skimage.metrics import structural_similarity
 
-    exact = truth.astype(np.float64)
-    return float(structural_similarity(exact, fit(image, truth), data_range=contrast(truth)))
+    exact, fitted, span = truth.astype(np.float64), fit(image, truth), contrast(truth)
+    planes = zip(exact, fitted, strict=True) if exact.ndim == 3 and len(exact) < WINDOW else ((exact, fitted),)
+    return float(np.mean([structural_similarity(one, other, win_size=WINDOW, data_range=span) for one, other in planes]))
 
 
 def contrast(truth: Picture2D) -> float:

@@ -167,3 +167,50 @@ def test_many_faults_are_counted(folder):
         tifffile.imwrite(folder / "images" / f"x{number}.tif", np.zeros((40, 41), np.uint8))
     with pytest.raises(InputInvalid, match="and 10 more"):
         read_folder(folder, pair_of)
+
+
+@pytest.fixture
+def stacks(tmp_path):
+    """Four stacks of 5 to 8 planes, 40 x 44 px; the partner is the stack modulo 7."""
+    rng = np.random.default_rng(1)
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+    for number in range(4):
+        image = rng.integers(1, 60000, (5 + number, 40, 44), dtype=np.uint16)
+        for kind, array in (("images", image), ("masks", image % 7)):
+            tifffile.imwrite(tmp_path / kind / f"s{number}.tif", array, imagej=True, metadata={"axes": "ZYX"})
+    return tmp_path
+
+
+def test_stacks_meet_their_partners_and_are_cropped_along_every_axis(stacks):
+    found = read_folder(stacks, pair_of, is_stack=True)
+    assert [pair.input.shape for pair in found.pairs] == [(1, 5 + number, 40, 44) for number in range(4)]
+    source, firsts = found.source(range(4), 32), set()
+    for index in range(20):
+        pair = source(1, index)
+        assert pair.input.shape == pair.target.shape == (1, 5, 32, 32)
+        np.testing.assert_array_equal(pair.input % 7, pair.target)
+        firsts.add(pair.input[0, 0].tobytes())
+    assert len(firsts) == 20
+
+
+def test_thick_stacks_give_sixteen_planes(stacks):
+    for kind in ("images", "masks"):
+        for number in range(4):
+            tifffile.imwrite(stacks / kind / f"s{number}.tif", np.ones((20, 40, 44), np.uint16), imagej=True, metadata={"axes": "ZYX"})
+    assert read_folder(stacks, pair_of, is_stack=True).source(range(4), 32)(0, 0).input.shape == (1, 16, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "message"),
+    [
+        ((40, 44), "YX", r"images/s1.tif is no stack \(yx\): give stacks of planes"),
+        ((3, 6, 40, 44), "TZYX", r"images/s1.tif is no stack \(tzyx\)"),
+        ((5, 40, 44), "ZYX", r"images/s1.tif and masks/s1.tif differ in size \(5x40x44 and 6x40x44 px\)"),
+        ((6, 2, 40, 44), "ZCYX", r"images/s1.tif has 2 channels, and 1 is asked for"),
+    ],
+)
+def test_what_is_wrong_with_a_stack_is_said(stacks, shape, axes, message):
+    tifffile.imwrite(stacks / "images" / "s1.tif", np.ones(shape, np.uint16), imagej=True, metadata={"axes": axes})
+    with pytest.raises(InputInvalid, match=message):
+        read_folder(stacks, pair_of, is_stack=True)

@@ -138,7 +138,9 @@ def test_npz_pairs_are_trained_on(tmp_path):
 
 def test_npz_pairs_are_for_networks_that_restore_and_a_missing_file_is_told(tmp_path):
     np.savez(tmp_path / "a.npz", w=np.zeros((1, 64, 64)), gt=np.zeros((1, 64, 64)))
-    with pytest.raises(InputInvalid, match=r"a.npz: npz pairs are blurred and sharp pictures, and segmentation restores none. Train mrbcr"):
+    with pytest.raises(
+        InputInvalid, match=r"a.npz: npz pairs are blurred and sharp single planes, and segmentation restores none. Train mrbcr"
+    ):
         pairs_of(segmentation.FAMILY, tmp_path / "a.npz", 0)
     with pytest.raises(InputInvalid, match=r"there is no .*b.npz: check the name"):
         pairs_of(mrbcr.FAMILY, tmp_path / "b.npz", 0)

@@ -7,6 +7,7 @@ import torch
 
 from zooready.evaluation import deconvolution as evaluation
 from zooready.families import load_record, load_weights, mrbcr
+from zooready.records import Pair
 from zooready.simulate.unseen import UNSEEN
 from zooready.wrapping import FijiSafe
 
@@ -87,7 +88,7 @@ def test_sample_is_a_small_calibrated_picture_and_always_the_same():
 def test_network_restores_a_normalised_picture():
     network, normalization = FAMILY.architecture.build(), FAMILY.normalization.build()
     image = torch.from_numpy(mrbcr.pair(0, 0).input[None])
-    assert sum(parameter.numel() for parameter in network.parameters()) == 273_109
+    assert sum(parameter.numel() for parameter in network.parameters()) == 270_532
     assert network(normalization(image)).shape == image.shape
     assert FAMILY.restores
 
@@ -100,6 +101,12 @@ def test_metrics_do_not_depend_on_units_and_name_the_input_itself():
     assert found["ssim"] == pytest.approx(1, abs=1e-3)
     same = mrbcr.metrics(torch.from_numpy(pair.input[None] / 50), pair)
     assert (same["psnr"], same["ssim"]) == pytest.approx((same["psnr_input"], same["ssim_input"]), abs=1e-3)
+
+
+def test_an_empty_truth_has_no_metrics():
+    pair = mrbcr.pair(0, 3)
+    empty = Pair(input=pair.input, target=np.full_like(pair.target, 3), pixel_size_um=1.0)
+    assert mrbcr.metrics(torch.zeros(1, *pair.target.shape), empty) == {}
 
 
 @pytest.mark.parametrize("shape", [(20, 24), (1, 20, 24)])

@@ -2,9 +2,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 
+from zooready.errors import InputInvalid
 from zooready.families import FAMILIES, mrbcr, mrbcr3d
+from zooready.pipeline import examined
 from zooready.records import Part
 from zooready.training.loop import train
 
@@ -63,3 +66,35 @@ def test_stacks_train_in_the_ordinary_loop(tmp_path):
     run = train(small, tmp_path, steps=2, batch=1, is_quiet=True)
     assert run.is_finished
     assert run.weights.exists()
+
+
+@pytest.fixture
+def stacks(tmp_path):
+    """A person's folder: three small stacks with their truth."""
+    for kind in ("images", "truth"):
+        (tmp_path / kind).mkdir()
+    for number in range(3):
+        made = mrbcr3d.scene(np.random.default_rng(number), (6, 32, 40), mrbcr3d.SPECIMENS[0])
+        for kind, array in (("images", made.image), ("truth", made.truth.astype(np.float32))):
+            tifffile.imwrite(tmp_path / kind / f"s{number}.tif", array, imagej=True, metadata={"axes": "ZYX"})
+    return tmp_path
+
+
+def test_a_persons_stacks_train(stacks, tmp_path):
+    small = replace(FAMILY, architecture=Part(path=FAMILY.architecture.path, kwargs={**FAMILY.architecture.kwargs, "width": 2}))
+    run = train(small, tmp_path / "run", data=stacks, steps=2, batch=2, is_quiet=True)
+    assert run.data == f"2 pictures of the folder {stacks.name!r}, 1 held out"
+    assert np.isfinite(run.metrics["psnr"])
+
+
+def test_a_folder_of_stacks_is_told_from_one_of_pictures(stacks):
+    assert examined(str(stacks)).title == "images/ and truth/, for mrbcr3d"
+    for path in [*(stacks / "images").iterdir(), *(stacks / "truth").iterdir()]:
+        tifffile.imwrite(path, tifffile.imread(path)[0])
+    assert examined(str(stacks)).title == "images/ and truth/, for mrbcr"
+
+
+def test_npz_files_hold_no_stacks(tmp_path):
+    np.savez(tmp_path / "a.npz", w=np.zeros((2, 32, 32)), gt=np.zeros((2, 32, 32)))
+    with pytest.raises(InputInvalid, match="npz pairs are blurred and sharp single planes.*Train mrbcr on them"):
+        train(FAMILY, tmp_path / "run", data=tmp_path, steps=2)

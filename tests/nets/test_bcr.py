@@ -37,9 +37,9 @@ def test_detail_bands_see_the_direction_of_an_edge():
 
 
 def test_the_shipped_sizes_have_the_stated_numbers_of_parameters():
-    assert count(width=12, levels=3, depth=2, inverse=1) == 273_109
-    assert count(width=8, levels=2, depth=1, inverse=1, dimensions=3) == 128_497
-    assert 20 * 273_109 < 7_762_465  # of the U-Net that it is compared with
+    assert count(width=8, levels=3, depth=3, inverse=8) == 270_532
+    assert count(width=8, levels=2, depth=1, inverse=3, dimensions=3) == 256_068
+    assert 20 * 270_532 < 7_762_465  # of the U-Net that it is compared with
 
 
 @pytest.mark.parametrize("change", [{"width": 3}, {"levels": 3}, {"depth": 2}, {"inverse": 2}, {"resolutions": 2}, {"dimensions": 3}])

@@ -237,3 +237,15 @@ def test_a_family_without_pair_of_refuses_a_folder(tmp_path):
 def test_the_progress_bar_shows_steps_and_loss(tmp_path, capsys):
     run(tmp_path, steps=4, is_quiet=False)
     assert "4/4" in capsys.readouterr().out
+
+
+def test_held_out_pairs_without_metrics_do_not_count(tmp_path):
+    seen = []
+
+    def every_second(_, pair):
+        seen.append(pair)
+        return {"score": 1.0} if len(seen) % 2 else {}
+
+    assert run(tmp_path / "a", replace(TINY, metrics=every_second)).metrics == {"score": 1.0}
+    assert len(seen) > 2
+    assert run(tmp_path / "b", replace(TINY, metrics=lambda _, pair: {})).metrics == {}

@@ -10,8 +10,8 @@ from zooready.errors import InputInvalid
 from zooready.records import Array, Pair
 
 
-def augmented(pair: Pair, rng: np.random.Generator, size: int) -> Pair:
-    """A random square of ``size`` px of a pair, mirrored and turned by quarters at random.
+def augmented(pair: Pair, rng: np.random.Generator, size: int, planes: int | None = None) -> Pair:
+    """A random square of ``size`` px of a pair, mirrored and turned by quarters at random; of stacks ``planes`` planes in a row.
 
     Parameters
     ----------
@@ -21,6 +21,8 @@ def augmented(pair: Pair, rng: np.random.Generator, size: int) -> Pair:
         Draws place and turn; the same generator state gives the same crop.
     size
         Side of the crop, px.
+    planes
+        Of a pair of stacks (c, z, y, x), how many to keep; all if None.
 
     Raises
     ------
@@ -34,9 +36,11 @@ def augmented(pair: Pair, rng: np.random.Generator, size: int) -> Pair:
         )
     top, left = (int(rng.integers(extent - size + 1)) for extent in (height, width))
     turns, is_mirrored = int(rng.integers(4)), bool(rng.integers(2))
+    first = int(rng.integers(pair.input.shape[-3] - planes + 1)) if planes else 0
 
     def same(array: Array) -> NDArray[np.generic]:
-        crop = np.rot90(array[..., top : top + size, left : left + size], turns, axes=(-2, -1))
+        kept = array[..., first : first + planes, :, :] if planes else array
+        crop = np.rot90(kept[..., top : top + size, left : left + size], turns, axes=(-2, -1))
         return np.ascontiguousarray(crop[..., ::-1] if is_mirrored else crop)
 
     return Pair(

@@ -2,6 +2,8 @@
 
 DIR/images/a.tif, DIR/images/b.png, …        pictures
 DIR/masks/a.tif,  DIR/masks/b.tif, …         for each the picture of the same name before the dot
+
+Single planes, or stacks for a family that takes those.
 """
 
 from __future__ import annotations
@@ -20,8 +22,10 @@ from zooready.pictures import read_picture
 from zooready.records import Array, Pair
 
 SUFFIXES = (".tif", ".tiff", ".png")
+PLANES = 16  # most of a crop
 STEP_PX = 32  # crops are multiples of it, which suits every network here
 Source = Callable[[int, int], Pair]
+PairOf = Callable[[Array, Array, float], Pair]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +57,15 @@ class Folder:
         return tuple(training), tuple(held_out or training)
 
     def source(self, members: Sequence[int], crop: int) -> Source:
-        """``source(seed, index)``: a turned crop of ``crop`` px of one of these pictures, the same for the same two numbers."""
+        """``source(seed, index)``: a turned crop of ``crop`` px of one of these pictures, the same for the same two numbers.
+
+        Crops of stacks have as many planes as the thinnest stack, but no more than 16.
+        """
+        planes = min(PLANES, *(pair.input.shape[1] for pair in self.pairs)) if self.pairs[0].input.ndim == 4 else None
 
         def pair(seed: int, index: int) -> Pair:
             rng = np.random.default_rng((seed, index))
-            return augmented(self.pairs[members[int(rng.integers(len(members)))]], rng, crop)
+            return augmented(self.pairs[members[int(rng.integers(len(members)))]], rng, crop, planes)
 
         return pair
 
@@ -76,7 +84,7 @@ class Folder:
         return min(wanted, min(sides)) // STEP_PX * STEP_PX
 
 
-def read_folder(folder: Path, pair_of: Callable[[Array, Array, float], Pair], *, channels: int = 1, partner: str = "masks") -> Folder:
+def read_folder(folder: Path, pair_of: PairOf, *, channels: int = 1, partner: str = "masks", is_stack: bool = False) -> Folder:
     """Read every picture of ``folder/images`` with its partner.
 
     Parameters
@@ -84,21 +92,26 @@ def read_folder(folder: Path, pair_of: Callable[[Array, Array, float], Pair], *,
     folder
         Holds ``images`` and ``masks`` (or another name: ``partner``), TIFF or PNG files with equal stems.
     pair_of
-        Makes a whole pair of a picture (c, y, x), its partner (y, x) or (c, y, x), and the side of a pixel in micrometres (1 if unknown).
+        Makes a whole pair of a picture (c, y, x), its partner (y, x) or (c, y, x), and the side of a pixel in micrometres (1 if unknown);
+        of stacks (c, z, y, x) and (z, y, x) or (c, z, y, x).
     channels
         That each picture must have.
+    partner
+        The folder of what belongs to the pictures.
+    is_stack
+        Whether the files are stacks; else they are single planes.
 
     Raises
     ------
     InputInvalid
         One message with all faults: no pictures, a missing partner, different sizes, wrong channels, NaN, unreadable files.
     """
-    found = examine_folder(folder, pair_of, channels=channels, partner=partner)
+    found = examine_folder(folder, pair_of, channels=channels, partner=partner, is_stack=is_stack)
     refuse(folder, found.faults)
     return found
 
 
-def examine_folder(folder: Path, pair_of: Callable[[Array, Array, float], Pair], *, channels: int = 1, partner: str = "masks") -> Folder:
+def examine_folder(folder: Path, pair_of: PairOf, *, channels: int = 1, partner: str = "masks", is_stack: bool = False) -> Folder:
     """Like :func:`read_folder`, but faulty files are named in the result and the rest is there.
 
     Raises
@@ -113,7 +126,7 @@ def examine_folder(folder: Path, pair_of: Callable[[Array, Array, float], Pair],
     notes: list[str] = []
     for name in sorted(images.keys() & partners.keys()):
         try:
-            pair, found = _pair(images[name], partners[name], pair_of, channels)
+            pair, found = _pair(images[name], partners[name], pair_of, channels, is_stack)
             pairs.append(pair)
             notes += found
             names.append(name)
@@ -139,16 +152,25 @@ def _files(folder: Path, kind: str) -> dict[str, Path]:
     return dict(zip(stems, found, strict=True))
 
 
-def _pair(image: Path, partner: Path, pair_of: Callable[[Array, Array, float], Pair], channels: int) -> tuple[Pair, list[str]]:
+def _pair(image: Path, partner: Path, pair_of: PairOf, channels: int, is_stack: bool) -> tuple[Pair, list[str]]:
     """One picture with its partner, checked, and what to know of the picture."""
-    picture, other = read_picture(image), read_picture(partner)
-    for path, axes in ((image, picture.axes), (partner, other.axes)):
-        if set(axes) - set("cyx"):
-            raise InputInvalid(f"{path.parent.name}/{path.name} is a stack ({axes}): give single planes.")
-    array = picture.array if "c" in picture.axes else picture.array[None]
+    (array, pixel_size_um), (other, _) = (_planes(path, is_stack) for path in (image, partner))
     if len(array) != channels:
         raise InputInvalid(f"images/{image.name} has {len(array)} channels, and {channels} is asked for: split or merge channels first.")
-    if array.shape[-2:] != other.array.shape[-2:]:
-        sizes = " and ".join("x".join(map(str, shape[-2:])) for shape in (array.shape, other.array.shape))
+    if array.shape[1:] != other.shape[1:]:
+        sizes = " and ".join("x".join(map(str, one.shape[1:])) for one in (array, other))
         raise InputInvalid(f"images/{image.name} and {partner.parent.name}/{partner.name} differ in size ({sizes} px)")
-    return pair_of(array.astype(np.float32), other.array, picture.pixel_size_um or 1.0), notes_on(array, "cyx", f"images/{image.name}")
+    notes = notes_on(array, "czyx" if is_stack else "cyx", f"images/{image.name}")
+    return pair_of(array.astype(np.float32), other[0] if len(other) == 1 else other, pixel_size_um or 1.0), notes
+
+
+def _planes(path: Path, is_stack: bool) -> tuple[Array, float | None]:
+    """A file's pixels, (c, y, x), or (c, z, y, x) of a stack, and the side of one in micrometres."""
+    picture = read_picture(path)
+    name = f"{path.parent.name}/{path.name}"
+    if is_stack and ("z" not in picture.axes or "t" in picture.axes):
+        raise InputInvalid(f"{name} is no stack ({picture.axes}): give stacks of planes (z), one time each.")
+    if not is_stack and set(picture.axes) - set("cyx"):
+        raise InputInvalid(f"{name} is a stack ({picture.axes}): give single planes.")
+    channel = picture.axes.find("c")
+    return np.moveaxis(picture.array, channel, 0) if channel >= 0 else picture.array[None], picture.pixel_size_um

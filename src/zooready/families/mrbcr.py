@@ -67,7 +67,12 @@ def pair_of(image: Array, truth: Array, pixel_size_um: float = 1.0) -> Pair:
 
 
 def metrics(output: Tensor, pair: Pair) -> Mapping[str, float]:
-    """PSNR (dB) and SSIM of the network's own output (1, 1, ...) after one fit to the target, and those of the input itself."""
+    """PSNR (dB) and SSIM of the network's own output (1, 1, ...) after one fit to the target, and those of the input itself.
+
+    Nothing for a target of one value, such as an empty corner of a person's picture: it has no contrast to compare with.
+    """
+    if np.ptp(pair.target) == 0:
+        return {}
     restored, image, truth = output[0, 0].numpy(), pair.input[0], pair.target[0]
     return {
         "psnr": psnr(restored, truth),

@@ -27,7 +27,7 @@ from zooready.data.splits import table
 from zooready.errors import InputInvalid
 from zooready.pictures import whole_file
 from zooready.pipeline.making import named
-from zooready.records import Array
+from zooready.records import Array, Family
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,15 +90,21 @@ def _own(place: Path, splits: Path | None, seed: int) -> Examined:
         return _of_classes("a folder a class", examine_classes(place), splits, seed)
     _demand_classes(splits)
     if (place / "images").is_dir():
-        for family in FAMILIES.values():
-            if family.pair_of and (place / family.partner).is_dir():
-                found = examine_folder(place, family.pair_of, channels=len(family.input.channels), partner=family.partner)
-                return _of_pairs(f"images/ and {family.partner}/, for {family.name}", found)
+        fitting = [family for family in FAMILIES.values() if family.pair_of and (place / family.partner).is_dir()]
+        if fitting:  # planes and stacks lie in folders of the same names
+            family, found = min(((one, _for_family(place, one)) for one in fitting), key=lambda both: len(both[1].faults))
+            return _of_pairs(f"images/ and {family.partner}/, for {family.name}", found)
         partners = sorted({f"{family.partner}/" for family in FAMILIES.values() if family.pair_of})
         raise InputInvalid(f"{place} has images/ but no partner folder: add {' or '.join(partners)}.")
     if npz_files(place):
         return _of_pairs("npz pairs", examine_npz(place, _pair_of("mrbcr")))
     raise InputInvalid(f"{place} holds no images/, no npz files and no folders of classes: see docs/data.md for the layouts.")
+
+
+def _for_family(place: Path, family: Family) -> Folder:
+    """A folder of pairs, read as a family would."""
+    channels, is_stack = len(family.input.channels), "z" in family.input.axes
+    return examine_folder(place, _pair_of(family.name), channels=channels, partner=family.partner, is_stack=is_stack)
 
 
 def _pair_of(name: str) -> Callable[..., Any]:

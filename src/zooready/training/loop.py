@@ -215,7 +215,10 @@ def _without_chatter() -> Iterator[None]:
 
 
 def held_out_metrics(task: Task, judged: tuple[Callable[[int], Pair], int] | None = None) -> dict[str, float]:
-    """Means of the family's metrics over pairs that training never saw, in float32: those ``judged`` by, or some held-out ones."""
+    """Means of the family's metrics over pairs that training never saw, in float32: those ``judged`` by, or some held-out ones.
+
+    Pairs without metrics do not count; nothing if there are no others.
+    """
     if task.family.metrics is None:
         return {}
     found: list[dict[str, float]] = []
@@ -227,5 +230,6 @@ def held_out_metrics(task: Task, judged: tuple[Callable[[int], Pair], int] | Non
             image = torch.as_tensor(pair.input)[None]
             offset, scale = task.statistics(image)
             output = task.network((image - offset) / scale)
-        found.append(dict(task.family.metrics(output, pair)))
-    return checkpoint.plain({name: np.mean([one[name] for one in found]) for name in found[0]})
+        if measured := task.family.metrics(output, pair):
+            found.append(dict(measured))
+    return checkpoint.plain({name: np.mean([one[name] for one in found]) for name in found[0]}) if found else {}

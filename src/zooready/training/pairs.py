@@ -14,7 +14,7 @@ from zooready.records import Family, Pair
 from zooready.training.module import Source
 
 SHOWN = 10  # notes
-CROP_PX = 160  # of pictures in a folder
+CROP_PX, CROP_PX_OF_STACKS = 160, 64  # of what is in a folder
 TRAINED_ON = 0.8  # of a person's own classes
 LOG = logging.getLogger(__name__)
 
@@ -48,22 +48,24 @@ def pairs_of(family: Family, data: Path | None, seed: int) -> Pairs:
     if data is None:
         return Pairs(source=family.pair, held_out=family.pair, words="simulated")
     if classes := classes_of(family):
-        found = read_classes(data)
-        if found.classes != classes or len(found.channels) != len(family.input.channels):
+        given = read_classes(data)
+        if given.classes != classes or len(given.channels) != len(family.input.channels):
             raise InputInvalid(
-                f"{data} has the classes {', '.join(found.classes)} and {len(found.channels)} channels, but this record of "
+                f"{data} has the classes {', '.join(given.classes)} and {len(given.channels)} channels, but this record of "
                 f"{family.name} is for {', '.join(classes)} and {len(family.input.channels)}: make the record for the folder's classes."
             )
-        return classified(found, share(found.labels, TRAINED_ON, seed), f"the folder {data.resolve().name!r}")
+        return classified(given, share(given.labels, TRAINED_ON, seed), f"the folder {data.resolve().name!r}")
     if family.pair_of is None:
         raise InputInvalid(f"--data {data}: {family.name} trains on its simulation only. Leave --data out.")
+    is_stack = "z" in family.input.axes
     if data.suffix.lower() == ".npz" or (npz_files(data) and not (data / "images").is_dir()):
-        if not family.restores:
+        if not family.restores or is_stack:
             raise InputInvalid(
-                f"--data {data}: npz pairs are blurred and sharp pictures, and {family.name} restores none. Train mrbcr on them."
+                f"--data {data}: npz pairs are blurred and sharp single planes, and {family.name} restores none. Train mrbcr on them."
             )
-        return _in_crops(read_npz(data, family.pair_of), data, seed)
-    return _in_crops(read_folder(data, family.pair_of, channels=len(family.input.channels), partner=family.partner), data, seed)
+        return _in_crops(read_npz(data, family.pair_of), data, seed, CROP_PX)
+    found = read_folder(data, family.pair_of, channels=len(family.input.channels), partner=family.partner, is_stack=is_stack)
+    return _in_crops(found, data, seed, CROP_PX_OF_STACKS if is_stack else CROP_PX)
 
 
 def classes_of(family: Family) -> tuple[str, ...]:
@@ -85,10 +87,10 @@ def classified(found: Classified, split: Split, words: str) -> Pairs:
     )
 
 
-def _in_crops(folder: Folder, data: Path, seed: int) -> Pairs:
+def _in_crops(folder: Folder, data: Path, seed: int, most_px: int) -> Pairs:
     """Crops of pictures with partners, of which some are held out."""
     _warn(folder.notes)
-    crop = folder.crop(CROP_PX)
+    crop = folder.crop(most_px)
     training, held_out = folder.split(seed)
     kind = "file" if data.is_file() else "folder"
     words = f"{len(training)} pictures of the {kind} {data.resolve().name!r}, {len(held_out)} held out"
