@@ -105,6 +105,11 @@ def main() -> None:
                 row = {"method": f"{key}, {size} x {size}", **{f"{name}, s": value for name, value in seconds.items()}}
                 rows.append({**row, "U-Net / m-rBCR": ratio})
                 print(rows[-1], flush=True)  # noqa: T201
+                write(rows)
+
+
+def write(rows: list[dict[str, Any]]) -> None:
+    """The rows so far into the result and the record, so that a stopped run keeps what it measured."""
     words = f"seconds a picture on {THREADS} threads, median of interleaved turns, float32, on a shared machine; python benchmarks/speed.py"
     with whole_file(RESULT) as file:
         file.write((json.dumps({"measured_on": words, "rows": rows}, indent=1) + "\n").encode())

@@ -53,10 +53,3 @@ def test_the_best_baselines_are_at_least_as_good_as_the_fixed_ones():
     assert rows["Wiener, best"]["psnr"] > rows["input itself"]["psnr"]
     assert rows["half"]["psnr"] == pytest.approx(rows["input itself"]["psnr"], abs=0.1)
     assert {row["fields"] for row in rows.values()} == {4}
-
-
-def test_a_table_has_a_head_and_a_row_for_each_method():
-    rows = [{"method": "input itself", "fields": 3, "psnr": 25.12345}, {"method": "Wiener", "fields": 3, "psnr": 26.0}]
-    lines = evaluation.table(rows).splitlines()
-    assert lines == ["| method | fields | psnr |", "|---|---|---|", "| input itself | 3 | 25.123 |", "| Wiener | 3 | 26.000 |"]
-    assert evaluation.table([]) == ""

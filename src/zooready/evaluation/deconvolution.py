@@ -26,7 +26,7 @@ from zooready.wrapping import FijiSafe
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["deconvolved", "fields", "fit", "measured", "psnr", "restorer", "richardson_lucy", "ssim", "table", "wiener"]
+__all__ = ["deconvolved", "fields", "fit", "measured", "psnr", "restorer", "richardson_lucy", "ssim", "wiener"]
 
 Float = NDArray[np.float64]
 Restore = Callable[[Picture2D], Picture2D]
@@ -208,21 +208,3 @@ def measured(pictures: Iterable[Field], methods: Mapping[str, Restore]) -> list[
         }
         for name, pairs in scores.items()
     ]
-
-
-def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows of one set of keys as a Markdown table: numbers to three decimals, the keys as heads; empty for no rows.
-
-    >>> print(table([{"method": "input", "psnr": 25.0}]))
-    | method | psnr |
-    |---|---|
-    | input | 25.000 |
-    """
-    if not rows:
-        return ""
-    heads = list(rows[0])
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    for row in rows:
-        cells = [f"{row[head]:.3f}" if isinstance(row[head], float) else str(row[head]) for head in heads]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
