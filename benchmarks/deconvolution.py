@@ -57,6 +57,7 @@ ABLATION: Mapping[str, Part] = {  # 236,630 to 270,532 parameters, but for "isot
 }
 PEERS: Mapping[str, Part] = {
     "m-rBCR (this family)": mrbcr.FAMILY.architecture,
+    "m-rBCR, twice as wide": bcr(width=16),
     "U-Net": Part(path="zooready.nets.unet.UNet", kwargs={"channels_in": 1, "channels_out": 1, "base": 32, "levels": 5, "widest": 512}),
     "CARE-like U-Net": Part(path="zooready.nets.peers.Care"),
     "MIMO-U-Net": Part(path="zooready.nets.peers.MimoUNet"),

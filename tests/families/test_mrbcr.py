@@ -147,8 +147,8 @@ def test_shipped_weights_are_those_of_the_record_and_small():
     assert len(content) <= 2_000_000
 
 
-def test_shipped_weights_beat_richardson_lucy_at_its_best_by_more_than_a_decibel_on_held_out_fields(rows):
-    assert rows["held-out"]["m-rBCR"] >= rows["held-out"]["Richardson-Lucy, best iteration"] + 1.0
+def test_shipped_weights_beat_richardson_lucy_at_its_best_by_one_and_a_half_decibels_on_held_out_fields(rows):
+    assert rows["held-out"]["m-rBCR"] >= rows["held-out"]["Richardson-Lucy, best iteration"] + 1.5
 
 
 def test_shipped_weights_beat_richardson_lucy_at_30_iterations_on_unseen_specimens(rows):

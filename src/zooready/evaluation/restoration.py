@@ -224,7 +224,10 @@ PICTURES = Evaluation(
         f"{mrbcr.OPTICS.na:g}.",
     ),
     unsuited=_UNSUITED,
-    limits=_LIMITS,
+    limits=(
+        *_LIMITS,
+        "It is made to be small and fast: after equal training, some slower networks come nearer to the truth (table of peers).",
+    ),
 )
 STACKS_OF_PLANES = Evaluation(
     measure=partial(measure, mrbcr3d.FAMILY),
