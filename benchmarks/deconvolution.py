@@ -36,7 +36,7 @@ HIDDEN = 0.015  # share of the pixels that a blind-spot network must guess
 RESULT = Path(__file__).with_suffix(".json")
 RECORD = Path(__file__).parent.parent / "src/zooready/weights/mrbcr.json"
 WORDS = (
-    "the fields of the first two tables; every network trained for this table alone, on equal pairs ({steps} steps of {batch}, seed 0): "
+    "the fields of the first two tables; every network trained for these tables alone, on equal pairs ({steps} steps of {batch}, seed 0): "
     "short training, so the shipped weights are better than their row; python benchmarks/deconvolution.py"
 )
 

@@ -89,25 +89,26 @@ def test_gradients_of_the_learnt_network_add_up_to_the_rise_of_its_score(learnt,
     assert facts["completeness_error"] == pytest.approx(abs(float(values.sum()) - (here - there)) / abs(here - there), rel=0.01)
 
 
-def test_a_score_with_a_cliff_takes_more_steps():
+def at_a_cliff(steepness):
+    """What integrated gradients say of a score that jumps on the way from a black picture to a white one."""
+
     def cliff(image):
-        total = torch.sigmoid(400 * (image.mean((1, 2, 3)) - 0.31))
+        total = torch.sigmoid(steepness * (image.mean((1, 2, 3)) - 0.31))
         return torch.stack([total, total], 1)
 
     image = np.ones((1, 1, 16, 16), np.float32)
-    _, facts = integrated_gradients(cliff, image, 0 * image, 0)
+    return integrated_gradients(cliff, image, 0 * image, 0)[1]
+
+
+def test_a_score_with_a_cliff_takes_more_steps():
+    facts = at_a_cliff(400)
     assert facts["steps"] > classes.STEPS[0]
     assert facts["completeness_error"] <= classes.COMPLETE
     assert facts["is_complete"]
 
 
 def test_a_cliff_that_no_number_of_steps_finds_is_not_called_complete():
-    def cliff(image):
-        total = torch.sigmoid(1e6 * (image.mean((1, 2, 3)) - 0.31))
-        return torch.stack([total, total], 1)
-
-    image = np.ones((1, 1, 16, 16), np.float32)
-    _, facts = integrated_gradients(cliff, image, 0 * image, 0)
+    facts = at_a_cliff(1e6)
     assert (facts["steps"], facts["is_complete"]) == (classes.STEPS[-1], False)
 
 

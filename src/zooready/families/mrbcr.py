@@ -61,8 +61,8 @@ def pair(seed: int, index: int) -> Pair:
 
 
 def pair_of(image: Array, truth: Array, pixel_size_um: float = 1.0) -> Pair:
-    """A measured picture (1, y, x) and the sharp picture of the same place, (y, x) or (1, y, x), as a pair for training or evaluation."""
-    target = np.asarray(truth, np.float32).reshape(1, *truth.shape[-2:])
+    """A measured picture (1, y, x) or stack (1, z, y, x) and the sharp one of the same place, with or without the 1, as a pair."""
+    target = np.asarray(truth, np.float32).reshape(1, *truth.shape[1 - image.ndim :])
     return Pair(input=np.asarray(image, np.float32), target=target, pixel_size_um=pixel_size_um)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooready.families import mrbcr
-from zooready.records import Array, Family, Pair, Part, Picture, Recipe
+from zooready.records import Family, Pair, Part, Picture, Recipe
 from zooready.simulate.camera import Camera
 from zooready.simulate.fields import Field, stack
 from zooready.simulate.volumes import SOLIDS, Shape, Solid, mixed
@@ -39,12 +39,6 @@ def pair(seed: int, index: int) -> Pair:
     rng = np.random.default_rng((seed, index))
     made = scene(rng, SHAPE, SPECIMENS[rng.integers(len(SPECIMENS))])
     return Pair(input=made.image[None].astype(np.float32), target=made.truth[None], pixel_size_um=mrbcr.OPTICS.pixel_size_um)
-
-
-def pair_of(image: Array, truth: Array, pixel_size_um: float = 1.0) -> Pair:
-    """A measured stack (1, z, y, x) and the sharp stack of the same place, (z, y, x) or (1, z, y, x), as a pair for training."""
-    target = np.asarray(truth, np.float32).reshape(1, *truth.shape[-3:])
-    return Pair(input=np.asarray(image, np.float32), target=target, pixel_size_um=pixel_size_um)
 
 
 def sample() -> Picture:
@@ -77,7 +71,7 @@ FAMILY = Family(
     pair=pair,
     loss=mrbcr.loss,
     metrics=mrbcr.metrics,
-    pair_of=pair_of,
+    pair_of=mrbcr.pair_of,
     partner=mrbcr.FAMILY.partner,
     sample=sample,
     recipe=Recipe(steps=3000, batch=2, learning_rate=2e-3),

@@ -6,10 +6,9 @@ r"""BCR: deconvolution in the wavelet (nonstandard) form of Beylkin, Coifman and
     restored <-- Haar^-1 -- 4 bands <-- inverse(v1 + v^, d1) <-- Haar^-1 -- ... <-- Haar^-1  synthesis, from coarse to fine
 
 Deconvolution is read as ``(K^T K + eps I)^-1 K^T``: the coarser levels stand for ``K^T``, a chain of convolutions on the finest bands
-for the inverse. All work is done at half the picture's size or less: an optical picture that is sampled as Nyquist asks holds nothing
-finer, and four bands lose nothing. Locally connected layers of the published form are plain convolutions here, since blur is the same
-everywhere, so any size works. With more than one resolution the restored coarse picture is an input of the next finer one. Wavelets
-are fixed (Haar); their channels are learned.
+for the inverse. All work is done at half the picture's size or less; the four bands lose nothing. Locally connected layers of the
+published form are plain convolutions here, since blur is the same everywhere, so any size works. With more than one resolution the
+restored coarse picture is an input of the next finer one. Wavelets are fixed (Haar); their channels are learned.
 
 Fan, Orozco Bohorquez, Ying, J. Comput. Phys. 384, 1 (2019), doi:10.1016/j.jcp.2019.02.002
 Li, Kudryashev, Yakimovich, ECCV 2024, doi:10.1007/978-3-031-73226-3_22
@@ -118,7 +117,7 @@ class Pair(nn.Module):
         nn.init.normal_(self.second.weight, std=0.01)
 
     def forward(self, features: Tensor) -> Tensor:
-        """See the class. Works in place on its own results: on large pictures new memory costs as much as the arithmetic."""
+        """See the class. Works in place on its own results, because on large pictures new memory costs time."""
         added: Tensor = self.second(functional.relu_(self.first(features))).add_(features)
         return added
 
