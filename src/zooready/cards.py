@@ -152,7 +152,8 @@ def _origin(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
     yield from ("## How it was made", "")
     yield f"- Trained on {record['data']}."
     minutes = f"{record['seconds'] / 60:.0f} minutes"
-    yield f"- {record['steps']} steps of {record['batch']} pairs, seed {record['seed']}, {record['precision']}, {minutes}."
+    optimizer = record.get("optimizer", "AdamW")
+    yield f"- {record['steps']} steps of {record['batch']} pairs, {optimizer}, seed {record['seed']}, {record['precision']}, {minutes}."
     if "thresholds" in record:
         values = ", ".join(f"{key} {value}" for key, value in record["thresholds"].items() if key != "chosen_on")
         yield f"- Thresholds {values}, chosen on {record['thresholds']['chosen_on']}."

@@ -69,10 +69,11 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a family is trained; budgets count steps."""
+    """How a family is trained; budgets count steps. ``optimizer`` is a name of :mod:`zooready.training.optimizers`."""
 
     steps: int
     batch: int
+    optimizer: str = "AdamW"
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     clip: float = 1.0

@@ -111,15 +111,29 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others(unbroken,
     assert bits(run(tmp_path / "other", seed=1)) != bits(unbroken)
 
 
-@pytest.mark.parametrize("stopped_at", [3, 9, 17])
-def test_an_interrupted_run_ends_with_the_weights_of_an_unbroken_one(unbroken, tmp_path, stopped_at):
+def breaking_at(stopped_at):
     def breaking(seed, index):
         if seed == 0 and index == stopped_at:
             raise OSError("the power went")
         return pair(seed, index)
 
+    return breaking
+
+
+def test_muon_resumes_exactly_too(tmp_path, unbroken):
+    family = replace(TINY, recipe=replace(TINY.recipe, optimizer="Muon"))
+    whole = run(tmp_path / "whole", family)
+    assert whole.optimizer == "Muon"
+    assert bits(whole) != bits(unbroken)
     with pytest.raises(OSError, match="the power went"):
-        run(tmp_path, replace(TINY, pair=breaking))
+        run(tmp_path / "broken", replace(family, pair=breaking_at(11)))
+    assert bits(run(tmp_path / "broken", family)) == bits(whole)
+
+
+@pytest.mark.parametrize("stopped_at", [3, 9, 17])
+def test_an_interrupted_run_ends_with_the_weights_of_an_unbroken_one(unbroken, tmp_path, stopped_at):
+    with pytest.raises(OSError, match="the power went"):
+        run(tmp_path, replace(TINY, pair=breaking_at(stopped_at)))
     assert not (tmp_path / "weights.safetensors").exists()
     with pytest.raises(InputInvalid, match="its training is not finished"):
         checkpoint.read(tmp_path).state_dict()
@@ -164,6 +178,7 @@ def test_steps_and_batch_override_the_recipe(tmp_path):
         ({"steps": 8}, "holds a run with steps = 12, not 8"),
         ({"batch": 3}, "holds a run with batch = 2, not 3"),
         ({"family": replace(TINY, name="other")}, "holds a run with family = 'tiny', not 'other'"),
+        ({"family": replace(TINY, recipe=replace(TINY.recipe, optimizer="Muon"))}, "holds a run with optimizer = 'AdamW', not 'Muon'"),
         ({"resume": False}, "already holds a run: give another --out"),
         ({"steps": 10}, "--steps 10 has no divisor from 4 to 4, after which .*: give --steps 8, or a multiple of 4"),
         ({"steps": 0}, "--steps 0: give a whole number from 1"),

@@ -157,7 +157,7 @@ FAMILY = Family(
     pair_of=pair_of,
     partner="truth",
     sample=sample,
-    recipe=Recipe(steps=10000, batch=8, learning_rate=2e-3),
+    recipe=Recipe(steps=10000, batch=8, optimizer="Muon", learning_rate=2e-3),
     pixel_size_um=(min(PIXEL_SIZES_UM), max(PIXEL_SIZES_UM)),
     tags=("deconvolution", "image-restoration", "fluorescence-light-microscopy", "widefield", "2d"),
     restores=True,

@@ -36,6 +36,7 @@ class Checkpoint:
     steps: int
     batch: int
     data: str
+    optimizer: str = "AdamW"
     data_sha256: str = ""
     classes: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()

@@ -86,6 +86,7 @@ def train(
         seed=seed,
         steps=recipe.steps,
         batch=recipe.batch,
+        optimizer=recipe.optimizer,
         data=pairs.words,
         data_sha256=pairs.sha256,
         classes=classes_of(family),
@@ -115,11 +116,11 @@ def recipe_of(family: Family, steps: int | None, batch: int | None) -> Recipe:
     InputInvalid
         A number below 1.
     """
-    given = {name: value for name, value in (("steps", steps), ("batch", batch)) if value is not None}
-    for name, value in given.items():
-        if value < 1:
+    for name, value in (("steps", steps), ("batch", batch)):
+        if value is not None and value < 1:
             raise InputInvalid(f"--{name} {value}: give a whole number from 1.")
-    return changed(family.recipe, **given)
+    recipe = family.recipe
+    return changed(recipe, steps=recipe.steps if steps is None else steps, batch=recipe.batch if batch is None else batch)
 
 
 def chunk_of(steps: int, most: int = CHUNK) -> int:
@@ -157,7 +158,7 @@ def _is_finished(begun: Checkpoint, resume: bool) -> bool:
     if not resume:
         raise InputInvalid(f"{begun.folder} already holds a run: give another --out, or let it resume.")
     before = checkpoint.read(begun.folder)
-    for name in ("family", "seed", "steps", "batch", "data_sha256"):
+    for name in ("family", "seed", "steps", "batch", "optimizer", "data_sha256"):
         if getattr(before, name) != getattr(begun, name):
             raise InputInvalid(
                 f"{begun.folder} holds a run with {name} = {getattr(before, name)!r}, not {getattr(begun, name)!r}: "

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from zooready.errors import ZooreadyError
 from zooready.records import Family, Pair, Recipe
 from zooready.training.checkpoint import replace
+from zooready.training.optimizers import optimizer_of
 
 Source = Callable[[int, int], Pair]
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -68,9 +69,9 @@ class Task(lightning.LightningModule):
         return DataLoader(Indexed(self.held_out, self.seed + HELD_OUT, 0, 2 * self.recipe.batch), batch_size=self.recipe.batch)
 
     def configure_optimizers(self) -> Any:
-        """AdamW; the rate rises over the first twentieth and falls as a cosine to 0."""
+        """The recipe's; the rate rises over the first twentieth and falls as a cosine to 0."""
         steps, rise = self.recipe.steps, max(1, self.recipe.steps // 20)
-        optimizer = torch.optim.AdamW(self.network.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay)
+        optimizer = optimizer_of(self.network.parameters(), self.recipe)
         rate = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: min(1.0, (step + 1) / rise) * (1 + math.cos(math.pi * min(1.0, step / steps))) / 2
         )
