@@ -74,7 +74,7 @@ FAMILY = Family(
     pair_of=mrbcr.pair_of,
     partner=mrbcr.FAMILY.partner,
     sample=sample,
-    recipe=Recipe(steps=3000, batch=2, learning_rate=2e-3),
+    recipe=Recipe(steps=3000, batch=2, optimizer="Muon", learning_rate=2e-3),
     pixel_size_um=(mrbcr.OPTICS.pixel_size_um,) * 2,
     tags=("deconvolution", "image-restoration", "fluorescence-light-microscopy", "widefield", "3d"),
     restores=True,
