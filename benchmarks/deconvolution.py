@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from zooready.evaluation import deconvolution as evaluation
-from zooready.families import mrbcr
+from zooready.families import load_record, load_weights, mrbcr
 from zooready.pictures import whole_file
 from zooready.records import Family, Pair, Part, Recipe
 from zooready.similarity import Picture2D
@@ -38,7 +39,7 @@ RECORD = Path(__file__).parent.parent / "src/zooready/weights/mrbcr.json"
 WORDS = (
     "the fields of the first two tables; every network trained for these tables alone, on equal pairs "
     "({steps} steps of {batch}, {optimizer}, seed 0): "
-    "short training, so the shipped weights are better than their row; python benchmarks/deconvolution.py"
+    "short training, on one core of a shared machine, so seconds of training are rough; python benchmarks/deconvolution.py"
 )
 
 
@@ -57,8 +58,9 @@ ABLATION: Mapping[str, Part] = {  # 236,630 to 270,532 parameters, but for "isot
     "BCR, 3 levels, 2 resolutions": bcr(levels=3, depth=1, inverse=4, resolutions=2),
     "BCR, 3 levels, 3 resolutions": bcr(levels=3, depth=1, inverse=2, resolutions=3),
 }
+OWN = "m-rBCR (this family)"
 PEERS: Mapping[str, Part] = {
-    "m-rBCR (this family)": mrbcr.FAMILY.architecture,
+    OWN: mrbcr.FAMILY.architecture,
     "m-rBCR, twice as wide": bcr(width=16),
     "U-Net": Part(path="zooready.nets.unet.UNet", kwargs={"channels_in": 1, "channels_out": 1, "base": 32, "levels": 5, "widest": 512}),
     "CARE-like U-Net": Part(path="zooready.nets.peers.Care"),
@@ -105,32 +107,45 @@ def place(out: Path, name: str, recipe: Recipe) -> Path:
     return out / f"{recipe.steps}-{recipe.optimizer}" / "".join(letter if letter.isalnum() else "-" for letter in name.lower())
 
 
-def restorer(name: str, run: Path) -> Callable[[Picture2D], Picture2D]:
+def size(name: str) -> dict[str, float]:
+    """How many numbers the network learns, and how many thousand multiplications with them a pixel costs."""
+    network = NETWORKS[name].build().eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, 1, mrbcr.SIZE, mrbcr.SIZE))
+    products = counter.get_total_flops() / 2 / mrbcr.SIZE**2  # it counts sums too
+    return {"parameters": sum(weights.numel() for weights in network.parameters()), "1000 products a pixel": round(products / 1000, 1)}
+
+
+def restorer(name: str, weights: Mapping[str, torch.Tensor]) -> Callable[[Picture2D], Picture2D]:
     """The trained network as a method: (y, x) counts in, (y, x) out."""
     network = NETWORKS[name].build().eval()
-    network.load_state_dict(checkpoint.read(run).state_dict())
+    network.load_state_dict(weights)
     return evaluation.restorer(network, STRIDE)
 
 
 def measure(out: Path) -> dict[str, Any]:
-    """Rows of every network that is trained, and of the classical methods in the first table, on the card's fields; plain data."""
-    runs = {f"{title}/{name}": (name, place(out, name, recipe)) for title, (recipe, names) in TABLES.items() for name in names}
-    methods = {key: restorer(*run) for key, run in runs.items() if (run[1] / checkpoint.WEIGHTS).exists()}
+    """Rows of every network that is trained, of the shipped weights and of the classical methods in the first table; plain data."""
+    runs = {(title, name): place(out, name, recipe) for title, (recipe, names) in TABLES.items() for name in names}
+    trained = {key: checkpoint.read(folder) for key, folder in runs.items() if (folder / checkpoint.WEIGHTS).exists()}
+    shipped, first = load_record(mrbcr.FAMILY.name), next(iter(TABLES))
+    methods = {key: restorer(key[1], run.state_dict()) for key, run in trained.items()}
+    facts = {key: {**size(key[1]), "training, s": round(run.seconds)} for key, run in trained.items()}
+    ours = (first, f"{OWN}, as shipped: {shipped['steps']} steps")
+    methods[ours] = restorer(OWN, load_weights(mrbcr.FAMILY.name))
+    facts[ours] = {**size(OWN), "training, s": round(shipped["seconds"])}
     known = tuple(dict.fromkeys(mrbcr.SPECIMENS))
     fields = {
         "held-out": evaluation.fields(known, evaluation.HELD_OUT_SEED, evaluation.HELD_OUT_FIELDS),
         "unseen": evaluation.fields(UNSEEN, evaluation.UNSEEN_SEED, evaluation.UNSEEN_FIELDS),
     }
-    rows = {key: {row["method"]: row for row in evaluation.measured(chosen, methods)} for key, chosen in fields.items()}
+    named = {"/".join(key): method for key, method in methods.items()}
+    rows = {key: {row["method"]: row for row in evaluation.measured(chosen, named)} for key, chosen in fields.items()}
+    keys = {"/".join(key): key for key in methods} | {name: (first, name) for name in rows["held-out"] if name not in named}
     tables: dict[str, list[dict[str, Any]]] = {title: [] for title in TABLES}
     for method in rows["held-out"]:
-        title, name = method.split("/", 1) if method in methods else (next(iter(TABLES)), method)
-        facts: dict[str, Any] = {"method": name}
-        if method in methods:
-            facts["parameters"] = sum(weights.numel() for weights in NETWORKS[name].build().parameters())
-        for key, found in rows.items():
-            facts |= {f"{score}_{key}": round(found[method][score], 3) for score in ("psnr", "ssim")}
-        tables[title].append(facts)
+        title, name = keys[method]
+        scores = {f"{score}_{key}": round(found[method][score], 3) for key, found in rows.items() for score in ("psnr", "ssim")}
+        tables[title].append({"method": name, **facts.get((title, name), {}), **scores})
     told = ("steps", "batch", "optimizer", "learning_rate")
     recipes = {title: {name: getattr(recipe, name) for name in told} for title, (recipe, _) in TABLES.items()}
     return {"recipes": recipes, "size_px": mrbcr.SIZE, "tables": tables}

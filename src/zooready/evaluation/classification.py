@@ -251,7 +251,7 @@ def record(
     temperature = round(chosen_temperature(Scorer(weights).logits([pair.input for pair in chosen]), labels(chosen)), 2)
     found = tables(weights, temperature=temperature)
     accuracy = {row["method"]: row["accuracy"] for row in folds}
-    made = {name: getattr(run, name) for name in ("family", "seed", "steps", "batch", "git", "device", "precision", "seconds")}
+    made = {name: getattr(run, name) for name in ("family", "seed", "steps", "batch", "optimizer", "git", "device", "precision", "seconds")}
     return {
         **made,
         "data": f"simulated cells only ({plcnn.CELLS} of {len(plcnn.CLASSES)} patterns, seed {run.seed})",

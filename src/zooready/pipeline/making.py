@@ -223,7 +223,7 @@ def _trained(source: Path | str, given: Family | None) -> tuple[Family, Mapping[
 
 def provenance_of(record: Mapping[str, Any]) -> dict[str, Any]:
     """What a bundle tells of its training."""
-    kept = ("seed", "steps", "batch", "data", "data_sha256", "git", "versions", "metrics")
+    kept = ("seed", "steps", "batch", "optimizer", "data", "data_sha256", "git", "versions", "metrics")
     facts = {key: record[key] for key in kept if record.get(key) not in (None, "")}
     words = f"{record.get('steps')} steps on {record.get('data', 'unknown data')}, seed {record.get('seed')}."
     return {**facts, "training": words}
