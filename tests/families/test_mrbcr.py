@@ -163,7 +163,7 @@ def test_the_record_agrees_with_what_a_part_of_its_fields_gives(rows):
 
 def test_the_record_tells_of_the_recipe_and_enough_fields():
     recipe = FAMILY.recipe
-    assert (RECORD["steps"], RECORD["batch"]) == (recipe.steps, recipe.batch)
+    assert (RECORD["steps"], RECORD["batch"], RECORD["optimizer"]) == (recipe.steps, recipe.batch, recipe.optimizer)
     assert {row["fields"] for row in RECORD["tables"]["held-out"]} == {evaluation.HELD_OUT_FIELDS}
     assert {row["fields"] for row in RECORD["tables"]["unseen"]} == {evaluation.UNSEEN_FIELDS}
     assert RECORD["metrics"]["psnr"] == next(row["psnr"] for row in RECORD["tables"]["held-out"] if row["method"] == "m-rBCR")
