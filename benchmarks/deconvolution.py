@@ -39,7 +39,7 @@ RECORD = Path(__file__).parent.parent / "src/zooready/weights/mrbcr.json"
 WORDS = (
     "the fields of the first two tables; every network trained for these tables alone, on equal pairs "
     "({steps} steps of {batch}, {optimizer}, seed 0): "
-    "short training, on one core of a shared machine, so seconds of training are rough; python benchmarks/deconvolution.py"
+    "short training; products are multiplications by weights; python benchmarks/deconvolution.py"
 )
 
 
@@ -126,13 +126,13 @@ def restorer(name: str, weights: Mapping[str, torch.Tensor]) -> Callable[[Pictur
 def measure(out: Path) -> dict[str, Any]:
     """Rows of every network that is trained, of the shipped weights and of the classical methods in the first table; plain data."""
     runs = {(title, name): place(out, name, recipe) for title, (recipe, names) in TABLES.items() for name in names}
-    trained = {key: checkpoint.read(folder) for key, folder in runs.items() if (folder / checkpoint.WEIGHTS).exists()}
+    trained = {key: folder for key, folder in runs.items() if (folder / checkpoint.WEIGHTS).exists()}
     shipped, first = load_record(mrbcr.FAMILY.name), next(iter(TABLES))
-    methods = {key: restorer(key[1], run.state_dict()) for key, run in trained.items()}
-    facts = {key: {**size(key[1]), "training, s": round(run.seconds)} for key, run in trained.items()}
+    methods = {key: restorer(key[1], checkpoint.read(folder).state_dict()) for key, folder in trained.items()}
+    facts = {key: size(key[1]) for key in trained}
     ours = (first, f"{OWN}, as shipped: {shipped['steps']} steps")
     methods[ours] = restorer(OWN, load_weights(mrbcr.FAMILY.name))
-    facts[ours] = {**size(OWN), "training, s": round(shipped["seconds"])}
+    facts[ours] = size(OWN)
     known = tuple(dict.fromkeys(mrbcr.SPECIMENS))
     fields = {
         "held-out": evaluation.fields(known, evaluation.HELD_OUT_SEED, evaluation.HELD_OUT_FIELDS),

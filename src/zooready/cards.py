@@ -49,7 +49,7 @@ def tables(record: Mapping[str, Any]) -> Iterator[str]:
     yield from ("## Measured quality", "")
     where = record.get("measured_on", {})
     for place, content in record.get("tables", {}).items():
-        yield from (f"### {str(place).capitalize()}", "")
+        yield from (f"### {str(place)[:1].upper() + str(place)[1:]}", "")
         if place in where:
             yield from (_sentence(where[place]), "")
         yield from (*_table(_rows(content)), "")
