@@ -31,7 +31,8 @@ from zooready.simulate.unseen import UNSEEN
 from zooready.training import checkpoint
 from zooready.training.loop import train
 
-MUON, ADAMW = (Recipe(steps=1500, batch=8, optimizer=optimizer, learning_rate=2e-3) for optimizer in ("Muon", "AdamW"))
+MUON = replace(mrbcr.FAMILY.recipe, steps=1500)
+ADAMW = replace(MUON, optimizer="AdamW")
 STRIDE = 16  # px, that every network here takes
 HIDDEN = 0.015  # share of the pixels that a blind-spot network must guess
 RESULT = Path(__file__).with_suffix(".json")
@@ -125,27 +126,26 @@ def restorer(name: str, weights: Mapping[str, torch.Tensor]) -> Callable[[Pictur
 
 def measure(out: Path) -> dict[str, Any]:
     """Rows of every network that is trained, of the shipped weights and of the classical methods in the first table; plain data."""
-    runs = {(title, name): place(out, name, recipe) for title, (recipe, names) in TABLES.items() for name in names}
-    trained = {key: folder for key, folder in runs.items() if (folder / checkpoint.WEIGHTS).exists()}
-    shipped, first = load_record(mrbcr.FAMILY.name), next(iter(TABLES))
-    methods = {key: restorer(key[1], checkpoint.read(folder).state_dict()) for key, folder in trained.items()}
-    facts = {key: size(key[1]) for key in trained}
-    ours = (first, f"{OWN}, as shipped: {shipped['steps']} steps")
-    methods[ours] = restorer(OWN, load_weights(mrbcr.FAMILY.name))
-    facts[ours] = size(OWN)
+    runs = {f"{title}/{name}": (name, place(out, name, recipe)) for title, (recipe, names) in TABLES.items() for name in names}
+    networks = {
+        key: (name, checkpoint.read(folder).state_dict()) for key, (name, folder) in runs.items() if (folder / checkpoint.WEIGHTS).exists()
+    }
+    first, steps = next(iter(TABLES)), load_record(mrbcr.FAMILY.name)["steps"]
+    networks[f"{first}/{OWN}, as shipped: {steps} steps"] = (OWN, load_weights(mrbcr.FAMILY.name))
+    methods = {key: restorer(*network) for key, network in networks.items()}
+    sizes = {name: size(name) for name in {name for name, _ in networks.values()}}
     known = tuple(dict.fromkeys(mrbcr.SPECIMENS))
     fields = {
         "held-out": evaluation.fields(known, evaluation.HELD_OUT_SEED, evaluation.HELD_OUT_FIELDS),
         "unseen": evaluation.fields(UNSEEN, evaluation.UNSEEN_SEED, evaluation.UNSEEN_FIELDS),
     }
-    named = {"/".join(key): method for key, method in methods.items()}
-    rows = {key: {row["method"]: row for row in evaluation.measured(chosen, named)} for key, chosen in fields.items()}
-    keys = {"/".join(key): key for key in methods} | {name: (first, name) for name in rows["held-out"] if name not in named}
+    rows = {key: {row["method"]: row for row in evaluation.measured(chosen, methods)} for key, chosen in fields.items()}
     tables: dict[str, list[dict[str, Any]]] = {title: [] for title in TABLES}
     for method in rows["held-out"]:
-        title, name = keys[method]
+        title, _, name = method.rpartition("/")  # classical methods have no title
+        facts = sizes[networks[method][0]] if method in networks else {}
         scores = {f"{score}_{key}": round(found[method][score], 3) for key, found in rows.items() for score in ("psnr", "ssim")}
-        tables[title].append({"method": name, **facts.get((title, name), {}), **scores})
+        tables[title or first].append({"method": name, **facts, **scores})
     told = ("steps", "batch", "optimizer", "learning_rate")
     recipes = {title: {name: getattr(recipe, name) for name in told} for title, (recipe, _) in TABLES.items()}
     return {"recipes": recipes, "size_px": mrbcr.SIZE, "tables": tables}
@@ -167,7 +167,7 @@ def main() -> None:
                 print(name, recipe.steps, recipe.optimizer, f"{run.seconds:.0f} s", dict(run.metrics), flush=True)  # noqa: T201
         return
     found = measure(options.out)
-    record = json.loads(RECORD.read_text(encoding="utf-8"))
+    record = load_record(mrbcr.FAMILY.name)
     for title, (_, names) in TABLES.items():
         missing = [name for name in names if name not in {row["method"] for row in found["tables"][title]}]
         words = WORDS.format(**found["recipes"][title]) + (f"; not trained for it yet: {', '.join(missing)}" if missing else "")
