@@ -25,10 +25,10 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from zooready import drawing
-from zooready.evaluation import classification as evaluation
+from zooready.evaluation import classifiers as evaluation
 from zooready.families import load_weights, plcnn
-from zooready.pictures import whole_file
+from zooready.images import drawing
+from zooready.images.files import whole_file
 from zooready.records import Family, Pair, Part
 from zooready.simulate import cells
 from zooready.training import checkpoint
@@ -42,9 +42,9 @@ SHOWN_SEED, SHOWN_PX = 20240708, 128
 PICTURE = Path(__file__).parent.parent / "docs" / "plcnn.png"
 NETWORKS: Mapping[str, Part] = {
     "PLCNN": plcnn.FAMILY.architecture,
-    "ResNet-like": Part(path="zooready.nets.classifiers.ResNet"),
-    "VGG-like": Part(path="zooready.nets.classifiers.VGG"),
-    "VGG-like, normalised": Part(path="zooready.nets.classifiers.VGG", kwargs={"is_normalised": True}),
+    "ResNet-like": Part(path="classifiers.ResNet"),
+    "VGG-like": Part(path="classifiers.VGG"),
+    "VGG-like, normalised": Part(path="classifiers.VGG", kwargs={"is_normalised": True}),
 }
 CLASSICAL = {"features + random forest": "forest", "features + SVM": "svm"}
 Kept = Callable[[int], bool]  # whether a cell, by its number, is trained on

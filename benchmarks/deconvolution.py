@@ -24,9 +24,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from zooready.evaluation import deconvolution as evaluation
 from zooready.families import load_record, load_weights, mrbcr
-from zooready.pictures import whole_file
+from zooready.images.files import whole_file
+from zooready.images.similarity import Picture2D
 from zooready.records import Family, Pair, Part, Recipe
-from zooready.similarity import Picture2D
 from zooready.simulate.unseen import UNSEEN
 from zooready.training import checkpoint
 from zooready.training.loop import train
@@ -64,11 +64,11 @@ PEERS: Mapping[str, Part] = {
     OWN: mrbcr.FAMILY.architecture,
     "m-rBCR, twice as wide": bcr(width=16),
     "U-Net": Part(path="zooready.nets.unet.UNet", kwargs={"channels_in": 1, "channels_out": 1, "base": 32, "levels": 5, "widest": 512}),
-    "CARE-like U-Net": Part(path="zooready.nets.peers.Care"),
-    "MIMO-U-Net": Part(path="zooready.nets.peers.MimoUNet"),
-    "DnCNN": Part(path="zooready.nets.peers.DnCNN"),
-    "RCAN, small": Part(path="zooready.nets.peers.Rcan"),
-    "N2V-like (no truth)": Part(path="zooready.nets.peers.Care"),
+    "CARE-like U-Net": Part(path="peers.Care"),
+    "MIMO-U-Net": Part(path="peers.MimoUNet"),
+    "DnCNN": Part(path="peers.DnCNN"),
+    "RCAN, small": Part(path="peers.Rcan"),
+    "N2V-like (no truth)": Part(path="peers.Care"),
 }
 NETWORKS = {**PEERS, **ABLATION}
 TABLES: Mapping[str, tuple[Recipe, tuple[str, ...]]] = {

@@ -17,7 +17,7 @@ from PIL import Image
 
 from zooready import explanation, prediction
 from zooready.bundle.reading import opened
-from zooready.explanation import classes
+from zooready.explanation import attribution
 from zooready.explanation.figures import draw
 from zooready.records import Picture
 from zooready.simulate import cells
@@ -44,8 +44,8 @@ def of_weights(network: torch.nn.Module, image: np.ndarray, target: int, mask: n
         return network(given)[0]
 
     if method == "occlusion":
-        return classes.occlusion(score, image, classes.background(image), target)[0][mask]
-    return classes.integrated_gradients(score, image, classes.blurred(image), target)[0][0][mask]
+        return attribution.occlusion(score, image, attribution.background(image), target)[0][mask]
+    return attribution.integrated_gradients(score, image, attribution.blurred(image), target)[0][0][mask]
 
 
 def main() -> None:

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from foreign import good
 from PIL import Image
 
-from foreign import good
 from zooready import families, java
 from zooready.cli import main, parser
 from zooready.records import Family, Pair, Part, Picture, Recipe
@@ -472,7 +472,7 @@ def test_a_file_that_cannot_be_finished_leaves_nothing(said, writer, monkeypatch
     def fail(number):
         raise happens
 
-    monkeypatch.setattr("zooready.pictures.os.fsync", fail)
+    monkeypatch.setattr("zooready.images.files.os.fsync", fail)
     found, printed = said(*writer(name))
     assert found == code, printed
     assert re.search(message, printed), printed
@@ -489,7 +489,7 @@ def test_a_disk_that_fills_during_training_leaves_a_run_that_goes_on(said, write
         sync(number)
 
     with monkeypatch.context() as patch:
-        patch.setattr("zooready.pictures.os.fsync", fail)
+        patch.setattr("zooready.images.files.os.fsync", fail)
         code, printed = said(*writer("train"))
     assert (code, "cannot write out/last.ckpt: No space left on device" in printed) == (USAGE, True), printed
     assert contents(Path("out")) == ["curve.png", "log.csv", "run.json"]

@@ -20,7 +20,7 @@ import zooready
 from zooready import cli
 from zooready.bundle.jdll import picks
 from zooready.consumers import CONSUMERS
-from zooready.consumers.deepimagej_rules import ELEMENTS
+from zooready.consumers.deepimagej.rules import ELEMENTS
 from zooready.families import FAMILIES
 from zooready.records import TOLERANCE, Level, Status
 
@@ -213,7 +213,7 @@ def test_the_example_of_an_export_leaves_a_bundle_that_agrees(exported):
 
 
 def test_the_example_of_a_prediction_writes_a_calibrated_picture(desk, capsys):
-    from zooready.pictures import read_picture
+    from zooready.images.files import read_picture
 
     script("predict_with_a_bundle.py", "spots.zip", "picture.tif", "out")
     assert "7.5% above 0.5" in capsys.readouterr().out

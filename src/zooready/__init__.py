@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zooready.exporting import export
+    from zooready.exporting.exported import export
     from zooready.families import FAMILIES
     from zooready.pipeline import check, explain, predict, train
     from zooready.records import About, Bundle, Family, Part, Verdict

@@ -1,6 +1,6 @@
 """Commands as a person meets them: call the pipeline, show progress, print what came out, return the exit code.
 
-May import: java, data, families, cards, comparison, report, doctor, demo, pipeline
+May import: data, java, families, comparison, evaluation, report, doctor, demo, pipeline
 """
 
 from __future__ import annotations
@@ -212,7 +212,7 @@ def list_families(cards: Path | None = None) -> None:
         table.add_row(name, family.description, quality(name))
     CONSOLE.print(table)
     if cards:
-        from zooready.cards import write
+        from zooready.evaluation.cards import write
 
         for path in write(cards):
             CONSOLE.print(str(path), soft_wrap=True)

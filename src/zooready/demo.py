@@ -1,6 +1,6 @@
 """The shipped models on their own pictures: bundles, verdicts, one page to look at, and the table of the README.
 
-May import: pictures, families, matching, similarity, bundle, prediction, comparison, report, pipeline
+May import: images, families, comparison, report, pipeline
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from zooready import pipeline, report
 from zooready.comparison import Comparison, exit_code
 from zooready.errors import InputInvalid
 from zooready.families import FAMILIES, segmentation, shipped
-from zooready.matching import f1
-from zooready.pictures import whole_file, write_picture
-from zooready.prediction import make_folder
+from zooready.images.files import make_folder, whole_file, write_picture
+from zooready.images.matching import f1
 from zooready.records import Family
 
 BEGIN, END = "<!-- verdicts -->", "<!-- /verdicts -->"

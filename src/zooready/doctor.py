@@ -1,6 +1,6 @@
 """What is on this machine: which programs can open bundles here, in which versions, and how to get the others.
 
-May import: errors, java
+May import: java
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A bundle put where DeepImageJ looks for its models, with the macros that run it and show what comes out.
 
-May import: bundle (reading), consumers, doctor
+May import: bundle, consumers, doctor
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zooready.bundle.reading import opened
-from zooready.consumers import deepimagej
-from zooready.consumers.fiji import VARIABLE, placed
+from zooready.consumers.deepimagej import in_fiji
+from zooready.consumers.deepimagej.fiji import VARIABLE, placed
 from zooready.consumers.torchscript_rules import only_computes
 from zooready.doctor import fiji as examined
 from zooready.errors import BundleInvalid, InputInvalid
@@ -63,7 +63,7 @@ def install(bundle: Path | str, *, fiji: Path | str | None = None, force: bool =
                 f"cannot write to {target.parent} ({error.strerror or error}): check its rights and the disk's space."
             ) from None
         lacking = examined(str(home)).cure
-        notes = (*(f"{remark}." for remark in deepimagej.remarks(unpacked)), *([lacking] if lacking else []))
+        notes = (*(f"{remark}." for remark in in_fiji.remarks(unpacked)), *([lacking] if lacking else []))
         return Installed(folder=target, macro=target / f"{name}.ijm", notes=notes)
 
 
@@ -79,7 +79,7 @@ def _fiji(fiji: Path | str | None) -> Path:
 
 def _demand_that_it_runs(bundle: Bundle) -> None:
     """A model that crashes Fiji is not put into it."""
-    found = list(deepimagej.objections(bundle, "torchscript"))
+    found = list(in_fiji.objections(bundle, "torchscript"))
     if "torchscript" in bundle.formats:
         found += only_computes(bundle.formats["torchscript"])
     if found:

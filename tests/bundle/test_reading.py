@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-
 from foreign import SIZES, good, npy, picture
+
 from zooready.bundle import unpacking
 from zooready.bundle.reading import opened, read_array
 from zooready.errors import BundleInvalid

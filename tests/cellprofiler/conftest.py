@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import tiny_bundles
 
-from zooready.consumers import cellprofiler
+from zooready.consumers.cellprofiler import headless
 
 HERE = Path(__file__).parent
 collect_ignore = ["inside.py"]  # runs in CellProfiler's Python, not here
@@ -18,12 +18,12 @@ WAIT = 600
 @pytest.fixture(scope="session")
 def program():
     """The command cellprofiler."""
-    reason = cellprofiler.missing()
+    reason = headless.missing()
     if reason and "cellprofiler" in os.environ.get("ZOOREADY_CONSUMERS", "").split(","):
         pytest.fail(reason)
     if reason:
         pytest.skip(reason)
-    return cellprofiler._command()
+    return headless._command()
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +38,7 @@ def bundles(tmp_path_factory):
 def inside(program, bundles, tmp_path_factory):
     """What became of every check of inside.py, by name: an empty text, or the error; all in one process of CellProfiler's Python."""
     out = tmp_path_factory.mktemp("inside")
-    command = [program.parent / "python", HERE / "inside.py", cellprofiler.plugins(), bundles, out]
+    command = [program.parent / "python", HERE / "inside.py", headless.plugins(), bundles, out]
     home = {"HOME": str(out), "MPLBACKEND": "agg", "PYTHONDONTWRITEBYTECODE": "1", "PATH": os.environ["PATH"]}
     done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT, env=home)
     assert (out / "results.json").is_file(), done.stderr[-2000:]

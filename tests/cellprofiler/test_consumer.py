@@ -13,7 +13,8 @@ import yaml
 
 from zooready import check
 from zooready.bundle.reading import opened
-from zooready.consumers import cellprofiler, consumer, cppipe
+from zooready.consumers import consumer, export_files
+from zooready.consumers.cellprofiler import cppipe, headless
 from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing
 from zooready.tensors import TensorSpec
 
@@ -75,7 +76,7 @@ def fake(tmp_path, monkeypatch):
         program.chmod(0o755)
         monkeypatch.setenv("ZOOREADY_CELLPROFILER", str(program))
         (tmp_path / "home").mkdir(exist_ok=True)
-        return lambda **options: cellprofiler.launch(Path("p"), Path("i"), Path("o"), home=tmp_path / "home", **options)
+        return lambda **options: headless.launch(Path("p"), Path("i"), Path("o"), home=tmp_path / "home", **options)
 
     return make
 
@@ -111,7 +112,7 @@ def test_a_program_that_exports_nothing_fails(fake, bundles):
         opened(bundles / "mrbcr.zip") as bundle,
         pytest.raises(ConsumerFailed, match=r"case000-000-channel0-0-0.tiff.*is missing.*said: done"),
     ):
-        cellprofiler.run(bundle, "onnx", [np.zeros((1, 1, 3, 3), np.float32)])
+        headless.run(bundle, "onnx", [np.zeros((1, 1, 3, 3), np.float32)])
 
 
 def test_secrets_and_preferences_stay_outside(fake, tmp_path, monkeypatch):
@@ -124,42 +125,42 @@ def test_secrets_and_preferences_stay_outside(fake, tmp_path, monkeypatch):
 
 def test_memory_of_the_program_is_bounded(fake, tmp_path):
     fake("sleep 1; ulimit -d")()
-    assert int((tmp_path / "home" / "log.txt").read_text()) == cellprofiler.MEMORY // 1024
+    assert int((tmp_path / "home" / "log.txt").read_text()) == headless.MEMORY // 1024
 
 
 def test_java_comes_from_the_system_or_from_zooready(monkeypatch):
     monkeypatch.setenv("JAVA_HOME", "/some/java")
-    assert cellprofiler._java() == {"JAVA_HOME": "/some/java"}
+    assert headless._java() == {"JAVA_HOME": "/some/java"}
     monkeypatch.delenv("JAVA_HOME")
     monkeypatch.setenv("PATH", "")
-    (home,) = cellprofiler._java().values()
+    (home,) = headless._java().values()
     assert any(Path(home).rglob("libjvm.*"))
 
 
 def test_where_it_is_looked_for_and_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setenv("ZOOREADY_CELLPROFILER", str(tmp_path / "nowhere"))
-    assert "which is no file: set it to the path of the command cellprofiler" in cellprofiler.missing()
+    assert "which is no file: set it to the path of the command cellprofiler" in headless.missing()
     monkeypatch.delenv("ZOOREADY_CELLPROFILER")
-    monkeypatch.setattr(cellprofiler, "__file__", str(tmp_path / "a" / "b" / "c" / "d.py"))
-    assert "Run make cellprofiler" in cellprofiler.missing()
+    monkeypatch.setattr(export_files, "PACKAGE", tmp_path / "a" / "b")
+    assert "Run make cellprofiler" in headless.missing()
     with pytest.raises(ConsumerMissing, match="install zooready again"):
-        cellprofiler.plugins()
+        headless.plugins()
     with pytest.raises(ConsumerMissing, match="Run make cellprofiler"):
-        cellprofiler.launch(Path("p"), Path("i"), Path("o"), home=tmp_path)
+        headless.launch(Path("p"), Path("i"), Path("o"), home=tmp_path)
 
 
 def test_an_installed_package_carries_the_plugin(monkeypatch, tmp_path):
     mapped = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
     source, target = next((source, target) for source, target in mapped.items() if "cellprofiler" in source)
-    assert (ROOT / source / cellprofiler.PLUGIN).is_file()
+    assert (ROOT / source / headless.PLUGIN).is_file()
     (tmp_path / target).mkdir(parents=True)
-    (tmp_path / target / cellprofiler.PLUGIN).touch()
-    monkeypatch.setattr(cellprofiler, "__file__", str(tmp_path / "zooready" / "consumers" / "cellprofiler.py"))
-    assert cellprofiler.plugins() == tmp_path / target
+    (tmp_path / target / headless.PLUGIN).touch()
+    monkeypatch.setattr(export_files, "PACKAGE", tmp_path / "zooready")
+    assert headless.plugins() == tmp_path / target
 
 
 def test_the_plugin_is_written_for_the_python_of_cellprofiler():
-    text = (cellprofiler.plugins() / cellprofiler.PLUGIN).read_text(encoding="utf-8")
+    text = (headless.plugins() / headless.PLUGIN).read_text(encoding="utf-8")
     ast.parse(text, feature_version=(3, 8))
 
 
@@ -171,7 +172,7 @@ def test_it_is_a_consumer_of_onnx_that_ran():
 def test_what_the_plugin_refuses_is_known_before_anything_starts(bundles, tmp_path):
     def objections(change):
         with opened(rewritten(bundles / "mrbcr.zip", tmp_path / "changed.zip", change)) as bundle:
-            return " ".join(cellprofiler.objections(bundle, "onnx"))
+            return " ".join(headless.objections(bundle, "onnx"))
 
     assert objections(lambda rdf: None) == ""
     assert "format 0.4.9" in objections(lambda rdf: rdf.update(format_version="0.4.9"))
@@ -179,7 +180,7 @@ def test_what_the_plugin_refuses_is_known_before_anything_starts(bundles, tmp_pa
         lambda rdf: rdf["inputs"][0].update(axes=[{"type": one} for one in ("batch", "channel", "time", "index")])
     )
     with opened(bundles / "mrbcr.zip") as bundle:
-        assert list(cellprofiler.objections(bundle, None)) == []
+        assert list(headless.objections(bundle, None)) == []
 
 
 def test_two_outputs_with_labels_are_refused():
@@ -193,7 +194,7 @@ def test_whole_numbers_travel_as_16_bit_and_all_others_as_float(tmp_path):
 
     for values, dtype in (([[0, 65535]], np.uint16), ([[0, 65536]], np.float32), ([[-1, 3]], np.float32), ([[0.5, 3]], np.float32)):
         picture = np.array([values], np.float32)
-        cellprofiler._write(picture, tmp_path, "case")
+        headless._write(picture, tmp_path, "case")
         stored = tifffile.imread(tmp_path / "case-channel0.tif")
         assert stored.dtype == dtype
         assert np.array_equal(stored, picture[0])
@@ -217,9 +218,9 @@ def test_scores_are_read_by_the_name_of_their_class_since_the_program_sorts_colu
     spec = TensorSpec(name="scores", axes="bc", channels=("actin", "DNA", "Golgi 130"), kind="scores")
     row = {"FileName_Channel0": "a.tif", "RunZooready_Out_Best": "2", "RunZooready_Out_DNA": "0.7", "RunZooready_Out_Golgi130": "0.2"}
     row["RunZooready_Out_actin"] = "0.1"
-    assert cellprofiler._read(Path(), "a", 0, spec, {"a.tif": row}).tolist() == pytest.approx([0.1, 0.7, 0.2])
+    assert headless._read(Path(), "a", 0, spec, {"a.tif": row}).tolist() == pytest.approx([0.1, 0.7, 0.2])
 
 
 def test_classes_whose_names_are_no_words_are_numbered_as_the_plugin_does():
     spec = TensorSpec(name="scores", axes="bc", channels=("+", "-"), kind="scores")
-    assert cellprofiler._columns(spec) == ["RunZooready_Out_Class1", "RunZooready_Out_Class2"]
+    assert headless._columns(spec) == ["RunZooready_Out_Class1", "RunZooready_Out_Class2"]

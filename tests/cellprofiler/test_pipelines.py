@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from zooready.consumers import cellprofiler
+from zooready.consumers.cellprofiler import headless
 from zooready.pipeline import predict
 
 pytestmark = pytest.mark.cellprofiler
@@ -26,7 +26,7 @@ def exported(program, bundles, tmp_path):
         tifffile.imwrite(tmp_path / "pictures" / "sixteen.tif", RAW)
         tifffile.imwrite(tmp_path / "pictures" / "eight.tif", (RAW[:20] // 2).astype(np.uint8))
         tifffile.imwrite(tmp_path / "pictures" / "float.tif", RAW[:, :20].astype(np.float32) / 3)
-        cellprofiler.launch(cellprofiler.plugins() / name, tmp_path / "pictures", tmp_path / "results", home=tmp_path / "home")
+        headless.launch(headless.plugins() / name, tmp_path / "pictures", tmp_path / "results", home=tmp_path / "home")
         return tmp_path / "pictures", tmp_path / "results"
 
     return launch

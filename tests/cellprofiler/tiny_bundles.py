@@ -4,13 +4,12 @@ import hashlib
 import io
 import zipfile
 
+import networks
 import numpy as np
 import onnx
 import torch
 import yaml
 from onnx import TensorProto, helper, numpy_helper
-
-import networks
 
 CONSTANTS = {
     "two": np.float32(2),

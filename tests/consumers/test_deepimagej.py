@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-
 from foreign import axis, good, npy
+
 from zooready.bundle.reading import opened
 from zooready.comparison import compare
-from zooready.consumers import deepimagej
-from zooready.consumers.deepimagej_rules import RULES
+from zooready.consumers.deepimagej import in_fiji
+from zooready.consumers.deepimagej.rules import RULES
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def found(tmp_path):
 
     def objections(draft):
         with opened(draft.write(tmp_path / "draft.zip")) as bundle:
-            return list(deepimagej.objections(bundle, "torchscript"))
+            return list(in_fiji.objections(bundle, "torchscript"))
 
     return objections
 
@@ -46,7 +46,7 @@ def test_without_a_fiji_rules_are_the_judge_and_the_cure_is_told(monkeypatch, tm
 
 
 def test_every_rule_is_a_function_with_a_name_and_a_reason():
-    assert all(rule.__doc__ and rule.__name__ for rule in (*RULES, *deepimagej.WEIGHT_RULES))
+    assert all(rule.__doc__ and rule.__name__ for rule in (*RULES, *in_fiji.WEIGHT_RULES))
     assert len({rule.__name__ for rule in RULES}) == len(RULES)
 
 
@@ -58,7 +58,7 @@ def test_the_description_has_one_name_only(tmp_path, found):
         for name in old.namelist():
             new.writestr(name.replace("rdf.yaml", "bioimageio.yaml"), old.read(name))
     with opened(tmp_path / "b.zip") as bundle:
-        assert list(deepimagej.objections(bundle, None)) == [
+        assert list(in_fiji.objections(bundle, None)) == [
             "the description is not called rdf.yaml, the only name that JDLL looks for: rename it."
         ]
 
@@ -196,7 +196,7 @@ def test_stardist_goes_to_another_reader(found):
 
 
 def test_pictures_on_which_fiji_hangs_are_refused(found, monkeypatch):
-    monkeypatch.setattr("zooready.consumers.deepimagej_rules.ELEMENTS", 319)
+    monkeypatch.setattr("zooready.consumers.deepimagej.rules.ELEMENTS", 319)
     assert found(good()) == [
         "the test input has 320 elements, and DeepImageJ hangs above 319: store a smaller one, and use zooready predict."
     ]
@@ -256,6 +256,6 @@ def test_what_users_will_notice_is_remarked(tmp_path):
     draft.rdf["inputs"][0]["axes"][2]["size"] = {"min": 16, "step": 16}
     draft.rdf["outputs"][0]["axes"][2]["halo"] = 16
     with opened(draft.write(tmp_path / "a.zip")) as bundle:
-        seams, rim = deepimagej.remarks(bundle)
+        seams, rim = in_fiji.remarks(bundle)
     assert "sizes that are no multiple of 16 (y of 'image') are cut into tiles" in seams
     assert "Fiji mirrors the picture at its rim" in rim

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from foreign import good, network, onnx_model, picture, torchscript
+
 from zooready.bundle.reading import opened
 from zooready.comparison import compare
-from zooready.consumers import CONSUMERS, bioimageio, child, consumer, onnxruntime, pytorch
+from zooready.consumers import CONSUMERS, bioimageio, consumer, onnxruntime, pytorch, sandbox
 from zooready.consumers.onnx_rules import onnx_objections
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
 
@@ -153,7 +153,7 @@ def test_a_hanging_child_is_stopped_with_its_children(tmp_path, monkeypatch):
     script(tmp_path, monkeypatch, text + "print('still here', flush=True)\np.wait()")
     started = time.monotonic()
     with pytest.raises(ConsumerFailed, match="the test was stopped after 4 s. Last lines: still here Try a smaller picture"):
-        child.ask({"kind": "onnx"}, IMAGE, who="the test", seconds=4)
+        sandbox.ask({"kind": "onnx"}, IMAGE, who="the test", seconds=4)
     assert time.monotonic() - started < 40
     status = Path("/proc") / pid.read_text() / "stat"
     assert not status.exists() or status.read_text().split()[2] in "ZX"
@@ -162,13 +162,13 @@ def test_a_hanging_child_is_stopped_with_its_children(tmp_path, monkeypatch):
 def test_a_crash_is_told_with_its_signal_and_last_lines(tmp_path, monkeypatch):
     script(tmp_path, monkeypatch, "import os, signal\nprint('about to fall', flush=True)\nos.kill(os.getpid(), signal.SIGSEGV)")
     with pytest.raises(ConsumerFailed, match="the test crashed with signal SIGSEGV. Last lines: about to fall"):
-        child.ask({"kind": "onnx"}, IMAGE, who="the test")
+        sandbox.ask({"kind": "onnx"}, IMAGE, who="the test")
 
 
 def test_a_child_that_says_nothing_is_a_failure(tmp_path, monkeypatch):
     script(tmp_path, monkeypatch, "")
     with pytest.raises(ConsumerFailed, match="the test ended without a result. Last lines: .none."):
-        child.ask({"kind": "onnx"}, IMAGE, who="the test")
+        sandbox.ask({"kind": "onnx"}, IMAGE, who="the test")
 
 
 def test_secrets_of_the_environment_stay_here(tmp_path, monkeypatch):
@@ -179,14 +179,14 @@ def test_secrets_of_the_environment_stay_here(tmp_path, monkeypatch):
         "import os\n(folder / 'failure.json').write_text(json.dumps({'error': 'x', 'why': ' '.join(sorted(os.environ))}))",
     )
     with pytest.raises(ConsumerFailed) as told:
-        child.ask({"kind": "onnx"}, IMAGE, who="the test")
+        sandbox.ask({"kind": "onnx"}, IMAGE, who="the test")
     assert "ZOO_TOKEN" not in str(told.value)
     assert "HOME" in str(told.value)
 
 
 def test_a_child_has_no_network_and_bounded_files(tmp_path):
     code = (
-        "import resource, socket, sys, zooready.consumers.worker as w\n"
+        "import resource, socket, sys, zooready.consumers.sandbox_worker as w\n"
         "w.limit(2**34); w.no_network()\n"
         "soft = [resource.getrlimit(what)[0] for what in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_DATA)]\n"
         "print(soft == [0, w.FILE_BYTES, 2**34])\n"

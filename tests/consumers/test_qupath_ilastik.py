@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-
 from foreign import axis, good, npy
+
 from zooready import cli
 from zooready.bundle.reading import opened
 from zooready.comparison import compare, exit_code

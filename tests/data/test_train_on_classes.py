@@ -8,9 +8,10 @@ import pytest
 import tifffile
 import torch
 
-from zooready import exporting, pipeline
+from zooready import pipeline
 from zooready.data import read_classes, share
 from zooready.errors import InputInvalid
+from zooready.exporting import exported
 from zooready.families import mrbcr, plcnn, segmentation
 from zooready.training import checkpoint
 from zooready.training.loop import train
@@ -75,7 +76,7 @@ def test_a_bundle_states_the_pixel_sizes_of_the_files_or_none(own, tmp_path, mon
     if sides:
         calibrated(own, sides)
     trained(own, tmp_path / "run")
-    monkeypatch.setattr(exporting, "export", lambda network, sample, about, *rest, **options: about)
+    monkeypatch.setattr(exported, "export", lambda network, sample, about, *rest, **options: about)
     about = pipeline.export_trained(tmp_path / "run")
     assert about.pixel_size_um == (pytest.approx(stated) if stated else None)
 
@@ -89,7 +90,7 @@ def test_two_channels_are_trained_on_and_exported_by_name(tmp_path, save, monkey
             tifffile.imwrite(path, tifffile.imread(path), imagej=True, metadata=labels)
     run = trained(tmp_path / "two", tmp_path / "run")
     assert run.channels == ("membrane", "protein")
-    monkeypatch.setattr(exporting, "export", lambda network, sample, *rest, **options: (sample, options))
+    monkeypatch.setattr(exported, "export", lambda network, sample, *rest, **options: (sample, options))
     sample, options = pipeline.export_trained(run.folder)
     assert options["input"].channels == sample.channels == ("membrane", "protein")
     assert options["outputs"][0].channels == ("a", "b")

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 import zooready
+from zooready.images.similarity import psnr
 from zooready.pipeline import export_trained
 from zooready.records import Array, Family, Pair, Part, Picture, Recipe
-from zooready.similarity import psnr
 from zooready.tensors import TensorSpec
 
 SIZE, BLOBS, PHOTONS = 32, 12, 50.0  # of a training picture: side in px, blobs, photons of the brightest pixel

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from torch import nn
-
-import zooready
 from networks import ABOUT
 from patterns import Mapped, Patterns, cell, exported
 from patterns import trained as train
+from torch import nn
+
+import zooready
 from zooready.bundle.reading import opened
 from zooready.records import Picture
 

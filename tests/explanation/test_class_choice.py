@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from patterns import CLASSES, Patterns, cell, standard
 from torch import nn
 
-from patterns import CLASSES, Patterns, cell, standard
 from zooready.errors import ConsumerMissing
-from zooready.explanation import classes, integrated_gradients, occlusion, randomised, rank_correlation, share_inside
+from zooready.explanation import attribution, integrated_gradients, occlusion, randomised, rank_correlation, share_inside
 
 
 class Linear(nn.Module):
@@ -67,7 +67,7 @@ def test_gradients_of_a_linear_score_are_its_weights_times_the_way(weights, imag
     assert values == pytest.approx((weights * (image - baseline))[0], abs=1e-4)
     assert facts["score"] == pytest.approx(float((weights * image).sum()), rel=1e-4)
     assert facts["score_of_baseline"] == pytest.approx(float((weights * baseline).sum()), rel=1e-4)
-    assert facts["steps"] == classes.STEPS[0]
+    assert facts["steps"] == attribution.STEPS[0]
 
 
 def test_the_other_class_and_the_other_baseline_give_other_gradients(weights, image):
@@ -81,11 +81,11 @@ def test_the_other_class_and_the_other_baseline_give_other_gradients(weights, im
 def test_gradients_of_the_learnt_network_add_up_to_the_rise_of_its_score(learnt, pattern):
     image, _ = picture(pattern, 21)
     target = CLASSES.index("bars")
-    score, baseline = scoring(learnt), classes.blurred(image)
+    score, baseline = scoring(learnt), attribution.blurred(image)
     values, facts = integrated_gradients(score, image, baseline, target)
     with torch.no_grad():
         here, there = (float(score(torch.from_numpy(one))[0, target]) for one in (image, baseline))
-    assert float(values.sum()) == pytest.approx(here - there, abs=classes.COMPLETE * abs(here - there) + 1e-5)
+    assert float(values.sum()) == pytest.approx(here - there, abs=attribution.COMPLETE * abs(here - there) + 1e-5)
     assert facts["completeness_error"] == pytest.approx(abs(float(values.sum()) - (here - there)) / abs(here - there), rel=0.01)
 
 
@@ -102,20 +102,20 @@ def at_a_cliff(steepness):
 
 def test_a_score_with_a_cliff_takes_more_steps():
     facts = at_a_cliff(400)
-    assert facts["steps"] > classes.STEPS[0]
-    assert facts["completeness_error"] <= classes.COMPLETE
+    assert facts["steps"] > attribution.STEPS[0]
+    assert facts["completeness_error"] <= attribution.COMPLETE
     assert facts["is_complete"]
 
 
 def test_a_cliff_that_no_number_of_steps_finds_is_not_called_complete():
     facts = at_a_cliff(1e6)
-    assert (facts["steps"], facts["is_complete"]) == (classes.STEPS[-1], False)
+    assert (facts["steps"], facts["is_complete"]) == (attribution.STEPS[-1], False)
 
 
 def test_a_constant_baseline_tells_nothing_about_a_network_that_normalises_and_a_blurred_one_does(learnt):
     image, _ = picture("spots", 9)
     values, _ = integrated_gradients(scoring(learnt), image, np.full_like(image, image.mean()), CLASSES.index("spots"))
-    other, _ = integrated_gradients(scoring(learnt), image, classes.blurred(image), CLASSES.index("spots"))
+    other, _ = integrated_gradients(scoring(learnt), image, attribution.blurred(image), CLASSES.index("spots"))
     assert abs(values.sum()) < 0.05 < 0.5 < other.sum()
 
 
@@ -131,7 +131,7 @@ def test_hiding_a_part_of_a_linear_score_takes_what_its_window_held(weights, ima
 
 def test_occlusion_follows_class_fill_and_window(weights, image):
     values, facts = occlusion(Linear(weights), image, np.zeros((1, 1, 1, 1)), 0)
-    assert facts["window_px"] == 20 // classes.WINDOW
+    assert facts["window_px"] == 20 // attribution.WINDOW
     assert occlusion(Linear(weights), image, np.zeros((1, 1, 1, 1)), 1)[0] == pytest.approx(values / 2, abs=1e-4)
     assert not np.allclose(occlusion(Linear(weights), image, np.full((1, 1, 1, 1), 5.0), 0)[0], values, atol=0.1)
     assert not np.allclose(occlusion(Linear(weights), image, np.zeros((1, 1, 1, 1)), 0, window=6)[0], values, atol=0.1)
@@ -141,8 +141,8 @@ def test_hiding_nothing_changes_nothing(learnt):
     image, _ = picture("spots", 9)
     assert (occlusion(scoring(learnt), image, image, 1)[0] == 0).all()
     image[..., :20] = np.percentile(image, 5)
-    values, _ = occlusion(scoring(learnt), image, classes.background(image), 1)
-    assert classes.background(image).ravel() == image[0, 0, 0, 0]
+    values, _ = occlusion(scoring(learnt), image, attribution.background(image), 1)
+    assert attribution.background(image).ravel() == image[0, 0, 0, 0]
     assert (values[:, :15] == 0).all()
     assert np.abs(values[:, 25:]).max() > 1e-5
 
@@ -155,8 +155,8 @@ def test_all_channels_of_a_pixel_get_their_own_gradient_and_one_occlusion(weight
 
 def test_background_is_dark_and_blur_keeps_the_light_but_not_the_pattern():
     image, mask = picture("bars", 3)
-    assert image.min() <= classes.background(image)[0, 0, 0, 0] < np.median(image)
-    blurred = classes.blurred(image)
+    assert image.min() <= attribution.background(image)[0, 0, 0, 0] < np.median(image)
+    blurred = attribution.blurred(image)
     assert blurred.mean() == pytest.approx(image.mean(), rel=0.02)
     assert blurred[0, 0][mask].std() < 0.6 * image[0, 0][mask].std()
 
@@ -168,8 +168,8 @@ def test_random_weights_change_the_explanation(learnt, method):
 
     def explained(network, image):
         if method == "gradients":
-            return integrated_gradients(scoring(network), image, classes.blurred(image), target)[0]
-        return occlusion(scoring(network), image, classes.background(image), target)[0]
+            return integrated_gradients(scoring(network), image, attribution.blurred(image), target)[0]
+        return occlusion(scoring(network), image, attribution.background(image), target)[0]
 
     image, mask = picture("bars", 3)
     again = image + np.random.default_rng(8).normal(0, 3, image.shape).astype(np.float32)
@@ -182,13 +182,13 @@ def test_random_weights_change_the_explanation(learnt, method):
 
 def test_what_speaks_for_the_class_lies_in_the_cell_and_not_in_a_box_of_its_size(learnt):
     image, mask = cell(np.random.default_rng(9), "spots", middle=(34, 14))
-    values, _ = integrated_gradients(scoring(learnt), image[None, None].astype(np.float32), classes.blurred(image[None, None]), 1)
+    values, _ = integrated_gradients(scoring(learnt), image[None, None].astype(np.float32), attribution.blurred(image[None, None]), 1)
     share = share_inside(values[0], mask)
     assert share.inside > 0.6 > share.box + 0.2
 
 
 def test_without_captum_the_cure_is_told(weights, image, monkeypatch):
-    monkeypatch.setattr(classes, "find_spec", lambda name: None)
+    monkeypatch.setattr(attribution, "find_spec", lambda name: None)
     with pytest.raises(ConsumerMissing, match=r"captum.*not installed: pip install 'zooready\[explain\]'"):
         integrated_gradients(Linear(weights), image, image, 0)
     with pytest.raises(ConsumerMissing, match=r"pip install 'zooready\[explain\]'"):

@@ -7,15 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from patterns import CLASSES, Patterns, standard
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional
 
-from patterns import CLASSES, Patterns, standard
 from zooready.errors import BundleInvalid, ConsumerMissing, InputInvalid
-from zooready.explanation import classes, explain, save
+from zooready.explanation import attribution, explain, save
 from zooready.explanation.figures import draw, round_length
-from zooready.pictures import read_picture
+from zooready.images.files import read_picture
 from zooready.records import Picture
 
 OF_CLASS = ("class_activation", "integrated_gradients", "occlusion")
@@ -108,8 +108,8 @@ def test_what_the_blurred_picture_has_already_and_what_the_integral_misses_is_no
     found = explain(open_bundle("maps"), picture)
     assert found.facts["class"] == "smooth"
     assert re.search(r"blurred picture has a score of 0.\d+ already|blurred picture has a score of 1 already", found.notes[0])
-    monkeypatch.setattr(classes, "COMPLETE", 0.0)
-    monkeypatch.setattr(classes, "STEPS", (2,))
+    monkeypatch.setattr(attribution, "COMPLETE", 0.0)
+    monkeypatch.setattr(attribution, "STEPS", (2,))
     assert any("integrated gradients miss the score's rise by" in note for note in explain(open_bundle("maps"), spots[0]).notes)
 
 
@@ -215,7 +215,7 @@ def test_scores_of_another_number_than_promised_are_refused(open_bundle, spots):
 
 
 def test_captum_is_asked_for_before_any_work(open_bundle, spots, monkeypatch):
-    monkeypatch.setattr(classes, "find_spec", lambda name: None)
+    monkeypatch.setattr(attribution, "find_spec", lambda name: None)
     with pytest.raises(ConsumerMissing, match=r"pip install 'zooready\[explain\]'"):
         explain(open_bundle("maps"), spots[0])
     assert len(explain(open_bundle("smooth"), spots[0]).explanations) == 3

@@ -7,9 +7,9 @@ import torch
 
 from zooready.evaluation import deconvolution as evaluation
 from zooready.families import load_record, load_weights, mrbcr
+from zooready.nets.wrapping import FijiSafe
 from zooready.records import Pair
 from zooready.simulate.unseen import UNSEEN
-from zooready.wrapping import FijiSafe
 
 torch.set_num_threads(1)
 FAMILY = mrbcr.FAMILY

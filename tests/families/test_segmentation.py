@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from zooready.errors import InputInvalid
-from zooready.evaluation import segmentation as scoring
+from zooready.evaluation import label_images as scoring
 from zooready.families import FAMILIES, load_record, load_weights, quality, segmentation, shipped
-from zooready.matching import match
+from zooready.images.matching import match
 from zooready.records import Pair
 from zooready.training.module import HELD_OUT
 

@@ -3,10 +3,11 @@
 import os
 
 import pytest
-
 from asked import need
+
 from zooready import java
-from zooready.consumers import deepimagej, fiji, pyimagej
+from zooready.consumers import pyimagej
+from zooready.consumers.deepimagej import fiji, in_fiji
 from zooready.java import engines, jars
 
 
@@ -34,7 +35,7 @@ def engines_of_imagej():
 
 @pytest.fixture(scope="session")
 def deepimagej_here():
-    need("deepimagej", deepimagej.missing())
+    need("deepimagej", in_fiji.missing())
     return fiji.home()
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import tifffile
-
 from foreign import good
+
 from zooready import cli
-from zooready.consumers import fiji
+from zooready.consumers.deepimagej import fiji
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.installing import install
 

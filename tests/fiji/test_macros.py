@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from zooready.consumers import fiji
+from zooready.consumers.deepimagej import fiji
 
 pytestmark = pytest.mark.java
 FOLDER = fiji.macros()

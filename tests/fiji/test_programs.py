@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-
 from foreign import good, npy
+
 from zooready.comparison import compare
-from zooready.consumers import deepimagej, fiji, pyimagej
+from zooready.consumers import pyimagej
+from zooready.consumers.deepimagej import fiji, in_fiji
 from zooready.errors import ConsumerFailed
 from zooready.installing import install
 
@@ -74,7 +75,7 @@ def test_the_script_for_pyimagej_runs_an_installed_bundle(bundle, tmp_path, deep
 def test_without_programs_it_is_said_how_to_get_them(monkeypatch, tmp_path):
     monkeypatch.delenv("ZOOREADY_FIJI", raising=False)
     monkeypatch.setenv("M2_REPO", str(tmp_path))
-    assert "set ZOOREADY_FIJI to its folder" in deepimagej.missing()
+    assert "set ZOOREADY_FIJI to its folder" in in_fiji.missing()
     monkeypatch.setattr(pyimagej, "find_spec", lambda name: None)
     assert pyimagej.missing() == "No pyimagej here. Run pip install 'zooready[imagej]'."
     monkeypatch.setattr(pyimagej, "find_spec", lambda name: True)
@@ -82,7 +83,7 @@ def test_without_programs_it_is_said_how_to_get_them(monkeypatch, tmp_path):
     assert "No ImageJ2 here. Set ZOOREADY_FIJI to a Fiji folder, or let Maven fetch one once" in pyimagej.missing()
     monkeypatch.setenv("ZOOREADY_FIJI", str(tmp_path))
     assert "lacks jars/imagej-2.*.jar (Help > Update)" in pyimagej.missing()
-    assert f"{tmp_path} lacks " in deepimagej.missing()
+    assert f"{tmp_path} lacks " in in_fiji.missing()
 
 
 def test_outputs_of_deepimagej_get_the_axes_of_the_bundle(tmp_path):
@@ -95,13 +96,13 @@ def test_outputs_of_deepimagej_get_the_axes_of_the_bundle(tmp_path):
     ]:
         array = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
         tifffile.imwrite(tmp_path / "out.tif", array[..., None], imagej=True, metadata={"axes": stored + "S"})
-        found = deepimagej._read(tmp_path / "out.tif", axes)
+        found = in_fiji._read(tmp_path / "out.tif", axes)
         assert found.shape == expected
         assert (found.ravel() == array.ravel()).all()
         assert found.dtype.isnative
     tifffile.imwrite(tmp_path / "out.tif", np.zeros((7, 5, 6), np.float32), imagej=True, metadata={"axes": "ZYX"})
     with pytest.raises(ConsumerFailed, match=r"out.tif of DeepImageJ has axes 'zyx' \(7, 5, 6\), and the bundle declares 'bcyx': check"):
-        deepimagej._read(tmp_path / "out.tif", "bcyx")
+        in_fiji._read(tmp_path / "out.tif", "bcyx")
 
 
 def test_a_misspelt_program_is_an_error(tmp_path):

@@ -8,7 +8,7 @@ import tifffile
 import toy
 
 from zooready.comparison import compare
-from zooready.consumers import fiji
+from zooready.consumers.deepimagej import fiji
 from zooready.installing import install
 
 DEEPIMAGEJ = '    run("DeepImageJ Run",'

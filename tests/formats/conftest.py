@@ -4,7 +4,8 @@ import pytest
 import torch
 from format_networks import Modern, TinyUNet, picture, settled, write_rewritten
 
-from zooready.formats import onnx, torchscript, tracing
+from zooready.formats.onnx import onnx_file
+from zooready.formats.torchscript import torchscript_file, tracing
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,13 +31,15 @@ def example():
 def traced(unet, example, tmp_path_factory):
     """Variant to Weights of the U-Net."""
     folder = tmp_path_factory.mktemp("traced")
-    return {variant: torchscript.write(unet, example, folder / f"{variant}.pt", variant=variant) for variant in torchscript.VARIANTS}
+    return {
+        variant: torchscript_file.write(unet, example, folder / f"{variant}.pt", variant=variant) for variant in torchscript_file.VARIANTS
+    }
 
 
 @pytest.fixture(scope="session")
 def exported(unet, example, tmp_path_factory):
     """The U-Net by the legacy ONNX exporter."""
-    return onnx.write(
+    return onnx_file.write(
         unet,
         example,
         tmp_path_factory.mktemp("onnx") / "weights.onnx",
@@ -60,10 +63,10 @@ def here(monkeypatch):
     def record_here(network, example, *, folder, **job):
         return tracing.record_here({"network": network, "example": example, **job}, folder, "for speed")
 
-    monkeypatch.setattr(torchscript, "record_apart", record_here)
-    monkeypatch.setattr(onnx, "record_apart", record_here)
+    monkeypatch.setattr(torchscript_file, "record_apart", record_here)
+    monkeypatch.setattr(onnx_file, "record_apart", record_here)
 
 
 @pytest.fixture(scope="session")
 def modern(example, tmp_path_factory):
-    return torchscript.write(Modern(), example, tmp_path_factory.mktemp("modern") / "weights.pt")
+    return torchscript_file.write(Modern(), example, tmp_path_factory.mktemp("modern") / "weights.pt")

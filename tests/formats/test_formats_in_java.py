@@ -6,7 +6,7 @@ from format_networks import Rewritten, TinyUNet, picture
 
 from zooready import java
 from zooready.errors import ConsumerFailed
-from zooready.formats import agreement
+from zooready.formats import trials
 
 pytestmark = [pytest.mark.java, pytest.mark.usefixtures("engines")]
 SHAPES = ((1, 1, 45, 62), (2, 1, 33, 19), (1, 1, 1, 1))
@@ -16,7 +16,7 @@ def worst(network, engine, weights, shapes):
     """Largest difference between Java and eager, over the range."""
     images = [picture(*shape, seed=3).numpy() for shape in shapes]
     found = java.run(engine, weights.path, images).outputs
-    pairs = [pair for image, got in zip(images, found, strict=True) for pair in zip(got, agreement.eager(network, image), strict=True)]
+    pairs = [pair for image, got in zip(images, found, strict=True) for pair in zip(got, trials.eager(network, image), strict=True)]
     assert all(got.shape == want.shape for got, want in pairs)
     return max(np.abs(got - want).max() / (np.ptp(want) or 1) for got, want in pairs)
 

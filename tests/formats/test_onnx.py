@@ -12,8 +12,9 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from zooready.errors import InputInvalid
-from zooready.formats import agreement, graph, onnx
-from zooready.formats.downgrade import to_opset_17
+from zooready.formats import onnx, trials
+from zooready.formats.onnx import graph, onnx_file
+from zooready.formats.onnx.downgrade import to_opset_17
 
 TESTS = Path(__file__).parent
 PICTURES = {"input_name": "image", "input_axes": "bcyx"}
@@ -39,7 +40,7 @@ def test_numbers_are_the_networks_at_other_sizes(exported, unet):
     session = onnx.load(exported.path)
     for shape in ((2, 1, 33, 19), (1, 1, 1, 1), (1, 1, 70, 97)):
         image = picture(*shape, seed=5).numpy()
-        for got, want in zip(session.run(None, {"image": image}), agreement.eager(eager.eval(), image), strict=True):
+        for got, want in zip(session.run(None, {"image": image}), trials.eager(eager.eval(), image), strict=True):
             assert np.abs(got - want).max() <= 1e-4
 
 
@@ -96,7 +97,7 @@ def test_what_neither_exporter_knows_is_torchscript_only(example, tmp_path):
 
 
 def test_a_file_that_is_wrong_at_another_size_is_not_accepted(tmp_path, monkeypatch, here):
-    monkeypatch.setattr(onnx, "EXPORTERS", ("legacy",))
+    monkeypatch.setattr(onnx_file, "EXPORTERS", ("legacy",))
     with pytest.raises(
         InputInvalid, match=r"larger \(1, 1, 37, 36\): output 0 differs|small and brighter \(1, 1, 37, 53\): output 0 differs"
     ):

@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from zooready.errors import InputInvalid
-from zooready.formats import container, operators, unsafe, unsupported
-from zooready.formats.operators import known
+from zooready.formats import unsafe, unsupported
+from zooready.formats.torchscript import container, operators
+from zooready.formats.torchscript.operators import known
 
 
 def written(tmp_path, code, names=("weights/code/__torch__.py",)):

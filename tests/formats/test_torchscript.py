@@ -12,11 +12,12 @@ from format_networks import BakedWidth, Branching, OwnFunction, SizeBound, Spect
 from torch import nn
 
 from zooready.errors import InputInvalid
-from zooready.formats import agreement, container, torchscript, tracing
+from zooready.formats import torchscript, trials
+from zooready.formats.torchscript import container, torchscript_file, tracing
 
 
 def outputs(path, image):
-    return agreement.eager(torchscript.load(path), image.numpy())
+    return trials.eager(torchscript.load(path), image.numpy())
 
 
 @pytest.mark.parametrize("variant", torchscript.VARIANTS)
@@ -25,7 +26,7 @@ def test_every_variant_gives_the_networks_numbers_at_other_sizes(traced, unet, v
     eager.load_state_dict(unet.state_dict())
     for shape in ((1, 1, 45, 62), (2, 1, 33, 19), (1, 1, 1, 1), (1, 1, 70, 97)):
         image = picture(*shape, seed=5)
-        expected = agreement.eager(eager.eval(), image.numpy())
+        expected = trials.eager(eager.eval(), image.numpy())
         for got, want in zip(outputs(traced[variant].path, image), expected, strict=True):
             assert got.shape == want.shape
             assert np.abs(got - want).max() <= 1e-6
@@ -95,7 +96,7 @@ def test_a_branch_on_pixel_values_is_refused(example, tmp_path):
 
 
 def test_a_baked_size_is_found_and_the_cure_named(example, tmp_path, here, monkeypatch):
-    monkeypatch.setattr(torchscript, "ROUTES", ("trace",))
+    monkeypatch.setattr(torchscript_file, "ROUTES", ("trace",))
     with pytest.raises(InputInvalid, match=r"(?s)torch.jit.trace: larger \(1, 1, 62, 68\): fails.*take sizes from x.shape without int"):
         torchscript.write(BakedWidth(), example, tmp_path / "weights.pt")
 
@@ -191,6 +192,6 @@ def test_a_broken_file_is_not_loaded(tmp_path):
 
 
 def test_export_keeps_declared_lengths_and_frees_the_others(tmp_path, here, monkeypatch):
-    monkeypatch.setattr(torchscript, "ROUTES", ("export",))
+    monkeypatch.setattr(torchscript_file, "ROUTES", ("export",))
     weights = torchscript.write(BakedWidth(), picture(1, 1, 20, 24), tmp_path / "weights.pt", fixed={"x": 24})
     assert outputs(weights.path, picture(3, 1, 50, 24))[0].shape == (3, 1, 50, 24)

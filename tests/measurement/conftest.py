@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from networks import ABOUT
+from patterns import SCORES, Patterns, cell, exported, trained
 from torch import nn
 
 import zooready
-from networks import ABOUT
-from patterns import SCORES, Patterns, cell, exported, trained
 from zooready import TensorSpec
 from zooready.bundle.reading import opened
 from zooready.records import Picture

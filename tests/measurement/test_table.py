@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
 from patterns import CLASSES, Patterns, standard
+
 from zooready.errors import BundleInvalid, InputInvalid
-from zooready.features import measurements
 from zooready.measurement import Measurer, save, table
+from zooready.measurement.features import measurements
 from zooready.records import Picture
 
 

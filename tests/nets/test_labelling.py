@@ -7,7 +7,7 @@ import torch
 from scipy import ndimage
 from skimage.segmentation import watershed
 
-from zooready.matching import match
+from zooready.images.matching import match
 from zooready.nets.labelling import Instances
 
 EIGHT = np.ones((3, 3))

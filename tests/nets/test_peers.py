@@ -1,7 +1,6 @@
 import pytest
 import torch
-
-from zooready.nets.peers import Care, DnCNN, MimoUNet, Rcan, resized
+from peers import Care, DnCNN, MimoUNet, Rcan, resized
 
 torch.set_num_threads(1)
 TINY = {

@@ -2,12 +2,13 @@
 
 import inspect
 
+import classifiers
 import pytest
 import torch
+from classifiers import VGG, ResNet
 
-from zooready import probing
-from zooready.nets import classifiers, plcnn
-from zooready.nets.classifiers import VGG, ResNet
+from zooready.exporting import probing
+from zooready.nets import plcnn
 from zooready.nets.plcnn import PLCNN, Scores
 
 SMALL = {"widths": (4, 6, 6, 8, 10), "features": 4}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from zooready.errors import InputInvalid
-from zooready.pictures import RGB
+from zooready.images.files import RGB
 from zooready.prediction import as_input
 from zooready.records import Picture
 from zooready.tensors import TensorSpec

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from zooready import pictures
 from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, InputInvalid
-from zooready.pictures import read_picture, write_picture
+from zooready.images import files
+from zooready.images.files import read_picture, write_picture
 from zooready.prediction import Prediction, Scores, memory, predict, save, whole
 from zooready.records import Picture
 
@@ -397,7 +397,7 @@ def test_a_full_disk_leaves_no_half_table(tmp_path, monkeypatch):
     def refuse(descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(pictures.os, "fsync", refuse)
+    monkeypatch.setattr(files.os, "fsync", refuse)
     with pytest.raises(InputInvalid, match="cannot write .*No space left"):
         save(TABLE, tmp_path, "a")
     assert not list(tmp_path.iterdir())

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import yaml
 
-from zooready.bundle import archive, card, cover
-from zooready.bundle.description import describe, measured_facts
+from zooready.bundle import archive, cover, readme
 from zooready.bundle.provenance import plain
+from zooready.bundle.rdf import describe, measured_facts
 from zooready.errors import BundleInvalid
-from zooready.pictures import write_picture
+from zooready.images.files import write_picture
 from zooready.records import About, Case, Format, Measured, Picture, Weights, as_float32
 from zooready.tensors import TensorSpec
 
@@ -76,7 +76,7 @@ def write(contents: Contents, out: Path) -> Path:
             (folder / "environment.yaml").write_text(contents.environment, encoding="utf-8")
         stored = _arrays(contents, folder)
         cover.draw(contents.sample_case, contents.input, contents.outputs, folder / "cover.png")
-        page = card.readme(
+        page = readme.readme(
             contents.about,
             contents.input,
             contents.outputs,

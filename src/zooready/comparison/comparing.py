@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zooready.bundle.reading import opened
-from zooready.comparison.cells import Result, cells, result
-from zooready.comparison.inputs import as_input
-from zooready.comparison.values import agreement
+from zooready.comparison.user_images import as_input
+from zooready.comparison.verdicts import Result, cells, result
 from zooready.consumers import CONSUMERS, consumer
+from zooready.images.agreement import agreement
 from zooready.records import LEVELS, Array, Bundle, Case, Level, Verdict
 
 REFERENCES = (("torch", "state_dict"), ("torch", "torchscript"))  # whom the others are compared with on a given picture

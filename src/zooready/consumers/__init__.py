@@ -15,7 +15,7 @@ A consumer is a module with these names (:class:`Consumer`), imported when it is
   will notice although nothing is refused;
 - ``VARIANTS``, if it comes in several versions that must all pass; ``run`` then takes ``variant``.
 
-May import: records, pictures, formats, bundle, java, doctor
+May import: java, formats, bundle, doctor
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ CONSUMERS: Mapping[str, str] = {
     "onnxruntime": "zooready.consumers.onnxruntime",
     "java-pytorch": "zooready.consumers.java_pytorch",
     "java-onnx": "zooready.consumers.java_onnx",
-    "deepimagej": "zooready.consumers.deepimagej",
+    "deepimagej": "zooready.consumers.deepimagej.in_fiji",
     "pyimagej": "zooready.consumers.pyimagej",
-    "cellprofiler": "zooready.consumers.cellprofiler",
+    "cellprofiler": "zooready.consumers.cellprofiler.headless",
     "qupath": "zooready.consumers.qupath",
     "ilastik": "zooready.consumers.ilastik",
 }

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 
-from zooready.consumers.child import ask
 from zooready.consumers.onnx_rules import one_file
+from zooready.consumers.sandbox import ask
 from zooready.records import Array, Bundle, Format, Level
 
 NAME = "onnxruntime"

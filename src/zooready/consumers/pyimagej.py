@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from zooready import java
-from zooready.consumers.deepimagej_rules import letters, tensors
-from zooready.consumers.fiji import VARIABLE, djl, home
+from zooready.consumers.deepimagej.fiji import VARIABLE, djl, home
+from zooready.consumers.deepimagej.rules import letters, tensors
 from zooready.consumers.torchscript_rules import known_operators, only_computes
 from zooready.errors import ConsumerFailed
 from zooready.java import child, engines, jars

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
-from zooready.consumers.child import ask
+from zooready.consumers.sandbox import ask
 from zooready.consumers.torchscript_rules import only_computes
 from zooready.errors import BundleInvalid
 from zooready.records import Array, Bundle, Format, Level

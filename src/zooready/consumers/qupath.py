@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zooready.consumers.deepimagej_rules import Rule, letters, name_of, operators, tensors
+from zooready.consumers.deepimagej.rules import Rule, letters, name_of, operators, tensors
 from zooready.consumers.tile_rules import no_halo, numbers_restart, whole_picture
 from zooready.records import Bundle, Format, Level
 

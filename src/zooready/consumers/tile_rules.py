@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from zooready.consumers.deepimagej_rules import axes
+from zooready.consumers.deepimagej.rules import axes
 from zooready.records import Bundle
 
 

@@ -41,7 +41,7 @@ def known_operators(path: Path) -> Iterator[str]:
 
 def no_device(path: Path) -> Iterator[str]:
     """A device written into the trace breaks on a GPU."""
-    from zooready.formats import container
+    from zooready.formats.torchscript import container
 
     try:
         found = sorted({one for text in container.code(path).values() for one in container.devices(text)})

@@ -3,7 +3,7 @@
 In: a folder of a person's, or of a public set (``SETS``). Out: :class:`Folder` (pictures with partners) or :class:`Classified` (pictures
 with a class), and splits of their numbers. ``read_…`` refuses with all faults in one message; ``examine_…`` names them and goes on.
 
-May import: records, pictures, simulate
+May import: images, simulate
 """
 
 from zooready.data.augmentation import augmented

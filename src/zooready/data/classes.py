@@ -19,7 +19,7 @@ import numpy as np
 from zooready.data.augmentation import placed
 from zooready.data.faults import notes_on, refuse
 from zooready.errors import InputInvalid
-from zooready.pictures import read_picture
+from zooready.images.files import read_picture
 from zooready.records import Array, Pair
 
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")

@@ -2,20 +2,20 @@
 
 In: weights. Out: plain data for ``weights/<family>.json``, which cards are written from. One :class:`Evaluation` a family.
 
-May import: drawing, pictures, features, families, nets, simulate, training, prediction, matching, similarity, wrapping
+May import: nets, images, simulate, data, training, families, measurement, pipeline
 """
 
 from collections.abc import Mapping
 
-from zooready.evaluation import nuclei, patterns, restoration
+from zooready.evaluation import mrbcr, plcnn, segmentation
 from zooready.evaluation.contract import Evaluation
 from zooready.evaluation.recording import record
 
 __all__ = ["EVALUATIONS", "Evaluation", "record"]
 
 EVALUATIONS: Mapping[str, Evaluation] = {
-    "segmentation": nuclei.EVALUATION,
-    "mrbcr": restoration.PICTURES,
-    "mrbcr3d": restoration.STACKS_OF_PLANES,
-    "plcnn": patterns.EVALUATION,
+    "segmentation": segmentation.EVALUATION,
+    "mrbcr": mrbcr.PICTURES,
+    "mrbcr3d": mrbcr.STACKS_OF_PLANES,
+    "plcnn": plcnn.EVALUATION,
 }

@@ -16,12 +16,12 @@ from scipy import fft
 
 from zooready.errors import InputInvalid
 from zooready.families import mrbcr
-from zooready.similarity import Picture2D, fit, psnr, ssim
+from zooready.images.similarity import Picture2D, fit, psnr, ssim
+from zooready.nets.wrapping import FijiSafe
 from zooready.simulate.fields import Field
 from zooready.simulate.optics import Optics, otf
 from zooready.simulate.specimens import Specimen
 from zooready.simulate.volumes import otf3d
-from zooready.wrapping import FijiSafe
 
 if TYPE_CHECKING:
     from torch import nn

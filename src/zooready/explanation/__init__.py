@@ -3,15 +3,15 @@
 In: an opened bundle and a picture. Out: an Explained (values, titles, units, facts), and its files: a figure and a float32 TIFF for
 each explanation, one JSON for all. ``classes`` explains scores, ``images`` explains pictures, ``checks`` tells whether to believe it.
 
-May import: pictures, drawing, formats, bundle (reading), prediction, embedding
+May import: images, prediction
 """
 
+from zooready.explanation.attribution import integrated_gradients, occlusion
 from zooready.explanation.checks import Share, completeness_error, randomised, rank_correlation, share_inside
-from zooready.explanation.classes import integrated_gradients, occlusion
 from zooready.explanation.explaining import explain
-from zooready.explanation.images import effective_field, noise_of, noise_sensitivity, uncertainty
 from zooready.explanation.networks import Network, network_of
-from zooready.explanation.saving import Explained, Explanation, save
+from zooready.explanation.restoration import effective_field, noise_of, noise_sensitivity, uncertainty
+from zooready.explanation.results import Explained, Explanation, save
 
 __all__ = [
     "Explained",

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from zooready.embedding import watched
 from zooready.errors import BundleInvalid, InputInvalid
-from zooready.explanation import classes, images
+from zooready.explanation import attribution, restoration
 from zooready.explanation.checks import share_inside
 from zooready.explanation.networks import Network, network_of
-from zooready.explanation.saving import Explained, Explanation
+from zooready.explanation.results import Explained, Explanation
 from zooready.prediction import as_input, input_spec, output_specs
+from zooready.prediction.embedding import watched
 from zooready.prediction.scaling import RESCALE, outside, resampled
 from zooready.prediction.specs import pixel_range_um
 from zooready.prediction.whole import margins
@@ -85,7 +85,7 @@ def explain(
     place = _place(bundle, outputs)
     image = _image(picture, spec, channel)
     if outputs[place].kind == "scores":
-        classes.demand_captum()
+        attribution.demand_captum()
         target = None if class_name is None else _class(class_name, outputs[place])
     elif class_name is not None or mask is not None:
         raise InputInvalid(f"{bundle.path.name} gives no class scores, so there is no class to explain: leave --class and --mask out.")
@@ -168,7 +168,9 @@ def _of_class(
             facts={"from": origin, **_shares(values, mask)},
         )  # fmt: skip
     if (differentiable := job.network.differentiable) is not None:
-        values, facts = classes.integrated_gradients(lambda x: differentiable(x)[job.place], job.image, classes.blurred(job.image), target)
+        values, facts = attribution.integrated_gradients(
+            lambda x: differentiable(x)[job.place], job.image, attribution.blurred(job.image), target
+        )
         if not facts["is_complete"]:
             notes.append(f"integrated gradients miss the score's rise by {facts['completeness_error']:.0%}: do not read their size.")
         if facts["score_of_baseline"] > score / 2 > 0:
@@ -182,7 +184,7 @@ def _of_class(
         )  # fmt: skip
     else:
         notes.append(f"no integrated gradients: {job.network.why}.")
-    values, facts = classes.occlusion(_with_numpy(job), job.image, classes.background(job.image), target)
+    values, facts = attribution.occlusion(_with_numpy(job), job.image, attribution.background(job.image), target)
     yield Explanation(
         name="occlusion", title=f"Occlusion: what hiding a part takes from {said}", values=values, axes="yx", unit="fall of the score",
         scale="signed", facts={**facts, **_shares(values, mask)},
@@ -252,13 +254,13 @@ def _of_image(job: _Job, notes: list[str]) -> Iterator[Explanation]:
         yield field
     else:
         notes.append(f"no receptive field: {job.network.why}.")
-    values, facts = images.noise_sensitivity(job.run, job.image, np.random.default_rng(job.seed))
+    values, facts = restoration.noise_sensitivity(job.run, job.image, np.random.default_rng(job.seed))
     yield Explanation(
         name="noise_sensitivity", values=values, facts=facts, **common,
         title=f"Noise in '{name}': standard deviation when the picture's own noise ({facts['noise_of_picture']:.3g}) is added again",
     )  # fmt: skip
     is_square = job.image.shape[-1] == job.image.shape[-2] or not set("yx") & set(job.spec.sizes)
-    values, facts = images.uncertainty(job.run, job.image, quarter_turns=is_square)
+    values, facts = restoration.uncertainty(job.run, job.image, quarter_turns=is_square)
     yield Explanation(
         name="uncertainty", title=f"Uncertainty of '{name}': standard deviation over {facts['views']} flips and turns", values=values,
         facts=facts, **common,
@@ -267,7 +269,7 @@ def _of_image(job: _Job, notes: list[str]) -> Iterator[Explanation]:
 
 def _field(job: _Job, differentiable: Callable[..., Any]) -> Explanation:
     """How far the middle pixel sees: the halo that the bundle states, or what gradients show, and where most of it comes from."""
-    values, found = images.effective_field(lambda x: differentiable(x)[job.place], job.image)
+    values, found = restoration.effective_field(lambda x: differentiable(x)[job.place], job.image)
     facts: dict[str, Any] = {**found}
     measured = ((job.bundle.rdf.get("config") or {}).get("zooready") or {}).get("measured") or {}
     stated = measured.get("halo")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zooready.drawing import limits
+from zooready.images.drawing import limits
 from zooready.records import Array, Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from zooready.explanation.saving import Explanation
+    from zooready.explanation.results import Explanation
 
 PANEL = 3.3  # inches
 DOTS = 110  # an inch

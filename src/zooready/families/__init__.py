@@ -1,6 +1,6 @@
 """One file per task: network, data, loss and tensors together.
 
-May import: nets, simulate, data, training, matching, pictures, similarity
+May import: nets, images, simulate, data, training
 """
 
 from __future__ import annotations

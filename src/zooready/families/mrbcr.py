@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zooready.images.similarity import psnr, ssim
 from zooready.records import Array, Family, Pair, Part, Picture, Recipe
-from zooready.similarity import psnr, ssim
 from zooready.simulate.camera import Camera
 from zooready.simulate.fields import Field, field
 from zooready.simulate.optics import Optics

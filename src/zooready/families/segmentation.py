@@ -19,8 +19,8 @@ from scipy import ndimage
 
 from zooready.data.augmentation import augmented
 from zooready.errors import InputInvalid
-from zooready.matching import match
-from zooready.pictures import read_picture
+from zooready.images.files import read_picture
+from zooready.images.matching import match
 from zooready.records import Array, Family, Pair, Part, Picture, Recipe
 from zooready.simulate import nuclei
 from zooready.tensors import TensorSpec

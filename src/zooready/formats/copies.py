@@ -1,7 +1,4 @@
-"""An independent, evaluating copy of a network, so that no exporter touches the caller's.
-
-May import: records
-"""
+"""An independent, evaluating copy of a network, so that no exporter touches the caller's."""
 
 from __future__ import annotations
 

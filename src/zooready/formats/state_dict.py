@@ -1,7 +1,4 @@
-"""State dict: the weights as a file that `torch.load(weights_only=True)` reads.
-
-May import: records
-"""
+"""State dict: the weights as a file that `torch.load(weights_only=True)` reads."""
 
 from __future__ import annotations
 

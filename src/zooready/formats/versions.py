@@ -1,7 +1,4 @@
-"""Versions as they are recorded: without the local part, which names a build.
-
-May import: records
-"""
+"""Versions as they are recorded: without the local part, which names a build."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Warnings of PyTorch and its exporters: those left out, and those given back to the caller.
-
-May import: records
-"""
+"""Warnings of PyTorch and its exporters: those left out, and those given back to the caller."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 In: a weight file and pictures (arrays, or TIFFs that ImageJ opens). Out: float32 arrays, seconds, versions.
 The only download of the whole package is :func:`install`.
 
-May import: errors
+May import: nothing
 """
 
 from zooready.java.child import JavaResult, run

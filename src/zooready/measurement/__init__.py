@@ -2,7 +2,7 @@
 
 In: an opened classifier bundle, pictures, and label pictures that say where the objects are. Out: a Table, and its CSV.
 
-May import: pictures, bundle (reading), prediction, embedding, features
+May import: images, prediction
 """
 
 from zooready.measurement.crops import Crop, crops

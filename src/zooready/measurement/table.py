@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from zooready.embedding import Seen, watched
 from zooready.errors import BundleInvalid, InputInvalid
-from zooready.features import measurements
+from zooready.images.files import make_folder, whole_file
 from zooready.measurement.crops import Background, crops
-from zooready.pictures import whole_file
-from zooready.prediction import as_input, input_spec, make_folder, output_specs
+from zooready.measurement.features import measurements
+from zooready.prediction import as_input, input_spec, output_specs
+from zooready.prediction.embedding import Seen, watched
 from zooready.prediction.scaling import RESCALE, outside
 from zooready.prediction.specs import pixel_range_um
 from zooready.prediction.whole import margins

@@ -4,16 +4,16 @@ In: what a person asked for. Out: what came of it. ``making`` trains and exports
 examines data, ``studying`` repeats a paper's protocol, ``simulating`` and ``showing`` write simulated
 pictures, ``asking`` explains and measures, ``judging`` writes cards.
 
-May import: about, drawing, pictures, simulate, data, bundle, families, cards, training, evaluation, exporting, comparison, prediction, installing, explanation, measurement
+May import: images, data, training, families, bundle, exporting, comparison, prediction, explanation, measurement, evaluation, installing
 """  # noqa: E501 - the rooms stand in one line
 
+from zooready.data.gallery import gallery
+from zooready.data.simulated import Simulated, simulate
+from zooready.evaluation.protocols import COLUMNS, Row, protocol
 from zooready.pipeline.asking import explain, measure
 from zooready.pipeline.judging import evaluate
 from zooready.pipeline.looking import Examined, examined
 from zooready.pipeline.making import about_of, export_trained, for_classes, named, provenance_of, train
-from zooready.pipeline.showing import gallery
-from zooready.pipeline.simulating import Simulated, simulate
-from zooready.pipeline.studying import COLUMNS, Row, protocol
 from zooready.pipeline.using import as_picture, check, install, predict, predict_files
 
 __all__ = [

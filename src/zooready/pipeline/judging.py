@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
-from zooready.pictures import whole_file
+from zooready.images.files import make_folder, whole_file
 from zooready.pipeline.making import export_trained, named
 from zooready.pipeline.using import check
 from zooready.records import Family
@@ -46,9 +46,7 @@ def evaluate(source: Path | str, out: Path | str, *, records: Path | str | None 
     InputInvalid
         Neither a run nor a family, a family that nobody knows how to judge, or a folder that cannot be written.
     """
-    from zooready import cards
-    from zooready.evaluation import EVALUATIONS, record
-    from zooready.prediction import make_folder
+    from zooready.evaluation import EVALUATIONS, cards, record
 
     family, state, begun = _begun(source)
     if family.name not in EVALUATIONS:

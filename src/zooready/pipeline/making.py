@@ -12,7 +12,7 @@ from zooready.records import About, Family, Picture
 
 if TYPE_CHECKING:
     from zooready.data import Classified
-    from zooready.exporting import Exported
+    from zooready.exporting.exported import Exported
     from zooready.training.checkpoint import Checkpoint
 
 AUTHORS = ({"name": "the zooready authors"},)
@@ -78,7 +78,7 @@ def _train_classifier(name: str, out: Path, folder: Path, settings: Mapping[str,
 
 def keep_sample(found: Classified, member: int, run: Path) -> None:
     """Put a picture into the folder of a run, as the sample of its bundle; integers and floats that ImageJ lacks become float32."""
-    from zooready.pictures import IMAGEJ_DTYPES, write_picture
+    from zooready.images.files import IMAGEJ_DTYPES, write_picture
 
     array = found.arrays[member]
     array = array if array.dtype.name in IMAGEJ_DTYPES else array.astype("float32")
@@ -158,13 +158,13 @@ def export_trained(
     InputInvalid
         Neither a run nor a family, a run of another family, or an output that does not exist.
     """
-    from zooready import exporting
-    from zooready.about import read
+    from zooready.exporting import exported
+    from zooready.exporting.about import read
 
     family, state, provenance, facts = _trained(source, family)
     network = family.architecture.build()
     network.load_state_dict(state)
-    return exporting.export(
+    return exported.export(
         network,
         _sample(family, Path(source)),
         read(Path(about)) if about else facts,
@@ -198,7 +198,7 @@ def about_of(family: Family, documentation: str = "") -> About:
 
 def _trained(source: Path | str, given: Family | None) -> tuple[Family, Mapping[str, Any], Mapping[str, Any], About]:
     """Family, weights, provenance and facts (a shipped model's with its measured tables) of a run's folder or of a shipped model."""
-    from zooready import cards
+    from zooready.evaluation import cards
     from zooready.families import FAMILIES, load_record, load_weights
     from zooready.training import checkpoint
 
@@ -240,7 +240,7 @@ def _places(family: Family, outputs: Sequence[str] | None) -> tuple[int, ...]:
 
 def _sample(family: Family, run: Path) -> Picture:
     """The picture that the bundle carries: one that the run kept, else the family's own."""
-    from zooready.pictures import read_picture
+    from zooready.images.files import read_picture
 
     if (run / SAMPLE).is_file():
         return read_picture(run / SAMPLE)

@@ -100,7 +100,7 @@ def predict_files(
     """
     from zooready import prediction
     from zooready.bundle.reading import opened
-    from zooready.pictures import read_picture
+    from zooready.images.files import make_folder, read_picture
 
     stems = [image.stem for image in images]
     if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):
@@ -110,7 +110,7 @@ def predict_files(
     with opened(bundle, trust_code=trust_code) as opened_bundle:
         _demand(opened_bundle, format)
         run = prediction.engine(opened_bundle, format, device)
-        prediction.make_folder(out)
+        make_folder(out)
         for image in images:
             try:
                 found = prediction.predict(opened_bundle, read_picture(image), run=run, **options)
@@ -131,7 +131,7 @@ def install(bundle: Path | str, *, fiji: Path | str | None = None, force: bool =
 
 def as_picture(image: Path | str | Picture | Array) -> Picture:
     """A file, array or picture as a :class:`Picture`."""
-    from zooready.pictures import read_picture
+    from zooready.images.files import read_picture
 
     if isinstance(image, Picture):
         return image

@@ -2,12 +2,12 @@
 
 Comes in: an opened Bundle and a Picture. Goes out: a Prediction (pictures, score tables, notes), and its files.
 
-May import: pictures, formats, bundle (reading)
+May import: images, formats
 """
 
-from zooready.prediction.engines import engine, network
 from zooready.prediction.inputs import Inputs, as_input
-from zooready.prediction.saving import make_folder, save
+from zooready.prediction.output import save
+from zooready.prediction.sessions import engine, network
 from zooready.prediction.specs import input_spec, output_specs
 from zooready.prediction.whole import Prediction, Scores, predict
 
@@ -18,7 +18,6 @@ __all__ = [
     "as_input",
     "engine",
     "input_spec",
-    "make_folder",
     "network",
     "output_specs",
     "predict",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zooready.errors import InputInvalid
-from zooready.pictures import RGB
+from zooready.images.files import RGB
 from zooready.records import Array, Picture, as_float32
 from zooready.tensors import TensorSpec
 

@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
-from zooready.pictures import in_order
-from zooready.prediction.engines import Device, Run, engine
+from zooready.images.files import in_order
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.memory import demand_room
 from zooready.prediction.scaling import outside, resampled, zoom_of
+from zooready.prediction.sessions import Device, Run, engine
 from zooready.prediction.specs import input_spec, output_specs, pixel_range_um, plane_distance_um, size_steps
 from zooready.records import Array, Bundle, Format, Picture
 from zooready.tensors import TensorSpec
@@ -83,7 +83,7 @@ def predict(
     InputInvalid
         The picture does not suit the bundle, or does not fit into memory.
     BundleInvalid, ConsumerFailed, ConsumerMissing
-        As :func:`zooready.prediction.engines.engine`.
+        As :func:`zooready.prediction.sessions.engine`.
     """
     spec, outputs = input_spec(bundle), output_specs(bundle)
     allowed = pixel_range_um(bundle)

@@ -1,6 +1,6 @@
 """Verdicts for people and for programs: a table in the terminal, JSON, and one HTML page with the pictures side by side.
 
-May import: records, pictures, drawing, comparison
+May import: images, comparison
 """
 
 from zooready.report.page import html

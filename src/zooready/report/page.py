@@ -7,12 +7,12 @@ from html import escape
 from importlib import resources
 from pathlib import Path
 
-from zooready.drawing import limits
-from zooready.pictures import whole_file
+from zooready.images.drawing import limits
+from zooready.images.files import whole_file
 from zooready.records import Verdict
-from zooready.report.drawing import data_url
 from zooready.report.panels import Panel, Section
 from zooready.report.tables import MARKS, difference
+from zooready.report.thumbnails import data_url
 
 STYLE = "page.css"
 COLUMNS = 6  # at least, so that rows of few pictures do not grow

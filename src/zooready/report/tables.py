@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zooready.pictures import whole_file
+from zooready.images.files import whole_file
 from zooready.records import Status, Verdict
 
 if TYPE_CHECKING:

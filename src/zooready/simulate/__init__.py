@@ -4,5 +4,5 @@
 a kind of microscope sees of it (``modalities`` on top of ``optics``), and what the ``camera`` makes of that. ``fields`` is the short way
 that training takes; ``nuclei`` and ``cells`` are for the families that label or name them.
 
-May import: tensors
+May import: nothing
 """

@@ -2,5 +2,5 @@
 
 In: a Family and a folder for the run. Out: a Checkpoint. Needs Lightning, which is imported only when training starts.
 
-May import: records, pictures, data
+May import: images, data
 """

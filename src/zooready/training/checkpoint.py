@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from zooready.errors import InputInvalid
-from zooready.pictures import whole_file
+from zooready.images.files import whole_file
 
 WEIGHTS, RECORD = "weights.safetensors", "run.json"
 

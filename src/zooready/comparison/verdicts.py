@@ -1,0 +1,179 @@
+"""One cell of a check: a consumer and a format become a verdict, with the outputs behind it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from zooready.consumers.deepimagej.rules import operators
+from zooready.errors import BundleInvalid, ConsumerMissing, OutputsDiffer, ZooreadyError
+from zooready.images.agreement import NOT_FINITE, agreement
+from zooready.records import Array, Bundle, Format, Status, Verdict, as_float32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What one cell gave: outputs for each image of each variant, or why not. ``format`` is None if nothing inside can be read.
+
+    An image's outputs are None where the program could not be handed the image.
+    """
+
+    consumer: str
+    format: Format | None
+    verdict: Verdict
+    outputs: Mapping[str, list[tuple[Array, ...] | None]]
+
+
+def cells(module: Any, bundle: Bundle, named: bool) -> Iterator[tuple[Any, Format | None]]:
+    """The formats that a consumer reads; if there is none, one cell where it was asked for or is judged by rules."""
+    found = [format for format in module.READS if format in bundle.formats]
+    yield from ((module, format) for format in found)
+    if not found and (named or _by_rules(module)):
+        yield module, None
+
+
+def result(module: Any, format: Format | None, bundle: Bundle, extra: Sequence[Array]) -> Result:
+    """One cell: rules first, then the program."""
+    started = time.monotonic()
+    outputs: dict[str, list[tuple[Array, ...] | None]] = {}
+    images = [as_float32(case.input) for case in bundle.cases] + list(extra)
+    try:
+        status, why, difference = _before(module, format, bundle)
+        if status is None and format is not None:
+            for variant in getattr(module, "VARIANTS", (None,)):
+                options = {} if variant is None else {"variant": variant}
+                outputs[variant or ""] = list(module.run(bundle, format, images, **options))
+            status, why, difference = _judge_all(bundle, format, outputs)
+    except ZooreadyError as error:
+        status, why, difference = _status_of(error), str(error), None
+    ran = bool(outputs) or status == "failed"
+    verdict = Verdict(
+        consumer=module.NAME,
+        format=format,
+        status=status or "passed",
+        level=module.LEVEL if ran else "rules",
+        why=why,
+        difference=difference,
+        tolerance=bundle.tolerance[format] if format else None,
+        cases=tuple(
+            case.name for n, case in enumerate(bundle.cases) if outputs and all(found[n] is not None for found in outputs.values())
+        ),
+        versions=module.versions() if ran or status == "passed" else {},
+        seconds=time.monotonic() - started,
+    )
+    return Result(consumer=module.NAME, format=format, verdict=verdict, outputs=outputs)
+
+
+def _before(module: Any, format: Format | None, bundle: Bundle) -> tuple[Status | None, str, None]:
+    """What is known without running anything: a status with its reason, or None when it has to run."""
+    try:
+        found = [*dict.fromkeys([*_common_objections(module, bundle), *module.objections(bundle, format)])]
+    except (TypeError, ValueError, AttributeError, LookupError) as error:  # a stranger wrote the description, and a rule stumbled
+        found = [f"The description cannot be understood ({type(error).__name__}: {error}): validate it with bioimageio validate-format."]
+    if format is None and not found:
+        reads, holds = " or ".join(module.READS), ", ".join(bundle.formats)
+        found = [f"{module.NAME} reads {reads}, and this bundle holds {holds}: export it with {reads} as well."]
+    if found:
+        return "refused", " ".join(found), None
+    if format == "state_dict" and not bundle.trusted:
+        return "untrusted", "A state dict runs the Python that the bundle brings along: read it, then use --trust-code.", None
+    absent = module.missing()
+    if absent and not _by_rules(module):
+        return "missing", absent, None
+    if absent or not hasattr(module, "run"):
+        remarks = list(module.remarks(bundle)) if hasattr(module, "remarks") else []
+        told = "; ".join(["No written rule is broken; the program itself did not run", *remarks])
+        return "passed", f"{told}. To run it: {absent}" if absent else f"{told}.", None
+    return None, "", None
+
+
+def _by_rules(module: Any) -> bool:
+    """Whether rules are the judge where the program is not here."""
+    return not hasattr(module, "run") or getattr(module, "BY_RULES", False)
+
+
+def _common_objections(module: Any, bundle: Bundle) -> Iterator[str]:
+    """What no comparison can do without: finite expectations, and one raw input for programs that run the bare network."""
+    broken = [
+        (name, case.name, expected)
+        for case in bundle.cases
+        for (name, _), expected in zip(bundle.outputs, case.outputs, strict=True)
+        if not np.isfinite(expected).all()
+    ]
+    if broken:
+        name, case, expected = broken[0]
+        bad = int(expected.size - np.isfinite(expected).sum())
+        others = f" (and {len(broken) - 1} other stored outputs)" if len(broken) > 1 else ""
+        yield (
+            f"The stored output '{name}' of case '{case}'{others} holds {bad} of {expected.size} values that are NaN or infinite, so "
+            "nothing can agree with it: make the network finite on that input (no division by zero), and export again."
+        )
+    if getattr(module, "APPLIES_OPERATORS", False):
+        return
+    if not bundle.cases:
+        yield (
+            f"The network takes {len(bundle.rdf.get('inputs') or ())} inputs, and {module.NAME} is handed exactly one: join them as "
+            "channels."
+        )
+    names = sorted({name for name, kwargs in operators(bundle) if (name, kwargs.get("dtype")) != ("ensure_dtype", "float32")})
+    if names:
+        yield (
+            f"The bundle leaves {', '.join(names)} to whoever runs it, and {module.NAME} runs the bare network: fold it into the network, "
+            "or see what bioimageio says."
+        )
+
+
+def _status_of(error: ZooreadyError) -> Status:
+    if isinstance(error, OutputsDiffer):
+        return "differs"
+    if isinstance(error, BundleInvalid):
+        return "refused"
+    return "missing" if isinstance(error, ConsumerMissing) else "failed"
+
+
+def _judge_all(bundle: Bundle, format: Format, outputs: Mapping[str, list[tuple[Array, ...] | None]]) -> tuple[Status, str, float | None]:
+    """Status, reason and largest difference over all cases of all variants."""
+    largest: float | None = None
+    for variant, found in outputs.items():
+        faults = {}
+        for case, arrays in zip(bundle.cases, found, strict=False):
+            if arrays is None:
+                continue
+            difference, why = agreement(bundle, case, arrays, bundle.tolerance[format])
+            largest = max((one for one in (largest, difference) if one is not None), default=None)
+            if why:
+                faults[case.name] = why
+        if faults:
+            return "differs", f"{variant + ': ' if variant else ''}{' '.join(list(faults.values())[:2])} {_cure(bundle, faults)}", largest
+    if not bundle.cases:
+        return "passed", "Its own test passed; with several inputs nothing else is compared.", None
+    if len(bundle.cases) == 1:
+        size = "x".join(map(str, bundle.cases[0].input.shape))
+        return "passed", f"Formats agree on the test pair ({size}); the bundle stores no other case, so other sizes are unproven.", largest
+    skipped = [case.name for n, case in enumerate(bundle.cases) if any(found[n] is None for found in outputs.values())]
+    if len(skipped) == len(bundle.cases):
+        return "failed", "None of the stored pictures can be handed to it (it takes one picture at a time): store one of batch 1.", None
+    but = f", all but {', '.join(skipped)}, which it cannot be handed" if skipped else ""
+    return "passed", f"Equal to the stored outputs in {len(bundle.cases) - len(skipped)} cases{but}.", largest
+
+
+def _cure(bundle: Bundle, faults: Mapping[str, str]) -> str:
+    """Where and how it differs tells why."""
+    broken = [name for name, why in faults.items() if NOT_FINITE in why]
+    if broken and len(broken) == len(bundle.cases):
+        return "No picture gives finite values, and the stored outputs are finite: these weights are damaged or overflow, so export again."
+    if broken:
+        return (
+            f"Keep the network finite on such pictures ({', '.join(broken)}): add a small constant where it divides, takes a logarithm or "
+            "a root, or normalises by a spread that is 0 on a flat picture; then export again."
+        )
+    if "test" not in faults:
+        return (
+            f"The test pair agrees but {len(faults)} of {len(bundle.cases) - 1} other cases do not: a size or value is probably baked in "
+            "by tracing. Compute it from the tensor's shape inside the network, and export again."
+        )
+    return "These weights did not give the stored outputs (changed afterwards, or exported in training mode): call eval(), export again."

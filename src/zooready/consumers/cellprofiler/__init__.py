@@ -1,0 +1,1 @@
+"""CellProfiler: the text of its pipelines, and the program itself (:mod:`zooready.consumers.cellprofiler.headless`)."""

@@ -1,0 +1,188 @@
+"""A Fiji folder: what is in it, a bundle placed among its models with its macros, and a child in which macros run without a screen."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from zooready import java
+from zooready.consumers import export_files
+from zooready.consumers.deepimagej.rules import letters, name_of, tensors
+from zooready.doctor import fiji as examined
+from zooready.errors import ConsumerFailed
+from zooready.java import child, engines
+from zooready.records import Bundle
+
+VARIABLE = "ZOOREADY_FIJI"
+RUNNER = "run_bundle.ijm"  # filled in for each bundle; the others go with it as they are
+MACROS = ("check_pixel_size.ijm", "labels_to_rois.ijm", "scores_to_table.ijm")
+
+
+def home() -> Path:
+    """The folder that ZOOREADY_FIJI names."""
+    return Path(os.environ.get(VARIABLE, "")).expanduser().absolute()
+
+
+def missing() -> str | None:
+    """What Fiji with DeepImageJ lacks here, with the cure; None if it can run."""
+    found = examined(os.environ.get(VARIABLE, ""))
+    if not found.present:
+        return found.cure
+    absent = [pip for module, pip in engines.PACKAGES.items() if module != "jgo" and find_spec(module) is None]
+    return f"Python packages are missing ({', '.join(absent)}): pip install 'zooready[java]'." if absent else None
+
+
+def versions() -> dict[str, str]:
+    """ImageJ, JDLL and DeepImageJ, by the names of their jars."""
+    found = examined(os.environ.get(VARIABLE, "")).version
+    return {name: version for name, _, version in (part.rpartition(" ") for part in found.split(", ")) if name}
+
+
+def class_path(folder: Path) -> list[str]:
+    """Every jar of a Fiji folder."""
+    return [str(jar) for part in ("jars", "plugins") for jar in sorted((folder / part).rglob("*.jar"))]
+
+
+def djl() -> Path:
+    """Where DJL finds libtorch unpacked: our own engines, the same version, else the user's cache, as in Fiji."""
+    return engines.folder() / "djl" if java.missing("pytorch") is None else Path.home() / ".djl.ai"
+
+
+def placed(bundle: Bundle, folder: Path, name: str) -> Path:
+    """Copy an opened bundle to ``folder``, with the macros of ``export/fiji`` beside it.
+
+    Returns
+    -------
+    Path
+        The macro ``<name>.ijm`` that runs it.
+
+    Raises
+    ------
+    ConsumerMissing
+        The macros are not where zooready brings them.
+    """
+    source = macros()
+    shutil.copytree(bundle.folder, folder)
+    for macro in MACROS:
+        shutil.copyfile(source / macro, folder / macro)
+    filled = Template((source / RUNNER).read_text(encoding="utf-8")).substitute(facts(bundle, name))
+    (folder / f"{name}.ijm").write_text(filled, encoding="utf-8")
+    return folder / f"{name}.ijm"
+
+
+def macros() -> Path:
+    """The folder of the macros: inside the installed package, else in the checkout.
+
+    Raises
+    ------
+    ConsumerMissing
+        It is in neither.
+    """
+    return export_files.folder("fiji", (RUNNER, *MACROS))
+
+
+def facts(bundle: Bundle, name: str) -> dict[str, str]:
+    """What the macro says of a bundle, in words that cannot be more than words of a macro."""
+    (image,) = tensors(bundle, "inputs")
+    sample = str((image.get("sample_tensor") or {}).get("source", ""))
+    channels = bundle.cases[0].input.shape[letters(image).index("c")]
+    own = (bundle.rdf.get("config") or {}).get("zooready") or {}
+    sides = own.get("pixel_size_um") if isinstance(own, Mapping) else None
+    known = isinstance(sides, list) and len(sides) == 2 and all(isinstance(side, (int, float)) for side in sides)
+    return {
+        "id": word(name),
+        "name": word(str(bundle.rdf.get("name", name))),
+        "sample": word(sample) if sample.endswith((".tif", ".tiff")) else "",
+        "outputs": _listed([name_of(one) for one in tensors(bundle, "outputs")]),
+        "kinds": _listed([kind for _, kind in bundle.outputs]),
+        "names": _listed([",".join(_channel_names(one)) for one in tensors(bundle, "outputs")]),
+        "channels": str(channels),
+        "range": "|".join(f"{side:g}" for side in sides) if known and sides else "",
+    }
+
+
+def word(text: str) -> str:
+    """A stranger's text without what ends a string of ImageJ's macro language."""
+    return re.sub(r"[^A-Za-z0-9_ .,()+-]", "_", text)
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return ", ".join(f'"{word(text)}"' for text in texts)
+
+
+def _channel_names(tensor: Mapping[str, Any]) -> list[str]:
+    axes = tensor.get("axes")
+    named = [axis.get("channel_names") for axis in axes if isinstance(axis, Mapping)] if isinstance(axes, list) else []
+    return [str(name).replace(",", " ") for names in named if names for name in names]
+
+
+def run_macro(macro: Path, arguments: Sequence[str], place: Path, *, limit_s: float, memory_mb: int) -> list[str]:
+    """Run a macro once for each argument, in one JVM with all jars of the Fiji that ZOOREADY_FIJI names.
+
+    Parameters
+    ----------
+    macro
+        An ``.ijm`` file.
+    arguments
+        What ``getArgument()`` gives.
+    place
+        Working folder of the child, in which DeepImageJ looks for ``engines``; its log is left there.
+    limit_s, memory_mb
+        Seconds and MiB of resident memory for all of it, the engine's own process included.
+
+    Returns
+    -------
+    list of str
+        What each run returned; ``"[aborted]"`` or ``"None"`` after an error.
+
+    Raises
+    ------
+    ConsumerFailed
+        The JVM crashed, hung, or took too much memory; the message has its last lines.
+    """
+    fiji = home()
+    (place / "engines").unlink(missing_ok=True)
+    try:
+        (place / "engines").symlink_to(fiji / "engines", target_is_directory=True)
+    except OSError:  # Windows without the right to make links
+        shutil.copytree(fiji / "engines", place / "engines")
+    options = [f"-Dplugins.dir={fiji}", f"-Dij1.plugin.dirs={fiji / 'plugins'}", f"-Duser.home={place}"]
+    return in_imagej(macro, arguments, place, class_path(fiji), options, limit_s=limit_s, memory_mb=memory_mb)
+
+
+def in_imagej(
+    macro: Path,
+    arguments: Sequence[str],
+    place: Path,
+    jars: Sequence[str],
+    options: Sequence[str] = (),
+    *,
+    limit_s: float = 120.0,
+    memory_mb: int = 4096,
+) -> list[str]:
+    """Like :func:`run_macro`, in any ImageJ: ``jars`` must hold ``ij`` and ``ij1-patcher``, ``options`` go to the JVM as well."""
+    started = time.monotonic()
+    job = {
+        "jvm": str(engines.libjvm()),
+        "options": [*child.options(place, djl(), memory_mb), *options],
+        "class_path": list(jars),
+        "macro": str(macro),
+        "arguments": list(arguments),
+    }
+    (place / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    command = [sys.executable, "-P", "-m", "zooready.consumers.deepimagej.fiji_worker", str(place / "job.json")]
+    end, code = child.attended(command, place, child.environment(place, djl()), limit_s=limit_s, memory_mb=memory_mb)
+    log = (place / "log.txt").read_text(encoding="utf-8", errors="replace")
+    if end or code or not (place / "result.json").is_file():
+        why = end or f"{child.cause(place, code)} after {time.monotonic() - started:.1f} s"
+        raise ConsumerFailed(f"ImageJ, running {macro.name}: {why}.{child.tail(log)}")
+    return [str(one) for one in json.loads((place / "result.json").read_text(encoding="utf-8"))]

@@ -1,0 +1,165 @@
+"""Model cards: one page for each shipped model, written from the record of its weights, never by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from zooready.families import FAMILIES, load_record, shipped
+from zooready.images.files import whole_file
+from zooready.records import Family
+
+TITLES = {
+    "f1_50": "F1 at IoU 0.5",
+    "f1_75": "F1 at IoU 0.75",
+    "mean_iou": "mean IoU of what matched",
+    "psnr": "PSNR, dB",
+    "psnr_error": "± (standard error)",
+    "ssim": "SSIM",
+    "psnr_held-out": "held-out PSNR, dB",
+    "ssim_held-out": "held-out SSIM",
+    "psnr_unseen": "unseen PSNR, dB",
+    "ssim_unseen": "unseen SSIM",
+}
+METHODS = {"network": "this network", "otsu": "Otsu + watershed", "li": "Li + watershed"}
+
+
+def write(folder: Path) -> tuple[Path, ...]:
+    """Write the card of every shipped model as ``<family>.md``; returns the files."""
+    written = []
+    for name in shipped():
+        written.append(folder / f"{name}.md")
+        with whole_file(written[-1]) as file:
+            file.write(page(FAMILIES[name], load_record(name)).encode())
+    return tuple(written)
+
+
+def page(family: Family, record: Mapping[str, Any]) -> str:
+    """The card of a model, Markdown; its pictures lie beside it."""
+    parts = (_what, _uses, _quality, _confusion, _pictures, _limits, _programs, _origin)
+    return "\n".join(line for part in parts for line in part(family, record)) + "\n"
+
+
+def tables(record: Mapping[str, Any]) -> Iterator[str]:
+    """What was measured, as Markdown tables, each with the pictures that it was measured on."""
+    yield from ("## Measured quality", "")
+    where = record.get("measured_on", {})
+    for place, content in record.get("tables", {}).items():
+        yield from (f"### {str(place)[:1].upper() + str(place)[1:]}", "")
+        if place in where:
+            yield from (_sentence(where[place]), "")
+        yield from (*_table(_rows(content)), "")
+    yield from (f"- {_sentence(note)}" for note in record.get("notes", ()))
+    if record.get("notes"):
+        yield ""
+
+
+def _table(rows: Sequence[tuple[str, Mapping[str, float]]]) -> Iterator[str]:
+    columns = list(dict.fromkeys(key for _, row in rows for key in row))
+    yield "| method | " + " | ".join(TITLES.get(key, key) for key in columns) + " |"
+    yield "|---|" + "---|" * len(columns)
+    for method, row in rows:
+        yield f"| {method} | " + " | ".join(number(row[key]) if key in row else "" for key in columns) + " |"
+
+
+def number(value: float) -> str:
+    """Whole numbers with separators, others with three digits.
+
+    >>> number(236630), number(0.5), number(30.4623)
+    ('236,630', '0.500', '30.462')
+    """
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+
+
+def _rows(content: Any) -> Sequence[tuple[str, Mapping[str, float]]]:
+    """(method, numbers) of a table, given by method or as a list of rows."""
+    if isinstance(content, Mapping):
+        return [(METHODS.get(str(method), str(method)), scores) for method, scores in content.items()]
+    return [(row["method"], {key: value for key, value in row.items() if key not in ("method", "fields")}) for row in content]
+
+
+def _what(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
+    low, high = family.pixel_size_um
+    yield from (f"# {family.title} (`{family.name}`)", "", family.description, "")
+    yield f"- Input: {family.input.description or family.input.name}"
+    for spec in family.outputs:
+        yield f"- Output `{spec.name}`: {spec.description or ', '.join(spec.channels)}"
+    yield f"- Pixel size: {low:g} to {high:g} µm."
+    yield f"- Network: {family.architecture.path.rpartition('.')[2]}, {record['parameters']:,} parameters."
+    yield ""
+
+
+def _uses(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
+    """What it is for and not for; the general warning stands for every model."""
+    yield from ("## For", "", *(f"- {line}" for line in record.get("suited", ())), "")
+    yield from ("## Not for", "", *(f"- {line}" for line in record.get("unsuited", ())))
+    yield from ("- Pictures of another kind than it was trained on, or of another pixel size: the numbers below do not hold for them.", "")
+
+
+def _quality(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
+    yield from tables(record)
+
+
+def _confusion(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
+    """Counts, one row a true class."""
+    if "confusion" not in record:
+        return
+    classes, counts = record["confusion"]["classes"], record["confusion"]["counts"]
+    yield from ("### Confusion: true classes in rows, answers in columns", "")
+    yield "| true | " + " | ".join(classes) + " | recall |"
+    yield "|---|" + "---|" * (len(classes) + 1)
+    for place, (name, row) in enumerate(zip(classes, counts, strict=True)):
+        yield f"| {name} | " + " | ".join(str(count) for count in row) + f" | {row[place] / max(sum(row), 1):.3f} |"
+    yield ""
+
+
+def _pictures(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
+    if record.get("pictures"):
+        yield from ("## Pictures", "")
+    for picture in record.get("pictures", ()):
+        yield from (f"![{picture['caption']}]({picture['file']})", "", picture["caption"], "")
+
+
+def _limits(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
+    yield from ("## Physical limits", "", *(f"- {line}" for line in record.get("limits", ())), "")
+
+
+def _programs(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
+    """The verdict table: a row a format, a column a program."""
+    verdicts = record.get("verdicts", ())
+    if not verdicts:
+        return
+    consumers = list(dict.fromkeys(one["consumer"] for one in verdicts))
+    yield from ("## Where its bundle ran", "")
+    yield "Status, level of proof, and largest difference / range to PyTorch; `missing`: not on the machine that measured."
+    yield from ("", "| format | " + " | ".join(consumers) + " |", "|---|" + "---|" * len(consumers))
+    for format in dict.fromkeys(one["format"] for one in verdicts if one["format"]):
+        cells = {one["consumer"]: _cell(one) for one in verdicts if one["format"] == format}
+        yield f"| {format} | " + " | ".join(cells.get(consumer, "") for consumer in consumers) + " |"
+    yield ""
+
+
+def _cell(verdict: Mapping[str, Any]) -> str:
+    difference = "" if verdict["difference"] is None else f" {verdict['difference']:.0e}"
+    return f"passed ({verdict['level']}){difference}" if verdict["status"] == "passed" else str(verdict["status"])
+
+
+def _origin(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
+    yield from ("## How it was made", "")
+    yield f"- Trained on {record['data']}."
+    minutes = f"{record['seconds'] / 60:.0f} minutes"
+    optimizer = record.get("optimizer", "AdamW")
+    yield f"- {record['steps']} steps of {record['batch']} pairs, {optimizer}, seed {record['seed']}, {record['precision']}, {minutes}."
+    if "thresholds" in record:
+        values = ", ".join(f"{key} {value}" for key, value in record["thresholds"].items() if key != "chosen_on")
+        yield f"- Thresholds {values}, chosen on {record['thresholds']['chosen_on']}."
+    if record.get("git"):
+        yield f"- Code: commit {record['git'][:12]}; PyTorch {record['versions']['torch']}."
+    yield "- Every number of this page is measured again by `make evaluate`, but for tables that say that other trainings made them."
+    yield from ("", "## Licence and citation", "", "Weights and code: BSD-3-Clause.", "")
+    yield from (f"- {text}, doi:{doi}" for text, doi in family.cite)
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -1,0 +1,48 @@
+"""Pictures of cards: rows of small pictures with a title over each column."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from zooready.images.drawing import grey, limits
+from zooready.images.files import whole_file
+from zooready.records import Array
+
+SIDE_IN = 1.7  # of a panel, inches
+DOTS = 110  # per inch
+
+
+def grid(path: Path, titles: Sequence[str], rows: Sequence[tuple[str, Sequence[Array]]], *, shared: bool = True) -> None:
+    """Write a PNG of rows of pictures.
+
+    Parameters
+    ----------
+    path
+        The file; it appears whole or not at all.
+    titles
+        Over the columns.
+    rows
+        (label, pictures) each; a picture is (y, x), drawn in grey, or (y, x, 3) uint8, drawn as it is.
+    shared
+        Black and white of a row are those of its last picture (the truth) for all; else each picture has its own.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(SIDE_IN * len(titles) + 0.3, (SIDE_IN + 0.02) * len(rows) + 0.3), layout="constrained")
+    places = figure.subplots(len(rows), len(titles), squeeze=False)
+    for line, (label, pictures) in zip(places, rows, strict=True):
+        contrast = limits(pictures[-1]) if shared and pictures[-1].ndim == 2 else None
+        for axes, picture in zip(line, pictures, strict=True):
+            axes.imshow(picture if picture.ndim == 3 else grey(picture, contrast), interpolation="nearest")
+            axes.set(xticks=[], yticks=[])
+        line[0].set_ylabel(label, fontsize=7)
+    for axes, title in zip(places[0], titles, strict=True):
+        axes.set_title(title, fontsize=7)
+    content = io.BytesIO()
+    figure.set_dpi(DOTS)
+    FigureCanvasAgg(figure).print_png(content)
+    with whole_file(path) as file:
+        file.write(content.getvalue())

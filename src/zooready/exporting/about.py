@@ -1,0 +1,114 @@
+"""``about.yaml``: who made a network and what it is, the facts that nobody can measure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any
+
+from zooready.errors import InputInvalid
+from zooready.records import About
+
+TEMPLATE = """\
+name: Nuclei of my cells
+description: Segments nuclei in DAPI pictures of HeLa cells, 20x.
+authors:
+- {name: Your Name, affiliation: Your Institute}
+license: CC-BY-4.0
+cite:
+- {text: "Your Name et al., a title, 2026", doi: 10.5281/zenodo.1234567}
+tags: [nuclei, segmentation, fluorescence]
+pixel_size_um: [0.2, 0.5]
+documentation: |
+  What it is for, what it is not for, and what it was trained on.
+"""
+RULES = {  # keys that the specification has a rule for, and the rule in words where its own message is none
+    "name": "at least 5 characters of A-Z, a-z, 0-9, _, +, -, (, ) and space",
+    "description": "",
+    "license": "an SPDX identifier, e.g. CC-BY-4.0, MIT or BSD-3-Clause",
+    "authors": "",
+    "cite": "",
+    "tags": "",
+}
+
+
+def read(path: Path) -> About:
+    """The facts in an ``about.yaml``.
+
+    Raises
+    ------
+    InputInvalid
+        The file is missing, is no YAML, or a key is missing, unknown or unusable; all faults in one message.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputInvalid(f"cannot read {path}: {error}. Start from this:\n{TEMPLATE}") from None
+    if not isinstance(content, dict):
+        raise InputInvalid(f"{path} holds no keys. Start from this:\n{TEMPLATE}")
+    known = {field.name for field in fields(About)}
+    needed = {"name", "description", "authors", "license"}
+    faults = [f"{key!r} is missing" for key in sorted(needed - set(content))]
+    faults += [f"{key!r} is not a known key" for key in sorted(map(str, set(content) - known))]
+    faults += [fault for key, value in content.items() if (fault := _fault(str(key), value))]
+    if faults:
+        raise InputInvalid(f"{path}: {'; '.join(faults)}. A complete example:\n{TEMPLATE}")
+    tuples: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+    if "cite" in content:
+        tuples["cite"] = tuple((entry["text"], entry["doi"]) for entry in content["cite"])
+    return About(**tuples)
+
+
+def demand(about: About) -> None:
+    """Raise InputInvalid unless these facts can stand in a description; all faults in one message."""
+    given = {field.name: getattr(about, field.name) for field in fields(About)}
+    given["authors"] = [dict(author) for author in about.authors]
+    given["cite"] = [{"text": text, "doi": doi} for text, doi in about.cite]
+    given["tags"] = list(about.tags)
+    if about.pixel_size_um is None:
+        del given["pixel_size_um"]
+    else:
+        given["pixel_size_um"] = list(about.pixel_size_um)
+    if faults := [fault for key, value in given.items() if (fault := _fault(key, value))]:
+        raise InputInvalid(f"about: {'; '.join(faults)}.")
+
+
+def _fault(key: str, value: Any) -> str:
+    """What is wrong with one fact as ``about.yaml`` states it; empty if nothing."""
+    if key == "documentation" and not isinstance(value, str):
+        return f"{key!r} must be text, got {value!r}"
+    if key in ("name", "description", "license") and not (isinstance(value, str) and value.strip()):
+        return f"{key!r} must be text, got {value!r}"
+    if key == "authors" and not (isinstance(value, list) and value and all(isinstance(a, dict) and "name" in a for a in value)):
+        return f"'authors' must be a list of entries with a name, got {value!r}"
+    if key == "cite" and not (isinstance(value, list) and all(isinstance(c, dict) and {"text", "doi"} <= set(c) for c in value)):
+        return f"'cite' must be a list of entries with text and doi, got {value!r}"
+    if key == "tags" and not (isinstance(value, list) and all(isinstance(tag, str) for tag in value)):
+        return f"'tags' must be a list of words, got {value!r}"
+    if key == "pixel_size_um":
+        sides = value if isinstance(value, list) else []
+        if len(sides) != 2 or not all(isinstance(side, int | float) and not isinstance(side, bool) for side in sides):
+            return f"'pixel_size_um' must be [smallest, largest] in micrometres, got {value!r}"
+        if not 0 < sides[0] <= sides[1] < math.inf:
+            return f"'pixel_size_um' must be positive and in order, got {value!r}"
+    return _refused(key, value) if key in RULES else ""
+
+
+def _refused(key: str, value: Any) -> str:
+    """What the specification's own rule for this key says against the value."""
+    from bioimageio.spec import ValidationContext
+    from bioimageio.spec.model.v0_5 import ModelDescr
+    from pydantic import TypeAdapter, ValidationError
+
+    rule = ModelDescr.model_fields[key]
+    with ValidationContext(perform_io_checks=False) as context:
+        try:
+            TypeAdapter(Annotated[rule.annotation, rule]).validate_python(value, context=context)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, (key, *(step for step in first["loc"] if key != "license"))))
+            return f"{place!r}: {RULES[key] or first['msg']}, got {first['input']!r}"
+    return ""

@@ -1,0 +1,291 @@
+"""A measured network becomes files: wrapped in each way that may work, written in every format, kept where the numbers agree."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zooready import java
+from zooready.bundle.provenance import without_folders
+from zooready.bundle.rdf import BUILDER
+from zooready.errors import InputInvalid, OutputsDiffer, ZooreadyError
+from zooready.exporting import architecture as source
+from zooready.exporting import cases
+from zooready.nets.wrapping import FijiSafe
+from zooready.records import FORMATS, Array, Case, Format, Measured, Part, Weights
+from zooready.tensors import TensorSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+VARIANT_TOLERANCE = 1e-6  # of the range: a faster TorchScript must compute the same
+TIMED_RUNS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What stays the same for every way to wrap."""
+
+    network: nn.Module
+    parts: tuple[Part | None, Part | None, Part | None]
+    image: Array
+    measured: Measured
+    input: TensorSpec
+    outputs: tuple[TensorSpec, ...]
+    restores: bool
+    keep: tuple[int, ...]
+    torchscript: str
+    formats: Collection[Format]
+    tolerance: Mapping[Format, float]
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """One way to wrap the network, and the files that came of it."""
+
+    wrapped: FijiSafe
+    cases: tuple[Case, ...]
+    weights: tuple[Weights, ...]
+    unavailable: Mapping[str, str]
+    fixed: Mapping[str, int]
+    seconds: Mapping[str, float]
+    timed_in: str = ""
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        """Those that came out right."""
+        return tuple(weights.format for weights in self.weights)
+
+
+def draft(job: Job, folder: Path) -> Draft:
+    """The first way to wrap the network that yields TorchScript, which Fiji needs; else the one that yields ONNX.
+
+    Raises
+    ------
+    InputInvalid
+        None of the formats that were asked for came of any way; the message holds every reason.
+    """
+    runnable = [format for format in ("torchscript", "onnx") if format in job.formats] or ["state_dict"]
+    drafts: list[Draft] = []
+    reasons: list[str] = []
+    for number, (stride, minimum, fixed) in enumerate(_ways(job.measured)):
+        try:
+            made = _files(job, stride, minimum, fixed, folder / str(number))
+        except InputInvalid as error:
+            reasons.append(str(error))
+            continue
+        if runnable[0] in made.formats:
+            return made
+        drafts.append(made)
+        reasons += [why for format, why in made.unavailable.items() if format in runnable]
+    for made in drafts:
+        if runnable[-1] in made.formats:
+            return made
+    if not drafts:
+        raise InputInvalid((reasons or list(job.measured.notes))[0])
+    first = dict.fromkeys(reasons[: len(runnable)])  # the later ways fail for the same reason
+    raise InputInvalid(f"no file that programs can run came of this network: {' '.join(first)}")
+
+
+def _ways(measured: Measured) -> Iterator[tuple[int, int, Mapping[str, int]]]:
+    """(stride, minimum, fixed sizes) to try: as measured; by another tracer at the eager network's stride; at one size."""
+    if measured.stride:
+        yield measured.stride, measured.minimum, {}
+        return
+    if measured.eager_stride:
+        yield measured.eager_stride, measured.minimum, {}
+    if measured.fixed:
+        yield 0, 0, measured.fixed
+
+
+def _files(job: Job, stride: int, minimum: int, fixed: Mapping[str, int], folder: Path) -> Draft:
+    """Wrap, compute the cases, write every format and keep those that give the eager network's numbers."""
+    folder.mkdir(parents=True)
+    _, normal, head = (part.build() if part and index else None for index, part in enumerate(job.parts))
+    wrapped = FijiSafe(
+        job.network, normal, head, stride=stride, minimum=minimum, axes=job.measured.outputs, restores=job.restores, keep=job.keep
+    ).eval()
+    known = cases.cases(wrapped, job.image, fixed)
+    _demand_described(job, known[0])
+    # Where no plain trace was right at every size, the way that is tried instead must show more.
+    proof = known if job.measured.stride or fixed else (*known, *cases.long(wrapped, job.image))
+    labels = [index for index, spec in enumerate(job.outputs) if spec.kind == "labels"]
+    weights: list[Weights] = []
+    unavailable: dict[str, str] = {}
+    seconds: Mapping[str, float] = {}
+    timed_in = ""
+    for format in (format for format in FORMATS if format in job.formats):
+        try:
+            if format == "torchscript":
+                script, seconds, timed_in = _torchscript(job, wrapped, proof, labels, fixed, folder)
+                weights.append(script)
+            elif format == "onnx":
+                weights.append(_onnx(job, wrapped, proof, labels, fixed, folder))
+            else:
+                weights.append(_state_dict(job, wrapped, proof, labels, folder))
+        except (InputInvalid, OutputsDiffer) as error:
+            unavailable[format] = without_folders(str(error).replace(FijiSafe.__name__, type(job.network).__name__))
+    return Draft(
+        wrapped=wrapped, cases=known, weights=tuple(weights), unavailable=unavailable, fixed=fixed, seconds=seconds, timed_in=timed_in
+    )
+
+
+def _demand_described(job: Job, test: Case) -> None:
+    """Raise InputInvalid unless the described outputs are what the wrapped network returns."""
+    given = [f"'{spec.name}' {spec.axes} with {len(spec.channels)} channels" for spec in job.outputs]
+    got = [output.shape for output in test.outputs]
+    fits = len(given) == len(got) and all(
+        len(shape) == len(spec.axes) and shape[spec.axes.index("c")] == len(spec.channels)
+        for spec, shape in zip(job.outputs, got, strict=True)
+    )
+    if not fits:
+        raise InputInvalid(f"outputs are described as {', '.join(given)}, but the shapes {got} come out: make the two agree.")
+
+
+def _state_dict(job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: list[int], folder: Path) -> Weights:
+    from zooready.formats import state_dict, trials
+
+    text = _source_of(job, wrapped)
+    written = state_dict.write(wrapped, folder / "weights-state-dict.pt")
+    namespace: dict[str, Any] = {"__name__": "bundle_architecture"}
+    try:
+        exec(compile(text, "architecture.py", "exec"), namespace)
+        network = namespace[BUILDER]()
+        network.load_state_dict(state_dict.load(written.path))
+    except Exception as error:  # somebody's class and keyword arguments may fail in any way
+        raise InputInvalid(
+            f"architecture {job.parts[0]} does not build the network that was given ({type(error).__name__}: {str(error)[:300]}): "
+            "correct its path and keyword arguments."
+        ) from None
+    return _proven(written, known, partial(trials.eager, network.eval()), job.tolerance["state_dict"], labels)
+
+
+def _onnx(job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: list[int], fixed: Mapping[str, int], folder: Path) -> Weights:
+    import torch
+
+    from zooready.formats import onnx
+
+    written = onnx.write(
+        wrapped,
+        torch.from_numpy(known[0].input.copy()),
+        folder / "weights.onnx",
+        input_name=job.input.name,
+        input_axes=job.input.axes,
+        output_names=[spec.name for spec in job.outputs],
+        output_axes=[spec.axes for spec in job.outputs],
+        fixed=fixed,
+        labels=labels,
+    )
+    session = onnx.load(written.path)
+    return _proven(written, known, lambda image: session.run(None, {job.input.name: image}), job.tolerance["onnx"], labels)
+
+
+def _proven(
+    weights: Weights, known: Sequence[Case], run: Callable[[Array], Sequence[Array]], tolerance: float, labels: Collection[int]
+) -> Weights:
+    """The weights with the largest difference seen.
+
+    The formats' writers prove a file on pictures of their own; these are the cases that travel in the bundle, judged by the tolerance
+    that it states, so that its own check cannot fail where it was made.
+    """
+    from zooready.formats import trials
+
+    found = trials.difference(known, run, tolerance, labels)
+    return replace(weights, details={**weights.details, "difference": max(found, float(weights.details.get("difference", 0.0)))})
+
+
+def _torchscript(
+    job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: list[int], fixed: Mapping[str, int], folder: Path
+) -> tuple[Weights, Mapping[str, float], str]:
+    """The variant that was asked for, or the fastest of all that agree."""
+    import torch
+
+    from zooready.formats import torchscript, trials
+
+    example = torch.from_numpy(known[0].input.copy())
+    found: dict[str, Weights] = {}
+    problems: list[Exception] = []
+    for variant in torchscript.VARIANTS if job.torchscript == "auto" else (job.torchscript,):
+        try:
+            (folder / variant).mkdir()
+            written = torchscript.write(wrapped, example, folder / variant / "weights.pt", variant=variant, fixed=fixed, labels=labels)
+            if unknown := torchscript.unsupported(written.path):
+                raise InputInvalid(f"Fiji's PyTorch 2.0.0 does not know {', '.join(unknown)}: write that step with older operators.")
+            strict = VARIANT_TOLERANCE if job.torchscript == "auto" and variant != "plain" else job.tolerance["torchscript"]
+            network = torchscript.load(written.path)
+            found[variant] = _proven(written, known, partial(trials.eager, network), strict, labels)
+        except (InputInvalid, OutputsDiffer) as error:
+            problems.append(error)
+    if not found:
+        raise problems[0]
+    if len(found) == 1:
+        return next(iter(found.values())), {}, ""
+    seconds, where = _timed(job, found, known, labels)
+    return found[min(seconds, key=lambda variant: seconds[variant])], seconds, where
+
+
+def _timed(job: Job, found: Mapping[str, Weights], known: tuple[Case, ...], labels: list[int]) -> tuple[Mapping[str, float], str]:
+    """Median seconds of each variant on the test picture: in Java, of those that are right there, if the engine is here; else in Python."""
+    import torch
+
+    from zooready.formats import torchscript
+
+    seconds: dict[str, float] = {}
+    if java.missing() is None:
+        for variant, weights in found.items():
+            with suppress(ZooreadyError):  # a variant that fails there is not chosen; if all do, the check of the bundle says why
+                seconds[variant] = in_java(weights, known, job.tolerance["torchscript"], labels, repeats=TIMED_RUNS)
+        if seconds:
+            return seconds, "java-pytorch"
+    for variant, weights in found.items():
+        network, tensor, taken = torchscript.load(weights.path), torch.from_numpy(known[0].input.copy()), []
+        with torch.no_grad():
+            for _ in range(TIMED_RUNS + 1):
+                start = time.perf_counter()
+                network(tensor)
+                taken.append(time.perf_counter() - start)
+        seconds[variant] = float(np.median(taken[1:]))
+    return seconds, "torch"
+
+
+def in_java(weights: Weights, known: Sequence[Case], tolerance: float, labels: Collection[int], repeats: int = 0) -> float:
+    """Seconds for the first case in Fiji's engine, where every case must give the eager network's numbers.
+
+    Raises
+    ------
+    ZooreadyError
+        The engine is missing or fails, or its numbers differ.
+    """
+    from zooready.formats import trials
+
+    result = java.run("pytorch", weights.path, [case.input for case in known], repeats=repeats)
+    outputs = iter(result.outputs)
+    trials.difference(known, lambda image: next(outputs), tolerance, labels)
+    return result.seconds[0]
+
+
+def sources(job: Job, draft: Draft) -> dict[str, str | None]:
+    """Texts of ``architecture.py`` and ``environment.yaml``, None when there is no state dict."""
+    state = next((w for w in draft.weights if w.format == "state_dict"), None)
+    parts = job.parts
+    if state is None or parts[0] is None:
+        return {"architecture": None, "environment": None}
+    text = source.source(job.name, (parts[0], parts[1], parts[2]), draft.wrapped)
+    return {"architecture": text, "environment": source.environment((parts[0], parts[1], parts[2]), str(state.details["torch"]))}
+
+
+def _source_of(job: Job, wrapped: FijiSafe) -> str:
+    """The very source that goes into the bundle."""
+    network, normal, head = job.parts
+    if network is None:
+        raise InputInvalid("the import path of its class was not given (architecture=('package.module.Class', {its keyword arguments})).")
+    source.environment((network, normal, head), "0")  # refuses what nobody else could import
+    return source.source(job.name, (network, normal, head), wrapped)

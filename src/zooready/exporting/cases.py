@@ -1,0 +1,100 @@
+"""The eager network's answers: the specification's test pair, and the further sizes at which checks compare numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zooready.errors import InputInvalid
+from zooready.records import Array, Case, as_float32
+
+if TYPE_CHECKING:
+    from torch import nn
+
+SMALLEST = 1e-4  # bioimageio.spec refuses a test output that is smaller everywhere
+LONG, THIN = 1111, 40  # px
+LARGEST_TEST = 128  # px; enough to show structure, small enough to travel, and to run a dozen times in every check
+SIZES_2D = {"odd": (1, 70, 97), "batch": (2, 33, 40), "pixel": (1, 1, 1), "black": (1, 32, 32)}  # (batch, y, x)
+SIZES_3D = {"odd": (1, 5, 21, 34), "batch": (2, 4, 17, 16), "pixel": (1, 1, 1, 1), "black": (1, 4, 16, 16)}  # (batch, z, y, x)
+
+
+def cases(network: nn.Module, example: Array, fixed: Mapping[str, int]) -> tuple[Case, ...]:
+    """The test pair, from the middle of the example, and odd, batched, one-pixel and black pictures.
+
+    Parameters
+    ----------
+    network
+        The wrapped module, in eval mode.
+    example
+        (1, c, y, x) or (1, c, z, y, x) float32, raw values.
+    fixed
+        Axis to px for a network of one size: all cases then have it.
+
+    Raises
+    ------
+    InputInvalid
+        An output is not finite, and the message names the picture that did it; or it is zero all over the example.
+    """
+    sizes = tuple(fixed.values()) or tuple(min(size, LARGEST_TEST) for size in example.shape[2:])
+    inputs = {"test": middle(_cut(example, 1, tuple(map(max, sizes, example.shape[2:]))), sizes)}
+    for name, (batch, *shape) in (SIZES_2D if example.ndim == 4 else SIZES_3D).items():
+        if fixed and name == "pixel":
+            continue
+        image = _cut(example, batch, tuple(fixed.values()) or tuple(shape))
+        inputs[name] = np.zeros_like(image) if name == "black" else image
+    found = tuple(evaluated(network, name, image) for name, image in inputs.items())
+    for index, output in enumerate(found[0].outputs):
+        if np.abs(output).max() < SMALLEST:
+            raise InputInvalid(
+                f"output {index} of the network is nowhere larger than {np.abs(output).max():.2g} on the example, so nothing can be "
+                f"compared (the specification demands {SMALLEST:g}): give an example in which the network finds something."
+            )
+    return found
+
+
+def long(network: nn.Module, example: Array) -> tuple[Case, ...]:
+    """Two pictures of more than a thousand pixels along one axis: they find a size that is frozen, or compared with a number."""
+    thin = (THIN,) * (example.ndim - 3)
+    sizes = {"wide": (*thin, LONG), "high": (*thin[1:], LONG, THIN)}
+    return tuple(evaluated(network, name, _cut(example, 1, size)) for name, size in sizes.items())
+
+
+def evaluated(network: nn.Module, name: str, image: Array) -> Case:
+    """One case: the eager network's outputs for ``image``, (b, c, y, x) float32, which must be finite."""
+    import torch
+
+    from zooready.nets.wrapping import flat
+
+    image = as_float32(image)
+    try:
+        with torch.no_grad():
+            outputs = tuple(as_float32(output.numpy()) for output in flat(network(torch.from_numpy(image.copy()))))
+    except Exception as error:  # whatever somebody's forward raises
+        raise InputInvalid(
+            f"the network fails on the picture '{name}' {image.shape} ({type(error).__name__}: {str(error)[:200]}), though it took others: "
+            "make it take any size that is a multiple of its stride."
+        ) from None
+    for index, output in enumerate(outputs):
+        if not np.isfinite(output).all():
+            raise InputInvalid(
+                f"output {index} of the network is not finite for the picture '{name}' {image.shape}, values {image.min():g} to "
+                f"{image.max():g}: {int((~np.isfinite(output)).sum())} of {output.size} values are NaN or infinite. Guard its divisions, "
+                "roots and logarithms."
+            )
+    return Case(name=name, input=image, outputs=outputs)
+
+
+def middle(array: Array, sizes: tuple[int, ...]) -> Array:
+    """The window of these sizes, px, in the middle of an array's last axes."""
+    offsets = [(have - size) // 2 for have, size in zip(array.shape[-len(sizes) :], sizes, strict=True)]
+    windows = tuple(slice(offset, offset + size) for offset, size in zip(offsets, sizes, strict=True))
+    return array[(slice(None),) * (array.ndim - len(sizes)) + windows]
+
+
+def _cut(example: Array, batch: int, sizes: tuple[int, ...]) -> Array:
+    """A batch of windows of the example, each starting elsewhere; the example is repeated where it is too small."""
+    pad = [(0, 0), (0, 0)] + [(0, max(0, size + 7 * batch - have)) for size, have in zip(sizes, example.shape[2:], strict=True)]
+    large = np.pad(example, pad, mode="wrap")
+    return np.concatenate([large[(slice(None), slice(None), *(slice(7 * n, 7 * n + size) for size in sizes))] for n in range(batch)])

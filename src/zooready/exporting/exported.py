@@ -1,0 +1,215 @@
+"""Any module becomes a bundle: measured, wrapped, written in every format that holds, and packed.
+
+module --probing--> Measured --wrapping--> FijiSafe --formats--> Weights, each compared with the eager network --bundle--> zip
+"""
+
+from __future__ import annotations
+
+import errno
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zooready.bundle import jdll, writing
+from zooready.bundle import provenance as origin
+from zooready.errors import InputInvalid, ZooreadyError
+from zooready.exporting import arguments, cases, probing
+from zooready.exporting.attempts import Draft, Job, draft, in_java, sources
+from zooready.records import FORMATS, TOLERANCE, About, Array, Format, Measured, Part, Picture, Weights
+from zooready.tensors import TensorSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What an export made and found.
+
+    ``unavailable`` maps each format that could not be had to the reason. ``seconds`` are the timings by which the TorchScript variant was
+    chosen, each the median of three runs on the example, in the engine that ``timed_in`` names; empty if the variant was given.
+    """
+
+    path: Path
+    measured: Measured
+    formats: tuple[Format, ...]
+    unavailable: Mapping[str, str]
+    variant: str
+    seconds: Mapping[str, float]
+    timed_in: str
+
+
+def export(
+    module: nn.Module,
+    example: Array | Picture | Path | str,
+    about: About | Path | str,
+    out: Path | str,
+    *,
+    architecture: Part | tuple[str, Mapping[str, Any]] | None = None,
+    normalization: Part | str | None = None,
+    head: Part | None = None,
+    input: TensorSpec | None = None,
+    outputs: tuple[TensorSpec, ...] | None = None,
+    restores: bool = False,
+    keep: tuple[int, ...] = (),
+    torchscript: str = "auto",
+    formats: Collection[Format] = FORMATS,
+    tolerance: Mapping[Format, float] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> Exported:
+    """Write a Fiji-safe bundle of any network; see docs/export.md.
+
+    Parameters
+    ----------
+    module
+        One input, (b, c, y, x) or (b, c, z, y, x) float32; tensors, lists or dicts of them out. It is copied, never changed.
+    example
+        A typical raw picture: a file, or an array (y, x), (c, y, x), (b, c, y, x) or (b, c, z, y, x).
+    about
+        Names, licence, citation, description: an :class:`About` or the path of an ``about.yaml``.
+    out
+        The zip to write; it appears whole or not at all. Folders that are missing are made.
+    architecture
+        Where the network's class is: (import path, keyword arguments). Without it the bundle has no state dict.
+    normalization
+        From raw pixels to what the network sees: "none", "percentiles", "mean-std", "min-max", or a :class:`Part`.
+    head
+        What finishes the network's outputs; then ``outputs`` must describe its results.
+    input, outputs
+        Names, channels and kinds; measured defaults otherwise.
+    restores
+        Map outputs back to the picture's intensities (restoration networks).
+    keep
+        Places of the outputs that the bundle gives, in order (QuPath takes one); all if empty.
+    torchscript
+        "plain", "frozen", "channels_last", or "auto": the fastest that agrees to 1e-6, timed in Fiji's engine if it is here.
+    formats
+        Which formats to try.
+    tolerance
+        Largest difference / range a format may show.
+    provenance
+        Plain data for ``config.zooready``: seed, data hash, metrics, training. Versions and git commits are added.
+
+    Raises
+    ------
+    InputInvalid
+        The network, the example or the facts cannot make a bundle; the message says why and what to do.
+    """
+    import torch
+
+    who = arguments.who(about)
+    path = arguments.target(out)
+    arguments.demand_known(torchscript, formats, tolerance or {})
+    facts = arguments.provenance(provenance or {}, module)
+    sample, image = arguments.sample(example)
+    normal = arguments.normalization(normalization)
+    part = Part(path=architecture[0], kwargs=architecture[1]) if isinstance(architecture, tuple) else architecture
+    with torch.random.fork_rng(devices=[]), _one_thread(), _scratch() as folder:
+        network = probing.prepared(module)
+        measured = probing.measure(network, arguments.normalised(normal, image))
+        job = Job(
+            network=network, parts=(part, normal, head), image=image, measured=measured, input=arguments.input_spec(input, image),
+            outputs=arguments.output_specs(outputs, measured, head, keep), restores=restores, keep=keep, torchscript=torchscript,
+            formats=formats, tolerance={**TOLERANCE, **(tolerance or {})}, name=who.name,
+        )  # fmt: skip
+        made = draft(job, folder)
+        contents = _contents(job, made, who, sample, facts)
+        writing.write(contents, path)
+    script = _script(made)
+    return Exported(
+        path=path,
+        measured=contents.measured,
+        formats=made.formats,
+        unavailable=made.unavailable,
+        variant=str(script.details["variant"]) if script else "",
+        seconds=made.seconds,
+        timed_in=made.timed_in,
+    )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """PyTorch on one thread: the last digit depends on their number, and equal exports shall be equal bytes."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for drafts, gone afterwards; a full disk is told in our words."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="zooready-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS):
+            raise
+        raise InputInvalid(
+            f"cannot write drafts below {tempfile.gettempdir()}: {error.strerror or error}. Free space, or set TMPDIR to another folder."
+        ) from error
+
+
+def _contents(job: Job, made: Draft, who: About, sample: Picture, facts: Mapping[str, Any]) -> writing.Contents:
+    """Everything that goes into the zip."""
+    test = made.cases[0]
+    version, note = _declared_version(job, made)
+    found = replace(job.measured, fixed=made.fixed, stride=made.wrapped.stride, minimum=made.wrapped.minimum)
+    if made.fixed:  # the sample must have the one size too
+        sample = replace(sample, array=test.input.reshape(test.input.shape[1 if "c" in sample.axes else 2 :]).astype(sample.array.dtype))
+    return writing.Contents(
+        about=who,
+        input=replace(job.input, sizes=made.fixed),
+        outputs=tuple(_sized(spec, job.input, made.fixed, output.shape) for spec, output in zip(job.outputs, test.outputs, strict=True)),
+        measured=replace(found, notes=(*(found.notes if not found.stride or made.fixed else ()), *note)),
+        weights=made.weights,
+        unavailable=made.unavailable,
+        cases=made.cases,
+        sample=sample,
+        sample_case=test if made.fixed else cases.evaluated(made.wrapped, "sample", job.image),
+        tolerance=job.tolerance,
+        pytorch_version=version,
+        provenance=facts,
+        **sources(job, made),
+    )
+
+
+def _sized(spec: TensorSpec, input: TensorSpec, fixed: Mapping[str, int], shape: tuple[int, ...]) -> TensorSpec:
+    """The spec with the length of each axis that is fixed, or that the input has not (planes made from a picture)."""
+    lengths = dict(zip(spec.axes, map(int, shape), strict=True))
+    return replace(spec, sizes={axis: lengths[axis] for axis in spec.spatial if axis in fixed or axis not in input.axes})
+
+
+def _script(made: Draft) -> Weights | None:
+    return next((weights for weights in made.weights if weights.format == "torchscript"), None)
+
+
+def _declared_version(job: Job, made: Draft) -> tuple[str, tuple[str, ...]]:
+    """The PyTorch version that JDLL reads, and a note where Fiji would not run the bundle.
+
+    It is the real one, unless JDLL would then take ONNX, which crashes DeepImageJ, and PyTorch 2.0.0 gives the right numbers for the file.
+    """
+    script = _script(made)
+    if script is None:
+        return "", ()
+    real = str(script.details["torch"])
+    onnx = next((w for w in made.weights if w.format == "onnx"), None)
+    weights = {"torchscript": {"pytorch_version": real}, **({"onnx": {"opset_version": onnx.details["opset"]}} if onnx else {})}
+    if jdll.picks({"weights": weights}) == "torchscript":
+        return real, ()
+    try:
+        in_java(script, made.cases, job.tolerance["torchscript"], [n for n, spec in enumerate(job.outputs) if spec.kind == "labels"])
+    except ZooreadyError as error:
+        why = origin.without_folders(str(error)).rstrip(".")
+        return real, (
+            f"DeepImageJ would take the ONNX file, and crash, because the bundle states PyTorch {real}; it could not be shown that Fiji's "
+            f"PyTorch 2.0.0 runs the TorchScript file ({why}). Leave ONNX out for Fiji, or export again where the Java engines are.",
+        )
+    return "2.0.0", ()

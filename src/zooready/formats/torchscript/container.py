@@ -1,0 +1,131 @@
+"""The zip that holds TorchScript: reading its parts without running any, and writing it again with nothing but what engines need."""
+
+from __future__ import annotations
+
+import ast
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from zooready.errors import InputInvalid
+
+LARGEST_CODE = 2**25  # bytes of TorchScript text; the largest network seen has 2 MB
+ROOT = "weights"
+NEEDLESS = (
+    ".debug_pkl",
+    "/traced_inputs.pkl",
+    "/.data/serialization_id",
+)  # source positions with absolute paths; the example's shape; a hash
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def members(path: Path) -> dict[str, zipfile.ZipInfo]:
+    """Entries of a TorchScript file by their name below the root folder.
+
+    Raises
+    ------
+    InputInvalid
+        Not a zip, entries that two readers could understand differently (doubled, outside the root, other names in the local
+        headers), or more code than any network needs.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = archive.infolist()
+            for info in infos:
+                archive.open(info).close()  # compares the name in the local header with the directory's
+            comment = archive.comment
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
+        raise InputInvalid(f"{path.name} is no TorchScript zip ({error}): export it again.") from None
+    names = [info.filename for info in infos]
+    roots = {name.split("/")[0] for name in names}
+    if len(set(names)) != len(names) or len(roots) != 1 or comment or not all("/" in name for name in names):
+        raise InputInvalid(
+            f"{path.name}: its zip has doubled entries, several roots {sorted(roots)[:3]} or a comment, as no exporter writes."
+        )
+    if sum(info.file_size for info in infos if info.filename.endswith(".py")) > LARGEST_CODE:
+        raise InputInvalid(f"{path.name}: more than {LARGEST_CODE} bytes of code, which no network needs.")
+    return {info.filename.split("/", 1)[1]: info for info in infos}
+
+
+def code(path: Path) -> dict[str, str]:
+    """TorchScript text of each code file, by its name, e.g. ``code/__torch__.py``.
+
+    Raises
+    ------
+    InputInvalid
+        As for :func:`members`; also when a text is not UTF-8.
+    """
+    found = members(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name: archive.read(info).decode("utf-8") for name, info in found.items() if name.endswith(".py")}
+    except (UnicodeDecodeError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+        raise InputInvalid(f"{path.name}: its code cannot be read ({error}).") from None
+
+
+def strip(source: Path, target: Path, texts: Mapping[str, str]) -> None:
+    """Copy a TorchScript file without debug files, with stored entries, one time stamp and the root ``weights/``.
+
+    Parameters
+    ----------
+    texts
+        Code files that replace those of the source, by name below the root.
+    """
+    found = members(source)
+    with zipfile.ZipFile(source) as archive, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as out:
+        for name, info in found.items():
+            if f"/{name}".endswith(NEEDLESS) or name.startswith("traced_inputs/"):
+                continue
+            content = texts[name].encode() if name in texts else archive.read(info)
+            out.writestr(zipfile.ZipInfo(f"{ROOT}/{name}", EPOCH), content)
+
+
+def devices(text: str) -> list[str]:
+    """Operators of a code file that have a device written into them, e.g. ``["arange"]``."""
+    return [_operator(call) for _, call in _device_users(text)]
+
+
+def follow_input_device(text: str) -> tuple[str, list[str]]:
+    """Replace devices written into the code by the device of the function's first tensor.
+
+    Tracing writes ``torch.arange(…, device=x.device)`` as device "cpu", which breaks on a GPU. The first tensor argument of
+    each traced function comes from the picture, so its device is the right one.
+
+    Returns
+    -------
+    tuple
+        The text, and the operators that were changed. Functions without a tensor argument stay as they are.
+    """
+    lines = text.splitlines(keepends=True)
+    changed: list[str] = []
+    spots = []
+    for function, call in _device_users(text):
+        tensor = next((a.arg for a in function.args.args if isinstance(a.annotation, ast.Name) and a.annotation.id == "Tensor"), None)
+        literal = next(node for node in [*call.args, *(k.value for k in call.keywords)] if _is_device(node))
+        if tensor is not None and literal.lineno == literal.end_lineno:
+            spots.append((literal, f"ops.prim.device({tensor})"))
+            changed.append(_operator(call))
+    for literal, replacement in sorted(spots, key=lambda spot: (spot[0].lineno, spot[0].col_offset), reverse=True):
+        raw = lines[literal.lineno - 1].encode()  # ast counts bytes
+        lines[literal.lineno - 1] = (raw[: literal.col_offset] + replacement.encode() + raw[literal.end_col_offset :]).decode()
+    return "".join(lines), changed
+
+
+def _device_users(text: str) -> list[tuple[ast.FunctionDef, ast.Call]]:
+    """Calls with a device literal among their arguments, with the function around each."""
+    if not re.search(r"torch\.device\(", text):
+        return []
+    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
+    calls = [(function, node) for function in functions for node in ast.walk(function) if isinstance(node, ast.Call)]
+    return [(f, call) for f, call in calls if any(_is_device(a) for a in [*call.args, *(k.value for k in call.keywords)])]
+
+
+def _is_device(node: ast.AST) -> bool:
+    """Whether a piece of code is ``torch.device("…")``."""
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.device"
+
+
+def _operator(call: ast.Call) -> str:
+    """Name of the operator called, e.g. ``arange``."""
+    return ast.unparse(call.func).removeprefix("torch.").removeprefix("ops.")

@@ -1,0 +1,165 @@
+"""TorchScript: the format that Fiji's own PyTorch engine reads, traced in a fresh process and proven at several sizes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal
+
+from zooready.errors import InputInvalid, OutputsDiffer
+from zooready.formats import trials
+from zooready.formats.copies import evaluating
+from zooready.formats.torchscript import container
+from zooready.formats.torchscript.operators import operators, unsafe, unsupported
+from zooready.formats.torchscript.tracing import DataBranch, Recorded, Route, record_apart
+from zooready.formats.versions import torch_version
+from zooready.formats.warned import brief, known_deprecations
+from zooready.records import TOLERANCE, Case, Weights
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+__all__ = ["VARIANTS", "Variant", "load", "operators", "unsafe", "unsupported", "write"]
+
+Variant = Literal["plain", "frozen", "channels_last"]
+VARIANTS: tuple[Variant, ...] = ("plain", "frozen", "channels_last")
+ROUTES: tuple[Route, ...] = ("trace", "export")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Order:
+    """What is to be written, and what it must compute."""
+
+    network: nn.Module
+    example: Tensor
+    variant: str
+    cases: tuple[Case, ...]
+    static: tuple[int, ...]
+    labels: Collection[int]
+
+
+def write(
+    module: nn.Module,
+    example: Tensor,
+    path: Path,
+    *,
+    variant: str = "plain",
+    fixed: Mapping[str, int] | None = None,
+    labels: Collection[int] = (),
+) -> Weights:
+    """Write a module as TorchScript that any engine can load, byte-identical when written again.
+
+    The module is copied, evaluated, traced in a fresh process, and the file compared with the eager network at several sizes and
+    pictures. If the trace is wrong or impossible, `torch.export` and `torch.jit.script` are tried.
+
+    Parameters
+    ----------
+    module
+        (b, c, y, x) or (b, c, z, y, x) float32 -> a tensor or a tuple of tensors, of any size. Left as it was, mode included.
+    example
+        (1, c, y, x) or (1, c, z, y, x) float32, raw pixels.
+    path
+        Ends in ``.pt``, as JDLL demands.
+    variant
+        ``plain``; ``frozen`` (`torch.jit.freeze`); ``channels_last`` (BatchNorm folded, weights and input in channels_last order inside
+        the file, frozen), which more than halves the time of many networks in Fiji's engine.
+    fixed
+        Axes that take one length only, e.g. ``{"z": 7}``.
+    labels
+        Numbers of the outputs that are label images, compared by objects.
+
+    Returns
+    -------
+    Weights
+        details: ``torch``, ``variant``, ``exporter`` (trace or export), ``reproducible``, ``difference`` (largest difference / range),
+        ``warnings``, ``skipped`` (trial pictures that the network itself cannot take), ``reason`` (why not reproducible).
+
+    Raises
+    ------
+    InputInvalid
+        An unknown variant, a wrong name, or a network that no route records rightly.
+    """
+    if variant not in VARIANTS:
+        raise InputInvalid(f"variant={variant!r} is not known. Use one of {VARIANTS}.")
+    if path.suffix != ".pt":
+        raise InputInvalid(f"{path.name}: JDLL opens TorchScript only from files that end in '.pt', e.g. weights.pt.")
+    network = evaluating(module)
+    cases, skipped = trials.cases(network, example.detach().cpu().numpy(), fixed)
+    static = tuple(n for n, axis in enumerate(trials.axes_of(cases[0].input)) if axis in (fixed or {}))
+    order = _Order(network=network, example=example.detach().cpu().float(), variant=variant, cases=cases, static=static, labels=labels)
+    faults = []
+    for route in ROUTES:
+        with TemporaryDirectory(dir=path.parent) as folder:
+            try:
+                details = _attempt(order, route, Path(folder))
+            except DataBranch as fault:
+                raise InputInvalid(f"{type(module).__name__} cannot be written: {fault}.") from None
+            except (InputInvalid, OutputsDiffer) as fault:
+                faults.append(f"{'torch.jit.trace' if route == 'trace' else 'torch.export + script'}: {fault}")
+                continue
+            (Path(folder) / "weights.pt").replace(path)
+        facts = {"torch": torch_version(), "variant": variant, **details, "skipped": skipped}
+        return Weights(format="torchscript", path=path, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), details=facts)
+    raise InputInvalid(
+        f"{type(module).__name__} cannot be written as TorchScript that is right at every size. {'. '.join(faults)}. "
+        "Cure: take sizes from x.shape without int() or NumPy, put torch.where in the place of a Python if on values, "
+        "or declare the size fixed."
+    )
+
+
+def _attempt(order: _Order, route: Route, folder: Path) -> dict[str, Any]:
+    """Record by one route into ``folder / "weights.pt"``, compare, and give the details."""
+    recorded: Recorded = record_apart(order.network, order.example, variant=order.variant, route=route, folder=folder, static=order.static)
+    texts, moved = _portable(recorded.path)
+    target = folder / "weights.pt"
+    container.strip(recorded.path, target, texts)
+    loaded = load(target)
+    largest = trials.difference(order.cases, lambda picture: trials.eager(loaded, picture), TOLERANCE["torchscript"], order.labels)
+    details: dict[str, Any] = {"exporter": route, "difference": largest, "reproducible": not recorded.irreproducible}
+    if recorded.irreproducible:
+        details["reason"] = recorded.irreproducible
+    said = [*recorded.warnings, *(f"{name}: device follows the input" for name in moved)]
+    return {**details, "warnings": tuple(said)}
+
+
+def _portable(path: Path) -> tuple[dict[str, str], list[str]]:
+    """Code of the file with devices taken from the input, and the operators that this changed.
+
+    Raises
+    ------
+    InputInvalid
+        A device is written into a function that has no tensor to take it from.
+    """
+    texts: dict[str, str] = {}
+    moved: list[str] = []
+    for name, text in container.code(path).items():
+        texts[name], changed = container.follow_input_device(text)
+        moved += changed
+        left = container.devices(texts[name])
+        if left:
+            raise InputInvalid(
+                f"the device 'cpu' is written into {', '.join(sorted(set(left)))}, which breaks on a GPU: "
+                "make it from another tensor, e.g. torch.ones_like(row).cumsum(0) - 1 for torch.arange(..., device=x.device)."
+            )
+    return texts, sorted(set(moved))
+
+
+def load(path: Path) -> nn.Module:
+    """Load a TorchScript file on the CPU, in eval mode. TorchScript is code: ask :func:`unsafe` first about a stranger's.
+
+    Raises
+    ------
+    InputInvalid
+        PyTorch cannot read it.
+    """
+    import torch
+
+    with known_deprecations():
+        try:
+            loaded: Any = torch.jit.load(str(path), map_location="cpu")
+        except Exception as error:  # torch raises runtime, value and unicode errors, depending on where the file is broken
+            raise InputInvalid(f"{path.name} cannot be loaded ({brief(error)}): export it again.") from None
+    return loaded.eval()  # type: ignore[no-any-return]

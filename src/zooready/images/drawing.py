@@ -1,0 +1,78 @@
+"""Arrays become pictures for people: grey by percentiles, labels by colours, differences from white to red."""
+
+from __future__ import annotations
+
+import colorsys
+
+import numpy as np
+from numpy.typing import NDArray
+
+RGB = NDArray[np.uint8]
+PERCENTILES = (0.2, 99.8)
+GOLDEN = 0.6180339887498949  # steps of this share of the colour circle keep neighbours apart
+COLOURS = 1024
+WORST = np.array([158.0, 22.0, 50.0])  # of a difference; none is white
+BAD = (255, 0, 255)  # NaN and infinity
+
+
+def limits(plane: NDArray[np.generic]) -> tuple[float, float]:
+    """Black and white of a grey picture: percentiles, so that a hot pixel does not darken everything."""
+    values = np.asarray(plane, dtype=np.float64)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0, 1.0
+    low, high = (float(one) for one in np.percentile(values, PERCENTILES))
+    if high <= low:
+        low, high = float(values.min()), float(values.max())
+    return low, high if high > low else low + 1.0
+
+
+def grey(plane: NDArray[np.generic], contrast: tuple[float, float] | None = None) -> RGB:
+    """(y, x) of any range -> (y, x, 3) uint8, black and white at ``contrast`` or at :func:`limits`; what is not finite is magenta."""
+    low, high = contrast or limits(plane)
+    values = np.asarray(plane, dtype=np.float64)
+    picture: RGB = np.repeat((255 * np.clip((np.nan_to_num(values) - low) / (high - low), 0, 1)).astype(np.uint8)[..., None], 3, axis=-1)
+    picture[~np.isfinite(values)] = BAD
+    return picture
+
+
+def coloured(labels: NDArray[np.generic]) -> RGB:
+    """(y, x) labels, 0 is background -> (y, x, 3) uint8, one bright colour for each number, the same every time."""
+    index = np.nan_to_num(np.asarray(labels)).astype(np.int64)
+    palette = [colorsys.hsv_to_rgb(k * GOLDEN % 1, 0.55 + 0.15 * (k % 3), 1 - 0.12 * (k % 4)) for k in range(COLOURS)]
+    picture: RGB = (255 * np.array(palette)).astype(np.uint8)[index % COLOURS]
+    picture[index == 0] = 0
+    return picture
+
+
+def difference(plane: NDArray[np.generic]) -> RGB:
+    """(y, x) of 0 and more -> (y, x, 3) uint8 from white (none) to red (the largest); what is not finite is magenta."""
+    values = np.asarray(plane, dtype=np.float64)
+    finite = values[np.isfinite(values)]
+    largest = float(finite.max()) if finite.size else 0.0
+    share = np.clip(np.nan_to_num(values) / (largest or 1.0), 0, 1)[..., None]
+    picture: RGB = (255 * (1 - share) + WORST * share).astype(np.uint8)
+    picture[~np.isfinite(values)] = BAD
+    return picture
+
+
+def side_by_side(panels: list[RGB], gap: int = 6) -> RGB:
+    """Panels of equal height, a white gap between them."""
+    height = max(panel.shape[0] for panel in panels)
+    strips: list[RGB] = []
+    for panel in panels:
+        strips += [np.full((height, gap, 3), 255, np.uint8)] if strips else []
+        strips += [np.pad(panel, ((0, height - panel.shape[0]), (0, 0), (0, 0)), constant_values=255)]
+    return np.concatenate(strips, axis=1)
+
+
+def bars(values: NDArray[np.generic], height: int) -> RGB:
+    """(n,) scores -> a bar chart (height, height, 3) uint8, the largest bar dark."""
+    numbers = np.nan_to_num(np.asarray(values, dtype=np.float64))
+    share = (numbers - min(0.0, numbers.min())) / ((numbers.max() - min(0.0, numbers.min())) or 1.0)
+    chart: RGB = np.full((height, height, 3), 255, np.uint8)
+    width = max(1, height // len(share))
+    for index, one in enumerate(share):
+        top = height - max(1, int(one * (height - 4)))
+        chart[top:, index * width : (index + 1) * width - (width > 2)] = (40, 70, 120) if one == share.max() else (160, 180, 205)
+    return chart

@@ -1,0 +1,109 @@
+"""Objects of two label pictures, matched one to one by their overlap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zooready.errors import InputInvalid
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matches:
+    """Which objects of two label pictures are the same.
+
+    ``pairs`` is (k, 2) int64, the labels of each matched pair, in ascending order of the first; ``iou`` (k,) float64 in
+    (0, 1] is intersection / union and ``overlap`` (k,) int64 the intersection in pixels of each pair. ``n_first`` and
+    ``n_second`` count objects, ``foreground_first`` and ``foreground_second`` pixels that are not background.
+    """
+
+    pairs: NDArray[np.int64]
+    iou: NDArray[np.float64]
+    overlap: NDArray[np.int64]
+    n_first: int
+    n_second: int
+    foreground_first: int
+    foreground_second: int
+
+    @property
+    def f1(self) -> float:
+        """2 · matched / (objects in the first + objects in the second), 0..1; 1 when both are empty."""
+        objects = self.n_first + self.n_second
+        return 2 * len(self.pairs) / objects if objects else 1.0
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean intersection over union of the matched pairs, 0..1; 0 when nothing matched."""
+        return float(self.iou.mean()) if len(self.iou) else 0.0
+
+
+def match(first: NDArray[Any], second: NDArray[Any], iou: float = 0.5) -> Matches:
+    """Objects of ``first`` and ``second`` whose intersection over union exceeds ``iou``.
+
+    Parameters
+    ----------
+    first, second
+        Label pictures of equal shape, e.g. (y, x); whole numbers of any dtype, 0 is background.
+    iou
+        From 0.5 (where an object can have one partner at most, so that the matching is unique) to below 1.
+
+    Raises
+    ------
+    InputInvalid
+        Shapes differ, values are no labels, or ``iou`` is out of range.
+
+    Examples
+    --------
+    >>> found = match(np.array([[1, 1, 0, 7]]), np.array([[3, 3, 3, 0]]))
+    >>> found.pairs.tolist(), round(found.mean_iou, 3), found.f1
+    ([[1, 3]], 0.667, 0.6666666666666666)
+    """
+    if first.shape != second.shape:
+        raise InputInvalid(f"label pictures of shapes {first.shape} and {second.shape} cannot be matched: give two of equal shape.")
+    if not 0.5 <= iou < 1:
+        raise InputInvalid(f"iou={iou} gives no unique matching: choose 0.5 <= iou < 1.")
+    first, second = _labels(first, "first"), _labels(second, "second")
+    names_first, areas_first = np.unique(first[first > 0], return_counts=True)
+    names_second, areas_second = np.unique(second[second > 0], return_counts=True)
+    both = (first > 0) & (second > 0)
+    width = int(names_second.max(initial=0)) + 1
+    keys, overlap = np.unique(_rank(names_first, first[both]) * width + second[both], return_counts=True)
+    rank, name_second = keys // width, keys % width
+    union = areas_first[rank] + areas_second[_rank(names_second, name_second)] - overlap
+    ratio = overlap / union
+    kept = ratio > iou
+    return Matches(
+        pairs=np.stack([names_first[rank[kept]], name_second[kept]], axis=1),
+        iou=ratio[kept],
+        overlap=overlap[kept].astype(np.int64),
+        n_first=len(names_first),
+        n_second=len(names_second),
+        foreground_first=int(areas_first.sum()),
+        foreground_second=int(areas_second.sum()),
+    )
+
+
+def f1(first: NDArray[Any], second: NDArray[Any], iou: float = 0.5) -> float:
+    """F1 of the objects in two label pictures at one threshold of intersection over union, 0..1; see :func:`match`."""
+    return match(first, second, iou).f1
+
+
+def _labels(picture: NDArray[Any], name: str) -> NDArray[np.int64]:
+    """The picture as int64, after a look at whether it holds labels at all."""
+    if picture.dtype.kind == "f" and not (np.isfinite(picture).all() and (picture == np.floor(picture)).all()):
+        raise InputInvalid(f"the {name} label picture holds values that are not whole numbers: labels are 0 (background), 1, 2, …")
+    if picture.dtype.kind not in "iubf" or (picture.size and picture.min() < 0):
+        raise InputInvalid(f"the {name} label picture ({picture.dtype}) holds no labels: they are 0 (background), 1, 2, …, never negative.")
+    return picture.astype(np.int64)
+
+
+def _rank(names: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Position of each label among the ascending ``names``, which contain it."""
+    if len(names) and names[-1] < 1 << 24:
+        table = np.zeros(int(names[-1]) + 1, np.int64)
+        table[names] = np.arange(len(names))
+        return table[labels]
+    return np.searchsorted(names, labels)

@@ -1,0 +1,105 @@
+"""Any network becomes Fiji-safe: raw pixels of any size in, float32 outputs of the picture's size out.
+
+This file travels inside every bundle, as part of its architecture: it needs PyTorch and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def flat(output: object) -> tuple[Tensor, ...]:
+    """Every tensor in a network's output, in order: tensors, lists, tuples and mappings of them; None is dropped."""
+    if isinstance(output, Tensor):
+        return (output,)
+    if output is None:
+        return ()
+    if isinstance(output, Mapping):
+        output = list(output.values())
+    if isinstance(output, (list, tuple)):
+        return tuple(tensor for item in output for tensor in flat(item))
+    raise TypeError(f"a network returned {type(output).__name__}, which is no tensor: return tensors, lists, tuples or dicts of them.")
+
+
+class FijiSafe(nn.Module):
+    """Normalise, pad, run the network, crop, restore, finish: everything between raw pixels and the declared outputs.
+
+    Parameters
+    ----------
+    network
+        (b, c, ...) -> tensors; sizes must be multiples of ``stride`` and at least ``minimum``.
+    normalization
+        Module with ``statistics(image) -> (offset, scale)``, each (b, c, 1, ...); the network sees (image - offset) / scale.
+    head
+        Module called with the network's outputs, cropped to the picture; returns the bundle's outputs.
+    stride, minimum
+        In pixels, for every spatial axis. The picture is padded right and below by replication, and outputs are cropped back,
+        so that a picture of one pixel works. 0 switches padding off (networks of one fixed size).
+    axes
+        Axes of each output of the network, e.g. ``("bcyx", "bc")``; a missing channel axis is added.
+    restores
+        Map outputs that have the picture's axes back to its intensities: output * scale + offset.
+    keep
+        Places of the outputs to return, after the head; all if empty.
+
+    Shapes: (b, c, y, x) or (b, c, z, y, x) float32 -> one tensor, or a tuple of them, float32.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        normalization: nn.Module | None = None,
+        head: nn.Module | None = None,
+        *,
+        stride: int = 1,
+        minimum: int = 1,
+        axes: tuple[str, ...] = ("bcyx",),
+        restores: bool = False,
+        keep: tuple[int, ...] = (),
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.normalization = normalization
+        self.head = head
+        self.stride = stride
+        self.minimum = minimum
+        self.axes = axes
+        self.restores = restores
+        self.keep = keep
+
+    def missing(self, size: int) -> int:
+        """Pixels to add to ``size``; arithmetic only, so that a trace records it for every size."""
+        multiple = (size + self.stride - 1) // self.stride * self.stride
+        enough = (multiple + self.minimum + abs(multiple - self.minimum)) // 2  # the larger of the two
+        return enough - size
+
+    def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Outputs for raw pixels ``image``, (b, c, y, x) or (b, c, z, y, x) float32, any range."""
+        sizes = image.shape[2:]
+        if self.normalization is not None:
+            offset, scale = self.normalization.statistics(image)  # type: ignore[operator]
+            image = (image - offset) / scale
+        if self.stride:
+            padding = [amount for size in reversed(sizes) for amount in (0, self.missing(size))]
+            image = functional.pad(image, padding, mode="replicate")
+        else:
+            image = image.clone()  # a network may change its input, which is the caller's
+        outputs = []
+        for axes, output in zip(self.axes, flat(self.network(image)), strict=True):
+            output = output.to(torch.float32)
+            if "c" not in axes:
+                output = output.unsqueeze(1)
+            for axis, size in zip(range(2, 2 + len(sizes)), sizes, strict=True) if output.ndim == image.ndim else ():
+                output = output.narrow(axis, 0, size)
+            if self.restores and self.normalization is not None and output.ndim == image.ndim:
+                output = output * scale + offset
+            outputs.append(output)
+        if self.head is not None:
+            outputs = list(flat(self.head(*outputs)))
+        if self.keep:
+            outputs = [outputs[place] for place in self.keep]
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)

@@ -1,0 +1,163 @@
+"""What the last layer of a classifier sees: its learned description of a picture, taken out of the bundle's ONNX graph.
+
+In: an opened bundle that gives class scores. Out: scores, embedding and, where they follow from the graph exactly, class activation maps.
+Any bundle with ONNX weights works; nothing of it runs but its graph, in ONNX Runtime, with one more output in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
+from zooready.records import Array, Bundle
+
+LAYERS = ("Gemm", "MatMul", "Conv")  # what multiplies by weights
+PASSING = ("Flatten", "Reshape", "Squeeze", "Identity", "Dropout")  # between the pooling and the last layer; values stay
+POOLING = ("GlobalAveragePool", "ReduceMean")
+EXACT = 1e-3  # largest difference / range between a map's mean and what the layer computed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a classifier computed for one input.
+
+    ``outputs`` are the bundle's, in its order; ``embedding`` is (b, k) float32, a mean over places where the last layer works at each;
+    ``maps`` is (b, classes, h, w), whose mean over h and w is the score before the bias and before softmax, None where the graph does not
+    end in average pooling and one linear layer.
+    """
+
+    outputs: tuple[Array, ...]
+    embedding: Array
+    maps: Array | None
+
+
+def watched(bundle: Bundle) -> Callable[[Array], Seen]:
+    """A function that runs a classifier and tells what its last layer with weights saw.
+
+    Returns
+    -------
+    Callable
+        (b, c, ..., y, x) float32 to :class:`Seen`. It raises ConsumerFailed when the network fails.
+
+    Raises
+    ------
+    InputInvalid
+        The bundle gives no class scores, or holds no ONNX weights.
+    BundleInvalid
+        The weights do not load, lie in another file, or no layer with weights leads to the scores.
+    """
+    import onnxruntime
+
+    place = _scores(bundle)
+    model = _model(bundle)
+    graph = model.graph
+    given = [output.name for output in graph.output]
+    wanted = [name for name, _ in bundle.outputs]
+    order = wanted if sorted(given) == sorted(wanted) else given
+    last = _last_layer(graph, order[place], bundle)
+    pooled, linear = _pooled(graph, last)
+    taken = [last.input[0], *((pooled, last.output[0]) if pooled else ())]
+    for name in taken:
+        if name not in {output.name for output in graph.output}:
+            graph.output.add().name = name
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors only
+    try:
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime has a class of error for each reason
+        raise BundleInvalid(f"{bundle.path.name}: the ONNX weights do not load ({error}). Export or download it again.") from error
+    entry = session.get_inputs()[0].name
+
+    def run(image: Array) -> Seen:
+        try:
+            found = session.run([*order, *taken], {entry: image})
+        except Exception as error:  # as above
+            raise ConsumerFailed(
+                f"the onnx network of {bundle.path.name} failed on a picture of shape {image.shape} ({str(error)[:300]}): "
+                "run zooready check on the bundle."
+            ) from error
+        seen = found[len(order)]
+        maps = _maps(found[-2], found[-1], *linear) if linear else None
+        return Seen(outputs=tuple(found[: len(order)]), embedding=seen.mean(axis=tuple(range(2, seen.ndim))), maps=maps)
+
+    return run
+
+
+def _scores(bundle: Bundle) -> int:
+    """Place of the first output that holds class scores."""
+    for place, (_, kind) in enumerate(bundle.outputs):
+        if kind == "scores":
+            return place
+    held = ", ".join(f"{name} ({kind})" for name, kind in bundle.outputs)
+    raise InputInvalid(f"{bundle.path.name} gives {held} and no class scores: take the bundle of a classifier.")
+
+
+def _model(bundle: Bundle) -> Any:
+    """The bundle's ONNX graph, in memory."""
+    import onnx
+
+    if "onnx" not in bundle.formats:
+        held = ", ".join(bundle.formats)
+        raise InputInvalid(f"{bundle.path.name} holds {held} and no ONNX, in whose graph the last layer is found: export it with ONNX.")
+    try:
+        model = onnx.load(bundle.formats["onnx"], load_external_data=False)
+    except Exception as error:  # protobuf raises its own, without a common class
+        raise BundleInvalid(
+            f"{bundle.path.name}: the ONNX weights do not load ({type(error).__name__}). Export or download it again."
+        ) from error
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+        raise BundleInvalid(f"{bundle.path.name}: its ONNX graph keeps weights in another file: export it as one file.")
+    return model
+
+
+def _last_layer(graph: Any, scores: str, bundle: Bundle) -> Any:
+    """The last node on the way to the scores that multiplies what it is given by constant weights."""
+    fixed = _constants(graph)
+    needed = {scores}
+    for node in reversed(graph.node):  # in ONNX every node comes after those that it needs
+        if needed.isdisjoint(node.output):
+            continue
+        if node.op_type in LAYERS and node.input[0] not in fixed and node.input[1] in fixed:
+            return node
+        needed.update(node.input)
+    raise BundleInvalid(f"{bundle.path.name}: no layer with weights leads to '{scores}', so there is no embedding: take another bundle.")
+
+
+def _constants(graph: Any) -> set[str]:
+    """Names of the tensors that no picture changes: weights, and what is computed from them alone."""
+    fixed = {tensor.name for tensor in graph.initializer} | {""}
+    for node in graph.node:
+        if fixed.issuperset(node.input) and not node.op_type.startswith("Random"):
+            fixed.update(node.output)
+    return fixed
+
+
+def _pooled(graph: Any, layer: Any) -> tuple[str, tuple[Array, Array] | None]:
+    """What is average-pooled before a linear layer, and the layer's weights (classes, k) and bias; ("", None) if built otherwise."""
+    from onnx import numpy_helper
+
+    makers = {name: node for node in graph.node for name in node.output}
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    node = makers.get(layer.input[0])
+    while node is not None and node.op_type in PASSING:
+        node = makers.get(node.input[0])
+    if layer.op_type == "Conv" or not set(layer.input[1:]) <= set(stored) or node is None or node.op_type not in POOLING:
+        return "", None
+    weights, *bias = (numpy_helper.to_array(stored[name]) for name in layer.input[1:])
+    turned = any(attribute.name == "transB" and attribute.i for attribute in layer.attribute)
+    return node.input[0], (weights if turned else weights.T, bias[0] if bias else np.zeros(1, np.float32))
+
+
+def _maps(pooled: Array, computed: Array, weights: Array, bias: Array) -> Array | None:
+    """Class activation maps (b, classes, h, w) of what was pooled (b, k, h, w), if their means and the bias are what the layer computed."""
+    if pooled.ndim != 4 or pooled.shape[1] != weights.shape[-1]:
+        return None
+    maps: Array = np.einsum("ck,bkyx->bcyx", weights, pooled).astype(np.float32)
+    means = maps.mean((2, 3)) + bias
+    if means.shape != computed.shape or np.abs(means - computed).max() > EXACT * (float(np.ptp(computed)) or 1.0):
+        return None
+    return maps

@@ -1,0 +1,287 @@
+"""Verdicts: what passes, what is caught, and with which words."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from broken import BROKEN
+from foreign import expect, good, network, picture, torchscript
+
+from zooready.bundle.reading import opened
+from zooready.comparison import compare, exit_code
+from zooready.comparison.comparing import lifted
+from zooready.errors import BundleInvalid, InputInvalid
+from zooready.images.agreement import agreement, label_fault, value_fault
+from zooready.records import Case, Verdict
+
+HERE = ("torch", "onnxruntime", "deepimagej")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return good().write(tmp_path_factory.mktemp("good") / "tiny.zip")
+
+
+@pytest.fixture(scope="module")
+def checked(tiny):
+    return compare(tiny, consumers=HERE, trust_code=True)
+
+
+def verdict(consumer="torch", status="passed", level="ran", format="torchscript", **more):
+    return Verdict(consumer=consumer, format=format, status=status, level=level, **more)
+
+
+def test_the_good_bundle_passes_at_every_stored_size(checked):
+    assert {(one.consumer, one.format, one.status, one.level) for one in checked.verdicts} == {
+        ("torch", "state_dict", "passed", "ran"),
+        ("torch", "torchscript", "passed", "ran"),
+        ("onnxruntime", "onnx", "passed", "ran"),
+        ("deepimagej", "torchscript", "passed", "rules"),
+    }
+    ran = [one for one in checked.verdicts if one.level == "ran"]
+    assert all(one.cases == ("test", "odd", "batch", "one", "black") for one in ran)
+    assert all(one.difference <= one.tolerance for one in ran)
+    assert all(one.versions and one.why == "Equal to the stored outputs in 5 cases." for one in ran)
+    assert exit_code(checked.verdicts) == 0
+
+
+def test_what_is_shown_is_the_test_pair_in_every_program(checked):
+    np.testing.assert_array_equal(checked.shown.input, picture("test"))
+    assert set(checked.results) == {"torch state_dict", "torch torchscript", "onnxruntime onnx"}
+    for outputs in checked.results.values():
+        np.testing.assert_allclose(outputs[0], checked.shown.outputs[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_broken_is_caught_in_the_promised_words(name, tmp_path):
+    case = BROKEN[name]
+    path = case.write(tmp_path / "broken.zip")
+    if case.consumer is None:
+        with pytest.raises(BundleInvalid, match=case.message):
+            compare(path)
+        return
+    found = [one for one in compare(path, consumers=[case.consumer]).verdicts if one.status not in ("passed", "untrusted")]
+    assert [(one.status, one.consumer) for one in found] == [(case.status, case.consumer)]
+    assert re.search(case.message, found[0].why), found[0].why
+    assert exit_code(found, asked={case.consumer}) == 1
+
+
+def test_a_stranger_s_state_dict_is_untrusted(tiny):
+    verdicts = compare(tiny, consumers=["torch"]).verdicts
+    assert [(one.format, one.status) for one in verdicts] == [("state_dict", "untrusted"), ("torchscript", "passed")]
+    assert "--trust-code" in verdicts[0].why
+    assert exit_code(verdicts) == 0
+    assert exit_code(verdicts, asked={"torch"}) == 3
+
+
+def test_without_stored_cases_nothing_is_called_equal(tmp_path):
+    draft = good()
+    del draft.rdf["config"]["zooready"]["cases"]
+    (one,) = compare(draft.write(tmp_path / "foreign.zip"), consumers=["onnxruntime"]).verdicts
+    assert one.status == "passed"
+    assert one.cases == ("test",)
+    assert "Formats agree on the test pair (1x1x16x20)" in one.why
+    assert "equal" not in one.why.lower()
+
+
+def test_operators_that_nobody_applies_are_named(tmp_path):
+    draft = good()
+    draft.rdf["inputs"][0]["preprocessing"] = [{"id": "scale_linear", "kwargs": {"gain": 2.0, "offset": 0.0}}]
+    (one,) = compare(draft.write(tmp_path / "raw.zip"), consumers=["onnxruntime"]).verdicts
+    assert one.status == "refused"
+    assert "leaves scale_linear to whoever runs it, and onnxruntime runs the bare network" in one.why
+
+
+def test_a_format_that_is_absent_is_said_only_where_it_was_asked_for(tmp_path):
+    draft = good()
+    del draft.rdf["weights"]["onnx"]
+    path = draft.write(tmp_path / "torchscript.zip")
+    (one,) = compare(path, consumers=["onnxruntime"]).verdicts
+    assert one.format is None
+    assert one.status == "refused"
+    assert "reads onnx, and this bundle holds state_dict, torchscript" in one.why
+
+
+def test_a_crash_at_one_size_is_a_verdict_with_that_size(tmp_path):
+    draft = good()
+    draft.files["weights.pt"] = torchscript(Fixed())
+    *_, one = compare(draft.write(tmp_path / "fixed.zip"), consumers=["torch"]).verdicts
+    assert one.status == "failed"
+    assert "a picture of (1, 1, 13, 7) raised" in one.why
+
+
+def Fixed():
+    import torch
+
+    class Reshaped(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = network()
+
+        def forward(self, x):
+            return self.inner(x.reshape(1, 1, 16, 20))
+
+    return Reshaped().eval()
+
+
+def test_a_given_picture_is_compared_between_formats(tmp_path):
+    import tifffile
+
+    tifffile.imwrite(tmp_path / "Zellen mit Ümlaut.tif", picture("odd")[0, 0])
+    draft = good()
+    path = draft.write(tmp_path / "tiny.zip")
+    seen = []
+    found = compare(
+        path, consumers=["torch", "onnxruntime"], image=tmp_path / "Zellen mit Ümlaut.tif", progress=lambda *step: seen.append(step)
+    )
+    assert [one.cases[-1] for one in found.verdicts if one.status == "passed"] == ["image", "image"]
+    assert found.shown.name == "image"
+    assert found.shown.input.shape == (1, 1, 13, 7)
+    assert seen[0] == (0, 3, "torch state_dict")
+    assert seen[-1] == (3, 3, "done")
+
+
+def test_formats_that_disagree_on_a_given_picture_differ(tmp_path):
+    import tifffile
+    import torch
+
+    bright = np.full((5, 6), 100, np.float32)
+    tifffile.imwrite(tmp_path / "bright.tif", bright)
+    draft = good()
+    clipping = network()
+    clipping.register_forward_pre_hook(lambda module, inputs: (torch.clip(inputs[0], max=4.5),))
+    draft.files["weights.pt"] = torchscript(clipping)
+    found = compare(draft.write(tmp_path / "tiny.zip"), consumers=["torch", "onnxruntime"], image=tmp_path / "bright.tif")
+    (onnx,) = [one for one in found.verdicts if one.consumer == "onnxruntime"]
+    assert onnx.status == "differs"
+    assert "On the picture, against torch torchscript: 'probabilities' of case 'image' (1, 1, 5, 6) is off by" in onnx.why
+
+
+def test_a_picture_with_other_channels_is_refused(tmp_path, tiny):
+    import tifffile
+
+    tifffile.imwrite(tmp_path / "two.tif", np.zeros((2, 8, 9), np.float32), imagej=True, metadata={"axes": "CYX"})
+    with pytest.raises(InputInvalid, match=r"axes 'cyx' \(2, 8, 9\), and the bundle takes 'bcyx' with 1 channel"):
+        compare(tiny, consumers=["deepimagej"], image=tmp_path / "two.tif")
+
+
+def test_an_unknown_consumer_is_refused(tiny):
+    with pytest.raises(InputInvalid, match="no consumer is called 'icy': choose from bioimageio, torch"):
+        compare(tiny, consumers=["icy"])
+
+
+@pytest.mark.parametrize(
+    ("what", "expected", "off", "agrees"),
+    [
+        ("a 16-bit picture, off by rounding", np.linspace(0, 65535, 640), 0.05, True),
+        ("a 16-bit picture, off by more", np.linspace(0, 65535, 640), 5.0, False),
+        ("a dim picture, off by a hundredth of its range", np.linspace(0, 1e-4, 640), 1e-6, False),
+        ("a flat picture, off by rounding", np.full(640, 3000.0), 1e-3, True),
+        ("a black picture", np.zeros(640), 1e-6, True),
+    ],
+)
+def test_a_given_picture_is_judged_by_its_own_intensities(tiny, what, expected, off, agrees):
+    expected = expected.astype(np.float32).reshape(1, 2, 16, 20)
+    with opened(tiny) as bundle:
+        case = Case(name="image", input=np.zeros((1, 1, 16, 20), np.float32), outputs=(expected,))
+        difference, why = agreement(bundle, case, [expected + np.float32(off)], 1e-5, own_range=True)
+    assert (not why) == agrees, (what, difference, why)
+
+
+def test_the_engine_lifts_deepimagej_and_onnx_never_does():
+    rules = verdict("deepimagej", level="rules", why="no written rule is broken.")
+    assert lifted([verdict("java-pytorch", level="engine", difference=1e-6), rules])[1].level == "engine"
+    assert lifted([verdict("java-onnx", level="engine", format="onnx"), rules])[1].level == "rules"
+    assert lifted([verdict("java-pytorch", "missing", "rules"), rules])[1] == rules
+
+
+def test_an_engine_that_differs_takes_deepimagej_along():
+    found = lifted([verdict("java-pytorch", "differs", "engine", why="off by 0.1."), verdict("deepimagej", level="rules")])
+    assert found[1].status == "differs"
+    assert "PyTorch 2.0.0 in Java: off by 0.1." in found[1].why
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "asked", "at_least", "code"),
+    [
+        ([verdict()], None, None, 0),
+        ([verdict(), verdict("java-onnx", "missing", "rules")], None, None, 0),
+        ([verdict(), verdict("java-onnx", "missing", "rules")], {"torch", "java-onnx"}, None, 3),
+        ([verdict(), verdict("java-onnx", "missing", "rules")], {"torch"}, None, 0),
+        ([verdict(status="untrusted")], {"torch"}, None, 3),
+        ([verdict(status="missing")], None, None, 3),
+        ([verdict(), verdict("deepimagej", level="rules")], None, "engine", 3),
+        ([verdict(), verdict("deepimagej", level="engine")], None, "engine", 0),
+        ([verdict(level="engine")], {"torch"}, "ran", 3),
+        ([verdict(status="differs"), verdict(status="missing")], {"torch"}, None, 1),
+        ([verdict(status="refused")], None, None, 1),
+        ([verdict(status="failed")], None, None, 1),
+        ([verdict("torch", "failed")], {"deepimagej"}, None, 3),
+    ],
+)
+def test_exit_codes(verdicts, asked, at_least, code):
+    assert exit_code(verdicts, asked=asked, at_least=at_least) == code
+
+
+def test_values_agree_by_difference_over_range():
+    expected = np.array([0.0, 10.0], np.float32)
+    assert value_fault(expected, expected + np.float32(1e-3), 10, 2e-4)[1] == ""
+    difference, why = value_fault(expected, expected + np.float32(1e-3), 10, 1e-5)
+    assert difference == pytest.approx(1e-4, rel=1e-2)
+    assert "is off by 0.0001 of the range at (" in why
+
+
+def labels(*squares, size=40):
+    picture = np.zeros((1, 1, size, size), np.float32)
+    for name, (y, x, side) in enumerate(squares, 1):
+        picture[..., y : y + side, x : x + side] = name
+    return picture
+
+
+def test_labels_agree_by_objects_whatever_their_numbers():
+    first = labels((2, 2, 10), (20, 20, 15))
+    second = labels((20, 20, 15), (2, 2, 10))
+    assert (first != second).any()
+    assert label_fault(first, second) == ""
+    assert label_fault(labels(), labels()) == ""
+
+
+def test_labels_differ_in_count_and_in_overlap():
+    first = labels((2, 2, 10), (20, 20, 15))
+    assert "has 1 objects instead of 2" in label_fault(first, labels((2, 2, 10)))
+    assert "of its objects' pixels in common" in label_fault(first, labels((2, 2, 10), (20, 21, 15)))
+    assert "holds no labels" in label_fault(first, first + 0.5)
+
+
+def test_a_pixel_in_a_thousand_may_change_sides():
+    first = labels((0, 0, 40))
+    second = first.copy()
+    second[0, 0, 0, 0] = 0
+    assert label_fault(first, second) == ""
+    second[0, 0, 0, :2] = 0
+    assert "of its objects' pixels" in label_fault(first, second)
+
+
+def test_expected_outputs_of_another_network_differ_everywhere(tmp_path):
+    draft = good()
+    expect(draft, network(seed=1))
+    (one,) = compare(draft.write(tmp_path / "other.zip"), consumers=["onnxruntime"]).verdicts
+    assert one.status == "differs"
+    assert one.difference > 0.01
+
+
+def test_a_description_that_a_rule_stumbles_over_is_a_verdict(tmp_path):
+    draft = good()
+    draft.rdf["inputs"][0]["axes"][2]["size"] = {"min": "one", "step": 16}
+    (one,) = compare(draft.write(tmp_path / "odd.zip"), consumers=["deepimagej"]).verdicts
+    assert one.status == "refused"
+    assert "The description cannot be understood (ValueError: invalid literal" in one.why
+
+
+def test_the_page_of_what_is_caught_shows_every_message():
+    lines = (Path(__file__).parents[2] / "docs" / "caught.md").read_text(encoding="utf-8").splitlines()
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in lines if line.startswith("| ")}
+    for case in BROKEN.values():
+        assert case.what in rows, f"{case.what!r} is not in docs/caught.md: run python tests/helpers/caught.py"
+        assert re.search(case.message, rows[case.what]), f"docs/caught.md is stale for {case.what!r}: run python tests/helpers/caught.py"

@@ -1,0 +1,77 @@
+"""Model cards say what the records say, and the records what the weights give."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from zooready.evaluation import EVALUATIONS, cards
+from zooready.families import FAMILIES, load_record, load_weights, shipped
+
+FOLDER = Path(__file__).parents[2] / "model_cards"
+torch.set_num_threads(1)
+
+
+def parted(name, record):
+    """Which numbers of a record the shipped weights do not give, measured again on a few pictures."""
+    found = EVALUATIONS[name].spot(load_weights(name))
+    assert set(found) == set(record["spot"])
+    return [key for key, value in found.items() if record["spot"][key] != pytest.approx(value, abs=0.01)]
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_the_card_in_the_repository_is_what_its_record_gives(name):
+    written = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
+    assert written == cards.page(FAMILIES[name], load_record(name)), "run `zooready list --cards model_cards`"
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_the_record_is_what_its_weights_give(name):
+    assert not parted(name, load_record(name)), "run `make evaluate`"
+
+
+def test_a_record_that_parted_from_its_weights_is_noticed():
+    record = load_record("mrbcr3d")
+    wrong = {**record, "spot": {**record["spot"], "psnr_unseen": record["spot"]["psnr_unseen"] + 0.1}}
+    assert parted("mrbcr3d", wrong) == ["psnr_unseen"]
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_measured_score_stands_in_the_card(name):
+    page = cards.page(FAMILIES[name], load_record(name))
+    for content in load_record(name)["tables"].values():
+        for _, row in cards._rows(content):
+            assert all(cards.number(value) in page for value in row.values())
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_card_tells_uses_limits_failures_and_where_it_ran(name):
+    page, record = cards.page(FAMILIES[name], load_record(name)), load_record(name)
+    for heading in ("For", "Not for", "Measured quality", "Pictures", "Physical limits", "Where its bundle ran", "How it was made"):
+        assert f"## {heading}\n" in page
+    assert "Failure cases" in page
+    assert all((FOLDER / picture["file"]).stat().st_size < 400_000 for picture in record["pictures"])
+    assert {"java-pytorch", "java-onnx", "bioimageio"} <= {one["consumer"] for one in record["verdicts"] if one["status"] == "passed"}
+    assert not {one["status"] for one in record["verdicts"]} & {"differs", "failed", "refused"}
+
+
+@pytest.mark.parametrize("name", [one for one in shipped() if one.startswith("mrbcr")])
+def test_tables_of_restoration_have_the_row_of_the_input_itself(name):
+    for title in ("held-out", "unseen"):
+        assert [row["method"] for row in load_record(name)["tables"][title]][0] == "input itself"
+
+
+def test_cards_are_written_for_every_shipped_model(tmp_path):
+    assert [path.stem for path in cards.write(tmp_path)] == list(shipped())
+
+
+def test_confusion_has_a_row_a_class_and_its_recall():
+    record = {"confusion": {"classes": ["a", "b"], "counts": [[3, 1], [0, 4]]}}
+    lines = list(cards._confusion(FAMILIES["plcnn"], record))
+    assert lines[2:6] == ["| true | a | b | recall |", "|---|---|---|---|", "| a | 3 | 1 | 0.750 |", "| b | 0 | 4 | 1.000 |"]
+
+
+def test_only_a_pass_shows_its_level():
+    one = {"consumer": "torch", "format": "onnx", "status": "passed", "level": "ran", "difference": 2e-7, "tolerance": 1e-5}
+    assert cards._cell(one) == "passed (ran) 2e-07"
+    assert cards._cell({**one, "status": "missing", "difference": None}) == "missing"

@@ -1,0 +1,150 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from zooready.evaluation import EVALUATIONS, deconvolution, record
+from zooready.evaluation import mrbcr as evaluation
+from zooready.evaluation.contract import Evaluation
+from zooready.evaluation.grids import grid
+from zooready.families import FAMILIES, mrbcr, mrbcr3d
+from zooready.images.similarity import psnr
+from zooready.simulate import volumes
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def untrained():
+    """Weights of a network that returns its input: its numbers must be those of the input itself."""
+    return mrbcr.FAMILY.architecture.build().state_dict()
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Two fields a set instead of dozens."""
+    for name, value in {"HELD_OUT_FIELDS": 2, "UNSEEN_FIELDS": 2, "LUCY_ITERATIONS": (10, 30, 100), "WIENER_NOISE": (0.01,)}.items():
+        monkeypatch.setattr(deconvolution, name, value)
+    monkeypatch.setattr(evaluation, "ROBUST_FIELDS", 1)
+    monkeypatch.setattr(evaluation, "PER_KIND", 1)
+    monkeypatch.setattr(evaluation, "CHANGES", {name: evaluation.CHANGES[name] for name in ("as assumed", "pixels larger by 20%")})
+
+
+def test_every_family_can_be_judged():
+    assert set(EVALUATIONS) == set(FAMILIES)
+
+
+def test_a_network_that_does_nothing_scores_as_the_input(untrained, few):
+    found = evaluation.measure(mrbcr.FAMILY, untrained)
+    for title in ("held-out", "unseen"):
+        rows = {row["method"]: row for row in found["tables"][title]}
+        assert rows["m-rBCR"]["psnr"] == pytest.approx(rows["input itself"]["psnr"], abs=0.001)
+        assert rows["m-rBCR"]["fields"] == 2
+    assert [row["method"].split()[0] for row in found["tables"]["specimens"]][-2:] == ["tissue", "shells"]
+    for title in ("specimens", "optics", "light"):
+        assert all(row["m-rBCR, dB"] == pytest.approx(row["input itself, dB"], abs=0.01) for row in found["tables"][title])
+    assert found["metrics"]["psnr"] == found["metrics"]["psnr_input"]
+    assert set(found["measured_on"]) == set(found["tables"])
+
+
+def test_other_optics_and_less_light_change_the_pictures_and_not_the_specimens(monkeypatch):
+    monkeypatch.setattr(evaluation, "ROBUST_FIELDS", 2)
+    monkeypatch.setattr(deconvolution, "LUCY_ITERATIONS", (30, 100))
+    rows = {how: evaluation.robust(lambda image: image, how, optics=mrbcr.OPTICS) for how in ("a", "b")}
+    assert rows["a"] == {**rows["b"], "method": "a"}
+    fewer = evaluation.robust(lambda image: image, "a", dimmed=0.05)
+    assert fewer["input itself, dB"] < rows["a"]["input itself, dB"] - 0.5
+    changes = {key: {**change} for key, change in evaluation.CHANGES.items() if change}
+    assert len({str(change) for change in changes.values()}) == len(changes)
+    assert all(replace(mrbcr.OPTICS, **change) != mrbcr.OPTICS for change in changes.values())
+
+
+def test_the_spot_check_uses_the_first_fields_of_each_set():
+    for family in (mrbcr.FAMILY, mrbcr3d.FAMILY):
+        spot = evaluation.sets(family, evaluation.SPOT)
+        if family is mrbcr3d.FAMILY:
+            whole = {"held-out": evaluation.stacks(mrbcr3d.SPECIMENS, deconvolution.HELD_OUT_SEED, 4)}
+        else:
+            whole = {"held-out": deconvolution.fields(evaluation.KNOWN, deconvolution.HELD_OUT_SEED, 4)}
+        assert len(spot["held-out"]) == evaluation.SPOT
+        assert np.array_equal(spot["held-out"][2].image, whole["held-out"][2].image)
+
+
+def test_the_spot_check_of_a_network_that_does_nothing_is_that_of_the_input(untrained):
+    found = evaluation.spot(mrbcr.FAMILY, untrained)
+    fields = evaluation.sets(mrbcr.FAMILY, evaluation.SPOT)["unseen"]
+    assert found["psnr_unseen"] == pytest.approx(np.mean([psnr(field.image, field.truth) for field in fields]), abs=0.001)
+
+
+def test_pictures_are_drawn_with_the_failures(untrained, few, tmp_path, monkeypatch):
+    monkeypatch.setattr(deconvolution, "HELD_OUT_FIELDS", 6)
+    drawn = evaluation.draw(mrbcr.FAMILY, untrained, tmp_path)
+    assert [file for file, _ in drawn] == ["mrbcr-examples.png", "mrbcr-failures.png"]
+    assert all(Image.open(tmp_path / file).width > 500 for file, _ in drawn)
+    assert drawn[1][1].startswith("Failure cases: of 8")
+
+
+def test_a_grid_has_a_panel_for_every_picture(tmp_path):
+    plane, colours = np.arange(64.0).reshape(8, 8), np.zeros((8, 8, 3), np.uint8)
+    grid(tmp_path / "one.png", ("a",), [("x", [plane])])
+    grid(tmp_path / "more.png", ("a", "b"), [("x", [plane, plane]), ("y", [colours, colours])])
+    one, more = (Image.open(tmp_path / f"{name}.png").size for name in ("one", "more"))
+    assert more[0] > 1.5 * one[0]
+    assert more[1] > 1.5 * one[1]
+
+
+def test_shared_contrast_is_that_of_the_truth(tmp_path):
+    plane = np.arange(64.0).reshape(8, 8)
+    for name, shared in (("shared", True), ("own", False)):
+        grid(tmp_path / f"{name}.png", ("a", "b"), [("x", [plane / 4, plane])], shared=shared)
+    dark, bright = (np.asarray(Image.open(tmp_path / f"{name}.png").convert("L"), float).mean() for name in ("shared", "own"))
+    assert dark < bright
+
+
+@pytest.fixture
+def judged():
+    """An evaluation of one number."""
+    return Evaluation(
+        measure=lambda weights: {"tables": {"new": [{"method": "m", "x": 1.0}]}, "metrics": {"x": 1.0}, "measured_on": {"new": "here"}},
+        spot=lambda weights: {"x": 1.0},
+        draw=lambda weights, folder: [("a.png", "A picture.")],
+        data="the simulation in words",
+        suited=("this",),
+        unsuited=("that",),
+        limits=("so far",),
+    )
+
+
+def test_a_record_keeps_tables_that_other_trainings_made_and_replaces_what_was_measured_again(judged, tmp_path):
+    begun = {"seed": 3, "data": "simulated", "tables": {"new": [], "peers": [{"method": "p", "x": 2.0}]}, "metrics": {"x": 9.0, "y": 2.0}}
+    made = record(begun, {"w": torch.zeros(2, 3), "n.running_mean": torch.zeros(4)}, judged, tmp_path)
+    assert list(made["tables"]) == ["new", "peers"]
+    assert made["tables"]["new"][0]["x"] == 1.0
+    assert made["metrics"] == {"x": 1.0, "y": 2.0}
+    assert (made["seed"], made["data"], made["parameters"], made["spot"]) == (3, "the simulation in words", 6, {"x": 1.0})
+    assert (made["suited"], made["unsuited"], made["limits"]) == (["this"], ["that"], ["so far"])
+    assert made["pictures"] == [{"file": "a.png", "caption": "A picture."}]
+
+
+def test_a_record_of_a_persons_own_pictures_says_so(judged, tmp_path):
+    begun = {"data": "12 pictures of the folder 'mine'", "data_sha256": "ab"}
+    assert record(begun, {}, judged, tmp_path)["data"] == "12 pictures of the folder 'mine'"
+
+
+def test_stacks_need_the_distance_of_their_planes():
+    with pytest.raises(deconvolution.InputInvalid, match="a stack of 20 planes and no z_step_um: give the distance"):
+        deconvolution.wiener(np.ones((4, 40, 40)), mrbcr.OPTICS, 0.1)
+
+
+def test_classical_methods_sharpen_stacks_too():
+    truth = np.full((24, 48, 48), 10.0)
+    truth[8:16, 14:34, 14:34] += 500 * volumes.puncta(np.random.default_rng(1), (8, 20, 20))
+    seen = volumes.blur_volume(truth, mrbcr.OPTICS, 0.15)
+    lucy = deconvolution.richardson_lucy(seen, mrbcr.OPTICS, (4, 60), 0.15)
+    assert {one.shape for one in lucy.values()} == {truth.shape}
+    assert psnr(lucy[60], truth) > max(psnr(lucy[4], truth), psnr(seen, truth))
+    rough, smooth = (deconvolution.wiener(seen, mrbcr.OPTICS, noise, 0.15) for noise in (1e-3, 1e-1))
+    assert rough.shape == truth.shape
+    assert np.abs(np.diff(rough)).mean() > np.abs(np.diff(smooth)).mean()

@@ -1,0 +1,321 @@
+"""Writes docs/any-picture.md from what programs really compute: ``python tests/helpers/any_picture.py export/bundles/*.zip``.
+
+For bundles that take planes of one channel. Pictures of every kind are made of the bundle's own sample picture and written as files. Every
+program that is here runs them, plane by plane, and is compared with the eager network in this process. Nothing is written where something
+disagrees and CAUSES has no word on it.
+"""
+
+# ruff: noqa: T201  scripts print
+
+import argparse
+import datetime
+import math
+import platform
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import tifffile
+
+from zooready import java
+from zooready.bundle.reading import opened
+from zooready.comparison.user_images import as_input
+from zooready.consumers import CONSUMERS, consumer
+from zooready.consumers.cellprofiler import cppipe, headless
+from zooready.errors import InputInvalid, ZooreadyError
+from zooready.images.agreement import SHARED
+from zooready.images.files import read_picture, write_picture
+from zooready.images.matching import match
+from zooready.prediction import engine, predict
+from zooready.records import Picture, as_float32
+
+TARGET = Path(__file__).parents[2] / "docs" / "any-picture.md"
+SIDE = 192  # px of the pictures cut from the sample
+ODD = (101, 67)  # y and x, no multiples of any stride
+COLOUR = "RGB, green"
+LUMINANCE = (0.2125, 0.7154, 0.0721)  # of red, green and blue where CellProfiler makes a picture grey
+KINDS = ("sample", "8-bit", "16-bit", "float", COLOUR, "odd size", "z-stack", "time series")
+CAUSES: dict[tuple[str, str], str] = {}  # (bundle, program): why it disagrees and what to do, one sentence
+HEAD = """# Any picture, the same answer
+
+What each program computes for pictures of every kind, compared with the network itself, run eagerly by PyTorch: the largest difference
+divided by the range (largest minus smallest value) of the eager output for that picture. For labels: objects found of objects expected,
+and how many pixels are not shared by objects matched one to one. **Bold** is beyond the tolerance of
+[verdicts.md](verdicts.md#when-numbers-agree).
+
+All pictures are made of the bundle's sample picture: the sample as it is; cut to {side} × {side} px and stretched over 8 bits, over
+16 bits, and to mean 0 and deviation 1 with fractions and negative values; as the green channel of an RGB picture; cut to {odd}; three
+shifted pieces as a z-stack, and as a time series that fades, which are run plane by plane. `predict` opens these files, ImageJ before the
+Java engines one file for each plane, both with their bit depth; the other programs get the same pixels as the check hands them over
+(arrays; for CellProfiler 16-bit TIFFs, 32-bit where values are no whole numbers).
+
+"""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A picture as a file, its planes as the network takes them, and each plane as a file of its own."""
+
+    name: str
+    path: Path
+    planes: list
+    files: list
+
+
+def scenes(bundle, folder):
+    """Every kind of picture, made of the sample."""
+    sample = sample_of(bundle)
+    top, spread = float(sample.max()) or 1.0, float(sample.std()) or 1.0
+    height, width = (min(SIDE, length) for length in sample.shape)
+    piece = sample[:height, :width]
+    eight, sixteen = (np.rint(piece / top * most).astype(kind) for most, kind in ((255, np.uint8), (65535, np.uint16)))
+    moved = np.stack([np.roll(sample, (31 * n, 17 * n), axis=(0, 1))[:height, :width] for n in range(3)])
+    faded = np.rint(moved * np.array([1.0, 0.8, 0.5])[:, None, None]).astype(sample.dtype)
+    arrays = {
+        "sample": (sample, "yx"),
+        "8-bit": (eight, "yx"),
+        "16-bit": (sixteen, "yx"),
+        "float": (((piece - sample.mean()) / spread).astype(np.float32), "yx"),
+        COLOUR: (np.stack([eight // 2, eight, 255 - eight]), "cyx"),
+        "odd size": (piece[: ODD[0], : ODD[1]], "yx"),
+        "z-stack": (moved, "zyx"),
+        "time series": (faded, "tyx"),
+    }
+    return [scene(name, array, axes, folder) for name, (array, axes) in arrays.items()]
+
+
+def scene(name, array, axes, folder):
+    stem = name.split(",")[0].replace(" ", "-")
+    path = folder / f"{stem}.tif"
+    if axes == "cyx":
+        tifffile.imwrite(path, np.moveaxis(array, 0, -1), photometric="rgb")
+        array = array[1:2]
+    else:
+        write_picture(Picture(array=array, axes=axes), path)
+    planes = array if array.ndim == 3 else array[None]
+    files = [folder / f"{stem}-plane{n}.tif" for n in range(len(planes))]
+    for file, plane in zip(files, planes, strict=True):
+        write_picture(Picture(array=plane, axes="yx"), file)
+    return Scene(name, path, [as_float32(plane[None, None]) for plane in planes], files)
+
+
+def sample_of(bundle):
+    """The sample picture (y, x) in its own type; of a bundle without one, the test input."""
+    told = (bundle.rdf["inputs"][0].get("sample_tensor") or {}).get("source")
+    if told:
+        return read_picture(bundle.folder / told).array
+    return bundle.cases[0].input[0, 0]
+
+
+def runs(bundle, pictures, names):
+    """(program, format, version or "", outputs of each plane of each picture) of everything that is here."""
+    flat = [plane for one in pictures for plane in one.planes]
+    files = [file for one in pictures for file in one.files]
+    for name in names:
+        module = consumer(name)
+        for format in [format for format in module.READS if format in bundle.formats]:
+            for variant in getattr(module, "VARIANTS", ("",)):
+                print(f"  {name} {format} {variant}", file=sys.stderr)
+                if name.startswith("java-"):
+                    which = f"onnx-{variant}" if variant else "pytorch"
+                    outputs = java.run(which, bundle.formats[format], files, limit_s=1200).outputs
+                else:
+                    outputs = module.run(bundle, format, flat, **({"variant": variant} if variant else {}))
+                yield name, format, variant, regrouped(outputs, pictures)
+    for format in bundle.formats:
+        print(f"  predict {format}", file=sys.stderr)
+        run = engine(bundle, format, "cpu")
+        yield "predict", format, "", [predicted(bundle, one, run) for one in pictures]
+
+
+def regrouped(outputs, pictures):
+    """Outputs of a flat list of planes, by picture."""
+    queue = iter(outputs)
+    return [[next(queue) for _ in one.planes] for one in pictures]
+
+
+def predicted(bundle, picture, run):
+    """What ``predict`` makes of the file, taken apart into planes (1, c, y, x)."""
+    found = predict(bundle, read_picture(picture.path), run=run, channel=2 if picture.name == COLOUR else None)
+    planes = []
+    for n in range(len(picture.planes)):
+        outputs = []
+        for name, kind in bundle.outputs:
+            if kind == "scores":
+                table = found.scores[name]
+                outputs.append(as_float32(np.array([table.rows[n][-len(outputs_of(bundle, name)) :]])))
+                continue
+            array, axes = found.pictures[name].array, found.pictures[name].axes
+            for axis in "tz":
+                if axis in axes:
+                    array, axes = np.take(array, n, axis=axes.index(axis)), axes.replace(axis, "")
+            outputs.append(as_float32(array if axes == "cyx" else array[None])[None])
+        planes.append(tuple(outputs))
+    return planes
+
+
+def outputs_of(bundle, name):
+    """Names of the classes of an output."""
+    return next(spec.channels for spec in headless.specs(bundle)[1] if spec.name == name)
+
+
+def compared(kind, expected, found, tolerance):
+    """(text of a cell, whether it agrees) for one output of one picture; lists of planes."""
+    if any(one.shape != other.shape for one, other in zip(expected, found, strict=True)):
+        return f"shape {found[0].shape}", False
+    if kind == "labels":
+        both = [match(one, other) for one, other in zip(expected, found, strict=True)]
+        first, second = sum(one.n_first for one in both), sum(one.n_second for one in both)
+        any_pixel = sum(int(((one > 0) | (other > 0)).sum()) for one, other in zip(expected, found, strict=True))
+        apart = any_pixel - sum(int(one.overlap.sum()) for one in both)
+        shared = min(
+            int(one.overlap.sum()) / size if size else 1.0 for one in both for size in (one.foreground_first, one.foreground_second)
+        )
+        agrees = all(one.n_first == one.n_second for one in both) and shared >= SHARED
+        return f"{second} of {first}, {apart} px", agrees
+    largest = 0.0
+    for one, other in zip(expected, found, strict=True):
+        span = float(np.ptp(one.astype(np.float64))) or 1.0
+        apart = np.abs(one.astype(np.float64) - other.astype(np.float64)).max(initial=0.0) / span
+        largest = float(np.maximum(largest, apart))  # which keeps NaN, as max() does not
+    return f"{largest:.1e}" if largest else "0", math.isfinite(largest) and largest <= tolerance
+
+
+def section(path, names):
+    """(Markdown, programs with a format that disagree) for one bundle."""
+    faults = {}
+    with opened(path, trust_code=True) as bundle, TemporaryDirectory() as temporary:
+        print(path.name, file=sys.stderr)
+        pictures = scenes(bundle, Path(temporary))
+        eager = engine(bundle, "state_dict", "cpu")
+        expected = [[eager(plane) for plane in one.planes] for one in pictures]
+        rows = {k: [] for k in range(len(bundle.outputs))}
+        for program, format, variant, found in runs(bundle, pictures, names):
+            for k, (_, kind) in enumerate(bundle.outputs):
+                cells = [
+                    compared(kind, [one[k] for one in first], [one[k] for one in second], bundle.tolerance[format])
+                    for first, second in zip(expected, found, strict=True)
+                ]
+                for name, (text, agrees) in zip(KINDS, cells, strict=True):
+                    if not agrees:
+                        faults.setdefault(f"{program} {format} {variant}".strip(), []).append(f"{name}: {text}")
+                marked = [text if agrees else f"**{text}**" for text, agrees in cells]
+                rows[k].append(f"| `{program}` | {format}{' ' + variant if variant else ''} | {' | '.join(marked)} |")
+        text = f"## {path.stem}\n\n{made(bundle)}\n\n"
+        for k, (name, kind) in enumerate(bundle.outputs):
+            what = "objects found of expected, pixels not shared" if kind == "labels" else "largest difference / range"
+            text += f"`{name}`: {what}\n\n| program | weights | {' | '.join(KINDS)} |\n|{'---|' * (len(KINDS) + 2)}\n"
+            text += "\n".join(rows[k]) + "\n\n"
+        text += refusals(bundle, pictures)
+        return text + (mixed(bundle, pictures, eager) if "cellprofiler" in names else "") + "\n\n", faults
+
+
+def made(bundle):
+    """What the bundle is, in a sentence."""
+    own = bundle.rdf["config"]["zooready"]
+    variant = own.get("weights", {}).get("torchscript", {}).get("variant", "unknown")
+    return f"Weights {', '.join(bundle.formats)}; TorchScript variant {variant}; tolerances " + (
+        ", ".join(f"{format} {bundle.tolerance[format]:g}" for format in bundle.formats) + "."
+    )
+
+
+def refusals(bundle, pictures):
+    """What is said of the RGB picture as it is, where one channel is asked for."""
+    (path,) = [one.path for one in pictures if one.name == COLOUR]
+    said = []
+    for what, call in (
+        ("`zooready check --image`, for all programs", lambda: as_input(bundle, path)),
+        ("`predict` without `--channel`", lambda: predict(bundle, read_picture(path))),
+    ):
+        try:
+            call()
+        except InputInvalid as error:
+            said.append(f'{what}: "{str(error).replace("|", "")}"')
+        else:
+            raise AssertionError(f"{what} took an RGB picture for a network of one channel")
+    return "A whole RGB picture is refused by name. " + " ".join(said)
+
+
+def mixed(bundle, pictures, eager):
+    """What CellProfiler makes of the RGB picture: its pipelines declare grey pictures, so that it mixes the colours itself."""
+    (path,) = [one.path for one in pictures if one.name == COLOUR]
+    stem, (_, outputs) = "case000-000-channel0", headless.specs(bundle)
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for name in ("in", "out", "home"):
+            (folder / name).mkdir()
+        shutil.copy(path, folder / "in" / f"{stem}.tif")
+        headless._zip(bundle, folder / "in" / headless.BUNDLE)
+        pipeline = cppipe.pipeline(outputs, channels=1, volume=False, bundle=headless.BUNDLE)
+        (folder / "all.cppipe").write_text(pipeline, encoding="utf-8")
+        headless.launch(folder / "all.cppipe", folder / "in", folder / "out", home=folder / "home")
+        table = headless._table(folder / "out" / "Image.csv") if any(one.kind == "scores" for one in outputs) else {}
+        found = [headless._read(folder / "out", stem, k, one, table)[None] for k, one in enumerate(outputs)]
+    expected = eager(as_float32((tifffile.imread(path) @ np.array(LUMINANCE))[None, None]))
+    cells = []
+    for one, first, second in zip(outputs, expected, found, strict=True):
+        text, agrees = compared(one.kind, [first], [second], bundle.tolerance["onnx"])
+        assert agrees, f"CellProfiler does not mix colours by {LUMINANCE} any more: {one.name} {text}"
+        cells.append(f"`{one.name}` {text}")
+    return (
+        " CellProfiler alone does not refuse it: its pipelines declare grey pictures, so it mixes red, green and blue by "
+        f"{', '.join(map(str, LUMINANCE))} before the plugin sees them, and then agrees with the network on that mixture "
+        f"({', '.join(cells)}). Who wants one colour puts CellProfiler's ColorToGray before RunZooready."
+    )
+
+
+def page(paths, names, absent):
+    """(The whole page, what disagrees without a known cause)."""
+    text, unknown = HEAD.format(side=SIDE, odd=f"{ODD[1]} × {ODD[0]} px"), []
+    for path in paths:
+        one, faults = section(path, names)
+        text += one
+        for who, cells in faults.items():
+            cause = next((why for (stem, start), why in CAUSES.items() if stem == path.stem and who.startswith(start)), None)
+            if cause is None:
+                unknown.append(f"{path.stem}, {who}: {'; '.join(cells)}")
+            else:
+                text += f"- **{who}** ({'; '.join(cells)}): {cause}\n"
+        text += "Nothing disagrees.\n\n" if not faults else "\n"
+    return text + foot(names, absent), unknown
+
+
+def foot(names, absent):
+    versions = {"Python": platform.python_version(), "NumPy": version("numpy"), "PyTorch (eager)": version("torch")}
+    said = [", ".join(f"{key} {value}" for key, value in versions.items())]
+    said += [f"`{name}`: " + ", ".join(f"{key} {value}" for key, value in consumer(name).versions().items()) for name in names]
+    when = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
+    where = f"{platform.system()} on {platform.machine()}"
+    text = "## Where the numbers are from\n\nMeasured by `python tests/helpers/any_picture.py` "
+    text += f"on {when}, {where}; not by hand. {'; '.join(said)}.\n"
+    return text + (f"\nNot run there: {', '.join(f'`{name}`' for name in absent)}.\n" if absent else "")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, write the page; 1 if something disagrees and nobody knows why."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bundles", type=Path, nargs="+")
+    parser.add_argument("--in", dest="programs", nargs="+", default=None, choices=CONSUMERS, help="default: all that run here")
+    parser.add_argument("--out", type=Path, default=TARGET)
+    options = parser.parse_args(arguments)
+    here = [name for name in CONSUMERS if hasattr(consumer(name), "run") and not consumer(name).missing()]
+    names = [name for name in here if options.programs is None or name in options.programs]
+    try:
+        text, unknown = page(options.bundles, names, [name for name in CONSUMERS if name not in names])
+    except ZooreadyError as error:
+        print(f"any_picture: {error}", file=sys.stderr)
+        return 1
+    if unknown:
+        print("These disagree, and CAUSES says nothing of them:", *unknown, sep="\n", file=sys.stderr)
+    else:
+        options.out.write_text(text, encoding="utf-8")
+    return 1 if unknown else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
