@@ -202,7 +202,7 @@ def written(out: Path, run: checkpoint.Checkpoint) -> None:
     assert hashlib.sha256((WEIGHTS / "plcnn.safetensors").read_bytes()).hexdigest() == record["sha256"]
 
 
-def picture(path: Path) -> None:
+def draw_cells(path: Path) -> None:
     """A cell of each pattern over its class map: yellow where the network saw what speaks for it, blue where against, outline white."""
     from matplotlib import colormaps
     from PIL import Image, ImageDraw, ImageFont
@@ -241,7 +241,7 @@ def main() -> None:
     elif given.what == "record":
         written(given.out, checkpoint.read(given.run))
     else:
-        picture(PICTURE)
+        draw_cells(PICTURE)
 
 
 if __name__ == "__main__":

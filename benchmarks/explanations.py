@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+import PIL.Image
 
 from zooready import explanation, prediction
 from zooready.bundle.reading import opened
@@ -68,10 +68,10 @@ def main() -> None:
                 for one in found.explanations:
                     if "share_inside" in one.facts:
                         shares[one.name].append(tuple(one.facts[f"share_{key}"] for key in ("inside", "box", "area")))
-                image = picture.array[None, None].astype(np.float32)
+                array = picture.array[None, None].astype(np.float32)
                 target = list(found.facts["scores"]).index(found.facts["class"])
                 for name in METHODS if number == 0 else ():
-                    maps = [of_weights(network, image, target, mask, name) for network in (learnt, random)]
+                    maps = [of_weights(network, array, target, mask, name) for network in (learnt, random)]
                     ranks[name].append(abs(explanation.rank_correlation(*maps)))
         if options.picture:
             show(explanation.explain(bundle, cell(SHOWN, 0)[0]), options.picture)
@@ -87,8 +87,8 @@ def main() -> None:
 
 def show(found: explanation.Explained, path: Path) -> None:
     """All figures below each other."""
-    figures = [Image.open(io.BytesIO(draw(one, found.picture))).convert("RGB") for one in found.explanations]
-    whole = Image.new("RGB", (max(one.width for one in figures), sum(one.height for one in figures)), "white")
+    figures = [PIL.Image.open(io.BytesIO(draw(one, found.picture))).convert("RGB") for one in found.explanations]
+    whole = PIL.Image.new("RGB", (max(one.width for one in figures), sum(one.height for one in figures)), "white")
     for place, figure in enumerate(figures):
         whole.paste(figure, (0, sum(one.height for one in figures[:place])))
     whole.save(path, optimize=True)

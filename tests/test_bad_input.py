@@ -17,7 +17,7 @@ import pytest
 import tifffile
 import torch
 from foreign import good
-from PIL import Image
+import PIL.Image
 
 from zooready import families, java
 from zooready.cli import main, parser
@@ -143,7 +143,7 @@ def two_channels(path):
 
 
 def colour(path):
-    Image.fromarray(grey(0, 255, np.uint8, (20, 24, 3))).save(path, "PNG")
+    PIL.Image.fromarray(grey(0, 255, np.uint8, (20, 24, 3))).save(path, "PNG")
 
 
 def cut_off(path):

@@ -19,9 +19,9 @@ def spec(name, channels, kind="image", axes="bcyx"):
 
 def drawn(folder, *outputs, image=RAMP):
     case = Case(name="sample", input=image, outputs=tuple(array for _, array in outputs))
-    with Image.open(cover.draw(case, IMAGE, tuple(one for one, _ in outputs), folder / "cover.png")) as picture:
-        assert picture.format == "PNG"
-        return np.asarray(picture.convert("RGB")).astype(int)
+    with Image.open(cover.draw(case, IMAGE, tuple(one for one, _ in outputs), folder / "cover.png")) as opened:
+        assert opened.format == "PNG"
+        return np.asarray(opened.convert("RGB")).astype(int)
 
 
 def panel(picture, number):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from foreign import SIZES, good, npy, picture
+from foreign import SIZES, good, npy, make_image
 
 from zooready.bundle import unpacking
 from zooready.bundle.reading import opened, read_array
@@ -50,7 +50,7 @@ def test_a_good_bundle_is_read_whole(tmp_path):
         assert all(file.is_file() and file.is_relative_to(bundle.folder) for file in bundle.formats.values())
         assert bundle.outputs == (("probabilities", "image"),)
         assert [case.name for case in bundle.cases] == list(SIZES)
-        np.testing.assert_array_equal(bundle.cases[1].input, picture("odd"))
+        np.testing.assert_array_equal(bundle.cases[1].input, make_image("odd"))
         assert bundle.cases[2].outputs[0].shape == (2, 2, 9, 11)
         assert bundle.tolerance == TOLERANCE
         assert not bundle.trusted

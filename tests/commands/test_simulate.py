@@ -37,9 +37,9 @@ def test_a_field_is_a_picture_and_its_truth_with_calibration(tmp_path):
     assert made.image == tmp_path / "images" / "puncta_confocal_000.ome.tif"
     assert made.truth == tmp_path / "truth" / "puncta_confocal_000.ome.tif"
     image, truth = read_picture(made.image), read_picture(made.truth)
-    for picture, dtype in ((image, np.uint16), (truth, np.float32)):
-        assert (picture.axes, picture.array.shape, picture.array.dtype) == ("yx", (48, 48), dtype)
-        assert picture.pixel_size_um == pytest.approx(0.05)
+    for read, dtype in ((image, np.uint16), (truth, np.float32)):
+        assert (read.axes, read.array.shape, read.array.dtype) == ("yx", (48, 48), dtype)
+        assert read.pixel_size_um == pytest.approx(0.05)
     assert np.corrcoef(image.array.ravel(), truth.array.ravel())[0, 1] > 0.5
 
 

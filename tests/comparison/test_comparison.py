@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from broken import BROKEN
-from foreign import expect, good, network, picture, torchscript
+from foreign import expect, good, network, make_image, torchscript
 
 from zooready.bundle.reading import opened
 from zooready.comparison import compare, exit_code
@@ -47,7 +47,7 @@ def test_the_good_bundle_passes_at_every_stored_size(checked):
 
 
 def test_what_is_shown_is_the_test_pair_in_every_program(checked):
-    np.testing.assert_array_equal(checked.shown.input, picture("test"))
+    np.testing.assert_array_equal(checked.shown.input, make_image("test"))
     assert set(checked.results) == {"torch state_dict", "torch torchscript", "onnxruntime onnx"}
     for outputs in checked.results.values():
         np.testing.assert_allclose(outputs[0], checked.shown.outputs[0], atol=1e-6)
@@ -128,7 +128,7 @@ def Fixed():
 def test_a_given_picture_is_compared_between_formats(tmp_path):
     import tifffile
 
-    tifffile.imwrite(tmp_path / "Zellen mit Ümlaut.tif", picture("odd")[0, 0])
+    tifffile.imwrite(tmp_path / "Zellen mit Ümlaut.tif", make_image("odd")[0, 0])
     draft = good()
     path = draft.write(tmp_path / "tiny.zip")
     seen = []

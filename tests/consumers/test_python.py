@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from foreign import good, network, onnx_model, picture, torchscript
+from foreign import good, network, onnx_model, make_image, torchscript
 
 from zooready.bundle.reading import opened
 from zooready.comparison import compare
@@ -16,7 +16,7 @@ from zooready.consumers import CONSUMERS, bioimageio, consumer, onnxruntime, pyt
 from zooready.consumers.onnx_rules import onnx_objections
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
 
-IMAGE = [picture("odd")]
+IMAGE = [make_image("odd")]
 
 
 @pytest.fixture

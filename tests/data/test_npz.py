@@ -146,7 +146,7 @@ def single_array(path):
         np.save(file, np.zeros((2, 48, 48)))
 
 
-def picture(path):
+def make_image(path):
     path.write_bytes(b"II*\0 a picture")
 
 

@@ -37,7 +37,7 @@ class Spots(nn.Module):
         return torch.sigmoid(4 * (self.narrow(image) - self.wide(image)) - 2)
 
 
-def picture(seed: int = 0, size: int = 128, spots: int = 40) -> np.ndarray:
+def make_image(seed: int = 0, size: int = 128, spots: int = 40) -> np.ndarray:
     """Spots of 2 px radius on a noisy background: (y, x) uint16, camera counts."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:size, :size]
@@ -50,7 +50,7 @@ def picture(seed: int = 0, size: int = 128, spots: int = 40) -> np.ndarray:
 def main(folder: Path) -> Path:
     """Write the picture and the bundle; returns the bundle's path."""
     calibration = {"resolution": (1 / PIXEL_SIZE_UM, 1 / PIXEL_SIZE_UM), "metadata": {"unit": "um"}}
-    tifffile.imwrite(folder / "picture.tif", picture(), imagej=True, **calibration)
+    tifffile.imwrite(folder / "picture.tif", make_image(), imagej=True, **calibration)
     about = zooready.About(
         name="Spots by two blurs",
         description="Finds bright spots of about 2 px radius.",

@@ -49,7 +49,7 @@ def scoring(network):
     return score
 
 
-def picture(pattern, seed):
+def make_image(pattern, seed):
     image, mask = cell(np.random.default_rng(seed), pattern)
     return image[None, None].astype(np.float32), mask
 
@@ -79,7 +79,7 @@ def test_the_other_class_and_the_other_baseline_give_other_gradients(weights, im
 
 @pytest.mark.parametrize("pattern", CLASSES)
 def test_gradients_of_the_learnt_network_add_up_to_the_rise_of_its_score(learnt, pattern):
-    image, _ = picture(pattern, 21)
+    image, _ = make_image(pattern, 21)
     target = CLASSES.index("bars")
     score, baseline = scoring(learnt), attribution.blurred(image)
     values, facts = integrated_gradients(score, image, baseline, target)
@@ -113,7 +113,7 @@ def test_a_cliff_that_no_number_of_steps_finds_is_not_called_complete():
 
 
 def test_a_constant_baseline_tells_nothing_about_a_network_that_normalises_and_a_blurred_one_does(learnt):
-    image, _ = picture("spots", 9)
+    image, _ = make_image("spots", 9)
     values, _ = integrated_gradients(scoring(learnt), image, np.full_like(image, image.mean()), CLASSES.index("spots"))
     other, _ = integrated_gradients(scoring(learnt), image, attribution.blurred(image), CLASSES.index("spots"))
     assert abs(values.sum()) < 0.05 < 0.5 < other.sum()
@@ -138,7 +138,7 @@ def test_occlusion_follows_class_fill_and_window(weights, image):
 
 
 def test_hiding_nothing_changes_nothing(learnt):
-    image, _ = picture("spots", 9)
+    image, _ = make_image("spots", 9)
     assert (occlusion(scoring(learnt), image, image, 1)[0] == 0).all()
     image[..., :20] = np.percentile(image, 5)
     values, _ = occlusion(scoring(learnt), image, attribution.background(image), 1)
@@ -154,7 +154,7 @@ def test_all_channels_of_a_pixel_get_their_own_gradient_and_one_occlusion(weight
 
 
 def test_background_is_dark_and_blur_keeps_the_light_but_not_the_pattern():
-    image, mask = picture("bars", 3)
+    image, mask = make_image("bars", 3)
     assert image.min() <= attribution.background(image)[0, 0, 0, 0] < np.median(image)
     blurred = attribution.blurred(image)
     assert blurred.mean() == pytest.approx(image.mean(), rel=0.02)
@@ -171,7 +171,7 @@ def test_random_weights_change_the_explanation(learnt, method):
             return integrated_gradients(scoring(network), image, attribution.blurred(image), target)[0]
         return occlusion(scoring(network), image, attribution.background(image), target)[0]
 
-    image, mask = picture("bars", 3)
+    image, mask = make_image("bars", 3)
     again = image + np.random.default_rng(8).normal(0, 3, image.shape).astype(np.float32)
     of_learnt, within = explained(learnt, image), mask[None] if method == "gradients" else mask
     assert rank_correlation(explained(learnt, again)[within], of_learnt[within]) > 0.8

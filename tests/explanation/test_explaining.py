@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from patterns import CLASSES, Patterns, standard
-from PIL import Image
+import PIL.Image
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional
 
@@ -262,7 +262,7 @@ def test_the_same_question_gives_the_same_bytes(open_bundle, spots, tmp_path):
 
 def pixels(explanation, picture, tmp_path):
     (tmp_path / "figure.png").write_bytes(draw(explanation, picture))
-    return np.asarray(Image.open(tmp_path / "figure.png").convert("RGB")).astype(int)
+    return np.asarray(PIL.Image.open(tmp_path / "figure.png").convert("RGB")).astype(int)
 
 
 def test_the_figure_shows_scale_bar_marks_and_values(open_bundle, spots, tmp_path):

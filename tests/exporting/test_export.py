@@ -23,7 +23,7 @@ import torch
 import yaml
 from foreign import core_says
 from networks import ABOUT, UNET, BakedSize, Planes, Several, SmallUNet, cells, seeded, unet_bundle
-from PIL import Image
+import PIL.Image
 from torch import nn
 
 import zooready
@@ -184,7 +184,7 @@ def test_samples_open_with_axes_and_calibration(folder):
 
 
 def test_the_cover_is_a_picture_with_something_on_it(folder):
-    with Image.open(folder / "cover.png") as cover:
+    with PIL.Image.open(folder / "cover.png") as cover:
         assert cover.format == "PNG"
         panels = np.asarray(cover.convert("L"))
     assert (folder / "cover.png").stat().st_size < 500_000
@@ -346,7 +346,7 @@ def tiff(path):
 
 
 def png(path):
-    Image.fromarray((cells(30, 34) // 20).astype(np.uint8)).save(path)
+    PIL.Image.fromarray((cells(30, 34) // 20).astype(np.uint8)).save(path)
     return path
 
 

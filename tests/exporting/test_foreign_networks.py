@@ -67,7 +67,7 @@ def exported(module, out, example=None, formats=("torchscript", "onnx"), **optio
         return zooready.export(module, example, ABOUT, out, torchscript="plain", formats=formats, **options)
 
 
-def pictures(made, dimensions, channels):
+def make_images(made, dimensions, channels):
     """Pictures of unseen sizes; other pictures of the one size where a network has one."""
     rng = np.random.default_rng(2)
     one = tuple(made.measured.fixed.values())
@@ -96,7 +96,7 @@ def demand_same(made, module, folder, dimensions=4, channels=1):
     found = {}
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        images = list(pictures(made, dimensions, channels))
+        images = list(make_images(made, dimensions, channels))
         spans = [np.ptp(output.numpy()) or 1 for output in flat(safe(torch.from_numpy(images[0].copy())))]
         for format, run in runners(folder, made.path):
             for image in images:
@@ -307,7 +307,7 @@ def test_fijis_pytorch_gives_the_networks_numbers(name, tmp_path, here, engines)
     with zipfile.ZipFile(made.path) as archive:
         archive.extract("weights.pt", tmp_path)
     safe = FijiSafe(prepared(module), stride=made.measured.stride, minimum=made.measured.minimum, axes=made.measured.outputs).eval()
-    images = list(pictures(made, 5 if name == "stack" else 4, 1))
+    images = list(make_images(made, 5 if name == "stack" else 4, 1))
     result = java.run("pytorch", tmp_path / "weights.pt", images)
     spans = None
     for image, outputs in zip(images, result.outputs, strict=True):

@@ -42,7 +42,7 @@ def made(bundle, tmp_path, monkeypatch):
 def without_deepimagej(made, folder, names=toy.NAMES):
     """Let the macro find what DeepImageJ would write for the sample."""
     folder.mkdir()
-    for name, (axes, array) in toy.outputs(toy.picture()).items():
+    for name, (axes, array) in toy.outputs(toy.make_image()).items():
         tifffile.imwrite(folder / f"{name}.tif", array[..., None], imagej=True, metadata={"axes": axes + "S"})
     lines = made.macro.read_text().split("\n")
     (place,) = [number for number, line in enumerate(lines) if line.startswith(DEEPIMAGEJ)]
@@ -53,8 +53,8 @@ def without_deepimagej(made, folder, names=toy.NAMES):
     made.macro.write_text("\n".join(lines))
 
 
-def picture(path, array=None, **calibration):
-    array = toy.picture() if array is None else array
+def make_image(path, array=None, **calibration):
+    array = toy.make_image() if array is None else array
     tifffile.imwrite(path, array, imagej=True, resolution=(1 / toy.PIXEL_UM, 1 / toy.PIXEL_UM), metadata={"unit": "um"})
     return path
 
@@ -62,18 +62,18 @@ def picture(path, array=None, **calibration):
 def check_files(out, stem):
     """Every kind of output as a person wants it."""
     with tifffile.TiffFile(out / f"{stem}_labels-outlined.tif") as tiff:
-        assert (tiff.asarray() == toy.picture() // 100).all()
+        assert (tiff.asarray() == toy.make_image() // 100).all()
         assert len(tiff.imagej_metadata["Overlays"]) == 3
         assert tiff.pages[0].tags["XResolution"].value[0] / tiff.pages[0].tags["XResolution"].value[1] == pytest.approx(1 / 0.3, rel=1e-4)
     with (out / f"{stem}_scores.csv").open() as file:
         rows = {row["class"]: float(row["score"]) for row in csv.DictReader(file)}
-    assert rows == pytest.approx({"highest": 310, "middle": toy.picture().mean(), "lowest": 0}, rel=1e-3)
+    assert rows == pytest.approx({"highest": 310, "middle": toy.make_image().mean(), "lowest": 0}, rel=1e-3)
 
 
 @pytest.mark.java
 def test_files_become_outlined_labels_and_tables(macro, made, tmp_path):
     without_deepimagej(made, tmp_path / "prepared")
-    path = picture(tmp_path / "my cells.tif")
+    path = make_image(tmp_path / "my cells.tif")
     assert macro(f'return runMacro("{made.macro}", "{path}|{tmp_path / "out"}");') == ["OK"]
     check_files(tmp_path / "out", "my_cells")
 
@@ -97,11 +97,11 @@ def test_what_does_not_fit_or_did_not_run_ends_the_macro(macro, made, tmp_path):
     without_deepimagej(made, tmp_path / "prepared", names=("labels", "maps"))
     made.macro.write_text(made.macro.read_text().replace("LIMIT = 50331648", "LIMIT = 9000"))
     files = {
-        "good": toy.picture(),  # of which scores and stack are not written
+        "good": toy.make_image(),  # of which scores and stack are not written
         "large": np.zeros((100, 100), np.uint8),
         "line": np.zeros((1, 10), np.uint8),
     }
-    paths = [picture(tmp_path / f"{name}.tif", array) for name, array in files.items()]
+    paths = [make_image(tmp_path / f"{name}.tif", array) for name, array in files.items()]
     tifffile.imwrite(tmp_path / "two.tif", np.zeros((2, 10, 10), np.uint8), imagej=True, metadata={"axes": "CYX"})
     arguments = [f"{path}|{tmp_path / 'out'}" for path in (*paths, tmp_path / "two.tif")]
     assert macro(f'return runMacro("{made.macro}", getArgument());', *arguments) == ["[aborted]"] * 4
@@ -117,7 +117,7 @@ def test_deepimagej_runs_every_kind_of_output(bundle, deepimagej_here, tmp_path)
     home = tmp_path / "Fiji.app"
     for name in ("jars", "plugins"):
         (home / name).mkdir(parents=True)
-    path = picture(tmp_path / "my cells.tif")
+    path = make_image(tmp_path / "my cells.tif")
     told = fiji.run_macro(install(bundle, fiji=home).macro, [f"{path}|{tmp_path / 'out'}"], place, limit_s=200, memory_mb=8192)
     assert told == ["OK"]
     check_files(tmp_path / "out", "my_cells")

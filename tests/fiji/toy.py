@@ -21,7 +21,7 @@ class Toy(nn.Module):
         return torch.floor(image / 100), torch.cat([image / 400, 1 - image / 400], 1), scores, stack
 
 
-def picture():
+def make_image():
     """(60, 80) uint16 with the labels 1, 2 and 3."""
     image = np.zeros((60, 80), np.uint16)
     image[5:20, 5:30], image[30:50, 40:70], image[10:25, 50:60] = 120, 230, 310
@@ -42,7 +42,7 @@ def write(path):
     grey = ("grey",)
     zooready.export(
         Toy(),
-        Picture(array=picture(), axes="yx", pixel_size_um=PIXEL_UM),
+        Picture(array=make_image(), axes="yx", pixel_size_um=PIXEL_UM),
         About(name="Toy bands", description="Every kind of output.", authors=({"name": "a"},), license="MIT", pixel_size_um=(0.2, 0.4)),
         path,
         formats=("torchscript",),

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from format_networks import Modern, TinyUNet, picture, settled, write_rewritten
+from format_networks import Modern, TinyUNet, make_image, settled, write_rewritten
 
 from zooready.formats.onnx import onnx_file
 from zooready.formats.torchscript import torchscript_file, tracing
@@ -24,7 +24,7 @@ def unet():
 
 @pytest.fixture(scope="session")
 def example():
-    return picture(1, 1, 45, 62)
+    return make_image(1, 1, 45, 62)
 
 
 @pytest.fixture(scope="session")

@@ -129,7 +129,7 @@ def settled(network, seed=0):
     return network
 
 
-def picture(*shape, seed=0):
+def make_image(*shape, seed=0):
     """Raw pixels, 0 to 1000."""
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 1000
 
@@ -138,7 +138,7 @@ def write_rewritten(path):
     """The ONNX file of ``Rewritten``."""
     return onnx.write(
         Rewritten(),
-        picture(1, 2, 16, 24),
+        make_image(1, 2, 16, 24),
         path,
         input_name="image",
         input_axes="bcyx",

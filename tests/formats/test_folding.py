@@ -1,6 +1,6 @@
 import pytest
 import torch
-from format_networks import picture, settled
+from format_networks import make_image, settled
 from torch import nn
 
 from zooready.formats import fold
@@ -39,7 +39,7 @@ def test_the_callers_module_keeps_its_layers_and_mode(unet, example):
 )
 def test_volumes_are_folded(layers):
     network = settled_without_affine(nn.Sequential(*layers())).eval()
-    volume = picture(1, 1, 7, 9, 8)
+    volume = make_image(1, 1, 7, 9, 8)
     folded = fold(network, volume)
     assert not norms(folded)
     with torch.no_grad():
@@ -62,7 +62,7 @@ def test_a_part_is_folded_inside_a_network_that_fx_cannot_follow():
         def forward(self, x):
             return self.part(x) if x.mean() > 0 else x
 
-    assert not norms(fold(Outer(), picture(1, 1, 9, 9)))
+    assert not norms(fold(Outer(), make_image(1, 1, 9, 9)))
 
 
 @pytest.mark.parametrize("case", ["shared", "hooked", "grouped transpose", "used twice", "activation between"])
@@ -84,4 +84,4 @@ def test_what_is_not_exact_is_left_alone(case):
                 return self.norm(y.relu())
             return self.norm(y) + (y if case == "used twice" else 0)
 
-    assert norms(fold(settled(Used()), picture(1, 2, 9, 9)))
+    assert norms(fold(settled(Used()), make_image(1, 2, 9, 9)))

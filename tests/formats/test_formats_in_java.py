@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from format_networks import Rewritten, TinyUNet, picture
+from format_networks import Rewritten, TinyUNet, make_image
 
 from zooready import java
 from zooready.errors import ConsumerFailed
@@ -14,7 +14,7 @@ SHAPES = ((1, 1, 45, 62), (2, 1, 33, 19), (1, 1, 1, 1))
 
 def worst(network, engine, weights, shapes):
     """Largest difference between Java and eager, over the range."""
-    images = [picture(*shape, seed=3).numpy() for shape in shapes]
+    images = [make_image(*shape, seed=3).numpy() for shape in shapes]
     found = java.run(engine, weights.path, images).outputs
     pairs = [pair for image, got in zip(images, found, strict=True) for pair in zip(got, trials.eager(network, image), strict=True)]
     assert all(got.shape == want.shape for got, want in pairs)
@@ -44,4 +44,4 @@ def test_rewritten_onnx_equals_eager_in_the_older_runtime(rewritten):
 
 def test_what_is_called_unsupported_is_refused_by_pytorch_2_0_0(modern):
     with pytest.raises(ConsumerFailed, match="rms_norm"):
-        java.run("pytorch", modern.path, [picture(1, 1, 9, 9).numpy()])
+        java.run("pytorch", modern.path, [make_image(1, 1, 9, 9).numpy()])

@@ -7,7 +7,7 @@ import numpy as np
 import onnx as onnx_library
 import onnxruntime
 import pytest
-from format_networks import Branching, Median, OwnFunction, Spectral, TinyUNet, WidthDecides, picture
+from format_networks import Branching, Median, OwnFunction, Spectral, TinyUNet, WidthDecides, make_image
 from onnx import TensorProto, helper
 from torch import nn
 
@@ -39,7 +39,7 @@ def test_numbers_are_the_networks_at_other_sizes(exported, unet):
     eager.load_state_dict(unet.state_dict())
     session = onnx.load(exported.path)
     for shape in ((2, 1, 33, 19), (1, 1, 1, 1), (1, 1, 70, 97)):
-        image = picture(*shape, seed=5).numpy()
+        image = make_image(*shape, seed=5).numpy()
         for got, want in zip(session.run(None, {"image": image}), trials.eager(eager.eval(), image), strict=True):
             assert np.abs(got - want).max() <= 1e-4
 
@@ -81,12 +81,12 @@ def test_an_output_axis_of_one_length_is_declared_so(tmp_path):
             return x[:, :, None].expand(-1, -1, 7, -1, -1) * 1
 
     names = {**PICTURES, "output_names": ["stack"], "output_axes": ["bczyx"]}
-    weights = onnx.write(Stack(), picture(1, 1, 9, 11), tmp_path / "weights.onnx", **names)
+    weights = onnx.write(Stack(), make_image(1, 1, 9, 11), tmp_path / "weights.onnx", **names)
     assert onnx.load(weights.path).get_outputs()[0].shape == ["b", 1, 7, "y", "x"]
 
 
 def test_fixed_axes_are_numbers(tmp_path):
-    weights = onnx.write(Spectral().eval(), picture(1, 1, 16, 16), tmp_path / "w.onnx", **ONE, fixed={"y": 16, "x": 16})
+    weights = onnx.write(Spectral().eval(), make_image(1, 1, 16, 16), tmp_path / "w.onnx", **ONE, fixed={"y": 16, "x": 16})
     assert onnx.load(weights.path).get_inputs()[0].shape == ["b", 1, 16, 16]
 
 
@@ -101,7 +101,7 @@ def test_a_file_that_is_wrong_at_another_size_is_not_accepted(tmp_path, monkeypa
     with pytest.raises(
         InputInvalid, match=r"larger \(1, 1, 37, 36\): output 0 differs|small and brighter \(1, 1, 37, 53\): output 0 differs"
     ):
-        onnx.write(WidthDecides(), picture(1, 1, 20, 30), tmp_path / "weights.onnx", **ONE)
+        onnx.write(WidthDecides(), make_image(1, 1, 20, 30), tmp_path / "weights.onnx", **ONE)
 
 
 def test_a_branch_on_pixel_values_is_refused(example, tmp_path, here):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from format_networks import BakedWidth, Branching, OwnFunction, SizeBound, Spectral, TinyUNet, picture
+from format_networks import BakedWidth, Branching, OwnFunction, SizeBound, Spectral, TinyUNet, make_image
 from torch import nn
 
 from zooready.errors import InputInvalid
@@ -25,7 +25,7 @@ def test_every_variant_gives_the_networks_numbers_at_other_sizes(traced, unet, v
     eager = TinyUNet()
     eager.load_state_dict(unet.state_dict())
     for shape in ((1, 1, 45, 62), (2, 1, 33, 19), (1, 1, 1, 1), (1, 1, 70, 97)):
-        image = picture(*shape, seed=5)
+        image = make_image(*shape, seed=5)
         expected = trials.eager(eager.eval(), image.numpy())
         for got, want in zip(outputs(traced[variant].path, image), expected, strict=True):
             assert got.shape == want.shape
@@ -85,7 +85,7 @@ def test_an_autograd_function_and_a_device_are_rescued_by_export(example, tmp_pa
     assert weights.details["exporter"] == "export"
     assert torchscript.unsupported(weights.path) == ()
     assert not [text for text in container.code(weights.path).values() if container.devices(text)]
-    image = picture(2, 1, 9, 30)
+    image = make_image(2, 1, 9, 30)
     assert np.array_equal(outputs(weights.path, image)[0], (image.clamp(min=0) / 100 * 2 + 2).numpy())
 
 
@@ -176,12 +176,12 @@ def test_a_recording_that_takes_too_long_is_ended(example, tmp_path, monkeypatch
 def test_wrong_arguments_are_refused_at_once(tmp_path, arguments, message):
     name, shape = arguments.pop("name", "weights.pt"), arguments.pop("shape", (1, 1, 9, 9))
     with pytest.raises(InputInvalid, match=message):
-        torchscript.write(Spectral(), picture(*shape), tmp_path / name, **arguments)
+        torchscript.write(Spectral(), make_image(*shape), tmp_path / name, **arguments)
 
 
 def test_a_network_of_one_size_is_refused_unless_it_is_declared(tmp_path, here):
     with pytest.raises(InputInvalid, match=r"works at no size but the example's \(1, 1, 20, 24\)"):
-        torchscript.write(SizeBound(), picture(1, 1, 20, 24), tmp_path / "weights.pt")
+        torchscript.write(SizeBound(), make_image(1, 1, 20, 24), tmp_path / "weights.pt")
 
 
 def test_a_broken_file_is_not_loaded(tmp_path):
@@ -193,5 +193,5 @@ def test_a_broken_file_is_not_loaded(tmp_path):
 
 def test_export_keeps_declared_lengths_and_frees_the_others(tmp_path, here, monkeypatch):
     monkeypatch.setattr(torchscript_file, "ROUTES", ("export",))
-    weights = torchscript.write(BakedWidth(), picture(1, 1, 20, 24), tmp_path / "weights.pt", fixed={"x": 24})
-    assert outputs(weights.path, picture(3, 1, 50, 24))[0].shape == (3, 1, 50, 24)
+    weights = torchscript.write(BakedWidth(), make_image(1, 1, 20, 24), tmp_path / "weights.pt", fixed={"x": 24})
+    assert outputs(weights.path, make_image(3, 1, 50, 24))[0].shape == (3, 1, 50, 24)

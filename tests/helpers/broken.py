@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from foreign import Draft, expect, good, network, npy, onnx_model, picture, torchscript
+from foreign import Draft, expect, good, network, npy, onnx_model, make_image, torchscript
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def two_inputs(draft):
     draft.files["test_second.npy"] = draft.files["test_image.npy"]
     draft.rdf["inputs"].append(second)
     del draft.rdf["weights"]["onnx"], draft.rdf["weights"]["pytorch_state_dict"]
-    example = (torch.from_numpy(picture("test")),) * 2
+    example = (torch.from_numpy(make_image("test")),) * 2
     draft.files["weights.pt"] = torchscript(_two(), example)
 
 
@@ -174,7 +174,7 @@ def axis_called_time(draft):
         if name.endswith(".npy"):
             draft.files[name] = npy(np.load(BytesIO(content))[:, :, None])
     del draft.rdf["weights"]["onnx"], draft.rdf["weights"]["pytorch_state_dict"]
-    draft.files["weights.pt"] = torchscript(_planewise(), torch.from_numpy(picture("test")[:, :, None]))
+    draft.files["weights.pt"] = torchscript(_planewise(), torch.from_numpy(make_image("test")[:, :, None]))
 
 
 def _planewise():

@@ -100,7 +100,7 @@ def torchscript(module, example=None) -> bytes:
     stream = BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        example = torch.from_numpy(picture("test")) if example is None else example
+        example = torch.from_numpy(make_image("test")) if example is None else example
         torch.jit.save(torch.jit.trace(module, example, check_trace=False), stream)
     return stream.getvalue()
 
@@ -132,7 +132,7 @@ def state_dict(module) -> bytes:
     return stream.getvalue()
 
 
-def picture(name):
+def make_image(name):
     if name == "black":
         return np.zeros(SIZES[name], np.float32)
     return np.random.default_rng(len(name)).uniform(0, 4, SIZES[name]).astype(np.float32)
@@ -214,12 +214,12 @@ def _good() -> Draft:
     tiny = network()
     files = {"README.md": b"# tiny network\n\nValidation: none, it is a test.\n", "tiny.py": ARCHITECTURE.encode()}
     cover = BytesIO()
-    Image.fromarray(np.uint8(picture("test")[0, 0] * 60)).resize((200, 100)).convert("RGB").save(cover, "PNG")
+    Image.fromarray(np.uint8(make_image("test")[0, 0] * 60)).resize((200, 100)).convert("RGB").save(cover, "PNG")
     files["cover.png"] = cover.getvalue()
     for name in SIZES:
         head = "test_" if name == "test" else f"cases/{name}_"
-        files[f"{head}image.npy"] = npy(picture(name))
-        files[f"{head}probabilities.npy"] = npy(eager(tiny, picture(name)))
+        files[f"{head}image.npy"] = npy(make_image(name))
+        files[f"{head}probabilities.npy"] = npy(eager(tiny, make_image(name)))
     files |= {
         "weights.pt": torchscript(tiny),
         "weights_state_dict.pt": state_dict(tiny),
@@ -237,7 +237,7 @@ def expect(draft: Draft, module) -> None:
     """Store what another network gives as the expected outputs."""
     for name in SIZES:
         head = "test_" if name == "test" else f"cases/{name}_"
-        draft.files[f"{head}probabilities.npy"] = npy(eager(module, picture(name)))
+        draft.files[f"{head}probabilities.npy"] = npy(eager(module, make_image(name)))
 
 
 CORE = """

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+import PIL.Image
 
 from zooready.errors import InputInvalid
 from zooready.images.files import in_order, read_picture, write_picture
@@ -152,7 +152,7 @@ def test_an_axis_without_a_name_is_refused_unless_the_caller_names_it(tmp_path):
 def test_colour_becomes_named_channels_and_alpha_is_dropped(tmp_path):
     array = noise((5, 7, 4), "uint8")
     paths = [saved(tmp_path / "a.tif", array, photometric="rgb", extrasamples=["unassalpha"]), tmp_path / "a.png"]
-    Image.fromarray(array, "RGBA").save(paths[1])
+    PIL.Image.fromarray(array, "RGBA").save(paths[1])
     for path in paths:
         picture = read_picture(path)
         assert (picture.axes, picture.channels) == ("cyx", ("red", "green", "blue"))
@@ -169,19 +169,19 @@ def test_a_colour_stack_of_imagej_keeps_its_planes(tmp_path):
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_grey_pngs_keep_their_depth(tmp_path, dtype):
     array = noise((5, 7), dtype) * (1 if dtype == "uint8" else 257)
-    Image.fromarray(array).save(tmp_path / "a.png")
+    PIL.Image.fromarray(array).save(tmp_path / "a.png")
     picture = read_picture(tmp_path / "a.png")
     assert (picture.axes, picture.array.dtype, picture.pixel_size_um) == ("yx", dtype, None)
     assert np.array_equal(picture.array, array)
 
 
 def test_a_jpeg_is_read_whatever_its_name(tmp_path):
-    Image.fromarray(np.full((16, 16), 80, "uint8")).save(tmp_path / "a.tif", format="JPEG")
+    PIL.Image.fromarray(np.full((16, 16), 80, "uint8")).save(tmp_path / "a.tif", format="JPEG")
     assert (read_picture(tmp_path / "a.tif").array == 80).all()
 
 
 def test_a_16_bit_colour_png_is_refused_because_pillow_halves_its_depth(tmp_path):
-    Image.fromarray(noise((5, 7, 3), "uint8")).save(tmp_path / "a.png")
+    PIL.Image.fromarray(noise((5, 7, 3), "uint8")).save(tmp_path / "a.png")
     content = bytearray((tmp_path / "a.png").read_bytes())
     content[24] = 16
     content[29:33] = _crc(content[12:29])
@@ -285,7 +285,7 @@ def test_a_file_without_read_permission_is_refused(tmp_path, monkeypatch):
 def test_a_picture_that_is_cut_off_is_refused_and_never_read_in_part(tmp_path, kind, part):
     array = noise((6, 40, 50))
     if kind == "png":
-        Image.fromarray(noise((200, 200), "uint8")).save(tmp_path / "a.tif", format="PNG")
+        PIL.Image.fromarray(noise((200, 200), "uint8")).save(tmp_path / "a.tif", format="PNG")
     elif kind == "imagej":
         saved(tmp_path / "a.tif", array, imagej=True, metadata={"axes": "ZYX"})
     else:

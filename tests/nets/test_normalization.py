@@ -12,12 +12,12 @@ IDS = [repr(module) for module in MODULES]
 SIZES = [(1, 1, 1, 1), (2, 3, 71, 97), (1, 2, 1, 33), (1, 1, 256, 255)]
 
 
-def picture(*size, seed=0):
+def make_image(*size, seed=0):
     return torch.as_tensor(np.random.default_rng(seed).gamma(2.0, 300.0, size).astype(np.float32))
 
 
 def test_percentiles_are_nearest_ranks_of_each_channel():
-    image = picture(2, 3, 71, 97)
+    image = make_image(2, 3, 71, 97)
     offset, scale = Percentiles(1, 99).statistics(image)
     assert offset.shape == scale.shape == (2, 3, 1, 1)
     pixels = np.sort(image.numpy().reshape(2, 3, -1))
@@ -27,21 +27,21 @@ def test_percentiles_are_nearest_ranks_of_each_channel():
 
 
 def test_mean_and_standard_deviation_are_those_of_numpy():
-    image = picture(2, 3, 40, 30)
+    image = make_image(2, 3, 40, 30)
     offset, scale = MeanStd().statistics(image)
     np.testing.assert_allclose(offset[..., 0, 0], image.numpy().mean((2, 3)), rtol=1e-5)
     np.testing.assert_allclose(scale[..., 0, 0], image.numpy().std((2, 3)), rtol=1e-5)
 
 
 def test_min_max_maps_to_zero_and_one():
-    image = MinMax()(picture(2, 3, 40, 30))
+    image = MinMax()(make_image(2, 3, 40, 30))
     assert (image.amin((2, 3)) == 0).all()
     assert (image.amax((2, 3)) == 1).all()
 
 
 @pytest.mark.parametrize("module", MODULES, ids=IDS)
 def test_forward_is_the_statistics_applied(module):
-    image = picture(2, 2, 30, 20)
+    image = make_image(2, 2, 30, 20)
     offset, scale = module.statistics(image)
     assert torch.equal(module(image), (image - offset) / scale)
 
@@ -62,14 +62,14 @@ def test_a_few_bright_pixels_on_black_are_finite_and_of_order_one(module):
 
 @pytest.mark.parametrize("module", MODULES, ids=IDS)
 def test_volumes_have_one_more_axis(module):
-    volume = picture(2, 1, 5, 12, 13)
+    volume = make_image(2, 1, 5, 12, 13)
     offset, scale = module.statistics(volume)
     assert offset.shape == scale.shape == (2, 1, 1, 1, 1)
     assert torch.equal(module(volume).flatten(2), module(volume.flatten(2, 3)).flatten(2))
 
 
 def test_percentiles_differ_by_their_settings_and_show_them():
-    image = picture(1, 1, 50, 50)
+    image = make_image(1, 1, 50, 50)
     assert repr(Percentiles(2, 97.5)) == "Percentiles(low=2, high=97.5)"
     for other in (Percentiles(5, 99), Percentiles(1, 95)):
         assert not torch.equal(other(image), Percentiles(1, 99)(image))
@@ -89,7 +89,7 @@ def test_nothing_is_stored(module):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("module", MODULES, ids=IDS)
 def test_torchscript_and_onnx_equal_eager_at_any_size(module, tmp_path):
-    example = picture(1, 2, 37, 41)
+    example = make_image(1, 2, 37, 41)
     traced = torch.jit.trace(module, example)
     assert "Device = " not in str(traced.inlined_graph)
     torch.onnx.export(
@@ -98,6 +98,6 @@ def test_torchscript_and_onnx_equal_eager_at_any_size(module, tmp_path):
     )  # fmt: skip
     session = onnxruntime.InferenceSession(tmp_path / "n.onnx", providers=["CPUExecutionProvider"])
     for size in SIZES:
-        image = picture(*size, seed=1)
+        image = make_image(*size, seed=1)
         assert torch.equal(traced(image), module(image))
         np.testing.assert_allclose(session.run(None, {"image": image.numpy()})[0], module(image), rtol=1e-5, atol=1e-5)

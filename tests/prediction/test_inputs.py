@@ -14,7 +14,7 @@ TWO = TensorSpec(name="image", axes="bcyx", channels=("dapi", "gfp"))
 STACK = TensorSpec(name="image", axes="bczyx", channels=("intensity",))
 
 
-def picture(axes, shape, channels=(), dtype="uint16"):
+def make_image(axes, shape, channels=(), dtype="uint16"):
     return Picture(array=np.arange(np.prod(shape)).reshape(shape).astype(dtype), axes=axes, channels=channels)
 
 
@@ -30,7 +30,7 @@ def picture(axes, shape, channels=(), dtype="uint16"):
     ],
 )
 def test_planes_that_a_network_does_not_take_at_once_come_one_by_one(axes, shape, spec, loop, given):
-    source = picture(axes, shape)
+    source = make_image(axes, shape)
     inputs = as_input(source, spec)
     images = list(inputs)
     assert inputs.loop == loop
@@ -40,38 +40,38 @@ def test_planes_that_a_network_does_not_take_at_once_come_one_by_one(axes, shape
 
 
 def test_channels_of_the_same_names_are_put_into_the_networks_order():
-    source = picture("cyx", (2, 5, 7), ("GFP", "DAPI"))
+    source = make_image("cyx", (2, 5, 7), ("GFP", "DAPI"))
     assert np.array_equal(next(iter(as_input(source, TWO)))[0], source.array[::-1])
 
 
 def test_channels_of_other_names_keep_their_order():
-    source = picture("cyx", (2, 5, 7), ("red one", "dapi"))
+    source = make_image("cyx", (2, 5, 7), ("red one", "dapi"))
     assert np.array_equal(next(iter(as_input(source, TWO)))[0], source.array)
 
 
 @pytest.mark.parametrize(("channel", "index"), [(1, 0), (2, 1), ("2", 1), ("GFP", 1), ("dapi", 0)])
 def test_one_channel_is_picked_by_number_from_1_or_by_name(channel, index):
-    source = picture("cyx", (2, 5, 7), ("dapi", "gfp"))
+    source = make_image("cyx", (2, 5, 7), ("dapi", "gfp"))
     assert np.array_equal(next(iter(as_input(source, GREY, channel=channel)))[0, 0], source.array[index])
 
 
 @pytest.mark.parametrize("channel", [0, 3, "0", "cy5", -1])
 def test_a_channel_that_is_not_there_is_refused(channel):
     with pytest.raises(InputInvalid, match=rf"no channel {channel}: it has 2 \(dapi, gfp\). Give --channel 1 to 2, or a name"):
-        as_input(picture("cyx", (2, 5, 7), ("dapi", "gfp")), GREY, channel=channel)
+        as_input(make_image("cyx", (2, 5, 7), ("dapi", "gfp")), GREY, channel=channel)
 
 
 def test_picking_one_channel_for_a_network_of_two_is_refused():
     with pytest.raises(InputInvalid, match=r"channel 1 was asked for, but the network takes 2 channels \(dapi, gfp\): leave --channel out"):
-        as_input(picture("cyx", (2, 5, 7)), TWO, channel=1)
+        as_input(make_image("cyx", (2, 5, 7)), TWO, channel=1)
 
 
 def test_colour_where_grey_is_asked_for_is_refused_with_the_cure():
     with pytest.raises(
         InputInvalid, match=r"is in colour .* takes 1 channel \(intensity\): pick one with --channel green, or convert it in Fiji"
     ):
-        as_input(picture("cyx", (3, 5, 7), RGB), GREY)
-    assert next(iter(as_input(picture("cyx", (3, 5, 7), RGB), GREY, channel="green"))).shape == (1, 1, 5, 7)
+        as_input(make_image("cyx", (3, 5, 7), RGB), GREY)
+    assert next(iter(as_input(make_image("cyx", (3, 5, 7), RGB), GREY, channel="green"))).shape == (1, 1, 5, 7)
 
 
 @pytest.mark.parametrize(
@@ -83,28 +83,28 @@ def test_colour_where_grey_is_asked_for_is_refused_with_the_cure():
 )
 def test_a_wrong_number_of_channels_says_what_the_network_wants(count, spec, match):
     with pytest.raises(InputInvalid, match=match):
-        as_input(picture("cyx", (count, 5, 7)), spec)
+        as_input(make_image("cyx", (count, 5, 7)), spec)
 
 
 def test_a_grey_picture_for_a_network_of_two_channels_is_refused():
     with pytest.raises(InputInvalid, match="has 1 channel and the network takes 2"):
-        as_input(picture("yx", (5, 7)), TWO)
+        as_input(make_image("yx", (5, 7)), TWO)
 
 
 def test_a_single_plane_for_a_network_of_stacks_is_refused():
     with pytest.raises(InputInvalid, match="takes 'czyx' and the picture has 'yx': give a picture with an axis z"):
-        as_input(picture("yx", (5, 7)), STACK)
+        as_input(make_image("yx", (5, 7)), STACK)
 
 
 def test_a_fixed_size_is_demanded():
     spec = TensorSpec(name="image", axes="bczyx", channels=("intensity",), sizes={"z": 7})
     with pytest.raises(InputInvalid, match="takes exactly 7 along z, and the picture has 3: crop or pad it to 7"):
-        as_input(picture("zyx", (3, 5, 7)), spec)
+        as_input(make_image("zyx", (3, 5, 7)), spec)
 
 
 def test_an_index_axis_is_refused():
     with pytest.raises(InputInvalid, match="has an axis i, which no picture has"):
-        as_input(picture("yx", (5, 7)), TensorSpec(name="image", axes="bicyx", channels=("intensity",)))
+        as_input(make_image("yx", (5, 7)), TensorSpec(name="image", axes="bicyx", channels=("intensity",)))
 
 
 def test_values_beyond_float32_are_refused():

@@ -19,7 +19,7 @@ from zooready.records import Picture
 RNG = np.random.default_rng(0)
 
 
-def picture(axes="yx", shape=(5, 7), dtype="uint16", **facts):
+def make_image(axes="yx", shape=(5, 7), dtype="uint16", **facts):
     return Picture(array=RNG.integers(0, 250, shape).astype(dtype), axes=axes, **facts)
 
 
@@ -28,7 +28,7 @@ def picture(axes="yx", shape=(5, 7), dtype="uint16", **facts):
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "int32"])
 def test_pixels_reach_the_network_raw(tiny, dtype):
-    source = picture(dtype=dtype)
+    source = make_image(dtype=dtype)
     result = predict(tiny("restored"), source).pictures["restored"]
     assert np.array_equal(result.array, source.array.astype("float32") * 2)
     assert result.array.dtype == np.float32
@@ -38,7 +38,7 @@ def test_pixels_reach_the_network_raw(tiny, dtype):
     ("axes", "shape"), [("yx", (1, 1)), ("yx", (31, 1)), ("zyx", (3, 5, 7)), ("tyx", (3, 5, 7)), ("tzyx", (2, 3, 5, 7)), ("yx", (97, 71))]
 )
 def test_a_picture_of_any_size_comes_back_with_its_axes_and_calibration(tiny, axes, shape):
-    source = picture(axes, shape, pixel_size_um=0.2, z_um=0.7 if "z" in axes else None)
+    source = make_image(axes, shape, pixel_size_um=0.2, z_um=0.7 if "z" in axes else None)
     result = predict(tiny("restored", pixel_size_um=[0.1, 0.3]), source)
     assert result.notes == ()
     assert result.pictures["restored"].axes == axes
@@ -55,14 +55,14 @@ def test_black_constant_and_saturated_pictures_give_finite_outputs(tiny, value):
 
 
 def test_channels_of_the_output_are_named(tiny):
-    source = picture("tcyx", (3, 2, 5, 7))
+    source = make_image("tcyx", (3, 2, 5, 7))
     result = predict(tiny("restored", channels=("a", "b")), source).pictures["restored"]
     assert (result.axes, result.channels) == ("tcyx", ("restored0", "restored1"))
     assert np.array_equal(result.array, source.array * 2)
 
 
 def test_a_stack_is_given_whole_to_a_network_that_takes_stacks(tiny):
-    source = picture("tzyx", (2, 3, 5, 7), z_um=0.4)
+    source = make_image("tzyx", (2, 3, 5, 7), z_um=0.4)
     result = predict(tiny("restored", axes="bczyx"), source).pictures["restored"]
     assert (result.axes, result.z_um) == ("tzyx", 0.4)
     assert np.array_equal(result.array, source.array * 2)
@@ -70,7 +70,7 @@ def test_a_stack_is_given_whole_to_a_network_that_takes_stacks(tiny):
 
 def test_a_stack_that_the_network_makes_has_its_own_plane_distance(tiny):
     bundle = tiny("stack", config={"zooready": {"z_um": 0.5}})
-    source = picture("tyx", (2, 5, 7), pixel_size_um=0.3)
+    source = make_image("tyx", (2, 5, 7), pixel_size_um=0.3)
     result = predict(bundle, source).pictures["stack"]
     assert (result.axes, result.array.shape, result.z_um, result.pixel_size_um) == ("tzyx", (2, 3, 5, 7), 0.5, 0.3)
     assert np.array_equal(result.array, np.repeat(source.array[:, None], 3, axis=1))
@@ -78,17 +78,17 @@ def test_a_stack_that_the_network_makes_has_its_own_plane_distance(tiny):
 
 def test_a_stack_of_stacks_is_refused(tiny):
     with pytest.raises(InputInvalid, match=r"makes a stack along z of every plane \('stack' has axes 'bczyx'\).*Image > Duplicate"):
-        predict(tiny("stack"), picture("zyx", (2, 5, 7)))
+        predict(tiny("stack"), make_image("zyx", (2, 5, 7)))
 
 
 def test_an_output_of_half_the_size_has_twice_the_pixel_size(tiny):
-    result = predict(tiny("halved"), picture(shape=(6, 8), pixel_size_um=0.2)).pictures["halved"]
+    result = predict(tiny("halved"), make_image(shape=(6, 8), pixel_size_um=0.2)).pictures["halved"]
     assert result.array.shape == (3, 4)
     assert result.pixel_size_um == pytest.approx(0.4)
 
 
 def test_scores_become_rows(tiny):
-    source = picture("tzyx", (2, 3, 5, 7))
+    source = make_image("tzyx", (2, 3, 5, 7))
     result = predict(tiny("scores"), source)
     highest = source.array.max(axis=(2, 3))
     assert result.pictures == {}
@@ -97,20 +97,20 @@ def test_scores_become_rows(tiny):
 
 
 def test_labels_are_uint16_unless_there_are_too_many(tiny):
-    assert predict(tiny("labels"), picture()).pictures["labels"].array.dtype == np.uint16
+    assert predict(tiny("labels"), make_image()).pictures["labels"].array.dtype == np.uint16
     bundle = replace(tiny("restored"), outputs=(("restored", "labels"),))
     assert predict(bundle, Picture(array=np.full((2, 2), 65535, "uint16"), axes="yx")).pictures["restored"].array.dtype == np.float32
 
 
 def test_progress_counts_planes(tiny):
     seen = []
-    predict(tiny("restored"), picture("tyx", (3, 5, 7)), progress=lambda done, total: seen.append((done, total)))
+    predict(tiny("restored"), make_image("tyx", (3, 5, 7)), progress=lambda done, total: seen.append((done, total)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_a_network_that_grows_by_steps_gets_repeated_edges_and_the_picture_its_own_size(tiny):
     bundle = tiny("restored", sizes={"y": {"min": 16, "step": 8}, "x": {"min": 16, "step": 8}})
-    source = picture(shape=(5, 27))
+    source = make_image(shape=(5, 27))
     result = predict(bundle, source).pictures["restored"].array
     assert np.array_equal(result, source.array * 2)
     seen = whole._grown(source.array[None, None].astype("float32"), bundle)
@@ -122,7 +122,7 @@ def test_a_network_that_grows_by_steps_gets_repeated_edges_and_the_picture_its_o
 
 
 def test_a_pixel_size_outside_the_range_is_noted_with_the_cure(tiny):
-    result = predict(tiny("restored", pixel_size_um=[0.3, 0.6]), picture(pixel_size_um=0.1))
+    result = predict(tiny("restored", pixel_size_um=[0.3, 0.6]), make_image(pixel_size_um=0.1))
     assert result.notes == (
         "the picture has pixels of 0.1 µm, and the network was trained for 0.3 to 0.6 µm: results may be poor; "
         "use --pixel-size auto, which resamples there and back.",
@@ -130,7 +130,7 @@ def test_a_pixel_size_outside_the_range_is_noted_with_the_cure(tiny):
 
 
 def test_an_unknown_pixel_size_is_noted(tiny):
-    (note,) = predict(tiny("restored", pixel_size_um=[0.3, 0.6]), picture()).notes
+    (note,) = predict(tiny("restored", pixel_size_um=[0.3, 0.6]), make_image()).notes
     assert "does not say its pixel size, and the network was trained for 0.3 to 0.6 µm: set it in Fiji with Image > Properties" in note
 
 
@@ -167,15 +167,15 @@ def test_resampled_labels_are_never_invented(tiny):
 
 
 def test_the_smallest_picture_survives_resampling(tiny):
-    result = predict(tiny("restored", pixel_size_um=[3.0, 4.0]), picture(shape=(1, 1), pixel_size_um=0.1), pixel_size="auto")
+    result = predict(tiny("restored", pixel_size_um=[3.0, 4.0]), make_image(shape=(1, 1), pixel_size_um=0.1), pixel_size="auto")
     assert result.pictures["restored"].array.shape == (1, 1)
 
 
 def test_resampling_needs_both_pixel_sizes(tiny):
     with pytest.raises(InputInvalid, match="cannot resample: the bundle does not state the pixel sizes"):
-        predict(tiny("restored"), picture(pixel_size_um=0.1), pixel_size="auto")
+        predict(tiny("restored"), make_image(pixel_size_um=0.1), pixel_size="auto")
     with pytest.raises(InputInvalid, match="cannot resample: the picture does not say its pixel size. Set it in Fiji"):
-        predict(tiny("restored", pixel_size_um=[0.1, 0.2]), picture(), pixel_size="auto")
+        predict(tiny("restored", pixel_size_um=[0.1, 0.2]), make_image(), pixel_size="auto")
 
 
 # What is refused
@@ -184,13 +184,13 @@ def test_resampling_needs_both_pixel_sizes(tiny):
 @pytest.mark.parametrize("stated", [[0.3], [0.3, 0.1], [0, 1], "wide", [0.1, float("inf")]])
 def test_a_range_that_is_none_is_refused(tiny, stated):
     with pytest.raises(BundleInvalid, match="config.zooready.pixel_size_um is .*give .smallest, largest. in µm"):
-        predict(tiny("restored", pixel_size_um=stated), picture(pixel_size_um=0.1))
+        predict(tiny("restored", pixel_size_um=stated), make_image(pixel_size_um=0.1))
 
 
 @pytest.mark.parametrize("stated", [0, -1, "wide", float("nan")])
 def test_a_plane_distance_that_is_none_is_refused(tiny, stated):
     with pytest.raises(BundleInvalid, match="config.zooready.z_um is .*give the distance of planes in µm"):
-        predict(tiny("stack", config={"zooready": {"z_um": stated}}), picture())
+        predict(tiny("stack", config={"zooready": {"z_um": stated}}), make_image())
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_a_plane_distance_that_is_none_is_refused(tiny, stated):
 )
 def test_descriptions_that_prediction_cannot_follow_are_refused(tiny, change, match):
     with pytest.raises(BundleInvalid, match=match):
-        predict(tiny("restored", **change), picture())
+        predict(tiny("restored", **change), make_image())
 
 
 def test_a_description_of_other_shapes_than_the_network_gives_is_refused(tiny):
@@ -217,14 +217,14 @@ def test_a_description_of_other_shapes_than_the_network_gives_is_refused(tiny):
     with pytest.raises(
         BundleInvalid, match=r"promises 'restored' with axes 'bcyx' and 2 channels, and its network gave the shape \(1, 1, 5, 7\)"
     ):
-        predict(bundle, picture())
+        predict(bundle, make_image())
 
 
 def test_fewer_outputs_than_promised_are_refused(tiny):
     bundle = tiny("restored", "labels")
     other = tiny("restored")
     with pytest.raises(BundleInvalid, match="promises outputs restored, labels, and its onnx network gave 1"):
-        predict(replace(bundle, formats=other.formats), picture())
+        predict(replace(bundle, formats=other.formats), make_image())
 
 
 def test_values_that_are_not_finite_are_noted(tiny):
@@ -234,33 +234,33 @@ def test_values_that_are_not_finite_are_noted(tiny):
 
 def test_a_format_that_is_not_inside_is_refused(tiny):
     with pytest.raises(InputInvalid, match="has no torchscript weights: use --format onnx"):
-        predict(tiny("restored"), picture(), format="torchscript")
+        predict(tiny("restored"), make_image(), format="torchscript")
 
 
 def test_weights_that_do_not_load_are_refused(tiny):
     bundle = tiny("restored")
     bundle.formats["onnx"].write_bytes(b"nothing")
     with pytest.raises(BundleInvalid, match="tiny.zip: the onnx weights do not load .*Export or download it again"):
-        predict(bundle, picture())
+        predict(bundle, make_image())
 
 
 def test_a_network_that_fails_is_named(tiny):
     match = r"the onnx network of tiny.zip failed on a picture of shape \(1, 1, 7, 7\).*run zooready check"
     with pytest.raises(ConsumerFailed, match=match):
-        predict(tiny("square"), picture(shape=(7, 7)))
+        predict(tiny("square"), make_image(shape=(7, 7)))
 
 
 def test_an_empty_output_is_refused(tiny):
     with pytest.raises(ConsumerFailed, match="'cut' came out empty for a picture of 8 x 5 px: give a larger picture"):
-        predict(tiny("cut"), picture(shape=(5, 8)))
+        predict(tiny("cut"), make_image(shape=(5, 8)))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_a_device_that_is_missing_is_named(tiny, traced):
     with pytest.raises(ConsumerMissing, match="ONNX Runtime sees no CUDA device here: pip install onnxruntime-gpu, or use --device cpu"):
-        predict(tiny("restored"), picture(), device="cuda")
+        predict(tiny("restored"), make_image(), device="cuda")
     with pytest.raises(ConsumerMissing, match="PyTorch sees no CUDA device here"):
-        predict(traced, picture(), format="torchscript", device="cuda")
+        predict(traced, make_image(), format="torchscript", device="cuda")
 
 
 # Memory
@@ -271,7 +271,7 @@ def test_a_picture_that_does_not_fit_is_refused_before_it_is_run(tiny, monkeypat
     with pytest.raises(
         InputInvalid, match=r"of 1100 x 1200 px needs about \d\.\d GB of memory with this network, and 0.0 GB are free: cut it"
     ):
-        predict(tiny("restored", "labels"), picture(shape=(1100, 1200)))
+        predict(tiny("restored", "labels"), make_image(shape=(1100, 1200)))
 
 
 def test_memory_per_pixel_is_measured(tiny, monkeypatch):
@@ -297,7 +297,7 @@ def test_an_engine_out_of_memory_is_explained(tiny, monkeypatch):
 
     monkeypatch.setattr(onnxruntime.InferenceSession, "run", fail)
     with pytest.raises(InputInvalid, match="not enough memory for a picture of 1 x 1 x 5 x 7: cut it into smaller ones"):
-        predict(tiny("restored"), picture())
+        predict(tiny("restored"), make_image())
 
 
 # PyTorch
@@ -331,13 +331,13 @@ def traced(tiny, tmp_path):
 
 
 def test_torchscript_gives_the_same(traced):
-    source = picture("tyx", (2, 5, 7))
+    source = make_image("tyx", (2, 5, 7))
     result = predict(traced, source, format="torchscript", device="cpu").pictures["restored"]
     assert np.array_equal(result.array, source.array * 2)
 
 
 def test_a_trusted_state_dict_gives_the_same(traced):
-    source = picture()
+    source = make_image()
     result = predict(replace(traced, trusted=True), source, format="state_dict", device="cpu").pictures["restored"]
     assert np.array_equal(result.array, source.array * 2)
 
@@ -345,7 +345,7 @@ def test_a_trusted_state_dict_gives_the_same(traced):
 def test_a_state_dict_that_is_not_trusted_is_refused_and_its_code_not_run(traced):
     (traced.folder / "architecture.py").write_text("raise SystemExit('code of the bundle was run')")
     with pytest.raises(InputInvalid, match="a state dict needs the bundle's own Python: use --format onnx, or --trust-code"):
-        predict(traced, picture(), format="state_dict")
+        predict(traced, make_image(), format="state_dict")
 
 
 def test_torchscript_that_is_not_trusted_and_not_harmless_is_refused(traced, monkeypatch):
@@ -353,15 +353,15 @@ def test_torchscript_that_is_not_trusted_and_not_harmless_is_refused(traced, mon
 
     monkeypatch.setattr(torchscript, "unsafe", lambda path: "uses aten::from_file, which writes files")
     with pytest.raises(BundleInvalid, match="its TorchScript is not run here .uses aten::from_file.*Use --format onnx, or --trust-code"):
-        predict(traced, picture(), format="torchscript")
-    assert predict(replace(traced, trusted=True), picture(), format="torchscript", device="cpu").pictures
+        predict(traced, make_image(), format="torchscript")
+    assert predict(replace(traced, trusted=True), make_image(), format="torchscript", device="cpu").pictures
 
 
 # Files
 
 
 def test_every_output_becomes_a_file_that_imagej_reads(tiny, tmp_path):
-    source = picture("zyx", (3, 5, 7), pixel_size_um=0.2, z_um=0.5)
+    source = make_image("zyx", (3, 5, 7), pixel_size_um=0.2, z_um=0.5)
     folder = tmp_path / "Ergebnisse für Müller"
     paths = save(predict(tiny("restored", "labels", "scores"), source), folder, "Zelle 1")
     assert [path.name for path in paths] == ["Zelle 1_restored.tif", "Zelle 1_labels.tif", "Zelle 1_scores.csv"]
@@ -374,7 +374,7 @@ def test_every_output_becomes_a_file_that_imagej_reads(tiny, tmp_path):
 
 
 def test_from_file_to_file_a_picture_keeps_what_it_says(tiny, tmp_path):
-    write_picture(picture("tcyx", (2, 2, 5, 7), pixel_size_um=0.325, channels=("a", "b")), tmp_path / "in.tif")
+    write_picture(make_image("tcyx", (2, 2, 5, 7), pixel_size_um=0.325, channels=("a", "b")), tmp_path / "in.tif")
     source = read_picture(tmp_path / "in.tif")
     (path,) = save(predict(tiny("restored", channels=("a", "b")), source), tmp_path, "in")
     back = read_picture(path)

@@ -83,13 +83,13 @@ def explain(
     """
     spec, outputs = input_spec(bundle), output_specs(bundle)
     place = _place(bundle, outputs)
-    image = _image(picture, spec, channel)
+    array = _image(picture, spec, channel)
     if outputs[place].kind == "scores":
         attribution.demand_captum()
         target = None if class_name is None else _class(class_name, outputs[place])
     elif class_name is not None or mask is not None:
         raise InputInvalid(f"{bundle.path.name} gives no class scores, so there is no class to explain: leave --class and --mask out.")
-    job = _Job(bundle=bundle, network=network_of(bundle), spec=spec, output=outputs[place], place=place, image=image, seed=seed)
+    job = _Job(bundle=bundle, network=network_of(bundle), spec=spec, output=outputs[place], place=place, image=array, seed=seed)
     notes = [note] if (note := outside(picture.pixel_size_um, pixel_range_um(bundle), RESCALE)) else []
     facts: dict[str, Any] = {"bundle": bundle.path.name, "output": job.output.name, "weights": job.network.format, "seed": seed}
     if job.output.kind == "scores":
@@ -100,7 +100,7 @@ def explain(
     else:
         found = tuple(_of_image(job, notes))
     shown = Picture(
-        array=image[0], axes=spec.axes[1:], pixel_size_um=picture.pixel_size_um, z_um=picture.z_um,
+        array=array[0], axes=spec.axes[1:], pixel_size_um=picture.pixel_size_um, z_um=picture.z_um,
         channels=spec.channels if len(spec.channels) > 1 else (),
     )  # fmt: skip
     return Explained(explanations=found, picture=shown, facts=facts, notes=tuple(notes))
@@ -125,8 +125,8 @@ def _image(picture: Picture, spec: TensorSpec, channel: int | str | None) -> Arr
     if math.prod(inputs.lengths) != 1:
         many = " and ".join(f"{length} along {axis}" for axis, length in zip(inputs.loop, inputs.lengths, strict=True))
         raise InputInvalid(f"the picture has several planes ({many}), and one is explained: save it alone, in Fiji with Image > Duplicate.")
-    image = next(iter(inputs))
-    height, width = image.shape[-2:]
+    array = next(iter(inputs))
+    height, width = array.shape[-2:]
     if min(height, width) < SMALLEST:
         raise InputInvalid(
             f"the picture has {width} x {height} px, and less than {SMALLEST} a side cannot be explained: give a larger one."
@@ -136,7 +136,7 @@ def _image(picture: Picture, spec: TensorSpec, channel: int | str | None) -> Arr
             f"the picture has {width} x {height} px, and explanations take up to {LARGEST} a side: crop it to what you ask about, "
             "in Fiji with Image > Crop."
         )
-    return image
+    return array
 
 
 def _class(name: str, output: TensorSpec) -> int:

@@ -18,7 +18,7 @@ from zooready.errors import InputInvalid
 from zooready.records import Array, Picture
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    import PIL.Image
     from tifffile import TiffFile, TiffPageSeries
 
 ORDER = "tzcyx"  # the order of a Picture's axes, which is also ImageJ's
@@ -344,10 +344,10 @@ def _channel_names(tiff: TiffFile, channels: int) -> tuple[str, ...]:
 
 
 def _read_pillow(path: Path) -> Picture:
-    from PIL import Image
+    import PIL.Image
 
     try:
-        with path.open("rb") as file, Image.open(file, formats=("PNG", "JPEG")) as image:
+        with path.open("rb") as file, PIL.Image.open(file, formats=("PNG", "JPEG")) as image:
             file.seek(0)
             head = file.read(26)
             if head[1:4] == b"PNG" and head[24] == 16 and head[25] != 0:
@@ -355,11 +355,11 @@ def _read_pillow(path: Path) -> Picture:
             if getattr(image, "n_frames", 1) > 1:
                 raise InputInvalid(f"{path} is an animation: save its frames as a TIFF stack.")
             return _pillow_picture(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
         raise InputInvalid(f"{path} is damaged, cut off, or too large for PNG and JPEG ({error}): save it again, best as TIFF.") from error
 
 
-def _pillow_picture(image: Image) -> Picture:
+def _pillow_picture(image: PIL.Image.Image) -> Picture:
     """Grey modes stay as they are; palettes and other colour become red, green, blue; alpha is dropped."""
     if image.mode == "LA":
         image = image.convert("L")

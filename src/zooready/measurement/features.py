@@ -68,12 +68,12 @@ def measurements(image: Array, mask: Array | None = None) -> dict[str, float]:
     """
     if find_spec("mahotas") is None:
         raise ConsumerMissing("mahotas measures textures and is not installed: pip install 'zooready[explain]'.")
-    picture, own = _object(np.asarray(image), mask)
-    grey = levels(picture, own)
+    pixels, own = _object(np.asarray(image), mask)
+    grey = levels(pixels, own)
     bright = above(grey, own)
     found: dict[str, float] = {}
     for part in (
-        intensities(picture[own]), shapes(bright if mask is None else own), parts(bright, own, picture),
+        intensities(pixels[own]), shapes(bright if mask is None else own), parts(bright, own, pixels),
         haralick(grey, own), adjacency(grey), patterns(grey),
     ):  # fmt: skip
         found.update(part)
@@ -88,11 +88,11 @@ def _object(image: Array, mask: Array | None) -> tuple[NDArray[np.float64], NDAr
     if own.shape != image.shape or not own.any():
         raise InputInvalid(f"a mask of {own.shape} with {own.sum()} px for a picture of {image.shape}: give one of its shape, not empty.")
     (box,) = ndimage.find_objects(own.astype(np.uint8))
-    picture, own = image[box].astype(np.float64), own[box]
-    if bad := int((~np.isfinite(picture[own])).sum()):
+    pixels, own = image[box].astype(np.float64), own[box]
+    if bad := int((~np.isfinite(pixels[own])).sum()):
         raise InputInvalid(f"{bad} pixels of the object are NaN or infinite: replace them, in Fiji with Process > Noise > Remove NaNs.")
     around = [(0, max(0, SMALLEST - side)) for side in own.shape]
-    return np.pad(np.where(own, picture, picture[own].min()), around, mode="edge"), np.pad(own, around)
+    return np.pad(np.where(own, pixels, pixels[own].min()), around, mode="edge"), np.pad(own, around)
 
 
 def levels(picture: Array, own: Array) -> NDArray[np.uint8]:

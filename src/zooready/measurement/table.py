@@ -118,20 +118,20 @@ class Measurer:
         inputs = as_input(picture, self.spec, channel=channel)
         if any(length != 1 for length in inputs.lengths):
             raise InputInvalid(f"{name} has several planes (axes {picture.axes!r}), and one is measured: save it alone.")
-        image = next(iter(inputs))[0]
+        array = next(iter(inputs))[0]
         notes = [f"{name}: {note}"] if (note := outside(picture.pixel_size_um, pixel_range_um(self.bundle), RESCALE)) else []
         size = self.size if labels is not None else None
-        where = np.ones(image.shape[1:], np.int64) if labels is None else labels
+        where = np.ones(array.shape[1:], np.int64) if labels is None else labels
         rows: list[Row] = []
         cut = 0
-        for crop in crops(image, where, size, self.background):
+        for crop in crops(array, where, size, self.background):
             cut += crop.is_cut
             mask = where[crop.box] == crop.label
             rows.append(
                 {
                     **_place(name, crop.label, crop.box, mask, picture.pixel_size_um, crop.is_at_edge),
                     **self._learnt(crop.image),
-                    **_classical(image[:, crop.box[0], crop.box[1]], mask, self.spec.channels, picture.pixel_size_um),
+                    **_classical(array[:, crop.box[0], crop.box[1]], mask, self.spec.channels, picture.pixel_size_um),
                 }
             )
         if cut and size:

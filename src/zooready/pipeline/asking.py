@@ -63,10 +63,10 @@ def explain(
     """
     from zooready import explanation
 
-    picture = as_picture(image)
+    loaded = as_picture(image)
     with bundle_of(bundle, trust_code=trust_code) as opened:
         inside = None if mask is None else _plane(mask)
-        found = explanation.explain(opened, picture, class_name=class_name, mask=inside, channel=channel, seed=seed)
+        found = explanation.explain(opened, loaded, class_name=class_name, mask=inside, channel=channel, seed=seed)
     if out is not None:
         stem = Path(image).stem if isinstance(image, str | Path) else "picture"
         found = replace(found, files=explanation.save(found, out, stem))
@@ -131,15 +131,15 @@ def measure(
         finder = stack.enter_context(bundle_of(segment)) if segment is not None else None
         measurer = measurement.Measurer.of(opened, crop_px=crop_px, background=background)
         for place, (name, image) in enumerate(zip(names, images, strict=True)):
-            picture = as_picture(image)
+            loaded = as_picture(image)
             where = _plane(labels[place]) if labels is not None else None
             if finder is not None:
-                where = _found(finder, picture, segment_channel)
+                where = _found(finder, loaded, segment_channel)
                 if not where.any():
                     notes.append(f"{name}: no object was found.")
                     continue
             try:
-                found, said = measurer.rows(name, picture, where, channel=channel)
+                found, said = measurer.rows(name, loaded, where, channel=channel)
             except InputInvalid as error:
                 raise InputInvalid(f"{name}: {error}") from None
             rows += found
@@ -181,10 +181,10 @@ def bundle_of(source: Path | str, *, trust_code: bool = False) -> Iterator[Bundl
 
 def _plane(image: Path | str | Array) -> Array:
     """The one plane (y, x) of a mask or label picture."""
-    picture = as_picture(image)
-    if picture.axes != "yx":
-        raise InputInvalid(f"a mask or label picture has axes {picture.axes!r}: give one plane of one channel.")
-    return picture.array
+    loaded = as_picture(image)
+    if loaded.axes != "yx":
+        raise InputInvalid(f"a mask or label picture has axes {loaded.axes!r}: give one plane of one channel.")
+    return loaded.array
 
 
 def _found(finder: Bundle, picture: Picture, channel: int | str | None) -> Array:

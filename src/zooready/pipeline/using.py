@@ -59,10 +59,10 @@ def predict(
     from zooready import prediction
     from zooready.bundle.reading import opened
 
-    picture = as_picture(image)
+    loaded = as_picture(image)
     with opened(bundle, trust_code=trust_code) as opened_bundle:
         _demand(opened_bundle, format)
-        return prediction.predict(opened_bundle, picture, format=format, device=device, pixel_size=pixel_size, channel=channel)
+        return prediction.predict(opened_bundle, loaded, format=format, device=device, pixel_size=pixel_size, channel=channel)
 
 
 def predict_files(

@@ -93,8 +93,8 @@ def predict(
     notes = [] if pixel_size == "auto" else [note] if (note := outside(picture.pixel_size_um, allowed)) else []
     run, total = run or engine(bundle, format, device), math.prod(inputs.lengths)
     results: list[list[Array]] = [[] for _ in outputs]
-    for done, image in enumerate(inputs):
-        for result, output in zip(results, _one(run, bundle, image, outputs, zoom, first=done == 0), strict=True):
+    for done, array in enumerate(inputs):
+        for result, output in zip(results, _one(run, bundle, array, outputs, zoom, first=done == 0), strict=True):
             result.append(output)
         if progress:
             progress(done + 1, total)

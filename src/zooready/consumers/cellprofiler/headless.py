@@ -75,7 +75,7 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
         for name in ("in", "out", "home"):
             (folder / name).mkdir()
         stems = [
-            [_write(picture, folder / "in", f"case{n:03d}-{b:03d}") for b, picture in enumerate(array)] for n, array in enumerate(arrays)
+            [_write(single, folder / "in", f"case{n:03d}-{b:03d}") for b, single in enumerate(array)] for n, array in enumerate(arrays)
         ]
         _zip(bundle, folder / "in" / BUNDLE)
         text = pipeline(outputs, channels=len(taken.channels), volume="z" in taken.axes, bundle=BUNDLE)

@@ -53,14 +53,14 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
     with tempfile.TemporaryDirectory(prefix="zooready-fiji-", ignore_cleanup_errors=True) as temporary:
         place = Path(temporary).resolve()
         macro = fiji.placed(bundle, place / "models" / "bundle", "bundle")
-        pictures = {
+        files = {
             n: place / f"picture{n}.tif" for n, image in enumerate(images) if _write(image, letters(taken), place / f"picture{n}.tif")
         }
-        arguments = [f"{path}|{place / 'out'}" for path in pictures.values()]
+        arguments = [f"{path}|{place / 'out'}" for path in files.values()]
         told = fiji.run_macro(macro, arguments, place, limit_s=SECONDS, memory_mb=MEMORY_MB) if arguments else []
         log = (place / "log.txt").read_text(encoding="utf-8", errors="replace") if arguments else ""
         found_outputs: list[tuple[Array, ...] | None] = [None] * len(images)
-        for (n, path), end in zip(pictures.items(), told, strict=True):
+        for (n, path), end in zip(files.items(), told, strict=True):
             files = [place / "out" / f"{path.stem}_{name}.tif" for name, _ in bundle.outputs]
             absent = [file.name for file in files if not file.is_file()]
             if absent:
