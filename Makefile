@@ -1,4 +1,4 @@
-# make demo: bundles, pictures and the verdict table.   make test: everything that is tested.   Both set up what they need.
+# make demo: bundles, images and the verdict table.   make test: everything that is tested.   Both set up what they need.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready

@@ -4,7 +4,7 @@
     python benchmarks/classification.py features --out runs/classification    classical measurements of every cell
     python benchmarks/classification.py record --out runs/classification --run runs/plcnn
                                                                               tables into src/zooready/weights/plcnn.json, weights beside it
-    python benchmarks/classification.py picture                               the ten patterns and their class maps, docs/plcnn.png
+    python benchmarks/classification.py image                               the ten patterns and their class maps, docs/plcnn.png
 
 Folds are of the 3000 simulated cells that the shipped weights are trained on, a fifth held out each time; every method gets the same
 cells, every network the same cells in the same order, 800 steps of 24. That is half of the shipped training, for all of them alike.
@@ -39,7 +39,7 @@ STEPS, FOLDS = 800, 5
 SHARES = (0.9, 0.8, 0.7, 0.6, 0.5)
 WEIGHTS = Path(__file__).parent.parent / "src" / "zooready" / "weights"
 SHOWN_SEED, SHOWN_PX = 20240708, 128
-PICTURE = Path(__file__).parent.parent / "docs" / "plcnn.png"
+IMAGE = Path(__file__).parent.parent / "docs" / "plcnn.png"
 NETWORKS: Mapping[str, Part] = {
     "PLCNN": plcnn.FAMILY.architecture,
     "ResNet-like": Part(path="classifiers.ResNet"),
@@ -230,7 +230,7 @@ def main() -> None:
     """The command line."""
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("train", "features", "record", "picture"))
+    parser.add_argument("what", choices=("train", "features", "record", "image"))
     parser.add_argument("--out", type=Path, default=Path("runs/classification"), help="folder of the trainings")
     parser.add_argument("--run", type=Path, default=Path("runs/plcnn"), help="the run to ship: zooready train plcnn --out runs/plcnn")
     given = parser.parse_args()
@@ -241,7 +241,7 @@ def main() -> None:
     elif given.what == "record":
         written(given.out, checkpoint.read(given.run))
     else:
-        draw_cells(PICTURE)
+        draw_cells(IMAGE)
 
 
 if __name__ == "__main__":

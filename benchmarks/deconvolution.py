@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from zooready.evaluation import deconvolution as evaluation
 from zooready.families import load_record, load_weights, mrbcr
 from zooready.images.files import whole_file
-from zooready.images.similarity import Picture2D
+from zooready.images.similarity import Image2D
 from zooready.records import Family, Pair, Part, Recipe
 from zooready.simulate.unseen import UNSEEN
 from zooready.training import checkpoint
@@ -79,7 +79,7 @@ TABLES: Mapping[str, tuple[Recipe, tuple[str, ...]]] = {
 
 
 def blind_pair(seed: int, index: int) -> Pair:
-    """Noise2Void's task: some pixels are replaced by a neighbour, and the target is the picture at those, NaN elsewhere."""
+    """Noise2Void's task: some pixels are replaced by a neighbour, and the target is the image at those, NaN elsewhere."""
     made = mrbcr.pair(seed, index)
     rng = np.random.default_rng((seed, index, 1))
     image, target = made.input.copy(), np.full_like(made.input, np.nan)
@@ -117,7 +117,7 @@ def size(name: str) -> dict[str, float]:
     return {"parameters": sum(weights.numel() for weights in network.parameters()), "1000 products a pixel": round(products / 1000, 1)}
 
 
-def restorer(name: str, weights: Mapping[str, torch.Tensor]) -> Callable[[Picture2D], Picture2D]:
+def restorer(name: str, weights: Mapping[str, torch.Tensor]) -> Callable[[Image2D], Image2D]:
     """The trained network as a method: (y, x) counts in, (y, x) out."""
     network = NETWORKS[name].build().eval()
     network.load_state_dict(weights)

@@ -1,6 +1,6 @@
-"""Whether explanations of a classifier can be believed, on simulated cells: the numbers and the picture of docs/explain.md.
+"""Whether explanations of a classifier can be believed, on simulated cells: the numbers and the image of docs/explain.md.
 
-    python benchmarks/explanations.py BUNDLE --cells 3 --picture docs/explained.png
+    python benchmarks/explanations.py BUNDLE --cells 3 --image docs/explained.png
 
 BUNDLE is an export of plcnn with its state dict, whose weights are replaced by random ones for one of the checks.
 """
@@ -12,14 +12,14 @@ import io
 from pathlib import Path
 
 import numpy as np
-import torch
 import PIL.Image
+import torch
 
 from zooready import explanation, prediction
 from zooready.bundle.reading import opened
 from zooready.explanation import attribution
 from zooready.explanation.figures import draw
-from zooready.records import Picture
+from zooready.records import Image
 from zooready.simulate import cells
 from zooready.simulate.patterns import PATTERNS
 
@@ -28,10 +28,10 @@ SEED = 20260301  # of cells that no training saw
 SHOWN = "mitochondria"
 
 
-def cell(pattern: str, number: int) -> tuple[Picture, np.ndarray]:
+def cell(pattern: str, number: int) -> tuple[Image, np.ndarray]:
     """A simulated cell and its mask."""
     image, mask = cells.cell(np.random.default_rng((SEED, list(PATTERNS).index(pattern), number)), pattern)
-    return Picture(array=image, axes="yx", pixel_size_um=cells.PIXEL_SIZE_UM), mask
+    return Image(array=image, axes="yx", pixel_size_um=cells.PIXEL_SIZE_UM), mask
 
 
 def of_weights(network: torch.nn.Module, image: np.ndarray, target: int, mask: np.ndarray, method: str) -> np.ndarray:
@@ -53,7 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--cells", type=int, default=3, help="of each pattern")
-    parser.add_argument("--picture", type=Path, help="where to put the picture")
+    parser.add_argument("--image", type=Path, help="where to put the image")
     options = parser.parse_args()
     torch.set_num_threads(1)
     shares: dict[str, list[tuple[float, float, float]]] = {name: [] for name in METHODS}
@@ -63,18 +63,18 @@ def main() -> None:
         random = explanation.randomised(learnt)
         for number in range(options.cells):
             for pattern in PATTERNS:
-                picture, mask = cell(pattern, number)
-                found = explanation.explain(bundle, picture, mask=mask)
+                image, mask = cell(pattern, number)
+                found = explanation.explain(bundle, image, mask=mask)
                 for one in found.explanations:
                     if "share_inside" in one.facts:
                         shares[one.name].append(tuple(one.facts[f"share_{key}"] for key in ("inside", "box", "area")))
-                array = picture.array[None, None].astype(np.float32)
+                array = image.array[None, None].astype(np.float32)
                 target = list(found.facts["scores"]).index(found.facts["class"])
                 for name in METHODS if number == 0 else ():
                     maps = [of_weights(network, array, target, mask, name) for network in (learnt, random)]
                     ranks[name].append(abs(explanation.rank_correlation(*maps)))
-        if options.picture:
-            show(explanation.explain(bundle, cell(SHOWN, 0)[0]), options.picture)
+        if options.image:
+            show(explanation.explain(bundle, cell(SHOWN, 0)[0]), options.image)
     print(
         "| method | inside the cell | in the box | cells with more inside | rank correlation with random weights |\n|---|---|---|---|---|"
     )
@@ -82,12 +82,12 @@ def main() -> None:
         table = np.array(shares[name])
         more = f"{int((table[:, 0] > table[:, 1]).sum())} of {len(table)}"
         print(f"| {name.replace('_', ' ')} | {table[:, 0].mean():.2f} | {table[:, 1].mean():.2f} | {more} | {np.mean(ranks[name]):.2f} |")
-    print(f"area of the cell: {table[:, 2].mean():.2f} of the picture")
+    print(f"area of the cell: {table[:, 2].mean():.2f} of the image")
 
 
 def show(found: explanation.Explained, path: Path) -> None:
     """All figures below each other."""
-    figures = [PIL.Image.open(io.BytesIO(draw(one, found.picture))).convert("RGB") for one in found.explanations]
+    figures = [PIL.Image.open(io.BytesIO(draw(one, found.image))).convert("RGB") for one in found.explanations]
     whole = PIL.Image.new("RGB", (max(one.width for one in figures), sum(one.height for one in figures)), "white")
     for place, figure in enumerate(figures):
         whole.paste(figure, (0, sum(one.height for one in figures[:place])))

@@ -1,6 +1,6 @@
-"""Networks that restore pictures and that m-rBCR is measured beside: all (b, 1, y, x) -> (b, 1, y, x), float32.
+"""Networks that restore images and that m-rBCR is measured beside: all (b, 1, y, x) -> (b, 1, y, x), float32.
 
-Each follows its paper's drawing, for one channel, and adds the picture to its answer (all but U-Net learn the difference only).
+Each follows its paper's drawing, for one channel, and adds the image to its answer (all but U-Net learn the difference only).
 
 - CARE: Weigert et al., Nature Methods 15, 1090 (2018), doi:10.1038/s41592-018-0216-7: a small U-Net.
 - DnCNN: Zhang et al., IEEE TIP 26, 3142 (2017), doi:10.1109/TIP.2017.2662206: 17 layers at full size.
@@ -64,7 +64,7 @@ class DnCNN(nn.Module):
 
 
 class Rcan(nn.Module):
-    """Residual groups of residual blocks with channel attention, at full size; every output sees the whole picture; any size."""
+    """Residual groups of residual blocks with channel attention, at full size; every output sees the whole image; any size."""
 
     def __init__(self, width: int = 32, groups: int = 3, blocks: int = 4) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Rcan(nn.Module):
 
 
 class AttentiveBlock(nn.Module):
-    """Two convolutions whose channels are weighed by what the whole picture holds, added to the input."""
+    """Two convolutions whose channels are weighed by what the whole image holds, added to the input."""
 
     def __init__(self, width: int, squeeze: int = 4) -> None:
         super().__init__()
@@ -101,9 +101,9 @@ class AttentiveBlock(nn.Module):
 
 
 class MimoUNet(nn.Module):
-    """One U-shaped network that takes the picture at three sizes and restores it at three; y and x multiples of 4.
+    """One U-shaped network that takes the image at three sizes and restores it at three; y and x multiples of 4.
 
-    ``forward`` gives the finest picture, ``scales`` all three. Base 32 with 8 residual blocks a level has about 6.8 million parameters.
+    ``forward`` gives the finest image, ``scales`` all three. Base 32 with 8 residual blocks a level has about 6.8 million parameters.
     """
 
     def __init__(self, base: int = 32, blocks: int = 8) -> None:
@@ -127,12 +127,12 @@ class MimoUNet(nn.Module):
         return self.scales(image)[0]
 
     def scales(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The restored pictures (b, 1, y, x), (b, 1, y/2, x/2), (b, 1, y/4, x/4)."""
-        pictures = [image, image[:, :, ::2, ::2], image[:, :, ::4, ::4]]
+        """The restored images (b, 1, y, x), (b, 1, y/2, x/2), (b, 1, y/4, x/4)."""
+        images = [image, image[:, :, ::2, ::2], image[:, :, ::4, ::4]]
         features = self.encode[0](self.first(image))
         encoded = [features]
         for level in (1, 2):
-            shallow = self.shallow[level - 1](pictures[level])
+            shallow = self.shallow[level - 1](images[level])
             features = self.shrink[level - 1](features)
             features = self.encode[level](features + self.attend[level - 1](features * shallow))
             encoded.append(features)
@@ -146,7 +146,7 @@ class MimoUNet(nn.Module):
             if level < 2:
                 features = self.join[level](torch.cat((self.grow[level](features), fused[level]), 1))
             features = self.decode[level](features)
-            restored.insert(0, pictures[level] + self.last[level](features))
+            restored.insert(0, images[level] + self.last[level](features))
         return restored[0], restored[1], restored[2]
 
 
@@ -169,7 +169,7 @@ def residuals(width: int, blocks: int) -> nn.Sequential:
 
 
 class Shallow(nn.Module):
-    """Features of a smaller picture: four convolutions, then mixed with the picture itself."""
+    """Features of a smaller image: four convolutions, then mixed with the image itself."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Seconds for one picture: m-rBCR, its published topology, and the U-Net that it is compared with, in every engine.
+"""Seconds for one image: m-rBCR, its published topology, and the U-Net that it is compared with, in every engine.
 
     python benchmarks/speed.py            the table, into benchmarks/speed.json and the record of mrbcr
 
@@ -36,7 +36,7 @@ NETWORKS: Mapping[str, Part] = {
 SIZES_PX = (512, 2048)
 TURNS = {512: 5, 2048: 3}
 WARM = 2  # turns that do not count: PyTorch compiles what it traced during the first two
-SLOW = "released topology"  # only timed on the smaller picture
+SLOW = "released topology"  # only timed on the smaller image
 THREADS = 2
 RESULT = Path(__file__).with_suffix(".json")
 RECORD = Path(__file__).parent.parent / "src/zooready/weights/mrbcr.json"
@@ -63,7 +63,7 @@ def made(name: str, folder: Path) -> Path:
 
 
 def engines(bundle: Bundle) -> dict[str, Timed]:
-    """Name of an engine to a function that runs a picture once and returns seconds."""
+    """Name of an engine to a function that runs an image once and returns seconds."""
 
     def clocked(run: Callable[[Array], Any]) -> Timed:
         def once(image: Array) -> float:
@@ -110,7 +110,7 @@ def main() -> None:
 
 def write(rows: list[dict[str, Any]]) -> None:
     """The rows so far into the result and the record, so that a stopped run keeps what it measured."""
-    words = f"seconds a picture on {THREADS} threads, median of interleaved turns, float32, on a shared machine; python benchmarks/speed.py"
+    words = f"seconds an image on {THREADS} threads, median of interleaved turns, float32, on a shared machine; python benchmarks/speed.py"
     with whole_file(RESULT) as file:
         file.write((json.dumps({"measured_on": words, "rows": rows}, indent=1) + "\n").encode())
     record = json.loads(RECORD.read_text(encoding="utf-8"))

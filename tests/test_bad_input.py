@@ -13,21 +13,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 import tifffile
 import torch
 from foreign import good
-import PIL.Image
 
 from zooready import families, java
 from zooready.cli import main, parser
-from zooready.records import Family, Pair, Part, Picture, Recipe
+from zooready.records import Family, Image, Pair, Part, Recipe
 from zooready.tensors import TensorSpec
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
 FAILED, USAGE, MISSING, INTERRUPTED = 1, 2, 3, 130
 CAPABILITY_DROP, OVERRIDES = 24, (1, 2)  # prctl's PR_CAPBSET_DROP, and the two capabilities by which root ignores permissions
-SMALL_DISK = 400_000  # bytes that a file may have where the disk is "full": the unpacked bundle fits, a large picture does not
+SMALL_DISK = 400_000  # bytes that a file may have where the disk is "full": the unpacked bundle fits, a large image does not
 
 
 def pair(seed, index):
@@ -53,7 +53,7 @@ TOY = Family(
     pair=pair,
     loss=torch.nn.functional.binary_cross_entropy,
     pair_of=pair_of,
-    sample=lambda: Picture(array=np.arange(48 * 40, dtype=np.uint16).reshape(48, 40), axes="yx"),
+    sample=lambda: Image(array=np.arange(48 * 40, dtype=np.uint16).reshape(48, 40), axes="yx"),
     recipe=Recipe(steps=4, batch=2),
     pixel_size_um=(1.0, 1.0),
 )
@@ -110,9 +110,9 @@ def grey(low=0, high=4000, dtype=np.uint16, shape=(20, 24)):
     return np.random.default_rng(0).integers(low, high, shape).astype(dtype)
 
 
-# --- pictures ---------------------------------------------------------------------------------------------------------------
+# --- images ---------------------------------------------------------------------------------------------------------------
 
-GOOD_PICTURES = {
+GOOD_IMAGES = {
     "8-bit": grey(0, 255, np.uint8),
     "16-bit": grey(),
     "32-bit": grey(dtype=np.float32),
@@ -125,16 +125,16 @@ GOOD_PICTURES = {
 }
 
 
-@pytest.mark.parametrize("name", GOOD_PICTURES)
-def test_a_picture_that_is_only_odd_is_predicted_and_checked(said, bundle, tmp_path, name):
+@pytest.mark.parametrize("name", GOOD_IMAGES)
+def test_an_image_that_is_only_odd_is_predicted_and_checked(said, bundle, tmp_path, name):
     path = tmp_path / f"{name}.tif"
-    tifffile.imwrite(path, GOOD_PICTURES[name])
+    tifffile.imwrite(path, GOOD_IMAGES[name])
     code, printed = said("predict", bundle, path, "-o", tmp_path / "out")
     assert (code, contents(tmp_path / "out")) == (0, [f"{name}_probabilities.tif"]), printed
     found = tifffile.imread(tmp_path / "out" / f"{name}_probabilities.tif")
-    assert found.shape[-2:] == GOOD_PICTURES[name].shape
+    assert found.shape[-2:] == GOOD_IMAGES[name].shape
     assert np.isfinite(found).all()
-    if name in ("black", "one pixel", "16-bit"):  # the check starts a process for each picture
+    if name in ("black", "one pixel", "16-bit"):  # the check starts a process for each image
         assert said("check", bundle, "--in", "onnxruntime", "--image", path)[0] == 0
 
 
@@ -160,9 +160,9 @@ def not_finite(path):
     tifffile.imwrite(path, np.full((5, 5), np.nan, np.float32))
 
 
-BAD_PICTURES = [
-    (lambda path: None, r"no picture .*: there is no such file. Check the name and the folder", "missing"),
-    (lambda path: path.mkdir(), r"is a folder, not a picture: name the files inside it", "folder"),
+BAD_IMAGES = [
+    (lambda path: None, r"no image .*: there is no such file. Check the name and the folder", "missing"),
+    (lambda path: path.mkdir(), r"is a folder, not an image: name the files inside it", "folder"),
     (lambda path: path.write_bytes(b""), r"is empty \(0 bytes\): copy or save it again", "empty"),
     (lambda path: path.write_text("pixel"), r"is not a TIFF, PNG or JPEG .*: open it in Fiji and save it as TIFF", "text"),
     (cut_off, r"is damaged or cut off .*: copy or save it again", "cut off"),
@@ -173,8 +173,8 @@ BAD_PICTURES = [
 ]
 
 
-@pytest.mark.parametrize(("make", "message"), [case[:2] for case in BAD_PICTURES], ids=[case[2] for case in BAD_PICTURES])
-def test_a_bad_picture_is_named_and_the_others_go_on(said, bundle, tmp_path, make, message):
+@pytest.mark.parametrize(("make", "message"), [case[:2] for case in BAD_IMAGES], ids=[case[2] for case in BAD_IMAGES])
+def test_a_bad_image_is_named_and_the_others_go_on(said, bundle, tmp_path, make, message):
     make(tmp_path / "bad.tif")
     tifffile.imwrite(tmp_path / "good.tif", grey())
     code, printed = said("predict", bundle, tmp_path / "bad.tif", tmp_path / "good.tif", "-o", tmp_path / "out")
@@ -186,10 +186,10 @@ def test_a_bad_picture_is_named_and_the_others_go_on(said, bundle, tmp_path, mak
 
 @pytest.mark.parametrize(
     ("make", "message"),
-    [*[case[:2] for case in BAD_PICTURES[:7]], (two_channels, "takes 'bcyx' with 1 channel"), (colour, "save it as its own TIFF")],
-    ids=[case[2] for case in BAD_PICTURES],
+    [*[case[:2] for case in BAD_IMAGES[:7]], (two_channels, "takes 'bcyx' with 1 channel"), (colour, "save it as its own TIFF")],
+    ids=[case[2] for case in BAD_IMAGES],
 )
-def test_a_check_on_a_bad_picture_ends_before_anything_runs(said, bundle, tmp_path, make, message):
+def test_a_check_on_a_bad_image_ends_before_anything_runs(said, bundle, tmp_path, make, message):
     make(tmp_path / "bad.tif")
     code, printed = said("check", bundle, "--image", tmp_path / "bad.tif", "--json", tmp_path / "verdicts.json")
     assert code == USAGE
@@ -197,19 +197,19 @@ def test_a_check_on_a_bad_picture_ends_before_anything_runs(said, bundle, tmp_pa
     assert not (tmp_path / "verdicts.json").exists()
 
 
-def test_one_colour_of_a_colour_picture_is_taken_when_asked_for(said, bundle, tmp_path):
+def test_one_colour_of_a_colour_image_is_taken_when_asked_for(said, bundle, tmp_path):
     colour(tmp_path / "bad.tif")
     assert said("predict", bundle, tmp_path / "bad.tif", "-o", tmp_path, "--channel", "green")[0] == 0
     code, printed = said("predict", bundle, tmp_path / "bad.tif", "-o", tmp_path, "--channel", "violet")
     assert (code, "no channel violet: it has 3 (red, green, blue)" in printed) == (USAGE, True)
 
 
-def test_two_pictures_of_one_name_are_refused_before_either_is_run(said, bundle, tmp_path):
+def test_two_images_of_one_name_are_refused_before_either_is_run(said, bundle, tmp_path):
     code, printed = said("predict", bundle, tmp_path / "a" / "x.tif", tmp_path / "b" / "x.tif", "-o", tmp_path / "out")
-    assert (code, "several pictures are called x" in printed, (tmp_path / "out").exists()) == (USAGE, True, False)
+    assert (code, "several images are called x" in printed, (tmp_path / "out").exists()) == (USAGE, True, False)
 
 
-def test_a_picture_that_the_network_fails_on_is_a_failure_and_the_others_go_on(said, tmp_path):
+def test_an_image_that_the_network_fails_on_is_a_failure_and_the_others_go_on(said, tmp_path):
     from onnx import TensorProto, helper
 
     draft = good()
@@ -222,7 +222,7 @@ def test_a_picture_that_the_network_fails_on_is_a_failure_and_the_others_go_on(s
     zipped = draft.write(tmp_path / "picky.zip")
     code, printed = said("predict", zipped, tmp_path / "other.tif", tmp_path / "right.tif", "-o", tmp_path / "out")
     assert (code, contents(tmp_path / "out")) == (FAILED, ["right_probabilities.tif"])
-    assert re.search(r"other.tif: the onnx network of picky.zip failed on a picture of shape .*: run zooready check", printed), printed
+    assert re.search(r"other.tif: the onnx network of picky.zip failed on an image of shape .*: run zooready check", printed), printed
 
 
 @pytest.mark.parametrize("folder", ["Bilder für später [neu]", "[bold]x[", "日本 %s {}"])
@@ -244,8 +244,8 @@ def test_a_network_that_gives_nan_is_told_where_to_guard_and_damaged_weights_to_
     from foreign import torchscript
 
     for name, after, cure in (
-        ("flat", lambda x, y: y * (x.sum() / x.sum()), r"finite on such pictures \(black\): add a small constant where it divides"),
-        ("all", lambda x, y: y * torch.nan, r"No picture gives finite values, .*: these weights are damaged or overflow"),
+        ("flat", lambda x, y: y * (x.sum() / x.sum()), r"finite on such images \(black\): add a small constant where it divides"),
+        ("all", lambda x, y: y * torch.nan, r"No image gives finite values, .*: these weights are damaged or overflow"),
     ):
         draft = good()
         draft.files["weights.pt"] = torchscript(wrapped(after=after))
@@ -292,7 +292,7 @@ def test_a_bundle_that_cannot_be_read_is_named(said, tmp_path, make, message):
         (["train", "toy", "--out", "out", "--steps", "53"], "--steps 53 has no divisor from 10 to 50, .*: give --steps 52"),
         (["train", "toy", "--out", "out", "--batch", "-2"], "--batch: '-2' is no whole number from 1|expected one argument"),
         (["train", "toy", "--out", "out", "--seed", "x"], "--seed: 'x' is no whole number from 0"),
-        (["train", "toy", "--out", "out", "--data", "nowhere"], "nowhere has no folder 'images': put pictures into images/"),
+        (["train", "toy", "--out", "out", "--data", "nowhere"], "nowhere has no folder 'images': put images into images/"),
         (["export", "nowhere"], "'nowhere' is neither the folder of a run nor a family: choose from segmentation, mrbcr"),
         (["export", "RUN", "--about", "nowhere.yaml"], "cannot read nowhere.yaml: .* Start from this"),
         (["export", "RUN", "--outputs", "labels"], "toy has no output 'labels': choose from probabilities"),
@@ -350,17 +350,17 @@ def test_the_help_of_train_names_the_folder_of_each_family():
 # --- training ---------------------------------------------------------------------------------------------------------------
 
 
-def folder_of(place, **pictures):
+def folder_of(place, **images):
     """A folder to train on."""
-    for number, (name, picture) in enumerate(pictures.items()):
+    for number, (name, image) in enumerate(images.items()):
         for kind in ("images", "masks"):
             (place / kind).mkdir(parents=True, exist_ok=True)
-        tifffile.imwrite(place / "images" / f"{name}.tif", picture, photometric="rgb" if picture.ndim == 3 else "minisblack")
-        tifffile.imwrite(place / "masks" / f"{name}.tif", np.full(picture.shape[:2], number % 2, np.uint8))
+        tifffile.imwrite(place / "images" / f"{name}.tif", image, photometric="rgb" if image.ndim == 3 else "minisblack")
+        tifffile.imwrite(place / "masks" / f"{name}.tif", np.full(image.shape[:2], number % 2, np.uint8))
     return place
 
 
-def test_training_on_flat_pictures_stays_finite(said, tmp_path):
+def test_training_on_flat_images_stays_finite(said, tmp_path):
     flat = {f"flat{value}": np.full((40, 36), value, np.uint16) for value in (0, 777, 65535)}
     data = folder_of(tmp_path / "meine Bilder", **flat, eight=grey(0, 255, np.uint8, (33, 50)))
     code, printed = said("train", "toy", "--out", tmp_path / "lauf ä", "--data", data, "--device", "cpu")
@@ -369,7 +369,7 @@ def test_training_on_flat_pictures_stays_finite(said, tmp_path):
     assert np.isfinite(losses).all()
 
 
-def test_training_on_bad_pictures_names_all_of_them_and_makes_no_run(said, tmp_path):
+def test_training_on_bad_images_names_all_of_them_and_makes_no_run(said, tmp_path):
     data = folder_of(tmp_path / "data", colour=grey(0, 255, np.uint8, (40, 40, 3)), fine=grey(shape=(40, 40)))
     (data / "images" / "fine.tif").write_bytes(b"")
     code, printed = said("train", "toy", "--out", tmp_path / "run", "--data", data)
@@ -378,7 +378,7 @@ def test_training_on_bad_pictures_names_all_of_them_and_makes_no_run(said, tmp_p
     assert "fine.tif is empty (0 bytes)" in printed
     data = folder_of(tmp_path / "small", dot=np.ones((1, 1), np.uint16))
     code, printed = said("train", "toy", "--out", tmp_path / "run", "--data", data)
-    assert (code, "'dot' is only 1 px wide or high: training needs pictures of at least 32 px" in printed) == (USAGE, True)
+    assert (code, "'dot' is only 1 px wide or high: training needs images of at least 32 px" in printed) == (USAGE, True)
 
 
 def test_steps_that_are_no_multiple_of_fifty_are_trained_and_resumed_exactly(tmp_path):
@@ -435,7 +435,7 @@ def test_a_run_of_a_family_that_is_not_registered_exports_with_its_record(said, 
 # --- disks that fill, folders that may not be written, Ctrl-C -----------------------------------------------------------------
 
 WRITERS = {
-    "predict": ["predict", "BUNDLE", "PICTURE", "-o", "out"],
+    "predict": ["predict", "BUNDLE", "IMAGE", "-o", "out"],
     "json": ["check", "BUNDLE", "--in", "onnxruntime", "--json", "out/a.json"],
     "html": ["check", "BUNDLE", "--in", "onnxruntime", "--html", "out/a.html"],
     "cards": ["list", "--cards", "out"],
@@ -456,7 +456,7 @@ def writer(bundle, finished, tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, "export_trained", lambda source, *where, **how: export(finished, *where, **how))
     Path("out").mkdir()
     tifffile.imwrite(tmp_path / "a.tif", grey())
-    return lambda name: [{"BUNDLE": bundle, "RUN": finished, "PICTURE": "a.tif"}.get(word, word) for word in WRITERS[name]]
+    return lambda name: [{"BUNDLE": bundle, "RUN": finished, "IMAGE": "a.tif"}.get(word, word) for word in WRITERS[name]]
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -599,7 +599,7 @@ def test_names_and_signs_that_a_terminal_cannot_show_do_not_stop_it(bundle, tmp_
     assert (code, "passed" in printed) == (0, True)
 
 
-def test_ctrl_c_between_pictures_keeps_the_finished_ones_only(bundle, tmp_path):
+def test_ctrl_c_between_images_keeps_the_finished_ones_only(bundle, tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", grey())
     os.mkfifo(tmp_path / "b.tif")  # reading it takes for ever
     run = start("predict", bundle, tmp_path / "a.tif", tmp_path / "b.tif", "-o", tmp_path / "out")

@@ -43,7 +43,7 @@ def test_every_option_of_a_command_is_a_parameter_of_its_function(name):
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (InputInvalid("no such picture"), 2, "zooready: no such picture"),
+        (InputInvalid("no such image"), 2, "zooready: no such image"),
         (ConsumerMissing("no engine"), 3, "zooready: no engine"),
         (KeyboardInterrupt(), 130, "stopped"),
     ],

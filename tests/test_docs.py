@@ -98,7 +98,7 @@ def script(name, *arguments):
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """The folder that the example of an export leaves: picture.tif and spots.zip."""
+    """The folder that the example of an export leaves: image.tif and spots.zip."""
     folder = tmp_path_factory.mktemp("exported")
     script("export_my_network.py", folder)
     return folder
@@ -106,8 +106,8 @@ def exported(tmp_path_factory):
 
 @pytest.fixture
 def desk(exported, tmp_path, monkeypatch):
-    """A folder of one's own with a picture and a bundle, as the pages assume."""
-    for file in ("picture.tif", "spots.zip"):
+    """A folder of one's own with an image and a bundle, as the pages assume."""
+    for file in ("image.tif", "spots.zip"):
         shutil.copy(exported / file, tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -212,12 +212,12 @@ def test_the_example_of_an_export_leaves_a_bundle_that_agrees(exported):
     assert {(one.consumer, one.status) for one in found} == {("onnxruntime", "passed"), ("deepimagej", "passed")}
 
 
-def test_the_example_of_a_prediction_writes_a_calibrated_picture(desk, capsys):
-    from zooready.images.files import read_picture
+def test_the_example_of_a_prediction_writes_a_calibrated_image(desk, capsys):
+    from zooready.images.files import read_image
 
-    script("predict_with_a_bundle.py", "spots.zip", "picture.tif", "out")
+    script("predict_with_a_bundle.py", "spots.zip", "image.tif", "out")
     assert "7.5% above 0.5" in capsys.readouterr().out
-    result = read_picture(desk / "out" / "picture_probabilities.tif")
+    result = read_image(desk / "out" / "image_probabilities.tif")
     assert result.pixel_size_um == pytest.approx(0.1, rel=1e-4)
 
 

@@ -1,4 +1,4 @@
-// Compares the pixel size of the open picture with the range that a network was made for.
+// Compares the pixel size of the open image with the range that a network was made for.
 // Argument: "smallest|largest", in micrometres; without one it asks. Returns a sentence, or nothing if all is well.
 
 argument = getArgument();
@@ -14,16 +14,16 @@ getPixelSize(unit, width, height);
 factor = micrometres(unit);
 told = "";
 if (factor == 0)
-    told = "This picture does not say how large its pixels are (unit: " + unit + "). The network was made for pixels of " + low + " to " + high
+    told = "This image does not say how large its pixels are (unit: " + unit + "). The network was made for pixels of " + low + " to " + high
         + " um: set them in Image > Properties.";
 else if (abs(width - height) > 0.01 * maxOf(width, height))
-    told = "The pixels of this picture are not square (" + width * factor + " x " + height * factor + " um): use Image > Scale.";
+    told = "The pixels of this image are not square (" + width * factor + " x " + height * factor + " um): use Image > Scale.";
 else if (width * factor < low * 0.99 || width * factor > high * 1.01)
-    told = "The pixels of this picture are " + d2s(width * factor, 4) + " um, and the network was made for " + low + " to " + high
+    told = "The pixels of this image are " + d2s(width * factor, 4) + " um, and the network was made for " + low + " to " + high
         + " um: results may be poor. Use Image > Scale, or zooready predict --pixel-size auto.";
 if (argument == "") {
     if (told == "")
-        told = "The pixel size of this picture is within the range.";
+        told = "The pixel size of this image is within the range.";
     showMessage("Pixel size", told);
 }
 return told;

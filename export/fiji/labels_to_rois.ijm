@@ -1,20 +1,20 @@
-// Shows a label picture (0 background, 1, 2, ... objects) in colours that neighbours do not share, each object outlined.
+// Shows a label image (0 background, 1, 2, ... objects) in colours that neighbours do not share, each object outlined.
 // Argument "overlay": outlines as overlay only, as it must be without a screen; else also in the ROI Manager.
-// Returns the number of outlines. Works on 8-, 16- and 32-bit pictures and on stacks, plane by plane.
+// Returns the number of outlines. Works on 8-, 16- and 32-bit images and on stacks, plane by plane.
 
 manager = true;
 if (getArgument() == "overlay")
     manager = false;
 if (nImages == 0)
-    exit("No picture is open: open a label picture first.");
+    exit("No image is open: open a label image first.");
 if (bitDepth() == 24)
-    exit("This is a colour picture: open the label picture itself.");
+    exit("This is a colour image: open the label image itself.");
 most = 0;
 for (s = 1; s <= nSlices; s++) {
     setSlice(s);
     getStatistics(area, mean, min, max);
     if (min < 0 || isNaN(max))
-        exit("This is no label picture: it holds values below 0, or none.");
+        exit("This is no label image: it holds values below 0, or none.");
     most = maxOf(most, max);
 }
 setOption("ScaleConversions", false);

@@ -1,6 +1,6 @@
-// Runs ${name} on the open picture, or on its own sample if none is open, and shows what comes out.
+// Runs ${name} on the open image, or on its own sample if none is open, and shows what comes out.
 // Needs Fiji with the update site DeepImageJ. Written by zooready install from export/fiji/run_bundle.ijm.
-// Without a screen: the argument "picture|folder" runs a file and writes its results into the folder.
+// Without a screen: the argument "image|folder" runs a file and writes its results into the folder.
 
 var ID = "${id}";
 var SAMPLE = "${sample}";
@@ -9,7 +9,7 @@ var KINDS = newArray(${kinds}); // image, labels or scores
 var NAMES = newArray(${names}); // of each output's channels
 var CHANNELS = ${channels}; // of the input
 var RANGE = "${range}"; // pixel sizes in micrometres that it was made for
-var LIMIT = 50331648; // elements; DeepImageJ never returns from larger pictures
+var LIMIT = 50331648; // elements; DeepImageJ never returns from larger images
 var HERE = "";
 
 HERE = home();
@@ -22,10 +22,10 @@ return "OK";
 
 function onScreen() {
     if (nImages == 0 && SAMPLE == "")
-        exit("No picture is open: open one first.");
+        exit("No image is open: open one first.");
     if (nImages == 0)
         open(HERE + SAMPLE);
-    picture = getImageID();
+    image = getImageID();
     title = getTitle();
     told = check();
     if (told != "")
@@ -33,14 +33,14 @@ function onScreen() {
     out = slashed(getDirectory("temp"));
     out = out + "zooready-" + ID + "-" + d2s(getTime(), 0) + "/";
     File.makeDirectory(out);
-    run("Duplicate...", "title=picture duplicate");
-    saveAs("Tiff", out + "picture.tif");
+    run("Duplicate...", "title=image duplicate");
+    saveAs("Tiff", out + "image.tif");
     close();
-    through(out + "picture.tif", out);
+    through(out + "image.tif", out);
     for (k = 0; k < OUTPUTS.length; k++) {
-        open(out + "picture_" + OUTPUTS[k] + ".tif");
+        open(out + "image_" + OUTPUTS[k] + ".tif");
         rename(title + " " + OUTPUTS[k]);
-        calibrate(picture);
+        calibrate(image);
         if (KINDS[k] == "scores") {
             other("scores_to_table.ijm", NAMES[k]);
             close();
@@ -58,7 +58,7 @@ function onFiles(parts) {
     out = out + "/";
     File.makeDirectory(out);
     open(path);
-    picture = getImageID();
+    image = getImageID();
     told = check();
     if (told != "")
         print(told);
@@ -77,7 +77,7 @@ function onFiles(parts) {
                 asked = "" + NAMES[k] + "|" + written + ".csv";
                 other("scores_to_table.ijm", asked);
             } else {
-                calibrate(picture);
+                calibrate(image);
                 other("labels_to_rois.ijm", "overlay");
                 saveAs("Tiff", written + "-outlined.tif");
             }
@@ -102,21 +102,21 @@ function check() {
     if (bitDepth() == 24)
         channels = 3;
     if (width * height * channels * slices * frames > LIMIT)
-        exit("This picture has " + width * height * channels * slices * frames + " elements, and DeepImageJ hangs above " + LIMIT
+        exit("This image has " + width * height * channels * slices * frames + " elements, and DeepImageJ hangs above " + LIMIT
             + ": use zooready predict in a terminal, or crop it.");
     if (width < 2 || height < 2)
-        exit("This picture is " + width + " x " + height + ", and DeepImageJ takes no lines and single pixels: use zooready predict.");
+        exit("This image is " + width + " x " + height + ", and DeepImageJ takes no lines and single pixels: use zooready predict.");
     if (channels != CHANNELS)
-        exit("${name} takes " + CHANNELS + " channel(s), and this picture has " + channels + ": use Image > Duplicate to take the right ones.");
+        exit("${name} takes " + CHANNELS + " channel(s), and this image has " + channels + ": use Image > Duplicate to take the right ones.");
     if (RANGE == "")
         return "";
     told = other("check_pixel_size.ijm", RANGE); // a function cannot return what another one returns
     return told;
 }
 
-function calibrate(picture) {
+function calibrate(image) {
     here = getImageID();
-    selectImage(picture);
+    selectImage(image);
     getVoxelSize(width, height, depth, unit);
     selectImage(here);
     getDimensions(x, y, channels, slices, frames);
@@ -124,7 +124,7 @@ function calibrate(picture) {
         setVoxelSize(width, height, depth, unit);
 }
 
-// A picture as people expect it: its contrast by its values, its channels by their names, a stack as a stack
+// An image as people expect it: its contrast by its values, its channels by their names, a stack as a stack
 function named(names) {
     list = split(names, ",");
     getDimensions(width, height, channels, slices, frames);

@@ -1,9 +1,9 @@
-"""Run a bundle from Python on a picture, through ImageJ and DeepImageJ, and get arrays with named axes and ImageJ pictures.
+"""Run a bundle from Python on an image, through ImageJ and DeepImageJ, and get arrays with named axes and ImageJ images.
 
 Needs pyimagej (pip install pyimagej), and a Fiji with DeepImageJ into which the bundle was installed:
 
     zooready install nuclei.zip --fiji /path/to/Fiji.app
-    python run_bundle.py /path/to/Fiji.app nuclei picture.tif results
+    python run_bundle.py /path/to/Fiji.app nuclei image.tif results
 
 The results are TIFFs, and for scores tables, in the last folder. In a script of your own, call start() once and run() as often as you like.
 """
@@ -27,26 +27,26 @@ def start(fiji):
     return imagej.init(str(fiji), mode="headless")
 
 
-def run(ij, model, picture, results):
-    """The outputs of an installed model for a picture file: {output id: xarray with named axes}; files stay in `results`.
+def run(ij, model, image, results):
+    """The outputs of an installed model for an image file: {output id: xarray with named axes}; files stay in `results`.
 
     `model` is the name of a folder below Fiji's models.
     """
-    picture, results = Path(picture).absolute(), Path(results).absolute()
+    image, results = Path(image).absolute(), Path(results).absolute()
     results.mkdir(parents=True, exist_ok=True)
     macro = Path.cwd() / "models" / model / f"{model}.ijm"
     if not macro.is_file():
         raise FileNotFoundError(f"{macro} is not there: run zooready install first.")
     before = {path: path.stat().st_mtime_ns for path in results.glob("*.tif")}
-    told = ij.IJ.runMacroFile(str(macro), f"{picture}|{results}")
-    stem = picture.stem.replace(" ", "_")
+    told = ij.IJ.runMacroFile(str(macro), f"{image}|{results}")
+    stem = image.stem.replace(" ", "_")
     files = [
         path
         for path in sorted(results.glob(f"{stem}_*.tif"))
         if not path.stem.endswith("-outlined") and before.get(path) != path.stat().st_mtime_ns
     ]
     if str(told) != "OK" or not files:  # DeepImageJ raises nothing in Python: its files are the proof
-        raise RuntimeError(f"DeepImageJ wrote no results for {picture.name} (the macro returned {told}): see what it printed above.")
+        raise RuntimeError(f"DeepImageJ wrote no results for {image.name} (the macro returned {told}): see what it printed above.")
     return {path.stem.removeprefix(f"{stem}_"): ij.py.from_java(ij.IJ.openImage(str(path))) for path in files}
 
 
@@ -55,12 +55,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("fiji", type=Path, help="Fiji's folder")
     parser.add_argument("model", help="name of the folder below Fiji's models")
-    parser.add_argument("picture", type=Path, help="TIFF")
+    parser.add_argument("image", type=Path, help="TIFF")
     parser.add_argument("results", type=Path, help="folder for the results")
     options = parser.parse_args()
-    picture, results = options.picture.absolute(), options.results.absolute()
+    image, results = options.image.absolute(), options.results.absolute()
     ij = start(options.fiji)
-    for name, array in run(ij, options.model, picture, results).items():
+    for name, array in run(ij, options.model, image, results).items():
         sizes = dict(zip(array.dims, array.shape, strict=True))
         print(f"{name}: {sizes} {array.dtype}, {float(array.min()):g} to {float(array.max()):g}")  # noqa: T201
 

@@ -61,11 +61,11 @@ def parser() -> argparse.ArgumentParser:
     _train(add("train", "train", "Train a family's network on your images or on simulated ones; can be killed and started again."))
     _export(add("export", "export", "Make a bundle from a finished run, or from the weights that come with zooready."))
     _check(add("check", "check", "Run a bundle in every program that is here, and compare the numbers."))
-    _predict(add("predict", "predict", "Run a bundle on pictures."))
-    _explain(add("explain", "explain", "Show why a network says what it says of a picture: figures, TIFFs and numbers."))
-    _measure(add("measure", "measure", "Measure the objects of pictures: a classifier's embedding and scores, shape, intensity, texture."))
+    _predict(add("predict", "predict", "Run a bundle on images."))
+    _explain(add("explain", "explain", "Show why a network says what it says of an image: figures, TIFFs and numbers."))
+    _measure(add("measure", "measure", "Measure the objects of images: a classifier's embedding and scores, shape, intensity, texture."))
     _install(add("install", "install", "Put a bundle into Fiji, where DeepImageJ finds it, with a macro that runs it."))
-    _simulate(add("simulate", "simulate", "Simulate fluorescence and bright-field pictures with known truth, as OME-TIFF."))
+    _simulate(add("simulate", "simulate", "Simulate fluorescence and bright-field images with known truth, as OME-TIFF."))
     _data(add("data", "data", "Public data sets: where they live, how to lay them out; and what is wrong with a folder of data."))
     _protocol(add("protocol", "protocol", "Train and test PLCNN on a public data set as its paper did; can be killed and started again."))
     add("doctor", "doctor", "Say which programs are on this machine, and how to get the others.")
@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
     families.add_argument("--cards", type=Path, default=argparse.SUPPRESS, metavar="DIR", help="also write the model cards")
     engines = add("engines", "engines", "Fetch Fiji's Java engines into your cache, or check them.")
     engines.add_argument("action", choices=("install", "verify"))
-    demo = add("demo", "demo", "Export the shipped models, check them everywhere, and write a page of pictures.")
+    demo = add("demo", "demo", "Export the shipped models, check them everywhere, and write a page of images.")
     demo.add_argument("--out", type=Path, default=Path("export/bundles"), help="folder for bundles and report")
     demo.add_argument("--readme", type=Path, default=argparse.SUPPRESS, help="also put the verdict table into this file")
     return root
@@ -118,9 +118,9 @@ def _protocol(command: argparse.ArgumentParser) -> None:
     add("folder", type=Path, metavar="DIR", help="where the set lies")
     add("--out", type=Path, required=True, help="folder for the runs and the table")
     add("--steps", type=_positive, default=argparse.SUPPRESS, help="optimiser steps of every run (default: the family's recipe)")
-    add("--batch", type=_positive, default=argparse.SUPPRESS, help="pictures in a step (default: the family's recipe)")
+    add("--batch", type=_positive, default=argparse.SUPPRESS, help="images in a step (default: the family's recipe)")
     add("--folds", dest="count", type=_positive, default=10, help="of the cross-validation")
-    add("--shares", nargs="+", type=_percent, default=[90, 80, 70, 60, 50], metavar="PERCENT", help="of the pictures, to train on")
+    add("--shares", nargs="+", type=_percent, default=[90, 80, 70, 60, 50], metavar="PERCENT", help="of the images, to train on")
     add("--repeats", type=_positive, default=1, help="runs of every share, each with a split of its own")
     add("--no-forest", dest="with_forest", action="store_false", default=argparse.SUPPRESS, help="leave out features and a random forest")
     add("--shrink", type=_positive, default=1, metavar="N", help="average N x N pixels to one first: quicker, and coarser")
@@ -163,7 +163,7 @@ def _simulate(command: argparse.ArgumentParser) -> None:
     add("specimen", help="what lies under the microscope; see below")
     add("--out", type=Path, required=True, metavar="DIR", help="folder for images/ and truth/")
     add("--modality", choices=MODALITIES, default="widefield", help="kind of microscope")
-    add("--size", type=_positive, default=256, metavar="PX", help="side of a picture")
+    add("--size", type=_positive, default=256, metavar="PX", help="side of an image")
     add("--planes", type=_positive, default=1, metavar="N", help="planes of a stack")
     add("--count", type=_positive, default=1, metavar="N", help="fields")
     add("--seed", type=_seed, default=0, help="of specimens and noise")
@@ -176,7 +176,7 @@ def _simulate(command: argparse.ArgumentParser) -> None:
 def _evaluate(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("sources", nargs="+", metavar="SOURCE", help="families with shipped weights, or folders of runs")
-    add("-o", "--out", type=Path, required=True, help="folder for the cards and their pictures")
+    add("-o", "--out", type=Path, required=True, help="folder for the cards and their images")
     add(
         "--records",
         type=Path,
@@ -200,10 +200,10 @@ def _check(command: argparse.ArgumentParser) -> None:
     add("bundle", type=Path, help="zip or folder")
     add("--in", dest="consumers", nargs="+", default=argparse.SUPPRESS, metavar="CONSUMER", help="programs that must pass")
     add("--at-least", choices=("rules", "engine", "ran"), default=argparse.SUPPRESS, help="weakest proof that counts")
-    add("--image", type=Path, default=argparse.SUPPRESS, help="also run this picture everywhere")
+    add("--image", type=Path, default=argparse.SUPPRESS, help="also run this image everywhere")
     add("--trust-code", action="store_true", help="run the Python that the bundle brings along")
     add("--json", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="write the verdicts")
-    add("--html", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="write a page with pictures")
+    add("--html", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="write a page with images")
 
 
 def _predict(command: argparse.ArgumentParser) -> None:
@@ -224,7 +224,7 @@ def _explain(command: argparse.ArgumentParser) -> None:
     add("image", type=Path, help="TIFF, OME-TIFF, PNG or JPEG; one plane")
     add("-o", "--out", type=Path, required=True, help="folder for the results")
     add("--class", dest="class_name", default=argparse.SUPPRESS, metavar="NAME", help="class to explain (default: the winning one)")
-    add("--mask", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="picture that is other than 0 in the cell")
+    add("--mask", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="image that is other than 0 in the cell")
     add("--channel", default=argparse.SUPPRESS, help="the channel to take: its name, or its number from 1")
     add("--seed", type=_seed, default=0, help="of the noise that is added")
     add("--trust-code", action="store_true", help="run the bundle's own Python for gradients, where it has no TorchScript")
@@ -235,7 +235,7 @@ def _measure(command: argparse.ArgumentParser) -> None:
     add("bundle", help="zip, folder, run, or a family with shipped weights; a classifier")
     add("images", type=Path, nargs="+", metavar="IMAGE", help="TIFF, OME-TIFF, PNG or JPEG; one plane each")
     add("-o", "--out", type=Path, required=True, metavar="TABLE.csv", help="the table")
-    add("--labels", type=Path, nargs="+", default=argparse.SUPPRESS, metavar="FILE", help="a label picture for each image")
+    add("--labels", type=Path, nargs="+", default=argparse.SUPPRESS, metavar="FILE", help="a label image for each image")
     add("--segment", default=argparse.SUPPRESS, metavar="BUNDLE", help="find the objects by this bundle's labels")
     add("--background", choices=("keep", "zero", "lowest"), default="keep", help="what the network sees around an object")
     add("--crop", dest="crop_px", type=_positive, default=argparse.SUPPRESS, metavar="PX", help="side of the piece that it is given")

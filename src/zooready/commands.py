@@ -29,7 +29,7 @@ def train(family: str, out: Path, **options: Any) -> None:
 
 
 def simulate(specimen: str, out: Path, gallery: bool = False, **options: Any) -> None:
-    """Simulate, and say where each field's picture and truth lie."""
+    """Simulate, and say where each field's image and truth lie."""
     for made in pipeline.simulate(specimen, out, **options):
         CONSOLE.print(f"{made.image}  {made.truth}", soft_wrap=True)
         for note in made.notes:
@@ -44,11 +44,11 @@ def data(data: str = "", folder: str = "", splits: Path | None = None, seed: int
     from zooready.data import SETS, named_set
 
     if not data:
-        table = Table("set", "what", "classes", "pictures", "size", "address", box=None, header_style="bold")
+        table = Table("set", "what", "classes", "images", "size", "address", box=None, header_style="bold")
         for one in SETS.values():
             size = f"{one.size[1]}x{one.size[0]}" if one.size else ""
             known = "yes" if one.addresses else "none known"
-            table.add_row(one.name, one.title, str(len(one.classes) or "pairs"), str(one.pictures or ""), size, known)
+            table.add_row(one.name, one.title, str(len(one.classes) or "pairs"), str(one.images or ""), size, known)
         CONSOLE.print(table)
         CONSOLE.print("Next: zooready data SET, or zooready data SET DIR")
         return 0
@@ -66,7 +66,7 @@ def data(data: str = "", folder: str = "", splits: Path | None = None, seed: int
 
 def _tell(found: pipeline.Examined) -> int:
     """Counts, sizes, notes and faults of a folder of data."""
-    table = Table(found.title, "pictures", box=None, header_style="bold")
+    table = Table(found.title, "images", box=None, header_style="bold")
     for name, count in (*found.counts.items(), *((f"list {name}", count) for name, count in found.lists.items())):
         table.add_row(name, str(count))
     CONSOLE.print(table)
@@ -144,7 +144,7 @@ def check(
 
 
 def predict(bundle: Path, images: Sequence[Path], out: Path, **options: Any) -> int:
-    """Run every picture; one that cannot be read, or that the network fails on, is named, and the others go on."""
+    """Run every image; one that cannot be read, or that the network fails on, is named, and the others go on."""
     code = 0
     for image, result, written in pipeline.predict_files(bundle, images, out, **options):
         if isinstance(result, ZooreadyError):
@@ -178,7 +178,7 @@ def explain(bundle: str, image: Path, out: Path, **options: Any) -> None:
 
 def measure(bundle: str, images: Sequence[Path], out: Path, **options: Any) -> None:
     """Measure, and say how many objects there are and where the table is."""
-    with CONSOLE.status(f"measuring {len(images)} pictures ..."):
+    with CONSOLE.status(f"measuring {len(images)} images ..."):
         table = pipeline.measure(bundle, images, out, **options)
     for note in table.notes:
         CONSOLE.print(f"note: {note}", style="yellow", soft_wrap=True)
@@ -237,7 +237,7 @@ def engines(action: str) -> None:
 
 
 def demo(out: Path, readme: Path | None = None) -> int:
-    """Make the shipped bundles, check them, and leave a page of pictures."""
+    """Make the shipped bundles, check them, and leave a page of images."""
     from zooready import demo as shown
     from zooready.report import table
 
@@ -250,7 +250,7 @@ def demo(out: Path, readme: Path | None = None) -> int:
         CONSOLE.print(table(model.comparison.verdicts))
         for line in model.notes:
             CONSOLE.print(line, soft_wrap=True)
-    CONSOLE.print(f"\nPictures: {result.report}", soft_wrap=True)
+    CONSOLE.print(f"\nImages: {result.report}", soft_wrap=True)
     if readme:
         shown.write_table(result, readme)
     return result.exit_code

@@ -1,4 +1,4 @@
-"""The shipped models on their own pictures: bundles, verdicts, one page to look at, and the table of the README.
+"""The shipped models on their own images: bundles, verdicts, one page to look at, and the table of the README.
 
 May import: images, families, comparison, report, pipeline
 """
@@ -16,12 +16,12 @@ from zooready import pipeline, report
 from zooready.comparison import Comparison, exit_code
 from zooready.errors import InputInvalid
 from zooready.families import FAMILIES, segmentation, shipped
-from zooready.images.files import make_folder, whole_file, write_picture
+from zooready.images.files import make_folder, whole_file, write_image
 from zooready.images.matching import f1
 from zooready.records import Family
 
 BEGIN, END = "<!-- verdicts -->", "<!-- /verdicts -->"
-LEAD = "Every bundle was run on its own sample picture by every program that is on this machine, and compared with PyTorch in Python."
+LEAD = "Every bundle was run on its own sample image by every program that is on this machine, and compared with PyTorch in Python."
 ENGINE = "java-pytorch torchscript"  # whose labels are counted: the engine that runs inside Fiji
 Progress = Callable[[int, int, str], None]
 
@@ -30,7 +30,7 @@ Progress = Callable[[int, int, str], None]
 class Model:
     """A shipped model, exported and checked.
 
-    ``notes`` are sentences: how good it was on its sample picture in this run, and which format could not be had, and why.
+    ``notes`` are sentences: how good it was on its sample image in this run, and which format could not be had, and why.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Demonstration:
 
 
 def demonstrate(out: Path, progress: Progress) -> Demonstration:
-    """Export every shipped model into ``out``, check it in every consumer on its sample picture, and write ``report.html``.
+    """Export every shipped model into ``out``, check it in every consumer on its sample image, and write ``report.html``.
 
     Raises
     ------
@@ -68,11 +68,11 @@ def demonstrate(out: Path, progress: Progress) -> Demonstration:
         family = FAMILIES[name]
         made = pipeline.export_trained(name, out / f"{name}.zip", torchscript=family.torchscript)
         with TemporaryDirectory(prefix="zooready-") as folder:
-            picture = Path(folder) / f"{name}.tif"
+            image = Path(folder) / f"{name}.tif"
             if family.sample is None:
-                raise InputInvalid(f"{name} has no sample picture: give its Family a sample().")
-            write_picture(family.sample(), picture)
-            found = pipeline.check(made.path, image=picture, trust_code=True, progress=tell)
+                raise InputInvalid(f"{name} has no sample image: give its Family a sample().")
+            write_image(family.sample(), image)
+            found = pipeline.check(made.path, image=image, trust_code=True, progress=tell)
         lacking = tuple(f"No {format}: {reason}" for format, reason in made.unavailable.items())
         models.append(Model(name=name, bundle=made.path, comparison=found, notes=(*_quality(family, found), *lacking)))
     page = out / "report.html"
@@ -133,4 +133,4 @@ def _quality(family: Family, found: Comparison) -> tuple[str, ...]:
     truth = segmentation.sample_labels()
     counted = ", ".join(f"F1@{iou:g} {f1(truth, labels, iou):.3f}" for iou in (0.5, 0.75))
     drawn = len(np.unique(truth[truth > 0]))
-    return (f"{counted} on {drawn} hand-drawn nuclei, labels from PyTorch 2.0.0 in Java (a development picture, never trained on).",)
+    return (f"{counted} on {drawn} hand-drawn nuclei, labels from PyTorch 2.0.0 in Java (a development image, never trained on).",)

@@ -25,4 +25,4 @@ class ConsumerFailed(ZooreadyError):
 
 
 class InputInvalid(ZooreadyError):
-    """A picture, a folder, a network or a setting that a person gave cannot be used."""
+    """An image, a folder, a network or a setting that a person gave cannot be used."""

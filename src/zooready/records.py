@@ -58,7 +58,7 @@ class Pair:
     """One training example.
 
     ``input`` and ``target`` are (c, y, x) float32 (raw pixels in, what the loss asks for out); ``truth`` is what
-    metrics compare with, e.g. a (y, x) int32 label picture; ``pixel_size_um`` is the side of a pixel in micrometres.
+    metrics compare with, e.g. a (y, x) int32 label image; ``pixel_size_um`` is the side of a pixel in micrometres.
     """
 
     input: Array
@@ -86,8 +86,8 @@ class Family:
     The bundle computes ``head(network(normalization(image)))``; ``architecture``, ``normalization`` and ``head`` are
     :class:`Part` so that the state dict can travel with the very source that builds them. ``pair(seed, index)`` makes
     any training example again. ``loss(output, target)`` and ``metrics(output, pair)`` see the network's own output
-    (before the head). ``restores`` says that outputs are mapped back to the picture's intensity. ``sample()`` is the raw picture
-    that its bundle carries. To train on files, ``pair_of(image, partner, pixel_size_um)`` makes a whole pair of a picture
+    (before the head). ``restores`` says that outputs are mapped back to the image's intensity. ``sample()`` is the raw image
+    that its bundle carries. To train on files, ``pair_of(image, partner, pixel_size_um)`` makes a whole pair of an image
     (c, y, x) and of what belongs to it, which lies in the data's folder called ``partner``.
     """
 
@@ -110,9 +110,9 @@ class Family:
     pair_of: Callable[[Array, Array, float], Pair] | None = None
     partner: str = "masks"
     tolerance: Mapping[Format, float] = field(default_factory=lambda: dict(TOLERANCE))
-    sample: Callable[[], Picture] | None = None
+    sample: Callable[[], Image] | None = None
     torchscript: str = "channels_last"  # the variant that the shipped recipe fixes
-    crop_px: int | None = None  # side of the picture of one object that a classifier was trained on
+    crop_px: int | None = None  # side of the image of one object that a classifier was trained on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +146,7 @@ class About:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class Image:
     """An image with what its axes mean.
 
     ``array`` has one axis per letter of ``axes`` (of ``tzcyx``); ``pixel_size_um`` is the side of a pixel, ``z_um`` the distance of
@@ -166,7 +166,7 @@ class Measured:
 
     ``stride``: sizes that are multiples of it work, px. ``minimum``: smallest size that works, px (a multiple of
     ``stride``). ``halo``: px on each side that an output depends on beyond itself; None when every output depends on
-    the whole picture. ``outputs``: axes of each output, e.g. ``("bcyx", "bc")``. ``fixed``: the only size that works
+    the whole image. ``outputs``: axes of each output, e.g. ``("bcyx", "bc")``. ``fixed``: the only size that works
     (axis to px), empty for networks that take any.
     """
 

@@ -24,44 +24,44 @@ def drawn(folder, *outputs, image=RAMP):
         return np.asarray(opened.convert("RGB")).astype(int)
 
 
-def panel(picture, number):
-    return picture[: picture.shape[0] - cover.CAPTION, number * (WIDE + 6) : number * (WIDE + 6) + WIDE]
+def panel(image, number):
+    return image[: image.shape[0] - cover.CAPTION, number * (WIDE + 6) : number * (WIDE + 6) + WIDE]
 
 
 def test_input_and_output_stand_side_by_side(tmp_path):
-    picture = drawn(tmp_path, (spec("maps", 1), 1 - RAMP))
-    assert picture.shape == (HIGH, 2 * WIDE + 6, 3)
-    assert (np.diff(panel(picture, 0)[100, :, 0]) >= 0).all()
-    assert (np.diff(panel(picture, 1)[100, :, 0]) <= 0).all()
+    image = drawn(tmp_path, (spec("maps", 1), 1 - RAMP))
+    assert image.shape == (HIGH, 2 * WIDE + 6, 3)
+    assert (np.diff(panel(image, 0)[100, :, 0]) >= 0).all()
+    assert (np.diff(panel(image, 1)[100, :, 0]) <= 0).all()
 
 
 def test_each_panel_has_its_name_below(tmp_path):
-    picture = drawn(tmp_path, (spec("maps", 1), RAMP))
-    captions = picture[-cover.CAPTION :]
+    image = drawn(tmp_path, (spec("maps", 1), RAMP))
+    captions = image[-cover.CAPTION :]
     assert (captions[:, :WIDE] < 100).any()
     assert (captions[:, WIDE + 6 :] < 100).any()
 
 
 def test_labels_are_coloured(tmp_path):
-    picture = panel(drawn(tmp_path, (spec("labels", 1, "labels"), np.round(RAMP * 5))), 1)
-    assert len(np.unique(picture.reshape(-1, 3), axis=0)) == 6
-    assert (picture.max(-1) - picture.min(-1)).max() > 50
+    image = panel(drawn(tmp_path, (spec("labels", 1, "labels"), np.round(RAMP * 5))), 1)
+    assert len(np.unique(image.reshape(-1, 3), axis=0)) == 6
+    assert (image.max(-1) - image.min(-1)).max() > 50
 
 
 def test_scores_are_bars(tmp_path):
-    picture = drawn(tmp_path, (spec("scores", 3, "scores", "bc"), np.array([[0.1, 0.8, 0.1]], np.float32)))
-    assert picture.shape[1] == 2 * WIDE + 6
-    assert len(np.unique(panel(picture, 1).reshape(-1, 3), axis=0)) >= 3
+    image = drawn(tmp_path, (spec("scores", 3, "scores", "bc"), np.array([[0.1, 0.8, 0.1]], np.float32)))
+    assert image.shape[1] == 2 * WIDE + 6
+    assert len(np.unique(panel(image, 1).reshape(-1, 3), axis=0)) >= 3
 
 
 def test_of_maps_with_a_channel_a_class_the_one_of_the_highest_score_is_shown(tmp_path):
     maps = np.concatenate([RAMP * 0, RAMP * 0, 1 - RAMP], axis=1)
-    pictures = [
+    images = [
         drawn(tmp_path, (spec("scores", 3, "scores", "bc"), np.array([scores], np.float32)), (spec("maps", 3), maps))
         for scores in ([0.1, 0.2, 0.7], [0.7, 0.2, 0.1])
     ]
-    assert [picture.shape[1] for picture in pictures] == [3 * WIDE + 2 * 6] * 2
-    falling, flat = (panel(picture, 2)[100, :, 0] for picture in pictures)
+    assert [image.shape[1] for image in images] == [3 * WIDE + 2 * 6] * 2
+    falling, flat = (panel(image, 2)[100, :, 0] for image in images)
     assert (np.diff(falling) <= 0).all()
     assert np.ptp(falling) > 200
     assert np.ptp(flat) == 0
@@ -69,9 +69,9 @@ def test_of_maps_with_a_channel_a_class_the_one_of_the_highest_score_is_shown(tm
 
 def test_of_many_channels_the_first_two_and_the_last_output_are_shown(tmp_path):
     many = np.repeat(RAMP, 5, axis=1) * np.array([1, -1, 1, 1, 1], np.float32)[None, :, None, None]
-    picture = drawn(tmp_path, (spec("maps", 5), many), (spec("labels", 1, "labels"), np.round(RAMP * 5)))
-    assert picture.shape[1] == 4 * WIDE + 3 * 6
-    assert (panel(picture, 3).max(-1) - panel(picture, 3).min(-1)).max() > 50
+    image = drawn(tmp_path, (spec("maps", 5), many), (spec("labels", 1, "labels"), np.round(RAMP * 5)))
+    assert image.shape[1] == 4 * WIDE + 3 * 6
+    assert (panel(image, 3).max(-1) - panel(image, 3).min(-1)).max() > 50
 
 
 def test_of_a_stack_the_middle_plane_is_shown(tmp_path):

@@ -51,7 +51,7 @@ def test_files_that_nothing_else_names_are_attached(described):
     assert [entry["source"] for entry in described()["attachments"]] == ["case-odd-image.npy"]
 
 
-def test_pictures_follow_the_inputs_size(described):
+def test_images_follow_the_inputs_size(described):
     axes = described()["outputs"][0]["axes"]
     assert axes[2:] == [{"type": "space", "id": a, "size": {"tensor_id": "image", "axis_id": a}} for a in "yx"]
 
@@ -87,7 +87,7 @@ def test_a_sample_is_named_where_there_is_one(described, tmp_path):
 
 def test_an_unbounded_halo_is_said_in_words():
     measured = Measured(stride=4, minimum=8, halo=None, outputs=("bcyx",), channels=(1,), notes=("a note",))
-    assert measured_facts(measured) == {"stride": 4, "minimum": 8, "halo": "whole picture", "notes": ["a note"]}
+    assert measured_facts(measured) == {"stride": 4, "minimum": 8, "halo": "whole image", "notes": ["a note"]}
 
 
 def test_what_the_specification_refuses_is_told(described, tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from foreign import SIZES, good, npy, make_image
+from foreign import SIZES, good, make_image, npy
 
 from zooready.bundle import unpacking
 from zooready.bundle.reading import opened, read_array
@@ -186,7 +186,7 @@ def test_zip_bombs_are_refused(tmp_path, monkeypatch):
 
 def test_a_folder_inside_the_zip_is_explained(tmp_path):
     refused(zipped(tmp_path, {"tiny/rdf.yaml": "{}"}), "no rdf.yaml at its root; it lies at tiny/rdf.yaml: zip the files")
-    refused(zipped(tmp_path, {"picture.png": ""}), "no rdf.yaml at its root; this is no BioImage.IO bundle")
+    refused(zipped(tmp_path, {"image.png": ""}), "no rdf.yaml at its root; this is no BioImage.IO bundle")
 
 
 def test_an_alias_bomb_is_refused_at_once(tmp_path):

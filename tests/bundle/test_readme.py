@@ -60,21 +60,21 @@ def test_the_channels_to_give_are_named(page):
 
 
 def test_any_size_or_one_size(page):
-    assert "Pictures may have any size" in page()
+    assert "Images may have any size" in page()
     fixed = replace(IMAGE, sizes={"y": 64, "x": 48})
     text = page(input=fixed, measured=replace(MEASURED, stride=0))
-    assert "**It takes pictures of one size only: 64 px in y × 48 px in x.** Cut or pad yours." in text
+    assert "**It takes images of one size only: 64 px in y × 48 px in x.** Cut or pad yours." in text
     assert "multiples" not in text
     assert "any size, and" not in text
 
 
 def test_the_pixel_size_is_told_or_said_to_be_unknown(page):
-    assert "made for pixels of 0.2 to 0.5 µm: rescale other pictures first" in page()
+    assert "made for pixels of 0.2 to 0.5 µm: rescale other images first" in page()
     assert "pixel sizes that it was made for are not stated" in page(about=replace(ABOUT, pixel_size_um=None))
 
 
 def test_labels_are_explained(page):
-    assert "| out | `labels` | label picture: 0 is background, each object has a number of its own | labels | b, c, y, x |" in page()
+    assert "| out | `labels` | label image: 0 is background, each object has a number of its own | labels | b, c, y, x |" in page()
 
 
 def test_what_was_measured_is_in_numbers(page):
@@ -82,7 +82,7 @@ def test_what_was_measured_is_in_numbers(page):
     assert "multiples of 16 px, from 32 px on" in text
     assert "up to 47 px away" in text
     assert "| `weights.pt` | TorchScript, which Fiji runs | 3e-07 |" in text
-    assert "1 pictures (test 1 × 1 × 70 × 97)" in text
+    assert "1 images (test 1 × 1 × 70 × 97)" in text
 
 
 def test_a_network_that_takes_every_size_is_not_said_to_be_padded(page):
@@ -92,7 +92,7 @@ def test_a_network_that_takes_every_size_is_not_said_to_be_padded(page):
 
 
 def test_a_network_that_sees_everything_is_not_to_be_tiled(page):
-    assert "a picture cut into tiles gives other results" in page(measured=replace(MEASURED, halo=None))
+    assert "an image cut into tiles gives other results" in page(measured=replace(MEASURED, halo=None))
 
 
 def test_what_is_missing_is_told_with_the_reason(page):
@@ -103,8 +103,8 @@ def test_what_is_missing_is_told_with_the_reason(page):
 
 def test_metrics_and_training_stand_there_if_known(page):
     assert "How good it is" not in page()
-    text = page(provenance={"metrics": {"f1": 0.87654, "pictures": 12}, "training": "On simulations.", "versions": {"torch": "2.15.0"}})
-    assert "| f1 | 0.8765 |\n| pictures | 12 |" in text
+    text = page(provenance={"metrics": {"f1": 0.87654, "images": 12}, "training": "On simulations.", "versions": {"torch": "2.15.0"}})
+    assert "| f1 | 0.8765 |\n| images | 12 |" in text
     assert "## Training\n\nOn simulations." in text
     assert text.rstrip().endswith("Exported with torch 2.15.0.")
 

@@ -193,11 +193,11 @@ def test_whole_numbers_travel_as_16_bit_and_all_others_as_float(tmp_path):
     import tifffile
 
     for values, dtype in (([[0, 65535]], np.uint16), ([[0, 65536]], np.float32), ([[-1, 3]], np.float32), ([[0.5, 3]], np.float32)):
-        picture = np.array([values], np.float32)
-        headless._write(picture, tmp_path, "case")
+        image = np.array([values], np.float32)
+        headless._write(image, tmp_path, "case")
         stored = tifffile.imread(tmp_path / "case-channel0.tif")
         assert stored.dtype == dtype
-        assert np.array_equal(stored, picture[0])
+        assert np.array_equal(stored, image[0])
 
 
 def test_the_skip_names_its_reason_and_becomes_a_failure_when_asked_for(pytestconfig, tmp_path):

@@ -82,7 +82,7 @@ def write_all(folder):
 
 
 def _together():
-    """Scores of a picture with two channels: the largest value of any, and the mean of all."""
+    """Scores of an image with two channels: the largest value of any, and the mean of all."""
     return [
         ("ReduceMax", ["highest"], ["top"], {"axes": [1], "keepdims": 1}),
         ("ReduceMean", ["middle"], ["average"], {"axes": [1], "keepdims": 1}),
@@ -127,7 +127,7 @@ def unet():
     return model.SerializeToString()
 
 
-def write(path, weights, taken, outputs, image, *, halo="whole picture", stride=1, steps=(1, 1), cases=(), expected=None, **own):
+def write(path, weights, taken, outputs, image, *, halo="whole image", stride=1, steps=(1, 1), cases=(), expected=None, **own):
     """The zip, with a test pair and cases that ONNX Runtime computes here."""
     files = {"weights.onnx": weights}
 

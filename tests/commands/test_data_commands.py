@@ -30,14 +30,14 @@ def test_a_name_alone_is_explained(capsys):
 
 def test_a_set_is_counted_and_what_differs_is_noted(capsys, tmp_path, save):
     for number, name in enumerate(SETS["cho"].classes, 1):
-        for picture in range(number):
-            save(tmp_path / name / f"{picture}.tif")
+        for image in range(number):
+            save(tmp_path / name / f"{image}.tif")
     code, text = said(capsys, "cho", tmp_path)
     assert code == 0
     lines = [line.split() for line in text.splitlines()]
     assert all([name, str(number)] in lines for number, name in enumerate(SETS["cho"].classes, 1))
     assert "sizes: 40x30 px (15)" in text
-    assert "note: 15 pictures, and CHO has 327. The book value is not confirmed." in text
+    assert "note: 15 images, and CHO has 327. The book value is not confirmed." in text
     assert "fault" not in text
 
 
@@ -46,7 +46,7 @@ def test_faults_are_told_and_the_exit_code_says_so(capsys, yeast):
     code, text = said(capsys, "yeast", yeast)
     assert code == 2
     assert "000-0.png is not a TIFF, PNG or JPEG" in text
-    assert "fault: 59 pictures, and Yeast (DeepYeast) has 90000." in text
+    assert "fault: 59 images, and Yeast (DeepYeast) has 90000." in text
     assert ["list", "val", "12"] in [line.split() for line in text.splitlines()]
     assert "channels: mCherry, GFP" in text
 
@@ -59,7 +59,7 @@ def test_ones_own_classes_are_looked_through(capsys, own):
     assert "0.tif is empty (0 bytes)" in text
 
 
-def test_ones_own_pictures_with_partners_are_looked_through(capsys, tmp_path, save):
+def test_ones_own_images_with_partners_are_looked_through(capsys, tmp_path, save):
     for kind in ("images", "masks"):
         for number in range(3):
             save(tmp_path / kind / f"{number}.tif", (40, 40))
@@ -108,7 +108,7 @@ def test_the_papers_splits_are_written_for_other_programs(capsys, own, tmp_path)
     assert (code, text.splitlines()[-1]) == (0, str(tmp_path / "splits.csv"))
     lines = [line.split(",") for line in (tmp_path / "splits.csv").read_text().splitlines()]
     shares = [f"{n}-{100 - n}-run-01" for n in (90, 80, 70, 60, 50)]
-    assert lines[0] == ["picture", "class", *(f"fold-{n:02d}" for n in range(1, 11)), *shares]
+    assert lines[0] == ["image", "class", *(f"fold-{n:02d}" for n in range(1, 11)), *shares]
     found = read_classes(own)
     assert [(line[0], line[1]) for line in lines[1:]] == [(n, found.classes[k]) for n, k in zip(found.names, found.labels, strict=True)]
     for place, line in enumerate(lines[1:]):
@@ -120,12 +120,12 @@ def test_the_papers_splits_are_written_for_other_programs(capsys, own, tmp_path)
 def test_published_lists_are_the_splits_and_validation_is_neither(capsys, yeast, tmp_path):
     said(capsys, "yeast", yeast, "--splits", tmp_path / "splits.csv")
     lines = [line.split(",") for line in (tmp_path / "splits.csv").read_text().splitlines()]
-    assert lines[0] == ["picture", "class", "published"]
+    assert lines[0] == ["image", "class", "published"]
     assert [[line[2] for line in lines].count(word) for word in ("train", "test", "")] == [36, 12, 12]
 
 
 def test_pairs_have_no_splits_to_write(tmp_path):
     np.savez(tmp_path / "a.npz", w=np.ones((1, 40, 40)), gt=np.ones((1, 40, 40)))
     for words in (("storm", tmp_path), (str(tmp_path), None)):
-        with pytest.raises(InputInvalid, match="--splits: only pictures with classes are split"):
+        with pytest.raises(InputInvalid, match="--splits: only images with classes are split"):
             pipeline.examined(*words, splits=tmp_path / "splits.csv")

@@ -12,19 +12,19 @@ import zooready
 from zooready import pipeline
 from zooready.cli import main
 from zooready.errors import BundleInvalid, InputInvalid
-from zooready.images.files import write_picture
+from zooready.images.files import write_image
 from zooready.pipeline import asking
-from zooready.records import Picture
+from zooready.records import Image
 from zooready.training.checkpoint import RECORD
 
 
 @pytest.fixture
 def files(three, tmp_path):
-    """Two pictures with labels, cells.tif and more.tif, in a folder."""
-    picture, labels = three
+    """Two images with labels, cells.tif and more.tif, in a folder."""
+    image, labels = three
     for name, shift in (("cells", 0), ("more", 7)):
-        write_picture(Picture(array=np.roll(picture.array, shift, 0), axes="yx", pixel_size_um=0.25), tmp_path / f"{name}.tif")
-        write_picture(Picture(array=np.roll(labels, shift, 0), axes="yx"), tmp_path / f"{name}-labels.tif")
+        write_image(Image(array=np.roll(image.array, shift, 0), axes="yx", pixel_size_um=0.25), tmp_path / f"{name}.tif")
+        write_image(Image(array=np.roll(labels, shift, 0), axes="yx"), tmp_path / f"{name}-labels.tif")
     return tmp_path
 
 
@@ -33,7 +33,7 @@ def read(path):
         return list(csv.DictReader(file))
 
 
-def test_a_table_from_the_command_line_has_a_row_for_each_object_of_each_picture(bundles, files, capsys):
+def test_a_table_from_the_command_line_has_a_row_for_each_object_of_each_image(bundles, files, capsys):
     images, labels = ([str(files / f"{name}{end}.tif") for name in ("cells", "more")] for end in ("", "-labels"))
     assert main(["measure", str(bundles["patterns"]), *images, "--labels", *labels, "--out", str(files / "table.csv"), "--crop", "48"]) == 0
     rows = read(files / "table.csv")
@@ -43,23 +43,23 @@ def test_a_table_from_the_command_line_has_a_row_for_each_object_of_each_picture
 
 
 def test_arrays_are_measured_as_files_are_and_nothing_is_written_unasked(bundles, three, files):
-    picture, labels = three
-    found = pipeline.measure(bundles["patterns"], [picture], labels=[labels])
+    image, labels = three
+    found = pipeline.measure(bundles["patterns"], [image], labels=[labels])
     written = pipeline.measure(bundles["patterns"], [files / "cells.tif"], files / "table.csv", labels=[files / "cells-labels.tif"])
-    assert found.column("image") == ["picture_000"] * 3
+    assert found.column("image") == ["image_000"] * 3
     assert found.matrix("embedding_", "intensity_", "adjacency_") == pytest.approx(written.matrix("embedding_", "intensity_", "adjacency_"))
-    assert not (files / "picture_000").exists()
+    assert not (files / "image_000").exists()
 
 
 def test_objects_are_found_by_a_segmentation_bundle(bundles, three):
-    picture, _ = three
-    found = pipeline.measure(bundles["patterns"], [picture], segment=bundles["bright"])
-    assert found.column("shape_area_px2") == [int((picture.array > 300).sum())]
+    image, _ = three
+    found = pipeline.measure(bundles["patterns"], [image], segment=bundles["bright"])
+    assert found.column("shape_area_px2") == [int((image.array > 300).sum())]
 
 
 def test_the_segmentation_takes_its_own_channel(bundles, three):
-    picture, _ = three
-    both = Picture(array=np.stack([picture.array, np.flip(picture.array) // 2]), axes="cyx", pixel_size_um=0.25)
+    image, _ = three
+    both = Image(array=np.stack([image.array, np.flip(image.array) // 2]), axes="cyx", pixel_size_um=0.25)
     first, second = (
         pipeline.measure(bundles["patterns"], [both], segment=bundles["bright"], channel=1, segment_channel=number) for number in (1, 2)
     )
@@ -67,23 +67,23 @@ def test_the_segmentation_takes_its_own_channel(bundles, three):
     assert second.column("shape_area_px2") == [int((both.array[1] > 300).sum())]
 
 
-def test_a_picture_in_which_nothing_is_found_is_noted_and_all_of_them_refused(bundles, three):
-    picture, _ = three
+def test_an_image_in_which_nothing_is_found_is_noted_and_all_of_them_refused(bundles, three):
+    image, _ = three
     dark = np.full((20, 20), 9, np.uint16)
-    found = pipeline.measure(bundles["patterns"], [dark, picture], segment=bundles["bright"])
+    found = pipeline.measure(bundles["patterns"], [dark, image], segment=bundles["bright"])
     assert len(found.rows) == 1
-    assert "picture_000: no object was found." in found.notes
-    with pytest.raises(InputInvalid, match="no object was found in picture_000: look at the segmentation"):
+    assert "image_000: no object was found." in found.notes
+    with pytest.raises(InputInvalid, match="no object was found in image_000: look at the segmentation"):
         pipeline.measure(bundles["patterns"], [dark], segment=bundles["bright"])
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"labels": [np.ones((4, 4))] * 2}, "2 label pictures for 1 images"),
+        ({"labels": [np.ones((4, 4))] * 2}, "2 label images for 1 images"),
         ({"labels": [np.ones((4, 4))], "segment": "x.zip"}, "labels and a segmentation were both given"),
-        ({"labels": [np.ones((4, 4))]}, r"picture_000: the labels have shape \(4, 4\)"),
-        ({"labels": [np.ones((2, 100, 160))]}, "a mask or label picture has axes 'cyx'"),
+        ({"labels": [np.ones((4, 4))]}, r"image_000: the labels have shape \(4, 4\)"),
+        ({"labels": [np.ones((2, 100, 160))]}, "a mask or label image has axes 'cyx'"),
     ],
     ids=["count", "both", "size", "channels"],
 )
@@ -103,7 +103,7 @@ def test_a_segmentation_without_labels_is_refused(bundles, three):
 
 
 def test_explanations_from_the_command_line_leave_figures_and_numbers(bundles, files, capsys):
-    write_picture(Picture(array=np.ones((100, 160), np.uint8), axes="yx"), files / "mask.tif")
+    write_image(Image(array=np.ones((100, 160), np.uint8), axes="yx"), files / "mask.tif")
     wanted = [str(bundles["patterns"]), str(files / "cells.tif"), "--out", str(files / "why"), "--class", "bars", "--seed", "3"]
     assert main(["explain", *wanted, "--mask", str(files / "mask.tif")]) == 0
     told = json.loads((files / "why" / "cells_explanation.json").read_text(encoding="utf-8"))
@@ -173,4 +173,4 @@ def test_a_finished_run_is_explained_as_the_bundle_that_it_would_make(tmp_path):
     assert [one.name for one in found.explanations] == ["receptive_field", "noise_sensitivity", "uncertainty"]
     assert found.facts["bundle"] == "run.zip"
     assert {path.name for path in found.files} == {path.name for path in (tmp_path / "why").iterdir()}
-    assert "picture_explanation.json" in {path.name for path in found.files}
+    assert "image_explanation.json" in {path.name for path in found.files}

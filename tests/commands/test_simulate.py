@@ -13,7 +13,7 @@ from zooready import cli, pipeline
 from zooready.data import gallery
 from zooready.data.simulated import microscope, settings_of
 from zooready.errors import InputInvalid
-from zooready.images.files import read_picture
+from zooready.images.files import read_image
 from zooready.java.engines import folder, libjvm
 from zooready.simulate.modalities import MODALITIES, STED
 from zooready.simulate.stages import PLANES, STACKS
@@ -32,11 +32,11 @@ def facts(path):
     return json.loads(description(path)["Image"]["Description"])
 
 
-def test_a_field_is_a_picture_and_its_truth_with_calibration(tmp_path):
+def test_a_field_is_an_image_and_its_truth_with_calibration(tmp_path):
     (made,) = simulated(tmp_path, "puncta", modality="confocal", pixel_size_um=0.05)
     assert made.image == tmp_path / "images" / "puncta_confocal_000.ome.tif"
     assert made.truth == tmp_path / "truth" / "puncta_confocal_000.ome.tif"
-    image, truth = read_picture(made.image), read_picture(made.truth)
+    image, truth = read_image(made.image), read_image(made.truth)
     for read, dtype in ((image, np.uint16), (truth, np.float32)):
         assert (read.axes, read.array.shape, read.array.dtype) == ("yx", (48, 48), dtype)
         assert read.pixel_size_um == pytest.approx(0.05)
@@ -45,8 +45,8 @@ def test_a_field_is_a_picture_and_its_truth_with_calibration(tmp_path):
 
 def test_a_stack_has_planes_and_their_distance(tmp_path):
     (made,) = simulated(tmp_path, "beads", planes=5, z_step_um=0.2)
-    picture = read_picture(made.image)
-    assert (picture.axes, picture.array.shape, picture.z_um) == ("zyx", (5, 48, 48), 0.2)
+    image = read_image(made.image)
+    assert (image.axes, image.array.shape, image.z_um) == ("zyx", (5, 48, 48), 0.2)
 
 
 def test_the_file_says_in_omes_words_and_in_json_how_it_was_made(tmp_path):
@@ -96,14 +96,14 @@ def test_imagej_opens_a_stack_without_bio_formats(tmp_path, engines):
     assert done.returncode == 0, done.stderr[-2000:]
     seen = json.loads(done.stdout.splitlines()[-1])
     assert (seen["planes"], seen["unit"], seen["side"]) == (3, "µm", pytest.approx(0.08))
-    assert np.array_equal(np.ravel(seen["values"]), read_picture(made.image).array.ravel())
+    assert np.array_equal(np.ravel(seen["values"]), read_image(made.image).array.ravel())
 
 
 def test_field_number_i_depends_on_seed_and_i_alone(tmp_path):
     three, one, other = simulated(tmp_path / "a", count=3), simulated(tmp_path / "b", count=1), simulated(tmp_path / "c", seed=1)
     assert three[0].image.read_bytes() == one[0].image.read_bytes()
-    pictures = [read_picture(made.image).array for made in (*three, *other)]
-    assert all(not np.array_equal(pictures[i], pictures[j]) for i in range(4) for j in range(i))
+    images = [read_image(made.image).array for made in (*three, *other)]
+    assert all(not np.array_equal(images[i], images[j]) for i in range(4) for j in range(i))
 
 
 def test_training_reads_the_folder(tmp_path):
@@ -120,7 +120,7 @@ def test_saturated_pixels_are_told_of_the_field_and_the_rest_goes_on(tmp_path):
     made = simulated(tmp_path, count=2, camera_limit=200)
     assert len(made) == 2
     for one in made:
-        share = (read_picture(one.image).array == 200).mean()
+        share = (read_image(one.image).array == 200).mean()
         assert one.notes == (f"{100 * share:.3g} % of the pixels are saturated: lower photons, or raise the camera's limit.",)
     assert simulated(tmp_path)[0].notes == ()
 
@@ -129,10 +129,10 @@ def test_saturated_pixels_are_told_of_the_field_and_the_rest_goes_on(tmp_path):
     "na": 1.2, "wavelength_nm": 550.0, "index": 1.6, "specimen_index": 1.33, "depth_um": 3.0, "z_um": 0.3, "pixel_size_um": 0.06,
     "background": 50.0, "gain": 2.0, "offset": 50.0, "read_noise": 8.0, "camera_limit": 300.0,
 }.items()])  # fmt: skip
-def test_every_setting_changes_the_picture(tmp_path, name, value):
+def test_every_setting_changes_the_image(tmp_path, name, value):
     base = {"specimen_index": 1.4, "depth_um": 6.0, "pixel_size_um": 0.08}
     one, other = (simulated(tmp_path / folder, **settings)[0].image for folder, settings in (("a", base), ("b", base | {name: value})))
-    assert not np.array_equal(read_picture(one).array, read_picture(other).array)
+    assert not np.array_equal(read_image(one).array, read_image(other).array)
 
 
 OWN = [
@@ -152,10 +152,10 @@ OWN = [
 
 
 @pytest.mark.parametrize(("modality", "name", "value"), OWN, ids=[f"{one[0]}-{one[1]}" for one in OWN])
-def test_every_setting_of_a_modality_changes_the_picture(tmp_path, modality, name, value):
+def test_every_setting_of_a_modality_changes_the_image(tmp_path, modality, name, value):
     base = {"modality": modality, "na": 1.45, "pixel_size_um": 0.02} | ({"planes": 3, "z_step_um": 0.1} if modality == "tirf" else {})
     one, other = (simulated(tmp_path / folder, **settings)[0].image for folder, settings in (("a", base), ("b", base | {name: value})))
-    assert not np.array_equal(read_picture(one).array, read_picture(other).array)
+    assert not np.array_equal(read_image(one).array, read_image(other).array)
 
 
 def test_all_own_settings_were_tried():
@@ -233,7 +233,7 @@ def test_defaults_in_the_help_are_those_of_the_code():
                 assert float(told[name]) == pytest.approx(values[name]), name
 
 
-def test_the_gallery_is_one_picture_and_says_why_a_modality_is_missing(tmp_path, monkeypatch):
+def test_the_gallery_is_one_image_and_says_why_a_modality_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(gallery, "DEPTH", 4)  # quicker
     whole = pipeline.gallery(tmp_path / "gallery.png")
     assert whole.stat().st_size < 300_000

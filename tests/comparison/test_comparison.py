@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from broken import BROKEN
-from foreign import expect, good, network, make_image, torchscript
+from foreign import expect, good, make_image, network, torchscript
 
 from zooready.bundle.reading import opened
 from zooready.comparison import compare, exit_code
@@ -108,7 +108,7 @@ def test_a_crash_at_one_size_is_a_verdict_with_that_size(tmp_path):
     draft.files["weights.pt"] = torchscript(Fixed())
     *_, one = compare(draft.write(tmp_path / "fixed.zip"), consumers=["torch"]).verdicts
     assert one.status == "failed"
-    assert "a picture of (1, 1, 13, 7) raised" in one.why
+    assert "an image of (1, 1, 13, 7) raised" in one.why
 
 
 def Fixed():
@@ -125,7 +125,7 @@ def Fixed():
     return Reshaped().eval()
 
 
-def test_a_given_picture_is_compared_between_formats(tmp_path):
+def test_a_given_image_is_compared_between_formats(tmp_path):
     import tifffile
 
     tifffile.imwrite(tmp_path / "Zellen mit Ümlaut.tif", make_image("odd")[0, 0])
@@ -142,7 +142,7 @@ def test_a_given_picture_is_compared_between_formats(tmp_path):
     assert seen[-1] == (3, 3, "done")
 
 
-def test_formats_that_disagree_on_a_given_picture_differ(tmp_path):
+def test_formats_that_disagree_on_a_given_image_differ(tmp_path):
     import tifffile
     import torch
 
@@ -155,10 +155,10 @@ def test_formats_that_disagree_on_a_given_picture_differ(tmp_path):
     found = compare(draft.write(tmp_path / "tiny.zip"), consumers=["torch", "onnxruntime"], image=tmp_path / "bright.tif")
     (onnx,) = [one for one in found.verdicts if one.consumer == "onnxruntime"]
     assert onnx.status == "differs"
-    assert "On the picture, against torch torchscript: 'probabilities' of case 'image' (1, 1, 5, 6) is off by" in onnx.why
+    assert "On the image, against torch torchscript: 'probabilities' of case 'image' (1, 1, 5, 6) is off by" in onnx.why
 
 
-def test_a_picture_with_other_channels_is_refused(tmp_path, tiny):
+def test_an_image_with_other_channels_is_refused(tmp_path, tiny):
     import tifffile
 
     tifffile.imwrite(tmp_path / "two.tif", np.zeros((2, 8, 9), np.float32), imagej=True, metadata={"axes": "CYX"})
@@ -174,14 +174,14 @@ def test_an_unknown_consumer_is_refused(tiny):
 @pytest.mark.parametrize(
     ("what", "expected", "off", "agrees"),
     [
-        ("a 16-bit picture, off by rounding", np.linspace(0, 65535, 640), 0.05, True),
-        ("a 16-bit picture, off by more", np.linspace(0, 65535, 640), 5.0, False),
-        ("a dim picture, off by a hundredth of its range", np.linspace(0, 1e-4, 640), 1e-6, False),
-        ("a flat picture, off by rounding", np.full(640, 3000.0), 1e-3, True),
-        ("a black picture", np.zeros(640), 1e-6, True),
+        ("a 16-bit image, off by rounding", np.linspace(0, 65535, 640), 0.05, True),
+        ("a 16-bit image, off by more", np.linspace(0, 65535, 640), 5.0, False),
+        ("a dim image, off by a hundredth of its range", np.linspace(0, 1e-4, 640), 1e-6, False),
+        ("a flat image, off by rounding", np.full(640, 3000.0), 1e-3, True),
+        ("a black image", np.zeros(640), 1e-6, True),
     ],
 )
-def test_a_given_picture_is_judged_by_its_own_intensities(tiny, what, expected, off, agrees):
+def test_a_given_image_is_judged_by_its_own_intensities(tiny, what, expected, off, agrees):
     expected = expected.astype(np.float32).reshape(1, 2, 16, 20)
     with opened(tiny) as bundle:
         case = Case(name="image", input=np.zeros((1, 1, 16, 20), np.float32), outputs=(expected,))
@@ -233,10 +233,10 @@ def test_values_agree_by_difference_over_range():
 
 
 def labels(*squares, size=40):
-    picture = np.zeros((1, 1, size, size), np.float32)
+    image = np.zeros((1, 1, size, size), np.float32)
     for name, (y, x, side) in enumerate(squares, 1):
-        picture[..., y : y + side, x : x + side] = name
-    return picture
+        image[..., y : y + side, x : x + side] = name
+    return image
 
 
 def test_labels_agree_by_objects_whatever_their_numbers():

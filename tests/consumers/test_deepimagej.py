@@ -136,7 +136,7 @@ def test_fixed_sizes_have_an_exact_ratio(found):
     assert "axis 'y' of 'probabilities' is 12 for an input of 16, no exact ratio" in found(draft)[0]
 
 
-def test_a_stack_of_fixed_depth_from_a_flat_picture_is_fine(found):
+def test_a_stack_of_fixed_depth_from_a_flat_image_is_fine(found):
     draft = good()
     draft.rdf["outputs"][0]["axes"].insert(2, axis("z", size=7))
     assert found(draft) == []
@@ -195,7 +195,7 @@ def test_stardist_goes_to_another_reader(found):
     assert "JDLL opens it as a StarDist model" in found(draft)[0]
 
 
-def test_pictures_on_which_fiji_hangs_are_refused(found, monkeypatch):
+def test_images_on_which_fiji_hangs_are_refused(found, monkeypatch):
     monkeypatch.setattr("zooready.consumers.deepimagej.rules.ELEMENTS", 319)
     assert found(good()) == [
         "the test input has 320 elements, and DeepImageJ hangs above 319: store a smaller one, and use zooready predict."
@@ -258,4 +258,4 @@ def test_what_users_will_notice_is_remarked(tmp_path):
     with opened(draft.write(tmp_path / "a.zip")) as bundle:
         seams, rim = in_fiji.remarks(bundle)
     assert "sizes that are no multiple of 16 (y of 'image') are cut into tiles" in seams
-    assert "Fiji mirrors the picture at its rim" in rim
+    assert "Fiji mirrors the image at its rim" in rim

@@ -1,4 +1,4 @@
-"""java-pytorch and java-onnx: what they object to, what they return, and that pictures reach them through ImageJ."""
+"""java-pytorch and java-onnx: what they object to, what they return, and that images reach them through ImageJ."""
 
 import warnings
 import zipfile
@@ -67,7 +67,7 @@ def test_outputs_equal_eager_for_every_variant(format, variant, bundles, network
 
 
 @pytest.mark.parametrize("format", CONSUMERS)
-def test_pictures_go_through_imagej_and_other_types_become_float32(format, bundles, monkeypatch):
+def test_images_go_through_imagej_and_other_types_become_float32(format, bundles, monkeypatch):
     asked = {}
 
     def run(engine, weights, inputs, **options):

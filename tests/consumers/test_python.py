@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from foreign import good, network, onnx_model, make_image, torchscript
+from foreign import good, make_image, network, onnx_model, torchscript
 
 from zooready.bundle.reading import opened
 from zooready.comparison import compare
@@ -152,7 +152,7 @@ def test_a_hanging_child_is_stopped_with_its_children(tmp_path, monkeypatch):
     text = f"import subprocess\np = subprocess.Popen(['sleep', '60'])\npathlib.Path({str(pid)!r}).write_text(str(p.pid))\n"
     script(tmp_path, monkeypatch, text + "print('still here', flush=True)\np.wait()")
     started = time.monotonic()
-    with pytest.raises(ConsumerFailed, match="the test was stopped after 4 s. Last lines: still here Try a smaller picture"):
+    with pytest.raises(ConsumerFailed, match="the test was stopped after 4 s. Last lines: still here Try a smaller image"):
         sandbox.ask({"kind": "onnx"}, IMAGE, who="the test", seconds=4)
     assert time.monotonic() - started < 40
     status = Path("/proc") / pid.read_text() / "stat"

@@ -84,9 +84,9 @@ def test_several_inputs_are_refused(program, said):
 
 
 @BOTH
-def test_what_depends_on_the_whole_picture_is_refused_since_tiles_change_it_everywhere(program, said):
-    (one,) = said(program, measured("whole picture"))
-    assert "every value of its result depends on the whole picture (measured at export)" in one
+def test_what_depends_on_the_whole_image_is_refused_since_tiles_change_it_everywhere(program, said):
+    (one,) = said(program, measured("whole image"))
+    assert "every value of its result depends on the whole image (measured at export)" in one
     assert "use zooready predict or Fiji for it" in one
     assert said(program, measured(107)) == []
 
@@ -131,7 +131,7 @@ def test_ilastik_wants_more_than_a_state_dict(tmp_path):
 def test_qupath_takes_planes(said):
     draft = good()
     draft.rdf["outputs"][0]["axes"].insert(2, axis("z", size=1))
-    assert any("'probabilities' has axes 'bczyx', and QuPath takes pictures of c, y, x alone" in one for one in said(qupath, draft))
+    assert any("'probabilities' has axes 'bczyx', and QuPath takes images of c, y, x alone" in one for one in said(qupath, draft))
 
 
 def test_qupath_needs_axes_of_one_order(said):
@@ -157,7 +157,7 @@ def test_qupath_turns_absent_percentiles_round(said):
     assert said(qupath, preprocessed(("scale_range", {"min_percentile": 1, "max_percentile": 99.8}))) == []
 
 
-def test_ilastik_shows_pictures_with_channels(said):
+def test_ilastik_shows_images_with_channels(said):
     draft = good()
     draft.rdf["outputs"][0]["axes"] = draft.rdf["outputs"][0]["axes"][:2]
     assert any("'probabilities' has axes 'bc', and ilastik needs c, y and x" in one for one in said(ilastik, draft))

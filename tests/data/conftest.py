@@ -25,7 +25,7 @@ def save():
 
 @pytest.fixture
 def own(tmp_path, save):
-    """Three classes with 4, 5 and 6 pictures of different sizes."""
+    """Three classes with 4, 5 and 6 images of different sizes."""
     for label, name in enumerate(("actin", "er", "nucleus")):
         for number in range(4 + label):
             save(tmp_path / "own" / name / f"{number}.tif", (30 + number, 44))
@@ -34,7 +34,7 @@ def own(tmp_path, save):
 
 @pytest.fixture
 def yeast(tmp_path, save):
-    """Twelve classes, three lists; 3, 1 and 1 pictures of each class."""
+    """Twelve classes, three lists; 3, 1 and 1 images of each class."""
     lists = {"train": [], "val": [], "test": []}
     for label in range(12):
         for number, name in enumerate(("train", "train", "train", "val", "test")):

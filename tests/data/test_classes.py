@@ -1,4 +1,4 @@
-"""Pictures with a class each as training pairs."""
+"""Images with a class each as training pairs."""
 
 import numpy as np
 import pytest
@@ -41,18 +41,18 @@ def test_members_alone_are_drawn_from(own):
     assert {int(found.source((1, 2), 32)(0, index).truth) for index in range(20)} == {0}
 
 
-def test_a_whole_picture_is_as_it_was(own):
+def test_a_whole_image_is_as_it_was(own):
     pair = read_classes(own).whole(5)
     assert pair.input.shape == (1, 31, 44)
     np.testing.assert_array_equal(pair.input[0], tifffile.imread(own / "er" / "1.tif"))
 
 
-def test_the_side_fits_the_largest_picture_up_to_a_limit(own):
+def test_the_side_fits_the_largest_image_up_to_a_limit(own):
     found = read_classes(own)
     assert (found.side(), found.side(50), found.side(10)) == (64, 32, 32)
 
 
-def test_small_pictures_are_filled_up_with_their_edge_and_lie_anywhere():
+def test_small_images_are_filled_up_with_their_edge_and_lie_anywhere():
     array = np.arange(1, 7).reshape(1, 2, 3)
     places = set()
     for seed in range(200):
@@ -63,7 +63,7 @@ def test_small_pictures_are_filled_up_with_their_edge_and_lie_anywhere():
     assert len(places) == 12  # 4 rows x 3 columns to lie at
 
 
-def test_large_pictures_are_cropped_where_there_is_light():
+def test_large_images_are_cropped_where_there_is_light():
     array = np.zeros((1, 40, 40))
     array[:, :12, :12] = 1
     crops = [squared(array, np.random.default_rng(seed), 12) for seed in range(60)]
@@ -105,7 +105,7 @@ def test_every_fault_is_named_and_the_rest_is_read(own, save):
     found = examine_classes(own)
     assert found.counts == {"actin": 3, "empty": 0, "er": 3, "nucleus": 5}
     for words in (
-        "empty/ holds no pictures",
+        "empty/ holds no images",
         "1.tif is not a TIFF",
         "2.tif has 81 pixels that are NaN",
         r"er/3.tif is a stack (zyx)",
@@ -117,7 +117,7 @@ def test_every_fault_is_named_and_the_rest_is_read(own, save):
         read_classes(own)
 
 
-def test_saturated_and_blank_pictures_are_noted_and_kept(own):
+def test_saturated_and_blank_images_are_noted_and_kept(own):
     tifffile.imwrite(own / "er" / "0.tif", np.where(np.arange(900).reshape(30, 30) < 90, 65535, 9).astype(np.uint16))
     tifffile.imwrite(own / "er" / "1.tif", np.full((9, 9), 3, np.uint8))
     found = read_classes(own)
@@ -134,7 +134,7 @@ def test_pixel_sizes_are_the_files_own(own):
     assert found.whole(1).pixel_size_um == 1.0
 
 
-def test_shrunk_pictures_are_means_of_squares_of_pixels(own):
+def test_shrunk_images_are_means_of_squares_of_pixels(own):
     array = np.arange(77, dtype=np.uint16).reshape(7, 11)
     tifffile.imwrite(own / "actin" / "0.tif", array, imagej=True, resolution=(4, 4), metadata={"unit": "um"})
     found = read_classes(own)
@@ -143,15 +143,15 @@ def test_shrunk_pictures_are_means_of_squares_of_pixels(own):
     np.testing.assert_allclose(small.arrays[0][0], expected, rtol=1e-6)
     assert small.pixel_sizes_um[:2] == (0.75, 0.0)
     assert small.sha256 != found.sha256
-    assert small.notes[-1] == "Pictures were shrunk: 3 x 3 pixels averaged to one."
+    assert small.notes[-1] == "Images were shrunk: 3 x 3 pixels averaged to one."
     assert found.shrunk(1) is found
-    with pytest.raises(InputInvalid, match="pictures shrunk by 8: give a whole number from 1 to 7, the shortest side in pixels"):
+    with pytest.raises(InputInvalid, match="images shrunk by 8: give a whole number from 1 to 7, the shortest side in pixels"):
         found.shrunk(8)
 
 
 def test_a_folder_without_classes_is_refused(tmp_path, save):
     save(tmp_path / "one" / "a.tif")
-    with pytest.raises(InputInvalid, match="holds 1 folders with pictures: give one folder a class, at least two"):
+    with pytest.raises(InputInvalid, match="holds 1 folders with images: give one folder a class, at least two"):
         read_classes(tmp_path)
     with pytest.raises(InputInvalid, match=r"there is no folder .*none: check the name"):
         read_classes(tmp_path / "none")

@@ -1,4 +1,4 @@
-"""What a file of pictures may suffer from, told in words."""
+"""What a file of images may suffer from, told in words."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_saturation_is_the_share_at_the_last_value_of_a_camera(dtype, last, shar
     assert saturation(array) == share
 
 
-def test_a_saturated_picture_is_noted_with_its_share_and_a_single_hot_pixel_is_not():
+def test_a_saturated_image_is_noted_with_its_share_and_a_single_hot_pixel_is_not():
     array = np.random.default_rng(0).integers(100, 900, (100, 100)).astype(np.uint16)
     array[0, 0] = 65535
     assert notes_on(array, "yx", "a.tif") == []
@@ -33,7 +33,7 @@ def test_a_saturated_picture_is_noted_with_its_share_and_a_single_hot_pixel_is_n
     assert note.startswith("a.tif is saturated: 5.0 % of its pixels are 65535, the camera's last value")
 
 
-def test_blank_pictures_and_blank_planes_are_noted():
+def test_blank_images_and_blank_planes_are_noted():
     assert notes_on(np.full((1, 5, 5), 7), "cyx", "b.tif") == ["b.tif is blank: every pixel is 7."]
     stack = np.random.default_rng(0).integers(0, 9, (9, 5, 5))
     stack[[1, 7]] = 0

@@ -1,4 +1,4 @@
-"""A person's pictures and masks as training pairs."""
+"""A person's images and masks as training pairs."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def pair_of(image, partner, pixel_size_um):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Six pictures (48..58 px high) and masks; the mask is the picture modulo 7."""
+    """Six images (48..58 px high) and masks; the mask is the image modulo 7."""
     rng = np.random.default_rng(0)
     for kind in ("images", "masks"):
         (tmp_path / kind).mkdir()
@@ -27,14 +27,14 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_pictures_meet_their_masks_by_name(folder):
+def test_images_meet_their_masks_by_name(folder):
     found = read_folder(folder, pair_of)
     assert found.names == tuple(f"f{n}" for n in range(6))
     for pair in found.pairs:
         np.testing.assert_array_equal(pair.input[0] % 7, pair.target[0])
 
 
-def test_crops_turn_picture_and_mask_alike_and_can_be_made_again(folder):
+def test_crops_turn_image_and_mask_alike_and_can_be_made_again(folder):
     found = read_folder(folder, pair_of)
     source, crops = found.source(range(6), 32), []
     for index in range(30):
@@ -54,7 +54,7 @@ def test_a_fifth_is_held_out_and_never_trained_on(folder):
     assert len({read_folder(folder, pair_of).split(seed)[1] for seed in range(9)}) > 1
 
 
-def test_a_single_picture_serves_as_both(folder):
+def test_a_single_image_serves_as_both(folder):
     for kind in ("images", "masks"):
         for path in (folder / kind).iterdir():
             if path.stem != "f0":
@@ -73,20 +73,20 @@ def test_the_hash_is_of_names_and_bytes(folder):
     assert len({before, renamed, read_folder(folder, pair_of).sha256}) == 3
 
 
-def test_crops_fit_the_smallest_picture(folder):
+def test_crops_fit_the_smallest_image(folder):
     found = read_folder(folder, pair_of)
     assert (found.crop(160), found.crop(32)) == (32, 32)
 
 
-def test_pictures_too_small_to_train_on_are_refused(folder):
+def test_images_too_small_to_train_on_are_refused(folder):
     tifffile.imwrite(folder / "images" / "f3.tif", np.zeros((20, 40), np.uint8))
     tifffile.imwrite(folder / "masks" / "f3.tif", np.zeros((20, 40), np.uint8))
     (folder / "masks" / "f3.png").unlink()
-    with pytest.raises(InputInvalid, match="'f3' is only 20 px wide or high: training needs pictures of at least 32 px"):
+    with pytest.raises(InputInvalid, match="'f3' is only 20 px wide or high: training needs images of at least 32 px"):
         read_folder(folder, pair_of).crop(160)
 
 
-def test_augmentation_refuses_pictures_smaller_than_the_crop():
+def test_augmentation_refuses_images_smaller_than_the_crop():
     pair = Pair(input=np.zeros((1, 20, 40)), target=np.zeros((1, 20, 40)), pixel_size_um=1.0)
     with pytest.raises(InputInvalid, match="20x40 px is smaller than the crop of 32 px"):
         augmented(pair, np.random.default_rng(0), 32)
@@ -96,7 +96,7 @@ def lose_partner(folder):
     (folder / "masks" / "f2.png").unlink()
 
 
-def lose_picture(folder):
+def lose_image(folder):
     (folder / "images" / "f2.tif").unlink()
 
 
@@ -138,14 +138,14 @@ def remove_folder(folder):
     ("damage", "message"),
     [
         (lose_partner, r"images/f2.tif has no partner in masks/"),
-        (lose_picture, r"masks/f2.png has no picture in images/"),
+        (lose_image, r"masks/f2.png has no image in images/"),
         (change_size, r"images/f2.tif and masks/f2.png differ in size \(40x41 and 52x70 px\)"),
         (add_nan, r"f2.tif.*NaN"),
         (add_channels, r"images/f2.png has 3 channels, and 1 is asked for"),
         (add_planes, r"images/f2.tif is a stack \(zyx\)"),
         (break_file, r"f2.tif"),
         (add_twin, r"images holds several files called 'f2'"),
-        (remove_all, r"images holds no pictures"),
+        (remove_all, r"images holds no images"),
         (remove_folder, r"has no folder 'masks'"),
     ],
 )

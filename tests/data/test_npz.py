@@ -68,7 +68,7 @@ def test_the_hash_is_of_names_and_bytes(tmp_path):
     assert len({before, renamed, read_npz(tmp_path, pair_of).sha256}) == 3
 
 
-def test_pictures_that_are_no_numbers_are_named_and_the_rest_goes_on(tmp_path):
+def test_images_that_are_no_numbers_are_named_and_the_rest_goes_on(tmp_path):
     w, gt = arrays()
     w[1, 3, 5] = np.nan
     gt[2, 0, 7] = np.inf
@@ -76,14 +76,14 @@ def test_pictures_that_are_no_numbers_are_named_and_the_rest_goes_on(tmp_path):
     found = examine_npz(tmp_path, pair_of)
     assert found.names == ("a.npz[0]", "a.npz[3]")
     assert found.faults == (
-        "a.npz[1]: 1 pixels of the blurred picture are NaN or infinite, the first at y 3, x 5",
-        "a.npz[2]: 1 pixels of the sharp picture are NaN or infinite, the first at y 0, x 7",
+        "a.npz[1]: 1 pixels of the blurred image are NaN or infinite, the first at y 3, x 5",
+        "a.npz[2]: 1 pixels of the sharp image are NaN or infinite, the first at y 0, x 7",
     )
     with pytest.raises(InputInvalid, match=r"(?s)mend or remove these files.*a\.npz\[1\].*a\.npz\[2\]"):
         read_npz(tmp_path, pair_of)
 
 
-def test_saturated_and_blank_pictures_are_noted(tmp_path):
+def test_saturated_and_blank_images_are_noted(tmp_path):
     w = RNG.integers(0, 900, (2, 48, 48)).astype(np.uint16)
     w[1, :12] = 4095
     np.savez(tmp_path / "a.npz", w=w, gt=np.where(np.arange(2)[:, None, None] > 0, w, 7))
@@ -147,7 +147,7 @@ def single_array(path):
 
 
 def make_image(path):
-    path.write_bytes(b"II*\0 a picture")
+    path.write_bytes(b"II*\0 an image")
 
 
 @pytest.mark.parametrize(
@@ -156,14 +156,14 @@ def make_image(path):
         (pickled_array, "holds pickled objects, which could run code when opened, so it is not: save plain numbers"),
         (pickled_file, "holds pickled objects"),
         (without_truth, "holds mask, w, but no gt or o: name the arrays w and gt"),
-        (other_number, r"\(2, 48, 48\) blurred and \(3, 48, 48\) sharp pictures differ"),
-        (other_size, r"\(2, 48, 48\) blurred and \(2, 96, 96\) sharp pictures differ"),
+        (other_number, r"\(2, 48, 48\) blurred and \(3, 48, 48\) sharp images differ"),
+        (other_size, r"\(2, 48, 48\) blurred and \(2, 96, 96\) sharp images differ"),
         (volumes, r"w has the shape \(2, 8, 48, 48\): give \(n, y, x\) or \(n, y, x, 1\), single planes"),
-        (words, "w holds <U1, not numbers of pictures"),
+        (words, "w holds <U1, not numbers of images"),
         (cut_off, "damaged"),
         (flipped, "damaged"),
         (single_array, r"holds a single array: save two"),
-        (picture, "damaged|pickled"),
+        (make_image, "damaged|pickled"),
     ],
 )
 def test_files_that_are_no_pairs_are_refused_and_never_run(tmp_path, monkeypatch, make, message):

@@ -84,7 +84,7 @@ def test_locate_takes_proteins_by_name_and_nuclei_where_there_is_no_protein(tmp_
         "pm": "000003_01_NOMX_PM_myc.tif",
         "nucleus": "000009_02_NOMX_Nuclear_DAPI_dapi.tif",
     }
-    assert any("1 pictures are not named like" in note for note in found.notes)
+    assert any("1 images are not named like" in note for note in found.notes)
 
 
 def test_locate_in_class_folders_leaves_the_nuclei_out(tmp_path, save):
@@ -116,7 +116,7 @@ def test_yeast_goes_by_its_lists_and_takes_two_channels(yeast):
     assert found.channels == ("mCherry", "GFP")
 
 
-def test_the_third_channel_of_yeast_is_not_looked_at_and_a_picture_without_a_second_is_a_fault(yeast):
+def test_the_third_channel_of_yeast_is_not_looked_at_and_an_image_without_a_second_is_a_fault(yeast):
     path = yeast / "main" / "plate01" / "000-0.png"
     array = np.asarray(Image.open(path)).copy()
     array[..., 2] = 0
@@ -127,7 +127,7 @@ def test_the_third_channel_of_yeast_is_not_looked_at_and_a_picture_without_a_sec
     assert "plate01/001-0.png has 1 channels, and 2 are expected: split or merge channels first" in found.faults
 
 
-def test_lines_of_lists_that_mean_no_picture_are_named(yeast):
+def test_lines_of_lists_that_mean_no_image_are_named(yeast):
     with (yeast / "HOwt_val.txt").open("a") as file:
         file.write(
             "plate01/000-0.png 0\n../../secret.png 1\n/etc/passwd 1\nplate01/000-0.png twelve\nplate09/none.png 3\nplate01/x.png 12\n"
@@ -148,25 +148,25 @@ def test_lines_of_lists_that_mean_no_picture_are_named(yeast):
 
 def test_counts_that_are_confirmed_are_faults_and_others_are_notes(tmp_path, yeast, save):
     found = examine_set(named_set("yeast"), yeast)
-    assert "60 pictures, and Yeast (DeepYeast) has 90000." in found.faults
-    assert "36 pictures in the list 'train', and Yeast (DeepYeast) has 65000." in found.faults
+    assert "60 images, and Yeast (DeepYeast) has 90000." in found.faults
+    assert "36 images in the list 'train', and Yeast (DeepYeast) has 65000." in found.faults
     assert not any("64x64" in fault for fault in found.faults)
     save(yeast / "main" / "plate01" / "000-0.png", (60, 64, 3), "uint8")
     assert any(
-        "1 of 60 pictures are not 64x64 px, e.g. plate01/000-0.png is 64x60." in f for f in examine_set(named_set("yeast"), yeast).faults
+        "1 of 60 images are not 64x64 px, e.g. plate01/000-0.png is 64x60." in f for f in examine_set(named_set("yeast"), yeast).faults
     )
     for name in named_set("hela").classes[1:]:
         save(tmp_path / "hela" / name / "a.tif")
     found = examine_set(named_set("hela"), tmp_path / "hela")
-    assert found.faults == ("No pictures of actin: 2D HeLa has 10 classes.",)
-    assert "9 pictures, and 2D HeLa has 862. The book value is not confirmed." in found.notes
-    assert any("9 of 9 pictures are not 382x382 px, e.g. dna/a.tif is 40x30." in note for note in found.notes)
+    assert found.faults == ("No images of actin: 2D HeLa has 10 classes.",)
+    assert "9 images, and 2D HeLa has 862. The book value is not confirmed." in found.notes
+    assert any("9 of 9 images are not 382x382 px, e.g. dna/a.tif is 40x30." in note for note in found.notes)
 
 
 def test_to_train_on_files_must_be_whole_but_their_number_may_differ(yeast):
     found = read_set(named_set("yeast"), yeast)
     assert found.faults == ()
-    assert "60 pictures, and Yeast (DeepYeast) has 90000." in found.notes
+    assert "60 images, and Yeast (DeepYeast) has 90000." in found.notes
     (yeast / "main" / "plate01" / "003-0.png").write_bytes(b"")
     with pytest.raises(InputInvalid, match=r"(?s)mend or remove these files:.*003-0.png is empty"):
         read_set(named_set("yeast"), yeast)
@@ -177,8 +177,8 @@ def test_strange_folders_are_left_out_with_a_note(tmp_path, save):
     save(tmp_path / "leftovers" / "a.tif")
     (tmp_path / "DNA").mkdir()
     found = examine_set(named_set("cho"), tmp_path)
-    assert "leftovers/ is none of the classes and was left out (1 pictures)." in found.notes
-    assert "DNA/ holds no pictures: put TIFF, PNG or JPEG files there" in found.faults
+    assert "leftovers/ is none of the classes and was left out (1 images)." in found.notes
+    assert "DNA/ holds no images: put TIFF, PNG or JPEG files there" in found.faults
 
 
 def test_what_is_no_set_is_refused(tmp_path, save):
@@ -188,7 +188,7 @@ def test_what_is_no_set_is_refused(tmp_path, save):
         examine_set(named_set("cho"), tmp_path / "none")
     with pytest.raises(InputInvalid, match="has no folder named after a class .it holds no folders.: give one folder a class: golgi, dna"):
         examine_set(named_set("cho"), tmp_path)
-    with pytest.raises(InputInvalid, match="dSTORM and wide-field holds pairs of pictures, not classes: train mrbcr on it"):
+    with pytest.raises(InputInvalid, match="dSTORM and wide-field holds pairs of images, not classes: train mrbcr on it"):
         examine_set(named_set("storm"), tmp_path)
 
 
@@ -208,11 +208,11 @@ def test_every_set_says_what_where_and_how(data):
     assert all(line in text for line in data.layout.splitlines())
     assert all(address in text and address in where(data) for address in data.addresses)
     assert data.addresses or "No address is known" in text
-    assert ("not confirmed" in text) == any(getattr(data, fact) and fact not in data.confirmed for fact in ("pictures", "size"))
+    assert ("not confirmed" in text) == any(getattr(data, fact) and fact not in data.confirmed for fact in ("images", "size"))
     assert f"zooready data {data.name} DIR" in text
 
 
-def test_a_damaged_picture_of_a_set_is_named_and_the_others_are_read(tmp_path, save):
+def test_a_damaged_image_of_a_set_is_named_and_the_others_are_read(tmp_path, save):
     for name in named_set("cho").classes:
         save(tmp_path / name / "a.tif")
         save(tmp_path / name / "b.tif")

@@ -9,7 +9,7 @@ from zooready.errors import InputInvalid
 LABELS = np.random.default_rng(0).permutation([0] * 41 + [1] * 20 + [2] * 9)
 
 
-def test_every_picture_is_held_out_in_exactly_one_fold():
+def test_every_image_is_held_out_in_exactly_one_fold():
     splits = folds(LABELS)
     assert [split.name for split in splits] == [f"fold-{n:02d}" for n in range(1, 11)]
     assert sorted(number for split in splits for number in split.held_out) == list(range(70))
@@ -49,11 +49,11 @@ def test_small_classes_lie_on_both_sides_where_they_can():
 
 
 def test_splits_that_cannot_be_are_refused():
-    with pytest.raises(InputInvalid, match="1 folds of 70 pictures: give a number from 2"):
+    with pytest.raises(InputInvalid, match="1 folds of 70 images: give a number from 2"):
         folds(LABELS, 1)
-    with pytest.raises(InputInvalid, match="71 folds of 70 pictures"):
+    with pytest.raises(InputInvalid, match="71 folds of 70 images"):
         folds(LABELS, 71)
     with pytest.raises(InputInvalid, match="training share of 1: give a number between 0 and 1"):
         share(LABELS, 1.0)
-    with pytest.raises(InputInvalid, match="every class has a single picture"):
+    with pytest.raises(InputInvalid, match="every class has a single image"):
         share([0, 1, 2], 0.5)

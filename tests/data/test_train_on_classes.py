@@ -30,7 +30,7 @@ def trained(data, out, **settings):
 
 
 def calibrated(folder, sides):
-    """The same pictures with pixels of these sides in turn, micrometres."""
+    """The same images with pixels of these sides in turn, micrometres."""
     for number, path in enumerate(sorted(folder.rglob("*.tif"))):
         side = sides[number % len(sides)]
         tifffile.imwrite(path, tifffile.imread(path), imagej=True, resolution=(1 / side, 1 / side), metadata={"unit": "um"})
@@ -41,12 +41,12 @@ def test_a_run_keeps_its_classes_channels_and_pixel_sizes(own, tmp_path):
     run = trained(own, tmp_path / "run")
     assert (run.classes, run.channels) == (("actin", "er", "nucleus"), ("protein",))
     assert run.pixel_size_um == pytest.approx((0.1, 0.25))
-    assert run.data == "12 pictures of the folder 'own', 3 held out"
+    assert run.data == "12 images of the folder 'own', 3 held out"
     assert checkpoint.read(run.folder) == run
     assert json.loads((run.folder / "run.json").read_text())["classes"] == ["actin", "er", "nucleus"]
 
 
-def test_the_metrics_are_those_of_every_held_out_picture_whole(own, tmp_path):
+def test_the_metrics_are_those_of_every_held_out_image_whole(own, tmp_path):
     run = trained(own, tmp_path / "run", seed=4)
     found = read_classes(own)
     family = plcnn.family(found.classes)
@@ -97,7 +97,7 @@ def test_two_channels_are_trained_on_and_exported_by_name(tmp_path, save, monkey
     assert sample.array.shape == (2, 40, 40)
 
 
-def test_a_run_on_other_pictures_or_another_split_is_not_gone_on_with(own, tmp_path, save):
+def test_a_run_on_other_images_or_another_split_is_not_gone_on_with(own, tmp_path, save):
     trained(own, tmp_path / "run")
     with pytest.raises(InputInvalid, match="holds a run with seed = 0, not 1"):
         trained(own, tmp_path / "run", seed=1)
@@ -115,7 +115,7 @@ def test_a_record_for_other_classes_is_refused(own, tmp_path):
         pipeline.for_classes("mrbcr", ("x", "y"), ("protein",))
 
 
-def test_notes_on_pictures_are_logged_and_many_are_counted(own, caplog):
+def test_notes_on_images_are_logged_and_many_are_counted(own, caplog):
     for path in own.rglob("*.tif"):
         tifffile.imwrite(path, np.full((30, 30), 255, np.uint8))
     family = plcnn.family(("actin", "er", "nucleus"))
@@ -123,7 +123,7 @@ def test_notes_on_pictures_are_logged_and_many_are_counted(own, caplog):
         pairs_of(family, own, 0)
     assert caplog.messages[0] == "actin/0.tif is blank: every pixel is 255."
     assert len(caplog.messages) == 11
-    assert caplog.messages[-1].startswith("and 5 more notes on pictures; `zooready data` shows all")
+    assert caplog.messages[-1].startswith("and 5 more notes on images; `zooready data` shows all")
 
 
 def test_npz_pairs_are_trained_on(tmp_path):
@@ -132,9 +132,9 @@ def test_npz_pairs_are_trained_on(tmp_path):
         w = rng.random((count, 64, 64))
         np.savez(tmp_path / f"{part}.npz", low=w, gt=w**2)
     run = pipeline.train("mrbcr", tmp_path / "run", data=tmp_path, steps=2, batch=2, device="cpu")
-    assert run.data == f"4 pictures of the folder {tmp_path.name!r}, 2 held out"
+    assert run.data == f"4 images of the folder {tmp_path.name!r}, 2 held out"
     assert run.is_finished
-    assert pairs_of(mrbcr.FAMILY, tmp_path / "val.npz", 0).words == "1 pictures of the file 'val.npz', 1 held out"
+    assert pairs_of(mrbcr.FAMILY, tmp_path / "val.npz", 0).words == "1 images of the file 'val.npz', 1 held out"
 
 
 def test_npz_pairs_are_for_networks_that_restore_and_a_missing_file_is_told(tmp_path):
@@ -152,4 +152,4 @@ def test_npz_files_beside_a_folder_of_images_do_not_hide_it(tmp_path, save):
     for kind in ("images", "truth"):
         for number in range(2):
             save(tmp_path / kind / f"{number}.tif", (64, 64))
-    assert pairs_of(mrbcr.FAMILY, tmp_path, 0).words == f"1 pictures of the folder {tmp_path.name!r}, 1 held out"
+    assert pairs_of(mrbcr.FAMILY, tmp_path, 0).words == f"1 images of the folder {tmp_path.name!r}, 1 held out"

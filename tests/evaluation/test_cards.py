@@ -13,7 +13,7 @@ torch.set_num_threads(1)
 
 
 def parted(name, record):
-    """Which numbers of a record the shipped weights do not give, measured again on a few pictures."""
+    """Which numbers of a record the shipped weights do not give, measured again on a few images."""
     found = EVALUATIONS[name].spot(load_weights(name))
     assert set(found) == set(record["spot"])
     return [key for key, value in found.items() if record["spot"][key] != pytest.approx(value, abs=0.01)]
@@ -47,10 +47,10 @@ def test_every_measured_score_stands_in_the_card(name):
 @pytest.mark.parametrize("name", shipped())
 def test_a_card_tells_uses_limits_failures_and_where_it_ran(name):
     page, record = cards.page(FAMILIES[name], load_record(name)), load_record(name)
-    for heading in ("For", "Not for", "Measured quality", "Pictures", "Physical limits", "Where its bundle ran", "How it was made"):
+    for heading in ("For", "Not for", "Measured quality", "Images", "Physical limits", "Where its bundle ran", "How it was made"):
         assert f"## {heading}\n" in page
     assert "Failure cases" in page
-    assert all((FOLDER / picture["file"]).stat().st_size < 400_000 for picture in record["pictures"])
+    assert all((FOLDER / image["file"]).stat().st_size < 400_000 for image in record["images"])
     assert {"java-pytorch", "java-onnx", "bioimageio"} <= {one["consumer"] for one in record["verdicts"] if one["status"] == "passed"}
     assert not {one["status"] for one in record["verdicts"]} & {"differs", "failed", "refused"}
 

@@ -69,7 +69,7 @@ def test_the_calibration_error_of_known_scores():
 
 
 @pytest.mark.parametrize("how", list(evaluation.DISTURBANCES))
-def test_a_disturbance_can_be_made_again_and_changes_the_picture(how):
+def test_a_disturbance_can_be_made_again_and_changes_the_image(how):
     pairs = evaluation.held_out(3)
     first, again = evaluation.disturbed(pairs, how), evaluation.disturbed(pairs, how)
     np.testing.assert_array_equal(first, again)

@@ -1,4 +1,4 @@
-"""The paper's protocol, on tiny files: every picture is tested once, a stopped protocol goes on, and the table tells the truth."""
+"""The paper's protocol, on tiny files: every image is tested once, a stopped protocol goes on, and the table tells the truth."""
 
 import csv
 import shutil
@@ -24,7 +24,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def hela(tmp_path_factory):
-    """Three of HeLa's ten classes, 8, 4 and 4 pictures of 32 px."""
+    """Three of HeLa's ten classes, 8, 4 and 4 images of 32 px."""
     import tifffile
 
     folder = tmp_path_factory.mktemp("hela")
@@ -58,11 +58,11 @@ def test_every_split_is_a_run_of_its_own(unbroken):
     for name in ("fold-01", "50-50-run-01"):
         run = checkpoint.read(out / name)
         assert run.classes == named_set("hela").classes
-        assert run.data == f"8 pictures of 2D HeLa, split {name}, 8 held out"
+        assert run.data == f"8 images of 2D HeLa, split {name}, 8 held out"
         assert (out / name / "sample.tif").exists()
 
 
-def test_every_picture_is_tested_once_by_a_network_that_never_saw_it(unbroken, hela):
+def test_every_image_is_tested_once_by_a_network_that_never_saw_it(unbroken, hela):
     out, rows = unbroken
     found = read_set(named_set("hela"), hela)
     family = plcnn.family(found.classes)
@@ -90,10 +90,10 @@ def test_every_picture_is_tested_once_by_a_network_that_never_saw_it(unbroken, h
 def test_the_page_says_what_one_must_know(unbroken):
     out, rows = unbroken
     page = (out / "protocol.md").read_text()
-    assert "16 pictures of 10 classes" in page
-    assert "these runs took\n2 steps of 2 pictures, seed 0" in page
-    assert "- No pictures of endosome, golgia, golgpp" in page
-    assert "- 16 pictures, and 2D HeLa has 862. The book value is not confirmed." in page
+    assert "16 images of 10 classes" in page
+    assert "these runs took\n2 steps of 2 images, seed 0" in page
+    assert "- No images of endosome, golgia, golgpp" in page
+    assert "- 16 images, and 2D HeLa has 862. The book value is not confirmed." in page
     assert "read off a graph" in page
     table = list(csv.reader((out / "protocol.csv").read_text().splitlines()))
     assert table[0] == list(pipeline.COLUMNS)
@@ -131,10 +131,10 @@ def test_repeats_are_splits_of_their_own_and_finished_runs_are_kept(unbroken, he
     assert first != second
 
 
-def test_shrunk_pictures_are_other_data_and_the_page_says_so(unbroken, hela, tmp_path):
+def test_shrunk_images_are_other_data_and_the_page_says_so(unbroken, hela, tmp_path):
     pipeline.protocol("hela", hela, tmp_path, shrink=2, **{**SETTINGS, "shares": ()})
     assert checkpoint.read(tmp_path / "fold-01").data_sha256 != checkpoint.read(unbroken[0] / "fold-01").data_sha256
-    assert "- Pictures were shrunk: 2 x 2 pixels averaged to one." in (tmp_path / "protocol.md").read_text()
+    assert "- Images were shrunk: 2 x 2 pixels averaged to one." in (tmp_path / "protocol.md").read_text()
 
 
 def test_features_and_a_forest_are_judged_on_the_same_splits(unbroken, hela, tmp_path):
@@ -173,9 +173,9 @@ def test_published_lists_replace_the_splits(yeast, tmp_path):
     assert checkpoint.read(tmp_path / "published").channels == ("mCherry", "GFP")
 
 
-def test_lists_that_name_no_pictures_are_refused(yeast, tmp_path):
+def test_lists_that_name_no_images_are_refused(yeast, tmp_path):
     (yeast / "HOwt_test.txt").write_text("")
-    with pytest.raises(InputInvalid, match="the published lists name no pictures to train or to test on"):
+    with pytest.raises(InputInvalid, match="the published lists name no images to train or to test on"):
         pipeline.protocol("yeast", yeast, tmp_path, **SETTINGS)
 
 

@@ -49,7 +49,7 @@ def test_a_network_that_does_nothing_scores_as_the_input(untrained, few):
     assert set(found["measured_on"]) == set(found["tables"])
 
 
-def test_other_optics_and_less_light_change_the_pictures_and_not_the_specimens(monkeypatch):
+def test_other_optics_and_less_light_change_the_images_and_not_the_specimens(monkeypatch):
     monkeypatch.setattr(evaluation, "ROBUST_FIELDS", 2)
     monkeypatch.setattr(deconvolution, "LUCY_ITERATIONS", (30, 100))
     rows = {how: evaluation.robust(lambda image: image, how, optics=mrbcr.OPTICS) for how in ("a", "b")}
@@ -78,7 +78,7 @@ def test_the_spot_check_of_a_network_that_does_nothing_is_that_of_the_input(untr
     assert found["psnr_unseen"] == pytest.approx(np.mean([psnr(field.image, field.truth) for field in fields]), abs=0.001)
 
 
-def test_pictures_are_drawn_with_the_failures(untrained, few, tmp_path, monkeypatch):
+def test_images_are_drawn_with_the_failures(untrained, few, tmp_path, monkeypatch):
     monkeypatch.setattr(deconvolution, "HELD_OUT_FIELDS", 6)
     drawn = evaluation.draw(mrbcr.FAMILY, untrained, tmp_path)
     assert [file for file, _ in drawn] == ["mrbcr-examples.png", "mrbcr-failures.png"]
@@ -86,7 +86,7 @@ def test_pictures_are_drawn_with_the_failures(untrained, few, tmp_path, monkeypa
     assert drawn[1][1].startswith("Failure cases: of 8")
 
 
-def test_a_grid_has_a_panel_for_every_picture(tmp_path):
+def test_a_grid_has_a_panel_for_every_image(tmp_path):
     plane, colours = np.arange(64.0).reshape(8, 8), np.zeros((8, 8, 3), np.uint8)
     grid(tmp_path / "one.png", ("a",), [("x", [plane])])
     grid(tmp_path / "more.png", ("a", "b"), [("x", [plane, plane]), ("y", [colours, colours])])
@@ -109,7 +109,7 @@ def judged():
     return Evaluation(
         measure=lambda weights: {"tables": {"new": [{"method": "m", "x": 1.0}]}, "metrics": {"x": 1.0}, "measured_on": {"new": "here"}},
         spot=lambda weights: {"x": 1.0},
-        draw=lambda weights, folder: [("a.png", "A picture.")],
+        draw=lambda weights, folder: [("a.png", "An image.")],
         data="the simulation in words",
         suited=("this",),
         unsuited=("that",),
@@ -125,12 +125,12 @@ def test_a_record_keeps_tables_that_other_trainings_made_and_replaces_what_was_m
     assert made["metrics"] == {"x": 1.0, "y": 2.0}
     assert (made["seed"], made["data"], made["parameters"], made["spot"]) == (3, "the simulation in words", 6, {"x": 1.0})
     assert (made["suited"], made["unsuited"], made["limits"]) == (["this"], ["that"], ["so far"])
-    assert made["pictures"] == [{"file": "a.png", "caption": "A picture."}]
+    assert made["images"] == [{"file": "a.png", "caption": "An image."}]
 
 
-def test_a_record_of_a_persons_own_pictures_says_so(judged, tmp_path):
-    begun = {"data": "12 pictures of the folder 'mine'", "data_sha256": "ab"}
-    assert record(begun, {}, judged, tmp_path)["data"] == "12 pictures of the folder 'mine'"
+def test_a_record_of_a_persons_own_images_says_so(judged, tmp_path):
+    begun = {"data": "12 images of the folder 'mine'", "data_sha256": "ab"}
+    assert record(begun, {}, judged, tmp_path)["data"] == "12 images of the folder 'mine'"
 
 
 def test_stacks_need_the_distance_of_their_planes():

@@ -18,14 +18,14 @@ import torch
 import zooready
 from zooready.images.similarity import psnr
 from zooready.pipeline import export_trained
-from zooready.records import Array, Family, Pair, Part, Picture, Recipe
+from zooready.records import Array, Family, Image, Pair, Part, Recipe
 from zooready.tensors import TensorSpec
 
-SIZE, BLOBS, PHOTONS = 32, 12, 50.0  # of a training picture: side in px, blobs, photons of the brightest pixel
+SIZE, BLOBS, PHOTONS = 32, 12, 50.0  # of a training image: side in px, blobs, photons of the brightest pixel
 
 
 def scene(rng: np.random.Generator, size: int) -> tuple[Array, Array]:
-    """A noisy picture and the truth behind it, (size, size) float32 each, in photons."""
+    """A noisy image and the truth behind it, (size, size) float32 each, in photons."""
     y, x = np.mgrid[:size, :size]
     truth = sum(np.exp(-((y - row) ** 2 + (x - column) ** 2) / 18.0) for row, column in rng.uniform(0, size, (BLOBS, 2)))
     truth = (PHOTONS * truth / truth.max()).astype(np.float32)
@@ -48,10 +48,10 @@ def metrics(output: torch.Tensor, pair: Pair) -> Mapping[str, float]:
     return {"psnr": psnr(output[0, 0].numpy(), pair.target[0]), "psnr_input": psnr(pair.input[0], pair.target[0])}
 
 
-def sample() -> Picture:
-    """The raw picture that the bundle carries."""
+def sample() -> Image:
+    """The raw image that the bundle carries."""
     image, _ = scene(np.random.default_rng(2026), 96)
-    return Picture(array=image.astype(np.uint16), axes="yx", pixel_size_um=0.1)
+    return Image(array=image.astype(np.uint16), axes="yx", pixel_size_um=0.1)
 
 
 FAMILY = Family(
@@ -78,7 +78,7 @@ def main(folder: Path) -> None:
     run = zooready.train(FAMILY, folder / "run", device="cpu")
     print(f"{run.steps} steps:", ", ".join(f"{name} {value:.1f} dB" for name, value in run.metrics.items()))
     made = export_trained(folder / "run", folder / "smoothing.zip", torchscript="plain", family=FAMILY)
-    restored = zooready.predict(made.path, FAMILY.sample()).pictures["restored"]
+    restored = zooready.predict(made.path, FAMILY.sample()).images["restored"]
     print(f"{made.path.name} holds {', '.join(made.formats)}; restored {restored.array.shape}")
 
 

@@ -1,8 +1,8 @@
-"""Your own network becomes a bundle: a module, one typical picture, and the facts that nobody can measure.
+"""Your own network becomes a bundle: a module, one typical image, and the facts that nobody can measure.
 
     python export_my_network.py FOLDER
 
-leaves FOLDER/picture.tif, a simulated picture of spots, and FOLDER/spots.zip. The network here needs no training: it subtracts a wide
+leaves FOLDER/image.tif, a simulated image of spots, and FOLDER/spots.zip. The network here needs no training: it subtracts a wide
 blur from a narrow one. Put your own trained module in its place.
 """
 
@@ -48,9 +48,9 @@ def make_image(seed: int = 0, size: int = 128, spots: int = 40) -> np.ndarray:
 
 
 def main(folder: Path) -> Path:
-    """Write the picture and the bundle; returns the bundle's path."""
+    """Write the image and the bundle; returns the bundle's path."""
     calibration = {"resolution": (1 / PIXEL_SIZE_UM, 1 / PIXEL_SIZE_UM), "metadata": {"unit": "um"}}
-    tifffile.imwrite(folder / "picture.tif", make_image(), imagej=True, **calibration)
+    tifffile.imwrite(folder / "image.tif", make_image(), imagej=True, **calibration)
     about = zooready.About(
         name="Spots by two blurs",
         description="Finds bright spots of about 2 px radius.",
@@ -61,7 +61,7 @@ def main(folder: Path) -> Path:
     chances = zooready.TensorSpec(name="probabilities", axes="bcyx", channels=("spot",), description="Chance of a spot, 0..1.")
     made = zooready.export(
         Spots(),
-        folder / "picture.tif",
+        folder / "image.tif",
         about,
         folder / "spots.zip",
         normalization="mean-std",  # from camera counts to what the network was made for; it becomes part of the bundle

@@ -1,8 +1,8 @@
-"""A bundle runs on pictures, from Python: a file, or an array.
+"""A bundle runs on images, from Python: a file, or an array.
 
-    python predict_with_a_bundle.py BUNDLE PICTURE FOLDER
+    python predict_with_a_bundle.py BUNDLE IMAGE FOLDER
 
-writes one TIFF for each output into FOLDER, with the picture's calibration, and says how much of the picture is bright.
+writes one TIFF for each output into FOLDER, with the image's calibration, and says how much of the image is bright.
 """
 
 # ruff: noqa: T201  scripts print
@@ -14,14 +14,14 @@ import zooready
 from zooready.prediction import save
 
 
-def main(bundle: Path, picture: Path, folder: Path) -> None:
+def main(bundle: Path, image: Path, folder: Path) -> None:
     """Predict, read the notes, save."""
-    found = zooready.predict(bundle, picture)
+    found = zooready.predict(bundle, image)
     for note in found.notes:
         print(f"note: {note}")
-    for name, output in found.pictures.items():
+    for name, output in found.images.items():
         print(f"{name}: axes {output.axes}, {output.array.shape}, {(output.array > 0.5).mean():.1%} above 0.5")
-    for path in save(found, folder, picture.stem):
+    for path in save(found, folder, image.stem):
         print(path.name)
 
 

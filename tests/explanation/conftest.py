@@ -1,4 +1,4 @@
-"""Bundles of a small classifier, made once, and a picture for them."""
+"""Bundles of a small classifier, made once, and an image for them."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from torch import nn
 
 import zooready
 from zooready.bundle.reading import opened
-from zooready.records import Picture
+from zooready.records import Image
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +57,6 @@ def open_bundle(bundles, request):
 
 @pytest.fixture
 def spots():
-    """A picture of a cell with spots at the left, and its mask."""
+    """An image of a cell with spots at the left, and its mask."""
     image, mask = cell(np.random.default_rng(9), "spots", middle=(30, 14))
-    return Picture(array=image, axes="yx", pixel_size_um=0.3), mask
+    return Image(array=image, axes="yx", pixel_size_um=0.3), mask

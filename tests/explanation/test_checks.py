@@ -30,7 +30,7 @@ def test_only_what_is_above_zero_counts():
     assert share_inside(values, np.array([[1, 1], [0, 0]])).inside == pytest.approx(4 / 5)
 
 
-def test_the_box_has_the_pictures_proportions_and_lies_in_its_middle():
+def test_the_box_has_the_images_proportions_and_lies_in_its_middle():
     rows, columns = np.nonzero(centred_box((50, 100), 200))
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (20, 29, 40, 59)
 

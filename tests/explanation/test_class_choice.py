@@ -90,7 +90,7 @@ def test_gradients_of_the_learnt_network_add_up_to_the_rise_of_its_score(learnt,
 
 
 def at_a_cliff(steepness):
-    """What integrated gradients say of a score that jumps on the way from a black picture to a white one."""
+    """What integrated gradients say of a score that jumps on the way from a black image to a white one."""
 
     def cliff(image):
         total = torch.sigmoid(steepness * (image.mean((1, 2, 3)) - 0.31))
@@ -163,7 +163,7 @@ def test_background_is_dark_and_blur_keeps_the_light_but_not_the_pattern():
 
 @pytest.mark.parametrize("method", ["gradients", "occlusion"])
 def test_random_weights_change_the_explanation(learnt, method):
-    """Adebayo et al. 2018; beside it, another picture's noise hardly changes it, so that the change is that of the weights."""
+    """Adebayo et al. 2018; beside it, another image's noise hardly changes it, so that the change is that of the weights."""
     target = CLASSES.index("bars")
 
     def explained(network, image):

@@ -5,18 +5,18 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from patterns import CLASSES, Patterns, standard
-import PIL.Image
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional
 
 from zooready.errors import BundleInvalid, ConsumerMissing, InputInvalid
 from zooready.explanation import attribution, explain, save
 from zooready.explanation.figures import draw, round_length
-from zooready.images.files import read_picture
-from zooready.records import Picture
+from zooready.images.files import read_image
+from zooready.records import Image
 
 OF_CLASS = ("class_activation", "integrated_gradients", "occlusion")
 OF_IMAGE = ("receptive_field", "noise_sensitivity", "uncertainty")
@@ -26,21 +26,19 @@ def by_name(explained):
     return {one.name: one for one in explained.explanations}
 
 
-def logit_maps(trained, picture):
+def logit_maps(trained, image):
     """Class activation maps (3, y/4, x/4) and logits in eager PyTorch."""
     network = Patterns()
     network.load_state_dict(trained)
     with torch.no_grad():
-        features = network.features(standard(picture.array[None, None]))
-        return torch.einsum("ck,kyx->cyx", network.last.weight, features[0]).numpy(), network(standard(picture.array[None, None]))[
-            0
-        ].numpy()
+        features = network.features(standard(image.array[None, None]))
+        return torch.einsum("ck,kyx->cyx", network.last.weight, features[0]).numpy(), network(standard(image.array[None, None]))[0].numpy()
 
 
 @pytest.fixture(scope="module")
 def trained_softmax(trained):
-    def scores(picture):
-        return torch.softmax(torch.from_numpy(logit_maps(trained, picture)[1]), 0).numpy()
+    def scores(image):
+        return torch.softmax(torch.from_numpy(logit_maps(trained, image)[1]), 0).numpy()
 
     return scores
 
@@ -94,20 +92,20 @@ def test_frozen_torchscript_is_differentiated_and_lacks_maps(open_bundle, spots)
 
 
 def test_a_mask_adds_the_shares_of_every_map(open_bundle, spots):
-    picture, mask = spots
-    found = by_name(explain(open_bundle("maps"), picture, mask=mask))
+    image, mask = spots
+    found = by_name(explain(open_bundle("maps"), image, mask=mask))
     facts = found["class_activation"].facts
     assert facts["share_area"] == pytest.approx(mask.mean())
     assert facts["share_inside"] > facts["share_box"] + 0.2
     assert {"share_inside", "share_box"} <= set(found["integrated_gradients"].facts)
-    assert "share_inside" not in by_name(explain(open_bundle("maps"), picture))["class_activation"].facts
+    assert "share_inside" not in by_name(explain(open_bundle("maps"), image))["class_activation"].facts
 
 
-def test_what_the_blurred_picture_has_already_and_what_the_integral_misses_is_noted(open_bundle, spots, monkeypatch):
-    picture = replace(spots[0], array=gaussian_filter(spots[0].array, 6))
-    found = explain(open_bundle("maps"), picture)
+def test_what_the_blurred_image_has_already_and_what_the_integral_misses_is_noted(open_bundle, spots, monkeypatch):
+    image = replace(spots[0], array=gaussian_filter(spots[0].array, 6))
+    found = explain(open_bundle("maps"), image)
     assert found.facts["class"] == "smooth"
-    assert re.search(r"blurred picture has a score of 0.\d+ already|blurred picture has a score of 1 already", found.notes[0])
+    assert re.search(r"blurred image has a score of 0.\d+ already|blurred image has a score of 1 already", found.notes[0])
     monkeypatch.setattr(attribution, "COMPLETE", 0.0)
     monkeypatch.setattr(attribution, "STEPS", (2,))
     assert any("integrated gradients miss the score's rise by" in note for note in explain(open_bundle("maps"), spots[0]).notes)
@@ -136,7 +134,7 @@ def told(bundle, **measured):
 
 def test_without_a_stated_halo_gradients_measure_it(open_bundle, spots):
     field = by_name(explain(told(open_bundle("smooth")), spots[0]))["receptive_field"]
-    assert (field.facts["halo_px"], field.facts["halo_from"]) == (2, "gradients of this picture")
+    assert (field.facts["halo_px"], field.facts["halo_from"]) == (2, "gradients of this image")
 
 
 def test_gradients_from_beyond_the_halo_are_noted(open_bundle, spots):
@@ -145,8 +143,8 @@ def test_gradients_from_beyond_the_halo_are_noted(open_bundle, spots):
 
 
 def test_a_network_that_sees_everything_says_so(open_bundle, spots):
-    field = by_name(explain(told(open_bundle("smooth"), halo="whole picture"), spots[0]))["receptive_field"]
-    assert field.title.endswith("depends on: the whole picture")
+    field = by_name(explain(told(open_bundle("smooth"), halo="whole image"), spots[0]))["receptive_field"]
+    assert field.title.endswith("depends on: the whole image")
     assert set(field.marks) == {"90 % of the gradient, radius"}
 
 
@@ -161,29 +159,29 @@ def test_a_size_that_the_bundle_must_grow_is_explained_at_its_own(open_bundle, s
     bundle = open_bundle("smooth")
     axes = [{**axis, "size": {"min": 32, "step": 32}} if axis.get("id") in ("y", "x") else axis for axis in bundle.rdf["inputs"][0]["axes"]]
     bundle = replace(bundle, rdf={**bundle.rdf, "inputs": [{**bundle.rdf["inputs"][0], "axes": axes}]})
-    picture = replace(spots[0], array=spots[0].array[:40, :45])
-    found = by_name(explain(bundle, picture))
+    image = replace(spots[0], array=spots[0].array[:40, :45])
+    found = by_name(explain(bundle, image))
     assert {one.values.shape[-2:] for one in found.values()} == {(40, 45)}
     assert found["receptive_field"].facts["reach_px"] == 2
 
 
 def test_one_channel_of_several_is_taken_by_name(open_bundle, spots):
-    both = Picture(array=np.stack([0 * spots[0].array, spots[0].array]), axes="cyx", channels=("red", "green"))
-    first, second = (explain(open_bundle("maps"), picture, channel=name) for picture, name in ((spots[0], None), (both, "green")))
+    both = Image(array=np.stack([0 * spots[0].array, spots[0].array]), axes="cyx", channels=("red", "green"))
+    first, second = (explain(open_bundle("maps"), image, channel=name) for image, name in ((spots[0], None), (both, "green")))
     assert first.facts["scores"] == second.facts["scores"]
 
 
-def test_a_picture_of_another_pixel_size_is_noted(open_bundle, spots):
+def test_an_image_of_another_pixel_size_is_noted(open_bundle, spots):
     (note,) = explain(open_bundle("smooth"), replace(spots[0], pixel_size_um=2.0)).notes
-    assert re.search("pixels of 2 µm.*rescale the picture in Fiji", note)
+    assert re.search("pixels of 2 µm.*rescale the image in Fiji", note)
 
 
 @pytest.mark.parametrize(
     ("change", "options", "words"),
     [
-        ({"array": np.ones((15, 40))}, {}, "picture has 40 x 15 px, and less than 16 a side cannot be explained"),
-        ({"array": np.ones((1025, 16))}, {}, "picture has 16 x 1025 px, and explanations take up to 1024 a side: crop"),
-        ({"array": np.ones((2, 40, 40)), "axes": "cyx"}, {}, "picture has 2 channels and the network takes 1 channel"),
+        ({"array": np.ones((15, 40))}, {}, "image has 40 x 15 px, and less than 16 a side cannot be explained"),
+        ({"array": np.ones((1025, 16))}, {}, "image has 16 x 1025 px, and explanations take up to 1024 a side: crop"),
+        ({"array": np.ones((2, 40, 40)), "axes": "cyx"}, {}, "image has 2 channels and the network takes 1 channel"),
         ({"array": np.ones((3, 40, 40)), "axes": "tyx"}, {}, r"several planes \(3 along t\), and one is explained"),
         ({}, {"class_name": "stripes"}, "no class is called 'stripes': 'scores' has smooth, spots, bars"),
         ({}, {"mask": np.ones((9, 9))}, r"mask has shape \(9, 9\)"),
@@ -241,7 +239,7 @@ def test_every_explanation_is_a_figure_and_a_calibrated_tiff_and_all_numbers_are
         "cell_explanation.json"
     }
     for one in found.explanations:
-        back = read_picture(tmp_path / "new" / "folder" / f"cell_{one.name}.tif")
+        back = read_image(tmp_path / "new" / "folder" / f"cell_{one.name}.tif")
         assert back.array.dtype == np.float32
         assert back.array == pytest.approx(one.values.squeeze())
         assert back.pixel_size_um == pytest.approx(0.3, rel=1e-4)
@@ -260,18 +258,18 @@ def test_the_same_question_gives_the_same_bytes(open_bundle, spots, tmp_path):
     assert first == second
 
 
-def pixels(explanation, picture, tmp_path):
-    (tmp_path / "figure.png").write_bytes(draw(explanation, picture))
+def pixels(explanation, image, tmp_path):
+    (tmp_path / "figure.png").write_bytes(draw(explanation, image))
     return np.asarray(PIL.Image.open(tmp_path / "figure.png").convert("RGB")).astype(int)
 
 
 def test_the_figure_shows_scale_bar_marks_and_values(open_bundle, spots, tmp_path):
-    picture = spots[0]
-    field = by_name(explain(open_bundle("smooth"), picture))["receptive_field"]
-    whole = pixels(field, picture, tmp_path)
-    without_bar = pixels(field, replace(picture, pixel_size_um=None), tmp_path)
-    without_marks = pixels(replace(field, marks={}), picture, tmp_path)
-    other_values = pixels(replace(field, values=field.values[::-1].copy()), picture, tmp_path)
+    image = spots[0]
+    field = by_name(explain(open_bundle("smooth"), image))["receptive_field"]
+    whole = pixels(field, image, tmp_path)
+    without_bar = pixels(field, replace(image, pixel_size_um=None), tmp_path)
+    without_marks = pixels(replace(field, marks={}), image, tmp_path)
+    other_values = pixels(replace(field, values=field.values[::-1].copy()), image, tmp_path)
     half = whole.shape[1] // 2
     assert (whole[:, :half] != without_bar[:, :half]).any()
     assert (whole[:, half:] == without_bar[:, half:]).all()

@@ -55,7 +55,7 @@ def test_channels_do_not_cancel_in_a_softmax(image):
     assert (values > 0).sum() == 1
 
 
-def test_an_output_that_ignores_the_picture_sees_nothing(image):
+def test_an_output_that_ignores_the_image_sees_nothing(image):
     values, facts = effective_field(lambda given: 0 * given, image)
     assert (values == 0).all()
     assert facts == {"radius_90_px": 0.0, "reach_px": 0}
@@ -83,8 +83,8 @@ def test_noise_is_estimated_plane_by_plane_and_a_smooth_plane_has_none():
 def test_a_mean_over_nine_pixels_leaves_a_third_of_the_noise(image):
     values, facts = noise_sensitivity(as_run(mean_of(3)), image, np.random.default_rng(0), repeats=200)
     assert values.shape == (1, 40, 33)
-    assert facts["noise_of_picture"] == pytest.approx(np.sqrt(300), rel=0.1)
-    assert values[0, 2:-2, 2:-2].mean() == pytest.approx(facts["noise_of_picture"] / 3, rel=0.03)
+    assert facts["noise_of_image"] == pytest.approx(np.sqrt(300), rel=0.1)
+    assert values[0, 2:-2, 2:-2].mean() == pytest.approx(facts["noise_of_image"] / 3, rel=0.03)
     assert facts["mean"] == pytest.approx(values.mean(), rel=1e-5)
     assert facts["largest"] == pytest.approx(values.max(), rel=1e-5)
     assert facts["repeats"] == 200

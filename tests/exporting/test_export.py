@@ -17,13 +17,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 import tifffile
 import torch
 import yaml
 from foreign import core_says
 from networks import ABOUT, UNET, BakedSize, Planes, Several, SmallUNet, cells, seeded, unet_bundle
-import PIL.Image
 from torch import nn
 
 import zooready
@@ -33,7 +33,7 @@ from zooready.exporting import arguments, attempts, exported
 from zooready.formats.torchscript import tracing
 from zooready.nets.normalization import Percentiles
 from zooready.nets.wrapping import FijiSafe
-from zooready.records import Part, Picture
+from zooready.records import Image, Part
 
 ELSEWHERE = """
 import sys
@@ -183,7 +183,7 @@ def test_samples_open_with_axes_and_calibration(folder):
         assert file.asarray().dtype == np.float32
 
 
-def test_the_cover_is_a_picture_with_something_on_it(folder):
+def test_the_cover_is_an_image_with_something_on_it(folder):
     with PIL.Image.open(folder / "cover.png") as cover:
         assert cover.format == "PNG"
         panels = np.asarray(cover.convert("L"))
@@ -355,14 +355,14 @@ def png(path):
     [
         (lambda folder: tiff(folder / "a.tif"), (30, 34), 0.25),
         (lambda folder: str(png(folder / "a.png")), (30, 34), None),
-        (lambda folder: Picture(array=cells(30, 34), axes="yx", pixel_size_um=0.5), (30, 34), 0.5),
+        (lambda folder: Image(array=cells(30, 34), axes="yx", pixel_size_um=0.5), (30, 34), 0.5),
         (lambda folder: cells(1, 30, 34), (1, 30, 34), None),
         (lambda folder: cells(2, 1, 30, 34), (1, 30, 34), None),
-        (lambda folder: Picture(array=cells(30, 34)[..., None], axes="yxc"), (1, 30, 34), None),
+        (lambda folder: Image(array=cells(30, 34)[..., None], axes="yxc"), (1, 30, 34), None),
     ],
-    ids=["tiff", "png", "picture", "cyx", "bcyx", "yxc"],
+    ids=["tiff", "png", "image", "cyx", "bcyx", "yxc"],
 )
-def test_an_example_may_be_a_file_a_picture_or_an_array(tmp_path, example, shape, side):
+def test_an_example_may_be_a_file_an_image_or_an_array(tmp_path, example, shape, side):
     sample, image = arguments.sample(example(tmp_path))
     assert sample.array.shape == shape
     assert sample.pixel_size_um == side
@@ -373,7 +373,7 @@ def test_an_example_may_be_a_file_a_picture_or_an_array(tmp_path, example, shape
 def test_a_stack_is_an_example_too():
     sample, image = arguments.sample(cells(1, 1, 5, 20, 24))
     assert (sample.axes, sample.array.shape, image.shape) == ("czyx", (1, 5, 20, 24), (1, 1, 5, 20, 24))
-    sample, image = arguments.sample(Picture(array=cells(5, 20, 24), axes="zyx"))
+    sample, image = arguments.sample(Image(array=cells(5, 20, 24), axes="zyx"))
     assert (sample.axes, image.shape) == ("zyx", (1, 1, 5, 20, 24))
 
 
@@ -394,11 +394,11 @@ def test_of_a_large_example_the_middle_travels():
         (np.zeros(5), r"example of shape \(5,\), float64: give numbers as \(y, x\)"),
         (np.zeros((0, 4)), r"example of shape \(0, 4\)"),
         (np.zeros((4, 4), complex), r"example of shape \(4, 4\), complex128"),
-        (Picture(array=np.zeros((2, 4, 4)), axes="tyx"), r"time series \(axes 'tyx'\): give one of its time points"),
-        (np.array([[1.0, np.nan], [np.inf, 2.0]]), "holds 2 NaN or infinite pixels: give a picture without them"),
+        (Image(array=np.zeros((2, 4, 4)), axes="tyx"), r"time series \(axes 'tyx'\): give one of its time points"),
+        (np.array([[1.0, np.nan], [np.inf, 2.0]]), "holds 2 NaN or infinite pixels: give an image without them"),
     ],
 )
-def test_an_example_that_is_no_picture_is_refused(example, message, tmp_path):
+def test_an_example_that_is_no_image_is_refused(example, message, tmp_path):
     with pytest.raises(InputInvalid, match=message):
         quick(SmallUNet(), example, tmp_path / "a.zip")
 
@@ -725,7 +725,7 @@ def test_several_outputs_are_named_and_can_be_chosen(tmp_path, here):
     assert names == [["output_0", "output_1"], ["output_1"]]
 
 
-def test_a_stack_made_of_one_picture_states_its_planes(tmp_path, here):
+def test_a_stack_made_of_one_image_states_its_planes(tmp_path, here):
     made = quick(seeded(Planes), cells(24, 28), tmp_path / "a.zip")
     with zipfile.ZipFile(made.path) as archive:
         axes = yaml.safe_load(archive.read("rdf.yaml"))["outputs"][0]["axes"]
@@ -737,7 +737,7 @@ def test_a_network_of_one_size_says_so_everywhere(tmp_path, here):
     assert made.measured.fixed == {"y": 24, "x": 28}
     with zipfile.ZipFile(made.path) as archive:
         rdf = yaml.safe_load(archive.read("rdf.yaml"))
-        assert "**It takes pictures of one size only: 24 px in y × 28 px in x.**" in archive.read("README.md").decode()
+        assert "**It takes images of one size only: 24 px in y × 28 px in x.**" in archive.read("README.md").decode()
     assert [axis["size"] for tensor in rdf["inputs"] + rdf["outputs"] for axis in tensor["axes"][2:]] == [24, 28, 24, 28]
     assert core_says(made.path) == ["passed"]
 
@@ -756,7 +756,7 @@ def test_a_network_that_divides_by_nothing_is_refused(tmp_path, here):
         def forward(self, x):
             return x / x.sum((2, 3), keepdim=True)
 
-    with pytest.raises(InputInvalid, match=r"not finite for the picture 'black' \(1, 1, 32, 32\), values 0 to 0: 1024 of 1024"):
+    with pytest.raises(InputInvalid, match=r"not finite for the image 'black' \(1, 1, 32, 32\), values 0 to 0: 1024 of 1024"):
         kept(tmp_path, Share())
 
 

@@ -68,7 +68,7 @@ def exported(module, out, example=None, formats=("torchscript", "onnx"), **optio
 
 
 def make_images(made, dimensions, channels):
-    """Pictures of unseen sizes; other pictures of the one size where a network has one."""
+    """Images of unseen sizes; other images of the one size where a network has one."""
     rng = np.random.default_rng(2)
     one = tuple(made.measured.fixed.values())
     for batch, *sizes in SIZES[dimensions]:
@@ -77,7 +77,7 @@ def make_images(made, dimensions, channels):
 
 
 def runners(folder, path):
-    """Each format in the zip, as a function of a picture."""
+    """Each format in the zip, as a function of an image."""
     with zipfile.ZipFile(path) as archive:
         archive.extractall(folder)
     if (folder / "weights.pt").exists():
@@ -147,7 +147,7 @@ def test_both_formats_equal_the_network_at_unseen_sizes(name, tmp_path, here):
     demand_same(made, module, tmp_path, 5 if name == "stack" else 4, 2 if name == "two channels" else 1)
 
 
-def test_attention_over_the_whole_picture_is_exported(tmp_path, here):
+def test_attention_over_the_whole_image_is_exported(tmp_path, here):
     module = seeded(Attention)
     made = exported(module, tmp_path / "a.zip")
     assert made.measured.halo is None
@@ -172,9 +172,9 @@ def test_what_pytorch_2_0_does_not_know_leaves_onnx(tmp_path, here):
 
 REFUSED = {
     "branch on values": (Branch, r"an 'if' hangs on pixel values \(networks\.py:\d+\).*use torch\.where\(condition, a, b\)"),
-    "random": (Random, r"two runs of the network on one picture differ by .*remove what is random in eval mode"),
+    "random": (Random, r"two runs of the network on one image differ by .*remove what is random in eval mode"),
     "complex": (Complex, r"an output is complex \(torch\.complex64\).*return real and imaginary part as channels"),
-    "two inputs": (TwoInputs, r"TwoInputs\.forward takes 2 inputs \(x, reference\).*stack them as channels of one picture"),
+    "two inputs": (TwoInputs, r"TwoInputs\.forward takes 2 inputs \(x, reference\).*stack them as channels of one image"),
     "doubling": (Doubling, r"turns \(40, 52\) px into \(80, 104\) px.*resize inside the module"),
     "meta": (lambda: SmallUNet().to("meta"), r"SmallUNet has weights on the 'meta' device, which hold no numbers: load its weights first"),
     "script": (lambda: torch.jit.script(nn.ReLU()), r"ReLU is TorchScript already: give the torch\.nn\.Module that it was made from"),

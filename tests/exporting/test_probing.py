@@ -129,7 +129,7 @@ def test_a_branch_on_pixel_values_is_found():
     [
         (Growing(), "turns \\(50, 61\\) px into \\(100, 122\\) px"),
         (nn.Conv2d(1, 1, 3), "turns \\(50, 61\\) px into \\(48, 59\\) px"),
-        (Noisy(), "two runs of the network on one picture differ"),
+        (Noisy(), "two runs of the network on one image differ"),
         (Complex(), "an output is complex"),
         (nn.Conv2d(3, 1, 3), "failed on the example \\(1, 1, 50, 61\\)"),
     ],

@@ -31,7 +31,7 @@ def test_pairs_are_raw_counts_of_one_unit_with_pixel_sizes_in_the_range():
     assert {pair.pixel_size_um for pair in pairs} == set(mrbcr.PIXEL_SIZES_UM)
     assert (min(mrbcr.PIXEL_SIZES_UM), max(mrbcr.PIXEL_SIZES_UM)) == FAMILY.pixel_size_um
     ratios = [pair.target.mean() / pair.input.mean() for pair in pairs]
-    assert np.median(ratios) == pytest.approx(1, abs=0.02)  # blur keeps light, so truth and picture have one offset and gain
+    assert np.median(ratios) == pytest.approx(1, abs=0.02)  # blur keeps light, so truth and image have one offset and gain
 
 
 def test_light_varies_over_the_declared_range():
@@ -61,7 +61,7 @@ def test_loss_sums_three_scales_with_targets_strided_like_the_inputs():
     assert float(mrbcr.loss([wrong[2]], target[..., ::4, ::4])) > lowest + 1
 
 
-def test_loss_asks_for_the_same_gain_in_decibels_of_every_picture():
+def test_loss_asks_for_the_same_gain_in_decibels_of_every_image():
     target = torch.randn(2, 1, 16, 16)
     far, near = target + torch.tensor([2.0, 1.0]).reshape(2, 1, 1, 1), target + torch.tensor([1.0, 2.0]).reshape(2, 1, 1, 1)
     each = [float(mrbcr.loss(target[:1] + gap, target[:1])) for gap in (2.0, 1.0)]
@@ -79,13 +79,13 @@ def test_loss_does_not_depend_on_contrast():
     assert float(mrbcr.loss(8 * output, 8 * target)) == pytest.approx(float(mrbcr.loss(output, target)), rel=1e-5)
 
 
-def test_sample_is_a_small_calibrated_picture_and_always_the_same():
+def test_sample_is_a_small_calibrated_image_and_always_the_same():
     first, again = mrbcr.sample(), mrbcr.sample()
     assert (first.array.shape, first.array.dtype, first.axes, first.pixel_size_um) == ((256, 256), np.uint16, "yx", 0.05)
     assert np.array_equal(first.array, again.array)
 
 
-def test_network_restores_a_normalised_picture():
+def test_network_restores_a_normalised_image():
     network, normalization = FAMILY.architecture.build(), FAMILY.normalization.build()
     image = torch.from_numpy(mrbcr.pair(0, 0).input[None])
     assert sum(parameter.numel() for parameter in network.parameters()) == 270_532
@@ -110,7 +110,7 @@ def test_an_empty_truth_has_no_metrics():
 
 
 @pytest.mark.parametrize("shape", [(20, 24), (1, 20, 24)])
-def test_pictures_from_files_become_pairs(shape):
+def test_images_from_files_become_pairs(shape):
     made = mrbcr.pair_of(np.ones((1, 20, 24), np.uint16), np.full(shape, 9), 0.05)
     assert made.input.shape == made.target.shape == (1, 20, 24)
     assert (made.input.dtype, made.target.dtype, made.pixel_size_um) == (np.float32, np.float32, 0.05)
@@ -172,5 +172,5 @@ def test_the_record_tells_of_the_recipe_and_enough_fields():
 @pytest.mark.parametrize(
     "image", [np.zeros((1, 1)), np.full((5, 7), 500.0), np.full((33, 50), 65535.0)], ids=["one pixel", "flat", "saturated"]
 )
-def test_pictures_without_content_come_back_within_half_a_count(restore, image):
+def test_images_without_content_come_back_within_half_a_count(restore, image):
     assert restore(image) == pytest.approx(image, abs=0.5)

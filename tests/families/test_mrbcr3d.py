@@ -83,11 +83,11 @@ def stacks(tmp_path):
 def test_a_persons_stacks_train(stacks, tmp_path):
     small = replace(FAMILY, architecture=Part(path=FAMILY.architecture.path, kwargs={**FAMILY.architecture.kwargs, "width": 2}))
     run = train(small, tmp_path / "run", data=stacks, steps=2, batch=2, is_quiet=True)
-    assert run.data == f"2 pictures of the folder {stacks.name!r}, 1 held out"
+    assert run.data == f"2 images of the folder {stacks.name!r}, 1 held out"
     assert np.isfinite(run.metrics["psnr"])
 
 
-def test_a_folder_of_stacks_is_told_from_one_of_pictures(stacks):
+def test_a_folder_of_stacks_is_told_from_one_of_images(stacks):
     assert examined(str(stacks)).title == "images/ and truth/, for mrbcr3d"
     for path in [*(stacks / "images").iterdir(), *(stacks / "truth").iterdir()]:
         tifffile.imwrite(path, tifffile.imread(path)[0])

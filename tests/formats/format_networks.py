@@ -56,7 +56,7 @@ class Ramp(nn.Module):
 
 
 class Branching(nn.Module):
-    """A branch that no ordinary picture takes."""
+    """A branch that no ordinary image takes."""
 
     def forward(self, x):
         return x * 2 if x.mean() < -1e6 else x + 1
@@ -87,8 +87,8 @@ class Modern(nn.Module):
     def forward(self, x):
         tokens = self.norm(x.flatten(2).transpose(1, 2) / 100)
         tokens = F.scaled_dot_product_attention(tokens, tokens, tokens, scale=0.3)
-        picture = tokens.transpose(1, 2).reshape_as(x) + torch.fft.fft2(x).real / 1e4
-        return picture + torch.arange(x.shape[-1], device=x.device).to(x.dtype)
+        image = tokens.transpose(1, 2).reshape_as(x) + torch.fft.fft2(x).real / 1e4
+        return image + torch.arange(x.shape[-1], device=x.device).to(x.dtype)
 
 
 class Median(nn.Module):

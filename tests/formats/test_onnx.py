@@ -17,9 +17,9 @@ from zooready.formats.onnx import graph, onnx_file
 from zooready.formats.onnx.downgrade import to_opset_17
 
 TESTS = Path(__file__).parent
-PICTURES = {"input_name": "image", "input_axes": "bcyx"}
-ONE = {**PICTURES, "output_names": ["restored"], "output_axes": ["bcyx"]}
-TWO = {**PICTURES, "output_names": ["maps", "scores"], "output_axes": ["bcyx", "bc"]}
+IMAGES = {"input_name": "image", "input_axes": "bcyx"}
+ONE = {**IMAGES, "output_names": ["restored"], "output_axes": ["bcyx"]}
+TWO = {**IMAGES, "output_names": ["maps", "scores"], "output_axes": ["bcyx", "bc"]}
 
 
 def test_the_file_is_opset_17_ir_8_and_alone(exported):
@@ -80,7 +80,7 @@ def test_an_output_axis_of_one_length_is_declared_so(tmp_path):
         def forward(self, x):
             return x[:, :, None].expand(-1, -1, 7, -1, -1) * 1
 
-    names = {**PICTURES, "output_names": ["stack"], "output_axes": ["bczyx"]}
+    names = {**IMAGES, "output_names": ["stack"], "output_axes": ["bczyx"]}
     weights = onnx.write(Stack(), make_image(1, 1, 9, 11), tmp_path / "weights.onnx", **names)
     assert onnx.load(weights.path).get_outputs()[0].shape == ["b", 1, 7, "y", "x"]
 

@@ -17,26 +17,26 @@ def example():
     return np.random.default_rng(0).random((1, 1, 20, 24), dtype=np.float32) * 100
 
 
-def test_trial_pictures_are_odd_not_square_small_large_dark_and_two(example):
-    named = dict(trials.pictures(example, {}))
+def test_trial_images_are_odd_not_square_small_large_dark_and_two(example):
+    named = dict(trials.images(example, {}))
     shapes = {name: one.shape for name, one in named.items()}
     assert shapes["larger"] == (1, 1, 37, 30)
     assert shapes["small and brighter"] == (1, 1, 37, 53)
     assert shapes["one pixel"] == (1, 1, 1, 1)
-    assert shapes["two pictures"] == (2, 1, 53, 37)
+    assert shapes["two images"] == (2, 1, 53, 37)
     assert named["black"].max() == 0
     assert np.isclose(named["opposite"].mean() + example.mean(), example.max() + example.min())
     assert all(one.dtype == np.float32 and one.flags.c_contiguous for one in named.values())
 
 
 def test_fixed_axes_keep_their_length(example):
-    shapes = {one.shape for _, one in trials.pictures(example, {"b": 1, "y": 20, "x": 24})}
+    shapes = {one.shape for _, one in trials.images(example, {"b": 1, "y": 20, "x": 24})}
     assert shapes == {(1, 1, 20, 24)}
 
 
-def test_volumes_have_trial_pictures_of_other_depth():
+def test_volumes_have_trial_images_of_other_depth():
     volume = np.ones((1, 1, 5, 20, 24), np.float32)
-    assert {one.shape[2] for _, one in trials.pictures(volume, {})} == {5, 7, 3, 1}
+    assert {one.shape[2] for _, one in trials.images(volume, {})} == {5, 7, 3, 1}
 
 
 def test_difference_is_the_largest_over_the_range(example):
@@ -50,14 +50,14 @@ def test_difference_is_the_largest_over_the_range(example):
     ("run", "message"),
     [
         (lambda one: [one + 2], r"example \(1, 1, 20, 24\): output 0 differs by 0.01 of its range, tolerance 0.001"),
-        (lambda one: [one + 1 + (one.shape[0] == 2) * 9], r"two pictures \(2, 1, 53, 37\): output 0 differs"),
+        (lambda one: [one + 1 + (one.shape[0] == 2) * 9], r"two images \(2, 1, 53, 37\): output 0 differs"),
         (lambda one: [one + np.nan], "output 0 differs by nan"),
         (lambda one: [one[..., 1:]], r"gives shapes \[\(1, 1, 20, 23\)\] where the network gives \[\(1, 1, 20, 24\)\]"),
         (lambda one: [one, one], "gives shapes"),
         (lambda one: 1 / 0, r"example \(1, 1, 20, 24\): fails \(ZeroDivisionError: division by zero\)"),
     ],
 )
-def test_disagreement_is_told_with_the_picture(example, run, message):
+def test_disagreement_is_told_with_the_image(example, run, message):
     cases, _ = trials.cases(Plus(), example)
     with pytest.raises(OutputsDiffer, match=message):
         trials.difference(cases, run, 1e-3)
@@ -74,7 +74,7 @@ def test_label_images_may_be_numbered_differently_but_not_lose_objects(example):
         trials.difference(cases, lambda one: [np.ones_like(one)], 1e-5, labels=[0])
 
 
-def test_pictures_that_the_network_cannot_take_are_named(example):
+def test_images_that_the_network_cannot_take_are_named(example):
     class Wide(nn.Module):
         def forward(self, x):
             return nn.functional.pad(x, (5, 5, 0, 0), mode="reflect")[..., 5:-5] / (x.max() > 0)
@@ -100,7 +100,7 @@ def test_a_network_that_fails_on_its_example_is_refused(example, forward, messag
         trials.cases(Failing(), example)
 
 
-def test_the_network_cannot_change_the_picture(example):
+def test_the_network_cannot_change_the_image(example):
     class InPlace(nn.Module):
         def forward(self, x):
             return x.mul_(2)

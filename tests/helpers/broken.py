@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from foreign import Draft, expect, good, network, npy, onnx_model, make_image, torchscript
+from foreign import Draft, expect, good, make_image, network, npy, onnx_model, torchscript
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ def one_weight_changed(draft):
 
 
 @broken(
-    "a network that gives NaN on a black picture",
-    "case 'black' .* NaN or infinite, the first at .* Keep the network finite on such pictures",
+    "a network that gives NaN on a black image",
+    "case 'black' .* NaN or infinite, the first at .* Keep the network finite on such images",
     "torch",
     "differs",
 )

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from zooready import About, Part
-from zooready.records import Picture
+from zooready.records import Image
 
 
 def conv(inside, outside, side=3):
@@ -45,7 +45,7 @@ class Several(nn.Module):
 
     def forward(self, x):
         deep = self.inner(x)
-        return OrderedDict(picture=deep, aux=[None, deep[:, :1] * 2], loss=None)
+        return OrderedDict(image=deep, aux=[None, deep[:, :1] * 2], loss=None)
 
 
 class BakedSize(nn.Module):
@@ -62,7 +62,7 @@ class BakedSize(nn.Module):
 
 
 class Branch(nn.Module):
-    """Another path for bright pictures."""
+    """Another path for bright images."""
 
     def __init__(self):
         super().__init__()
@@ -206,7 +206,7 @@ class Counting(nn.Module):
 
 
 class Planes(nn.Module):
-    """A stack of three planes from one picture."""
+    """A stack of three planes from one image."""
 
     def __init__(self):
         super().__init__()
@@ -228,7 +228,7 @@ def seeded(kind, *arguments, **keywords):
 
 
 def cells(*shape, top=4000):
-    """A picture as a camera gives it, uint16: round spots on uneven ground, noise; the same every time."""
+    """An image as a camera gives it, uint16: round spots on uneven ground, noise; the same every time."""
     rng = np.random.default_rng(11)
     *_, height, width = shape
     y, x = np.mgrid[:height, :width]
@@ -257,7 +257,7 @@ def unet_bundle(out, torchscript):
 
     return export(
         seeded(UNET.build),
-        Picture(array=cells(150, 180), axes="yx", pixel_size_um=0.325),
+        Image(array=cells(150, 180), axes="yx", pixel_size_um=0.325),
         ABOUT,
         out,
         architecture=UNET,

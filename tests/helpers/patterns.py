@@ -1,4 +1,4 @@
-"""A classifier of three patterns that learns in a second, its bundle, and pictures whose cell lies where a test wants it."""
+"""A classifier of three patterns that learns in a second, its bundle, and images whose cell lies where a test wants it."""
 
 import numpy as np
 import torch
@@ -46,7 +46,7 @@ class Finished(nn.Module):
 
 
 def cell(rng, pattern, size=48, middle=None):
-    """A raw picture (size, size) uint16 of a cell with one of the patterns, and its mask."""
+    """A raw image (size, size) uint16 of a cell with one of the patterns, and its mask."""
     y, x = np.mgrid[:size, :size]
     cy, cx = rng.uniform(0.3, 0.7, 2) * size if middle is None else middle
     mask = np.hypot(y - cy, x - cx) < 0.22 * size

@@ -1,4 +1,4 @@
-"""Arrays as pictures for people."""
+"""Arrays as images for people."""
 
 import numpy as np
 import pytest
@@ -7,12 +7,12 @@ from zooready.images import drawing
 
 
 def test_grey_runs_from_black_to_white_whatever_the_range():
-    picture = drawing.grey(np.linspace(-5, 900, 1000).reshape(20, 50))
-    assert picture.shape == (20, 50, 3)
-    assert picture.dtype == np.uint8
-    assert picture[0, 0].tolist() == [0, 0, 0]
-    assert picture[-1, -1].tolist() == [255, 255, 255]
-    assert (np.diff(picture[..., 0].reshape(-1).astype(int)) >= 0).all()
+    image = drawing.grey(np.linspace(-5, 900, 1000).reshape(20, 50))
+    assert image.shape == (20, 50, 3)
+    assert image.dtype == np.uint8
+    assert image[0, 0].tolist() == [0, 0, 0]
+    assert image[-1, -1].tolist() == [255, 255, 255]
+    assert (np.diff(image[..., 0].reshape(-1).astype(int)) >= 0).all()
 
 
 def test_one_hot_pixel_does_not_make_grey_dark():
@@ -22,18 +22,18 @@ def test_one_hot_pixel_does_not_make_grey_dark():
 
 
 @pytest.mark.parametrize("plane", [np.full((4, 5), 7.0), np.full((4, 5), np.nan), np.zeros((4, 5), bool), np.zeros((0, 5))])
-def test_a_plane_without_range_is_still_a_picture(plane):
+def test_a_plane_without_range_is_still_an_image(plane):
     assert drawing.grey(plane).shape == (*plane.shape, 3)
 
 
 def test_each_object_has_its_colour_and_the_background_is_black():
     labels = np.array([[0, 1, 2], [3, 1001, 0]])
-    picture = drawing.coloured(labels)
-    assert picture[0, 0].tolist() == picture[1, 2].tolist() == [0, 0, 0]
-    colours = {tuple(pixel) for pixel in picture.reshape(-1, 3).tolist()}
+    image = drawing.coloured(labels)
+    assert image[0, 0].tolist() == image[1, 2].tolist() == [0, 0, 0]
+    colours = {tuple(pixel) for pixel in image.reshape(-1, 3).tolist()}
     assert len(colours) == 5
     assert min(max(colour) for colour in colours - {(0, 0, 0)}) > 100
-    assert np.array_equal(picture, drawing.coloured(labels.astype(np.float32)))
+    assert np.array_equal(image, drawing.coloured(labels.astype(np.float32)))
 
 
 def test_differences_run_from_white_to_red():
@@ -52,11 +52,11 @@ def test_what_is_not_finite_is_magenta():
 
 def test_panels_stand_side_by_side_on_white():
     panels = [np.zeros((4, 5, 3), np.uint8), np.zeros((2, 3, 3), np.uint8)]
-    picture = drawing.side_by_side(panels, gap=2)
-    assert picture.shape == (4, 10, 3)
-    assert (picture[:, 5:7] == 255).all()
-    assert (picture[2:, 7:] == 255).all()
-    assert not picture[:, :5].any()
+    image = drawing.side_by_side(panels, gap=2)
+    assert image.shape == (4, 10, 3)
+    assert (image[:, 5:7] == 255).all()
+    assert (image[2:, 7:] == 255).all()
+    assert not image[:, :5].any()
 
 
 def test_the_largest_score_has_the_tallest_and_darkest_bar():

@@ -1,4 +1,4 @@
-"""Pictures go to disk and come back with axes and calibration; what cannot be used is refused with the reason and the cure."""
+"""Images go to disk and come back with axes and calibration; what cannot be used is refused with the reason and the cure."""
 
 import errno
 import os
@@ -6,13 +6,13 @@ import stat
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 import tifffile
-import PIL.Image
 
 from zooready.errors import InputInvalid
-from zooready.images.files import in_order, read_picture, write_picture
-from zooready.records import Picture
+from zooready.images.files import in_order, read_image, write_image
+from zooready.records import Image
 
 RNG = np.random.default_rng(0)
 
@@ -45,47 +45,47 @@ def saved(path, array, **how):
         ("tzcyx", (2, 3, 4, 1, 1)),
     ],
 )
-def test_a_written_picture_comes_back_equal(tmp_path, axes, shape, dtype):
+def test_a_written_image_comes_back_equal(tmp_path, axes, shape, dtype):
     names = tuple("abcd")[: shape[axes.index("c")]] if "c" in axes else ()
-    picture = Picture(array=noise(shape, dtype), axes=axes, pixel_size_um=0.1083, z_um=0.3 if "z" in axes else None, channels=names)
-    write_picture(picture, tmp_path / "a.tif")
-    back = read_picture(tmp_path / "a.tif")
+    image = Image(array=noise(shape, dtype), axes=axes, pixel_size_um=0.1083, z_um=0.3 if "z" in axes else None, channels=names)
+    write_image(image, tmp_path / "a.tif")
+    back = read_image(tmp_path / "a.tif")
     assert (back.axes, back.channels, back.array.dtype) == (axes, names, dtype)
     assert back.pixel_size_um == pytest.approx(0.1083, rel=1e-6)
-    assert back.z_um == pytest.approx(picture.z_um) if picture.z_um else back.z_um is None
-    assert np.array_equal(back.array, picture.array)
+    assert back.z_um == pytest.approx(image.z_um) if image.z_um else back.z_um is None
+    assert np.array_equal(back.array, image.array)
 
 
 def test_axes_in_another_order_are_written_in_imagejs_order(tmp_path):
     array = noise((5, 7, 3))
-    write_picture(Picture(array=array, axes="yxc"), tmp_path / "a.tif")
-    back = read_picture(tmp_path / "a.tif")
+    write_image(Image(array=array, axes="yxc"), tmp_path / "a.tif")
+    back = read_image(tmp_path / "a.tif")
     assert back.axes == "cyx"
     assert np.array_equal(back.array, array.transpose(2, 0, 1))
     assert in_order(array, "yxz")[1] == "zyx"
 
 
-def test_a_picture_without_calibration_comes_back_without(tmp_path):
-    write_picture(Picture(array=noise((5, 7)), axes="yx"), tmp_path / "a.tif")
-    assert read_picture(tmp_path / "a.tif").pixel_size_um is None
+def test_an_image_without_calibration_comes_back_without(tmp_path):
+    write_image(Image(array=noise((5, 7)), axes="yx"), tmp_path / "a.tif")
+    assert read_image(tmp_path / "a.tif").pixel_size_um is None
 
 
-def test_the_same_picture_gives_the_same_bytes(tmp_path):
-    picture = Picture(array=noise((2, 5, 7)), axes="cyx", pixel_size_um=0.2, channels=("a", "b"))
+def test_the_same_image_gives_the_same_bytes(tmp_path):
+    image = Image(array=noise((2, 5, 7)), axes="cyx", pixel_size_um=0.2, channels=("a", "b"))
     for name in ("a.tif", "b.tif"):
-        write_picture(picture, tmp_path / name)
+        write_image(image, tmp_path / name)
     assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
 
 
 def test_a_path_with_spaces_and_umlauts_works(tmp_path):
     folder = tmp_path / "Zellkerne müde Größe"
     folder.mkdir()
-    write_picture(Picture(array=noise((5, 7)), axes="yx"), folder / "Bild 1 – Übersicht.tif")
-    assert read_picture(folder / "Bild 1 – Übersicht.tif").array.shape == (5, 7)
+    write_image(Image(array=noise((5, 7)), axes="yx"), folder / "Bild 1 – Übersicht.tif")
+    assert read_image(folder / "Bild 1 – Übersicht.tif").array.shape == (5, 7)
 
 
 def test_a_written_file_may_be_read_by_colleagues(tmp_path):
-    write_picture(Picture(array=noise((5, 7)), axes="yx"), tmp_path / "a.tif")
+    write_image(Image(array=noise((5, 7)), axes="yx"), tmp_path / "a.tif")
     (tmp_path / "plain").touch()
     assert stat.S_IMODE((tmp_path / "a.tif").stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
 
@@ -101,9 +101,9 @@ def test_a_written_file_may_be_read_by_colleagues(tmp_path):
 def test_imagej_units_become_micrometres(tmp_path, unit, pixels_per_unit, um):
     metadata = {"axes": "ZYX", "unit": unit, "spacing": 3 / pixels_per_unit}
     path = saved(tmp_path / "a.tif", noise((3, 5, 7)), imagej=True, resolution=(pixels_per_unit,) * 2, metadata=metadata)
-    picture = read_picture(path)
-    assert picture.pixel_size_um == (um and pytest.approx(um, rel=1e-6))
-    assert picture.z_um == (um and pytest.approx(3 * um, rel=1e-6))
+    image = read_image(path)
+    assert image.pixel_size_um == (um and pytest.approx(um, rel=1e-6))
+    assert image.z_um == (um and pytest.approx(3 * um, rel=1e-6))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_imagej_units_become_micrometres(tmp_path, unit, pixels_per_unit, um):
 )
 def test_resolution_tags_of_a_plain_tiff_count_unless_they_are_for_a_printer(tmp_path, unit, per_unit, um):
     path = saved(tmp_path / "a.tif", noise((5, 7)), resolution=(per_unit, per_unit), resolutionunit=unit)
-    assert read_picture(path).pixel_size_um == (um and pytest.approx(um, rel=1e-6))
+    assert read_image(path).pixel_size_um == (um and pytest.approx(um, rel=1e-6))
 
 
 def test_an_ome_tiff_gives_axes_sizes_and_channel_names(tmp_path):
@@ -124,26 +124,26 @@ def test_an_ome_tiff_gives_axes_sizes_and_channel_names(tmp_path):
         "PhysicalSizeZ": 0.3,
     }
     array = noise((3, 2, 5, 7))
-    picture = read_picture(saved(tmp_path / "a.ome.tif", array, metadata=metadata | {"Channel": {"Name": ["DAPI", "GFP"]}}))
-    assert (picture.axes, picture.channels) == ("zcyx", ("DAPI", "GFP"))
-    assert (picture.pixel_size_um, picture.z_um) == (pytest.approx(0.1), pytest.approx(0.3))
-    assert np.array_equal(picture.array, array)
+    image = read_image(saved(tmp_path / "a.ome.tif", array, metadata=metadata | {"Channel": {"Name": ["DAPI", "GFP"]}}))
+    assert (image.axes, image.channels) == ("zcyx", ("DAPI", "GFP"))
+    assert (image.pixel_size_um, image.z_um) == (pytest.approx(0.1), pytest.approx(0.3))
+    assert np.array_equal(image.array, array)
 
 
 def test_pixels_that_are_not_square_are_refused(tmp_path):
     path = saved(tmp_path / "a.tif", noise((5, 7)), imagej=True, resolution=(10, 5), metadata={"unit": "um"})
     with pytest.raises(InputInvalid, match=r"pixels of 0.1 x 0.2 µm: networks need square ones.*Image > Scale"):
-        read_picture(path)
+        read_image(path)
 
 
 def test_an_axis_without_a_name_is_refused_unless_the_caller_names_it(tmp_path):
     path = saved(tmp_path / "a.tif", noise((4, 5, 7)), photometric="minisblack")
     with pytest.raises(InputInvalid, match=r"does not say what its axes are \(Q of length 4\).*Image > Properties"):
-        read_picture(path)
-    assert read_picture(path, axes="tyx").axes == "tyx"
+        read_image(path)
+    assert read_image(path, axes="tyx").axes == "tyx"
     for axes in ("zzyx", "yx", "yyx", "qyx"):
         with pytest.raises(InputInvalid, match=rf"axes '{axes}' do not fit .*shape \(4, 5, 7\): give 3 different letters"):
-            read_picture(path, axes=axes)
+            read_image(path, axes=axes)
 
 
 # Colour and odd pixels
@@ -154,30 +154,30 @@ def test_colour_becomes_named_channels_and_alpha_is_dropped(tmp_path):
     paths = [saved(tmp_path / "a.tif", array, photometric="rgb", extrasamples=["unassalpha"]), tmp_path / "a.png"]
     PIL.Image.fromarray(array, "RGBA").save(paths[1])
     for path in paths:
-        picture = read_picture(path)
-        assert (picture.axes, picture.channels) == ("cyx", ("red", "green", "blue"))
-        assert np.array_equal(picture.array, array[..., :3].transpose(2, 0, 1))
+        image = read_image(path)
+        assert (image.axes, image.channels) == ("cyx", ("red", "green", "blue"))
+        assert np.array_equal(image.array, array[..., :3].transpose(2, 0, 1))
 
 
 def test_a_colour_stack_of_imagej_keeps_its_planes(tmp_path):
     array = noise((4, 5, 7, 3), "uint8")
-    picture = read_picture(saved(tmp_path / "a.tif", array, imagej=True, metadata={"axes": "ZYXS"}))
-    assert picture.axes == "zcyx"
-    assert np.array_equal(picture.array, array.transpose(0, 3, 1, 2))
+    image = read_image(saved(tmp_path / "a.tif", array, imagej=True, metadata={"axes": "ZYXS"}))
+    assert image.axes == "zcyx"
+    assert np.array_equal(image.array, array.transpose(0, 3, 1, 2))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_grey_pngs_keep_their_depth(tmp_path, dtype):
     array = noise((5, 7), dtype) * (1 if dtype == "uint8" else 257)
     PIL.Image.fromarray(array).save(tmp_path / "a.png")
-    picture = read_picture(tmp_path / "a.png")
-    assert (picture.axes, picture.array.dtype, picture.pixel_size_um) == ("yx", dtype, None)
-    assert np.array_equal(picture.array, array)
+    image = read_image(tmp_path / "a.png")
+    assert (image.axes, image.array.dtype, image.pixel_size_um) == ("yx", dtype, None)
+    assert np.array_equal(image.array, array)
 
 
 def test_a_jpeg_is_read_whatever_its_name(tmp_path):
     PIL.Image.fromarray(np.full((16, 16), 80, "uint8")).save(tmp_path / "a.tif", format="JPEG")
-    assert (read_picture(tmp_path / "a.tif").array == 80).all()
+    assert (read_image(tmp_path / "a.tif").array == 80).all()
 
 
 def test_a_16_bit_colour_png_is_refused_because_pillow_halves_its_depth(tmp_path):
@@ -187,7 +187,7 @@ def test_a_16_bit_colour_png_is_refused_because_pillow_halves_its_depth(tmp_path
     content[29:33] = _crc(content[12:29])
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(InputInvalid, match="16-bit colour PNG, of which 8 bits would be lost: save it as TIFF"):
-        read_picture(tmp_path / "a.png")
+        read_image(tmp_path / "a.png")
 
 
 def _crc(chunk):
@@ -201,7 +201,7 @@ def _crc(chunk):
 )
 def test_dtypes_become_what_networks_and_imagej_know(tmp_path, dtype, becomes):
     array = (noise((5, 7)) > 100).astype(dtype)
-    back = read_picture(saved(tmp_path / "a.tif", array)).array
+    back = read_image(saved(tmp_path / "a.tif", array)).array
     assert back.dtype == becomes
     assert back.dtype.isnative
     assert np.array_equal(back, array * (255 if dtype == "bool" else 1))
@@ -209,7 +209,7 @@ def test_dtypes_become_what_networks_and_imagej_know(tmp_path, dtype, becomes):
 
 def test_complex_pixels_are_refused(tmp_path):
     with pytest.raises(InputInvalid, match="complex64 pixels: save it in Fiji as 8-bit, 16-bit or 32-bit"):
-        read_picture(saved(tmp_path / "a.tif", np.ones((5, 7), "complex64")))
+        read_image(saved(tmp_path / "a.tif", np.ones((5, 7), "complex64")))
 
 
 def test_nan_and_infinity_are_counted_and_placed(tmp_path):
@@ -217,34 +217,34 @@ def test_nan_and_infinity_are_counted_and_placed(tmp_path):
     array[1, 2, 3], array[1, 4, 6] = np.nan, np.inf
     path = saved(tmp_path / "a.tif", array, imagej=True, metadata={"axes": "ZYX"})
     with pytest.raises(InputInvalid, match=r"2 pixels that are NaN or infinite, the first at z 1, y 2, x 3: replace them"):
-        read_picture(path)
+        read_image(path)
 
 
 @pytest.mark.parametrize("value", [0, 7, 65535])
-def test_black_constant_and_saturated_pictures_are_pictures(tmp_path, value):
-    assert (read_picture(saved(tmp_path / "a.tif", np.full((5, 7), value, "uint16"))).array == value).all()
+def test_black_constant_and_saturated_images_are_images(tmp_path, value):
+    assert (read_image(saved(tmp_path / "a.tif", np.full((5, 7), value, "uint16"))).array == value).all()
 
 
 def test_inverted_tiffs_are_refused(tmp_path):
     with pytest.raises(InputInvalid, match=r"stored inverted \(zero is white\).*Invert LUT"):
-        read_picture(saved(tmp_path / "a.tif", noise((5, 7)), photometric="miniswhite"))
+        read_image(saved(tmp_path / "a.tif", noise((5, 7)), photometric="miniswhite"))
 
 
-def test_a_file_of_several_pictures_is_refused(tmp_path):
+def test_a_file_of_several_images_is_refused(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
         writer.write(noise((5, 7)))
         writer.write(noise((9, 9)))
-    with pytest.raises(InputInvalid, match=r"holds 2 pictures \(sizes \(5, 7\), \(9, 9\)\): save the one you want"):
-        read_picture(tmp_path / "a.tif")
+    with pytest.raises(InputInvalid, match=r"holds 2 images \(sizes \(5, 7\), \(9, 9\)\): save the one you want"):
+        read_image(tmp_path / "a.tif")
 
 
 @pytest.mark.filterwarnings("ignore:.*writing zero-size array:UserWarning")
 def test_a_tiff_without_pixels_is_refused(tmp_path):
     with pytest.raises(InputInvalid, match=r"has no pixels \(shape \(0, 9\)\)"):
-        read_picture(saved(tmp_path / "a.tif", np.zeros((0, 9), "uint8")))
+        read_image(saved(tmp_path / "a.tif", np.zeros((0, 9), "uint8")))
 
 
-# Files that are not there, or not pictures
+# Files that are not there, or not images
 
 
 @pytest.mark.parametrize(
@@ -256,17 +256,17 @@ def test_a_tiff_without_pixels_is_refused(tmp_path):
         (b"\x89PNG\r\n\x1a\n", "damaged"),
     ],
 )
-def test_files_that_are_no_pictures_are_refused(tmp_path, content, match):
+def test_files_that_are_no_images_are_refused(tmp_path, content, match):
     (tmp_path / "a.tif").write_bytes(content)
     with pytest.raises(InputInvalid, match=match):
-        read_picture(tmp_path / "a.tif")
+        read_image(tmp_path / "a.tif")
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     with pytest.raises(InputInvalid, match="there is no such file. Check the name"):
-        read_picture(tmp_path / "none.tif")
-    with pytest.raises(InputInvalid, match="is a folder, not a picture"):
-        read_picture(tmp_path)
+        read_image(tmp_path / "none.tif")
+    with pytest.raises(InputInvalid, match="is a folder, not an image"):
+        read_image(tmp_path)
 
 
 def test_a_file_without_read_permission_is_refused(tmp_path, monkeypatch):
@@ -277,12 +277,12 @@ def test_a_file_without_read_permission_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(InputInvalid, match="cannot read .*Permission denied. Check that you may read it"):
-        read_picture(path)
+        read_image(path)
 
 
 @pytest.mark.parametrize("kind", ["imagej", "pages", "zlib", "png"])
 @pytest.mark.parametrize("part", [0.02, 0.3, 0.6, 0.9])
-def test_a_picture_that_is_cut_off_is_refused_and_never_read_in_part(tmp_path, kind, part):
+def test_an_image_that_is_cut_off_is_refused_and_never_read_in_part(tmp_path, kind, part):
     array = noise((6, 40, 50))
     if kind == "png":
         PIL.Image.fromarray(noise((200, 200), "uint8")).save(tmp_path / "a.tif", format="PNG")
@@ -293,7 +293,7 @@ def test_a_picture_that_is_cut_off_is_refused_and_never_read_in_part(tmp_path, k
     content = (tmp_path / "a.tif").read_bytes()
     (tmp_path / "a.tif").write_bytes(content[: int(len(content) * part)])
     with pytest.raises(InputInvalid, match=r"damaged[ ,]"):
-        read_picture(tmp_path / "a.tif", axes=None if kind in ("imagej", "png") else "zyx")
+        read_image(tmp_path / "a.tif", axes=None if kind in ("imagej", "png") else "zyx")
 
 
 def test_a_stack_that_names_more_planes_than_it_holds_is_refused(tmp_path):
@@ -302,7 +302,7 @@ def test_a_stack_that_names_more_planes_than_it_holds_is_refused(tmp_path):
             told = "ImageJ=1.54f\nimages=5\nslices=5\n" if number == 0 else None
             writer.write(plane, description=told, metadata=None, contiguous=False)
     with pytest.raises(InputInvalid, match="names 5 planes and holds 3: planes are missing. Copy or save it again"):
-        read_picture(tmp_path / "a.tif")
+        read_image(tmp_path / "a.tif")
 
 
 def test_an_ome_tiff_whose_other_files_are_gone_is_refused(tmp_path):
@@ -311,36 +311,36 @@ def test_an_ome_tiff_whose_other_files_are_gone_is_refused(tmp_path):
     assert content.count(b'SizeZ="2"') == 1
     path.write_bytes(content.replace(b'SizeZ="2"', b'SizeZ="3"').replace(b'PlaneCount="2"', b'PlaneCount="3"'))
     with pytest.raises(InputInvalid, match="others are missing|damaged or cut off"):
-        read_picture(path)
+        read_image(path)
 
 
 # Writing that fails leaves nothing behind
 
 
-PICTURE = Picture(array=noise((50, 70)), axes="yx")
+IMAGE = Image(array=noise((50, 70)), axes="yx")
 
 
 def test_a_dtype_that_imagej_does_not_know_is_refused(tmp_path):
     with pytest.raises(InputInvalid, match="int64 pixels: ImageJ reads uint8, uint16, float32. Convert first"):
-        write_picture(Picture(array=np.zeros((5, 7), "int64"), axes="yx"), tmp_path / "a.tif")
+        write_image(Image(array=np.zeros((5, 7), "int64"), axes="yx"), tmp_path / "a.tif")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_picture_of_more_than_4_gb_is_refused(tmp_path):
+def test_an_image_of_more_than_4_gb_is_refused(tmp_path):
     array = np.broadcast_to(np.float32(0), (1100, 1000, 1000))
     with pytest.raises(InputInvalid, match=r"4\.4 GB, and an ImageJ TIFF holds less than 4\.3 GB"):
-        write_picture(Picture(array=array, axes="zyx"), tmp_path / "a.tif")
+        write_image(Image(array=array, axes="zyx"), tmp_path / "a.tif")
 
 
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(InputInvalid, match="cannot write .*No such file or directory.*Make the folder first"):
-        write_picture(PICTURE, tmp_path / "none" / "a.tif")
+        write_image(IMAGE, tmp_path / "none" / "a.tif")
 
 
 def test_a_folder_that_is_a_file_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputInvalid, match="cannot write .*Not a directory"):
-        write_picture(PICTURE, tmp_path / "file" / "a.tif")
+        write_image(IMAGE, tmp_path / "file" / "a.tif")
 
 
 def test_no_write_permission_is_explained(tmp_path, monkeypatch):
@@ -349,7 +349,7 @@ def test_no_write_permission_is_explained(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(InputInvalid, match="cannot write .*Permission denied. Nothing was left behind.*folder that you may write to"):
-        write_picture(PICTURE, tmp_path / "a.tif")
+        write_image(IMAGE, tmp_path / "a.tif")
 
 
 def test_a_full_disk_leaves_nothing_and_keeps_the_old_file(tmp_path, monkeypatch):
@@ -359,7 +359,7 @@ def test_a_full_disk_leaves_nothing_and_keeps_the_old_file(tmp_path, monkeypatch
     (tmp_path / "a.tif").write_bytes(b"old")
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(InputInvalid, match="cannot write .*No space left on device. Nothing was left behind. Free space"):
-        write_picture(PICTURE, tmp_path / "a.tif")
+        write_image(IMAGE, tmp_path / "a.tif")
     assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]
     assert (tmp_path / "a.tif").read_bytes() == b"old"
 
@@ -370,7 +370,7 @@ def test_a_disk_that_fills_while_pixels_are_written_leaves_nothing(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
     try:
         with pytest.raises(InputInvalid, match="cannot write .*Nothing was left behind. Free space"):
-            write_picture(PICTURE, tmp_path / "a.tif")
+            write_image(IMAGE, tmp_path / "a.tif")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list(tmp_path.iterdir())
@@ -383,5 +383,5 @@ def test_ctrl_c_in_the_middle_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(tifffile, "imwrite", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        write_picture(PICTURE, tmp_path / "a.tif")
+        write_image(IMAGE, tmp_path / "a.tif")
     assert not list(tmp_path.iterdir())

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zooready.images.files import read_picture, write_picture
+from zooready.images.files import read_image, write_image
 from zooready.java.engines import folder, libjvm
-from zooready.records import Picture
+from zooready.records import Image
 
 pytestmark = pytest.mark.java
 WRITTEN = [
@@ -71,14 +71,14 @@ def name(axes, shape, dtype):
 
 @pytest.fixture(scope="module")
 def visited(tmp_path_factory, engines):
-    """A folder of pictures that we wrote, what ImageJ said of them, and pictures that ImageJ saved."""
+    """A folder of images that we wrote, what ImageJ said of them, and images that ImageJ saved."""
     place = tmp_path_factory.mktemp("imagej")
     for axes, shape in WRITTEN:
         for dtype in ("uint8", "uint16", "float32"):
             array = np.arange(np.prod(shape)).reshape(shape).astype(dtype) * (0.25 if dtype == "float32" else 1)
             channels = tuple("abcd")[: shape[axes.index("c")]] if "c" in axes else ()
-            picture = Picture(array=array.astype(dtype), axes=axes, pixel_size_um=0.1083, z_um=0.3, channels=channels)
-            write_picture(picture, place / (name(axes, shape, dtype) + ".tif"))
+            image = Image(array=array.astype(dtype), axes=axes, pixel_size_um=0.1083, z_um=0.3, channels=channels)
+            write_image(image, place / (name(axes, shape, dtype) + ".tif"))
     (jar,) = (folder() / "jars").glob("ij-*.jar")
     command = [sys.executable, "-c", CHILD, str(libjvm()), str(jar), str(place)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -96,7 +96,7 @@ def test_imagej_sees_what_was_written(visited, axes, shape, dtype):
     assert said["bits"] == {"uint8": 8, "uint16": 16, "float32": 32}[dtype]
     assert said["um"] == [pytest.approx(0.1083), pytest.approx(0.1083), 0.3, "micron"]
     assert "c" not in axes or said["names"] == list("abcd")[: length["c"]]
-    written = read_picture(place / (name(axes, shape, dtype) + ".tif")).array
+    written = read_image(place / (name(axes, shape, dtype) + ".tif")).array
     assert np.array_equal(np.ravel(said["values"]), written.ravel())
 
 
@@ -115,9 +115,9 @@ def test_imagej_sees_what_was_written(visited, axes, shape, dtype):
 )
 def test_what_imagej_saves_is_read(visited, saved, axes, shape, dtype):
     place: Path = visited[0]
-    picture = read_picture(place / f"saved {saved}.tif")
-    assert (picture.axes, picture.array.shape, picture.array.dtype) == (axes, shape, dtype)
-    assert picture.pixel_size_um == pytest.approx(0.2)
-    assert picture.z_um == (pytest.approx(0.5) if "z" in axes else None)
+    image = read_image(place / f"saved {saved}.tif")
+    assert (image.axes, image.array.shape, image.array.dtype) == (axes, shape, dtype)
+    assert image.pixel_size_um == pytest.approx(0.2)
+    assert image.z_um == (pytest.approx(0.5) if "z" in axes else None)
     if dtype == "uint8":
-        assert picture.array.reshape(-1, 10, 20)[0, 0, :3].tolist() == [0, 12, 25]
+        assert image.array.reshape(-1, 10, 20)[0, 0, :3].tolist() == [0, 12, 25]

@@ -1,4 +1,4 @@
-"""Matching of label pictures."""
+"""Matching of label images."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def discs(*centres, radius=6, size=64):
     return labels
 
 
-def test_equal_pictures_match_completely_whatever_the_numbers():
+def test_equal_images_match_completely_whatever_the_numbers():
     labels = discs((15, 15), (15, 45), (45, 30))
     renamed = np.array([0, 900_000_000, 5, 70], np.int64)[labels]
     found = match(labels, renamed)
@@ -62,7 +62,7 @@ def test_agrees_with_a_loop_over_all_pairs():
     assert dict(zip(map(tuple, found.pairs.tolist()), found.iou.tolist(), strict=True)) == expected
 
 
-def test_float_labels_count_as_labels_and_empty_pictures_agree():
+def test_float_labels_count_as_labels_and_empty_images_agree():
     assert f1(discs((20, 20)).astype(np.float32), discs((20, 20))) == 1
     empty = np.zeros((5, 7), np.uint8)
     assert (match(empty, empty).f1, match(empty, empty).mean_iou, f1(empty, empty + 1)) == (1, 0, 0)
@@ -73,9 +73,9 @@ def test_float_labels_count_as_labels_and_empty_pictures_agree():
     ("first", "second", "iou", "message"),
     [
         (np.zeros((2, 3)), np.zeros((3, 2)), 0.5, r"shapes \(2, 3\) and \(3, 2\)"),
-        (np.full((2, 2), 0.5), np.zeros((2, 2)), 0.5, "first label picture holds values that are not whole"),
-        (np.zeros((2, 2)), np.full((2, 2), np.nan), 0.5, "second label picture holds values that are not whole"),
-        (np.full((2, 2), -1), np.zeros((2, 2)), 0.5, r"first label picture \(int64\) holds no labels"),
+        (np.full((2, 2), 0.5), np.zeros((2, 2)), 0.5, "first label image holds values that are not whole"),
+        (np.zeros((2, 2)), np.full((2, 2), np.nan), 0.5, "second label image holds values that are not whole"),
+        (np.full((2, 2), -1), np.zeros((2, 2)), 0.5, r"first label image \(int64\) holds no labels"),
         (np.zeros((2, 2)), np.zeros((2, 2)), 0.3, "iou=0.3 gives no unique matching"),
     ],
 )

@@ -23,7 +23,7 @@ def test_fit_leaves_what_no_line_explains():
     assert np.abs(left).max() > 1
 
 
-def test_a_constant_picture_fits_as_the_mean():
+def test_a_constant_image_fits_as_the_mean():
     assert fit(np.zeros((64, 64)), TRUTH) == pytest.approx(np.full((64, 64), TRUTH.mean()))
 
 
@@ -53,7 +53,7 @@ def test_thin_stacks_are_compared_plane_by_plane():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: fit(TRUTH[:9], TRUTH), r"image \(9, 64\) and truth \(64, 64\) differ in shape: compare pictures of one size"),
+        (lambda: fit(TRUTH[:9], TRUTH), r"image \(9, 64\) and truth \(64, 64\) differ in shape: compare images of one size"),
         (lambda: fit(TRUTH * np.nan, TRUTH), r"image or truth holds NaN or infinity"),
         (lambda: psnr(TRUTH, np.full((64, 64), 7.0)), r"the truth is constant \(7\): similarity to it has no meaning"),
     ],

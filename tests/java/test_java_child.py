@@ -252,7 +252,7 @@ def test_an_onnx_file_of_two_inputs_is_refused(tmp_path):
         java.run("onnx-1.13.1", tmp_path / "w.onnx", [np.zeros(1, np.float32)])
 
 
-def test_pictures_that_imagej_cannot_take_as_they_are_get_refused(identity, tmp_path):
+def test_images_that_imagej_cannot_take_as_they_are_get_refused(identity, tmp_path):
     (tmp_path / "no.tif").write_bytes(b"no TIFF")
     with pytest.raises(ConsumerFailed, match=r"at input 1 of 1, no.tif: ImageJ cannot open no.tif: save it as an ImageJ TIFF"):
         java.run("pytorch", identity, [tmp_path / "no.tif"])
@@ -266,7 +266,7 @@ def test_wrong_arguments_are_told_before_anything_starts(identity, tmp_path):
         java.run("tensorflow", identity, [])
     with pytest.raises(InputInvalid, match=r"no weight file at .*none.pt"):
         java.run("pytorch", tmp_path / "none.pt", [])
-    with pytest.raises(InputInvalid, match=r"no picture at .*none.tif"):
+    with pytest.raises(InputInvalid, match=r"no image at .*none.tif"):
         java.run("pytorch", identity, [tmp_path / "none.tif"])
 
 
@@ -313,6 +313,6 @@ def test_memory_counts_what_the_child_started(tmp_path):
     started = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; a = bytearray(300 << 20); time.sleep(60)'])"
     begun = time.monotonic()
     end, code = java.child.attended([sys.executable, "-c", started], tmp_path, dict(os.environ), limit_s=50, memory_mb=200)
-    assert re.fullmatch(r"it took \d+ MiB of memory \(limit 200\)\. Try a smaller picture, or allow more", end)
+    assert re.fullmatch(r"it took \d+ MiB of memory \(limit 200\)\. Try a smaller image, or allow more", end)
     assert code == -signal.SIGKILL
     assert time.monotonic() - begun < 40

@@ -1,4 +1,4 @@
-"""A small classifier and a segmentation, exported once, and a picture of three cells."""
+"""A small classifier and a segmentation, exported once, and an image of three cells."""
 
 import numpy as np
 import pytest
@@ -10,11 +10,11 @@ from torch import nn
 import zooready
 from zooready import TensorSpec
 from zooready.bundle.reading import opened
-from zooready.records import Picture
+from zooready.records import Image
 
 
 class Bright(nn.Module):
-    """1 where a picture is brighter than 300, a label picture of one object."""
+    """1 where an image is brighter than 300, a label image of one object."""
 
     def forward(self, image):
         return (image > 300).float()
@@ -36,12 +36,12 @@ def bundles(weights, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundles")
     onnx = {"torchscript": "plain", "formats": ("onnx",)}
     exported(Patterns, weights, folder / "patterns.zip", formats=("onnx",))
-    picture = cell(np.random.default_rng(0), "bars")[0]
+    image = cell(np.random.default_rng(0), "bars")[0]
     torch.manual_seed(0)
     channels = TensorSpec(name="image", axes="bcyx", channels=("dna", "protein"))
-    zooready.export(TwoChannels(), np.stack([picture, picture // 2]), ABOUT, folder / "two.zip", input=channels, outputs=(SCORES,), **onnx)
+    zooready.export(TwoChannels(), np.stack([image, image // 2]), ABOUT, folder / "two.zip", input=channels, outputs=(SCORES,), **onnx)
     labels = TensorSpec(name="labels", axes="bcyx", channels=("objects",), kind="labels")
-    zooready.export(Bright(), picture, ABOUT, folder / "bright.zip", outputs=(labels,), **onnx)
+    zooready.export(Bright(), image, ABOUT, folder / "bright.zip", outputs=(labels,), **onnx)
     return {path.stem: path for path in folder.glob("*.zip")}
 
 
@@ -59,7 +59,7 @@ def open_bundle(bundles, request):
 
 @pytest.fixture
 def three():
-    """A picture (100, 160) of three cells and its labels 2, 5, 9, the last at the right edge."""
+    """An image (100, 160) of three cells and its labels 2, 5, 9, the last at the right edge."""
     rng = np.random.default_rng(1)
     image, labels = rng.poisson(200, (100, 160)).astype(np.uint16), np.zeros((100, 160), np.uint16)
     for number, pattern, top, left in ((2, "spots", 4, 3), (5, "bars", 44, 50), (9, "smooth", 20, 120)):
@@ -69,4 +69,4 @@ def three():
         image[window][mask[:, :width]] = piece[:, :width][mask[:, :width]]
         labels[window][mask[:, :width]] = number
     labels[40:46, 154:160] = 9
-    return Picture(array=image, axes="yx", pixel_size_um=0.25), labels
+    return Image(array=image, axes="yx", pixel_size_um=0.25), labels

@@ -1,4 +1,4 @@
-"""Pieces of a picture around its objects, counted by hand."""
+"""Pieces of an image around its objects, counted by hand."""
 
 import ast
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_a_size_is_cut_around_the_middle_of_the_box(image, labels):
     assert (second.image == image[:, 1:6, 2:8]).all()
 
 
-def test_beyond_the_picture_its_edge_is_repeated(image, labels):
+def test_beyond_the_image_its_edge_is_repeated(image, labels):
     first, _ = crops(image, labels, (9, 8))
     rows, columns = np.clip(np.arange(2, 11), 0, 8), np.clip(np.arange(5, 13), 0, 11)
     assert (first.image == image[:, rows[:, None], columns]).all()
@@ -61,7 +61,7 @@ def test_what_is_not_the_object_can_be_hidden(image, labels, background, outside
         assert (channel[~inside] == (piece.min() if outside is None else outside)).all()
 
 
-def test_one_object_that_fills_the_picture_is_the_picture(image):
+def test_one_object_that_fills_the_image_is_the_image(image):
     (only,) = crops(image, np.full((9, 12), 4.0))
     assert only.label == 4
     assert (only.image == image).all()
@@ -92,7 +92,7 @@ def test_cellprofiler_cuts_the_same_pieces(image, labels, side, background, blan
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
-        (np.ones((3, 3)), r"labels have shape \(3, 3\) and the picture \(9, 12\)"),
+        (np.ones((3, 3)), r"labels have shape \(3, 3\) and the image \(9, 12\)"),
         (np.ones((1, 9, 12)), r"labels have shape \(1, 9, 12\)"),
         (np.full((9, 12), 0.5), "no object numbers"),
         (np.full((9, 12), -1), "no object numbers"),

@@ -19,9 +19,9 @@ SMALL = [(1, 1), (1, 7), (2, 2), (3, 3), (9, 1)]
 
 
 def test_names_are_always_the_same_and_values_are_finite():
-    pictures = [NOISE, np.zeros((9, 9)), np.full((8, 20), 7.0), DISC * 100, -NOISE.astype(float), NOISE * 1000.0]
-    pictures += [np.full(size, 8.0) for size in SMALL] + [np.arange(size[0] * size[1], dtype=float).reshape(size) for size in SMALL]
-    found = [measurements(picture) for picture in pictures] + [measurements(NOISE, DISC), measurements(NOISE, (Y == 3) & (X == 4))]
+    images = [NOISE, np.zeros((9, 9)), np.full((8, 20), 7.0), DISC * 100, -NOISE.astype(float), NOISE * 1000.0]
+    images += [np.full(size, 8.0) for size in SMALL] + [np.arange(size[0] * size[1], dtype=float).reshape(size) for size in SMALL]
+    found = [measurements(image) for image in images] + [measurements(NOISE, DISC), measurements(NOISE, (Y == 3) & (X == 4))]
     assert len({tuple(one) for one in found}) == 1
     assert len(found[0]) == 211
     assert all(np.isfinite(list(one.values())).all() for one in found)
@@ -45,10 +45,10 @@ def test_what_lies_outside_the_object_and_where_the_object_lies_changes_nothing(
 
 
 def test_skewness_of_a_lone_bright_pixel_is_the_closed_form():
-    picture = np.zeros((8, 10))
-    picture[1, 1] = 1
+    image = np.zeros((8, 10))
+    image[1, 1] = 1
     p = 1 / 80
-    assert measurements(picture)["intensity_skewness"] == pytest.approx((1 - 2 * p) / np.sqrt(p * (1 - p)))
+    assert measurements(image)["intensity_skewness"] == pytest.approx((1 - 2 * p) / np.sqrt(p * (1 - p)))
 
 
 def test_shape_is_that_of_the_mask_or_of_what_is_bright():
@@ -71,9 +71,9 @@ def test_only_intensities_know_the_units():
 
 
 def test_parts_are_counted_and_measured():
-    picture = np.zeros((40, 40))
-    picture[5:10, 5:10] = picture[20:30, 20:24] = 1
-    found = measurements(picture)
+    image = np.zeros((40, 40))
+    image[5:10, 5:10] = image[20:30, 20:24] = 1
+    found = measurements(image)
     assert (found["parts_count"], found["parts_area_max_px2"], found["parts_area_mean_px2"]) == (2, 40, 32.5)
     assert found["parts_largest_share"] == pytest.approx(40 / 65)
     assert found["parts_area_share"] == pytest.approx(65 / 1600)
@@ -106,11 +106,11 @@ def test_stripes_have_a_direction_and_noise_has_none():
 @pytest.mark.parametrize(
     ("image", "mask", "message"),
     [
-        (np.zeros((3, 9, 9)), None, r"a picture of shape \(3, 9, 9\) was to be measured: give one channel of one plane"),
-        (np.zeros((0, 9)), None, r"a picture of shape \(0, 9\)"),
+        (np.zeros((3, 9, 9)), None, r"an image of shape \(3, 9, 9\) was to be measured: give one channel of one plane"),
+        (np.zeros((0, 9)), None, r"an image of shape \(0, 9\)"),
         (np.full((9, 9), np.nan), None, "81 pixels of the object are NaN or infinite"),
         (np.zeros((9, 9)), np.zeros((9, 9), bool), r"a mask of \(9, 9\) with 0 px"),
-        (np.zeros((9, 9)), np.ones((9, 8), bool), r"a mask of \(9, 8\) with 72 px for a picture of \(9, 9\)"),
+        (np.zeros((9, 9)), np.ones((9, 8), bool), r"a mask of \(9, 8\) with 72 px for an image of \(9, 9\)"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(image, mask, message):

@@ -12,11 +12,11 @@ from patterns import CLASSES, Patterns, standard
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.measurement import Measurer, save, table
 from zooready.measurement.features import measurements
-from zooready.records import Picture
+from zooready.records import Image
 
 
-def measured(bundle, picture, labels, **options):
-    rows, notes = Measurer.of(bundle, **options).rows("cells.tif", picture, labels)
+def measured(bundle, image, labels, **options):
+    rows, notes = Measurer.of(bundle, **options).rows("cells.tif", image, labels)
     return table(rows, notes)
 
 
@@ -29,27 +29,27 @@ def eager(weights, piece):
 
 
 def test_embedding_and_scores_are_those_of_the_network_for_the_piece(open_bundle, three, weights):
-    picture, labels = three
-    found = measured(open_bundle("patterns"), picture, labels, crop_px=32)
+    image, labels = three
+    found = measured(open_bundle("patterns"), image, labels, crop_px=32)
     y, x = np.nonzero(labels == 5)
     top, left = (y.min() + y.max() + 1 - 32) // 2, (x.min() + x.max() + 1 - 32) // 2
-    seen, scores = eager(weights, picture.array[top : top + 32, left : left + 32])
+    seen, scores = eager(weights, image.array[top : top + 32, left : left + 32])
     assert found.matrix("embedding_")[1] == pytest.approx(seen, abs=1e-4)
     assert found.matrix("score_")[1] == pytest.approx(scores, abs=1e-4)
     assert found.column("class") == [CLASSES[place] for place in found.matrix("score_").argmax(1)]
     assert found.column("class")[1] == "bars"
 
 
-def test_classical_measurements_are_those_of_the_object_in_the_picture(open_bundle, three):
-    picture, labels = three
-    found = measured(open_bundle("patterns"), picture, labels)
-    truth = measurements(picture.array, labels == 2)
+def test_classical_measurements_are_those_of_the_object_in_the_image(open_bundle, three):
+    image, labels = three
+    found = measured(open_bundle("patterns"), image, labels)
+    truth = measurements(image.array, labels == 2)
     assert {name: found.column(name)[0] for name in truth} == pytest.approx(truth)
 
 
 def test_every_row_says_where_its_object_lies_in_pixels_and_micrometres(open_bundle, three):
-    picture, labels = three
-    found = measured(open_bundle("patterns"), picture, labels)
+    image, labels = three
+    found = measured(open_bundle("patterns"), image, labels)
     assert found.column("label") == [2, 5, 9]
     assert found.column("image") == ["cells.tif"] * 3
     for place, number in enumerate((2, 5, 9)):
@@ -62,31 +62,31 @@ def test_every_row_says_where_its_object_lies_in_pixels_and_micrometres(open_bun
 
 
 def test_without_a_pixel_size_the_columns_are_the_same_and_micrometres_unknown(open_bundle, three):
-    picture, labels = three
-    known, unknown = (measured(open_bundle("patterns"), one, labels) for one in (picture, replace(picture, pixel_size_um=None)))
+    image, labels = three
+    known, unknown = (measured(open_bundle("patterns"), one, labels) for one in (image, replace(image, pixel_size_um=None)))
     assert known.columns == unknown.columns
     assert {name for name in unknown.columns if None in unknown.column(name)} == {
         "pixel_size_um",
         *(name for name in unknown.columns if name.endswith(("_um", "_um2"))),
     }
     assert "does not say its pixel size" in unknown.notes[0]
-    (note,) = measured(open_bundle("patterns"), replace(picture, pixel_size_um=3.0), labels).notes
-    assert re.search("cells.tif: .*pixels of 3 µm.*rescale the picture in Fiji", note)
+    (note,) = measured(open_bundle("patterns"), replace(image, pixel_size_um=3.0), labels).notes
+    assert re.search("cells.tif: .*pixels of 3 µm.*rescale the image in Fiji", note)
     assert not known.notes
 
 
-def test_without_labels_the_whole_picture_is_one_object_at_its_own_size(open_bundle, three, weights):
-    picture, _ = three
-    found = measured(open_bundle("patterns"), picture, None, crop_px=32)
+def test_without_labels_the_whole_image_is_one_object_at_its_own_size(open_bundle, three, weights):
+    image, _ = three
+    found = measured(open_bundle("patterns"), image, None, crop_px=32)
     assert len(found.rows) == 1
-    seen, _ = eager(weights, picture.array)
+    seen, _ = eager(weights, image.array)
     assert found.matrix("embedding_")[0] == pytest.approx(seen, abs=1e-4)
     assert found.column("shape_area_px2") == [16000]
 
 
 def test_the_background_changes_what_the_network_sees_and_no_classical_measurement(open_bundle, three):
-    picture, labels = three
-    kept, zero, lowest = (measured(open_bundle("patterns"), picture, labels, background=how) for how in ("keep", "zero", "lowest"))
+    image, labels = three
+    kept, zero, lowest = (measured(open_bundle("patterns"), image, labels, background=how) for how in ("keep", "zero", "lowest"))
     for one, other in ((kept, zero), (kept, lowest), (zero, lowest)):
         assert not np.allclose(one.matrix("embedding_"), other.matrix("embedding_"), atol=1e-3)
         assert (one.matrix("intensity_", "shape_", "haralick") == other.matrix("intensity_", "shape_", "haralick")).all()
@@ -134,26 +134,26 @@ def test_objects_that_are_larger_than_the_piece_are_noted(open_bundle, three):
 
 
 def test_several_channels_are_measured_by_name_and_the_shape_once(open_bundle, three):
-    picture, labels = three
-    both = Picture(array=np.stack([picture.array, picture.array // 2]), axes="cyx", pixel_size_um=0.25, channels=("dna", "protein"))
+    image, labels = three
+    both = Image(array=np.stack([image.array, image.array // 2]), axes="cyx", pixel_size_um=0.25, channels=("dna", "protein"))
     found = measured(open_bundle("two"), both, labels)
     first, second = found.column("dna_intensity_mean"), found.column("protein_intensity_mean")
     assert second == pytest.approx([half / 2 for half in first], rel=0.01)
     assert sum(name.endswith("shape_area_px2") for name in found.columns) == 1
     assert {"dna_parts_away_max_px", "protein_parts_away_max_um"} <= set(found.columns)
-    with pytest.raises(InputInvalid, match="picture has 1 channel and the network takes 2 channels"):
-        measured(open_bundle("two"), picture, labels)
+    with pytest.raises(InputInvalid, match="image has 1 channel and the network takes 2 channels"):
+        measured(open_bundle("two"), image, labels)
 
 
 def test_one_channel_of_several_is_taken_by_name(open_bundle, three):
-    picture, labels = three
-    both = Picture(array=np.stack([0 * picture.array, picture.array]), axes="cyx", pixel_size_um=0.25, channels=("red", "green"))
+    image, labels = three
+    both = Image(array=np.stack([0 * image.array, image.array]), axes="cyx", pixel_size_um=0.25, channels=("red", "green"))
     rows, _ = Measurer.of(open_bundle("patterns")).rows("cells.tif", both, labels, channel="green")
-    assert table(rows).rows == measured(open_bundle("patterns"), picture, labels).rows
+    assert table(rows).rows == measured(open_bundle("patterns"), image, labels).rows
 
 
 def test_stacks_are_refused(open_bundle, three):
-    stack = Picture(array=np.stack([three[0].array] * 2), axes="zyx")
+    stack = Image(array=np.stack([three[0].array] * 2), axes="zyx")
     with pytest.raises(InputInvalid, match=r"cells.tif has several planes \(axes 'zyx'\), and one is measured"):
         measured(open_bundle("patterns"), stack, None)
 

@@ -12,7 +12,7 @@ def count(**settings):
     return sum(weights.numel() for weights in BCR(**settings).parameters())
 
 
-@pytest.mark.parametrize("shape", [(2, 3, 8, 12), (1, 2, 5, 4, 6)], ids=["picture", "stack"])
+@pytest.mark.parametrize("shape", [(2, 3, 8, 12), (1, 2, 5, 4, 6)], ids=["image", "stack"])
 def test_synthesis_undoes_analysis(shape):
     image = torch.randn(shape)
     assert torch.allclose(synthesis(analysis(image)), image, atol=1e-6)
@@ -47,7 +47,7 @@ def test_every_parameter_changes_the_network(change):
     assert count(**{**TINY, **change}) != count(**TINY)
 
 
-def test_an_untrained_network_returns_the_picture():
+def test_an_untrained_network_returns_the_image():
     image = torch.randn(2, 1, 8, 12)
     assert torch.equal(BCR(**TINY)(image), image)
 

@@ -20,7 +20,7 @@ def one_thread():
 
 
 def blobs(batch, height, width, seed=0):
-    """Smooth random pictures (b, 2, y, x) float32 around 0.5: many irregular objects, also at the border and in the first pixel."""
+    """Smooth random images (b, 2, y, x) float32 around 0.5: many irregular objects, also at the border and in the first pixel."""
     rng = np.random.default_rng(seed)
     noise = ndimage.gaussian_filter(rng.standard_normal((batch, 2, height, width)), (0, 0, 2, 2)) * 3 + 0.45
     noise[:, :, 0, 0] = 0.9
@@ -55,11 +55,11 @@ def spiral(size):
 def test_cores_are_numbered_like_connected_components(size):
     core = blobs(*size)[:, 1:] > 0.5
     found = Instances(rounds=40).numbered(core).numpy()
-    for picture, mask in zip(found[:, 0], core[:, 0].numpy(), strict=True):
+    for image, mask in zip(found[:, 0], core[:, 0].numpy(), strict=True):
         truth, count = ndimage.label(mask, EIGHT)
-        assert sorted(set(picture.ravel()) - {0}) == list(range(1, count + 1))
-        assert match(truth, picture, 0.99).f1 == 1
-        assert (picture > 0).sum() == mask.sum()
+        assert sorted(set(image.ravel()) - {0}) == list(range(1, count + 1))
+        assert match(truth, image, 0.99).f1 == 1
+        assert (image > 0).sum() == mask.sum()
 
 
 def test_touching_discs_get_their_own_labels():
@@ -82,8 +82,8 @@ def test_growth_agrees_with_watershed_on_the_same_seeds():
     assert found.overlap.sum() > 0.9 * found.foreground_first
 
 
-def ndimage_smooth(picture):
-    return torch.as_tensor(ndimage.gaussian_filter(picture.numpy(), (0, 0, 1, 1)))
+def ndimage_smooth(image):
+    return torch.as_tensor(ndimage.gaussian_filter(image.numpy(), (0, 0, 1, 1)))
 
 
 def test_a_spiral_needs_more_rounds_and_is_never_mixed_with_its_neighbour():
@@ -98,7 +98,7 @@ def test_a_spiral_needs_more_rounds_and_is_never_mixed_with_its_neighbour():
         assert len(set(truth[few == name])) == 1
 
 
-def test_empty_and_full_pictures():
+def test_empty_and_full_images():
     for value, count in ((0.0, 0), (1.0, 1)):
         probabilities = torch.full((2, 2, 40, 23), value)
         labels = Instances()(probabilities)[1]

@@ -1,4 +1,4 @@
-"""Normalisation: the same in NumPy, TorchScript and ONNX, and finite for every picture without NaN."""
+"""Normalisation: the same in NumPy, TorchScript and ONNX, and finite for every image without NaN."""
 
 import numpy as np
 import onnxruntime
@@ -49,7 +49,7 @@ def test_forward_is_the_statistics_applied(module):
 @pytest.mark.parametrize("module", MODULES, ids=IDS)
 @pytest.mark.parametrize("value", [0.0, 7.0, 65535.0, -3.0, 1e30])
 @pytest.mark.parametrize("size", [(1, 1, 1, 1), (2, 1, 33, 20)])
-def test_constant_pictures_are_finite(module, value, size):
+def test_constant_images_are_finite(module, value, size):
     assert torch.isfinite(module(torch.full(size, value))).all()
 
 

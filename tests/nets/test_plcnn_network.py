@@ -83,8 +83,8 @@ def test_the_linear_layer_of_the_embedding_gives_the_logits(size):
     torch.testing.assert_close(network.last(embedding), network(image)[0], rtol=1e-4, atol=1e-5)
 
 
-def test_maps_lie_where_the_picture_was_seen():
-    """A spot moves by whole strides, and its map with it; mirrored pictures of strides * k + 1 px sample at mirrored places."""
+def test_maps_lie_where_the_image_was_seen():
+    """A spot moves by whole strides, and its map with it; mirrored images of strides * k + 1 px sample at mirrored places."""
     coarse = torch.zeros(1, 1, 6, 6)
     coarse[0, 0, 2, 3] = 1.0
     large = plcnn.enlarged(coarse, 8, torch.zeros(1, 1, 41, 45))

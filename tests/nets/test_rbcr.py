@@ -32,11 +32,11 @@ def test_another_kernel_is_refused():
 def test_any_multiple_of_four_is_restored_at_three_resolutions(size):
     high, wide = size
     with torch.no_grad():
-        shapes = [tuple(picture.shape) for picture in RBCR().eval().scales(torch.zeros(2, 1, high, wide))]
+        shapes = [tuple(image.shape) for image in RBCR().eval().scales(torch.zeros(2, 1, high, wide))]
     assert shapes == [(2, 1, high, wide), (2, 1, high // 2, wide // 2), (2, 1, high // 4, wide // 4)]
 
 
-def test_training_and_evaluation_give_the_same_finest_picture():
+def test_training_and_evaluation_give_the_same_finest_image():
     network, image = RBCR(), torch.randn(1, 1, 16, 24)
     assert torch.equal(network.train()(image), network.eval()(image))
     assert torch.equal(network(image), network.scales(image)[0])
@@ -60,7 +60,7 @@ def test_kernels_differ_in_direction(kernel, expected):
 
 def test_every_parameter_moves_the_three_scales():
     network = RBCR()
-    sum(picture.square().sum() for picture in network.scales(torch.randn(2, 1, 32, 32))).backward()
+    sum(image.square().sum() for image in network.scales(torch.randn(2, 1, 32, 32))).backward()
     still = [name for name, parameter in network.named_parameters() if parameter.grad is None or not parameter.grad.abs().any()]
     assert still == []
 

@@ -18,14 +18,14 @@ class Halving(nn.Module):
 
     def forward(self, image):
         deep = self.down(image)
-        return {"picture": self.up(deep), "nothing": None, "scores": deep.amax((2, 3))}
+        return {"image": self.up(deep), "nothing": None, "scores": deep.amax((2, 3))}
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 1, 33, 40), (1, 1, 7, 9), (1, 1, 3, 50)])
-def test_any_size_gives_outputs_of_the_pictures_size(shape):
+def test_any_size_gives_outputs_of_the_images_size(shape):
     safe = FijiSafe(Halving(), stride=4, minimum=8, axes=("bcyx", "bc")).eval()
-    picture, scores = safe(torch.rand(shape))
-    assert picture.shape == (shape[0], 2, *shape[2:])
+    image, scores = safe(torch.rand(shape))
+    assert image.shape == (shape[0], 2, *shape[2:])
     assert scores.shape == (shape[0], 4)
 
 

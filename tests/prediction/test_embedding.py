@@ -170,7 +170,7 @@ def test_a_graph_that_the_runtime_refuses_is_told(tmp_path):
         watched(graph(tmp_path / "g.onnx", nodes, {"weights": np.ones((4, 2))}))
 
 
-def test_a_picture_on_which_the_network_fails_is_told(image, tmp_path):
+def test_an_image_on_which_the_network_fails_is_told(image, tmp_path):
     run = watched(written(KINDS["pooled"](), tmp_path / "g.onnx"))
-    with pytest.raises(ConsumerFailed, match=r"failed on a picture of shape \(2, 2, 14, 11\)"):
+    with pytest.raises(ConsumerFailed, match=r"failed on an image of shape \(2, 2, 14, 11\)"):
         run(np.concatenate([image, image], 1))

@@ -1,4 +1,4 @@
-"""A picture's axes and channels are matched with a network's by name; what does not fit is refused with what to do."""
+"""An image's axes and channels are matched with a network's by name; what does not fit is refused with what to do."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from zooready.errors import InputInvalid
 from zooready.images.files import RGB
 from zooready.prediction import as_input
-from zooready.records import Picture
+from zooready.records import Image
 from zooready.tensors import TensorSpec
 
 GREY = TensorSpec(name="image", axes="bcyx", channels=("intensity",))
@@ -15,7 +15,7 @@ STACK = TensorSpec(name="image", axes="bczyx", channels=("intensity",))
 
 
 def make_image(axes, shape, channels=(), dtype="uint16"):
-    return Picture(array=np.arange(np.prod(shape)).reshape(shape).astype(dtype), axes=axes, channels=channels)
+    return Image(array=np.arange(np.prod(shape)).reshape(shape).astype(dtype), axes=axes, channels=channels)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_colour_where_grey_is_asked_for_is_refused_with_the_cure():
     ("count", "spec", "match"),
     [
         (2, GREY, r"has 2 channels and the network takes 1 channel \(intensity\): pick one with --channel N"),
-        (3, TWO, r"has 3 channels and the network takes 2 channels \(dapi, gfp\): put these channels into one picture.*Merge Channels"),
+        (3, TWO, r"has 3 channels and the network takes 2 channels \(dapi, gfp\): put these channels into one image.*Merge Channels"),
     ],
 )
 def test_a_wrong_number_of_channels_says_what_the_network_wants(count, spec, match):
@@ -86,27 +86,27 @@ def test_a_wrong_number_of_channels_says_what_the_network_wants(count, spec, mat
         as_input(make_image("cyx", (count, 5, 7)), spec)
 
 
-def test_a_grey_picture_for_a_network_of_two_channels_is_refused():
+def test_a_grey_image_for_a_network_of_two_channels_is_refused():
     with pytest.raises(InputInvalid, match="has 1 channel and the network takes 2"):
         as_input(make_image("yx", (5, 7)), TWO)
 
 
 def test_a_single_plane_for_a_network_of_stacks_is_refused():
-    with pytest.raises(InputInvalid, match="takes 'czyx' and the picture has 'yx': give a picture with an axis z"):
+    with pytest.raises(InputInvalid, match="takes 'czyx' and the image has 'yx': give an image with an axis z"):
         as_input(make_image("yx", (5, 7)), STACK)
 
 
 def test_a_fixed_size_is_demanded():
     spec = TensorSpec(name="image", axes="bczyx", channels=("intensity",), sizes={"z": 7})
-    with pytest.raises(InputInvalid, match="takes exactly 7 along z, and the picture has 3: crop or pad it to 7"):
+    with pytest.raises(InputInvalid, match="takes exactly 7 along z, and the image has 3: crop or pad it to 7"):
         as_input(make_image("zyx", (3, 5, 7)), spec)
 
 
 def test_an_index_axis_is_refused():
-    with pytest.raises(InputInvalid, match="has an axis i, which no picture has"):
+    with pytest.raises(InputInvalid, match="has an axis i, which no image has"):
         as_input(make_image("yx", (5, 7)), TensorSpec(name="image", axes="bicyx", channels=("intensity",)))
 
 
 def test_values_beyond_float32_are_refused():
     with pytest.raises(InputInvalid, match=r"values beyond 3.4e38, which float32 does not hold"):
-        as_input(Picture(array=np.full((5, 7), 1e39), axes="yx"), GREY)
+        as_input(Image(array=np.full((5, 7), 1e39), axes="yx"), GREY)

@@ -12,15 +12,15 @@ import torch
 
 from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, InputInvalid
 from zooready.images import files
-from zooready.images.files import read_picture, write_picture
+from zooready.images.files import read_image, write_image
 from zooready.prediction import Prediction, Scores, memory, predict, save, whole
-from zooready.records import Picture
+from zooready.records import Image
 
 RNG = np.random.default_rng(0)
 
 
 def make_image(axes="yx", shape=(5, 7), dtype="uint16", **facts):
-    return Picture(array=RNG.integers(0, 250, shape).astype(dtype), axes=axes, **facts)
+    return Image(array=RNG.integers(0, 250, shape).astype(dtype), axes=axes, **facts)
 
 
 # Values and axes
@@ -29,7 +29,7 @@ def make_image(axes="yx", shape=(5, 7), dtype="uint16", **facts):
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "int32"])
 def test_pixels_reach_the_network_raw(tiny, dtype):
     source = make_image(dtype=dtype)
-    result = predict(tiny("restored"), source).pictures["restored"]
+    result = predict(tiny("restored"), source).images["restored"]
     assert np.array_equal(result.array, source.array.astype("float32") * 2)
     assert result.array.dtype == np.float32
 
@@ -37,33 +37,33 @@ def test_pixels_reach_the_network_raw(tiny, dtype):
 @pytest.mark.parametrize(
     ("axes", "shape"), [("yx", (1, 1)), ("yx", (31, 1)), ("zyx", (3, 5, 7)), ("tyx", (3, 5, 7)), ("tzyx", (2, 3, 5, 7)), ("yx", (97, 71))]
 )
-def test_a_picture_of_any_size_comes_back_with_its_axes_and_calibration(tiny, axes, shape):
+def test_an_image_of_any_size_comes_back_with_its_axes_and_calibration(tiny, axes, shape):
     source = make_image(axes, shape, pixel_size_um=0.2, z_um=0.7 if "z" in axes else None)
     result = predict(tiny("restored", pixel_size_um=[0.1, 0.3]), source)
     assert result.notes == ()
-    assert result.pictures["restored"].axes == axes
-    assert np.array_equal(result.pictures["restored"].array, source.array * 2)
-    assert (result.pictures["restored"].pixel_size_um, result.pictures["restored"].z_um) == (0.2, source.z_um)
+    assert result.images["restored"].axes == axes
+    assert np.array_equal(result.images["restored"].array, source.array * 2)
+    assert (result.images["restored"].pixel_size_um, result.images["restored"].z_um) == (0.2, source.z_um)
 
 
 @pytest.mark.parametrize("value", [0, 100, 101, 65535])
-def test_black_constant_and_saturated_pictures_give_finite_outputs(tiny, value):
-    result = predict(tiny("restored", "labels"), Picture(array=np.full((5, 7), value, "uint16"), axes="yx"))
-    assert (result.pictures["restored"].array == 2 * value).all()
-    assert (result.pictures["labels"].array == (value > 100)).all()
+def test_black_constant_and_saturated_images_give_finite_outputs(tiny, value):
+    result = predict(tiny("restored", "labels"), Image(array=np.full((5, 7), value, "uint16"), axes="yx"))
+    assert (result.images["restored"].array == 2 * value).all()
+    assert (result.images["labels"].array == (value > 100)).all()
     assert result.notes == ()
 
 
 def test_channels_of_the_output_are_named(tiny):
     source = make_image("tcyx", (3, 2, 5, 7))
-    result = predict(tiny("restored", channels=("a", "b")), source).pictures["restored"]
+    result = predict(tiny("restored", channels=("a", "b")), source).images["restored"]
     assert (result.axes, result.channels) == ("tcyx", ("restored0", "restored1"))
     assert np.array_equal(result.array, source.array * 2)
 
 
 def test_a_stack_is_given_whole_to_a_network_that_takes_stacks(tiny):
     source = make_image("tzyx", (2, 3, 5, 7), z_um=0.4)
-    result = predict(tiny("restored", axes="bczyx"), source).pictures["restored"]
+    result = predict(tiny("restored", axes="bczyx"), source).images["restored"]
     assert (result.axes, result.z_um) == ("tzyx", 0.4)
     assert np.array_equal(result.array, source.array * 2)
 
@@ -71,7 +71,7 @@ def test_a_stack_is_given_whole_to_a_network_that_takes_stacks(tiny):
 def test_a_stack_that_the_network_makes_has_its_own_plane_distance(tiny):
     bundle = tiny("stack", config={"zooready": {"z_um": 0.5}})
     source = make_image("tyx", (2, 5, 7), pixel_size_um=0.3)
-    result = predict(bundle, source).pictures["stack"]
+    result = predict(bundle, source).images["stack"]
     assert (result.axes, result.array.shape, result.z_um, result.pixel_size_um) == ("tzyx", (2, 3, 5, 7), 0.5, 0.3)
     assert np.array_equal(result.array, np.repeat(source.array[:, None], 3, axis=1))
 
@@ -82,7 +82,7 @@ def test_a_stack_of_stacks_is_refused(tiny):
 
 
 def test_an_output_of_half_the_size_has_twice_the_pixel_size(tiny):
-    result = predict(tiny("halved"), make_image(shape=(6, 8), pixel_size_um=0.2)).pictures["halved"]
+    result = predict(tiny("halved"), make_image(shape=(6, 8), pixel_size_um=0.2)).images["halved"]
     assert result.array.shape == (3, 4)
     assert result.pixel_size_um == pytest.approx(0.4)
 
@@ -91,15 +91,15 @@ def test_scores_become_rows(tiny):
     source = make_image("tzyx", (2, 3, 5, 7))
     result = predict(tiny("scores"), source)
     highest = source.array.max(axis=(2, 3))
-    assert result.pictures == {}
+    assert result.images == {}
     assert result.scores["scores"].columns == ("t", "z", "scores0", "scores1")
     assert result.scores["scores"].rows == tuple((t, z, highest[t, z], highest[t, z]) for t in range(2) for z in range(3))
 
 
 def test_labels_are_uint16_unless_there_are_too_many(tiny):
-    assert predict(tiny("labels"), make_image()).pictures["labels"].array.dtype == np.uint16
+    assert predict(tiny("labels"), make_image()).images["labels"].array.dtype == np.uint16
     bundle = replace(tiny("restored"), outputs=(("restored", "labels"),))
-    assert predict(bundle, Picture(array=np.full((2, 2), 65535, "uint16"), axes="yx")).pictures["restored"].array.dtype == np.float32
+    assert predict(bundle, Image(array=np.full((2, 2), 65535, "uint16"), axes="yx")).images["restored"].array.dtype == np.float32
 
 
 def test_progress_counts_planes(tiny):
@@ -108,10 +108,10 @@ def test_progress_counts_planes(tiny):
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_a_network_that_grows_by_steps_gets_repeated_edges_and_the_picture_its_own_size(tiny):
+def test_a_network_that_grows_by_steps_gets_repeated_edges_and_the_image_its_own_size(tiny):
     bundle = tiny("restored", sizes={"y": {"min": 16, "step": 8}, "x": {"min": 16, "step": 8}})
     source = make_image(shape=(5, 27))
-    result = predict(bundle, source).pictures["restored"].array
+    result = predict(bundle, source).images["restored"].array
     assert np.array_equal(result, source.array * 2)
     seen = whole._grown(source.array[None, None].astype("float32"), bundle)
     assert seen.shape == (1, 1, 16, 32)
@@ -124,7 +124,7 @@ def test_a_network_that_grows_by_steps_gets_repeated_edges_and_the_picture_its_o
 def test_a_pixel_size_outside_the_range_is_noted_with_the_cure(tiny):
     result = predict(tiny("restored", pixel_size_um=[0.3, 0.6]), make_image(pixel_size_um=0.1))
     assert result.notes == (
-        "the picture has pixels of 0.1 µm, and the network was trained for 0.3 to 0.6 µm: results may be poor; "
+        "the image has pixels of 0.1 µm, and the network was trained for 0.3 to 0.6 µm: results may be poor; "
         "use --pixel-size auto, which resamples there and back.",
     )
 
@@ -139,7 +139,7 @@ def test_resampling_goes_to_the_near_end_of_the_range_and_back(tiny, monkeypatch
     seen = []
     bundle = tiny("restored", pixel_size_um=[0.3, 0.4] if size_um < 0.45 else [0.2, 0.3] if size_um < 0.5 else [0.3, 0.4])
     y, x = np.mgrid[:100, :80]
-    smooth = Picture(array=(100 + 50 * np.sin(y / 12) * np.cos(x / 9)).astype("float32"), axes="yx", pixel_size_um=size_um)
+    smooth = Image(array=(100 + 50 * np.sin(y / 12) * np.cos(x / 9)).astype("float32"), axes="yx", pixel_size_um=size_um)
     start = whole.engine
 
     def watched(*args):
@@ -150,31 +150,31 @@ def test_resampling_goes_to_the_near_end_of_the_range_and_back(tiny, monkeypatch
     result = predict(bundle, smooth, pixel_size="auto")
     assert seen[0][-2] == network_sees
     assert result.notes == ()
-    assert result.pictures["restored"].array.shape == (100, 80)
-    assert result.pictures["restored"].pixel_size_um == pytest.approx(size_um)
+    assert result.images["restored"].array.shape == (100, 80)
+    assert result.images["restored"].pixel_size_um == pytest.approx(size_um)
     inner = (slice(6, -6), slice(6, -6))
-    assert np.abs(result.pictures["restored"].array / 2 - smooth.array)[inner].max() < 3.0
+    assert np.abs(result.images["restored"].array / 2 - smooth.array)[inner].max() < 3.0
 
 
 def test_resampled_labels_are_never_invented(tiny):
     array = np.zeros((60, 60), "float32")
     array[10:30, 10:30], array[30:50, 35:50] = 200, 90
-    result = predict(tiny("labels", pixel_size_um=[0.3, 0.4]), Picture(array=array, axes="yx", pixel_size_um=0.17), pixel_size="auto")
-    labels = result.pictures["labels"].array
+    result = predict(tiny("labels", pixel_size_um=[0.3, 0.4]), Image(array=array, axes="yx", pixel_size_um=0.17), pixel_size="auto")
+    labels = result.images["labels"].array
     assert labels.dtype == np.uint16
     assert set(np.unique(labels)) == {0, 1}
     assert np.mean(labels != (array > 100)) < 0.03
 
 
-def test_the_smallest_picture_survives_resampling(tiny):
+def test_the_smallest_image_survives_resampling(tiny):
     result = predict(tiny("restored", pixel_size_um=[3.0, 4.0]), make_image(shape=(1, 1), pixel_size_um=0.1), pixel_size="auto")
-    assert result.pictures["restored"].array.shape == (1, 1)
+    assert result.images["restored"].array.shape == (1, 1)
 
 
 def test_resampling_needs_both_pixel_sizes(tiny):
     with pytest.raises(InputInvalid, match="cannot resample: the bundle does not state the pixel sizes"):
         predict(tiny("restored"), make_image(pixel_size_um=0.1), pixel_size="auto")
-    with pytest.raises(InputInvalid, match="cannot resample: the picture does not say its pixel size. Set it in Fiji"):
+    with pytest.raises(InputInvalid, match="cannot resample: the image does not say its pixel size. Set it in Fiji"):
         predict(tiny("restored", pixel_size_um=[0.1, 0.2]), make_image(), pixel_size="auto")
 
 
@@ -197,7 +197,7 @@ def test_a_plane_distance_that_is_none_is_refused(tiny, stated):
     ("change", "match"),
     [
         ({"format_version": "0.4.10"}, "has format 0.4.10: run bioimageio update-format"),
-        ({"inputs": []}, "takes 0 inputs, and prediction gives one picture"),
+        ({"inputs": []}, "takes 0 inputs, and prediction gives one image"),
         (
             {"inputs": [{"id": "image", "axes": [], "preprocessing": [{"id": "ensure_dtype"}, {"id": "zero_mean_unit_variance"}]}]},
             "asks for zero_mean_unit_variance outside its network.*use bioimageio.core",
@@ -228,7 +228,7 @@ def test_fewer_outputs_than_promised_are_refused(tiny):
 
 
 def test_values_that_are_not_finite_are_noted(tiny):
-    result = predict(tiny("maps"), Picture(array=np.array([[0, 1], [2, 0]], "uint8"), axes="yx"))
+    result = predict(tiny("maps"), Image(array=np.array([[0, 1], [2, 0]], "uint8"), axes="yx"))
     assert result.notes == ("'maps' has 2 values that are not finite: do not use it, and run zooready check on the bundle.",)
 
 
@@ -245,13 +245,13 @@ def test_weights_that_do_not_load_are_refused(tiny):
 
 
 def test_a_network_that_fails_is_named(tiny):
-    match = r"the onnx network of tiny.zip failed on a picture of shape \(1, 1, 7, 7\).*run zooready check"
+    match = r"the onnx network of tiny.zip failed on an image of shape \(1, 1, 7, 7\).*run zooready check"
     with pytest.raises(ConsumerFailed, match=match):
         predict(tiny("square"), make_image(shape=(7, 7)))
 
 
 def test_an_empty_output_is_refused(tiny):
-    with pytest.raises(ConsumerFailed, match="'cut' came out empty for a picture of 8 x 5 px: give a larger picture"):
+    with pytest.raises(ConsumerFailed, match="'cut' came out empty for an image of 8 x 5 px: give a larger image"):
         predict(tiny("cut"), make_image(shape=(5, 8)))
 
 
@@ -266,7 +266,7 @@ def test_a_device_that_is_missing_is_named(tiny, traced):
 # Memory
 
 
-def test_a_picture_that_does_not_fit_is_refused_before_it_is_run(tiny, monkeypatch):
+def test_an_image_that_does_not_fit_is_refused_before_it_is_run(tiny, monkeypatch):
     monkeypatch.setattr(memory, "available_bytes", lambda: 1_000_000)
     with pytest.raises(
         InputInvalid, match=r"of 1100 x 1200 px needs about \d\.\d GB of memory with this network, and 0.0 GB are free: cut it"
@@ -296,7 +296,7 @@ def test_an_engine_out_of_memory_is_explained(tiny, monkeypatch):
         raise RuntimeError("bfc_arena.cc: Failed to allocate memory for requested buffer of size 1")
 
     monkeypatch.setattr(onnxruntime.InferenceSession, "run", fail)
-    with pytest.raises(InputInvalid, match="not enough memory for a picture of 1 x 1 x 5 x 7: cut it into smaller ones"):
+    with pytest.raises(InputInvalid, match="not enough memory for an image of 1 x 1 x 5 x 7: cut it into smaller ones"):
         predict(tiny("restored"), make_image())
 
 
@@ -332,13 +332,13 @@ def traced(tiny, tmp_path):
 
 def test_torchscript_gives_the_same(traced):
     source = make_image("tyx", (2, 5, 7))
-    result = predict(traced, source, format="torchscript", device="cpu").pictures["restored"]
+    result = predict(traced, source, format="torchscript", device="cpu").images["restored"]
     assert np.array_equal(result.array, source.array * 2)
 
 
 def test_a_trusted_state_dict_gives_the_same(traced):
     source = make_image()
-    result = predict(replace(traced, trusted=True), source, format="state_dict", device="cpu").pictures["restored"]
+    result = predict(replace(traced, trusted=True), source, format="state_dict", device="cpu").images["restored"]
     assert np.array_equal(result.array, source.array * 2)
 
 
@@ -354,7 +354,7 @@ def test_torchscript_that_is_not_trusted_and_not_harmless_is_refused(traced, mon
     monkeypatch.setattr(torchscript, "unsafe", lambda path: "uses aten::from_file, which writes files")
     with pytest.raises(BundleInvalid, match="its TorchScript is not run here .uses aten::from_file.*Use --format onnx, or --trust-code"):
         predict(traced, make_image(), format="torchscript")
-    assert predict(replace(traced, trusted=True), make_image(), format="torchscript", device="cpu").pictures
+    assert predict(replace(traced, trusted=True), make_image(), format="torchscript", device="cpu").images
 
 
 # Files
@@ -365,7 +365,7 @@ def test_every_output_becomes_a_file_that_imagej_reads(tiny, tmp_path):
     folder = tmp_path / "Ergebnisse für Müller"
     paths = save(predict(tiny("restored", "labels", "scores"), source), folder, "Zelle 1")
     assert [path.name for path in paths] == ["Zelle 1_restored.tif", "Zelle 1_labels.tif", "Zelle 1_scores.csv"]
-    restored, labels = (read_picture(path) for path in paths[:2])
+    restored, labels = (read_image(path) for path in paths[:2])
     assert np.array_equal(restored.array, source.array * 2)
     assert (restored.axes, restored.pixel_size_um, restored.z_um) == ("zyx", pytest.approx(0.2), 0.5)
     assert labels.array.dtype == np.uint16
@@ -373,11 +373,11 @@ def test_every_output_becomes_a_file_that_imagej_reads(tiny, tmp_path):
     assert paths[2].read_text().splitlines() == ["z,scores0,scores1", *rows]
 
 
-def test_from_file_to_file_a_picture_keeps_what_it_says(tiny, tmp_path):
-    write_picture(make_image("tcyx", (2, 2, 5, 7), pixel_size_um=0.325, channels=("a", "b")), tmp_path / "in.tif")
-    source = read_picture(tmp_path / "in.tif")
+def test_from_file_to_file_an_image_keeps_what_it_says(tiny, tmp_path):
+    write_image(make_image("tcyx", (2, 2, 5, 7), pixel_size_um=0.325, channels=("a", "b")), tmp_path / "in.tif")
+    source = read_image(tmp_path / "in.tif")
     (path,) = save(predict(tiny("restored", channels=("a", "b")), source), tmp_path, "in")
-    back = read_picture(path)
+    back = read_image(path)
     assert (back.axes, back.pixel_size_um, back.channels) == ("tcyx", pytest.approx(0.325), ("restored0", "restored1"))
 
 

@@ -107,7 +107,7 @@ def test_outputs_of_another_size_are_shown_without_a_difference():
     assert [one.note for one in rows["maps: foreground"]] == ["0 to 255", "reference", "other size: (10, 10)"]
 
 
-def test_a_check_without_pictures_is_a_table_only():
+def test_a_check_without_images_is_a_table_only():
     empty = Comparison(path=None, outputs=(), names=(), verdicts=(verdict(),), shown=None, results={})
     assert section(empty, title="tiny").rows == ()
 
@@ -119,7 +119,7 @@ def test_the_page_needs_nothing_beside_itself(tmp_path, compared):
     assert "tiny &amp; small" in page
     assert "Because &lt;so&gt;." in page
     assert "1 of 1 passed" in page
-    assert page.count("<img") == 3 * 5 + 1  # three rows of pictures, and the input beside the scores
+    assert page.count("<img") == 3 * 5 + 1  # three rows of images, and the input beside the scores
     assert page.count('class="bars"') == 3
 
 
@@ -137,7 +137,7 @@ def test_images_share_the_contrast_of_their_row(tmp_path):
     assert [int(decoded(url).mean()) for url in urls[1:]] == [12, 255]
 
 
-def test_a_hot_pixel_does_not_darken_a_picture():
+def test_a_hot_pixel_does_not_darken_an_image():
     array = np.random.default_rng(0).uniform(0, 1, (64, 64))
     array[0, 0] = 1e6
     assert limits(array)[1] <= 1
@@ -161,7 +161,7 @@ def test_a_difference_is_white_where_there_is_none():
     assert (decoded(data_url(np.zeros((5, 5)), "difference", (0, 1))) == 255).all()
 
 
-def test_values_that_are_not_finite_are_marked_and_large_pictures_thinned_out():
+def test_values_that_are_not_finite_are_marked_and_large_images_thinned_out():
     array = np.zeros((1000, 700), np.float32)
     array[0, 0] = np.nan
     pixels = decoded(data_url(array, "image", (0, 1)))

@@ -29,13 +29,13 @@ def test_counts_saturate_and_stay_above_zero():
     assert exposed(replace(CAMERA, offset=0.0), np.zeros((50, 50))).min() == 0
 
 
-def test_one_seed_gives_one_picture():
+def test_one_seed_gives_one_image():
     assert np.array_equal(exposed(CAMERA), exposed(CAMERA))
     assert not np.array_equal(exposed(CAMERA), exposed(CAMERA, seed=1))
 
 
 @pytest.mark.parametrize("change", [{"gain": 1.0}, {"offset": 0.0}, {"read_noise": 0.0}, {"saturation": 200}])
-def test_every_parameter_changes_the_picture(change):
+def test_every_parameter_changes_the_image(change):
     assert not np.array_equal(exposed(replace(CAMERA, **change)), exposed(CAMERA))
 
 

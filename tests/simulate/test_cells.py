@@ -30,7 +30,7 @@ def test_the_same_generator_gives_the_same_cell_and_another_gives_another(patter
 
 
 @pytest.mark.parametrize("pattern", EVERY)
-def test_pictures_are_counts_with_a_cell_in_the_middle(pattern):
+def test_images_are_counts_with_a_cell_in_the_middle(pattern):
     for seed in range(8):
         image, mask = cells.cell(np.random.default_rng(seed), pattern)
         assert (image.dtype, mask.dtype, image.shape, mask.shape) == (np.uint16, np.bool_, (96, 96), (96, 96))
@@ -96,7 +96,7 @@ def test_difficulty_blurs_dims_and_hides():
     assert bright > 2 * dim
 
 
-def test_a_bigger_picture_shows_more_of_the_surroundings_and_no_bigger_cell():
+def test_a_bigger_image_shows_more_of_the_surroundings_and_no_bigger_cell():
     areas = [np.mean([cells.cell(np.random.default_rng(n), "DNA", size=size)[1].sum() for n in range(12)]) for size in (96, 160)]
     assert areas[1] == pytest.approx(areas[0], rel=0.1)
 

@@ -33,5 +33,5 @@ def test_photons_are_those_of_the_brightest_blurred_pixel():
     [{"optics": replace(OPTICS, na=1.0)}, {"camera": Camera(gain=1.0)}, {"photons": 200.0}, {"background": 1.0}],
     ids=lambda change: next(iter(change)),
 )
-def test_every_setting_changes_the_picture(change):
+def test_every_setting_changes_the_image(change):
     assert not np.array_equal(made(**change).image, made().image)

@@ -195,17 +195,17 @@ def test_every_parameter_of_the_optics_changes_every_modality(modality, change):
 
 
 @pytest.mark.parametrize("modality", FLUORESCENT, ids=lambda one: type(one).__name__)
-def test_pictures_keep_their_light_and_shift_with_the_specimen(modality):
+def test_images_keep_their_light_and_shift_with_the_specimen(modality):
     flat = np.random.default_rng(0).random((48, 48)) + 10  # a floor, so that the rings of SIM are not cut off at zero
     for shape in ((48, 48), (8, 48, 48)):
         array = np.broadcast_to(flat, shape).copy()
         array[..., 20, 20] += 3
         step = STEP if len(shape) == 3 else None
         light = Light(array=array, axes="zyx"[-len(shape) :], unit="photons", pixel_size_um=0.05, z_step_um=step)
-        picture = seen(light, OPTICS, modality).array
-        assert picture.sum() == pytest.approx(light.array.sum())
+        image = seen(light, OPTICS, modality).array
+        assert image.sum() == pytest.approx(light.array.sum())
         moved = seen(light.with_values(np.roll(array, 5, -1), "photons"), OPTICS, modality).array
-        assert moved == pytest.approx(np.roll(picture, 5, -1))
+        assert moved == pytest.approx(np.roll(image, 5, -1))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def test_the_same_generator_gives_the_same_field_and_another_gives_another():
     assert not np.array_equal(image, other)
 
 
-def test_pictures_are_whole_counts_and_labels_run_from_one(fields):
+def test_images_are_whole_counts_and_labels_run_from_one(fields):
     for image, labels in fields:
         assert (image.dtype, labels.dtype, image.shape, labels.shape) == (np.float32, np.int32, (160, 160), (160, 160))
         assert image.min() >= 0
@@ -89,7 +89,7 @@ def test_a_dim_nucleus_beside_a_bright_one_keeps_its_outline():
     assert areas.min() > 0.8 * areas.max()
 
 
-def test_some_pictures_saturate_at_255_and_others_use_sixteen_bits(fields):
+def test_some_images_saturate_at_255_and_others_use_sixteen_bits(fields):
     highest = [image.max() for image, _ in fields]
     assert any(value <= 255 for value in highest)
     assert any(value > 1000 for value in highest)

@@ -45,7 +45,7 @@ def test_a_point_becomes_the_point_spread_function_where_it_lies():
     assert blur(specimen, HIGH) == pytest.approx(expected, abs=1e-12)
 
 
-def test_a_shifted_specimen_gives_the_shifted_picture():
+def test_a_shifted_specimen_gives_the_shifted_image():
     specimen = np.random.default_rng(1).random((40, 40))
     assert blur(np.roll(specimen, (3, -5), (0, 1)), HIGH) == pytest.approx(np.roll(blur(specimen, HIGH), (3, -5), (0, 1)))
 

@@ -12,11 +12,11 @@ EVERY = (*STRUCTURES, *TEXTURES, mixed, beads, stained, neurites, worms, *UNSEEN
 @pytest.mark.parametrize("specimen", EVERY, ids=lambda draw: draw.__name__)
 def test_a_specimen_is_finite_not_negative_and_at_most_one_at_any_size(specimen):
     for index, size in enumerate((48, 61, 128)):
-        picture = specimen(np.random.default_rng(index), size)
-        assert picture.shape == (size, size)
-        assert np.isfinite(picture).all()
-        assert picture.min() >= 0
-        assert picture.max() <= 1 + 1e-9
+        image = specimen(np.random.default_rng(index), size)
+        assert image.shape == (size, size)
+        assert np.isfinite(image).all()
+        assert image.min() >= 0
+        assert image.max() <= 1 + 1e-9
 
 
 @pytest.mark.parametrize("specimen", EVERY, ids=lambda draw: draw.__name__)
@@ -33,10 +33,10 @@ def test_specimens_are_seldom_empty(specimen):
 
 
 def test_points_are_shared_out_without_loss_about_their_place():
-    picture = splatted(np.array([[3.25, 90.0], [5.5, 2.0]]), np.array([2.0, 7.0]), 10)
-    assert picture.sum() == pytest.approx(2.0)  # the second lies outside
-    assert picture[3, 5] == pytest.approx(2 * 0.75 * 0.5)
-    assert picture[4, 6] == pytest.approx(2 * 0.25 * 0.5)
+    image = splatted(np.array([[3.25, 90.0], [5.5, 2.0]]), np.array([2.0, 7.0]), 10)
+    assert image.sum() == pytest.approx(2.0)  # the second lies outside
+    assert image[3, 5] == pytest.approx(2 * 0.75 * 0.5)
+    assert image[4, 6] == pytest.approx(2 * 0.25 * 0.5)
 
 
 def test_neurites_hold_together_and_thin_out():
@@ -63,6 +63,6 @@ def test_worms_are_thick_in_the_middle_and_thin_at_the_ends():
 
 
 def test_balls_in_projection_are_domes():
-    picture = beads(np.random.default_rng(0), 96)
-    y, x = np.unravel_index(picture.argmax(), picture.shape)
-    assert picture[y, x] > picture[y, min(x + 3, 95)] > 0
+    image = beads(np.random.default_rng(0), 96)
+    y, x = np.unravel_index(image.argmax(), image.shape)
+    assert image[y, x] > image[y, min(x + 3, 95)] > 0

@@ -23,11 +23,11 @@ def recorded(microscope=MICROSCOPE, name="filaments", shape=(64, 64), **settings
 def test_every_stage_says_its_axes_and_unit():
     for shape, axes, step in (((48, 48), "yx", None), ((6, 40, 44), "zyx", 0.15)):
         made = recorded(shape=shape, z_step_um=step)
-        units = [getattr(made, name).unit for name in ("specimen", "emitted", "optical", "picture", "truth")]
+        units = [getattr(made, name).unit for name in ("specimen", "emitted", "optical", "image", "truth")]
         assert units == ["dye", "photons", "photons", "counts", "counts"]
-        for stage in (made.specimen, made.emitted, made.optical, made.picture, made.truth):
+        for stage in (made.specimen, made.emitted, made.optical, made.image, made.truth):
             assert (stage.axes, stage.array.shape, stage.pixel_size_um, stage.z_step_um) == (axes, shape, 0.05, step)
-    assert (made.picture.array.dtype, made.truth.array.dtype) == (np.uint16, np.float32)
+    assert (made.image.array.dtype, made.truth.array.dtype) == (np.uint16, np.float32)
 
 
 def test_stages_follow_from_each_other():
@@ -36,7 +36,7 @@ def test_stages_follow_from_each_other():
     assert made.emitted.array == pytest.approx(dye.photons() * made.specimen.array + dye.background)
     assert made.optical.array.max() == pytest.approx(400 + dye.background)
     assert made.truth.array == pytest.approx(2 * made.emitted.array + 100, rel=1e-6)
-    assert made.picture.array.mean() == pytest.approx(2 * made.optical.array.mean() + 100, rel=0.01)
+    assert made.image.array.mean() == pytest.approx(2 * made.optical.array.mean() + 100, rel=0.01)
 
 
 def test_without_photons_the_dye_sets_the_brightness():
@@ -44,11 +44,11 @@ def test_without_photons_the_dye_sets_the_brightness():
     assert made.emitted.array == pytest.approx(300 * made.specimen.array)
 
 
-def test_nothing_wraps_around_in_a_picture(monkeypatch):
+def test_nothing_wraps_around_in_an_image(monkeypatch):
     def last_column(rng, size):
-        picture = np.zeros((size, size))
-        picture[:, -MARGIN_PX - 1] = 1
-        return picture
+        image = np.zeros((size, size))
+        image[:, -MARGIN_PX - 1] = 1
+        return image
 
     monkeypatch.setitem(PLANES, "column", last_column)
     made = recorded(name="column", shape=(96, 96))
@@ -65,9 +65,9 @@ def test_the_margin_grows_with_the_spread_of_the_light(monkeypatch, change):
     margin = margin_px(optics)
 
     def last_column(rng, size):
-        picture = np.zeros((size, size))
-        picture[:, -margin - 1] = 1
-        return picture
+        image = np.zeros((size, size))
+        image[:, -margin - 1] = 1
+        return image
 
     monkeypatch.setitem(PLANES, "column", last_column)
     made = recorded(replace(MICROSCOPE, optics=optics), "column", (200, 200))
@@ -97,26 +97,26 @@ def test_tirf_sees_what_touches_the_coverslip():
 def test_bright_field_is_dark_where_the_specimen_is():
     made = recorded(replace(MICROSCOPE, modality=BrightField(absorbance=1.0)))
     dense = made.specimen.array > 0.5
-    assert made.picture.array[dense].mean() < 0.8 * made.picture.array[made.specimen.array < 0.01].mean()
+    assert made.image.array[dense].mean() < 0.8 * made.image.array[made.specimen.array < 0.01].mean()
 
 
 def test_the_share_of_saturated_pixels_is_told():
     made = recorded(replace(MICROSCOPE, camera=Camera(saturation=500)), photons=5000.0)
-    assert made.saturated == pytest.approx((made.picture.array == 500).mean())
+    assert made.saturated == pytest.approx((made.image.array == 500).mean())
     assert made.saturated > 0.01
     assert recorded().saturated == 0
 
 
 @pytest.mark.parametrize("name", PLANES)
-def test_every_specimen_makes_a_picture(name):
+def test_every_specimen_makes_an_image(name):
     made = recorded(name=name)
-    assert np.ptp(made.picture.array) > 50
+    assert np.ptp(made.image.array) > 50
 
 
 @pytest.mark.parametrize("name", STACKS)
 def test_every_specimen_with_depth_makes_a_stack(name):
     made = recorded(name=name, shape=(8, 48, 48), z_step_um=0.15)
-    assert np.ptp(made.picture.array) > 50
+    assert np.ptp(made.image.array) > 50
 
 
 @pytest.mark.parametrize(
@@ -129,18 +129,18 @@ def test_every_specimen_with_depth_makes_a_stack(name):
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_every_part_of_the_microscope_changes_the_picture(change):
-    assert not np.array_equal(recorded(replace(MICROSCOPE, **change)).picture.array, recorded().picture.array)
+def test_every_part_of_the_microscope_changes_the_image(change):
+    assert not np.array_equal(recorded(replace(MICROSCOPE, **change)).image.array, recorded().image.array)
 
 
-def test_photons_and_step_change_the_picture():
-    assert recorded(photons=100.0).picture.array.max() < recorded().picture.array.max()
-    one, other = (recorded(shape=(4, 32, 32), z_step_um=step).picture.array for step in (0.1, 0.2))
+def test_photons_and_step_change_the_image():
+    assert recorded(photons=100.0).image.array.max() < recorded().image.array.max()
+    one, other = (recorded(shape=(4, 32, 32), z_step_um=step).image.array for step in (0.1, 0.2))
     assert not np.array_equal(one, other)
 
 
 def test_one_seed_gives_one_recording():
-    assert np.array_equal(recorded().picture.array, recorded().picture.array)
+    assert np.array_equal(recorded().image.array, recorded().image.array)
 
 
 def test_exposure_alone_is_the_camera():
@@ -157,8 +157,8 @@ def test_exposure_alone_is_the_camera():
         (lambda: recorded(name="worms", shape=(4, 32, 32)), r"no stack of 'worms' \(it is there in the other of plane and stack\)"),
         (lambda: recorded(shape=(4, 32, 32)), r"a stack needs z_step_um"),
         (lambda: recorded(shape=(32, 40)), r"a plane of 32 x 40 px: specimens are square"),
-        (lambda: recorded(shape=(2, 2, 32, 32)), r"a picture of 4 axes \(2 x 2 x 32 x 32\): give \(y, x\) or \(z, y, x\)"),
-        (lambda: recorded(shape=(0, 0)), r"a picture of 0 x 0 px: every side must be at least 1"),
+        (lambda: recorded(shape=(2, 2, 32, 32)), r"an image of 4 axes \(2 x 2 x 32 x 32\): give \(y, x\) or \(z, y, x\)"),
+        (lambda: recorded(shape=(0, 0)), r"an image of 0 x 0 px: every side must be at least 1"),
         (lambda: recorded(photons=np.nan), r"photons=nan: it must be a positive number"),
         (lambda: recorded(photons=-3.0), r"photons=-3\.0: it must be a positive number"),
         (

@@ -51,7 +51,7 @@ def test_the_profile_on_the_axis_is_the_paraxial_one():
 
 
 def test_light_far_from_focus_spreads_over_a_disc_and_does_not_interfere_with_itself():
-    far = 61 * psf3d(OPTICS, (61, 48, 48), 0.3)[0]  # 9 um away, a cone of 15 um on a picture of 2.4 um: repeated evenly
+    far = 61 * psf3d(OPTICS, (61, 48, 48), 0.3)[0]  # 9 um away, a cone of 15 um on an image of 2.4 um: repeated evenly
     assert far.std() / far.mean() < 0.1
 
 

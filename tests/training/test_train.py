@@ -229,7 +229,7 @@ def test_a_network_that_restores_learns_the_target_in_its_inputs_units(tmp_path)
     assert max(map(abs, seen)) < 1e-3
 
 
-def test_training_on_a_folder_holds_pictures_out_and_records_the_hash(tmp_path):
+def test_training_on_a_folder_holds_images_out_and_records_the_hash(tmp_path):
     data = tmp_path / "my data"
     for kind in ("images", "masks"):
         (data / kind).mkdir(parents=True)
@@ -238,7 +238,7 @@ def test_training_on_a_folder_holds_pictures_out_and_records_the_hash(tmp_path):
         tifffile.imwrite(data / "images" / f"{number}.tif", image)
         tifffile.imwrite(data / "masks" / f"{number}.tif", (image > 128).astype(np.uint8))
     found = run(tmp_path / "run", steps=4, data=data)
-    assert found.data == "4 pictures of the folder 'my data', 1 held out"
+    assert found.data == "4 images of the folder 'my data', 1 held out"
     assert len(found.data_sha256) == 64
     with pytest.raises(InputInvalid, match="holds a run with data_sha256"):
         run(tmp_path / "run", steps=4)

@@ -1,4 +1,4 @@
-"""The bundle's cover: the sample picture and what the network made of it, side by side, each with its name below."""
+"""The bundle's cover: the sample image and what the network made of it, side by side, each with its name below."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def draw(case: Case, input: TensorSpec, outputs: tuple[TensorSpec, ...], path: P
     """Write a PNG of the input and of up to three outputs or channels, the last output among them."""
     panels = [(input.name, drawing.grey(_plane(case.input[0, 0]))), *_results(case, outputs)]
     shown = panels[: PANELS - 1] + panels[-1:] if len(panels) > PANELS else panels
-    picture = drawing.side_by_side([_captioned(name, panel) for name, panel in shown])
+    image = drawing.side_by_side([_captioned(name, panel) for name, panel in shown])
     from PIL import Image
 
     with whole_file(path) as file:
-        Image.fromarray(picture).save(file, "PNG", optimize=True)
+        Image.fromarray(image).save(file, "PNG", optimize=True)
     return path
 
 
 def _results(case: Case, outputs: tuple[TensorSpec, ...]) -> Iterator[tuple[str, drawing.RGB]]:
-    """Name and picture of each channel of each output; scores as bars, and of a picture of each class that with the highest score."""
+    """Name and image of each channel of each output; scores as bars, and of an image of each class that with the highest score."""
     highest = {
         spec.channels: int(np.nan_to_num(output[0]).reshape(-1).argmax())
         for spec, output in zip(outputs, case.outputs, strict=True)
@@ -50,7 +50,7 @@ def _results(case: Case, outputs: tuple[TensorSpec, ...]) -> Iterator[tuple[str,
 
 
 def _plane(array: Array) -> Array:
-    """The middle plane of a stack, or the picture itself, (y, x)."""
+    """The middle plane of a stack, or the image itself, (y, x)."""
     return np.asarray(array[array.shape[0] // 2] if array.ndim == 3 else array)
 
 
@@ -58,11 +58,11 @@ def _captioned(name: str, panel: drawing.RGB) -> drawing.RGB:
     """The panel, its longer side LONGEST px, over its name on white."""
     from PIL import Image, ImageDraw, ImageFont
 
-    picture = Image.fromarray(panel)
-    scale = LONGEST / max(picture.size)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    picture = picture.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST)
-    page = Image.new("RGB", (picture.width, picture.height + CAPTION), "white")
-    page.paste(picture)
-    ImageDraw.Draw(page).text((2, picture.height + 2), name.replace("_", " "), fill="black", font=ImageFont.load_default(14))
+    image = Image.fromarray(panel)
+    scale = LONGEST / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    image = image.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST)
+    page = Image.new("RGB", (image.width, image.height + CAPTION), "white")
+    page.paste(image)
+    ImageDraw.Draw(page).text((2, image.height + 2), name.replace("_", " "), fill="black", font=ImageFont.load_default(14))
     return np.asarray(page, dtype=np.uint8)

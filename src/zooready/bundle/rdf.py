@@ -60,7 +60,7 @@ def describe(
 def measured_facts(measured: Measured) -> dict[str, Any]:
     """What probing found, as plain data; an unbounded halo is said in words."""
     facts = {key: value for key, value in asdict(measured).items() if key in ("stride", "minimum", "fixed") and value}
-    return {**facts, "halo": "whole picture" if measured.halo is None else measured.halo, "notes": list(measured.notes)}
+    return {**facts, "halo": "whole image" if measured.halo is None else measured.halo, "notes": list(measured.notes)}
 
 
 def _tensor(spec: TensorSpec, reference: TensorSpec | None, folder: Path, file: Any) -> dict[str, Any]:

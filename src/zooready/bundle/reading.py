@@ -142,10 +142,10 @@ def _outputs(rdf: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[tuple[str,
         raise BundleInvalid(f"config.zooready.outputs knows kinds {sorted(unknown)}: use {', '.join(KINDS)}.")
     outputs = [_mapping(one, "outputs") for one in _list(rdf.get("outputs"), "outputs")]
     names = [str(one.get("id", one.get("name"))) for one in outputs]
-    return tuple((name, said.get(name, "image" if _is_picture(one) else "scores")) for name, one in zip(names, outputs, strict=True))
+    return tuple((name, said.get(name, "image" if _is_image(one) else "scores")) for name, one in zip(names, outputs, strict=True))
 
 
-def _is_picture(tensor: Mapping[str, Any]) -> bool:
+def _is_image(tensor: Mapping[str, Any]) -> bool:
     axes = tensor.get("axes") or ()
     letters = axes if isinstance(axes, str) else [axis.get("id") for axis in axes if isinstance(axis, Mapping)]
     return "y" in letters and "x" in letters

@@ -10,8 +10,8 @@ from zooready.tensors import TensorSpec
 
 QUALITY = "## Measured quality"  # the heading, unless the documentation brings such a table itself
 MEANING = {
-    "image": "picture",
-    "labels": "label picture: 0 is background, each object has a number of its own",
+    "image": "image",
+    "labels": "label image: 0 is background, each object has a number of its own",
     "scores": "one number a channel",
 }
 FORMAT_NAMES: Mapping[Format, str] = {"state_dict": "PyTorch state dict", "torchscript": "TorchScript, which Fiji runs", "onnx": "ONNX"}
@@ -42,28 +42,28 @@ def readme(
 
 
 def _opening(about: About) -> Iterator[str]:
-    yield from (f"# {about.name}", "", about.description, "", "![sample picture and what the network makes of it](cover.png)", "")
+    yield from (f"# {about.name}", "", about.description, "", "![sample image and what the network makes of it](cover.png)", "")
     if about.documentation:
         yield from (about.documentation.strip(), "")
 
 
 def _use(about: About, input: TensorSpec) -> Iterator[str]:
     yield from ("## How to run it", "")
-    yield f"- **Fiji** with DeepImageJ 3: unpack this zip into a folder of its own below `Fiji.app/models/`, open your picture, choose \
+    yield f"- **Fiji** with DeepImageJ 3: unpack this zip into a folder of its own below `Fiji.app/models/`, open your image, choose \
 *Plugins > DeepImageJ > DeepImageJ Run*, and the model *{about.name}*. Try it on `sample-{input.name}.tif` first."
-    yield "- **zooready**, for pictures of any size: `zooready predict this.zip picture.tif -o results`."
+    yield "- **zooready**, for images of any size: `zooready predict this.zip image.tif -o results`."
     yield f"- **Python**: `bioimageio.core.predict(model='this.zip', inputs={{'{input.name}': array}})`."
     yield ""
     count = "one channel" if len(input.channels) == 1 else f"{len(input.channels)} channels ({_listed(input.channels)})"
-    yield f"Give pictures as the microscope saved them, 8-bit, 16-bit or float, {count}. Do not normalise them: the network does it."
+    yield f"Give images as the microscope saved them, 8-bit, 16-bit or float, {count}. Do not normalise them: the network does it."
     if input.sizes:
         size = " × ".join(f"{size} px in {axis}" for axis, size in input.sizes.items())
-        yield f"**It takes pictures of one size only: {size}.** Cut or pad yours."
+        yield f"**It takes images of one size only: {size}.** Cut or pad yours."
     else:
-        yield "Pictures may have any size, and each resulting picture has the same."
+        yield "Images may have any size, and each resulting image has the same."
     if about.pixel_size_um:
         low, high = about.pixel_size_um
-        yield f"It was made for pixels of {low:g} to {high:g} µm: rescale other pictures first."
+        yield f"It was made for pixels of {low:g} to {high:g} µm: rescale other images first."
     else:
         yield "The pixel sizes that it was made for are not stated: try it with care."
     yield ""
@@ -71,10 +71,10 @@ def _use(about: About, input: TensorSpec) -> Iterator[str]:
 
 def _tensors(about: About, input: TensorSpec, outputs: tuple[TensorSpec, ...]) -> Iterator[str]:
     yield from ("## What goes in and what comes out", "", "| | name | what it is | channels | axes |", "|---|---|---|---|---|")
-    for role, spec, meaning in (("in", input, "raw picture"), *(("out", spec, MEANING[spec.kind]) for spec in outputs)):
+    for role, spec, meaning in (("in", input, "raw image"), *(("out", spec, MEANING[spec.kind]) for spec in outputs)):
         yield f"| {role} | `{spec.name}` | {spec.description or meaning} | {_listed(spec.channels)} | {', '.join(spec.axes)} |"
     planes = ", z planes" if any("z" in spec.axes for spec in (input, *outputs)) else ""
-    yield from ("", f"Axes: b is one picture after the other, c channels{planes}. Values are float32.", "")
+    yield from ("", f"Axes: b is one image after the other, c channels{planes}. Values are float32.", "")
 
 
 def _listed(channels: tuple[str, ...]) -> str:
@@ -84,17 +84,17 @@ def _listed(channels: tuple[str, ...]) -> str:
 def _measured(measured: Measured, cases: tuple[Case, ...], weights: tuple[Weights, ...], unavailable: Mapping[str, str]) -> Iterator[str]:
     yield from ("## What was measured when this file was made", "")
     if measured.stride > 1:
-        yield f"- The network works at multiples of {measured.stride} px, from {measured.minimum} px on. Pictures are padded to \
+        yield f"- The network works at multiples of {measured.stride} px, from {measured.minimum} px on. Images are padded to \
 that inside (by repeating the last pixel), and results are cropped back."
     elif measured.stride:
         yield f"- The network works at every size from {measured.minimum} px on."
     yield (
-        "- Every value of the result depends on the whole picture: a picture cut into tiles gives other results."
+        "- Every value of the result depends on the whole image: an image cut into tiles gives other results."
         if measured.halo is None
         else f"- Inside the network, a pixel of the result depends on what lies up to {measured.halo} px away."
     )
-    pictures = ", ".join(f"{case.name} {' × '.join(map(str, case.input.shape))}" for case in cases)
-    yield f"- Each file was run and compared with the PyTorch network on {len(cases)} pictures ({pictures}):"
+    images = ", ".join(f"{case.name} {' × '.join(map(str, case.input.shape))}" for case in cases)
+    yield f"- Each file was run and compared with the PyTorch network on {len(cases)} images ({images}):"
     yield from ("", "| file | format | largest difference, share of the range |", "|---|---|---|")
     for w in weights:
         yield f"| `{w.path.name}` | {FORMAT_NAMES[w.format]} | {w.details['difference']:.1g} |"

@@ -14,7 +14,7 @@ from zooready.errors import BundleInvalid
 
 MEMBERS = 2_000
 BYTES = 8 * 2**30  # of all files together, unpacked
-RATIO = 200  # unpacked / packed, for members above SMALL; a black picture legitimately reaches 1000
+RATIO = 200  # unpacked / packed, for members above SMALL; a black image legitimately reaches 1000
 SMALL = 64 * 2**20
 CHUNK = 2**20
 

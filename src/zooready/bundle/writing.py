@@ -17,8 +17,8 @@ from zooready.bundle import archive, cover, readme
 from zooready.bundle.provenance import plain
 from zooready.bundle.rdf import describe, measured_facts
 from zooready.errors import BundleInvalid
-from zooready.images.files import write_picture
-from zooready.records import About, Case, Format, Measured, Picture, Weights, as_float32
+from zooready.images.files import write_image
+from zooready.records import About, Case, Format, Image, Measured, Weights, as_float32
 from zooready.tensors import TensorSpec
 
 OWN = ("outputs", "cases", "tolerance", "pixel_size_um", "measured", "weights", "unavailable")  # keys of config.zooready written here
@@ -28,7 +28,7 @@ OWN = ("outputs", "cases", "tolerance", "pixel_size_um", "measured", "weights", 
 class Contents:
     """Everything that goes into a bundle.
 
-    ``cases`` begins with the test pair. ``sample`` is the picture that people double-click, ``sample_case`` what the eager network
+    ``cases`` begins with the test pair. ``sample`` is the image that people double-click, ``sample_case`` what the eager network
     made of it. ``architecture`` and ``environment`` are texts, None without a state dict. ``pytorch_version`` is what JDLL reads;
     ``unavailable`` maps a format that could not be had to the reason. ``provenance`` is plain data for ``config.zooready``, under
     other keys than :data:`OWN`.
@@ -41,7 +41,7 @@ class Contents:
     weights: tuple[Weights, ...]
     unavailable: Mapping[str, str]
     cases: tuple[Case, ...]
-    sample: Picture
+    sample: Image
     sample_case: Case
     tolerance: Mapping[Format, float]
     pytorch_version: str
@@ -129,17 +129,17 @@ def validate(folder: Path) -> None:
 
 
 def _arrays(contents: Contents, folder: Path) -> list[dict[str, Any]]:
-    """Test pair, sample pictures and further cases as files; returns the list that ``config.zooready.cases`` holds."""
+    """Test pair, sample images and further cases as files; returns the list that ``config.zooready.cases`` holds."""
     test, *others = contents.cases
     tensors = (contents.input, *contents.outputs)
     for spec, array in zip(tensors, (test.input, *test.outputs), strict=True):
         np.save(folder / f"test-{spec.name}.npy", as_float32(array))
-    write_picture(contents.sample, folder / f"sample-{contents.input.name}.tif")
+    write_image(contents.sample, folder / f"sample-{contents.input.name}.tif")
     for spec, array in zip(contents.outputs, contents.sample_case.outputs, strict=True):
         axes = spec.axes.replace("b", "").replace("i", "")
         if "y" in axes:
             shown = replace(contents.sample, array=as_float32(array[0]), axes=axes, channels=())
-            write_picture(shown, folder / f"sample-{spec.name}.tif")
+            write_image(shown, folder / f"sample-{spec.name}.tif")
     listed = []
     for case in others:
         files = [f"case-{case.name}-{spec.name}.npy" for spec in tensors]

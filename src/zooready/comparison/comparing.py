@@ -1,4 +1,4 @@
-"""All cells of a check, the picture that they are shown on, and the exit code."""
+"""All cells of a check, the image that they are shown on, and the exit code."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from zooready.consumers import CONSUMERS, consumer
 from zooready.images.agreement import agreement
 from zooready.records import LEVELS, Array, Bundle, Case, Level, Verdict
 
-REFERENCES = (("torch", "state_dict"), ("torch", "torchscript"))  # whom the others are compared with on a given picture
+REFERENCES = (("torch", "state_dict"), ("torch", "torchscript"))  # whom the others are compared with on a given image
 Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Verdicts, and the pictures behind them.
+    """Verdicts, and the images behind them.
 
-    ``shown`` is the case that pictures are of: the given image, else the test pair, None without either; ``results`` maps
+    ``shown`` is the case that images are of: the given image, else the test pair, None without either; ``results`` maps
     "consumer format" to its outputs. ``names`` are those of the channels of the input and then of each output, "" where none is given.
     """
 
@@ -51,7 +51,7 @@ def compare(
         Names of :data:`zooready.consumers.CONSUMERS`; None takes all that find something to read,
         without those that are judged only when named (``ASKED_ONLY``).
     image
-        A picture to run as well; formats and programs are compared with each other on it, since no stored output exists.
+        An image to run as well; formats and programs are compared with each other on it, since no stored output exists.
     trust_code
         Whether the bundle's own Python may run, without which state dicts are ``untrusted``.
     progress
@@ -62,7 +62,7 @@ def compare(
     BundleInvalid
         The bundle cannot be read safely.
     InputInvalid
-        Unknown consumers, or a picture that does not fit the bundle's input.
+        Unknown consumers, or an image that does not fit the bundle's input.
     """
     asked = list(dict.fromkeys(consumers)) if consumers is not None else None
     modules = [module for module in map(consumer, asked or CONSUMERS) if asked or not getattr(module, "ASKED_ONLY", False)]
@@ -81,8 +81,8 @@ def compare(
         verdicts = lifted([result.verdict for result in results])
         kept = {f"{one.consumer} {one.format}": list(one.outputs.values())[-1] for one in results if one.outputs}
         case = Case(name="image", input=extra[0], outputs=()) if extra else next(iter(bundle.cases), None)
-        pictures = {name: outputs[-1 if extra else 0] for name, outputs in kept.items() if outputs}
-        shown = {name: outputs for name, outputs in pictures.items() if outputs is not None}
+        images = {name: outputs[-1 if extra else 0] for name, outputs in kept.items() if outputs}
+        shown = {name: outputs for name, outputs in images.items() if outputs is not None}
         return Comparison(
             path=Path(path), outputs=bundle.outputs, names=_channel_names(bundle), verdicts=verdicts, shown=case, results=shown
         )
@@ -135,7 +135,7 @@ def lifted(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
 
 
 def _on_image(results: Sequence[Result], bundle: Bundle, image: Array) -> Iterator[Result]:
-    """Compare what the cells made of the given picture with the reference; a pass may become ``differs``."""
+    """Compare what the cells made of the given image with the reference; a pass may become ``differs``."""
     last = {(one.consumer, one.format): list(one.outputs.values())[-1][-1] for one in results if one.outputs}
     ran = {key: outputs for key, outputs in last.items() if outputs is not None}
     chosen = next((key for key in (*REFERENCES, *ran) if key in ran), None)
@@ -153,7 +153,7 @@ def _on_image(results: Sequence[Result], bundle: Bundle, image: Array) -> Iterat
         )
         verdict = replace(one.verdict, difference=largest, cases=(*one.verdict.cases, "image"))
         if why and verdict.status == "passed":
-            verdict = replace(verdict, status="differs", why=f"On the picture, against {' '.join(map(str, chosen))}: {why}")
+            verdict = replace(verdict, status="differs", why=f"On the image, against {' '.join(map(str, chosen))}: {why}")
         yield replace(one, verdict=verdict)
 
 

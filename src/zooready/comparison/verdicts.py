@@ -156,7 +156,7 @@ def _judge_all(bundle: Bundle, format: Format, outputs: Mapping[str, list[tuple[
         return "passed", f"Formats agree on the test pair ({size}); the bundle stores no other case, so other sizes are unproven.", largest
     skipped = [case.name for n, case in enumerate(bundle.cases) if any(found[n] is None for found in outputs.values())]
     if len(skipped) == len(bundle.cases):
-        return "failed", "None of the stored pictures can be handed to it (it takes one picture at a time): store one of batch 1.", None
+        return "failed", "None of the stored images can be handed to it (it takes one image at a time): store one of batch 1.", None
     but = f", all but {', '.join(skipped)}, which it cannot be handed" if skipped else ""
     return "passed", f"Equal to the stored outputs in {len(bundle.cases) - len(skipped)} cases{but}.", largest
 
@@ -165,11 +165,11 @@ def _cure(bundle: Bundle, faults: Mapping[str, str]) -> str:
     """Where and how it differs tells why."""
     broken = [name for name, why in faults.items() if NOT_FINITE in why]
     if broken and len(broken) == len(bundle.cases):
-        return "No picture gives finite values, and the stored outputs are finite: these weights are damaged or overflow, so export again."
+        return "No image gives finite values, and the stored outputs are finite: these weights are damaged or overflow, so export again."
     if broken:
         return (
-            f"Keep the network finite on such pictures ({', '.join(broken)}): add a small constant where it divides, takes a logarithm or "
-            "a root, or normalises by a spread that is 0 on a flat picture; then export again."
+            f"Keep the network finite on such images ({', '.join(broken)}): add a small constant where it divides, takes a logarithm or "
+            "a root, or normalises by a spread that is 0 on a flat image; then export again."
         )
     if "test" not in faults:
         return (

@@ -1,4 +1,4 @@
-"""One file per program that opens bundles: picture in, output arrays out, no tolerance applied.
+"""One file per program that opens bundles: image in, output arrays out, no tolerance applied.
 
 A consumer is a module with these names (:class:`Consumer`), imported when it is asked for:
 

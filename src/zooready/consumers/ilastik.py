@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from zooready.consumers.deepimagej.rules import Rule, letters, name_of, operators, tensors
 from zooready.consumers.qupath import kept
-from zooready.consumers.tile_rules import no_halo, numbers_restart, whole_picture
+from zooready.consumers.tile_rules import no_halo, numbers_restart, whole_image
 from zooready.records import Bundle, Format, Level
 
 NAME = "ilastik"
@@ -45,7 +45,7 @@ def remarks(bundle: Bundle) -> Iterator[str]:
     what = f"{' and '.join(named)} and whatever" if named else "whatever"
     yield (
         f"ilastik works in blocks ({BLOCK} px where the bundle leaves the size open), and {what} the network computes from its whole "
-        "input, as a normalisation, is computed of each block, so that numbers equal those of Python only in pictures of one block"
+        "input, as a normalisation, is computed of each block, so that numbers equal those of Python only in images of one block"
     )
     yield from no_halo(bundle, "ilastik")
     yield from numbers_restart(bundle, "ilastik")
@@ -83,7 +83,7 @@ def one_output(bundle: Bundle) -> Iterator[str]:
 
 
 def has_channels(bundle: Bundle) -> Iterator[str]:
-    """``known_classes`` of the classifier: "Channel Axis needed in output shape"; what has no y and x is no picture to show."""
+    """``known_classes`` of the classifier: "Channel Axis needed in output shape"; what has no y and x is no image to show."""
     for tensor in tensors(bundle, "outputs"):
         if not {"c", "y", "x"} <= set(letters(tensor)):
             yield f"'{name_of(tensor)}' has axes {letters(tensor)!r}, and ilastik needs c, y and x: export another output."
@@ -91,7 +91,7 @@ def has_channels(bundle: Bundle) -> Iterator[str]:
 
 def depends_on_the_block(bundle: Bundle) -> Iterator[str]:
     """Issue 2701: blocks come out wrong where values depend on more than the block."""
-    yield from whole_picture(bundle, "ilastik")
+    yield from whole_image(bundle, "ilastik")
 
 
 def one_channel(bundle: Bundle) -> Iterator[str]:

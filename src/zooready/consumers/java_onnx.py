@@ -17,7 +17,7 @@ NAME = "java-onnx"
 READS: tuple[Format, ...] = ("onnx",)
 LEVEL: Level = "engine"
 VARIANTS = ("1.12.1", "1.13.1")  # both must pass
-SECONDS = 600.0  # for all pictures of one bundle together
+SECONDS = 600.0  # for all images of one bundle together
 
 
 def missing() -> str | None:
@@ -34,7 +34,7 @@ def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
 def run(bundle: Bundle, format: Format, images: Sequence[Array], variant: str = VARIANTS[-1]) -> list[tuple[Array, ...]]:
     """Outputs of one version for each (b, c, y, x) or (b, c, z, y, x) image, float32.
 
-    Pictures of batch 1 are written as ImageJ TIFF and read by ImageJ; larger batches, which it has no axis for, go as arrays.
+    Images of batch 1 are written as ImageJ TIFF and read by ImageJ; larger batches, which it has no axis for, go as arrays.
 
     Raises
     ------

@@ -10,7 +10,7 @@ from zooready.records import Array, Bundle, Format, Level, as_float32
 NAME = "java-pytorch"
 READS: tuple[Format, ...] = ("torchscript",)
 LEVEL: Level = "engine"
-SECONDS = 600.0  # for all pictures of one bundle together
+SECONDS = 600.0  # for all images of one bundle together
 
 
 def missing() -> str | None:
@@ -35,7 +35,7 @@ def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
 def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[Array, ...]]:
     """Outputs for each (b, c, y, x) or (b, c, z, y, x) image, float32.
 
-    Pictures of batch 1 are written as ImageJ TIFF and read by ImageJ; larger batches, which it has no axis for, go as arrays.
+    Images of batch 1 are written as ImageJ TIFF and read by ImageJ; larger batches, which it has no axis for, go as arrays.
 
     Raises
     ------

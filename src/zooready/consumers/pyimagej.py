@@ -1,6 +1,6 @@
 """ImageJ2 from Python: file -> ImageJ -> pyimagej -> PyTorch 2.0.0 in the same JVM -> pyimagej -> ImagePlus and numpy.
 
-All of it happens in a child process. Axes are matched by name, never by position; the picture's calibration goes to every result.
+All of it happens in a child process. Axes are matched by name, never by position; the image's calibration goes to every result.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PARTS = {  # what pyimagej needs below a Fiji folder
     "jars/imglib2-imglyb-*.jar": "copy it there from SciJava's Maven repository",
 }
 SHARED = ("gson", "jna", "commons-compress", "slf4j-api")  # of the engine's jars, those that every ImageJ2 brings in its own version
-PIXEL_UM = 0.25  # calibration of the pictures, which must come back
+PIXEL_UM = 0.25  # calibration of the images, which must come back
 SECONDS = 600.0
 MEMORY_MB = 16384
 

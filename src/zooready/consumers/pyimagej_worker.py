@@ -43,13 +43,13 @@ def main(path: Path) -> None:
 
 
 def work(job: Mapping[str, Any], folder: Path, at: Callable[[str], object]) -> None:
-    """Start ImageJ2, and run every picture."""
+    """Start ImageJ2, and run every image."""
     at("the start of ImageJ2")
     gateway = started(job)
     at(f"the loading of {Path(job['weights']).name}")
     network, _ = torchscript(job)
     for n in job["images"]:
-        at(f"picture {n + 1}")
+        at(f"image {n + 1}")
         opened = gateway.IJ.openImage(str(folder / f"input{n}.tif"))
         calibration = opened.getCalibration()
         if abs(float(calibration.pixelWidth) - job["pixel_um"]) > 1e-6:
@@ -74,7 +74,7 @@ def started(job: Mapping[str, Any]) -> Any:
 
 
 def by_name(data: Any, axes: str) -> Array:
-    """A picture from pyimagej with the axes that a network wants; those of length 1 do not come along, a batch comes as time."""
+    """An image from pyimagej with the axes that a network wants; those of length 1 do not come along, a batch comes as time."""
     letter = {name: axis for axis, name in NAMES.items()}
     here = "".join(letter.get(str(name), "?") for name in data.dims)
     wanted = axes.replace("b", "t") if "t" not in axes else axes.replace("b", "")
@@ -89,7 +89,7 @@ def by_name(data: Any, axes: str) -> Array:
 
 
 def through_imageplus(gateway: Any, output: Array, axes: str, calibration: Any) -> Array:
-    """An output as it is after a stay in ImageJ: to an ImagePlus with the picture's calibration, and back; scores stay in Python."""
+    """An output as it is after a stay in ImageJ: to an ImagePlus with the image's calibration, and back; scores stay in Python."""
     import xarray
 
     if not {"y", "x"} <= set(axes):
@@ -103,7 +103,7 @@ def through_imageplus(gateway: Any, output: Array, axes: str, calibration: Any) 
     if any(seen[axis] != sizes.get(axis, 1) for axis in seen):
         raise Lost(f"an output {sizes} became an ImagePlus of {seen}.")
     if float(image.getCalibration().pixelWidth) != float(calibration.pixelWidth):
-        raise Lost(f"the ImagePlus of an output has pixels of {image.getCalibration().pixelWidth}, the picture {calibration.pixelWidth}.")
+        raise Lost(f"the ImagePlus of an output has pixels of {image.getCalibration().pixelWidth}, the image {calibration.pixelWidth}.")
     return np.ascontiguousarray(by_name(gateway.py.from_java(image), axes))
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from zooready.consumers.deepimagej.rules import Rule, letters, name_of, operators, tensors
-from zooready.consumers.tile_rules import no_halo, numbers_restart, whole_picture
+from zooready.consumers.tile_rules import no_halo, numbers_restart, whole_image
 from zooready.records import Bundle, Format, Level
 
 NAME = "qupath"
@@ -47,7 +47,7 @@ def remarks(bundle: Bundle) -> Iterator[str]:
     what = f"{' and '.join(named)} and whatever" if named else "whatever"
     yield (
         f"QuPath works in tiles ({TILE} px unless its user changes that), and {what} the network computes from its whole input, as a "
-        "normalisation, is computed of each tile, so that numbers equal those of Python only in pictures of one tile"
+        "normalisation, is computed of each tile, so that numbers equal those of Python only in images of one tile"
     )
     yield from no_halo(bundle, "QuPath")
     yield from numbers_restart(bundle, "QuPath")
@@ -86,7 +86,7 @@ def flat(bundle: Bundle) -> Iterator[str]:
             found = letters(tensor)
             if not {"c", "y", "x"} <= set(found) <= FLAT:
                 yield (
-                    f"'{name_of(tensor)}' has axes {found!r}, and QuPath takes pictures of c, y, x alone: export planes for planes, or use "
+                    f"'{name_of(tensor)}' has axes {found!r}, and QuPath takes images of c, y, x alone: export planes for planes, or use "
                     "zooready predict."
                 )
 
@@ -115,7 +115,7 @@ def percentiles(bundle: Bundle) -> Iterator[str]:
 
 def depends_on_the_tile(bundle: Bundle) -> Iterator[str]:
     """The page: models that need global statistics "may 'work', but give different results", and not merely at seams."""
-    yield from whole_picture(bundle, "QuPath")
+    yield from whole_image(bundle, "QuPath")
 
 
 RULES: tuple[Rule, ...] = (one_input, one_output, flat, same_order, known_steps, percentiles, depends_on_the_tile)

@@ -92,7 +92,7 @@ def _wait(folder: Path, who: str, seconds: float) -> int:
             return process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
             raise errors.ConsumerFailed(
-                f"{who} was stopped after {seconds:.0f} s. Last lines: {_last_lines(folder)} Try a smaller picture, or a faster machine."
+                f"{who} was stopped after {seconds:.0f} s. Last lines: {_last_lines(folder)} Try a smaller image, or a faster machine."
             ) from None
         finally:
             _kill(process)

@@ -34,7 +34,7 @@ def main(folder: Path) -> None:
         counts = []
         for number in range(job["images"]):
             image = np.load(folder / f"input{number}.npy", allow_pickle=False)
-            where = f"a picture of {image.shape}"
+            where = f"an image of {image.shape}"
             outputs = network(image)
             for k, output in enumerate(outputs):
                 np.save(folder / f"output{number}_{k}.npy", output, allow_pickle=False)

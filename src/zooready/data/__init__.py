@@ -1,6 +1,6 @@
 """Files, arrays or simulations become pairs for training.
 
-In: a folder of a person's, or of a public set (``SETS``). Out: :class:`Folder` (pictures with partners) or :class:`Classified` (pictures
+In: a folder of a person's, or of a public set (``SETS``). Out: :class:`Folder` (images with partners) or :class:`Classified` (images
 with a class), and splits of their numbers. ``read_…`` refuses with all faults in one message; ``examine_…`` names them and goes on.
 
 May import: images, simulate

@@ -1,4 +1,4 @@
-"""Pictures as they might have been: one crop, flip and quarter turn for everything in a pair; a cell turned, scaled and shifted."""
+"""Images as they might have been: one crop, flip and quarter turn for everything in a pair; a cell turned, scaled and shifted."""
 
 from __future__ import annotations
 
@@ -27,13 +27,11 @@ def augmented(pair: Pair, rng: np.random.Generator, size: int, planes: int | Non
     Raises
     ------
     InputInvalid
-        The picture is smaller than the crop.
+        The image is smaller than the crop.
     """
     height, width = pair.input.shape[-2:]
     if min(height, width) < size:
-        raise InputInvalid(
-            f"a picture of {height}x{width} px is smaller than the crop of {size} px: leave it out, or choose smaller crops."
-        )
+        raise InputInvalid(f"an image of {height}x{width} px is smaller than the crop of {size} px: leave it out, or choose smaller crops.")
     top, left = (int(rng.integers(extent - size + 1)) for extent in (height, width))
     turns, is_mirrored = int(rng.integers(4)), bool(rng.integers(2))
     first = int(rng.integers(pair.input.shape[-3] - planes + 1)) if planes else 0
@@ -52,9 +50,9 @@ def augmented(pair: Pair, rng: np.random.Generator, size: int, planes: int | Non
 
 
 def placed(image: Array, rng: np.random.Generator, *, scale: float = 0.15, shift: float = 0.08) -> NDArray[np.float32]:
-    """A picture of a cell, turned, mirrored, and in half of the cases also scaled and shifted.
+    """An image of a cell, turned, mirrored, and in half of the cases also scaled and shifted.
 
-    Quarter turns and mirroring keep every pixel's value; half of the pictures get no more than that, so that a network also sees noise
+    Quarter turns and mirroring keep every pixel's value; half of the images get no more than that, so that a network also sees noise
     that no interpolation has smoothed. The others are turned by any angle, bilinear; what comes in from outside is a mirror image.
 
     Parameters
@@ -62,11 +60,11 @@ def placed(image: Array, rng: np.random.Generator, *, scale: float = 0.15, shift
     image
         (c, y, x), any dtype.
     rng
-        The same generator state gives the same picture.
+        The same generator state gives the same image.
     scale
         Largest change of size: by a factor from 1 - scale to 1 / (1 - scale).
     shift
-        Largest shift, as a share of the picture's side.
+        Largest shift, as a share of the image's side.
 
     Returns
     -------

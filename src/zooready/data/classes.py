@@ -1,9 +1,9 @@
-"""Pictures that have a class each, as pairs for training a classifier.
+"""Images that have a class each, as pairs for training a classifier.
 
 DIR/actin/a.tif, DIR/actin/b.png, …       one folder a class, its name is the class
 DIR/nucleus/a.tif, …
 
-A pair's input is a picture (c, y, x), its target the class as (classes,) float32, 1 at the class and 0 elsewhere.
+A pair's input is an image (c, y, x), its target the class as (classes,) float32, 1 at the class and 0 elsewhere.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import numpy as np
 from zooready.data.augmentation import placed
 from zooready.data.faults import notes_on, refuse
 from zooready.errors import InputInvalid
-from zooready.images.files import read_picture
+from zooready.images.files import read_image
 from zooready.records import Array, Pair
 
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 STEP_PX = 32  # sides are multiples of it, which suits every network here
-WHOLE_PX = 384  # pictures up to this side are seen whole in training, larger ones in crops of it
+WHOLE_PX = 384  # images up to this side are seen whole in training, larger ones in crops of it
 PLACES = 4  # drawn for a crop, of which the brightest is taken: fields of several cells have empty corners
 Source = Callable[[int, int], Pair]
 
@@ -40,10 +40,10 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Classified:
-    """Pictures with a class each.
+    """Images with a class each.
 
     ``arrays`` are (c, y, x) as stored; ``labels`` are places in ``classes``; ``pixel_sizes_um`` are 0 where a file does not say.
-    ``lists`` are published splits, by name, as numbers of pictures. ``faults`` name files that could not be read and are not among
+    ``lists`` are published splits, by name, as numbers of images. ``faults`` name files that could not be read and are not among
     ``names``; ``notes`` say what to know of the others.
     """
 
@@ -60,21 +60,21 @@ class Classified:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Pictures of each class."""
+        """Images of each class."""
         found = Counter(self.labels)
         return {name: found[label] for label, name in enumerate(self.classes)}
 
     def shrunk(self, factor: int) -> Classified:
-        """The same pictures, ``factor`` x ``factor`` pixels averaged to one (float32); rows and columns left over are dropped.
+        """The same images, ``factor`` x ``factor`` pixels averaged to one (float32); rows and columns left over are dropped.
 
         Raises
         ------
         InputInvalid
-            The factor is below 1, or nothing would be left of a picture.
+            The factor is below 1, or nothing would be left of an image.
         """
         smallest = min((int(extent) for array in self.arrays for extent in array.shape[-2:]), default=factor)
         if not 1 <= factor <= smallest:
-            raise InputInvalid(f"pictures shrunk by {factor}: give a whole number from 1 to {smallest}, the shortest side in pixels.")
+            raise InputInvalid(f"images shrunk by {factor}: give a whole number from 1 to {smallest}, the shortest side in pixels.")
         if factor == 1:
             return self
         return replace(
@@ -82,16 +82,16 @@ class Classified:
             arrays=tuple(_averaged(array, factor) for array in self.arrays),
             pixel_sizes_um=tuple(factor * side for side in self.pixel_sizes_um),
             sha256=hashlib.sha256(f"{self.sha256} shrunk by {factor}".encode()).hexdigest(),
-            notes=(*self.notes, f"Pictures were shrunk: {factor} x {factor} pixels averaged to one."),
+            notes=(*self.notes, f"Images were shrunk: {factor} x {factor} pixels averaged to one."),
         )
 
     def side(self, wanted: int = WHOLE_PX) -> int:
-        """Side of what training sees, px: the largest picture's, at most ``wanted``, as a multiple of 32."""
+        """Side of what training sees, px: the largest image's, at most ``wanted``, as a multiple of 32."""
         longest = max(int(extent) for array in self.arrays for extent in array.shape[-2:])
         return min(-(-longest // STEP_PX), max(1, wanted // STEP_PX)) * STEP_PX
 
     def source(self, members: Sequence[int], side: int) -> Source:
-        """``source(seed, index)``: a square of one of these pictures, varied at random, (c, side, side); the same for the same numbers."""
+        """``source(seed, index)``: a square of one of these images, varied at random, (c, side, side); the same for the same numbers."""
 
         def pair(seed: int, index: int) -> Pair:
             rng = np.random.default_rng((seed, index))
@@ -101,7 +101,7 @@ class Classified:
         return pair
 
     def whole(self, member: int) -> Pair:
-        """A picture as it is."""
+        """An image as it is."""
         return self._pair(member, self.arrays[member])
 
     def _pair(self, member: int, array: Array) -> Pair:
@@ -119,7 +119,7 @@ def _averaged(array: Array, factor: int) -> Array:
 
 
 def squared(array: Array, rng: np.random.Generator, side: int) -> Array:
-    """A square of a picture.
+    """A square of an image.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def squared(array: Array, rng: np.random.Generator, side: int) -> Array:
         Draws the place.
     side
         Of the square, px. An axis that is longer is cropped, at the brightest of four random places; one that is shorter is filled up by
-        repeating the picture's edge, as bundles do themselves, with the picture at a random place.
+        repeating the image's edge, as bundles do themselves, with the image at a random place.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def read_classes(folder: Path) -> Classified:
     Returns
     -------
     Classified
-        Without faults; notes name saturated and blank pictures.
+        Without faults; notes name saturated and blank images.
 
     Raises
     ------
@@ -176,21 +176,21 @@ def examine_classes(folder: Path) -> Classified:
     Raises
     ------
     InputInvalid
-        There is no such folder, or it holds no two folders with pictures.
+        There is no such folder, or it holds no two folders with images.
     """
     if not folder.is_dir():
         raise InputInvalid(f"there is no folder {folder}: check the name. It holds one folder a class.")
     places = class_folders(folder)
     if len(places) < 2:
         raise InputInvalid(
-            f"{folder} holds {len(places)} folders with pictures: give one folder a class, at least two, "
+            f"{folder} holds {len(places)} folders with images: give one folder a class, at least two, "
             "e.g. DIR/actin/a.tif and DIR/nucleus/b.tif."
         )
     items, faults = [], []
     for label, place in enumerate(places):
-        files = pictures_in(place)
+        files = images_in(place)
         items += [Item(name=path.relative_to(folder).as_posix(), path=path, label=label) for path in files]
-        faults += [] if files else [f"{place.name}/ holds no pictures: put TIFF, PNG or JPEG files there, or remove it"]
+        faults += [] if files else [f"{place.name}/ holds no images: put TIFF, PNG or JPEG files there, or remove it"]
     return read_items(items, tuple(place.name for place in places), faults=faults)
 
 
@@ -201,8 +201,8 @@ def class_folders(folder: Path) -> list[Path]:
     return sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith((".", "__")))
 
 
-def pictures_in(place: Path) -> list[Path]:
-    """Pictures in a folder by their endings, in order."""
+def images_in(place: Path) -> list[Path]:
+    """Images in a folder by their endings, in order."""
     return sorted(path for path in place.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
 
 
@@ -225,7 +225,7 @@ def read_items(
     classes
         Names that the items' labels count.
     channels
-        Of every picture; those of most pictures if empty.
+        Of every image; those of most images if empty.
     has_more
         Files may hold further channels behind these, which are dropped: a colour file with two channels in use.
     lists
@@ -269,15 +269,15 @@ def read_items(
 
 
 def _plane(item: Item) -> tuple[Array, tuple[str, ...], float]:
-    """A picture as (c, y, x), its channels' names, and the side of a pixel in micrometres (0 if unknown)."""
-    picture = read_picture(item.path)
-    if set(picture.axes) - set("cyx"):
-        raise InputInvalid(f"{item.name} is a stack ({picture.axes}): give single planes")
-    if "c" not in picture.axes:
-        return picture.array[None], picture.channels, picture.pixel_size_um or 0.0
-    array = picture.array
-    is_grey = picture.channels == ("red", "green", "blue") and all(np.array_equal(array[0], other) for other in array[1:])
-    return (array[:1] if is_grey else array), (() if is_grey else picture.channels), picture.pixel_size_um or 0.0
+    """An image as (c, y, x), its channels' names, and the side of a pixel in micrometres (0 if unknown)."""
+    image = read_image(item.path)
+    if set(image.axes) - set("cyx"):
+        raise InputInvalid(f"{item.name} is a stack ({image.axes}): give single planes")
+    if "c" not in image.axes:
+        return image.array[None], image.channels, image.pixel_size_um or 0.0
+    array = image.array
+    is_grey = image.channels == ("red", "green", "blue") and all(np.array_equal(array[0], other) for other in array[1:])
+    return (array[:1] if is_grey else array), (() if is_grey else image.channels), image.pixel_size_um or 0.0
 
 
 def _usual(counts: Sequence[int]) -> int:

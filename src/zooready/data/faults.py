@@ -1,4 +1,4 @@
-"""What is wrong with a file of pictures, and what a person should know of it before training on it.
+"""What is wrong with a file of images, and what a person should know of it before training on it.
 
 A fault keeps a file from use; a note does not. Readers collect both for every file and go on, so that one message tells everything.
 """
@@ -44,7 +44,7 @@ def saturation(array: Array) -> float:
 
 
 def notes_on(array: Array, axes: str, name: str) -> list[str]:
-    """Sentences on a picture that can be read but may mislead: saturated, one value everywhere, blank channels or planes."""
+    """Sentences on an image that can be read but may mislead: saturated, one value everywhere, blank channels or planes."""
     notes = []
     if array.size and array.min() == array.max():
         return [f"{name} is blank: every pixel is {array.flat[0]}."]

@@ -1,7 +1,7 @@
-"""A folder of pictures and what belongs to them, as pairs for training.
+"""A folder of images and what belongs to them, as pairs for training.
 
-DIR/images/a.tif, DIR/images/b.png, …        pictures
-DIR/masks/a.tif,  DIR/masks/b.tif, …         for each the picture of the same name before the dot
+DIR/images/a.tif, DIR/images/b.png, …        images
+DIR/masks/a.tif,  DIR/masks/b.tif, …         for each the image of the same name before the dot
 
 Single planes, or stacks for a family that takes those.
 """
@@ -18,7 +18,7 @@ import numpy as np
 from zooready.data.augmentation import augmented
 from zooready.data.faults import notes_on, refuse
 from zooready.errors import InputInvalid
-from zooready.images.files import read_picture
+from zooready.images.files import read_image
 from zooready.records import Array, Pair
 
 SUFFIXES = (".tif", ".tiff", ".png")
@@ -30,7 +30,7 @@ PairOf = Callable[[Array, Array, float], Pair]
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """Pictures read from a folder: ``names`` (file stems), their whole ``pairs`` in the same order, and the files' ``sha256``.
+    """Images read from a folder: ``names`` (file stems), their whole ``pairs`` in the same order, and the files' ``sha256``.
 
     ``training`` and ``held_out`` are a published split, empty if there is none. ``faults`` name files that are not among the pairs,
     ``notes`` say what to know of the others.
@@ -45,9 +45,9 @@ class Folder:
     notes: tuple[str, ...] = ()
 
     def split(self, seed: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Numbers of the pictures to train on, and of those to hold out.
+        """Numbers of the images to train on, and of those to hold out.
 
-        The published split if there is one, else a fifth (at least one) is held out by ``seed``; a single picture serves as both.
+        The published split if there is one, else a fifth (at least one) is held out by ``seed``; a single image serves as both.
         """
         if self.training:
             return self.training, self.held_out
@@ -57,7 +57,7 @@ class Folder:
         return tuple(training), tuple(held_out or training)
 
     def source(self, members: Sequence[int], crop: int) -> Source:
-        """``source(seed, index)``: a turned crop of ``crop`` px of one of these pictures, the same for the same two numbers.
+        """``source(seed, index)``: a turned crop of ``crop`` px of one of these images, the same for the same two numbers.
 
         Crops of stacks have as many planes as the thinnest stack, but no more than 16.
         """
@@ -70,41 +70,41 @@ class Folder:
         return pair
 
     def crop(self, wanted: int) -> int:
-        """Side of the crops, px: ``wanted``, or less if the smallest picture is smaller; a multiple of 32.
+        """Side of the crops, px: ``wanted``, or less if the smallest image is smaller; a multiple of 32.
 
         Raises
         ------
         InputInvalid
-            A picture is smaller than 32 px.
+            An image is smaller than 32 px.
         """
         sides = [min(map(int, pair.input.shape[-2:])) for pair in self.pairs]
         if min(sides) < STEP_PX:
             name = self.names[int(np.argmin(sides))]
-            raise InputInvalid(f"'{name}' is only {min(sides)} px wide or high: training needs pictures of at least {STEP_PX} px.")
+            raise InputInvalid(f"'{name}' is only {min(sides)} px wide or high: training needs images of at least {STEP_PX} px.")
         return min(wanted, min(sides)) // STEP_PX * STEP_PX
 
 
 def read_folder(folder: Path, pair_of: PairOf, *, channels: int = 1, partner: str = "masks", is_stack: bool = False) -> Folder:
-    """Read every picture of ``folder/images`` with its partner.
+    """Read every image of ``folder/images`` with its partner.
 
     Parameters
     ----------
     folder
         Holds ``images`` and ``masks`` (or another name: ``partner``), TIFF or PNG files with equal stems.
     pair_of
-        Makes a whole pair of a picture (c, y, x), its partner (y, x) or (c, y, x), and the side of a pixel in micrometres (1 if unknown);
+        Makes a whole pair of an image (c, y, x), its partner (y, x) or (c, y, x), and the side of a pixel in micrometres (1 if unknown);
         of stacks (c, z, y, x) and (z, y, x) or (c, z, y, x).
     channels
-        That each picture must have.
+        That each image must have.
     partner
-        The folder of what belongs to the pictures.
+        The folder of what belongs to the images.
     is_stack
         Whether the files are stacks; else they are single planes.
 
     Raises
     ------
     InputInvalid
-        One message with all faults: no pictures, a missing partner, different sizes, wrong channels, NaN, unreadable files.
+        One message with all faults: no images, a missing partner, different sizes, wrong channels, NaN, unreadable files.
     """
     found = examine_folder(folder, pair_of, channels=channels, partner=partner, is_stack=is_stack)
     refuse(folder, found.faults)
@@ -121,7 +121,7 @@ def examine_folder(folder: Path, pair_of: PairOf, *, channels: int = 1, partner:
     """
     images, partners = _files(folder, "images"), _files(folder, partner)
     faults = [f"images/{images[name].name} has no partner in {partner}/" for name in sorted(images.keys() - partners.keys())]
-    faults += [f"{partner}/{partners[name].name} has no picture in images/" for name in sorted(partners.keys() - images.keys())]
+    faults += [f"{partner}/{partners[name].name} has no image in images/" for name in sorted(partners.keys() - images.keys())]
     names, pairs, digest = [], [], hashlib.sha256()
     notes: list[str] = []
     for name in sorted(images.keys() & partners.keys()):
@@ -139,13 +139,13 @@ def examine_folder(folder: Path, pair_of: PairOf, *, channels: int = 1, partner:
 
 
 def _files(folder: Path, kind: str) -> dict[str, Path]:
-    """Pictures in a sub-folder by stem."""
+    """Images in a sub-folder by stem."""
     place = folder / kind
     if not place.is_dir():
-        raise InputInvalid(f"{folder} has no folder '{kind}': put pictures into images/ and what belongs to them, same name, into {kind}/.")
+        raise InputInvalid(f"{folder} has no folder '{kind}': put images into images/ and what belongs to them, same name, into {kind}/.")
     found = [path for path in sorted(place.iterdir()) if path.suffix.lower() in SUFFIXES]
     if not found:
-        raise InputInvalid(f"{place} holds no pictures: put TIFF or PNG files there.")
+        raise InputInvalid(f"{place} holds no images: put TIFF or PNG files there.")
     stems = [path.stem for path in found]
     if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):
         raise InputInvalid(f"{place} holds several files called {twice[0]!r}: keep one of each name.")
@@ -153,7 +153,7 @@ def _files(folder: Path, kind: str) -> dict[str, Path]:
 
 
 def _pair(image: Path, partner: Path, pair_of: PairOf, channels: int, is_stack: bool) -> tuple[Pair, list[str]]:
-    """One picture with its partner, checked, and what to know of the picture."""
+    """One image with its partner, checked, and what to know of the image."""
     (array, pixel_size_um), (other, _) = (_planes(path, is_stack) for path in (image, partner))
     if len(array) != channels:
         raise InputInvalid(f"images/{image.name} has {len(array)} channels, and {channels} is asked for: split or merge channels first.")
@@ -166,11 +166,11 @@ def _pair(image: Path, partner: Path, pair_of: PairOf, channels: int, is_stack: 
 
 def _planes(path: Path, is_stack: bool) -> tuple[Array, float | None]:
     """A file's pixels, (c, y, x), or (c, z, y, x) of a stack, and the side of one in micrometres."""
-    picture = read_picture(path)
+    image = read_image(path)
     name = f"{path.parent.name}/{path.name}"
-    if is_stack and ("z" not in picture.axes or "t" in picture.axes):
-        raise InputInvalid(f"{name} is no stack ({picture.axes}): give stacks of planes (z), one time each.")
-    if not is_stack and set(picture.axes) - set("cyx"):
-        raise InputInvalid(f"{name} is a stack ({picture.axes}): give single planes.")
-    channel = picture.axes.find("c")
-    return np.moveaxis(picture.array, channel, 0) if channel >= 0 else picture.array[None], picture.pixel_size_um
+    if is_stack and ("z" not in image.axes or "t" in image.axes):
+        raise InputInvalid(f"{name} is no stack ({image.axes}): give stacks of planes (z), one time each.")
+    if not is_stack and set(image.axes) - set("cyx"):
+        raise InputInvalid(f"{name} is a stack ({image.axes}): give single planes.")
+    channel = image.axes.find("c")
+    return np.moveaxis(image.array, channel, 0) if channel >= 0 else image.array[None], image.pixel_size_um

@@ -1,4 +1,4 @@
-"""One picture of everything that can be simulated: every specimen, and one of them through every kind of microscope."""
+"""One image of everything that can be simulated: every specimen, and one of them through every kind of microscope."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def gallery(path: Path | str, *, specimen: str = "filaments", seed: int = 0, pho
     Returns
     -------
     Path
-        The file. A modality that these settings do not allow has its reason in place of a picture.
+        The file. A modality that these settings do not allow has its reason in place of an image.
 
     Raises
     ------
@@ -77,11 +77,11 @@ def gallery(path: Path | str, *, specimen: str = "filaments", seed: int = 0, pho
             continue
         if not shown:
             shown.append(_named(_grey(made.truth.array), f"{specimen}, truth"))
-        shown.append(_named(_grey(made.picture.array), title))
+        shown.append(_named(_grey(made.image.array), title))
     rows.append(shown)
-    picture = _grid([row[start : start + COLUMNS] for row in rows for start in range(0, len(row), COLUMNS)])
+    image = _grid([row[start : start + COLUMNS] for row in rows for start in range(0, len(row), COLUMNS)])
     with whole_file(Path(path)) as file:
-        Image.fromarray(picture[..., 0] // (256 // GREYS) * (255 // (GREYS - 1))).save(file, "PNG", optimize=True)
+        Image.fromarray(image[..., 0] // (256 // GREYS) * (255 // (GREYS - 1))).save(file, "PNG", optimize=True)
     return Path(path)
 
 
@@ -107,13 +107,13 @@ def _grey(array: Any) -> RGB:
 
 
 def _halves(made: Recording) -> RGB:
-    """Truth on the left, picture on the right; of a stack the brightest along the axis."""
+    """Truth on the left, image on the right; of a stack the brightest along the axis."""
     from zooready.images.drawing import grey
 
-    truth, picture = (grey(light.array.max(0) if light.axes == "zyx" else light.array) for light in (made.truth, made.picture))
-    picture[:, : SIDE // 2] = truth[:, : SIDE // 2]
-    picture[:, SIDE // 2] = 255
-    return picture
+    truth, image = (grey(light.array.max(0) if light.axes == "zyx" else light.array) for light in (made.truth, made.image))
+    image[:, : SIDE // 2] = truth[:, : SIDE // 2]
+    image[:, SIDE // 2] = 255
+    return image
 
 
 def _named(panel: RGB, title: str) -> RGB:
@@ -128,7 +128,7 @@ def _named(panel: RGB, title: str) -> RGB:
 
 
 def _sentence(text: str) -> RGB:
-    """A panel that says why there is no picture."""
+    """A panel that says why there is no image."""
     import textwrap
 
     import numpy as np

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zooready.data.classes import Item, class_folders, pictures_in
+from zooready.data.classes import Item, class_folders, images_in
 from zooready.errors import InputInvalid
 
 HELA_ANTIBODIES = {  # a piece of the folder's name: class
@@ -41,7 +41,7 @@ class Layout:
 
 
 def plain(folder: Path, classes: tuple[str, ...], other_names: Mapping[str, str]) -> Layout:
-    """A folder a class, in ``folder`` or in the one folder inside it that has them; pictures may lie deeper.
+    """A folder a class, in ``folder`` or in the one folder inside it that has them; images may lie deeper.
 
     Parameters
     ----------
@@ -66,10 +66,10 @@ def plain(folder: Path, classes: tuple[str, ...], other_names: Mapping[str, str]
         label = label_of.get(key(place.name))
         files = _deep(place)
         if label is None:
-            notes.append(f"{place.name}/ is none of the classes and was left out ({len(files)} pictures).")
+            notes.append(f"{place.name}/ is none of the classes and was left out ({len(files)} images).")
             continue
         items += [_item(path, folder, label) for path in files]
-        faults += [] if files else [f"{place.name}/ holds no pictures: put TIFF, PNG or JPEG files there"]
+        faults += [] if files else [f"{place.name}/ holds no images: put TIFF, PNG or JPEG files there"]
     return Layout(items=tuple(items), faults=tuple(faults), notes=tuple(notes))
 
 
@@ -77,7 +77,7 @@ def hela(folder: Path, classes: tuple[str, ...], other_names: Mapping[str, str])
     """2D HeLa, as the Murphy lab or the IICBU 2008 collection publishes it.
 
     Murphy lab: ``<folder of an antibody>/prot/*`` with the protein and ``dna/*`` with the nucleus of the same cells; class DNA are the
-    ``dna`` pictures of the folder of DAPI. Verified: the pieces of the folders' names, ``prot`` and ``dna``, one picture a cell.
+    ``dna`` images of the folder of DAPI. Verified: the pieces of the folders' names, ``prot`` and ``dna``, one image a cell.
     IICBU: ``<class>/*.tif``. Verified: the names of the classes, endings in both cases.
     """
     by_antibody = []
@@ -86,18 +86,18 @@ def hela(folder: Path, classes: tuple[str, ...], other_names: Mapping[str, str])
             name = next((name for piece, name in HELA_ANTIBODIES.items() if piece in place.name.lower()), None)
             part = place / ("dna" if name == "dna" else "prot")
             if name and part.is_dir():
-                by_antibody += [_item(path, folder, classes.index(name)) for path in pictures_in(part)]
+                by_antibody += [_item(path, folder, classes.index(name)) for path in images_in(part)]
     return Layout(items=tuple(by_antibody)) if by_antibody else plain(folder, classes, other_names)
 
 
 def locate(folder: Path, classes: tuple[str, ...], other_names: Mapping[str, str]) -> Layout:
     """LOCATE: flat, the class in the name: ``<number>_<number>_NOMX_<class>_myc.tif`` the protein, ``…_dapi.tif`` its nuclei.
 
-    Verified: the pattern; that a name of class ``Nuclear_DAPI`` may have no protein picture, in which case its nuclei are the picture;
+    Verified: the pattern; that a name of class ``Nuclear_DAPI`` may have no protein image, in which case its nuclei are the image;
     that some readers keep the same files in a folder a class. Assumed: how the other classes are spelt, so several spellings are taken.
     """
     label_of = _labels(classes, other_names)
-    paths = pictures_in(folder) if folder.is_dir() else []
+    paths = images_in(folder) if folder.is_dir() else []
     named = [(path, found) for path in paths if (found := LOCATE_NAME.match(path.name))]
     if not named:
         return plain(folder, classes, other_names)
@@ -114,7 +114,7 @@ def locate(folder: Path, classes: tuple[str, ...], other_names: Mapping[str, str
         else:
             items.append(_item(path, folder, label))
     strangers = len(paths) - len(named)
-    notes = (f"{strangers} pictures are not named like <number>_<number>_NOMX_<class>_myc.tif and were left out.",) if strangers else ()
+    notes = (f"{strangers} images are not named like <number>_<number>_NOMX_<class>_myc.tif and were left out.",) if strangers else ()
     return Layout(items=tuple(items), faults=tuple(faults), notes=notes)
 
 
@@ -140,7 +140,7 @@ def yeast(folder: Path, classes: tuple[str, ...], other_names: Mapping[str, str]
             elif Path(words[0]).is_absolute() or ".." in Path(words[0]).parts:
                 faults.append(f"{path.name}, line {number}: {words[0]!r} leads out of the folder")
             elif words[0] in items:
-                faults.append(f"{path.name}, line {number}: {words[0]!r} was listed before; a picture belongs to one list")
+                faults.append(f"{path.name}, line {number}: {words[0]!r} was listed before; an image belongs to one list")
             else:
                 items[words[0]] = Item(name=words[0], path=base / words[0], label=int(words[1]))
                 found.append(words[0])
@@ -165,8 +165,8 @@ def _labels(classes: Sequence[str], other_names: Mapping[str, str]) -> dict[str,
 
 
 def _deep(place: Path) -> list[Path]:
-    """Pictures in a class's folder and below it; only those in folders called ``prot`` if there are such, and no nuclei of proteins."""
-    files = sorted(path for base in (place, *sorted(p for p in place.rglob("*") if p.is_dir())) for path in pictures_in(base))
+    """Images in a class's folder and below it; only those in folders called ``prot`` if there are such, and no nuclei of proteins."""
+    files = sorted(path for base in (place, *sorted(p for p in place.rglob("*") if p.is_dir())) for path in images_in(base))
     proteins = [path for path in files if "prot" in (part.lower() for part in path.relative_to(place).parts[:-1])]
     files = proteins or files
     stained = {path.name for path in files if LOCATE_NAME.match(path.name)}

@@ -1,10 +1,10 @@
 """Pairs in NumPy's npz files, as m-rBCR and DeBCR publish them.
 
-train.npz, val.npz, test.npz, each with    w or low     blurred pictures (n, y, x) or (n, y, x, 1)
+train.npz, val.npz, test.npz, each with    w or low     blurred images (n, y, x) or (n, y, x, 1)
                                            gt or o      the sharp ones, of the same shape
 
 Read in the code that was published with them: m-rBCR's training asks for ``w`` and ``o``, its tests for ``w`` and ``gt`` (and the point
-spread function ``psf`` in one of them), DeBCR for ``low`` and ``gt``; pictures of 128 px are stretched to 0..1 one by one and kept as
+spread function ``psf`` in one of them), DeBCR for ``low`` and ``gt``; images of 128 px are stretched to 0..1 one by one and kept as
 float64. Assumed: that the files on the servers are named after their part (``…train…npz``), as one published address is.
 """
 
@@ -153,7 +153,7 @@ def load(path: Path) -> PairsFile:
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
         raise InputInvalid(f"{path} is damaged or no npz file ({error}): copy it again.") from None
     if inputs.shape != targets.shape:
-        raise InputInvalid(f"{path}: {inputs.shape} blurred and {targets.shape} sharp pictures differ; pairs have one size and one number.")
+        raise InputInvalid(f"{path}: {inputs.shape} blurred and {targets.shape} sharp images differ; pairs have one size and one number.")
     part = next((part for part in PARTS if part in path.stem.lower() or path.parent.name == part), "")
     return PairsFile(path=path, part=part, inputs=inputs, targets=targets)
 
@@ -165,7 +165,7 @@ def _array(archive: Mapping[str, Array], keys: tuple[str, ...], path: Path) -> A
         raise InputInvalid(f"{path} holds {', '.join(sorted(archive)) or 'nothing'}, but no {' or '.join(keys)}: name the arrays w and gt.")
     array = archive[key]
     if array.dtype.kind not in "uif":
-        raise InputInvalid(f"{path}: {key} holds {array.dtype}, not numbers of pictures: save integers or floats.")
+        raise InputInvalid(f"{path}: {key} holds {array.dtype}, not numbers of images: save integers or floats.")
     if array.ndim == 4 and array.shape[-1] == 1:
         array = array[..., 0]
     if array.ndim != 3 or 0 in array.shape:
@@ -178,5 +178,5 @@ def _wrong(file: PairsFile, number: int) -> str:
     for array, what in ((file.inputs, "blurred"), (file.targets, "sharp")):
         count, place = where_not_finite(array[number])
         if count:
-            return f"{count} pixels of the {what} picture are NaN or infinite, the first at y {place[0]}, x {place[1]}"
+            return f"{count} pixels of the {what} image are NaN or infinite, the first at y {place[0]}, x {place[1]}"
     return ""

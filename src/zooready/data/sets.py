@@ -15,7 +15,7 @@ from zooready.data import layouts
 from zooready.data.layouts import Layout
 from zooready.errors import InputInvalid
 
-Fact = Literal["classes", "pictures", "size", "lists"]
+Fact = Literal["classes", "images", "size", "lists"]
 Finder = Callable[[Path, tuple[str, ...], Mapping[str, str]], Layout]
 
 
@@ -23,7 +23,7 @@ Finder = Callable[[Path, tuple[str, ...], Mapping[str, str]], Layout]
 class PublicSet:
     """One data set.
 
-    ``classes`` are empty for pairs of pictures. ``size`` is (y, x) px, ``pictures`` how many, ``lists`` the lengths of published splits;
+    ``classes`` are empty for pairs of images. ``size`` is (y, x) px, ``images`` how many, ``lists`` the lengths of published splits;
     None and empty where nobody says. ``other_names`` of classes are in small letters (:func:`zooready.data.layouts.key`). ``claims`` are
     what the paper says of its network on it, in percent correct, by split.
     """
@@ -39,7 +39,7 @@ class PublicSet:
     channels: tuple[str, ...] = ("protein",)
     has_more: bool = False
     size: tuple[int, int] | None = None
-    pictures: int | None = None
+    images: int | None = None
     lists: Mapping[str, int] = field(default_factory=dict)
     confirmed: frozenset[Fact] = frozenset()
     other_names: Mapping[str, str] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class PublicSet:
 
     def explained(self) -> list[str]:
         """What it is, where it lives, how to lay it out and what to do with it: lines to print."""
-        known = {"pictures": f"{self.pictures} pictures", "size": f"{self.size[1]}x{self.size[0]} px" if self.size else ""}
+        known = {"images": f"{self.images} images", "size": f"{self.size[1]}x{self.size[0]} px" if self.size else ""}
         facts = [f"{words}{'' if fact in self.confirmed else ' (not confirmed)'}" for fact, words in known.items() if getattr(self, fact)]
         lists = [f"{name} {count}" for name, count in self.lists.items()]
         return [
@@ -105,7 +105,7 @@ BCR_CITE = (
 HELA = PublicSet(
     name="hela",
     title="2D HeLa",
-    about="One HeLa cell a picture, ten stains: actin, DNA, endosomes, ER, two Golgi proteins (giantin, GPP130), lysosomes, microtubules, "
+    about="One HeLa cell an image, ten stains: actin, DNA, endosomes, ER, two Golgi proteins (giantin, GPP130), lysosomes, microtubules, "
     "mitochondria, nucleoli.",
     layout=PLAIN_TREE + ", as hela.tar.gz unpacks\nor DIR/<antibody>/prot/* and dna/*, as the Murphy lab's archive unpacks",
     addresses=(
@@ -119,7 +119,7 @@ HELA = PublicSet(
     ),
     classes=("actin", "dna", "endosome", "er", "golgia", "golgpp", "lysosome", "microtubules", "mitochondria", "nucleolus"),
     size=(382, 382),
-    pictures=862,
+    images=862,
     confirmed=frozenset({"classes"}),
     other_names={"giantin": "golgia", "gpp130": "golgpp", "tubulin": "microtubules", "nucleoli": "nucleolus", "mito": "mitochondria"},
     find=layouts.hela,
@@ -142,7 +142,7 @@ CHO = PublicSet(
     ),
     classes=("golgi", "dna", "lysosome", "nucleolus", "cytoskeleton"),
     size=(382, 512),
-    pictures=327,
+    images=327,
     confirmed=frozenset({"classes"}),
     other_names={
         "giantin": "golgi",
@@ -153,7 +153,7 @@ CHO = PublicSet(
         "tubulin": "cytoskeleton",
     },
     claims={"10-fold": 100.0, "90-10": 100.0, "80-20": 99.3, "70-30": 98.9, "60-40": 99.0},
-    remark="The paper's own confusion matrix for CHO has 163 of 164 right (99.4 %), on half as many pictures as the set has.",
+    remark="The paper's own confusion matrix for CHO has 163 of 164 right (99.4 %), on half as many images as the set has.",
 )
 ENDOGENOUS = PublicSet(
     name="locate-endogenous",
@@ -164,7 +164,7 @@ ENDOGENOUS = PublicSet(
     cite=LOCATE_CITE,
     classes=LOCATE_CLASSES,
     size=(512, 768),
-    pictures=502,
+    images=502,
     confirmed=frozenset({"classes"}),
     other_names=LOCATE_NAMES,
     find=layouts.locate,
@@ -177,20 +177,20 @@ TRANSFECTED = replace(
     about="Fields of cells with a transfected, tagged protein, eleven compartments.",
     addresses=("http://locate.imb.uq.edu.au/info_files/SubCellLoc.zip (folder SubCellLoc/Transfected)",),
     classes=(LOCATE_CLASSES[0], "cytoplasm", *LOCATE_CLASSES[1:]),
-    pictures=553,
+    images=553,
     other_names={**LOCATE_NAMES, "cytosol": "cytoplasm", "cytoplasmic": "cytoplasm"},
     claims={"10-fold": 99.6, "90-10": 99.6, "80-20": 99.2, "70-30": 99.3, "60-40": 97.9},
 )
 YEAST = PublicSet(
     name="yeast",
     title="Yeast (DeepYeast)",
-    about="One yeast cell a picture, the cytosol in mCherry and a protein in GFP, twelve compartments.",
+    about="One yeast cell an image, the cytosol in mCherry and a protein in GFP, twelve compartments.",
     layout="DIR/main/plate01/*.png ...   DIR/HOwt_train.txt   DIR/HOwt_val.txt   DIR/HOwt_test.txt\nor " + PLAIN_TREE,
     addresses=(
         "https://kodu.ut.ee/~leopoldp/2016_DeepYeast/data/main.tar.gz (unpack into DIR/main)",
         "https://github.com/tanelp/deepyeast (the three lists, in deepyeast/data)",
     ),
-    licence="the lists: MIT; the pictures: not stated, and their authors ask for a citation of Chong et al., Cell 161:1413, 2015",
+    licence="the lists: MIT; the images: not stated, and their authors ask for a citation of Chong et al., Cell 161:1413, 2015",
     cite=(
         "Pärnamaa T, Parts L. Accurate classification of protein subcellular localization from high-throughput microscopy images using "
         "deep learning. G3 7:1385, 2017.",
@@ -213,9 +213,9 @@ YEAST = PublicSet(
     channels=("mCherry", "GFP"),
     has_more=True,
     size=(64, 64),
-    pictures=90_000,
+    images=90_000,
     lists={"train": 65_000, "val": 12_500, "test": 12_500},
-    confirmed=frozenset({"classes", "pictures", "size", "lists"}),
+    confirmed=frozenset({"classes", "images", "size", "lists"}),
     find=layouts.yeast,
     claims={"published": 91.0},
     remark="The paper's 91.0 % is contradicted by its own confusion matrix: 10,022 of 12,500 right, 80.2 %.",
@@ -234,11 +234,11 @@ SETS: Mapping[str, PublicSet] = {
         ENDOGENOUS,
         TRANSFECTED,
         YEAST,
-        _pairs("storm", "dSTORM and wide-field", "Wide-field pictures, and dSTORM of the same places as truth.", ()),
+        _pairs("storm", "dSTORM and wide-field", "Wide-field images, and dSTORM of the same places as truth.", ()),
         _pairs(
             "confocal",
             "Wide-field and confocal",
-            "Wide-field pictures, and confocal ones of the same places as truth; made by the authors of m-rBCR.",
+            "Wide-field images, and confocal ones of the same places as truth; made by the authors of m-rBCR.",
             ("https://rodare.hzdr.de/record/2668",),
             "as the record says",
         ),
@@ -246,9 +246,9 @@ SETS: Mapping[str, PublicSet] = {
         _pairs(
             "biosr",
             "BioSR, blurred",
-            "Pictures of BioSR blurred by a simulated microscope, and themselves as truth.",
-            ("https://github.com/leeroyhannover/m-rBCR (100 test pictures: data/test/test_biosr_100_teaser.npz)",),
-            "the repository: MIT; the pictures: those of BioSR",
+            "Images of BioSR blurred by a simulated microscope, and themselves as truth.",
+            ("https://github.com/leeroyhannover/m-rBCR (100 test images: data/test/test_biosr_100_teaser.npz)",),
+            "the repository: MIT; the images: those of BioSR",
         ),
         _pairs(
             "debcr",

@@ -1,4 +1,4 @@
-"""Simulated pictures on disk: each field as two OME-TIFFs, picture and truth, in folders that ``zooready train --data`` reads."""
+"""Simulated images on disk: each field as two OME-TIFFs, image and truth, in folders that ``zooready train --data`` reads."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ACQUISITION = {  # OME's words; bright field is a wide field with a contrast met
 
 @dataclass(frozen=True, kw_only=True)
 class Simulated:
-    """One field on disk: its picture, its truth, and what a person should know of it."""
+    """One field on disk: its image, its truth, and what a person should know of it."""
 
     image: Path
     truth: Path
@@ -103,7 +103,7 @@ def simulate(
         made = stages.record(rng, specimen, shape, made_with, z_step_um=step, photons=photons)
         facts = {"specimen": specimen, "modality": modality, "seed": seed, "index": index, "photons": photons, **_facts(made)}
         name = f"{specimen}_{modality}_{index:03d}.ome.tif"
-        write_ome(made.picture, folders[0] / name, facts)
+        write_ome(made.image, folders[0] / name, facts)
         write_ome(made.truth, folders[1] / name, facts | {"truth": "counts without blur, noise and limit"})
         share = f"{100 * made.saturated:.3g} % of the pixels are saturated: lower photons, or raise the camera's limit."
         yield Simulated(image=folders[0] / name, truth=folders[1] / name, notes=(share,) if made.saturated else ())
@@ -181,7 +181,7 @@ def microscope(modality: str, settings: Mapping[str, float | None]) -> Microscop
 
 
 def write_ome(light: Light, path: Path, facts: Mapping[str, Any]) -> None:
-    """Write an OME-TIFF that Fiji's Bio-Formats and :func:`zooready.images.files.read_picture` read with calibration, and ImageJ without.
+    """Write an OME-TIFF that Fiji's Bio-Formats and :func:`zooready.images.files.read_image` read with calibration, and ImageJ without.
 
     Parameters
     ----------
@@ -258,5 +258,5 @@ def _facts(made: Recording) -> dict[str, Any]:
         "dye": asdict(used.dye),
     }
     facts["dye"]["bleaching_s"] = None if facts["dye"]["bleaching_s"] == float("inf") else facts["dye"]["bleaching_s"]
-    facts["z_step_um"] = made.picture.z_step_um
+    facts["z_step_um"] = made.image.z_step_um
     return facts

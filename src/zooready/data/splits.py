@@ -1,4 +1,4 @@
-"""Which pictures to train on and which to hold out: stratified, seeded, the same for the same numbers.
+"""Which images to train on and which to hold out: stratified, seeded, the same for the same numbers.
 
 Every class is shuffled and dealt by itself, so that each side of a split has the classes in the proportions of the whole.
 """
@@ -13,12 +13,12 @@ import numpy as np
 from zooready.errors import InputInvalid
 
 FOLDS = 10
-SHARES = (0.9, 0.8, 0.7, 0.6, 0.5)  # of the pictures, to train on
+SHARES = (0.9, 0.8, 0.7, 0.6, 0.5)  # of the images, to train on
 
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Numbers of the pictures to train on and of those to hold out, sorted; they share none."""
+    """Numbers of the images to train on and of those to hold out, sorted; they share none."""
 
     name: str
     training: tuple[int, ...]
@@ -26,12 +26,12 @@ class Split:
 
 
 def folds(labels: Sequence[int], count: int = FOLDS, seed: int = 0) -> tuple[Split, ...]:
-    """Cross-validation: every picture is held out in exactly one split.
+    """Cross-validation: every image is held out in exactly one split.
 
     Parameters
     ----------
     labels
-        Class of each picture.
+        Class of each image.
     count
         Number of splits.
     seed
@@ -40,15 +40,15 @@ def folds(labels: Sequence[int], count: int = FOLDS, seed: int = 0) -> tuple[Spl
     Returns
     -------
     tuple of Split
-        ``fold-01`` …; held-out sides differ by at most one picture, in all and in each class.
+        ``fold-01`` …; held-out sides differ by at most one image, in all and in each class.
 
     Raises
     ------
     InputInvalid
-        Fewer than two folds, or fewer pictures than folds.
+        Fewer than two folds, or fewer images than folds.
     """
     if not 2 <= count <= len(labels):
-        raise InputInvalid(f"{count} folds of {len(labels)} pictures: give a number from 2 to the number of pictures.")
+        raise InputInvalid(f"{count} folds of {len(labels)} images: give a number from 2 to the number of images.")
     fold = np.empty(len(labels), int)
     dealt = 0
     for members in _shuffled(labels, seed):
@@ -63,9 +63,9 @@ def share(labels: Sequence[int], training: float, seed: int = 0) -> Split:
     Parameters
     ----------
     labels
-        Class of each picture.
+        Class of each image.
     training
-        Between 0 and 1, e.g. 0.9; of every class with at least two pictures at least one lies on each side.
+        Between 0 and 1, e.g. 0.9; of every class with at least two images at least one lies on each side.
     seed
         Of the shuffle.
 
@@ -86,7 +86,7 @@ def share(labels: Sequence[int], training: float, seed: int = 0) -> Split:
         kept = min(max(round(training * len(members)), 1), max(len(members) - 1, 1))
         is_held_out[members[kept:]] = True
     if not is_held_out.any():
-        raise InputInvalid("every class has a single picture, so none can be held out: give at least two of some class.")
+        raise InputInvalid("every class has a single image, so none can be held out: give at least two of some class.")
     percent = round(100 * training)
     return _split(f"{percent}-{100 - percent}", is_held_out)
 
@@ -105,9 +105,9 @@ def planned(
     Parameters
     ----------
     labels
-        Class of each picture.
+        Class of each image.
     lists
-        Published ones, "train" and "test" among them, or empty; pictures for validation are on neither side.
+        Published ones, "train" and "test" among them, or empty; images for validation are on neither side.
     seed
         Of the first split of each kind.
     repeats
@@ -122,7 +122,7 @@ def planned(
     """
     if lists:
         if not all(lists.get(name) for name in ("train", "test")):
-            raise InputInvalid("the published lists name no pictures to train or to test on: check that they and the pictures are whole.")
+            raise InputInvalid("the published lists name no images to train or to test on: check that they and the images are whole.")
         return [("published", Split(name="published", training=tuple(lists["train"]), held_out=tuple(lists["test"])))]
     plan = [(f"{count}-fold", split) for split in folds(labels, count, seed)]
     for training in shares:
@@ -133,10 +133,10 @@ def planned(
 
 
 def table(names: Sequence[str], classes: Sequence[str], splits: Sequence[Split]) -> list[list[str]]:
-    """Lines for a file that other programs can read: a picture, its class, and for each split "train", "test" or nothing."""
+    """Lines for a file that other programs can read: an image, its class, and for each split "train", "test" or nothing."""
     sides = [dict.fromkeys(split.training, "train") | dict.fromkeys(split.held_out, "test") for split in splits]
     lines = [[name, own, *(side.get(place, "") for side in sides)] for place, (name, own) in enumerate(zip(names, classes, strict=True))]
-    return [["picture", "class", *(split.name for split in splits)], *lines]
+    return [["image", "class", *(split.name for split in splits)], *lines]
 
 
 def _shuffled(labels: Sequence[int], seed: int) -> list[np.ndarray]:

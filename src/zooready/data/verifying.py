@@ -24,7 +24,7 @@ def examine_set(data: PublicSet, folder: Path) -> Classified:
         Not such a folder at all.
     """
     if not data.classes:
-        raise InputInvalid(f"{data.title} holds pairs of pictures, not classes: train mrbcr on it.")
+        raise InputInvalid(f"{data.title} holds pairs of images, not classes: train mrbcr on it.")
     if not folder.is_dir():
         raise InputInvalid(f"there is no folder {folder}: {where(data)}")
     layout = data.find(folder, data.classes, data.other_names)
@@ -85,15 +85,15 @@ def _against_the_books(data: PublicSet, found: Classified) -> tuple[list[str], l
             notes.append(f"{sentence} The book value is not confirmed.")
 
     if absent := [name for name, count in found.counts.items() if not count]:
-        told("classes", f"No pictures of {', '.join(absent)}: {data.title} has {len(data.classes)} classes.")
-    if data.pictures is not None and len(found.names) != data.pictures:
-        told("pictures", f"{len(found.names)} pictures, and {data.title} has {data.pictures}.")
+        told("classes", f"No images of {', '.join(absent)}: {data.title} has {len(data.classes)} classes.")
+    if data.images is not None and len(found.names) != data.images:
+        told("images", f"{len(found.names)} images, and {data.title} has {data.images}.")
     for name, members in found.lists.items():
         if len(members) != data.lists.get(name, len(members)):
-            told("lists", f"{len(members)} pictures in the list {name!r}, and {data.title} has {data.lists[name]}.")
+            told("lists", f"{len(members)} images in the list {name!r}, and {data.title} has {data.lists[name]}.")
     sizes = [array.shape[-2:] for array in found.arrays]
     odd = [place for place, size in enumerate(sizes) if data.size is not None and size != data.size]
     if odd and data.size is not None:
         example = f"{found.names[odd[0]]} is {sizes[odd[0]][1]}x{sizes[odd[0]][0]}"
-        told("size", f"{len(odd)} of {len(sizes)} pictures are not {data.size[1]}x{data.size[0]} px, e.g. {example}.")
+        told("size", f"{len(odd)} of {len(sizes)} images are not {data.size[1]}x{data.size[0]} px, e.g. {example}.")
     return faults, notes

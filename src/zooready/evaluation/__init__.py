@@ -1,4 +1,4 @@
-"""Shipped networks beside classical methods, against truth: the numbers and pictures of the model cards.
+"""Shipped networks beside classical methods, against truth: the numbers and images of the model cards.
 
 In: weights. Out: plain data for ``weights/<family>.json``, which cards are written from. One :class:`Evaluation` a family.
 
@@ -15,7 +15,7 @@ __all__ = ["EVALUATIONS", "Evaluation", "record"]
 
 EVALUATIONS: Mapping[str, Evaluation] = {
     "segmentation": segmentation.EVALUATION,
-    "mrbcr": mrbcr.PICTURES,
+    "mrbcr": mrbcr.IMAGES,
     "mrbcr3d": mrbcr.STACKS_OF_PLANES,
     "plcnn": plcnn.EVALUATION,
 }

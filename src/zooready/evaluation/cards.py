@@ -36,13 +36,13 @@ def write(folder: Path) -> tuple[Path, ...]:
 
 
 def page(family: Family, record: Mapping[str, Any]) -> str:
-    """The card of a model, Markdown; its pictures lie beside it."""
-    parts = (_what, _uses, _quality, _confusion, _pictures, _limits, _programs, _origin)
+    """The card of a model, Markdown; its images lie beside it."""
+    parts = (_what, _uses, _quality, _confusion, _images, _limits, _programs, _origin)
     return "\n".join(line for part in parts for line in part(family, record)) + "\n"
 
 
 def tables(record: Mapping[str, Any]) -> Iterator[str]:
-    """What was measured, as Markdown tables, each with the pictures that it was measured on."""
+    """What was measured, as Markdown tables, each with the images that it was measured on."""
     yield from ("## Measured quality", "")
     where = record.get("measured_on", {})
     for place, content in record.get("tables", {}).items():
@@ -94,7 +94,7 @@ def _uses(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
     """What it is for and not for; the general warning stands for every model."""
     yield from ("## For", "", *(f"- {line}" for line in record.get("suited", ())), "")
     yield from ("## Not for", "", *(f"- {line}" for line in record.get("unsuited", ())))
-    yield from ("- Pictures of another kind than it was trained on, or of another pixel size: the numbers below do not hold for them.", "")
+    yield from ("- Images of another kind than it was trained on, or of another pixel size: the numbers below do not hold for them.", "")
 
 
 def _quality(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
@@ -114,11 +114,11 @@ def _confusion(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
     yield ""
 
 
-def _pictures(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
-    if record.get("pictures"):
-        yield from ("## Pictures", "")
-    for picture in record.get("pictures", ()):
-        yield from (f"![{picture['caption']}]({picture['file']})", "", picture["caption"], "")
+def _images(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
+    if record.get("images"):
+        yield from ("## Images", "")
+    for image in record.get("images", ()):
+        yield from (f"![{image['caption']}]({image['file']})", "", image["caption"], "")
 
 
 def _limits(family: Family, record: Mapping[str, Any]) -> Iterator[str]:

@@ -32,7 +32,7 @@ Disturb = Callable[[Array, np.random.Generator], Array]  # (y, x) -> the same sh
 
 
 class Scorer:
-    """A trained network as a classifier of cells: pictures of one size in, logits out."""
+    """A trained network as a classifier of cells: images of one size in, logits out."""
 
     def __init__(self, weights: Mapping[str, torch.Tensor], family: Family = plcnn.FAMILY) -> None:
         self.network = family.architecture.build().eval()
@@ -110,7 +110,7 @@ def chosen_temperature(logits: Float, truth: Labels) -> float:
 
 
 def lit_unevenly(image: Array, rng: np.random.Generator) -> Array:
-    """Light that falls from 1.6 to 0.4 of its mean across the picture, in any direction, above its first percentile."""
+    """Light that falls from 1.6 to 0.4 of its mean across the image, in any direction, above its first percentile."""
     y, x = np.mgrid[-1 : 1 : image.shape[0] * 1j, -1 : 1 : image.shape[1] * 1j]
     turn, dark = rng.uniform(0, 2 * np.pi), np.percentile(image, 1)
     return np.asarray(dark + (image - dark) * (1 + 0.6 * (y * np.sin(turn) + x * np.cos(turn)) / np.sqrt(2)))
@@ -149,7 +149,7 @@ DISTURBANCES: Mapping[str, Disturb] = {
 
 
 def disturbed(pairs: Sequence[Pair], how: str, seed: int = HELD_OUT_SEED) -> list[NDArray[np.float32]]:
-    """The pictures (c, y, x) of cells after one of ``DISTURBANCES``."""
+    """The images (c, y, x) of cells after one of ``DISTURBANCES``."""
     change = DISTURBANCES[how]
     rngs = (np.random.default_rng((seed, 3, number)) for number in range(len(pairs)))
     return [np.stack([change(plane, rng) for plane in pair.input]).astype(np.float32) for pair, rng in zip(pairs, rngs, strict=True)]

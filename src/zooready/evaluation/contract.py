@@ -1,4 +1,4 @@
-"""What a family's evaluation gives to the pages: numbers, pictures, and plain words."""
+"""What a family's evaluation gives to the pages: numbers, images, and plain words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Evaluation:
 
     ``measure(weights)`` gives ``tables`` (title to rows, each with ``method`` and numbers), ``measured_on`` (title to words) and
     ``metrics`` (flat numbers), all plain data. ``spot(weights)`` is a small part of it, exactly repeatable within seconds, by which a test
-    finds out that a card and its weights have parted. ``draw(weights, folder)`` writes PNG pictures and yields (file name, caption).
+    finds out that a card and its weights have parted. ``draw(weights, folder)`` writes PNG images and yields (file name, caption).
     ``data``, ``suited``, ``unsuited`` and ``limits`` are sentences for the card.
     """
 

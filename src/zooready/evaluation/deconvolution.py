@@ -1,8 +1,8 @@
 """Networks and classical baselines against simulated truth: the numbers of the cards.
 
-Every method's picture, the input itself included, is fitted to the truth by one scale and one offset (least squares) before it is
+Every method's image, the input itself included, is fitted to the truth by one scale and one offset (least squares) before it is
 measured, so that no method wins or loses by its units. Richardson-Lucy and Wiener get the true PSF, the true camera offset and, in
-the rows marked "best", the setting that comes out best against the truth of each picture: more than anyone has in practice.
+the rows marked "best", the setting that comes out best against the truth of each image: more than anyone has in practice.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scipy import fft
 
 from zooready.errors import InputInvalid
 from zooready.families import mrbcr
-from zooready.images.similarity import Picture2D, fit, psnr, ssim
+from zooready.images.similarity import Image2D, fit, psnr, ssim
 from zooready.nets.wrapping import FijiSafe
 from zooready.simulate.fields import Field
 from zooready.simulate.optics import Optics, otf
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["deconvolved", "fields", "fit", "measured", "psnr", "restorer", "richardson_lucy", "ssim", "wiener"]
 
 Float = NDArray[np.float64]
-Restore = Callable[[Picture2D], Picture2D]
+Restore = Callable[[Image2D], Image2D]
 INPUT, LUCY_BEST = "input itself", "Richardson-Lucy, best iteration"
 FIELD_PX = 128  # side of a field that is measured
 HELD_OUT_SEED, UNSEEN_SEED = 4_100_001, 4_100_002  # never used in training, whose seeds are small
@@ -41,7 +41,7 @@ LUCY_ITERATIONS = (1, 2, 3, 4, 6, 8, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200) 
 LUCY_IN_STACKS = tuple(count for count in LUCY_ITERATIONS if count <= 100)
 
 
-def wiener(image: Picture2D, optics: Optics, noise: float, z_step_um: float | None = None) -> Float:
+def wiener(image: Image2D, optics: Optics, noise: float, z_step_um: float | None = None) -> Float:
     """Wiener filter with the true PSF.
 
     Parameters
@@ -58,7 +58,7 @@ def wiener(image: Picture2D, optics: Optics, noise: float, z_step_um: float | No
     Returns
     -------
     same shape, float64
-        Restored picture in the units of `image`.
+        Restored image in the units of `image`.
 
     Raises
     ------
@@ -73,15 +73,15 @@ def wiener(image: Picture2D, optics: Optics, noise: float, z_step_um: float | No
     return np.asarray(fft.irfftn(filtered, s=padded.shape)[inner])
 
 
-def _padded(image: Picture2D) -> tuple[Float, tuple[slice, ...]]:
-    """The picture with its edges reflected, planes of a stack by less, and where it lies in that."""
+def _padded(image: Image2D) -> tuple[Float, tuple[slice, ...]]:
+    """The image with its edges reflected, planes of a stack by less, and where it lies in that."""
     margins = [PAD_PLANES if image.ndim == 3 and axis == 0 else PAD_PX for axis in range(image.ndim)]
     padded = np.pad(image.astype(np.float64), [(margin, margin) for margin in margins], mode="reflect")
     return padded, tuple(slice(margin, margin + size) for margin, size in zip(margins, image.shape, strict=True))
 
 
 def _transfer(optics: Optics, shape: tuple[int, ...], z_step_um: float | None) -> NDArray[np.complex128]:
-    """The transfer function of a picture or of a stack."""
+    """The transfer function of an image or of a stack."""
     if len(shape) == 2:
         return otf(optics, (shape[0], shape[1]))
     if z_step_um is None:
@@ -89,7 +89,7 @@ def _transfer(optics: Optics, shape: tuple[int, ...], z_step_um: float | None) -
     return otf3d(optics, (shape[0], shape[1], shape[2]), z_step_um)
 
 
-def richardson_lucy(image: Picture2D, optics: Optics, iterations: Sequence[int], z_step_um: float | None = None) -> dict[int, Float]:
+def richardson_lucy(image: Image2D, optics: Optics, iterations: Sequence[int], z_step_um: float | None = None) -> dict[int, Float]:
     """Richardson-Lucy deconvolution with the true PSF, seen at several iterations of one run.
 
     Parameters
@@ -128,7 +128,7 @@ def richardson_lucy(image: Picture2D, optics: Optics, iterations: Sequence[int],
     return seen
 
 
-def deconvolved(field: Field, believed: Optics | None = None) -> dict[str, Picture2D]:
+def deconvolved(field: Field, believed: Optics | None = None) -> dict[str, Image2D]:
     """Input and classical baselines of a simulated field, by the names that cards use; each shaped like it.
 
     ``believed`` is the microscope that the methods assume, for one that is not known exactly; the true one if None.
@@ -140,10 +140,10 @@ def deconvolved(field: Field, believed: Optics | None = None) -> dict[str, Pictu
     lucy = richardson_lucy(light / field.camera.gain, optics, iterations, step)
     return {
         INPUT: field.image,
-        "Wiener, best": max(filtered, key=lambda picture: psnr(picture, field.truth)),
+        "Wiener, best": max(filtered, key=lambda image: psnr(image, field.truth)),
         "Richardson-Lucy, 30 iterations": lucy[30],
         "Richardson-Lucy, 100 iterations": lucy[100],
-        LUCY_BEST: max(lucy.values(), key=lambda picture: psnr(picture, field.truth)),
+        LUCY_BEST: max(lucy.values(), key=lambda image: psnr(image, field.truth)),
     }
 
 
@@ -158,9 +158,9 @@ def restorer(network: nn.Module, stride: int, axes: str = "bcyx") -> Restore:
     Parameters
     ----------
     network
-        In eval mode; sees the normalised picture.
+        In eval mode; sees the normalised image.
     stride
-        Multiple of px that it takes; pictures are padded to it by replication and cropped back.
+        Multiple of px that it takes; images are padded to it by replication and cropped back.
     axes
         Of the network's output: "bcyx", or "bczyx" for stacks.
     """
@@ -170,20 +170,20 @@ def restorer(network: nn.Module, stride: int, axes: str = "bcyx") -> Restore:
     normal = normalization.build() if normalization else None
     model = FijiSafe(network, normal, stride=stride, minimum=stride, axes=(axes,), restores=True).eval()
 
-    def restored(image: Picture2D) -> Picture2D:
+    def restored(image: Image2D) -> Image2D:
         with torch.no_grad():
-            found: Picture2D = model(torch.from_numpy(image.astype(np.float32))[None, None])[0, 0].numpy()
+            found: Image2D = model(torch.from_numpy(image.astype(np.float32))[None, None])[0, 0].numpy()
         return found
 
     return restored
 
 
-def measured(pictures: Iterable[Field], methods: Mapping[str, Restore]) -> list[dict[str, Any]]:
+def measured(images: Iterable[Field], methods: Mapping[str, Restore]) -> list[dict[str, Any]]:
     """Mean PSNR and SSIM of the baselines and of further methods.
 
     Parameters
     ----------
-    pictures
+    images
         Simulated fields with truth.
     methods
         Name to function: (y, x) camera counts in, (y, x) out.
@@ -194,10 +194,10 @@ def measured(pictures: Iterable[Field], methods: Mapping[str, Restore]) -> list[
         One row a method: ``method`` (str), ``fields`` (int), ``psnr`` (dB), ``ssim``, and ``psnr_error`` (dB), the standard error.
     """
     scores: dict[str, list[tuple[float, float]]] = {}
-    for field in pictures:
+    for field in images:
         restored = deconvolved(field) | {name: restore(field.image) for name, restore in methods.items()}
-        for name, picture in restored.items():
-            scores.setdefault(name, []).append((psnr(picture, field.truth), ssim(picture, field.truth)))
+        for name, image in restored.items():
+            scores.setdefault(name, []).append((psnr(image, field.truth), ssim(image, field.truth)))
     return [
         {
             "method": name,

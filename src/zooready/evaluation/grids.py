@@ -1,4 +1,4 @@
-"""Pictures of cards: rows of small pictures with a title over each column."""
+"""Images of cards: rows of small images with a title over each column."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DOTS = 110  # per inch
 
 
 def grid(path: Path, titles: Sequence[str], rows: Sequence[tuple[str, Sequence[Array]]], *, shared: bool = True) -> None:
-    """Write a PNG of rows of pictures.
+    """Write a PNG of rows of images.
 
     Parameters
     ----------
@@ -24,19 +24,19 @@ def grid(path: Path, titles: Sequence[str], rows: Sequence[tuple[str, Sequence[A
     titles
         Over the columns.
     rows
-        (label, pictures) each; a picture is (y, x), drawn in grey, or (y, x, 3) uint8, drawn as it is.
+        (label, images) each; an image is (y, x), drawn in grey, or (y, x, 3) uint8, drawn as it is.
     shared
-        Black and white of a row are those of its last picture (the truth) for all; else each picture has its own.
+        Black and white of a row are those of its last image (the truth) for all; else each image has its own.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(SIDE_IN * len(titles) + 0.3, (SIDE_IN + 0.02) * len(rows) + 0.3), layout="constrained")
     places = figure.subplots(len(rows), len(titles), squeeze=False)
-    for line, (label, pictures) in zip(places, rows, strict=True):
-        contrast = limits(pictures[-1]) if shared and pictures[-1].ndim == 2 else None
-        for axes, picture in zip(line, pictures, strict=True):
-            axes.imshow(picture if picture.ndim == 3 else grey(picture, contrast), interpolation="nearest")
+    for line, (label, images) in zip(places, rows, strict=True):
+        contrast = limits(images[-1]) if shared and images[-1].ndim == 2 else None
+        for axes, image in zip(line, images, strict=True):
+            axes.imshow(image if image.ndim == 3 else grey(image, contrast), interpolation="nearest")
             axes.set(xticks=[], yticks=[])
         line[0].set_ylabel(label, fontsize=7)
     for axes, title in zip(places[0], titles, strict=True):

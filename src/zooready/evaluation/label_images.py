@@ -1,7 +1,7 @@
-"""Label pictures of a network and of classical methods against true ones: the numbers of segmentation's card.
+"""Label images of a network and of classical methods against true ones: the numbers of segmentation's card.
 
 The classical methods are Otsu's and Li's threshold followed by a watershed of the distance transform, with the settings that most
-people start from. Thresholds of the network are chosen on simulated fields, never on the real picture.
+people start from. Thresholds of the network are chosen on simulated fields, never on the real image.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Segmenter:
 
 
 def labelled(head: Instances, probabilities: torch.Tensor) -> Labels:
-    """The label picture (y, x) that a head makes of probabilities (1, 2, y, x)."""
+    """The label image (y, x) that a head makes of probabilities (1, 2, y, x)."""
     found: torch.Tensor = head(probabilities)[1]
     return found[0, 0].numpy().astype(np.int32)
 
@@ -105,14 +105,14 @@ def chosen(segmenter: Segmenter, pairs: Iterable[Pair]) -> tuple[float, float]:
     return max(total, key=lambda setting: total[setting])
 
 
-def measured(method: Method, pictures: Sequence[tuple[Array, Array | None]]) -> dict[str, float]:
+def measured(method: Method, images: Sequence[tuple[Array, Array | None]]) -> dict[str, float]:
     """Means over (image, true labels) pairs: f1_50, f1_75, mean_iou (of what matched), rounded to four digits."""
-    found = [segmentation.scores(method(image), truth) for image, truth in pictures]
+    found = [segmentation.scores(method(image), truth) for image, truth in images]
     return {name: round(float(np.mean([one[name] for one in found])), 4) for name in found[0]}
 
 
 def tables(segmenter: Segmenter, count: int = HELD_OUT_FIELDS) -> dict[str, Any]:
-    """Network, Otsu and Li on simulated held-out fields and on the real development picture; plain data.
+    """Network, Otsu and Li on simulated held-out fields and on the real development image; plain data.
 
     Returns
     -------
@@ -128,7 +128,7 @@ def tables(segmenter: Segmenter, count: int = HELD_OUT_FIELDS) -> dict[str, Any]
         "otsu": lambda image: classical(image, "otsu"),
         "li": lambda image: classical(image, "li"),
     }
-    return {name: {title: measured(method, pictures) for title, method in methods.items()} for name, pictures in sets.items()}
+    return {name: {title: measured(method, images) for title, method in methods.items()} for name, images in sets.items()}
 
 
 def flat(found: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, float]:

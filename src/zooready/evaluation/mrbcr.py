@@ -1,4 +1,4 @@
-"""m-rBCR's cards, for pictures and for stacks: held-out and unseen specimens, optics that are not what was assumed, dim light, failures."""
+"""m-rBCR's cards, for images and for stacks: held-out and unseen specimens, optics that are not what was assumed, dim light, failures."""
 
 from __future__ import annotations
 
@@ -129,8 +129,8 @@ def robust(restore: Restore, how: str, optics: Optics = mrbcr.OPTICS, dimmed: fl
         rng = np.random.default_rng((deconvolution.HELD_OUT_SEED, index))
         field = mrbcr.scene(rng, deconvolution.FIELD_PX, KNOWN[index % len(KNOWN)], optics, dimmed)
         classical = deconvolution.deconvolved(field, mrbcr.OPTICS)
-        for key, picture in zip(rows, (field.image, classical[LUCY_BEST], restore(field.image)), strict=True):
-            rows[key].append(psnr(picture, field.truth))
+        for key, image in zip(rows, (field.image, classical[LUCY_BEST], restore(field.image)), strict=True):
+            rows[key].append(psnr(image, field.truth))
     return {"method": how, **{key: digits(np.mean(values), 2) for key, values in rows.items()}}
 
 
@@ -140,9 +140,9 @@ def spot(family: Family, weights: Weights) -> dict[str, float]:
     found = {}
     for name, fields in sets(family, SPOT).items():
         name = name.replace("-", "_")
-        pictures = [(restore(field.image), field.truth) for field in fields]
-        found[f"psnr_{name}"] = digits(np.mean([psnr(*pair) for pair in pictures]))
-        found[f"ssim_{name}"] = digits(np.mean([ssim(*pair) for pair in pictures]))
+        images = [(restore(field.image), field.truth) for field in fields]
+        found[f"psnr_{name}"] = digits(np.mean([psnr(*pair) for pair in images]))
+        found[f"ssim_{name}"] = digits(np.mean([ssim(*pair) for pair in images]))
     return found
 
 
@@ -160,8 +160,8 @@ def draw(family: Family, weights: Weights, folder: Path) -> list[tuple[str, str]
 
     def row(one: tuple[float, str, Field, Array, Array]) -> tuple[str, list[Array]]:
         _, label, field, classical, restored = one
-        pictures = (fit(field.image, field.truth), fit(classical, field.truth), fit(restored, field.truth), field.truth)
-        return label, [_plane(picture, field.truth) for picture in pictures]
+        images = (fit(field.image, field.truth), fit(classical, field.truth), fit(restored, field.truth), field.truth)
+        return label, [_plane(image, field.truth) for image in images]
 
     examples = [compared[place] for place in (0, 3, 5, -1)]
     worst = sorted(compared, key=lambda one: one[0])[:3]
@@ -175,21 +175,21 @@ def draw(family: Family, weights: Weights, folder: Path) -> list[tuple[str, str]
     ]
 
 
-def _plane(picture: Array, truth: Array) -> Array:
-    """The plane of a stack in which the truth is brightest; a picture as it is."""
-    return picture if picture.ndim == 2 else picture[int(truth.max((1, 2)).argmax())]
+def _plane(image: Array, truth: Array) -> Array:
+    """The plane of a stack in which the truth is brightest; an image as it is."""
+    return image if image.ndim == 2 else image[int(truth.max((1, 2)).argmax())]
 
 
 _SAME = (
     "every method fitted to the truth by one scale and offset; PSNR in dB of the truth's range; Wiener and Richardson-Lucy know the true "
-    "PSF and camera offset, and 'best' is chosen with the truth of each picture"
+    "PSF and camera offset, and 'best' is chosen with the truth of each image"
 )
 MEASURED_ON: Mapping[str, Mapping[str, str]] = {
     mrbcr.FAMILY.name: {
         "held-out": f"{deconvolution.HELD_OUT_FIELDS} simulated fields of {deconvolution.FIELD_PX} px, the ten kinds of specimen known "
         f"from training; {_SAME}",
         "unseen": f"{deconvolution.UNSEEN_FIELDS} fields of smooth tissue-like texture and shells, never trained or tuned on; {_SAME}",
-        "specimens": f"the first {PER_KIND} fields of each kind: microscope structures, and textures like natural pictures, made by "
+        "specimens": f"the first {PER_KIND} fields of each kind: microscope structures, and textures like natural images, made by "
         "procedure",
         "optics": f"{ROBUST_FIELDS} held-out fields, seen by a microscope other than the nominal one; nobody tells the network, and "
         "Richardson-Lucy is given the nominal PSF",
@@ -209,16 +209,16 @@ _LIMITS = (
     "It invents what it expects: structures finer than the microscope's resolution are guesses from what training showed.",
 )
 _UNSUITED = (
-    "Confocal, light-sheet or bright-field pictures, and other objectives: the blur is another one.",
+    "Confocal, light-sheet or bright-field images, and other objectives: the blur is another one.",
     "Counting photons: intensities are restored up to one scale and offset.",
     "Diagnosis.",
 )
-PICTURES = Evaluation(
+IMAGES = Evaluation(
     measure=partial(measure, mrbcr.FAMILY),
     spot=partial(spot, mrbcr.FAMILY),
     draw=partial(draw, mrbcr.FAMILY),
     data=f"simulated filaments, puncta, rings, meshes and textures ({mrbcr.SIZE} x {mrbcr.SIZE} px, pixels of {_LOW * 1000:g} to "
-    f"{_HIGH * 1000:g} nm); no real picture was seen",
+    f"{_HIGH * 1000:g} nm); no real image was seen",
     suited=(
         f"Single planes of thin specimens in wide-field fluorescence, pixels of {_LOW:g} to {_HIGH:g} um, an objective near NA "
         f"{mrbcr.OPTICS.na:g}.",

@@ -1,4 +1,4 @@
-"""PLCNN's card: what :mod:`zooready.evaluation.classifiers` measures of the shipped weights, its pictures, and its words."""
+"""PLCNN's card: what :mod:`zooready.evaluation.classifiers` measures of the shipped weights, its images, and its words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zooready.images.drawing import grey
 from zooready.records import Array
 from zooready.simulate import cells
 
-SHOWN, ASKED = 5, 300  # pictures a row; held-out cells among which failures are looked for
+SHOWN, ASKED = 5, 300  # images a row; held-out cells among which failures are looked for
 SPOT = 100
 
 
@@ -101,7 +101,7 @@ EVALUATION = Evaluation(
     f"{cells.PIXEL_SIZE_UM:g} um pixels), turned, mirrored, shifted and scaled; no real cell was seen",
     suited=(
         "Trying out the method, its maps and its bundle; and as a start for your own classes: `zooready train plcnn --data DIR`.",
-        "One cell in the middle of a picture, neighbours cut by its border.",
+        "One cell in the middle of an image, neighbours cut by its border.",
     ),
     unsuited=(
         "Telling where a protein is in real cells: it was trained on simulated ones. Train it on yours.",

@@ -26,7 +26,7 @@ TABLE = "protocol"  # .csv and .md, beside the runs
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A line of the protocol's table: a kind of split, its runs, and percent correct on pictures that no run had trained on."""
+    """A line of the protocol's table: a kind of split, its runs, and percent correct on images that no run had trained on."""
 
     split: str
     runs: int
@@ -132,7 +132,7 @@ def protocol(
 
 
 def _confusion(path: Path, found: Classified, split: Split, answers: Callable[[], Iterable[int]]) -> Array:
-    """How often which class was given which answer, (classes, classes) int, on the held-out pictures; found once and kept in a file."""
+    """How often which class was given which answer, (classes, classes) int, on the held-out images; found once and kept in a file."""
     import numpy as np
 
     if path.exists():
@@ -146,7 +146,7 @@ def _confusion(path: Path, found: Classified, split: Split, answers: Callable[[]
 
 
 def _answers(family: Family, run: Checkpoint, found: Classified, split: Split) -> Iterator[int]:
-    """What the trained network says of each held-out picture."""
+    """What the trained network says of each held-out image."""
     import torch
 
     network = family.architecture.build().eval()
@@ -159,7 +159,7 @@ def _answers(family: Family, run: Checkpoint, found: Classified, split: Split) -
 
 
 def _of_forest(measured: Callable[[], Array], found: Classified, split: Split) -> Iterator[int]:
-    """What a forest, grown on the measurements of the training side, says of each held-out picture."""
+    """What a forest, grown on the measurements of the training side, says of each held-out image."""
     import numpy as np
 
     from zooready.evaluation.classifiers import classical
@@ -170,7 +170,7 @@ def _of_forest(measured: Callable[[], Array], found: Classified, split: Split) -
 
 
 def _measured(found: Classified, path: Path) -> Array:
-    """Measurements of every picture, (n, measurements); kept in a file, for they take a while."""
+    """Measurements of every image, (n, measurements); kept in a file, for they take a while."""
     import numpy as np
 
     from zooready.evaluation.classifiers import features
@@ -221,16 +221,16 @@ def _write(out: Path, known: PublicSet, found: Classified, rows: Sequence[Row], 
     text = [
         f"# PLCNN on {known.title}, after the paper's protocol",
         "",
-        f"{len(found.names)} pictures of {len(found.classes)} classes, SHA-256 {found.sha256[:16]}. Every number is of pictures that the",
+        f"{len(found.names)} images of {len(found.classes)} classes, SHA-256 {found.sha256[:16]}. Every number is of images that the",
         "network of that run never saw. The paper does not tell how it trained; these runs took",
-        f"{run.steps} steps of {run.batch} pictures, seed {run.seed}, with zooready {run.versions.get('zooready', '')} and "
+        f"{run.steps} steps of {run.batch} images, seed {run.seed}, with zooready {run.versions.get('zooready', '')} and "
         f"PyTorch {run.versions.get('torch', '')}.",
         "",
         *_markdown(COLUMNS, [row.cells() for row in rows]),
         "",
-        f"Of each class, over the held-out pictures of {kind}:",
+        f"Of each class, over the held-out images of {kind}:",
         "",
-        *_markdown(("class", "pictures", "found, %"), recall),
+        *_markdown(("class", "images", "found, %"), recall),
         *(["", "To know:", "", *notes] if notes else []),
     ]
     _save(out / f"{TABLE}.md", "\n".join(text) + "\n")

@@ -12,7 +12,7 @@ RUNNING = ("running_mean", "running_var", "num_batches_tracked")  # of batch nor
 
 
 def record(begun: Mapping[str, Any], weights: Weights, evaluation: Evaluation, folder: Path) -> dict[str, Any]:
-    """Measure weights again, and draw their pictures.
+    """Measure weights again, and draw their images.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def record(begun: Mapping[str, Any], weights: Weights, evaluation: Evaluation, f
     evaluation
         The family's.
     folder
-        For the pictures.
+        For the images.
 
     Returns
     -------
@@ -36,16 +36,16 @@ def record(begun: Mapping[str, Any], weights: Weights, evaluation: Evaluation, f
     merged = {
         part: {**found[part], **{key: value for key, value in begun.get(part, {}).items() if key not in found[part]}} for part in parts
     }
-    pictures = [{"file": file, "caption": caption} for file, caption in evaluation.draw(weights, folder)]
+    images = [{"file": file, "caption": caption} for file, caption in evaluation.draw(weights, folder)]
     return {
         **begun,
         **{key: value for key, value in found.items() if key not in parts},
         **merged,
-        "data": begun["data"] if begun.get("data_sha256") else evaluation.data,  # a person's own pictures, or the simulation in words
+        "data": begun["data"] if begun.get("data_sha256") else evaluation.data,  # a person's own images, or the simulation in words
         "suited": list(evaluation.suited),
         "unsuited": list(evaluation.unsuited),
         "limits": list(evaluation.limits),
         "parameters": sum(tensor.numel() for key, tensor in weights.items() if not key.endswith(RUNNING)),
         "spot": evaluation.spot(weights),
-        "pictures": pictures,
+        "images": images,
     }

@@ -1,4 +1,4 @@
-"""Segmentation's card: what :mod:`zooready.evaluation.label_images` measures of the shipped weights, its pictures, and its words."""
+"""Segmentation's card: what :mod:`zooready.evaluation.label_images` measures of the shipped weights, its images, and its words."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def robustness(segmenter: scoring.Segmenter) -> list[dict[str, Any]]:
     rng = np.random.default_rng(scoring.HELD_OUT_SEED)
     rows = []
     for how, change in CHANGES.items():
-        pictures = [(change(pair.input[0], rng), pair.truth) for pair in pairs]
-        found, classic = scoring.measured(segmenter, pictures), scoring.measured(lambda image: scoring.classical(image, "otsu"), pictures)
+        images = [(change(pair.input[0], rng), pair.truth) for pair in pairs]
+        found, classic = scoring.measured(segmenter, images), scoring.measured(lambda image: scoring.classical(image, "otsu"), images)
         rows.append({"method": how, "F1@0.5": found["f1_50"], "F1@0.75": found["f1_75"], "F1@0.5, Otsu": classic["f1_50"]})
     return rows
 
@@ -58,14 +58,14 @@ def measure(weights: Weights) -> dict[str, Any]:
         "metrics": scoring.flat(found),
         "measured_on": {
             "simulated": f"{scoring.HELD_OUT_FIELDS} held-out simulated fields of {scoring.FIELD_PX} px, seed {scoring.HELD_OUT_SEED}",
-            "real": "one development picture with 125 nuclei outlined by hand; never trained on, and no proof of generalisation",
+            "real": "one development image with 125 nuclei outlined by hand; never trained on, and no proof of generalisation",
             "robustness": f"{CHANGED_FIELDS} of the held-out simulated fields, {CHANGED_PX} px, changed in one way each",
         },
     }
 
 
 def spot(weights: Weights) -> dict[str, float]:
-    """F1 and mean IoU on two held-out fields, and on the real picture."""
+    """F1 and mean IoU on two held-out fields, and on the real image."""
     segmenter = scoring.Segmenter(weights)
     simulated = scoring.measured(segmenter, [(pair.input[0], pair.truth) for pair in scoring.fields(scoring.HELD_OUT_SEED, 2)])
     real = scoring.measured(segmenter, [(segmentation.sample().array, segmentation.sample_labels())])
@@ -73,10 +73,10 @@ def spot(weights: Weights) -> dict[str, float]:
 
 
 def draw(weights: Weights, folder: Path) -> list[tuple[str, str]]:
-    """The real picture with its labels, and the simulated fields that came out worst."""
+    """The real image with its labels, and the simulated fields that came out worst."""
     segmenter = scoring.Segmenter(weights)
     image, truth = segmentation.sample().array[:SHOWN_PX, :SHOWN_PX], segmentation.sample_labels()[:SHOWN_PX, :SHOWN_PX]
-    titles = ("picture", "Otsu + watershed", "this network", "truth")
+    titles = ("image", "Otsu + watershed", "this network", "truth")
 
     def row(image: Array, truth: Array | None) -> list[Array]:
         drawn = truth if truth is not None else np.zeros_like(image)
@@ -94,7 +94,7 @@ def draw(weights: Weights, folder: Path) -> list[tuple[str, str]]:
     )
     grid(folder / "segmentation-failures.png", titles, [(f"F1 {f1:.2f}", row(pair.input[0], pair.truth)) for f1, _, pair in worst])
     return [
-        ("segmentation-examples.png", f"A part of the real development picture ({SHOWN_PX} px), and a simulated field."),
+        ("segmentation-examples.png", f"A part of the real development image ({SHOWN_PX} px), and a simulated field."),
         ("segmentation-failures.png", f"Failure cases: of {len(scored)} held-out simulated fields, the three with the lowest F1."),
     ]
 
@@ -103,11 +103,11 @@ EVALUATION = Evaluation(
     measure=measure,
     spot=spot,
     draw=draw,
-    data=f"simulated nuclei only ({segmentation.FIELDS} fields of {segmentation.FIELD_PX} x {segmentation.FIELD_PX} px); no real picture "
+    data=f"simulated nuclei only ({segmentation.FIELDS} fields of {segmentation.FIELD_PX} x {segmentation.FIELD_PX} px); no real image "
     "was seen",
     suited=(
         f"Nuclei in wide-field or confocal fluorescence, 8 to 15 um wide, pixels of {segmentation.FAMILY.pixel_size_um[0]:g} to "
-        f"{segmentation.FAMILY.pixel_size_um[1]:g} um; single or touching, dim and bright in one picture.",
+        f"{segmentation.FAMILY.pixel_size_um[1]:g} um; single or touching, dim and bright in one image.",
     ),
     unsuited=(
         "Histology in bright field, whole cells, bacteria, stacks as volumes: it sees one fluorescent plane.",
@@ -116,6 +116,6 @@ EVALUATION = Evaluation(
     ),
     limits=(
         "Objects below 12 px of area were never taught.",
-        "Quality on real pictures was seen on one picture only, which was looked at during development.",
+        "Quality on real images was seen on one image only, which was looked at during development.",
     ),
 )

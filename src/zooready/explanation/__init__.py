@@ -1,7 +1,7 @@
-"""Why a network says what it says: pictures with a scale, and the numbers behind them.
+"""Why a network says what it says: images with a scale, and the numbers behind them.
 
-In: an opened bundle and a picture. Out: an Explained (values, titles, units, facts), and its files: a figure and a float32 TIFF for
-each explanation, one JSON for all. ``classes`` explains scores, ``images`` explains pictures, ``checks`` tells whether to believe it.
+In: an opened bundle and an image. Out: an Explained (values, titles, units, facts), and its files: a figure and a float32 TIFF for
+each explanation, one JSON for all. ``classes`` explains scores, ``images`` explains images, ``checks`` tells whether to believe it.
 
 May import: images, prediction
 """

@@ -1,4 +1,4 @@
-"""Why this class: what in the picture speaks for it, by gradients and by hiding parts of it."""
+"""Why this class: what in the image speaks for it, by gradients and by hiding parts of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEPS = (32, 128, 512)  # of the integral, as many as completeness needs
 COMPLETE = 0.02  # largest error of completeness that is accepted, of the score or of its rise, whichever is larger
 WINDOW = 8  # windows along the shorter side
 DARK = 5  # percentile of the pixels that counts as background
-AT_ONCE = 8  # pictures in a batch
+AT_ONCE = 8  # images in a batch
 
 
 def demand_captum() -> None:
@@ -32,7 +32,7 @@ def demand_captum() -> None:
 
 
 def blurred(image: Array) -> Array:
-    """The picture without its pattern, (1, c, ..., y, x): a Gaussian of a tenth of the shorter side, planes and channels apart."""
+    """The image without its pattern, (1, c, ..., y, x): a Gaussian of a tenth of the shorter side, planes and channels apart."""
     from scipy.ndimage import gaussian_filter
 
     sigma = BLUR * min(image.shape[-2:])
@@ -40,13 +40,13 @@ def blurred(image: Array) -> Array:
 
 
 def background(image: Array) -> Array:
-    """The picture's background, (1, c, 1, ..., 1): the 5th percentile of each channel."""
+    """The image's background, (1, c, 1, ..., 1): the 5th percentile of each channel."""
     levels = np.percentile(image, DARK, axis=tuple(range(2, image.ndim)), keepdims=True)
     return as_float32(levels)
 
 
 def integrated_gradients(score: Scoring, image: Array, baseline: Array, target: int) -> tuple[Array, dict[str, float]]:
-    """How much each pixel adds to a class's score, on the straight way from a baseline to the picture.
+    """How much each pixel adds to a class's score, on the straight way from a baseline to the image.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def integrated_gradients(score: Scoring, image: Array, baseline: Array, target: 
 
 
 def occlusion(score: Scoring, image: Array, fill: Array, target: int, window: int | None = None) -> tuple[Array, dict[str, float]]:
-    """How much a class's score falls when a part of the picture is hidden.
+    """How much a class's score falls when a part of the image is hidden.
 
     Parameters
     ----------

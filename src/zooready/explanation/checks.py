@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """How much of a map's positive part lies in a cell, and how much in a box of the same area in the picture's middle; 0 to 1.
+    """How much of a map's positive part lies in a cell, and how much in a box of the same area in the image's middle; 0 to 1.
 
-    ``area`` is the cell's share of the picture, which a map without preference would have.
+    ``area`` is the cell's share of the image, which a map without preference would have.
     """
 
     inside: float
@@ -46,7 +46,7 @@ def share_inside(values: Array, mask: Array) -> Share:
     """
     inside = np.asarray(mask) != 0
     if inside.shape != values.shape:
-        raise InputInvalid(f"the mask has shape {inside.shape} and the map {values.shape}: give a mask of the picture's size.")
+        raise InputInvalid(f"the mask has shape {inside.shape} and the map {values.shape}: give a mask of the image's size.")
     if not inside.any():
         raise InputInvalid("the mask is empty: give one that is other than 0 in the cell.")
     positive = np.clip(np.asarray(values, dtype=np.float64), 0, None)
@@ -58,7 +58,7 @@ def share_inside(values: Array, mask: Array) -> Share:
 
 
 def centred_box(shape: tuple[int, ...], area: int) -> NDArray[np.bool_]:
-    """A box in the middle of a picture (y, x), of its proportions and, to rounding, of ``area`` px.
+    """A box in the middle of an image (y, x), of its proportions and, to rounding, of ``area`` px.
 
     >>> int(centred_box((4, 8), 8).sum())
     8

@@ -1,4 +1,4 @@
-"""A bundle and a picture: what can be explained, explained."""
+"""A bundle and an image: what can be explained, explained."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zooready.prediction.embedding import watched
 from zooready.prediction.scaling import RESCALE, outside, resampled
 from zooready.prediction.specs import pixel_range_um
 from zooready.prediction.whole import margins
-from zooready.records import Array, Bundle, Picture
+from zooready.records import Array, Bundle, Image
 from zooready.tensors import TensorSpec
 
 SMALLEST, LARGEST = 16, 1024  # px a side: below, there is nothing to hide or to point at; above, gradients need too much memory
@@ -44,20 +44,20 @@ class _Job:
 
 def explain(
     bundle: Bundle,
-    picture: Picture,
+    image: Image,
     *,
     class_name: str | None = None,
     mask: Array | None = None,
     channel: int | str | None = None,
     seed: int = 0,
 ) -> Explained:
-    """Explain what a bundle says of a picture.
+    """Explain what a bundle says of an image.
 
     Parameters
     ----------
     bundle
         An opened bundle. One with class scores is explained as a classifier, any other by its first output that is an image.
-    picture
+    image
         Raw pixels, one plane (or one stack, for networks of stacks), 16 to 1024 px a side.
     class_name
         The class to explain; the winning one if None.
@@ -77,20 +77,20 @@ def explain(
     Raises
     ------
     InputInvalid
-        The picture does not suit, the class is unknown, or the bundle has no output to explain.
+        The image does not suit, the class is unknown, or the bundle has no output to explain.
     ConsumerMissing
         captum is not installed, and a classifier is to be explained.
     """
     spec, outputs = input_spec(bundle), output_specs(bundle)
     place = _place(bundle, outputs)
-    array = _image(picture, spec, channel)
+    array = _image(image, spec, channel)
     if outputs[place].kind == "scores":
         attribution.demand_captum()
         target = None if class_name is None else _class(class_name, outputs[place])
     elif class_name is not None or mask is not None:
         raise InputInvalid(f"{bundle.path.name} gives no class scores, so there is no class to explain: leave --class and --mask out.")
     job = _Job(bundle=bundle, network=network_of(bundle), spec=spec, output=outputs[place], place=place, image=array, seed=seed)
-    notes = [note] if (note := outside(picture.pixel_size_um, pixel_range_um(bundle), RESCALE)) else []
+    notes = [note] if (note := outside(image.pixel_size_um, pixel_range_um(bundle), RESCALE)) else []
     facts: dict[str, Any] = {"bundle": bundle.path.name, "output": job.output.name, "weights": job.network.format, "seed": seed}
     if job.output.kind == "scores":
         scores = _scores(job)
@@ -99,11 +99,11 @@ def explain(
         found = tuple(_of_class(job, outputs, target, float(scores[target]), mask, notes))
     else:
         found = tuple(_of_image(job, notes))
-    shown = Picture(
-        array=array[0], axes=spec.axes[1:], pixel_size_um=picture.pixel_size_um, z_um=picture.z_um,
+    shown = Image(
+        array=array[0], axes=spec.axes[1:], pixel_size_um=image.pixel_size_um, z_um=image.z_um,
         channels=spec.channels if len(spec.channels) > 1 else (),
     )  # fmt: skip
-    return Explained(explanations=found, picture=shown, facts=facts, notes=tuple(notes))
+    return Explained(explanations=found, image=shown, facts=facts, notes=tuple(notes))
 
 
 def _place(bundle: Bundle, outputs: tuple[TensorSpec, ...]) -> int:
@@ -119,21 +119,19 @@ def _place(bundle: Bundle, outputs: tuple[TensorSpec, ...]) -> int:
     )
 
 
-def _image(picture: Picture, spec: TensorSpec, channel: int | str | None) -> Array:
-    """The one input that the picture gives."""
-    inputs = as_input(picture, spec, channel=channel)
+def _image(image: Image, spec: TensorSpec, channel: int | str | None) -> Array:
+    """The one input that the image gives."""
+    inputs = as_input(image, spec, channel=channel)
     if math.prod(inputs.lengths) != 1:
         many = " and ".join(f"{length} along {axis}" for axis, length in zip(inputs.loop, inputs.lengths, strict=True))
-        raise InputInvalid(f"the picture has several planes ({many}), and one is explained: save it alone, in Fiji with Image > Duplicate.")
+        raise InputInvalid(f"the image has several planes ({many}), and one is explained: save it alone, in Fiji with Image > Duplicate.")
     array = next(iter(inputs))
     height, width = array.shape[-2:]
     if min(height, width) < SMALLEST:
-        raise InputInvalid(
-            f"the picture has {width} x {height} px, and less than {SMALLEST} a side cannot be explained: give a larger one."
-        )
+        raise InputInvalid(f"the image has {width} x {height} px, and less than {SMALLEST} a side cannot be explained: give a larger one.")
     if max(height, width) > LARGEST:
         raise InputInvalid(
-            f"the picture has {width} x {height} px, and explanations take up to {LARGEST} a side: crop it to what you ask about, "
+            f"the image has {width} x {height} px, and explanations take up to {LARGEST} a side: crop it to what you ask about, "
             "in Fiji with Image > Crop."
         )
     return array
@@ -175,10 +173,10 @@ def _of_class(
             notes.append(f"integrated gradients miss the score's rise by {facts['completeness_error']:.0%}: do not read their size.")
         if facts["score_of_baseline"] > score / 2 > 0:
             notes.append(
-                f"the blurred picture has a score of {facts['score_of_baseline']:.2g} already: integrated gradients explain only the rest."
+                f"the blurred image has a score of {facts['score_of_baseline']:.2g} already: integrated gradients explain only the rest."
             )
         yield Explanation(
-            name="integrated_gradients", title=f"Integrated gradients of {said}, from the blurred picture", values=values,
+            name="integrated_gradients", title=f"Integrated gradients of {said}, from the blurred image", values=values,
             axes=job.spec.axes[1:], unit="score per pixel", scale="signed", channels=job.spec.channels,
             facts={**facts, **_shares(values.reshape(-1, *values.shape[-2:]).sum(0), mask)},
         )  # fmt: skip
@@ -199,7 +197,7 @@ def _with_numpy(job: _Job) -> Callable[[Any], Any]:
 
 
 def _maps(job: _Job, outputs: tuple[TensorSpec, ...], target: int, notes: list[str]) -> tuple[Array, str, str] | None:
-    """The class's map at the picture's size, its unit, and where it comes from; None, with a note, if there is none."""
+    """The class's map at the image's size, its unit, and where it comes from; None, with a note, if there is none."""
     for place, output in enumerate(outputs):
         if output.kind == "image" and len(output.channels) == len(job.output.channels) and output.axes == "bcyx":
             return (
@@ -249,7 +247,7 @@ def _of_image(job: _Job, notes: list[str]) -> Iterator[Explanation]:
         if isinstance(field.facts["halo_px"], int) and field.facts["reach_px"] > field.facts["halo_px"]:
             notes.append(
                 f"gradients reach {field.facts['reach_px']} px, further than the halo of {field.facts['halo_px']} px: a halo is that "
-                "of the layers, and normalisation takes its numbers from the whole picture."
+                "of the layers, and normalisation takes its numbers from the whole image."
             )
         yield field
     else:
@@ -257,7 +255,7 @@ def _of_image(job: _Job, notes: list[str]) -> Iterator[Explanation]:
     values, facts = restoration.noise_sensitivity(job.run, job.image, np.random.default_rng(job.seed))
     yield Explanation(
         name="noise_sensitivity", values=values, facts=facts, **common,
-        title=f"Noise in '{name}': standard deviation when the picture's own noise ({facts['noise_of_picture']:.3g}) is added again",
+        title=f"Noise in '{name}': standard deviation when the image's own noise ({facts['noise_of_image']:.3g}) is added again",
     )  # fmt: skip
     is_square = job.image.shape[-1] == job.image.shape[-2] or not set("yx") & set(job.spec.sizes)
     values, facts = restoration.uncertainty(job.run, job.image, quarter_turns=is_square)
@@ -275,12 +273,12 @@ def _field(job: _Job, differentiable: Callable[..., Any]) -> Explanation:
     stated = measured.get("halo")
     marks = {"90 % of the gradient, radius": facts["radius_90_px"]}
     if stated is None:
-        facts |= {"halo_px": facts["reach_px"], "halo_from": "gradients of this picture"}
+        facts |= {"halo_px": facts["reach_px"], "halo_from": "gradients of this image"}
     else:
         facts |= {"halo_px": stated, "halo_from": "the bundle"}
     if isinstance(facts["halo_px"], int):
         marks = {"all it can see, each way": facts["halo_px"], **marks}
-    seen = f"{facts['halo_px']} px each way" if isinstance(facts["halo_px"], int) else "the whole picture"
+    seen = f"{facts['halo_px']} px each way" if isinstance(facts["halo_px"], int) else "the whole image"
     return Explanation(
         name="receptive_field", title=f"What the middle pixel of '{job.output.name}' depends on: {seen}", values=values, axes="yx",
         unit="gradient / largest gradient", scale="log", facts=facts, marks=marks,

@@ -1,4 +1,4 @@
-"""An explanation as a figure for people: the picture, the values beside it with a colour bar, and how large it all is."""
+"""An explanation as a figure for people: the image, the values beside it with a colour bar, and how large it all is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zooready.images.drawing import limits
-from zooready.records import Array, Picture
+from zooready.records import Array, Image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 
 PANEL = 3.3  # inches
 DOTS = 110  # an inch
-PICTURES, VALUES = 3, 4  # panels at most of input channels, and of values
+IMAGES, VALUES = 3, 4  # panels at most of input channels, and of values
 BRIGHTEST = 99.8  # percentile of the values' size at which colours end
 FAINTEST = 1e-4  # of the largest, on a logarithmic scale
 FIRST, SECOND = "#ffb000", "#00c8ff"  # two lines that are seen on black and on white, and apart by the colour-blind
 
 
-def draw(explanation: Explanation, picture: Picture) -> bytes:
+def draw(explanation: Explanation, image: Image) -> bytes:
     """A PNG, the same bytes for the same explanation.
 
     Parameters
     ----------
     explanation
         What is shown at the right, one panel a channel; of a stack its middle plane.
-    picture
+    image
         What the network was given, one panel a channel at the left.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    inputs, planes = panels(picture.array, picture.axes)[:PICTURES], panels(explanation.values, explanation.axes)[:VALUES]
+    inputs, planes = panels(image.array, image.axes)[:IMAGES], panels(explanation.values, explanation.axes)[:VALUES]
     count = len(inputs) + len(planes)
     height = min(2.0, max(0.5, inputs[0].shape[0] / inputs[0].shape[1]))
     figure = Figure(figsize=(PANEL * count, PANEL * height * 0.74 + 0.7), dpi=DOTS, layout="constrained")
@@ -46,11 +46,11 @@ def draw(explanation: Explanation, picture: Picture) -> bytes:
     for number, (place, plane) in enumerate(zip(axes, inputs, strict=False)):
         low, high = limits(plane)
         shown = place.imshow(plane, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-        name = picture.channels[number] if len(picture.channels) == len(inputs) > 1 else "picture"
+        name = image.channels[number] if len(image.channels) == len(inputs) > 1 else "image"
         place.set_title(name, fontsize=9)
         figure.colorbar(shown, ax=place, shrink=0.8, extend="both").set_label("counts", fontsize=8)
     _marked(axes[0], explanation)
-    _scale_bar(axes[0], inputs[0].shape, picture.pixel_size_um)
+    _scale_bar(axes[0], inputs[0].shape, image.pixel_size_um)
     for number, (place, plane) in enumerate(zip(axes[len(inputs) :], planes, strict=True)):
         shown = place.imshow(plane, interpolation="nearest", **_colours(plane, explanation.scale))
         name = explanation.channels[number] if len(explanation.channels) > 1 else explanation.name.replace("_", " ")
@@ -111,7 +111,7 @@ def _marked(place: Axes, explanation: Explanation) -> None:
 
 
 def _scale_bar(place: Axes, shape: tuple[int, ...], pixel_size_um: float | None) -> None:
-    """A bar of a round length, a quarter of the width or less; none if the picture does not say its pixel size."""
+    """A bar of a round length, a quarter of the width or less; none if the image does not say its pixel size."""
     from matplotlib.patches import Rectangle
 
     if not pixel_size_um:

@@ -1,4 +1,4 @@
-"""A bundle as functions of a picture: one that computes, and one that PyTorch can differentiate."""
+"""A bundle as functions of an image: one that computes, and one that PyTorch can differentiate."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _differentiable(bundle: Bundle) -> tuple[Callable[[Tensor], tuple[Tensor, ..
 
 
 def _flowing(module: Any, bundle: Bundle) -> Callable[[Tensor], tuple[Tensor, ...]]:
-    """The module with its input grown and its outputs cut, so that gradients belong to the picture's own pixels."""
+    """The module with its input grown and its outputs cut, so that gradients belong to the image's own pixels."""
     from torch.nn import functional
 
     def flowing(image: Tensor) -> tuple[Tensor, ...]:

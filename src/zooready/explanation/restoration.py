@@ -18,7 +18,7 @@ CHANNELS = 8  # of an output, whose gradients are added
 
 
 def effective_field(outputs: Callable[..., object], image: Array) -> tuple[Array, dict[str, float]]:
-    """How strongly the output's middle pixel depends on each pixel of the picture.
+    """How strongly the output's middle pixel depends on each pixel of the image.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def effective_field(outputs: Callable[..., object], image: Array) -> tuple[Array
 
 
 def noise_of(image: Array) -> Array:
-    """Standard deviation of a picture's own noise at each pixel, (..., y, x), estimated plane by plane.
+    """Standard deviation of an image's own noise at each pixel, (..., y, x), estimated plane by plane.
 
     Noise is what second differences along both axes leave; its variance is fitted as a straight line over local brightness, as photons
     and a camera make it.
@@ -88,7 +88,7 @@ def _noise_of_plane(plane: Array) -> Array:
 
 
 def noise_sensitivity(run: Run, image: Array, rng: np.random.Generator, repeats: int = REPEATS) -> tuple[Array, dict[str, float]]:
-    """How much of each output pixel is due to the noise of the input: the picture's own noise is added again, several times.
+    """How much of each output pixel is due to the noise of the input: the image's own noise is added again, several times.
 
     Parameters
     ----------
@@ -106,17 +106,17 @@ def noise_sensitivity(run: Run, image: Array, rng: np.random.Generator, repeats:
     values
         (k, ..., y, x) float32, standard deviation over the repeats, in the output's unit.
     facts
-        ``noise_of_picture`` (mean standard deviation, the picture's unit), ``mean``, ``largest``, ``repeats``.
+        ``noise_of_image`` (mean standard deviation, the image's unit), ``mean``, ``largest``, ``repeats``.
     """
     spread = noise_of(image)
     outputs = [run(as_float32(image + spread * rng.standard_normal(image.shape)))[0] for _ in range(repeats)]
     values = np.std(np.asarray(outputs, dtype=np.float64), axis=0, ddof=1)
-    facts = {"noise_of_picture": float(spread.mean()), "mean": float(values.mean()), "largest": float(values.max()), "repeats": repeats}
+    facts = {"noise_of_image": float(spread.mean()), "mean": float(values.mean()), "largest": float(values.max()), "repeats": repeats}
     return as_float32(values), facts
 
 
 def uncertainty(run: Run, image: Array, quarter_turns: bool = True) -> tuple[Array, dict[str, float]]:
-    """How much each output pixel changes when the picture is flipped and turned, and the output turned back.
+    """How much each output pixel changes when the image is flipped and turned, and the output turned back.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def uncertainty(run: Run, image: Array, quarter_turns: bool = True) -> tuple[Arr
     image
         (1, c, ..., y, x) float32.
     quarter_turns
-        All eight flips and turns; else the four that keep the picture's height and width.
+        All eight flips and turns; else the four that keep the image's height and width.
 
     Returns
     -------

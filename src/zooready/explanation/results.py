@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zooready.explanation.figures import draw
-from zooready.images.files import make_folder, whole_file, write_picture
-from zooready.records import Array, Picture
+from zooready.images.files import make_folder, whole_file, write_image
+from zooready.records import Array, Image
 
 PACKAGES = ("zooready", "torch", "captum", "onnxruntime", "numpy", "scipy")
 
@@ -22,7 +22,7 @@ class Explanation:
     """One way to look at an output.
 
     ``values`` are float32 with one axis for each letter of ``axes`` (of ``czyx``), in ``unit``; ``scale`` is how they are coloured.
-    ``facts`` are the numbers to read with them. ``marks`` are half sides and radii, px, of what is drawn round the picture's middle.
+    ``facts`` are the numbers to read with them. ``marks`` are half sides and radii, px, of what is drawn round the image's middle.
     """
 
     name: str
@@ -38,14 +38,14 @@ class Explanation:
 
 @dataclass(frozen=True, kw_only=True)
 class Explained:
-    """All explanations of one output for one picture.
+    """All explanations of one output for one image.
 
-    ``picture`` is what the network was given. ``facts`` tell the output and, of a classifier, the class that was explained and the score
+    ``image`` is what the network was given. ``facts`` tell the output and, of a classifier, the class that was explained and the score
     of every class. ``notes`` are sentences to read first. ``files`` are those that were written.
     """
 
     explanations: tuple[Explanation, ...]
-    picture: Picture
+    image: Image
     facts: Mapping[str, Any]
     notes: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
@@ -57,11 +57,11 @@ def save(explained: Explained, folder: Path | str, stem: str) -> tuple[Path, ...
     Parameters
     ----------
     explained
-        TIFFs are float32 with the picture's calibration; figures show at most four channels.
+        TIFFs are float32 with the image's calibration; figures show at most four channels.
     folder
         Made if it is missing. Files of the same name are replaced.
     stem
-        Usually the picture's file name without its ending.
+        Usually the image's file name without its ending.
 
     Returns
     -------
@@ -78,11 +78,11 @@ def save(explained: Explained, folder: Path | str, stem: str) -> tuple[Path, ...
     for one in explained.explanations:
         figure, values = (folder / f"{stem}_{one.name}.{ending}" for ending in ("png", "tif"))
         with whole_file(figure) as file:
-            file.write(draw(one, explained.picture))
-        write_picture(_picture(one, explained.picture), values)
+            file.write(draw(one, explained.image))
+        write_image(_image(one, explained.image), values)
         listed[one.name] = {"title": one.title, "unit": one.unit, **one.facts, "files": [figure.name, values.name]}
         written += [figure, values]
-    facts = {"picture": stem, **explained.facts, "explanations": listed, "notes": list(explained.notes), "versions": versions()}
+    facts = {"image": stem, **explained.facts, "explanations": listed, "notes": list(explained.notes), "versions": versions()}
     written.append(folder / f"{stem}_explanation.json")
     with whole_file(written[-1]) as file:
         file.write((json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode())
@@ -100,9 +100,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _picture(explanation: Explanation, source: Picture) -> Picture:
+def _image(explanation: Explanation, source: Image) -> Image:
     """The values with the calibration of what they explain."""
-    return Picture(
+    return Image(
         array=explanation.values,
         axes=explanation.axes,
         pixel_size_um=source.pixel_size_um,

@@ -12,7 +12,7 @@ from zooready.records import About
 
 TEMPLATE = """\
 name: Nuclei of my cells
-description: Segments nuclei in DAPI pictures of HeLa cells, 20x.
+description: Segments nuclei in DAPI images of HeLa cells, 20x.
 authors:
 - {name: Your Name, affiliation: Your Institute}
 license: CC-BY-4.0

@@ -14,8 +14,8 @@ from zooready.bundle import writing
 from zooready.errors import InputInvalid
 from zooready.exporting import about as facts
 from zooready.exporting import cases, probing
-from zooready.images.files import read_picture
-from zooready.records import FORMATS, About, Array, Format, Measured, Part, Picture, as_float32
+from zooready.images.files import read_image
+from zooready.records import FORMATS, About, Array, Format, Image, Measured, Part, as_float32
 from zooready.tensors import TensorSpec
 
 if TYPE_CHECKING:
@@ -79,17 +79,17 @@ def provenance(given: Mapping[str, Any], module: nn.Module) -> dict[str, Any]:
     }
 
 
-def sample(given: Array | Picture | Path | str) -> tuple[Picture, Array]:
-    """The middle of the example as a picture, and the same as (1, c, y, x) or (1, c, z, y, x) float32."""
-    example = read_picture(Path(given)) if isinstance(given, str | Path) else given
-    if not isinstance(example, Picture):
+def sample(given: Array | Image | Path | str) -> tuple[Image, Array]:
+    """The middle of the example as an image, and the same as (1, c, y, x) or (1, c, z, y, x) float32."""
+    example = read_image(Path(given)) if isinstance(given, str | Path) else given
+    if not isinstance(example, Image):
         array = np.asarray(example)
         axes = {2: "yx", 3: "cyx", 4: "cyx", 5: "czyx"}.get(array.ndim)
         if axes is None or not array.size or array.dtype.kind not in "buif":
             raise InputInvalid(
                 f"example of shape {array.shape}, {array.dtype}: give numbers as (y, x), (c, y, x), (b, c, y, x) or (b, c, z, y, x)."
             )
-        example = Picture(array=array[0] if array.ndim > 3 else array, axes=axes)
+        example = Image(array=array[0] if array.ndim > 3 else array, axes=axes)
     if "t" in example.axes:
         raise InputInvalid(f"the example is a time series (axes {example.axes!r}): give one of its time points.")
     order = "".join(axis for axis in "czyx" if axis in example.axes)
@@ -97,7 +97,7 @@ def sample(given: Array | Picture | Path | str) -> tuple[Picture, Array]:
     array = cases.middle(array, tuple(min(size, LARGEST_SAMPLE) for size in array.shape["c" in order :]))
     image = as_float32(array[None] if "c" in order else array[None, None])
     if not np.isfinite(image).all():
-        raise InputInvalid(f"the example holds {int((~np.isfinite(image)).sum())} NaN or infinite pixels: give a picture without them.")
+        raise InputInvalid(f"the example holds {int((~np.isfinite(image)).sum())} NaN or infinite pixels: give an image without them.")
     array = array if array.dtype.name in ("uint8", "uint16", "float32") else array.astype(np.float32)
     return replace(example, array=array, axes=order), image
 
@@ -123,7 +123,7 @@ def normalised(part: Part | None, image: Array) -> Tensor:
 def input_spec(given: TensorSpec | None, image: Array) -> TensorSpec:
     """The input's description, which must fit the image, (1, c, ...)."""
     axes = "bcyx" if image.ndim == 4 else "bczyx"
-    spec = given or TensorSpec(name="image", axes=axes, channels=_channel_names(image.shape[1]), description="raw picture")
+    spec = given or TensorSpec(name="image", axes=axes, channels=_channel_names(image.shape[1]), description="raw image")
     if spec.axes != axes or len(spec.channels) != image.shape[1]:
         raise InputInvalid(
             f"input '{spec.name}' has axes {spec.axes!r} and {len(spec.channels)} channels, but the example is {axes} with "

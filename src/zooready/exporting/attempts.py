@@ -193,7 +193,7 @@ def _proven(
 ) -> Weights:
     """The weights with the largest difference seen.
 
-    The formats' writers prove a file on pictures of their own; these are the cases that travel in the bundle, judged by the tolerance
+    The formats' writers prove a file on images of their own; these are the cases that travel in the bundle, judged by the tolerance
     that it states, so that its own check cannot fail where it was made.
     """
     from zooready.formats import trials
@@ -233,7 +233,7 @@ def _torchscript(
 
 
 def _timed(job: Job, found: Mapping[str, Weights], known: tuple[Case, ...], labels: list[int]) -> tuple[Mapping[str, float], str]:
-    """Median seconds of each variant on the test picture: in Java, of those that are right there, if the engine is here; else in Python."""
+    """Median seconds of each variant on the test image: in Java, of those that are right there, if the engine is here; else in Python."""
     import torch
 
     from zooready.formats import torchscript

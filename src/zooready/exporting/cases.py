@@ -21,7 +21,7 @@ SIZES_3D = {"odd": (1, 5, 21, 34), "batch": (2, 4, 17, 16), "pixel": (1, 1, 1, 1
 
 
 def cases(network: nn.Module, example: Array, fixed: Mapping[str, int]) -> tuple[Case, ...]:
-    """The test pair, from the middle of the example, and odd, batched, one-pixel and black pictures.
+    """The test pair, from the middle of the example, and odd, batched, one-pixel and black images.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def cases(network: nn.Module, example: Array, fixed: Mapping[str, int]) -> tuple
     Raises
     ------
     InputInvalid
-        An output is not finite, and the message names the picture that did it; or it is zero all over the example.
+        An output is not finite, and the message names the image that did it; or it is zero all over the example.
     """
     sizes = tuple(fixed.values()) or tuple(min(size, LARGEST_TEST) for size in example.shape[2:])
     inputs = {"test": middle(_cut(example, 1, tuple(map(max, sizes, example.shape[2:]))), sizes)}
@@ -55,7 +55,7 @@ def cases(network: nn.Module, example: Array, fixed: Mapping[str, int]) -> tuple
 
 
 def long(network: nn.Module, example: Array) -> tuple[Case, ...]:
-    """Two pictures of more than a thousand pixels along one axis: they find a size that is frozen, or compared with a number."""
+    """Two images of more than a thousand pixels along one axis: they find a size that is frozen, or compared with a number."""
     thin = (THIN,) * (example.ndim - 3)
     sizes = {"wide": (*thin, LONG), "high": (*thin[1:], LONG, THIN)}
     return tuple(evaluated(network, name, _cut(example, 1, size)) for name, size in sizes.items())
@@ -73,13 +73,13 @@ def evaluated(network: nn.Module, name: str, image: Array) -> Case:
             outputs = tuple(as_float32(output.numpy()) for output in flat(network(torch.from_numpy(image.copy()))))
     except Exception as error:  # whatever somebody's forward raises
         raise InputInvalid(
-            f"the network fails on the picture '{name}' {image.shape} ({type(error).__name__}: {str(error)[:200]}), though it took others: "
+            f"the network fails on the image '{name}' {image.shape} ({type(error).__name__}: {str(error)[:200]}), though it took others: "
             "make it take any size that is a multiple of its stride."
         ) from None
     for index, output in enumerate(outputs):
         if not np.isfinite(output).all():
             raise InputInvalid(
-                f"output {index} of the network is not finite for the picture '{name}' {image.shape}, values {image.min():g} to "
+                f"output {index} of the network is not finite for the image '{name}' {image.shape}, values {image.min():g} to "
                 f"{image.max():g}: {int((~np.isfinite(output)).sum())} of {output.size} values are NaN or infinite. Guard its divisions, "
                 "roots and logarithms."
             )

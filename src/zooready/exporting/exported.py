@@ -18,7 +18,7 @@ from zooready.bundle import provenance as origin
 from zooready.errors import InputInvalid, ZooreadyError
 from zooready.exporting import arguments, cases, probing
 from zooready.exporting.attempts import Draft, Job, draft, in_java, sources
-from zooready.records import FORMATS, TOLERANCE, About, Array, Format, Measured, Part, Picture, Weights
+from zooready.records import FORMATS, TOLERANCE, About, Array, Format, Image, Measured, Part, Weights
 from zooready.tensors import TensorSpec
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Exported:
 
 def export(
     module: nn.Module,
-    example: Array | Picture | Path | str,
+    example: Array | Image | Path | str,
     about: About | Path | str,
     out: Path | str,
     *,
@@ -67,7 +67,7 @@ def export(
     module
         One input, (b, c, y, x) or (b, c, z, y, x) float32; tensors, lists or dicts of them out. It is copied, never changed.
     example
-        A typical raw picture: a file, or an array (y, x), (c, y, x), (b, c, y, x) or (b, c, z, y, x).
+        A typical raw image: a file, or an array (y, x), (c, y, x), (b, c, y, x) or (b, c, z, y, x).
     about
         Names, licence, citation, description: an :class:`About` or the path of an ``about.yaml``.
     out
@@ -81,7 +81,7 @@ def export(
     input, outputs
         Names, channels and kinds; measured defaults otherwise.
     restores
-        Map outputs back to the picture's intensities (restoration networks).
+        Map outputs back to the image's intensities (restoration networks).
     keep
         Places of the outputs that the bundle gives, in order (QuPath takes one); all if empty.
     torchscript
@@ -157,7 +157,7 @@ def _scratch() -> Iterator[Path]:
         ) from error
 
 
-def _contents(job: Job, made: Draft, who: About, sample: Picture, facts: Mapping[str, Any]) -> writing.Contents:
+def _contents(job: Job, made: Draft, who: About, sample: Image, facts: Mapping[str, Any]) -> writing.Contents:
     """Everything that goes into the zip."""
     test = made.cases[0]
     version, note = _declared_version(job, made)
@@ -182,7 +182,7 @@ def _contents(job: Job, made: Draft, who: About, sample: Picture, facts: Mapping
 
 
 def _sized(spec: TensorSpec, input: TensorSpec, fixed: Mapping[str, int], shape: tuple[int, ...]) -> TensorSpec:
-    """The spec with the length of each axis that is fixed, or that the input has not (planes made from a picture)."""
+    """The spec with the length of each axis that is fixed, or that the input has not (planes made from an image)."""
     lengths = dict(zip(spec.axes, map(int, shape), strict=True))
     return replace(spec, sizes={axis: lengths[axis] for axis in spec.spatial if axis in fixed or axis not in input.axes})
 

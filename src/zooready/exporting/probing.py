@@ -26,7 +26,7 @@ STRIDES = (1, 2, 4, 8, 16, 32, 64, 3, 5, 6, 7, 10, 12, 14, 20, 24, 28, 40, 48, 5
 AGREE = 1e-4  # of the output's range: a baked size or branch is off by far more, rounding by far less
 PHASES = 32  # lines to try in a network of stride 1: one that pads by itself has coarse inner levels all the same, most often 32
 LONG = 1100  # px; beyond it an 'if' on the size is not found
-LONGEST_PROBE = 2048  # px; a network that still reaches both ends is said to see the whole picture
+LONGEST_PROBE = 2048  # px; a network that still reaches both ends is said to see the whole image
 
 
 def prepared(network: nn.Module) -> nn.Module:
@@ -56,7 +56,7 @@ def prepared(network: nn.Module) -> nn.Module:
     if len(needed) > 1 or not taken:
         raise InputInvalid(
             f"{type(network).__name__}.forward takes {len(needed)} inputs ({', '.join(needed)}), and DeepImageJ opens only the first: "
-            "stack them as channels of one picture, in a small module that calls network(x[:, :1], x[:, 1:])."
+            "stack them as channels of one image, in a small module that calls network(x[:, :1], x[:, 1:])."
         )
     return network
 
@@ -90,7 +90,7 @@ def measure(network: nn.Module, example: Tensor) -> Measured:
     Raises
     ------
     InputInvalid
-        The network fails on the example, returns what no bundle can hold, changes the picture's size, or is random.
+        The network fails on the example, returns what no bundle can hold, changes the image's size, or is random.
 
     Notes
     -----
@@ -115,7 +115,7 @@ def measure(network: nn.Module, example: Tensor) -> Measured:
     fixed = dict(zip("zyx"[-(example.ndim - 2) :], map(int, example.shape[2:]), strict=True))
     why = "its trace is wrong at other sizes" if eager_stride else "it fails at other sizes"
     size = " x ".join(map(str, fixed.values()))
-    note = f"works at {size} px only, since {why}; larger pictures are cut into such tiles, which shows where the network sees further"
+    note = f"works at {size} px only, since {why}; larger images are cut into such tiles, which shows where the network sees further"
     if not _trace_agrees_here(network, example):
         fixed = {}
         note = (
@@ -176,7 +176,7 @@ def _axes(output: Tensor, image: Tensor) -> str:
             "resize inside the module (torch.nn.functional.interpolate to x.shape[2:]), or pad unpadded convolutions."
         )
     raise InputInvalid(
-        f"an output of shape {tuple(output.shape)} for an input of {tuple(image.shape)} has no meaning for a picture: "
+        f"an output of shape {tuple(output.shape)} for an input of {tuple(image.shape)} has no meaning for an image: "
         "return (b, c, y, x), (b, y, x) or (b, c) tensors."
     )
 
@@ -185,20 +185,20 @@ def _demand_repeatable(network: nn.Module, image: Tensor, outputs: tuple[Tensor,
     for first, second in zip(outputs, _run(network, image), strict=True):
         if not _agree((first,), (second,), 1e-5):
             raise InputInvalid(
-                f"two runs of the network on one picture differ by {float((first.float() - second.float()).abs().max()):.3g}: "
+                f"two runs of the network on one image differ by {float((first.float() - second.float()).abs().max()):.3g}: "
                 "remove what is random in eval mode (functional.dropout without training=self.training, torch.rand)."
             )
 
 
 def resized(example: Tensor, batch: int, *sizes: int) -> Tensor:
-    """The example repeated and cut to (batch, c, *sizes); every picture of the batch starts elsewhere."""
+    """The example repeated and cut to (batch, c, *sizes); every image of the batch starts elsewhere."""
     import torch
 
     repeats = [-(-size // have) + 1 for size, have in zip(sizes, example.shape[2:], strict=True)]
     tiled = example.repeat(1, 1, *repeats)
     window = (slice(None), slice(None), *(slice(0, size) for size in sizes))
-    pictures = [torch.roll(tiled, index * 5 + 1, dims=-1)[window] for index in range(batch)]
-    return torch.cat(pictures).contiguous()
+    images = [torch.roll(tiled, index * 5 + 1, dims=-1)[window] for index in range(batch)]
+    return torch.cat(images).contiguous()
 
 
 def _agree(first: tuple[Tensor, ...], second: tuple[Tensor, ...], tolerance: float = AGREE) -> bool:
@@ -218,14 +218,14 @@ def _agree(first: tuple[Tensor, ...], second: tuple[Tensor, ...], tolerance: flo
 
 
 def _works(network: nn.Module, example: Tensor, stride: int, axes: tuple[str, ...]) -> bool:
-    """Whether the eager network returns the picture's size at several multiples of the stride."""
+    """Whether the eager network returns the image's size at several multiples of the stride."""
     large = max(stride, -(-24 // stride) * stride)
     shapes = [(large + stride * i, large + stride * (i + 1)) for i in (0, 1, 3)]
     return all(_fits(network, example, axes, 1, *_spread(example, shape)) for shape in shapes)
 
 
 def _spread(example: Tensor, sizes: tuple[int, int]) -> tuple[int, ...]:
-    """(y, x) for pictures, (y, y, x) for stacks."""
+    """(y, x) for images, (y, y, x) for stacks."""
     return (sizes[0],) * (example.ndim - 4) + sizes
 
 
@@ -272,7 +272,7 @@ def _same(network: nn.Module, traced: Callable[[Tensor], object], image: Tensor)
 
 
 def _trace_agrees(network: nn.Module, example: Tensor, stride: int, axes: tuple[str, ...]) -> bool:
-    """A trace at an odd multiple of the stride, compared at others: not square, batch 2, pictures of opposite mean."""
+    """A trace at an odd multiple of the stride, compared at others: not square, batch 2, images of opposite mean."""
     base = next(k for k in itertools.count(1, 2) if k * stride >= 24) * stride
     traced = _traced(network, resized(example, 1, *_spread(example, (base, base + 2 * stride))))
     if traced is None:
@@ -303,7 +303,7 @@ def _minimum(network: nn.Module, example: Tensor, stride: int, axes: tuple[str, 
 
 
 def _halo(network: nn.Module, example: Tensor, stride: int, minimum: int, axes: tuple[str, ...]) -> int | None:
-    """Pixels on each side that an output depends on; None when it depends on the whole picture or cannot be measured."""
+    """Pixels on each side that an output depends on; None when it depends on the whole image or cannot be measured."""
     import torch
 
     images = [index for index, a in enumerate(axes) if len(a) > 2]

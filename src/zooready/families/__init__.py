@@ -22,7 +22,7 @@ FAMILIES: Mapping[str, Family] = {family.name: family for family in (segmentatio
 FOR_CLASSES: Mapping[str, Callable[..., Family]] = {"plcnn": plcnn.family}  # (classes, channels) -> the record for them
 
 QUALITY: Mapping[str, str] = {  # one line on each shipped model, filled from its record's metrics
-    "segmentation": "F1 at IoU 0.5 on the real development picture {f1_50_real:.2f} (Otsu and watershed {f1_50_real_otsu:.2f})",
+    "segmentation": "F1 at IoU 0.5 on the real development image {f1_50_real:.2f} (Otsu and watershed {f1_50_real_otsu:.2f})",
     "mrbcr": "PSNR on held-out simulated fields {psnr:.1f} dB (input {psnr_input:.1f}, Richardson-Lucy at its best {psnr_rl_best:.1f})",
     "mrbcr3d": "PSNR on held-out simulated stacks {psnr:.1f} dB (input {psnr_input:.1f}, Richardson-Lucy at its best {psnr_rl_best:.1f})",
     "plcnn": "accuracy on ten simulated patterns {folds_accuracy:.2f} (features and the best of forest and SVM {folds_best_classical:.2f})",

@@ -1,6 +1,6 @@
-"""Deconvolution (m-rBCR): a blurred, noisy wide-field picture in, the picture without blur and noise out.
+"""Deconvolution (m-rBCR): a blurred, noisy wide-field image in, the image without blur and noise out.
 
-    picture (b, 1, y, x) counts  -- mean and spread out, network, back in -->  restored (b, 1, y, x) counts
+    image (b, 1, y, x) counts  -- mean and spread out, network, back in -->  restored (b, 1, y, x) counts
 
 The very same affine map is applied to the input and to the truth in training; that, and a variety of specimens, is what makes the
 network hold on specimens that it never saw. It was trained for one microscope (`OPTICS`) with pixels of 45 to 55 nm.
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooready.images.similarity import psnr, ssim
-from zooready.records import Array, Family, Pair, Part, Picture, Recipe
+from zooready.records import Array, Family, Image, Pair, Part, Recipe
 from zooready.simulate.camera import Camera
 from zooready.simulate.fields import Field, field
 from zooready.simulate.optics import Optics
@@ -34,7 +34,7 @@ PHOTONS = (50.0, 1500.0)  # of the brightest pixel
 SPECIMENS: tuple[Specimen, ...] = (*STRUCTURES, *STRUCTURES, *TEXTURES, mixed, mixed)  # drawn with equal chance; twice is twice
 FOURIER = 0.05  # weight of the Fourier term of the loss
 FLOOR = 1e-3  # added before the logarithm of the loss; a difference of 3 % of the target's spread
-SMALLEST_SPREAD = 0.3  # of a target, in standard deviations of its input; below, noise rules and a picture counts less
+SMALLEST_SPREAD = 0.3  # of a target, in standard deviations of its input; below, noise rules and an image counts less
 
 
 def scene(rng: np.random.Generator, size: int, specimen: Specimen, optics: Optics = OPTICS, dimmed: float = 1.0) -> Field:
@@ -61,7 +61,7 @@ def pair(seed: int, index: int) -> Pair:
 
 
 def pair_of(image: Array, truth: Array, pixel_size_um: float = 1.0) -> Pair:
-    """A measured picture (1, y, x) or stack (1, z, y, x) and the sharp one of the same place, with or without the 1, as a pair."""
+    """A measured image (1, y, x) or stack (1, z, y, x) and the sharp one of the same place, with or without the 1, as a pair."""
     target = np.asarray(truth, np.float32).reshape(1, *truth.shape[1 - image.ndim :])
     return Pair(input=np.asarray(image, np.float32), target=target, pixel_size_um=pixel_size_um)
 
@@ -69,7 +69,7 @@ def pair_of(image: Array, truth: Array, pixel_size_um: float = 1.0) -> Pair:
 def metrics(output: Tensor, pair: Pair) -> Mapping[str, float]:
     """PSNR (dB) and SSIM of the network's own output (1, 1, ...) after one fit to the target, and those of the input itself.
 
-    Nothing for a target of one value, such as an empty corner of a person's picture: it has no contrast to compare with.
+    Nothing for a target of one value, such as an empty corner of a person's image: it has no contrast to compare with.
     """
     if np.ptp(pair.target) == 0:
         return {}
@@ -83,15 +83,15 @@ def metrics(output: Tensor, pair: Pair) -> Mapping[str, float]:
 
 
 def loss(output: Any, target: Tensor) -> Tensor:
-    """Logarithm of (squared error plus 0.05 times the mean modulus of the Fourier difference), a picture at a time, summed over scales.
+    """Logarithm of (squared error plus 0.05 times the mean modulus of the Fourier difference), an image at a time, summed over scales.
 
-    Differences are in units of the target's spread: a sparse picture's truth is tens of standard deviations high after normalisation and
-    would drown the others. The logarithm asks for the same gain in decibels of every picture, dim or bright.
+    Differences are in units of the target's spread: a sparse image's truth is tens of standard deviations high after normalisation and
+    would drown the others. The logarithm asks for the same gain in decibels of every image, dim or bright.
 
     Parameters
     ----------
     output
-        The restored picture (b, 1, y, x) or stack (b, 1, z, y, x), or several, each half as wide as the one before (``scales``), float32.
+        The restored image (b, 1, y, x) or stack (b, 1, z, y, x), or several, each half as wide as the one before (``scales``), float32.
     target
         (b, 1, ...) float32; coarser targets are every second and every fourth pixel of it, as the network's inputs are.
 
@@ -105,23 +105,23 @@ def loss(output: Any, target: Tensor) -> Tensor:
     space, whole = tuple(range(2, target.ndim)), tuple(range(1, target.ndim))
     spread = target.std(space, keepdim=True).clamp(min=SMALLEST_SPREAD)
     total = target.new_zeros(())
-    for level, picture in enumerate(output if isinstance(output, tuple | list) else (output,)):
-        difference = (picture.float() - target[..., :: 2**level, :: 2**level]) / spread
+    for level, image in enumerate(output if isinstance(output, tuple | list) else (output,)):
+        difference = (image.float() - target[..., :: 2**level, :: 2**level]) / spread
         squared, modulus = difference.square(), fft.rfftn(difference, dim=space, norm="ortho").abs()
         total = total + (squared.mean(whole) + FOURIER * modulus.mean(whole) + FLOOR).log().mean()
     return total
 
 
-def sample() -> Picture:
+def sample() -> Image:
     """A simulated field to try the bundle on: meshes and filaments, 256 x 256 uint16, 0.05 um pixels; the same at every call."""
     made = field(np.random.default_rng(20240707), 256, sample_specimen, optics=OPTICS, camera=Camera(), photons=300.0, background=5.0)
-    return Picture(array=made.image, axes="yx", pixel_size_um=OPTICS.pixel_size_um)
+    return Image(array=made.image, axes="yx", pixel_size_um=OPTICS.pixel_size_um)
 
 
 def sample_specimen(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
-    """Every structure of training in one picture, (size, size) in 0-1."""
-    picture = sum((draw(rng, size) for draw in STRUCTURES), np.zeros((size, size)))
-    return np.asarray(picture / picture.max())
+    """Every structure of training in one image, (size, size) in 0-1."""
+    image = sum((draw(rng, size) for draw in STRUCTURES), np.zeros((size, size)))
+    return np.asarray(image / image.max())
 
 
 ARCHITECTURE = Part(path="zooready.nets.bcr.BCR", kwargs={"width": 8, "levels": 3, "depth": 3, "inverse": 8, "resolutions": 1})
@@ -130,7 +130,7 @@ FAMILY = Family(
     name="mrbcr",
     title="m-rBCR deconvolution",
     description=(
-        "Removes blur and noise from a wide-field fluorescence picture (NA 1.3, 600 nm emission, 50 nm pixels). Trained on simulated "
+        "Removes blur and noise from a wide-field fluorescence image (NA 1.3, 600 nm emission, 50 nm pixels). Trained on simulated "
         "filaments, puncta, rings, meshes and textures with known truth."
     ),
     cite=(
@@ -140,13 +140,13 @@ FAMILY = Family(
             "10.1007/978-3-031-73226-3_22",
         ),
     ),
-    input=TensorSpec(name="image", axes="bcyx", channels=("intensity",), description="Raw camera counts of a wide-field picture."),
+    input=TensorSpec(name="image", axes="bcyx", channels=("intensity",), description="Raw camera counts of a wide-field image."),
     outputs=(
         TensorSpec(
             name="restored",
             axes="bcyx",
             channels=("intensity",),
-            description="The picture without blur and noise, in counts.",
+            description="The image without blur and noise, in counts.",
         ),
     ),
     architecture=ARCHITECTURE,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooready.families import mrbcr
-from zooready.records import Family, Pair, Part, Picture, Recipe
+from zooready.records import Family, Image, Pair, Part, Recipe
 from zooready.simulate.camera import Camera
 from zooready.simulate.fields import Field, stack
 from zooready.simulate.volumes import SOLIDS, Shape, Solid, mixed
@@ -41,11 +41,11 @@ def pair(seed: int, index: int) -> Pair:
     return Pair(input=made.image[None].astype(np.float32), target=made.truth[None], pixel_size_um=mrbcr.OPTICS.pixel_size_um)
 
 
-def sample() -> Picture:
+def sample() -> Image:
     """A simulated stack to try the bundle on: threads, tubes and balls, 16 x 96 x 96 uint16; the same at every call."""
     rng, camera = np.random.default_rng(20261125), Camera()
     made = stack(rng, (16, 96, 96), sample_specimen, optics=mrbcr.OPTICS, z_step_um=Z_STEP_UM, camera=camera, photons=400.0, background=5.0)
-    return Picture(array=made.image, axes="zyx", pixel_size_um=mrbcr.OPTICS.pixel_size_um, z_um=Z_STEP_UM)
+    return Image(array=made.image, axes="zyx", pixel_size_um=mrbcr.OPTICS.pixel_size_um, z_um=Z_STEP_UM)
 
 
 def sample_specimen(rng: np.random.Generator, shape: Shape) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Protein localisation (PLCNN): a picture of a cell in, the compartment that the stained protein is in out, and where it shows.
+"""Protein localisation (PLCNN): an image of a cell in, the compartment that the stained protein is in out, and where it shows.
 
     cell (b, c, y, x)  -- mean and spread out, network, softmax -->  scores (b, classes), class activation maps (b, classes, y, x)
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from zooready.data.augmentation import placed
 from zooready.errors import InputInvalid
-from zooready.records import Array, Family, Pair, Part, Picture, Recipe
+from zooready.records import Array, Family, Image, Pair, Part, Recipe
 from zooready.simulate import cells
 from zooready.simulate.patterns import PATTERNS
 from zooready.tensors import TensorSpec
@@ -48,16 +48,16 @@ def cell(seed: int, number: int, difficulty: float = cells.DIFFICULTY) -> Pair:
 
 
 def example(image: Array, label: int, classes: int, pixel_size_um: float = 1.0) -> Pair:
-    """A picture (c, y, x) of class number ``label`` as a pair: target (classes,) float32, 1 at the label; truth the number itself.
+    """An image (c, y, x) of class number ``label`` as a pair: target (classes,) float32, 1 at the label; truth the number itself.
 
     Raises
     ------
     InputInvalid
-        The picture has not three axes, or there is no such class.
+        The image has not three axes, or there is no such class.
     """
     if image.ndim != 3 or not 0 <= label < classes:
         raise InputInvalid(
-            f"a picture of shape {image.shape}, class {label} of {classes}: give (c, y, x), and a class from 0 to {classes - 1}."
+            f"an image of shape {image.shape}, class {label} of {classes}: give (c, y, x), and a class from 0 to {classes - 1}."
         )
     target = np.zeros(classes, np.float32)
     target[label] = 1
@@ -77,7 +77,7 @@ def loss(output: Any, target: Tensor) -> Tensor:
 
 
 def metrics(output: Any, pair: Pair) -> Mapping[str, float]:
-    """Accuracy (0 or 1 of one picture), score of the true class, and cross-entropy in nats; ``output`` as the loss sees it, b = 1."""
+    """Accuracy (0 or 1 of one image), score of the true class, and cross-entropy in nats; ``output`` as the loss sees it, b = 1."""
     scores = _logits(output)[0].double().softmax(0).numpy()
     own = float(scores[int(pair.target.argmax())])
     return {
@@ -92,11 +92,11 @@ def _logits(output: Any) -> Tensor:
     return logits
 
 
-def sample() -> Picture:
+def sample() -> Image:
     """A simulated cell to try the bundle on, (96, 96) uint16; the same at every call, and never trained on."""
     pattern, number = SAMPLE
     image, _ = cells.cell(np.random.default_rng((20240707, number)), pattern)
-    return Picture(array=image, axes="yx", pixel_size_um=cells.PIXEL_SIZE_UM)
+    return Image(array=image, axes="yx", pixel_size_um=cells.PIXEL_SIZE_UM)
 
 
 def unsimulated(seed: int, index: int) -> Pair:
@@ -107,7 +107,7 @@ def unsimulated(seed: int, index: int) -> Pair:
     InputInvalid
         Always.
     """
-    raise InputInvalid("these classes are not simulated: train on a folder of pictures with --data.")
+    raise InputInvalid("these classes are not simulated: train on a folder of images with --data.")
 
 
 def family(classes: tuple[str, ...], channels: tuple[str, ...] = ("protein",), pixel_size_um: tuple[float, float] = (0.34, 0.46)) -> Family:
@@ -116,9 +116,9 @@ def family(classes: tuple[str, ...], channels: tuple[str, ...] = ("protein",), p
     Parameters
     ----------
     classes
-        Names, at least two; the ten simulated patterns have a simulation and a sample picture, others come from files.
+        Names, at least two; the ten simulated patterns have a simulation and a sample image, others come from files.
     channels
-        Names of the picture's channels.
+        Names of the image's channels.
     pixel_size_um
         Smallest and largest side of a pixel, micrometres.
 
@@ -134,7 +134,7 @@ def family(classes: tuple[str, ...], channels: tuple[str, ...] = ("protein",), p
         name="plcnn",
         title="PLCNN protein localisation",
         description=(
-            f"Says which of {len(classes)} classes a picture of one cell shows, with a score for each, and where: {', '.join(classes)}."
+            f"Says which of {len(classes)} classes an image of one cell shows, with a score for each, and where: {', '.join(classes)}."
         ),
         cite=(
             (

@@ -1,4 +1,4 @@
-"""Nuclei: one fluorescence picture in, probabilities and an instance label picture out.
+"""Nuclei: one fluorescence image in, probabilities and an instance label image out.
 
     image (b, 1, y, x)  -- U-Net -->  foreground, distance (b, 2, y, x)  -- Instances -->  the same, and labels (b, 1, y, x)
 
@@ -19,9 +19,9 @@ from scipy import ndimage
 
 from zooready.data.augmentation import augmented
 from zooready.errors import InputInvalid
-from zooready.images.files import read_picture
+from zooready.images.files import read_image
 from zooready.images.matching import match
-from zooready.records import Array, Family, Pair, Part, Picture, Recipe
+from zooready.records import Array, Family, Image, Pair, Part, Recipe
 from zooready.simulate import nuclei
 from zooready.tensors import TensorSpec
 from zooready.training.losses import cross_entropy, dice
@@ -48,7 +48,7 @@ _field = lru_cache(maxsize=FIELDS)(field)
 
 
 def pair_of(image: Array, labels: Array, pixel_size_um: float = 1.0) -> Pair:
-    """A picture (1, y, x) and its label picture, of any size, as a pair for training or evaluation.
+    """An image (1, y, x) and its label image, of any size, as a pair for training or evaluation.
 
     ``labels`` is (y, x), 0 background and a number per object; where all objects have the same number (a mask), connected parts count.
 
@@ -59,7 +59,7 @@ def pair_of(image: Array, labels: Array, pixel_size_um: float = 1.0) -> Pair:
     """
     if labels.ndim != 2 or (labels < 0).any() or (labels != np.floor(labels)).any():
         raise InputInvalid(
-            f"a label picture of shape {labels.shape} ({labels.dtype}): give (y, x), 0 background, 1, 2, … one number an object."
+            f"a label image of shape {labels.shape} ({labels.dtype}): give (y, x), 0 background, 1, 2, … one number an object."
         )
     names, ranks = np.unique(np.append(labels, 0), return_inverse=True)  # 0 comes first, whether or not it occurs
     labels = ranks[:-1].reshape(labels.shape).astype(np.int32)
@@ -72,7 +72,7 @@ def pair_of(image: Array, labels: Array, pixel_size_um: float = 1.0) -> Pair:
 def relative_distance(labels: NDArray[np.int32]) -> NDArray[np.float32]:
     """Distance of each pixel to its own object's outline over the largest one in that object: (y, x) -> (y, x), 0..1.
 
-    The border of the picture is no outline: an object that it cuts goes on behind it.
+    The border of the image is no outline: an object that it cuts goes on behind it.
     """
     distance = np.zeros(labels.shape, np.float32)
     for name, box in enumerate(ndimage.find_objects(labels), 1):
@@ -97,35 +97,35 @@ def metrics(output: torch.Tensor, pair: Pair) -> Mapping[str, float]:
 
 
 def labels(output: torch.Tensor) -> NDArray[np.int32]:
-    """The label picture (y, x) that the bundle makes of the network's own output (1, 2, y, x)."""
+    """The label image (y, x) that the bundle makes of the network's own output (1, 2, y, x)."""
     found: torch.Tensor = HEAD.build()(output)[1]
     return found[0, 0].numpy().astype(np.int32)
 
 
 def scores(found: Array, truth: Array | None) -> dict[str, float]:
-    """How well one label picture (y, x) matches the true one: f1_50, f1_75, mean_iou."""
+    """How well one label image (y, x) matches the true one: f1_50, f1_75, mean_iou."""
     if truth is None:
-        raise InputInvalid("a pair without a label picture cannot be scored: give masks.")
+        raise InputInvalid("a pair without a label image cannot be scored: give masks.")
     matches = match(truth, found)
     return {"f1_50": matches.f1, "f1_75": match(truth, found, 0.75).f1, "mean_iou": matches.mean_iou}
 
 
-def sample() -> Picture:
-    """The real picture that every bundle of this family carries: 512 x 512 uint16; its origin is told in ``samples/ORIGIN.md``."""
+def sample() -> Image:
+    """The real image that every bundle of this family carries: 512 x 512 uint16; its origin is told in ``samples/ORIGIN.md``."""
     with as_file(files("zooready").joinpath("samples", "nuclei.tif")) as path:
-        return read_picture(path)
+        return read_image(path)
 
 
 def sample_labels() -> Array:
     """Its 125 nuclei as outlined by hand, (512, 512) uint16; never trained on."""
     with as_file(files("zooready").joinpath("samples", "nuclei-labels.tif")) as path:
-        return read_picture(path).array
+        return read_image(path).array
 
 
 FAMILY = Family(
     name="segmentation",
-    title="Nuclei in fluorescence pictures",
-    description="Finds nuclei in one fluorescence picture: probabilities, and a label picture in which each nucleus has its own number.",
+    title="Nuclei in fluorescence images",
+    description="Finds nuclei in one fluorescence image: probabilities, and a label image in which each nucleus has its own number.",
     cite=(("Ronneberger et al. 2015, U-Net", "10.1007/978-3-319-24574-4_28"),),
     input=TensorSpec(name="image", axes="bcyx", channels=("fluorescence",), description="Raw camera counts of a nuclear stain."),
     outputs=(

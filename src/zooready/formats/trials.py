@@ -1,4 +1,4 @@
-"""Whether a written file computes what the network computes, at sizes and pictures other than the example."""
+"""Whether a written file computes what the network computes, at sizes and images other than the example."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from torch import nn
 
 SMALL = {"z": 3, "y": 37, "x": 53}  # odd, not square, prime: no stride and no window divides them
-LARGEST = 2**22  # elements of a trial picture
+LARGEST = 2**22  # elements of a trial image
 
 
-def axes_of(picture: Array) -> str:
-    """Axes of a picture by its number of dimensions: 4 is bcyx, 5 is bczyx.
+def axes_of(image: Array) -> str:
+    """Axes of an image by its number of dimensions: 4 is bcyx, 5 is bczyx.
 
     Raises
     ------
     InputInvalid
         Any other number of dimensions.
     """
-    if picture.ndim not in (4, 5):
-        raise InputInvalid(f"example of shape {tuple(picture.shape)}: give (b, c, y, x) or (b, c, z, y, x).")
-    return "bcyx" if picture.ndim == 4 else "bczyx"
+    if image.ndim not in (4, 5):
+        raise InputInvalid(f"example of shape {tuple(image.shape)}: give (b, c, y, x) or (b, c, z, y, x).")
+    return "bcyx" if image.ndim == 4 else "bczyx"
 
 
-def pictures(example: Array, fixed: Mapping[str, int]) -> Iterator[tuple[str, Array]]:
-    """Named trial pictures, made from the example's own pixels: its opposite, other sizes, batch 2, one pixel.
+def images(example: Array, fixed: Mapping[str, int]) -> Iterator[tuple[str, Array]]:
+    """Named trial images, made from the example's own pixels: its opposite, other sizes, batch 2, one pixel.
 
     Parameters
     ----------
@@ -56,17 +56,17 @@ def pictures(example: Array, fixed: Mapping[str, int]) -> Iterator[tuple[str, Ar
     if "b" not in fixed:
         wanted = {**SMALL, "y": SMALL["x"], "x": SMALL["y"]}
         one = _cut(example, tuple(size[a] if a in fixed or a in "bc" else wanted[a] for a in axes))
-        yield "two pictures", np.concatenate([one, one.max() + one.min() - one[..., ::-1]])
+        yield "two images", np.concatenate([one, one.max() + one.min() - one[..., ::-1]])
 
 
 def _cut(example: Array, shape: Sequence[int]) -> Array:
-    """A picture of another size from the example's pixels, repeated where it is too small."""
+    """An image of another size from the example's pixels, repeated where it is too small."""
     indices = np.ix_(*[np.arange(n) % have for n, have in zip(shape, example.shape, strict=True)])
     return np.ascontiguousarray(example[indices])
 
 
 def cases(network: nn.Module, example: Array, fixed: Mapping[str, int] | None = None) -> tuple[tuple[Case, ...], tuple[str, ...]]:
-    """What the eager network returns for the example and the trial pictures, and the names of those that it cannot take.
+    """What the eager network returns for the example and the trial images, and the names of those that it cannot take.
 
     Raises
     ------
@@ -77,22 +77,22 @@ def cases(network: nn.Module, example: Array, fixed: Mapping[str, int] | None = 
     fixed = dict(fixed or {})
     done: list[Case] = []
     skipped: list[str] = []
-    for name, picture in pictures(as_float32(example), fixed):
+    for name, image in images(as_float32(example), fixed):
         try:
-            outputs = eager(network, picture)
+            outputs = eager(network, image)
         except InputInvalid:
             raise
         except Exception as error:  # whatever somebody's forward raises
             if name == "example":
-                raise InputInvalid(f"the network fails on its example {picture.shape} ({type(error).__name__}: {error}).") from error
-            skipped.append(f"{name} {picture.shape}: {type(error).__name__}")
+                raise InputInvalid(f"the network fails on its example {image.shape} ({type(error).__name__}: {error}).") from error
+            skipped.append(f"{name} {image.shape}: {type(error).__name__}")
             continue
         if not all(np.isfinite(output).all() for output in outputs):
             if name == "example":
-                raise InputInvalid(f"the network returns numbers that are not finite for its example {picture.shape}.")
-            skipped.append(f"{name} {picture.shape}: not finite")
+                raise InputInvalid(f"the network returns numbers that are not finite for its example {image.shape}.")
+            skipped.append(f"{name} {image.shape}: not finite")
             continue
-        done.append(Case(name=name, input=picture, outputs=outputs))
+        done.append(Case(name=name, input=image, outputs=outputs))
     free = set(axes_of(as_float32(example))) - set(fixed) - {"b", "c"}
     others = [case for case in done if case.name != "one pixel" and case.input.shape[2:] != done[0].input.shape[2:]]
     if free and not others:  # one pixel is no proof: it fits everywhere by broadcasting
@@ -103,12 +103,12 @@ def cases(network: nn.Module, example: Array, fixed: Mapping[str, int] | None = 
     return tuple(done), tuple(skipped)
 
 
-def eager(network: nn.Module, picture: Array) -> tuple[Array, ...]:
-    """Run a network or a loaded TorchScript file on a copy of a picture, without gradients."""
+def eager(network: nn.Module, image: Array) -> tuple[Array, ...]:
+    """Run a network or a loaded TorchScript file on a copy of an image, without gradients."""
     import torch
 
     with torch.no_grad():
-        outputs = tensors(network(torch.from_numpy(picture.copy())))
+        outputs = tensors(network(torch.from_numpy(image.copy())))
     return tuple(output.detach().cpu().numpy().copy() for output in outputs)
 
 

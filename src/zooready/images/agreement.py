@@ -29,7 +29,7 @@ def agreement(bundle: Bundle, case: Case, found: Sequence[Array], tolerance: flo
         Largest difference / range that still agrees.
     own_range
         Take the ranges of this case, whose intensities may be far from those of the test pair: max - min, or the largest magnitude if
-        that is larger, which keeps a flat picture's rounding from being a difference.
+        that is larger, which keeps a flat image's rounding from being a difference.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def value_fault(expected: Array, found: Array, range: float, tolerance: float) -
 
 
 def label_fault(expected: Array, found: Array) -> str:
-    """What is wrong with label pictures (…, y, x): counts, or overlap of matched objects; empty if they agree."""
+    """What is wrong with label images (…, y, x): counts, or overlap of matched objects; empty if they agree."""
     planes = (-1, *expected.shape[2:]) if expected.ndim > 3 else (1, *expected.shape)
     for number, (first, second) in enumerate(zip(expected.reshape(planes), found.reshape(planes), strict=True)):
         try:

@@ -1,4 +1,4 @@
-"""Arrays become pictures for people: grey by percentiles, labels by colours, differences from white to red."""
+"""Arrays become images for people: grey by percentiles, labels by colours, differences from white to red."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BAD = (255, 0, 255)  # NaN and infinity
 
 
 def limits(plane: NDArray[np.generic]) -> tuple[float, float]:
-    """Black and white of a grey picture: percentiles, so that a hot pixel does not darken everything."""
+    """Black and white of a grey image: percentiles, so that a hot pixel does not darken everything."""
     values = np.asarray(plane, dtype=np.float64)
     values = values[np.isfinite(values)]
     if not values.size:
@@ -31,18 +31,18 @@ def grey(plane: NDArray[np.generic], contrast: tuple[float, float] | None = None
     """(y, x) of any range -> (y, x, 3) uint8, black and white at ``contrast`` or at :func:`limits`; what is not finite is magenta."""
     low, high = contrast or limits(plane)
     values = np.asarray(plane, dtype=np.float64)
-    picture: RGB = np.repeat((255 * np.clip((np.nan_to_num(values) - low) / (high - low), 0, 1)).astype(np.uint8)[..., None], 3, axis=-1)
-    picture[~np.isfinite(values)] = BAD
-    return picture
+    image: RGB = np.repeat((255 * np.clip((np.nan_to_num(values) - low) / (high - low), 0, 1)).astype(np.uint8)[..., None], 3, axis=-1)
+    image[~np.isfinite(values)] = BAD
+    return image
 
 
 def coloured(labels: NDArray[np.generic]) -> RGB:
     """(y, x) labels, 0 is background -> (y, x, 3) uint8, one bright colour for each number, the same every time."""
     index = np.nan_to_num(np.asarray(labels)).astype(np.int64)
     palette = [colorsys.hsv_to_rgb(k * GOLDEN % 1, 0.55 + 0.15 * (k % 3), 1 - 0.12 * (k % 4)) for k in range(COLOURS)]
-    picture: RGB = (255 * np.array(palette)).astype(np.uint8)[index % COLOURS]
-    picture[index == 0] = 0
-    return picture
+    image: RGB = (255 * np.array(palette)).astype(np.uint8)[index % COLOURS]
+    image[index == 0] = 0
+    return image
 
 
 def difference(plane: NDArray[np.generic]) -> RGB:
@@ -51,9 +51,9 @@ def difference(plane: NDArray[np.generic]) -> RGB:
     finite = values[np.isfinite(values)]
     largest = float(finite.max()) if finite.size else 0.0
     share = np.clip(np.nan_to_num(values) / (largest or 1.0), 0, 1)[..., None]
-    picture: RGB = (255 * (1 - share) + WORST * share).astype(np.uint8)
-    picture[~np.isfinite(values)] = BAD
-    return picture
+    image: RGB = (255 * (1 - share) + WORST * share).astype(np.uint8)
+    image[~np.isfinite(values)] = BAD
+    return image
 
 
 def side_by_side(panels: list[RGB], gap: int = 6) -> RGB:

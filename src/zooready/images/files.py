@@ -1,4 +1,4 @@
-"""Pictures on disk: TIFF, PNG and JPEG become a Picture with named axes and calibration, and back to a TIFF that ImageJ reads."""
+"""Images on disk: TIFF, PNG and JPEG become an Image with named axes and calibration, and back to a TIFF that ImageJ reads."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from xml.etree import ElementTree
 import numpy as np
 
 from zooready.errors import InputInvalid
-from zooready.records import Array, Picture
+from zooready.records import Array, Image
 
 if TYPE_CHECKING:
     import PIL.Image
     from tifffile import TiffFile, TiffPageSeries
 
-ORDER = "tzcyx"  # the order of a Picture's axes, which is also ImageJ's
+ORDER = "tzcyx"  # the order of an Image's axes, which is also ImageJ's
 RGB = ("red", "green", "blue")
 MICROMETRES = {  # by the unit's name in ImageJ, OME-XML and TIFF tags
     **dict.fromkeys(("µm", "μm", "um", "micron", "microns", "micrometer", "micrometre", "micrometers", "micrometres"), 1.0),
@@ -37,8 +37,8 @@ PRINT_UM = 20.0  # an inch or centimetre resolution with larger pixels than this
 IMAGEJ_DTYPES = ("uint8", "uint16", "float32")
 
 
-def read_picture(path: Path | str, *, axes: str | None = None) -> Picture:
-    """The picture in a file, with what the file says of its axes.
+def read_image(path: Path | str, *, axes: str | None = None) -> Image:
+    """The image in a file, with what the file says of its axes.
 
     Parameters
     ----------
@@ -49,59 +49,59 @@ def read_picture(path: Path | str, *, axes: str | None = None) -> Picture:
 
     Returns
     -------
-    Picture
+    Image
         Axes in the order t, z, c, y, x, those of length 1 left out (but y and x). Pixels are raw, as stored (integers, float32 or float64);
         one-bit pixels become uint8 0 and 255, float16 becomes float32. Colour is three channels named red, green, blue; alpha is dropped.
 
     Raises
     ------
     InputInvalid
-        No such file, not a picture, cut off, empty, axes unknown, pixels complex, NaN or infinite, or not square.
+        No such file, not an image, cut off, empty, axes unknown, pixels complex, NaN or infinite, or not square.
     """
     path = Path(path)
     kind = _kind(path)
-    picture = _read_tiff(path, axes) if kind == "tiff" else _read_pillow(path)
-    _demand_usable(picture.array, picture.axes, path)
-    return replace(picture, array=_native(picture.array))
+    image = _read_tiff(path, axes) if kind == "tiff" else _read_pillow(path)
+    _demand_usable(image.array, image.axes, path)
+    return replace(image, array=_native(image.array))
 
 
-def write_picture(picture: Picture, path: Path | str) -> None:
+def write_image(image: Image, path: Path | str) -> None:
     """Write a TIFF that ImageJ opens with channels, slices, frames, channel names and calibration.
 
     Parameters
     ----------
-    picture
+    image
         uint8, uint16 or float32, with y and x.
     path
-        Target; appears whole or not at all, and the same picture gives the same bytes.
+        Target; appears whole or not at all, and the same image gives the same bytes.
 
     Raises
     ------
     InputInvalid
-        ImageJ has no such dtype, the folder is missing or read-only, the disk is full, or the picture exceeds 4 GB.
+        ImageJ has no such dtype, the folder is missing or read-only, the disk is full, or the image exceeds 4 GB.
     """
     import tifffile
 
     path = Path(path)
-    if picture.array.dtype.name not in IMAGEJ_DTYPES:
+    if image.array.dtype.name not in IMAGEJ_DTYPES:
         raise InputInvalid(
-            f"cannot write {path.name} with {picture.array.dtype} pixels: ImageJ reads {', '.join(IMAGEJ_DTYPES)}. Convert first."
+            f"cannot write {path.name} with {image.array.dtype} pixels: ImageJ reads {', '.join(IMAGEJ_DTYPES)}. Convert first."
         )
-    if picture.array.nbytes >= 2**32 - 2**20:
-        gigabytes = picture.array.nbytes / 1e9
+    if image.array.nbytes >= 2**32 - 2**20:
+        gigabytes = image.array.nbytes / 1e9
         raise InputInvalid(
             f"cannot write {path.name}: {gigabytes:.1f} GB, and an ImageJ TIFF holds less than 4.3 GB. Write fewer planes to a file."
         )
-    array, axes = in_order(picture.array, picture.axes)
+    array, axes = in_order(image.array, image.axes)
     metadata: dict[str, Any] = {"axes": f"{axes.upper()}S"}  # one sample: without it tifffile takes channels of 1 x 1 px for rows
-    if picture.pixel_size_um:
+    if image.pixel_size_um:
         metadata["unit"] = "micron"
-        if picture.z_um:
-            metadata["spacing"] = picture.z_um
-    if picture.channels and "c" in axes:
+        if image.z_um:
+            metadata["spacing"] = image.z_um
+    if image.channels and "c" in axes:
         planes = array.size // (array.shape[-1] * array.shape[-2])
-        metadata["Labels"] = [picture.channels[i % len(picture.channels)] for i in range(planes)]
-    side = picture.pixel_size_um
+        metadata["Labels"] = [image.channels[i % len(image.channels)] for i in range(planes)]
+    side = image.pixel_size_um
     with whole_file(path) as file:
         tifffile.imwrite(
             file,
@@ -175,9 +175,9 @@ def _kind(path: Path) -> str:
         with path.open("rb") as file:
             head = file.read(8)
     except FileNotFoundError:
-        raise InputInvalid(f"no picture {path}: there is no such file. Check the name and the folder.") from None
+        raise InputInvalid(f"no image {path}: there is no such file. Check the name and the folder.") from None
     except IsADirectoryError:
-        raise InputInvalid(f"{path} is a folder, not a picture: name the files inside it.") from None
+        raise InputInvalid(f"{path} is a folder, not an image: name the files inside it.") from None
     except OSError as error:
         raise InputInvalid(
             f"cannot read {path}: {error.strerror}. Check that you may read it (ls -l) and that the disk is there."
@@ -213,7 +213,7 @@ def _no_complaints(path: Path) -> Iterator[None]:
         if not complaints.messages:  # else the damage is the reason for it
             raise
     except MemoryError:
-        raise InputInvalid(f"{path} does not fit into memory: cut it into smaller pictures in Fiji, or use a larger machine.") from None
+        raise InputInvalid(f"{path} does not fit into memory: cut it into smaller images in Fiji, or use a larger machine.") from None
     except Exception as error:  # a damaged TIFF raises nearly anything: struct.error, ValueError, KeyError, errors of every codec
         raise InputInvalid(f"{path} is damaged or cut off ({type(error).__name__}: {error}): copy or save it again.") from error
     finally:
@@ -222,13 +222,13 @@ def _no_complaints(path: Path) -> Iterator[None]:
         raise InputInvalid(f"{path} is damaged or cut off ({complaints.messages[0]}): copy or save it again.")
 
 
-def _read_tiff(path: Path, axes: str | None) -> Picture:
+def _read_tiff(path: Path, axes: str | None) -> Image:
     import tifffile
 
     with _no_complaints(path), tifffile.TiffFile(path) as tiff:
         if len(tiff.series) != 1:
             shapes = ", ".join(str(series.shape) for series in tiff.series[:4])
-            raise InputInvalid(f"{path} holds {len(tiff.series)} pictures (sizes {shapes}): save the one you want as its own TIFF in Fiji.")
+            raise InputInvalid(f"{path} holds {len(tiff.series)} images (sizes {shapes}): save the one you want as its own TIFF in Fiji.")
         series = tiff.series[0]
         page = series.keyframe
         if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and page.dtype != np.bool_:
@@ -253,7 +253,7 @@ def _read_tiff(path: Path, axes: str | None) -> Picture:
         array, letters = in_order(array, letters)
         pixel_size_um, z_um = _calibration(tiff, series, path)
         named = channels or _channel_names(tiff, array.shape[letters.index("c")] if "c" in letters else 1)
-    return Picture(array=array, axes=letters, pixel_size_um=pixel_size_um, z_um=z_um, channels=named)
+    return Image(array=array, axes=letters, pixel_size_um=pixel_size_um, z_um=z_um, channels=named)
 
 
 def _named(array: Array, axes: str, path: Path, *, given: bool) -> tuple[Array, str]:
@@ -280,7 +280,7 @@ def _colour(array: Array, letters: str, page: Any, path: Path) -> tuple[Array, s
 
     if "c" in letters:
         raise InputInvalid(
-            f"{path} has channels that are coloured each (axes {letters!r}): in Fiji split them, and save one picture a channel."
+            f"{path} has channels that are coloured each (axes {letters!r}): in Fiji split them, and save one image a channel."
         )
     samples = letters.index("s")
     alpha = sum(extra != tifffile.EXTRASAMPLE.UNSPECIFIED for extra in page.extrasamples)
@@ -343,7 +343,7 @@ def _channel_names(tiff: TiffFile, channels: int) -> tuple[str, ...]:
     return tuple(names) if len(names) == channels and all(names) and len(set(names)) == channels else ()
 
 
-def _read_pillow(path: Path) -> Picture:
+def _read_pillow(path: Path) -> Image:
     import PIL.Image
 
     try:
@@ -354,19 +354,19 @@ def _read_pillow(path: Path) -> Picture:
                 raise InputInvalid(f"{path} is a 16-bit colour PNG, of which 8 bits would be lost: save it as TIFF.")
             if getattr(image, "n_frames", 1) > 1:
                 raise InputInvalid(f"{path} is an animation: save its frames as a TIFF stack.")
-            return _pillow_picture(image)
+            return _pillow_image(image)
     except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
         raise InputInvalid(f"{path} is damaged, cut off, or too large for PNG and JPEG ({error}): save it again, best as TIFF.") from error
 
 
-def _pillow_picture(image: PIL.Image.Image) -> Picture:
+def _pillow_image(image: PIL.Image.Image) -> Image:
     """Grey modes stay as they are; palettes and other colour become red, green, blue; alpha is dropped."""
     if image.mode == "LA":
         image = image.convert("L")
     if image.mode in ("1", "L") or image.mode.startswith(("I", "F")):
-        return Picture(array=np.asarray(image), axes="yx")
+        return Image(array=np.asarray(image), axes="yx")
     array = np.asarray(image.convert("RGB"))
-    return Picture(array=np.moveaxis(array, -1, 0), axes="cyx", channels=RGB)
+    return Image(array=np.moveaxis(array, -1, 0), axes="cyx", channels=RGB)
 
 
 def _native(array: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Objects of two label pictures, matched one to one by their overlap."""
+"""Objects of two label images, matched one to one by their overlap."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zooready.errors import InputInvalid
 
 @dataclass(frozen=True, kw_only=True)
 class Matches:
-    """Which objects of two label pictures are the same.
+    """Which objects of two label images are the same.
 
     ``pairs`` is (k, 2) int64, the labels of each matched pair, in ascending order of the first; ``iou`` (k,) float64 in
     (0, 1] is intersection / union and ``overlap`` (k,) int64 the intersection in pixels of each pair. ``n_first`` and
@@ -46,7 +46,7 @@ def match(first: NDArray[Any], second: NDArray[Any], iou: float = 0.5) -> Matche
     Parameters
     ----------
     first, second
-        Label pictures of equal shape, e.g. (y, x); whole numbers of any dtype, 0 is background.
+        Label images of equal shape, e.g. (y, x); whole numbers of any dtype, 0 is background.
     iou
         From 0.5 (where an object can have one partner at most, so that the matching is unique) to below 1.
 
@@ -62,7 +62,7 @@ def match(first: NDArray[Any], second: NDArray[Any], iou: float = 0.5) -> Matche
     ([[1, 3]], 0.667, 0.6666666666666666)
     """
     if first.shape != second.shape:
-        raise InputInvalid(f"label pictures of shapes {first.shape} and {second.shape} cannot be matched: give two of equal shape.")
+        raise InputInvalid(f"label images of shapes {first.shape} and {second.shape} cannot be matched: give two of equal shape.")
     if not 0.5 <= iou < 1:
         raise InputInvalid(f"iou={iou} gives no unique matching: choose 0.5 <= iou < 1.")
     first, second = _labels(first, "first"), _labels(second, "second")
@@ -87,17 +87,17 @@ def match(first: NDArray[Any], second: NDArray[Any], iou: float = 0.5) -> Matche
 
 
 def f1(first: NDArray[Any], second: NDArray[Any], iou: float = 0.5) -> float:
-    """F1 of the objects in two label pictures at one threshold of intersection over union, 0..1; see :func:`match`."""
+    """F1 of the objects in two label images at one threshold of intersection over union, 0..1; see :func:`match`."""
     return match(first, second, iou).f1
 
 
-def _labels(picture: NDArray[Any], name: str) -> NDArray[np.int64]:
-    """The picture as int64, after a look at whether it holds labels at all."""
-    if picture.dtype.kind == "f" and not (np.isfinite(picture).all() and (picture == np.floor(picture)).all()):
-        raise InputInvalid(f"the {name} label picture holds values that are not whole numbers: labels are 0 (background), 1, 2, …")
-    if picture.dtype.kind not in "iubf" or (picture.size and picture.min() < 0):
-        raise InputInvalid(f"the {name} label picture ({picture.dtype}) holds no labels: they are 0 (background), 1, 2, …, never negative.")
-    return picture.astype(np.int64)
+def _labels(image: NDArray[Any], name: str) -> NDArray[np.int64]:
+    """The image as int64, after a look at whether it holds labels at all."""
+    if image.dtype.kind == "f" and not (np.isfinite(image).all() and (image == np.floor(image)).all()):
+        raise InputInvalid(f"the {name} label image holds values that are not whole numbers: labels are 0 (background), 1, 2, …")
+    if image.dtype.kind not in "iubf" or (image.size and image.min() < 0):
+        raise InputInvalid(f"the {name} label image ({image.dtype}) holds no labels: they are 0 (background), 1, 2, …, never negative.")
+    return image.astype(np.int64)
 
 
 def _rank(names: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.int64]:

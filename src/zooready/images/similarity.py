@@ -1,4 +1,4 @@
-"""A picture against the truth behind it: one fit of scale and offset for every method, then PSNR and SSIM."""
+"""An image against the truth behind it: one fit of scale and offset for every method, then PSNR and SSIM."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from zooready.errors import InputInvalid
 
 Float = NDArray[np.float64]
-Picture2D = NDArray[Any]
+Image2D = NDArray[Any]
 WINDOW = 7  # px, of structural similarity
 
 
-def fit(image: Picture2D, truth: Picture2D) -> Float:
-    """The picture scale x `image` + offset that is nearest to `truth` by least squares.
+def fit(image: Image2D, truth: Image2D) -> Float:
+    """The image scale x `image` + offset that is nearest to `truth` by least squares.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def fit(image: Picture2D, truth: Picture2D) -> Float:
         Shapes differ, or values are not finite.
     """
     if image.shape != truth.shape:
-        raise InputInvalid(f"image {image.shape} and truth {truth.shape} differ in shape: compare pictures of one size.")
+        raise InputInvalid(f"image {image.shape} and truth {truth.shape} differ in shape: compare images of one size.")
     x, y = image.astype(np.float64), truth.astype(np.float64)
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise InputInvalid("image or truth holds NaN or infinity: look at the method that made it before measuring it.")
@@ -43,7 +43,7 @@ def fit(image: Picture2D, truth: Picture2D) -> Float:
     return np.asarray(scale * centred + y.mean())
 
 
-def psnr(image: Picture2D, truth: Picture2D) -> float:
+def psnr(image: Image2D, truth: Image2D) -> float:
     """Peak signal-to-noise ratio in dB after :func:`fit`; the peak is the range (max - min) of `truth`, whose shape `image` has."""
     from skimage.metrics import peak_signal_noise_ratio
 
@@ -51,8 +51,8 @@ def psnr(image: Picture2D, truth: Picture2D) -> float:
     return float(peak_signal_noise_ratio(exact, fit(image, truth), data_range=contrast(truth)))
 
 
-def ssim(image: Picture2D, truth: Picture2D) -> float:
-    """Structural similarity (at most 1; windows 7 px wide along every axis) after :func:`fit`, for pictures (y, x) of at least 7x7 px.
+def ssim(image: Image2D, truth: Image2D) -> float:
+    """Structural similarity (at most 1; windows 7 px wide along every axis) after :func:`fit`, for images (y, x) of at least 7x7 px.
 
     A stack (z, y, x) of fewer than seven planes is compared plane by plane.
     """
@@ -63,7 +63,7 @@ def ssim(image: Picture2D, truth: Picture2D) -> float:
     return float(np.mean([structural_similarity(one, other, win_size=WINDOW, data_range=span) for one, other in planes]))
 
 
-def contrast(truth: Picture2D) -> float:
+def contrast(truth: Image2D) -> float:
     """Range (max - min) of `truth`.
 
     Raises

@@ -1,6 +1,6 @@
 """The JVM: a runtime, the engines' jars, and the child process that runs them.
 
-In: a weight file and pictures (arrays, or TIFFs that ImageJ opens). Out: float32 arrays, seconds, versions.
+In: a weight file and images (arrays, or TIFFs that ImageJ opens). Out: float32 arrays, seconds, versions.
 The only download of the whole package is :func:`install`.
 
 May import: nothing

@@ -177,7 +177,7 @@ def _stored(place: Path, number: int, item: Array | Path, through_imagej: bool) 
     """Where the child finds input ``number``: a TIFF of the user, or an array written as TIFF or .npy."""
     if isinstance(item, Path):
         if not item.is_file():
-            raise InputInvalid(f"no picture at {item}: give a TIFF or a float32 array.")
+            raise InputInvalid(f"no image at {item}: give a TIFF or a float32 array.")
         return item.resolve()
     if item.dtype != np.float32:
         raise InputInvalid(f"input {number + 1} is {item.dtype}: bundles take raw pixels as float32; use `.astype('float32')`.")
@@ -204,10 +204,10 @@ def _watched(child: subprocess.Popen[bytes], limit_s: float, memory_mb: int) -> 
             return ""
         except subprocess.TimeoutExpired:
             if time.monotonic() >= until:
-                return f"no answer after {limit_s:g} s (its limit). Try a smaller picture, or give it longer"
+                return f"no answer after {limit_s:g} s (its limit). Try a smaller image, or give it longer"
             used = _resident_mb(str(child.pid))
             if used > memory_mb:
-                return f"it took {used} MiB of memory (limit {memory_mb}). Try a smaller picture, or allow more"
+                return f"it took {used} MiB of memory (limit {memory_mb}). Try a smaller image, or allow more"
 
 
 def _resident_mb(pid: str) -> int:

@@ -1,6 +1,6 @@
-"""The child process: one JVM, one engine, one weight file, several pictures.
+"""The child process: one JVM, one engine, one weight file, several images.
 
-Run as ``python -m zooready.java.worker JOB.json``; reads the job, writes ``result.json`` and ``output_<picture>_<n>.npy`` beside it.
+Run as ``python -m zooready.java.worker JOB.json``; reads the job, writes ``result.json`` and ``output_<image>_<n>.npy`` beside it.
 It must never import torch: libtorch of Python and libtorch of DJL cannot share a process.
 """
 
@@ -51,7 +51,7 @@ def work(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     for index, name in enumerate(job["inputs"]):
         path = Path(name)
         at.write_text(f"input {index + 1} of {len(job['inputs'])}, {path.name}")
-        array = np.load(path, allow_pickle=False) if path.suffix == ".npy" else picture(path)
+        array = np.load(path, allow_pickle=False) if path.suffix == ".npy" else image(path)
         at.write_text(f"input {index + 1} of {len(job['inputs'])}, {'x'.join(map(str, array.shape))}")
         outputs, spent = _timed(network, np.ascontiguousarray(array, dtype=np.float32), job["repeats"])
         for number, output in enumerate(outputs):
@@ -61,7 +61,7 @@ def work(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return {"versions": versions, "seconds": seconds, "shapes": shapes}
 
 
-def picture(path: Path) -> Array:
+def image(path: Path) -> Array:
     """Pixels of a TIFF as ImageJ's own opener reads them.
 
     Returns

@@ -1,6 +1,6 @@
-"""Objects of pictures become rows of a table: what a network learnt to see in each, its class scores, and classical measurements.
+"""Objects of images become rows of a table: what a network learnt to see in each, its class scores, and classical measurements.
 
-In: an opened classifier bundle, pictures, and label pictures that say where the objects are. Out: a Table, and its CSV.
+In: an opened classifier bundle, images, and label images that say where the objects are. Out: a Table, and its CSV.
 
 May import: images, prediction
 """

@@ -1,4 +1,4 @@
-"""Where the objects are, and the piece of the picture that a classifier is given for each: the same as CellProfiler's plugin gives."""
+"""Where the objects are, and the piece of the image that a classifier is given for each: the same as CellProfiler's plugin gives."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Background = Literal["keep", "zero", "lowest"]
 
 @dataclass(frozen=True, kw_only=True)
 class Crop:
-    """One object: its number, ``box`` (rows, columns of the picture), and what the network is given.
+    """One object: its number, ``box`` (rows, columns of the image), and what the network is given.
 
-    ``image`` is (c, h, w) float32; ``is_cut`` says that the object is larger than that, ``is_at_edge`` that it touches the picture's edge.
+    ``image`` is (c, h, w) float32; ``is_cut`` says that the object is larger than that, ``is_at_edge`` that it touches the image's edge.
     """
 
     label: int
@@ -30,7 +30,7 @@ class Crop:
 
 
 def crops(image: Array, labels: Array, size: tuple[int, int] | None = None, background: Background = "keep") -> Iterator[Crop]:
-    """Each object's piece of a picture, in the order of their numbers.
+    """Each object's piece of an image, in the order of their numbers.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ def crops(image: Array, labels: Array, size: tuple[int, int] | None = None, back
     labels
         (y, x), whole numbers; 0 is no object.
     size
-        (y, x) of the piece, px, around the middle of the object's box; the box itself if None. Beyond the picture its edge is repeated.
+        (y, x) of the piece, px, around the middle of the object's box; the box itself if None. Beyond the image its edge is repeated.
     background
-        What is there in place of other objects and of what is no object: ``keep`` the picture, ``zero`` 0, ``lowest`` the smallest value
+        What is there in place of other objects and of what is no object: ``keep`` the image, ``zero`` 0, ``lowest`` the smallest value
         of the piece, channel by channel.
 
     Raises
@@ -73,10 +73,10 @@ def crops(image: Array, labels: Array, size: tuple[int, int] | None = None, back
 def _compact(labels: Array, image: Array) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Numbers of the objects in order, and the labels with 1, 2, ... in their place."""
     if labels.ndim != 2 or labels.shape != image.shape[1:]:
-        raise InputInvalid(f"the labels have shape {labels.shape} and the picture {image.shape[1:]}: give labels of this picture.")
+        raise InputInvalid(f"the labels have shape {labels.shape} and the image {image.shape[1:]}: give labels of this image.")
     whole = np.rint(labels)
     if not np.isfinite(labels).all() or (whole != labels).any() or labels.min() < 0:
-        raise InputInvalid("the labels hold values that are no object numbers (0, 1, 2, ...): give a label picture, not probabilities.")
+        raise InputInvalid("the labels hold values that are no object numbers (0, 1, 2, ...): give a label image, not probabilities.")
     numbers, compact = np.unique(whole.astype(np.int64), return_inverse=True)
     if not numbers.any():
         raise InputInvalid("the labels hold no object: every pixel is 0. Look at the segmentation.")

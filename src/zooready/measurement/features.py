@@ -1,6 +1,6 @@
 """What people measured of a cell before networks: intensity, shape, bright parts, texture, threshold adjacency, local patterns.
 
-In: a grey picture and the object's mask. Out: numbers by name, the same names for every object, units in the names. Haralick's 13 texture
+In: a grey image and the object's mask. Out: numbers by name, the same names for every object, units in the names. Haralick's 13 texture
 features (mean and range over four directions, at one and at three pixels), threshold adjacency statistics and local binary patterns are
 those of mahotas; parts of the object above Otsu's threshold stand for the objects that subcellular location features count.
 
@@ -50,19 +50,19 @@ def measurements(image: Array, mask: Array | None = None) -> dict[str, float]:
     image
         (y, x), any real dtype, raw pixels.
     mask
-        (y, x), other than 0 in the object, at least one pixel; the whole picture if None. Then shape is that of what is above Otsu's
+        (y, x), other than 0 in the object, at least one pixel; the whole image if None. Then shape is that of what is above Otsu's
         threshold.
 
     Returns
     -------
     dict of float
-        Always the same names in the same order, all finite. ``intensity_*`` are in the picture's unit; names that end in ``_px`` and
-        ``_px2`` are lengths and areas; the others have no unit and do not change if the picture is multiplied by a number.
+        Always the same names in the same order, all finite. ``intensity_*`` are in the image's unit; names that end in ``_px`` and
+        ``_px2`` are lengths and areas; the others have no unit and do not change if the image is multiplied by a number.
 
     Raises
     ------
     InputInvalid
-        The picture is no (y, x), the mask does not fit or is empty, or the object has pixels that are not finite.
+        The image is no (y, x), the mask does not fit or is empty, or the object has pixels that are not finite.
     ConsumerMissing
         mahotas is not installed.
     """
@@ -83,10 +83,10 @@ def measurements(image: Array, mask: Array | None = None) -> dict[str, float]:
 def _object(image: Array, mask: Array | None) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """The box around an object, at least ``SMALLEST`` px a side, and where the object is in it."""
     if image.ndim != 2 or not image.size:
-        raise InputInvalid(f"a picture of shape {image.shape} was to be measured: give one channel of one plane, (y, x).")
+        raise InputInvalid(f"an image of shape {image.shape} was to be measured: give one channel of one plane, (y, x).")
     own = np.ones(image.shape, bool) if mask is None else np.asarray(mask) != 0
     if own.shape != image.shape or not own.any():
-        raise InputInvalid(f"a mask of {own.shape} with {own.sum()} px for a picture of {image.shape}: give one of its shape, not empty.")
+        raise InputInvalid(f"a mask of {own.shape} with {own.sum()} px for an image of {image.shape}: give one of its shape, not empty.")
     (box,) = ndimage.find_objects(own.astype(np.uint8))
     pixels, own = image[box].astype(np.float64), own[box]
     if bad := int((~np.isfinite(pixels[own])).sum()):
@@ -95,15 +95,15 @@ def _object(image: Array, mask: Array | None) -> tuple[NDArray[np.float64], NDAr
     return np.pad(np.where(own, pixels, pixels[own].min()), around, mode="edge"), np.pad(own, around)
 
 
-def levels(picture: Array, own: Array) -> NDArray[np.uint8]:
-    """The picture in 255 levels between its 0.5th and 99.8th percentile inside the mask, 1 and more there and 0 outside."""
-    low, high = np.percentile(picture[own], (0.5, 99.8))
-    scaled = np.clip((picture - low) / max(float(high - low), 1e-12), 0, 1)
+def levels(image: Array, own: Array) -> NDArray[np.uint8]:
+    """The image in 255 levels between its 0.5th and 99.8th percentile inside the mask, 1 and more there and 0 outside."""
+    low, high = np.percentile(image[own], (0.5, 99.8))
+    scaled = np.clip((image - low) / max(float(high - low), 1e-12), 0, 1)
     return np.where(own, 1 + np.rint(scaled * 254), 0).astype(np.uint8)
 
 
 def above(grey: NDArray[np.uint8], own: Array) -> NDArray[np.bool_]:
-    """What is above Otsu's threshold of the mask's pixels; all of it if the picture is constant."""
+    """What is above Otsu's threshold of the mask's pixels; all of it if the image is constant."""
     from skimage.filters import threshold_otsu
 
     values = grey[own]
@@ -131,11 +131,11 @@ def shapes(own: Array) -> Iterator[tuple[str, float]]:
     yield "shape_roundness", 4 * np.pi * whole.area / max(float(whole.perimeter), 1.0) ** 2
 
 
-def parts(bright: Array, own: Array, picture: Array) -> Iterator[tuple[str, float]]:
+def parts(bright: Array, own: Array, image: Array) -> Iterator[tuple[str, float]]:
     """Number, size, distance and share of light of the connected parts (y, x) that are brighter than Otsu's threshold."""
     labels, count = ndimage.label(bright)
     areas = np.bincount(labels.ravel())[1:].astype(float)
-    light = np.where(own, picture - np.percentile(picture[own], 0.5), 0).clip(0)
+    light = np.where(own, image - np.percentile(image[own], 0.5), 0).clip(0)
     middle = np.array(ndimage.center_of_mass(light + 1e-12))
     away = np.array([np.hypot(*(np.array(at) - middle)) for at in ndimage.center_of_mass(bright, labels, range(1, count + 1))])
     yield from (("parts_count", count), ("parts_area_mean_px2", areas.mean()), ("parts_area_std_px2", areas.std()))

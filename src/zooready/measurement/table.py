@@ -20,7 +20,7 @@ from zooready.prediction.embedding import Seen, watched
 from zooready.prediction.scaling import RESCALE, outside
 from zooready.prediction.specs import pixel_range_um
 from zooready.prediction.whole import margins
-from zooready.records import Array, Bundle, Picture, as_float32
+from zooready.records import Array, Bundle, Image, as_float32
 from zooready.tensors import TensorSpec
 
 Row = Mapping[str, Any]
@@ -57,7 +57,7 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Measurer:
-    """A classifier made ready for many pictures; :meth:`of` makes it.
+    """A classifier made ready for many images; :meth:`of` makes it.
 
     ``size`` is that of the pieces, (y, x) px, None for the size of each object.
     """
@@ -101,25 +101,25 @@ class Measurer:
         size = _size(bundle, spec, crop_px)
         return cls(bundle=bundle, spec=spec, classes=outputs[place].channels, place=place, see=see, size=size, background=background)
 
-    def rows(self, name: str, picture: Picture, labels: Array | None, *, channel: int | str | None = None) -> tuple[list[Row], list[str]]:
-        """One row for each object of a picture, by column, and notes.
+    def rows(self, name: str, image: Image, labels: Array | None, *, channel: int | str | None = None) -> tuple[list[Row], list[str]]:
+        """One row for each object of an image, by column, and notes.
 
         Parameters
         ----------
         name
-            Of the picture, as it stands in the table.
-        picture
+            Of the image, as it stands in the table.
+        image
             One plane.
         labels
-            (y, x), see :func:`zooready.measurement.crops`; None takes the whole picture as one object, at its own size.
+            (y, x), see :func:`zooready.measurement.crops`; None takes the whole image as one object, at its own size.
         channel
             The one channel to take, by name or by number from 1.
         """
-        inputs = as_input(picture, self.spec, channel=channel)
+        inputs = as_input(image, self.spec, channel=channel)
         if any(length != 1 for length in inputs.lengths):
-            raise InputInvalid(f"{name} has several planes (axes {picture.axes!r}), and one is measured: save it alone.")
+            raise InputInvalid(f"{name} has several planes (axes {image.axes!r}), and one is measured: save it alone.")
         array = next(iter(inputs))[0]
-        notes = [f"{name}: {note}"] if (note := outside(picture.pixel_size_um, pixel_range_um(self.bundle), RESCALE)) else []
+        notes = [f"{name}: {note}"] if (note := outside(image.pixel_size_um, pixel_range_um(self.bundle), RESCALE)) else []
         size = self.size if labels is not None else None
         where = np.ones(array.shape[1:], np.int64) if labels is None else labels
         rows: list[Row] = []
@@ -129,9 +129,9 @@ class Measurer:
             mask = where[crop.box] == crop.label
             rows.append(
                 {
-                    **_place(name, crop.label, crop.box, mask, picture.pixel_size_um, crop.is_at_edge),
+                    **_place(name, crop.label, crop.box, mask, image.pixel_size_um, crop.is_at_edge),
                     **self._learnt(crop.image),
-                    **_classical(array[:, crop.box[0], crop.box[1]], mask, self.spec.channels, picture.pixel_size_um),
+                    **_classical(array[:, crop.box[0], crop.box[1]], mask, self.spec.channels, image.pixel_size_um),
                 }
             )
         if cut and size:

@@ -1,14 +1,14 @@
 r"""BCR: deconvolution in the wavelet (nonstandard) form of Beylkin, Coifman and Rokhlin, at one to three resolutions.
 
-    picture -- Haar --> 4 bands -- lift --> v1, d1 -- Haar --> v2, d2 -- Haar --> v3, d3     analysis: each halves the size
+    image -- Haar --> 4 bands -- lift --> v1, d1 -- Haar --> v2, d2 -- Haar --> v3, d3     analysis: each halves the size
                                               |        bands(v2, d2)    bands(v3, d3)        per level: short convolutions,
                                               |              |                |              because operators are banded there
     restored <-- Haar^-1 -- 4 bands <-- inverse(v1 + v^, d1) <-- Haar^-1 -- ... <-- Haar^-1  synthesis, from coarse to fine
 
 Deconvolution is read as ``(K^T K + eps I)^-1 K^T``: the coarser levels stand for ``K^T``, a chain of convolutions on the finest bands
-for the inverse. All work is done at half the picture's size or less; the four bands lose nothing. Locally connected layers of the
+for the inverse. All work is done at half the image's size or less; the four bands lose nothing. Locally connected layers of the
 published form are plain convolutions here, since blur is the same everywhere, so any size works. With more than one resolution the
-restored coarse picture is an input of the next finer one. Wavelets are fixed (Haar); their channels are learned.
+restored coarse image is an input of the next finer one. Wavelets are fixed (Haar); their channels are learned.
 
 Fan, Orozco Bohorquez, Ying, J. Comput. Phys. 384, 1 (2019), doi:10.1016/j.jcp.2019.02.002
 Li, Kudryashev, Yakimovich, ECCV 2024, doi:10.1007/978-3-031-73226-3_22
@@ -22,22 +22,22 @@ CONVOLUTION = {2: nn.Conv2d, 3: nn.Conv3d}
 
 
 class BCR(nn.Module):
-    """Restores a picture or a stack; y and x must be multiples of ``2 ** (levels + resolutions - 1)``, z is free.
+    """Restores an image or a stack; y and x must be multiples of ``2 ** (levels + resolutions - 1)``, z is free.
 
-    ``forward`` returns the finest picture only, ``scales`` all of them; both behave the same in training and evaluation.
+    ``forward`` returns the finest image only, ``scales`` all of them; both behave the same in training and evaluation.
 
     Parameters
     ----------
     width
         Channels of a band; convolutions work on the four bands of a level, so on four times as many.
     levels
-        Wavelet levels, at least 1; the first has half the picture's size.
+        Wavelet levels, at least 1; the first has half the image's size.
     depth
         Residual pairs of 3x3 convolutions in the block of each level but the first.
     inverse
         Residual pairs of 3x3 convolutions on the first level, after the coarser ones were added to it.
     resolutions
-        1: the picture alone; 2: also at half, 3: also at a quarter of its size, from coarse to fine.
+        1: the image alone; 2: also at half, 3: also at a quarter of its size, from coarse to fine.
     dimensions
         2 for (b, 1, y, x); 3 for (b, 1, z, y, x), where convolutions see three planes and wavelets halve y and x only, because
         planes lie further apart than pixels.
@@ -61,14 +61,14 @@ class BCR(nn.Module):
         self.stages = nn.ModuleList(stages)  # from fine to coarse
 
     def forward(self, image: Tensor) -> Tensor:
-        """The restored picture, shaped like the given one, float32, about zero mean and unit spread."""
+        """The restored image, shaped like the given one, float32, about zero mean and unit spread."""
         return self.scales(image)[0]
 
     def scales(self, image: Tensor) -> tuple[Tensor, ...]:
-        """The restored pictures, each half as large as the one before, for a loss that sees them all."""
+        """The restored images, each half as large as the one before, for a loss that sees them all."""
         restored: list[Tensor] = []
         for level in reversed(range(len(self.stages))):
-            seen = image[..., :: 2**level, :: 2**level]  # the published network's coarse pictures, and so the loss's
+            seen = image[..., :: 2**level, :: 2**level]  # the published network's coarse images, and so the loss's
             if restored:
                 restored.insert(0, self.stages[level](seen, torch.cat((seen, enlarged(restored[0])), 1)))
             else:
@@ -77,7 +77,7 @@ class BCR(nn.Module):
 
 
 class Stage(nn.Module):
-    """One resolution: the picture's bands, lifted to channels; coarser levels; convolutions on the finest bands; the picture added back."""
+    """One resolution: the image's bands, lifted to channels; coarser levels; convolutions on the finest bands; the image added back."""
 
     def __init__(self, channels_in: int, width: int, levels: int, depth: int, inverse: int, dimensions: int) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class Pair(nn.Module):
         nn.init.normal_(self.second.weight, std=0.01)
 
     def forward(self, features: Tensor) -> Tensor:
-        """See the class. Works in place on its own results, because on large pictures new memory costs time."""
+        """See the class. Works in place on its own results, because on large images new memory costs time."""
         added: Tensor = self.second(functional.relu_(self.first(features))).add_(features)
         return added
 

@@ -20,7 +20,7 @@ def highest_around(values: torch.Tensor) -> torch.Tensor:
 
 
 class Instances(nn.Module):
-    """(b, 2, y, x) foreground and distance -> the same, and labels (b, 1, y, x) float32: 0 background, 1…n in each picture.
+    """(b, 2, y, x) foreground and distance -> the same, and labels (b, 1, y, x) float32: 0 background, 1…n in each image.
 
     Parameters
     ----------

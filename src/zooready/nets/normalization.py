@@ -1,7 +1,7 @@
-"""Raw pixels to values of order one, picture by picture and channel by channel.
+"""Raw pixels to values of order one, image by image and channel by channel.
 
 Each module has ``statistics(image) -> (offset, scale)``, both (b, c, 1, 1) float32 (one more 1 for a volume), and
-``forward(image) = (image - offset) / scale``. Tiles of one picture share the statistics of the whole. Any picture without
+``forward(image) = (image - offset) / scale``. Tiles of one image share the statistics of the whole. Any image without
 NaN and infinity gives finite values: a constant one, a black one, a single pixel. There is nothing to learn and nothing to store.
 """
 
@@ -10,7 +10,7 @@ from torch import nn
 
 
 def trailing(values: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-    """(b, c, 1) -> (b, c, 1, 1) for a picture, (b, c, 1, 1, 1) for a volume."""
+    """(b, c, 1) -> (b, c, 1, 1) for an image, (b, c, 1, 1, 1) for a volume."""
     for _ in range(image.dim() - 3):
         values = values.unsqueeze(-1)
     return values
@@ -22,7 +22,7 @@ def usable(scale: torch.Tensor) -> torch.Tensor:
 
 
 class MeanStd(nn.Module):
-    """Offset: mean. Scale: standard deviation (of the picture, not of a sample: one pixel has 0)."""
+    """Offset: mean. Scale: standard deviation (of the image, not of a sample: one pixel has 0)."""
 
     def statistics(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(b, c, y, x) -> offset and scale, (b, c, 1, 1) each."""
@@ -55,7 +55,7 @@ class MinMax(nn.Module):
 class Percentiles(nn.Module):
     """Offset: percentile ``low``. Scale: percentile ``high`` − percentile ``low``, or the whole range where these are equal.
 
-    Percentiles are values of the picture itself (nearest rank, no interpolation), found by ``topk`` with k from the picture's size,
+    Percentiles are values of the image itself (nearest rank, no interpolation), found by ``topk`` with k from the image's size,
     because ``quantile`` can neither be exported to ONNX nor take more than 16 million pixels.
 
     Parameters

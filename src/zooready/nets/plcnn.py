@@ -5,7 +5,7 @@ r"""PLCNN: one network of two cross-connected paths that says which compartment 
     x -- features ----------------------------------------------------------------------------/
 
 The topology is that of the paper's figure: a residual path (ResNet-like), a plain one (VGG-like), each concatenation feeding both, and a
-block of features straight from the picture to the last concatenation. What the paper does not tell is chosen here: widths (a
+block of features straight from the image to the last concatenation. What the paper does not tell is chosen here: widths (a
 parameter), kernels of 3x3 (the stem 5x5, the convolutions after a concatenation 1x1), ReLU after each addition, maximum pooling over
 3x3, strides (4 before the first concatenation, then 2, 1, 1, so that maps are not too coarse), features by three strided
 convolutions, global average pooling before the one linear layer.
@@ -27,7 +27,7 @@ class PLCNN(nn.Module):
     Parameters
     ----------
     channels_in, classes
-        Channels of the picture, and number of classes.
+        Channels of the image, and number of classes.
     widths
         Channels of each path: in the plain path's first block, at the first concatenation, and in the three stages after it.
     features
@@ -71,7 +71,7 @@ class PLCNN(nn.Module):
             return maps.mean((2, 3)) + self.last.bias, maps
 
     def embedding(self, image: Tensor) -> Tensor:
-        """What the linear layer sees of a picture: (b, channels_in, y, x) -> (b, 2 * widths[-1] + features)."""
+        """What the linear layer sees of an image: (b, channels_in, y, x) -> (b, 2 * widths[-1] + features)."""
         return enlarged(self.seen(image).float(), self.stride, image).mean((2, 3))
 
     def seen(self, image: Tensor) -> Tensor:
@@ -157,7 +157,7 @@ class Stage(nn.Module):
 
 
 class Features(nn.Sequential):
-    """Strided 3x3 convolutions with ReLU from the picture to the size of the last concatenation."""
+    """Strided 3x3 convolutions with ReLU from the image to the size of the last concatenation."""
 
     def __init__(self, channels_in: int, width: int, strides: tuple[int, int, int]) -> None:
         layers: list[nn.Module] = [nn.Conv2d(channels_in, width, 5, stride=STEM, padding=2), nn.ReLU()]
@@ -172,7 +172,7 @@ def pooling(stride: int) -> nn.Module:
 
 
 def enlarged(coarse: Tensor, stride: int, image: Tensor) -> Tensor:
-    """Values (b, c, y/stride, x/stride) at the picture's size (b, c, y, x), bilinear; value i belongs to pixel i * stride.
+    """Values (b, c, y/stride, x/stride) at the image's size (b, c, y, x), bilinear; value i belongs to pixel i * stride.
 
     That is where padded convolutions and poolings of 3x3 put it. Beyond the last one, values stay.
     """

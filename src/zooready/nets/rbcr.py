@@ -27,9 +27,9 @@ DEEP = WIDTH + GROWTH * RESIDUAL_DENSE  # channels at the end of a block
 
 
 class RBCR(nn.Module):
-    """Restores a picture at full, half and quarter resolution.
+    """Restores an image at full, half and quarter resolution.
 
-    ``forward`` returns the finest picture only, ``scales`` all three; both behave the same in training and evaluation.
+    ``forward`` returns the finest image only, ``scales`` all three; both behave the same in training and evaluation.
 
     Parameters
     ----------
@@ -57,11 +57,11 @@ class RBCR(nn.Module):
         self.apply(initialise)
 
     def forward(self, image: Tensor) -> Tensor:
-        """The restored picture, (b, 1, y, x) float32; y and x multiples of 4, values about zero mean and unit spread."""
+        """The restored image, (b, 1, y, x) float32; y and x multiples of 4, values about zero mean and unit spread."""
         return self.scales(image)[0]
 
     def scales(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The restored pictures (b, 1, y, x), (b, 1, y/2, x/2), (b, 1, y/4, x/4), for a loss that sees all three."""
+        """The restored images (b, 1, y, x), (b, 1, y/2, x/2), (b, 1, y/4, x/4), for a loss that sees all three."""
         features, features_2, features_4 = (stack(image[:, :, ::step, ::step]) for stack, step in zip(self.stacks, (1, 2, 4), strict=True))
         up_2, up_4 = enlarged(features_2, 2), enlarged(features_4, 4)  # (b, 32, y, x) each
         fused = self.fuse_adjoint(features, up_2)

@@ -31,7 +31,7 @@ class UNet(nn.Module):
     Parameters
     ----------
     channels_in, channels_out
-        Channels of the picture and of the answer.
+        Channels of the image and of the answer.
     base
         Channels at full size; multiples of 16 train fastest in bfloat16.
     levels

@@ -1,4 +1,4 @@
-"""Any network becomes Fiji-safe: raw pixels of any size in, float32 outputs of the picture's size out.
+"""Any network becomes Fiji-safe: raw pixels of any size in, float32 outputs of the image's size out.
 
 This file travels inside every bundle, as part of its architecture: it needs PyTorch and nothing else.
 """
@@ -35,14 +35,14 @@ class FijiSafe(nn.Module):
     normalization
         Module with ``statistics(image) -> (offset, scale)``, each (b, c, 1, ...); the network sees (image - offset) / scale.
     head
-        Module called with the network's outputs, cropped to the picture; returns the bundle's outputs.
+        Module called with the network's outputs, cropped to the image; returns the bundle's outputs.
     stride, minimum
-        In pixels, for every spatial axis. The picture is padded right and below by replication, and outputs are cropped back,
-        so that a picture of one pixel works. 0 switches padding off (networks of one fixed size).
+        In pixels, for every spatial axis. The image is padded right and below by replication, and outputs are cropped back,
+        so that an image of one pixel works. 0 switches padding off (networks of one fixed size).
     axes
         Axes of each output of the network, e.g. ``("bcyx", "bc")``; a missing channel axis is added.
     restores
-        Map outputs that have the picture's axes back to its intensities: output * scale + offset.
+        Map outputs that have the image's axes back to its intensities: output * scale + offset.
     keep
         Places of the outputs to return, after the head; all if empty.
 

@@ -2,7 +2,7 @@
 
 In: what a person asked for. Out: what came of it. ``making`` trains and exports, ``using`` runs bundles, ``looking``
 examines data, ``studying`` repeats a paper's protocol, ``simulating`` and ``showing`` write simulated
-pictures, ``asking`` explains and measures, ``judging`` writes cards.
+images, ``asking`` explains and measures, ``judging`` writes cards.
 
 May import: images, data, training, families, bundle, exporting, comparison, prediction, explanation, measurement, evaluation, installing
 """  # noqa: E501 - the rooms stand in one line
@@ -14,7 +14,7 @@ from zooready.pipeline.asking import explain, measure
 from zooready.pipeline.judging import evaluate
 from zooready.pipeline.looking import Examined, examined
 from zooready.pipeline.making import about_of, export_trained, for_classes, named, provenance_of, train
-from zooready.pipeline.using import as_picture, check, install, predict, predict_files
+from zooready.pipeline.using import as_image, check, install, predict, predict_files
 
 __all__ = [
     "COLUMNS",
@@ -22,7 +22,7 @@ __all__ = [
     "Row",
     "Simulated",
     "about_of",
-    "as_picture",
+    "as_image",
     "check",
     "evaluate",
     "examined",

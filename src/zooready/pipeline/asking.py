@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.pipeline.making import export_trained
-from zooready.pipeline.using import as_picture
-from zooready.records import Array, Bundle, Picture
+from zooready.pipeline.using import as_image
+from zooready.records import Array, Bundle, Image
 
 if TYPE_CHECKING:
     from zooready.explanation import Explained
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def explain(
     bundle: Path | str,
-    image: Path | str | Picture | Array,
+    image: Path | str | Image | Array,
     out: Path | str | None = None,
     *,
     class_name: str | None = None,
@@ -31,14 +31,14 @@ def explain(
     seed: int = 0,
     trust_code: bool = False,
 ) -> Explained:
-    """Explain what a network says of a picture; see docs/explain.md.
+    """Explain what a network says of an image; see docs/explain.md.
 
     Parameters
     ----------
     bundle
         A zip, a folder, the folder of a finished run, or a family with shipped weights.
     image
-        A file, a picture, or an array (y, x) or (c, y, x).
+        A file, an image, or an array (y, x) or (c, y, x).
     out
         Folder for figures, TIFFs and numbers; nothing is written if None.
     class_name
@@ -55,7 +55,7 @@ def explain(
     Raises
     ------
     InputInvalid
-        The picture, the class or the bundle's outputs do not suit; the message says why.
+        The image, the class or the bundle's outputs do not suit; the message says why.
     BundleInvalid
         The bundle cannot be read safely.
     ConsumerMissing
@@ -63,19 +63,19 @@ def explain(
     """
     from zooready import explanation
 
-    loaded = as_picture(image)
+    loaded = as_image(image)
     with bundle_of(bundle, trust_code=trust_code) as opened:
         inside = None if mask is None else _plane(mask)
         found = explanation.explain(opened, loaded, class_name=class_name, mask=inside, channel=channel, seed=seed)
     if out is not None:
-        stem = Path(image).stem if isinstance(image, str | Path) else "picture"
+        stem = Path(image).stem if isinstance(image, str | Path) else "image"
         found = replace(found, files=explanation.save(found, out, stem))
     return found
 
 
 def measure(
     bundle: Path | str,
-    images: Sequence[Path | str | Picture | Array],
+    images: Sequence[Path | str | Image | Array],
     out: Path | str | None = None,
     *,
     labels: Sequence[Path | str | Array] | None = None,
@@ -86,18 +86,18 @@ def measure(
     segment_channel: int | str | None = None,
     trust_code: bool = False,
 ) -> Table:
-    """A row for each object of some pictures: embedding, class scores, shape, intensity, texture; see docs/measure.md.
+    """A row for each object of some images: embedding, class scores, shape, intensity, texture; see docs/measure.md.
 
     Parameters
     ----------
     bundle
         A classifier: a zip, a folder, the folder of a finished run, or a family with shipped weights.
     images
-        Files, pictures or arrays; one plane each.
+        Files, images or arrays; one plane each.
     out
         The CSV; nothing is written if None.
     labels
-        A label picture for each image. Without it, and without ``segment``, each picture is one object.
+        A label image for each image. Without it, and without ``segment``, each image is one object.
     segment
         A bundle whose label output finds the objects.
     background
@@ -112,7 +112,7 @@ def measure(
     Raises
     ------
     InputInvalid
-        A picture cannot be used, labels and pictures do not match, or the bundle is no classifier with ONNX.
+        An image cannot be used, labels and images do not match, or the bundle is no classifier with ONNX.
     BundleInvalid
         A bundle cannot be read safely.
     """
@@ -121,8 +121,8 @@ def measure(
     if labels is not None and segment is not None:
         raise InputInvalid("labels and a segmentation were both given: the objects come from one of them.")
     if labels is not None and len(labels) != len(images):
-        raise InputInvalid(f"{len(labels)} label pictures for {len(images)} images: give one for each, in the same order.")
-    names = [Path(image).name if isinstance(image, str | Path) else f"picture_{place:03d}" for place, image in enumerate(images)]
+        raise InputInvalid(f"{len(labels)} label images for {len(images)} images: give one for each, in the same order.")
+    names = [Path(image).name if isinstance(image, str | Path) else f"image_{place:03d}" for place, image in enumerate(images)]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InputInvalid(f"several images are called {', '.join(twice)}, and the table could not tell them apart: rename them.")
     rows, notes = [], []
@@ -131,7 +131,7 @@ def measure(
         finder = stack.enter_context(bundle_of(segment)) if segment is not None else None
         measurer = measurement.Measurer.of(opened, crop_px=crop_px, background=background)
         for place, (name, image) in enumerate(zip(names, images, strict=True)):
-            loaded = as_picture(image)
+            loaded = as_image(image)
             where = _plane(labels[place]) if labels is not None else None
             if finder is not None:
                 where = _found(finder, loaded, segment_channel)
@@ -180,14 +180,14 @@ def bundle_of(source: Path | str, *, trust_code: bool = False) -> Iterator[Bundl
 
 
 def _plane(image: Path | str | Array) -> Array:
-    """The one plane (y, x) of a mask or label picture."""
-    loaded = as_picture(image)
+    """The one plane (y, x) of a mask or label image."""
+    loaded = as_image(image)
     if loaded.axes != "yx":
-        raise InputInvalid(f"a mask or label picture has axes {loaded.axes!r}: give one plane of one channel.")
+        raise InputInvalid(f"a mask or label image has axes {loaded.axes!r}: give one plane of one channel.")
     return loaded.array
 
 
-def _found(finder: Bundle, picture: Picture, channel: int | str | None) -> Array:
+def _found(finder: Bundle, image: Image, channel: int | str | None) -> Array:
     """Labels (y, x) by a segmentation bundle."""
     from zooready import prediction
 
@@ -195,7 +195,7 @@ def _found(finder: Bundle, picture: Picture, channel: int | str | None) -> Array
     if name is None:
         held = ", ".join(f"{name} ({kind})" for name, kind in finder.outputs)
         raise BundleInvalid(f"{finder.path.name} gives {held} and no labels, which would find objects: take a segmentation bundle.")
-    labels = prediction.predict(finder, picture, channel=channel).pictures[name]
+    labels = prediction.predict(finder, image, channel=channel).images[name]
     if labels.axes != "yx":
         raise InputInvalid(f"'{name}' of {finder.path.name} has axes {labels.axes!r}, and one plane of labels is needed.")
     return labels.array

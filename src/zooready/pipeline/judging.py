@@ -30,7 +30,7 @@ def evaluate(source: Path | str, out: Path | str, *, records: Path | str | None 
     source
         A family with shipped weights, or the folder of a finished run.
     out
-        Folder for ``<family>.md`` and its pictures; made if missing.
+        Folder for ``<family>.md`` and its images; made if missing.
     records
         Folder for ``<family>.json``, all that the card says as plain data; `out` if None.
     tell
@@ -53,7 +53,7 @@ def evaluate(source: Path | str, out: Path | str, *, records: Path | str | None 
         raise InputInvalid(f"{family.name} has no evaluation: choose from {', '.join(EVALUATIONS)}.")
     place = Path(out)
     make_folder(place)
-    tell(f"{family.name}: measuring, and drawing pictures")
+    tell(f"{family.name}: measuring, and drawing images")
     found = record(begun, state, EVALUATIONS[family.name], place)
     tell(f"{family.name}: exporting, and running the bundle in every program that is here")
     kept = {**found, "verdicts": _verdicts(source, family.torchscript)}
@@ -77,7 +77,7 @@ def _begun(source: Path | str) -> tuple[Family, Weights, dict[str, Any]]:
     if run.classes and run.data_sha256:
         raise InputInvalid(
             f"{source} tells {len(run.classes)} classes of your own apart, whose truth only you have: its {checkpoint.RECORD} holds the "
-            "scores of the pictures that were held out."
+            "scores of the images that were held out."
         )
     left_out = ("folder", "is_finished", "classes", "channels", "pixel_size_um")
     facts = {key: value for key, value in asdict(run).items() if key not in left_out and value not in ("", {})}

@@ -34,7 +34,7 @@ from zooready.records import Array, Family
 class Examined:
     """What was found in a folder of data.
 
-    ``counts`` are pictures by class, or pairs; ``sizes`` how many have which ("382x382 px"); ``lists`` the lengths of a published split;
+    ``counts`` are images by class, or pairs; ``sizes`` how many have which ("382x382 px"); ``lists`` the lengths of a published split;
     ``faults`` what is wrong with files, ``notes`` what to know of the others.
     """
 
@@ -57,7 +57,7 @@ def examined(data: str, folder: Path | None = None, *, splits: Path | None = Non
     folder
         Where the set lies.
     splits
-        A CSV file to write the paper's splits to: for each readable picture and split "train" or "test".
+        A CSV file to write the paper's splits to: for each readable image and split "train" or "test".
     seed
         Of the splits.
 
@@ -77,7 +77,7 @@ def examined(data: str, folder: Path | None = None, *, splits: Path | None = Non
 
 def _demand_classes(splits: Path | None) -> None:
     if splits:
-        raise InputInvalid("--splits: only pictures with classes are split; pairs are split when training starts.")
+        raise InputInvalid("--splits: only images with classes are split; pairs are split when training starts.")
 
 
 def _own(place: Path, splits: Path | None, seed: int) -> Examined:
@@ -139,5 +139,5 @@ def _of_pairs(title: str, found: Folder) -> Examined:
 
 
 def _sizes(arrays: Sequence[Array]) -> dict[str, int]:
-    """How many pictures have which size, the most frequent first."""
+    """How many images have which size, the most frequent first."""
     return dict(Counter(f"{array.shape[-1]}x{array.shape[-2]} px" for array in arrays).most_common())

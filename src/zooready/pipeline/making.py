@@ -1,4 +1,4 @@
-"""From pictures or a simulation to a bundle: train, export."""
+"""From images or a simulation to a bundle: train, export."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
-from zooready.records import About, Family, Picture
+from zooready.records import About, Family, Image
 
 if TYPE_CHECKING:
     from zooready.data import Classified
@@ -39,7 +39,7 @@ def train(
     out
         Folder of the run. A run that was stopped goes on; a finished one is returned.
     data
-        "simulated", or files: a folder of pictures in the family's layout, npz files of pairs, or, for a classifier, a folder a class.
+        "simulated", or files: a folder of images in the family's layout, npz files of pairs, or, for a classifier, a folder a class.
         A classifier by name is made for the classes and channels of the folder.
     steps, batch
         The family's recipe if None.
@@ -63,7 +63,7 @@ def train(
 
 
 def _train_classifier(name: str, out: Path, folder: Path, settings: Mapping[str, Any]) -> Checkpoint:
-    """Train a classifier on a folder a class; a held-out picture stays with the run, as the sample of its bundle."""
+    """Train a classifier on a folder a class; a held-out image stays with the run, as the sample of its bundle."""
     from zooready.data import read_classes, share
     from zooready.training.loop import train as fit
     from zooready.training.pairs import TRAINED_ON, classified
@@ -77,17 +77,17 @@ def _train_classifier(name: str, out: Path, folder: Path, settings: Mapping[str,
 
 
 def keep_sample(found: Classified, member: int, run: Path) -> None:
-    """Put a picture into the folder of a run, as the sample of its bundle; integers and floats that ImageJ lacks become float32."""
-    from zooready.images.files import IMAGEJ_DTYPES, write_picture
+    """Put an image into the folder of a run, as the sample of its bundle; integers and floats that ImageJ lacks become float32."""
+    from zooready.images.files import IMAGEJ_DTYPES, write_image
 
     array = found.arrays[member]
     array = array if array.dtype.name in IMAGEJ_DTYPES else array.astype("float32")
     side = found.pixel_sizes_um[member] or None
     if len(array) > 1:
-        picture = Picture(array=array, axes="cyx", pixel_size_um=side, channels=found.channels)
+        image = Image(array=array, axes="cyx", pixel_size_um=side, channels=found.channels)
     else:
-        picture = Picture(array=array[0], axes="yx", pixel_size_um=side)
-    write_picture(picture, run / SAMPLE)
+        image = Image(array=array[0], axes="yx", pixel_size_um=side)
+    write_image(image, run / SAMPLE)
 
 
 def _remade() -> Mapping[str, Any]:
@@ -216,7 +216,7 @@ def _trained(source: Path | str, given: Family | None) -> tuple[Family, Mapping[
     is_own = bool(run.classes and run.data_sha256 and run.family in _remade())
     family = given or (for_classes(run.family, run.classes, run.channels) if is_own else named(run.family))
     about = about_of(family)
-    if is_own:  # pixels of a person's pictures, not of the simulation; nothing where the files do not say
+    if is_own:  # pixels of a person's images, not of the simulation; nothing where the files do not say
         about = replace(about, pixel_size_um=(run.pixel_size_um[0], run.pixel_size_um[-1]) if run.pixel_size_um else None)
     return family, run.state_dict(), provenance_of(facts), about
 
@@ -238,14 +238,12 @@ def _places(family: Family, outputs: Sequence[str] | None) -> tuple[int, ...]:
     return tuple(ids.index(name) for name in outputs or ())
 
 
-def _sample(family: Family, run: Path) -> Picture:
-    """The picture that the bundle carries: one that the run kept, else the family's own."""
-    from zooready.images.files import read_picture
+def _sample(family: Family, run: Path) -> Image:
+    """The image that the bundle carries: one that the run kept, else the family's own."""
+    from zooready.images.files import read_image
 
     if (run / SAMPLE).is_file():
-        return read_picture(run / SAMPLE)
+        return read_image(run / SAMPLE)
     if family.sample is None:
-        raise InputInvalid(
-            f"{family.name} has no sample picture: put one into the run's folder as {SAMPLE}, or give its Family a sample()."
-        )
+        raise InputInvalid(f"{family.name} has no sample image: put one into the run's folder as {SAMPLE}, or give its Family a sample().")
     return family.sample()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from zooready.errors import ConsumerFailed, InputInvalid
-from zooready.records import Array, Bundle, Format, Picture
+from zooready.records import Array, Bundle, Format, Image
 
 if TYPE_CHECKING:
     from zooready.comparison import Comparison
@@ -34,7 +34,7 @@ def check(
 
 def predict(
     bundle: Path | str,
-    image: Path | str | Picture | Array,
+    image: Path | str | Image | Array,
     *,
     format: Format = "onnx",
     device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -42,24 +42,24 @@ def predict(
     channel: int | str | None = None,
     trust_code: bool = False,
 ) -> Prediction:
-    """Run a bundle on a picture of any size: a file, a :class:`Picture`, or an array (y, x) or (c, y, x).
+    """Run a bundle on an image of any size: a file, a :class:`Image`, or an array (y, x) or (c, y, x).
 
     Returns
     -------
     Prediction
-        Pictures and scores by output id, with the picture's calibration, and notes to read.
+        Images and scores by output id, with the image's calibration, and notes to read.
 
     Raises
     ------
     InputInvalid
-        The picture cannot be read or does not suit the bundle.
+        The image cannot be read or does not suit the bundle.
     BundleInvalid
         The bundle cannot be read safely.
     """
     from zooready import prediction
     from zooready.bundle.reading import opened
 
-    loaded = as_picture(image)
+    loaded = as_image(image)
     with opened(bundle, trust_code=trust_code) as opened_bundle:
         _demand(opened_bundle, format)
         return prediction.predict(opened_bundle, loaded, format=format, device=device, pixel_size=pixel_size, channel=channel)
@@ -75,12 +75,12 @@ def predict_files(
     trust_code: bool = False,
     **options: Any,
 ) -> Iterator[tuple[Path, Prediction | InputInvalid | ConsumerFailed, tuple[Path, ...]]]:
-    """Run a bundle on many pictures, the network loaded once; a picture that cannot be used does not stop the others.
+    """Run a bundle on many images, the network loaded once; an image that cannot be used does not stop the others.
 
     Parameters
     ----------
     bundle, images, out
-        The bundle, the pictures, and the folder for ``<stem>_<output id>.tif`` and ``.csv``.
+        The bundle, the images, and the folder for ``<stem>_<output id>.tif`` and ``.csv``.
     format, device, trust_code
         As for :func:`predict`.
     **options
@@ -89,31 +89,29 @@ def predict_files(
     Yields
     ------
     tuple
-        The picture's path, its prediction or the reason why there is none, and the files written.
+        The image's path, its prediction or the reason why there is none, and the files written.
 
     Raises
     ------
     BundleInvalid
         The bundle cannot be read safely.
     InputInvalid
-        Two pictures share a name, or the folder cannot be made.
+        Two images share a name, or the folder cannot be made.
     """
     from zooready import prediction
     from zooready.bundle.reading import opened
-    from zooready.images.files import make_folder, read_picture
+    from zooready.images.files import make_folder, read_image
 
     stems = [image.stem for image in images]
     if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):
-        raise InputInvalid(
-            f"several pictures are called {', '.join(twice)}, so their results would share a name: run them into two folders."
-        )
+        raise InputInvalid(f"several images are called {', '.join(twice)}, so their results would share a name: run them into two folders.")
     with opened(bundle, trust_code=trust_code) as opened_bundle:
         _demand(opened_bundle, format)
         run = prediction.engine(opened_bundle, format, device)
         make_folder(out)
         for image in images:
             try:
-                found = prediction.predict(opened_bundle, read_picture(image), run=run, **options)
+                found = prediction.predict(opened_bundle, read_image(image), run=run, **options)
                 yield image, found, prediction.save(found, out, image.stem)
             except (InputInvalid, ConsumerFailed) as error:
                 yield image, error, ()
@@ -129,17 +127,17 @@ def install(bundle: Path | str, *, fiji: Path | str | None = None, force: bool =
     return installing.install(bundle, fiji=fiji, force=force)
 
 
-def as_picture(image: Path | str | Picture | Array) -> Picture:
-    """A file, array or picture as a :class:`Picture`."""
-    from zooready.images.files import read_picture
+def as_image(image: Path | str | Image | Array) -> Image:
+    """A file, array or image as a :class:`Image`."""
+    from zooready.images.files import read_image
 
-    if isinstance(image, Picture):
+    if isinstance(image, Image):
         return image
     if isinstance(image, str | Path):
-        return read_picture(image)
+        return read_image(image)
     if image.ndim not in (2, 3):
-        raise InputInvalid(f"a picture of shape {image.shape}: give (y, x) or (c, y, x), or a Picture that names its axes.")
-    return Picture(array=image, axes="yx" if image.ndim == 2 else "cyx")
+        raise InputInvalid(f"an image of shape {image.shape}: give (y, x) or (c, y, x), or an Image that names its axes.")
+    return Image(array=image, axes="yx" if image.ndim == 2 else "cyx")
 
 
 def _demand(bundle: Bundle, format: Format) -> None:

@@ -1,6 +1,6 @@
-"""Bundle and picture become a picture: axes and channels matched by name, pixel size respected, calibration kept.
+"""Bundle and image become an image: axes and channels matched by name, pixel size respected, calibration kept.
 
-Comes in: an opened Bundle and a Picture. Goes out: a Prediction (pictures, score tables, notes), and its files.
+Comes in: an opened Bundle and an Image. Goes out: a Prediction (images, score tables, notes), and its files.
 
 May import: images, formats
 """

@@ -1,4 +1,4 @@
-"""What the last layer of a classifier sees: its learned description of a picture, taken out of the bundle's ONNX graph.
+"""What the last layer of a classifier sees: its learned description of an image, taken out of the bundle's ONNX graph.
 
 In: an opened bundle that gives class scores. Out: scores, embedding and, where they follow from the graph exactly, class activation maps.
 Any bundle with ONNX weights works; nothing of it runs but its graph, in ONNX Runtime, with one more output in memory.
@@ -77,7 +77,7 @@ def watched(bundle: Bundle) -> Callable[[Array], Seen]:
             found = session.run([*order, *taken], {entry: image})
         except Exception as error:  # as above
             raise ConsumerFailed(
-                f"the onnx network of {bundle.path.name} failed on a picture of shape {image.shape} ({str(error)[:300]}): "
+                f"the onnx network of {bundle.path.name} failed on an image of shape {image.shape} ({str(error)[:300]}): "
                 "run zooready check on the bundle."
             ) from error
         seen = found[len(order)]
@@ -128,7 +128,7 @@ def _last_layer(graph: Any, scores: str, bundle: Bundle) -> Any:
 
 
 def _constants(graph: Any) -> set[str]:
-    """Names of the tensors that no picture changes: weights, and what is computed from them alone."""
+    """Names of the tensors that no image changes: weights, and what is computed from them alone."""
     fixed = {tensor.name for tensor in graph.initializer} | {""}
     for node in graph.node:
         if fixed.issuperset(node.input) and not node.op_type.startswith("Random"):

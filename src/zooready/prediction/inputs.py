@@ -1,4 +1,4 @@
-"""A picture as the input of a network: channels by name, every plane that the network does not take at once in turn."""
+"""An image as the input of a network: channels by name, every plane that the network does not take at once in turn."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 from zooready.errors import InputInvalid
 from zooready.images.files import RGB
-from zooready.records import Array, Picture, as_float32
+from zooready.records import Array, Image, as_float32
 from zooready.tensors import TensorSpec
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """All inputs that one picture gives, made one at a time.
+    """All inputs that one image gives, made one at a time.
 
     ``array`` has the axes ``loop`` (of t and z) and then the network's without b; ``loop`` is empty for a single input.
     """
@@ -34,12 +34,12 @@ class Inputs:
             yield as_float32(self.array[index])[np.newaxis]
 
 
-def as_input(picture: Picture, spec: TensorSpec, *, channel: int | str | None = None) -> Inputs:
-    """What the network is given for a picture.
+def as_input(image: Image, spec: TensorSpec, *, channel: int | str | None = None) -> Inputs:
+    """What the network is given for an image.
 
     Parameters
     ----------
-    picture
+    image
         Any axes; time points, and planes of a stack if the network has no z, become independent inputs.
     spec
         The bundle's input. Channels with the same names in another order are put into the network's order.
@@ -51,33 +51,31 @@ def as_input(picture: Picture, spec: TensorSpec, *, channel: int | str | None = 
     InputInvalid
         Wrong number of channels, no stack where one is needed, a size that is not the fixed one, values beyond float32.
     """
-    array, axes = picture.array, picture.axes
+    array, axes = image.array, image.axes
     if "c" not in axes:
         array, axes = array[..., np.newaxis], axes + "c"
     if "i" in spec.axes:
-        raise InputInvalid(f"the network's input '{spec.name}' has an axis i, which no picture has: export it with axes of 'btczyx'.")
+        raise InputInvalid(f"the network's input '{spec.name}' has an axis i, which no image has: export it with axes of 'btczyx'.")
     for axis in spec.axes[1:]:
         if axis not in axes:
-            raise InputInvalid(
-                f"the network takes {spec.axes[1:]!r} and the picture has {picture.axes!r}: give a picture with an axis {axis}."
-            )
-    array = np.take(array, _channels(picture, array.shape[axes.index("c")], spec, channel), axis=axes.index("c"))
+            raise InputInvalid(f"the network takes {spec.axes[1:]!r} and the image has {image.axes!r}: give an image with an axis {axis}.")
+    array = np.take(array, _channels(image, array.shape[axes.index("c")], spec, channel), axis=axes.index("c"))
     loop = "".join(axis for axis in "tz" if axis in axes and axis not in spec.axes)
     array = array.transpose([axes.index(axis) for axis in loop + spec.axes[1:]])
     for axis, size in spec.sizes.items():
         found = array.shape[(loop + spec.axes[1:]).index(axis)]
         if found != size:
-            raise InputInvalid(f"the network takes exactly {size} along {axis}, and the picture has {found}: crop or pad it to {size}.")
+            raise InputInvalid(f"the network takes exactly {size} along {axis}, and the image has {found}: crop or pad it to {size}.")
     if array.dtype == np.float64 and np.abs(array).max() > np.finfo(np.float32).max:
         raise InputInvalid(
-            "the picture has values beyond 3.4e38, which float32 does not hold: rescale it in Fiji with Process > Math > Multiply."
+            "the image has values beyond 3.4e38, which float32 does not hold: rescale it in Fiji with Process > Math > Multiply."
         )
     return Inputs(array=array, loop=loop)
 
 
-def _channels(picture: Picture, count: int, spec: TensorSpec, channel: int | str | None) -> list[int]:
-    """Index of the picture's channel for each of the network's."""
-    names = picture.channels if len(picture.channels) == count else ()
+def _channels(image: Image, count: int, spec: TensorSpec, channel: int | str | None) -> list[int]:
+    """Index of the image's channel for each of the network's."""
+    names = image.channels if len(image.channels) == count else ()
     if channel is not None:
         return [_picked(names, count, spec, channel)]
     if count != len(spec.channels):
@@ -93,7 +91,7 @@ def _picked(names: tuple[str, ...], count: int, spec: TensorSpec, channel: int |
     if len(spec.channels) != 1:
         raise InputInvalid(
             f"channel {channel} was asked for, but the network takes {len(spec.channels)} channels ({', '.join(spec.channels)}): "
-            "leave --channel out, and give a picture with these."
+            "leave --channel out, and give an image with these."
         )
     if isinstance(channel, str) and not channel.isdecimal():
         lower = [name.lower() for name in names]
@@ -103,7 +101,7 @@ def _picked(names: tuple[str, ...], count: int, spec: TensorSpec, channel: int |
         return int(channel) - 1
     known = f" ({', '.join(names)})" if names else ""
     raise InputInvalid(
-        f"the picture has no channel {channel}: it has {count}{known}. Give --channel 1 to {count}{', or a name' if names else ''}."
+        f"the image has no channel {channel}: it has {count}{known}. Give --channel 1 to {count}{', or a name' if names else ''}."
     )
 
 
@@ -111,11 +109,11 @@ def _mismatch(names: tuple[str, ...], count: int, spec: TensorSpec) -> str:
     wants = f"{len(spec.channels)} channel{'s' if len(spec.channels) > 1 else ''} ({', '.join(spec.channels)})"
     if len(spec.channels) == 1 and names == RGB:
         cure = "pick one with --channel green, or convert it in Fiji with Image > Type > 8-bit"
-        return f"the picture is in colour (red, green, blue) and the network takes {wants}: {cure}."
+        return f"the image is in colour (red, green, blue) and the network takes {wants}: {cure}."
     has = f"{count} channel{'s' if count > 1 else ''}" + (f" ({', '.join(names)})" if names else "")
     cure = (
         "pick one with --channel N"
         if len(spec.channels) == 1
-        else "put these channels into one picture, in Fiji with Image > Color > Merge Channels"
+        else "put these channels into one image, in Fiji with Image > Color > Merge Channels"
     )
-    return f"the picture has {has} and the network takes {wants}: {cure}."
+    return f"the image has {has} and the network takes {wants}: {cure}."

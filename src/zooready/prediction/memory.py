@@ -1,4 +1,4 @@
-"""Whether a whole picture fits: memory that a network takes per pixel is measured on a piece, not guessed."""
+"""Whether a whole image fits: memory that a network takes per pixel is measured on a piece, not guessed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def demand_room(run: Callable[[Array], object], image: Array) -> None:
     if needed > room:
         size = " x ".join(map(str, image.shape[2:]))
         raise InputInvalid(
-            f"a picture of {size} px needs about {needed / 1e9:.1f} GB of memory with this network, and {room / 1e9:.1f} GB are free: "
+            f"an image of {size} px needs about {needed / 1e9:.1f} GB of memory with this network, and {room / 1e9:.1f} GB are free: "
             "cut it into smaller ones (Fiji: Image > Crop), close other programs, or use a larger machine."
         )
 

@@ -1,4 +1,4 @@
-"""A Prediction becomes files: a TIFF that ImageJ opens for each picture, a CSV for each table."""
+"""A Prediction becomes files: a TIFF that ImageJ opens for each image, a CSV for each table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import io
 from pathlib import Path
 
-from zooready.images.files import make_folder, whole_file, write_picture
+from zooready.images.files import make_folder, whole_file, write_image
 from zooready.prediction.whole import Prediction, Scores
 
 
@@ -16,27 +16,27 @@ def save(prediction: Prediction, folder: Path | str, stem: str) -> tuple[Path, .
     Parameters
     ----------
     prediction
-        Label pictures are written as uint16, or as float32 beyond 65,535 objects (exact to 16 million); others as float32.
+        Label images are written as uint16, or as float32 beyond 65,535 objects (exact to 16 million); others as float32.
     folder
         Made if it is missing. Files of the same name are replaced.
     stem
-        Usually the picture's file name without its ending.
+        Usually the image's file name without its ending.
 
     Returns
     -------
     tuple of Path
-        The files, in the bundle's order, pictures first.
+        The files, in the bundle's order, images first.
 
     Raises
     ------
     InputInvalid
-        No permission, disk full, or a picture of more than 4 GB; a file appears whole or not at all.
+        No permission, disk full, or an image of more than 4 GB; a file appears whole or not at all.
     """
     folder = make_folder(Path(folder))
     written = []
-    for name, picture in prediction.pictures.items():
+    for name, image in prediction.images.items():
         written.append(folder / f"{stem}_{name}.tif")
-        write_picture(picture, written[-1])
+        write_image(image, written[-1])
     for name, scores in prediction.scores.items():
         written.append(folder / f"{stem}_{name}.csv")
         _write_table(scores, written[-1])

@@ -1,4 +1,4 @@
-"""Pixel size: is the picture in the range that a network was trained for, and if wanted, there and back."""
+"""Pixel size: is the image in the range that a network was trained for, and if wanted, there and back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zooready.records import Array
 
 ROUNDING = 0.005  # calibrations are written with few digits: so far outside the range still counts as inside
 RESAMPLE = "use --pixel-size auto, which resamples there and back"
-RESCALE = "rescale the picture in Fiji with Image > Scale"  # where nothing is resampled
+RESCALE = "rescale the image in Fiji with Image > Scale"  # where nothing is resampled
 
 
 def outside(pixel_size_um: float | None, allowed: tuple[float, float] | None, cure: str = RESAMPLE) -> str:
@@ -18,7 +18,7 @@ def outside(pixel_size_um: float | None, allowed: tuple[float, float] | None, cu
     Parameters
     ----------
     pixel_size_um
-        Side of the picture's pixels, in micrometres; None if unknown.
+        Side of the image's pixels, in micrometres; None if unknown.
     allowed
         Smallest and largest that the network was trained for, in micrometres.
     cure
@@ -28,10 +28,10 @@ def outside(pixel_size_um: float | None, allowed: tuple[float, float] | None, cu
         return ""
     trained = f"the network was trained for {allowed[0]:.4g} to {allowed[1]:.4g} µm"
     if pixel_size_um is None:
-        return f"the picture does not say its pixel size, and {trained}: set it in Fiji with Image > Properties, and compare."
+        return f"the image does not say its pixel size, and {trained}: set it in Fiji with Image > Properties, and compare."
     if target(pixel_size_um, allowed) == pixel_size_um:
         return ""
-    return f"the picture has pixels of {pixel_size_um:.4g} µm, and {trained}: results may be poor; {cure}."
+    return f"the image has pixels of {pixel_size_um:.4g} µm, and {trained}: results may be poor; {cure}."
 
 
 def target(pixel_size_um: float, allowed: tuple[float, float]) -> float:
@@ -52,12 +52,12 @@ def zoom_of(pixel_size_um: float | None, allowed: tuple[float, float] | None) ->
     Raises
     ------
     InputInvalid
-        The picture or the network does not say its pixel size.
+        The image or the network does not say its pixel size.
     """
     if allowed is None:
         raise InputInvalid("cannot resample: the bundle does not state the pixel sizes it was trained for. Leave --pixel-size out.")
     if pixel_size_um is None:
-        raise InputInvalid("cannot resample: the picture does not say its pixel size. Set it in Fiji with Image > Properties, and save it.")
+        raise InputInvalid("cannot resample: the image does not say its pixel size. Set it in Fiji with Image > Properties, and save it.")
     return pixel_size_um / target(pixel_size_um, allowed)
 
 

@@ -68,10 +68,10 @@ def _explaining(run: Run, bundle: Bundle, format: Format) -> Run:
             if isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in NO_ROOM):
                 size = " x ".join(map(str, image.shape))
                 raise InputInvalid(
-                    f"not enough memory for a picture of {size}: cut it into smaller ones, or use --device cpu or a larger machine."
+                    f"not enough memory for an image of {size}: cut it into smaller ones, or use --device cpu or a larger machine."
                 ) from None
             raise ConsumerFailed(
-                f"the {format} network of {bundle.path.name} failed on a picture of shape {image.shape} ({_brief(error)}): "
+                f"the {format} network of {bundle.path.name} failed on an image of shape {image.shape} ({_brief(error)}): "
                 "run zooready check on the bundle."
             ) from error
         if len(outputs) != len(bundle.outputs):

@@ -24,15 +24,13 @@ def input_spec(bundle: Bundle) -> TensorSpec:
     Raises
     ------
     BundleInvalid
-        Not one input, format 0.4, steps outside the network (which would have to be done again here), axes that no picture has.
+        Not one input, format 0.4, steps outside the network (which would have to be done again here), axes that no image has.
     """
     inputs = bundle.rdf.get("inputs") or []
     if not str(bundle.rdf.get("format_version", "")).startswith("0.5"):
         raise BundleInvalid(f"{bundle.path.name} has format {bundle.rdf.get('format_version')}: run bioimageio update-format on it first.")
     if len(inputs) != 1:
-        raise BundleInvalid(
-            f"{bundle.path.name} takes {len(inputs)} inputs, and prediction gives one picture: use bioimageio.core instead."
-        )
+        raise BundleInvalid(f"{bundle.path.name} takes {len(inputs)} inputs, and prediction gives one image: use bioimageio.core instead.")
     steps = [str(step.get("id")) for step in inputs[0].get("preprocessing") or []]
     steps += [str(step.get("id")) for output in bundle.rdf.get("outputs") or [] for step in output.get("postprocessing") or []]
     outside = [step for step in steps if step not in HARMLESS]
@@ -50,7 +48,7 @@ def output_specs(bundle: Bundle) -> tuple[TensorSpec, ...]:
     Raises
     ------
     BundleInvalid
-        An output has axes that no picture has.
+        An output has axes that no image has.
     """
     return tuple(_spec(bundle, tensor, kind) for tensor, (_, kind) in zip(bundle.rdf["outputs"], bundle.outputs, strict=True))
 

@@ -1,4 +1,4 @@
-"""Whole pictures: one run of the network for each plane, no tiles."""
+"""Whole images: one run of the network for each plane, no tiles."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from zooready.prediction.memory import demand_room
 from zooready.prediction.scaling import outside, resampled, zoom_of
 from zooready.prediction.sessions import Device, Run, engine
 from zooready.prediction.specs import input_spec, output_specs, pixel_range_um, plane_distance_um, size_steps
-from zooready.records import Array, Bundle, Format, Picture
+from zooready.records import Array, Bundle, Format, Image
 from zooready.tensors import TensorSpec
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """A table: one row for each plane, its columns t and z (where the picture has them, from 0) and then one for each class."""
+    """A table: one row for each plane, its columns t and z (where the image has them, from 0) and then one for each class."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[float, ...], ...]
@@ -30,20 +30,20 @@ class Scores:
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What a bundle says of a picture, by the id of its outputs.
+    """What a bundle says of an image, by the id of its outputs.
 
-    ``pictures`` are calibrated; labels are uint16 where 65,535 objects suffice, everything else float32. ``notes`` are sentences
+    ``images`` are calibrated; labels are uint16 where 65,535 objects suffice, everything else float32. ``notes`` are sentences
     that a person should read before trusting the numbers, each with its cure.
     """
 
-    pictures: Mapping[str, Picture] = field(default_factory=dict)
+    images: Mapping[str, Image] = field(default_factory=dict)
     scores: Mapping[str, Scores] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
 def predict(
     bundle: Bundle,
-    picture: Picture,
+    image: Image,
     *,
     format: Format = "onnx",
     device: Device = "auto",
@@ -52,24 +52,24 @@ def predict(
     run: Run | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Prediction:
-    """Run a bundle on a picture of any size.
+    """Run a bundle on an image of any size.
 
     Parameters
     ----------
     bundle
         An opened bundle.
-    picture
+    image
         Raw pixels; time points, and planes for a network without z, are run one by one.
     format
         The weights to take.
     device
         ``auto`` is a CUDA device if the runtime sees one, else the CPU.
     pixel_size
-        ``"auto"`` resamples y and x so that pixels come into the bundle's range, and the outputs back to the picture's size.
+        ``"auto"`` resamples y and x so that pixels come into the bundle's range, and the outputs back to the image's size.
     channel
         The one channel to take, by name or by number from 1.
     run
-        What :func:`engine` gave for this bundle, to use it for several pictures; made from ``format`` and ``device`` if None.
+        What :func:`engine` gave for this bundle, to use it for several images; made from ``format`` and ``device`` if None.
     progress
         Called with (inputs done, inputs in all).
 
@@ -81,16 +81,16 @@ def predict(
     Raises
     ------
     InputInvalid
-        The picture does not suit the bundle, or does not fit into memory.
+        The image does not suit the bundle, or does not fit into memory.
     BundleInvalid, ConsumerFailed, ConsumerMissing
         As :func:`zooready.prediction.sessions.engine`.
     """
     spec, outputs = input_spec(bundle), output_specs(bundle)
     allowed = pixel_range_um(bundle)
-    inputs = as_input(picture, spec, channel=channel)
+    inputs = as_input(image, spec, channel=channel)
     _check_stacks(inputs, outputs)
-    zoom = zoom_of(picture.pixel_size_um, allowed) if pixel_size == "auto" else 1.0
-    notes = [] if pixel_size == "auto" else [note] if (note := outside(picture.pixel_size_um, allowed)) else []
+    zoom = zoom_of(image.pixel_size_um, allowed) if pixel_size == "auto" else 1.0
+    notes = [] if pixel_size == "auto" else [note] if (note := outside(image.pixel_size_um, allowed)) else []
     run, total = run or engine(bundle, format, device), math.prod(inputs.lengths)
     results: list[list[Array]] = [[] for _ in outputs]
     for done, array in enumerate(inputs):
@@ -98,17 +98,17 @@ def predict(
             result.append(output)
         if progress:
             progress(done + 1, total)
-    pictures, scores = {}, {}
+    images, scores = {}, {}
     for tensor, arrays in zip(outputs, results, strict=True):
         wrong = sum(int((~np.isfinite(array)).sum()) for array in arrays)
         if wrong:
             notes.append(f"'{tensor.name}' has {wrong} values that are not finite: do not use it, and run zooready check on the bundle.")
         stacked = np.stack([array[0] for array in arrays]).reshape(*inputs.lengths, *arrays[0].shape[1:])
         if "y" in tensor.axes:
-            pictures[tensor.name] = _picture(stacked, inputs.loop, tensor, picture, plane_distance_um(bundle))
+            images[tensor.name] = _image(stacked, inputs.loop, tensor, image, plane_distance_um(bundle))
         else:
             scores[tensor.name] = _scores(stacked, inputs, tensor)
-    return Prediction(pictures=pictures, scores=scores, notes=tuple(notes))
+    return Prediction(images=images, scores=scores, notes=tuple(notes))
 
 
 def _check_stacks(inputs: Inputs, outputs: tuple[TensorSpec, ...]) -> None:
@@ -116,8 +116,8 @@ def _check_stacks(inputs: Inputs, outputs: tuple[TensorSpec, ...]) -> None:
         doubled = [axis for axis in inputs.loop if axis in tensor.axes]
         if doubled:
             raise InputInvalid(
-                f"the network makes a stack along {doubled[0]} of every plane ('{tensor.name}' has axes {tensor.axes!r}), and the picture "
-                f"has planes along {doubled[0]} already: save one plane as its own picture, in Fiji with Image > Duplicate."
+                f"the network makes a stack along {doubled[0]} of every plane ('{tensor.name}' has axes {tensor.axes!r}), and the image "
+                f"has planes along {doubled[0]} already: save one plane as its own image, in Fiji with Image > Duplicate."
             )
 
 
@@ -136,7 +136,7 @@ def _one(run: Run, bundle: Bundle, image: Array, outputs: tuple[TensorSpec, ...]
                 f"network gave the shape {output.shape}. Export it again."
             )
         if not output.size:
-            raise ConsumerFailed(f"'{tensor.name}' came out empty for a picture of {size[1]} x {size[0]} px: give a larger picture.")
+            raise ConsumerFailed(f"'{tensor.name}' came out empty for an image of {size[1]} x {size[0]} px: give a larger image.")
         if tensor.axes.endswith("yx"):
             height, width = (have * want // grown for have, want, grown in zip(output.shape[-2:], scaled, given.shape[-2:], strict=True))
             output = output[..., :height, :width]
@@ -163,8 +163,8 @@ def _grown(image: Array, bundle: Bundle) -> Array:
     return np.pad(image, added, mode="edge") if any(after for _, after in added) else image
 
 
-def _picture(array: Array, loop: str, tensor: TensorSpec, source: Picture, z_um: float | None) -> Picture:
-    """The stacked outputs as a picture with the calibration of its source."""
+def _image(array: Array, loop: str, tensor: TensorSpec, source: Image, z_um: float | None) -> Image:
+    """The stacked outputs as an image with the calibration of its source."""
     array, axes = in_order(array, loop + tensor.axes[1:])
     width = source.array.shape[source.axes.index("x")]
     side = source.pixel_size_um * width / array.shape[axes.index("x")] if source.pixel_size_um else None
@@ -173,7 +173,7 @@ def _picture(array: Array, loop: str, tensor: TensorSpec, source: Picture, z_um:
     if tensor.kind == "labels" and array.min() >= 0 and array.max() <= np.iinfo(np.uint16).max:
         array = np.rint(array).astype(np.uint16)
     distance = source.z_um if "z" in source.axes else z_um
-    return Picture(array=array, axes=axes, pixel_size_um=side, z_um=distance if "z" in axes else None, channels=tensor.channels)
+    return Image(array=array, axes=axes, pixel_size_um=side, z_um=distance if "z" in axes else None, channels=tensor.channels)
 
 
 def _scores(array: Array, inputs: Inputs, tensor: TensorSpec) -> Scores:

@@ -1,4 +1,4 @@
-"""One HTML page that needs nothing beside itself: verdicts, and pictures side by side."""
+"""One HTML page that needs nothing beside itself: verdicts, and images side by side."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zooready.report.tables import MARKS, difference
 from zooready.report.thumbnails import data_url
 
 STYLE = "page.css"
-COLUMNS = 6  # at least, so that rows of few pictures do not grow
+COLUMNS = 6  # at least, so that rows of few images do not grow
 LEVELS = {
     "ran": "the program itself ran it",
     "engine": "the same engine version ran it in Java, on pixels that ImageJ read",
@@ -49,7 +49,7 @@ def html(sections: Sequence[Section], path: Path | str, *, title: str = "What ru
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{style}</style></head><body>'
         f"<header><h1>{escape(title)}</h1>{f'<p>{escape(lead)}</p>' if lead else ''}<nav>{contents}</nav></header><main>{body}</main>"
         f"<footer><dl>{legend}</dl><p>Difference: largest difference / range of the expected output, beside the tolerance. "
-        "Pictures of a row share their contrast.</p></footer></body></html>\n"
+        "Images of a row share their contrast.</p></footer></body></html>\n"
     )
     with whole_file(Path(path)) as file:
         file.write(page.encode())
@@ -88,8 +88,8 @@ def _line(one: Verdict) -> str:
 
 
 def _row(title: str, panels: Sequence[Panel]) -> str:
-    pictures = [one for one in panels if one.kind == "image"]
-    contrast = limits(pictures[0].array) if pictures else (0.0, 1.0)
+    images = [one for one in panels if one.kind == "image"]
+    contrast = limits(images[0].array) if images else (0.0, 1.0)
     figures = "".join(_figure(one, limits(one.array) if one.kind == "input" else contrast) for one in panels)
     return f'<h3>{escape(title)}</h3><div class="scroll row" style="--columns: {max(len(panels), COLUMNS)}">{figures}</div>'
 
@@ -98,9 +98,9 @@ def _figure(one: Panel, contrast: tuple[float, float]) -> str:
     if one.kind == "scores":
         top = max((abs(float(value)) for value in one.array), default=0.0) or 1.0
         shown = "".join(f'<i style="width:{100 * abs(float(v)) / top:.1f}%"></i><s>{float(v):.4g}</s>' for v in one.array)
-        picture = f'<div class="bars">{shown}</div>'
+        image = f'<div class="bars">{shown}</div>'
     else:
         large = max(one.array.shape) > 160
         what = "smooth" if large else "pixels"
-        picture = f'<img class="{what} {one.kind}" alt="{escape(one.caption)}" src="{data_url(one.array, one.kind, contrast)}">'
-    return f"<figure>{picture}<figcaption><b>{escape(one.caption)}</b><span>{escape(one.note)}</span></figcaption></figure>"
+        image = f'<img class="{what} {one.kind}" alt="{escape(one.caption)}" src="{data_url(one.array, one.kind, contrast)}">'
+    return f"<figure>{image}<figcaption><b>{escape(one.caption)}</b><span>{escape(one.note)}</span></figcaption></figure>"

@@ -1,4 +1,4 @@
-"""What a page shows of one bundle: rows of pictures that belong side by side."""
+"""What a page shows of one bundle: rows of images that belong side by side."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EXPECTED = "expected"
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One picture: (y, x), or (k,) for ``kind`` "scores"; ``kind`` is input, image, labels, scores or difference; ``note`` stands under."""
+    """One image: (y, x), or (k,) for ``kind`` "scores"; ``kind`` is input, image, labels, scores or difference; ``note`` stands under."""
 
     caption: str
     array: Array
@@ -26,7 +26,7 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """One bundle: its verdicts, and rows (title, panels) of pictures; images of a row share their contrast."""
+    """One bundle: its verdicts, and rows (title, panels) of images; images of a row share their contrast."""
 
     title: str
     verdicts: tuple[Verdict, ...]

@@ -1,4 +1,4 @@
-"""Pictures inside a page."""
+"""Images inside a page."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from io import BytesIO
 from zooready.images import drawing
 from zooready.records import Array
 
-SIDE = 420  # px; larger pictures are thinned out
+SIDE = 420  # px; larger images are thinned out
 
 
 def data_url(array: Array, kind: str, contrast: tuple[float, float]) -> str:
-    """A (y, x) picture as the source of an ``<img>``.
+    """A (y, x) image as the source of an ``<img>``.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Simulated specimens, optics and cameras: a picture and the truth behind it, in NumPy.
+"""Simulated specimens, optics and cameras: an image and the truth behind it, in NumPy.
 
 ``stages`` is the whole way, each stage on its own: a specimen (``specimens``, ``bodies``, ``volumes``), what it emits (``emission``), what
 a kind of microscope sees of it (``modalities`` on top of ``optics``), and what the ``camera`` makes of that. ``fields`` is the short way

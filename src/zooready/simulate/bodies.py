@@ -24,12 +24,12 @@ LARGEST_TREE = 80  # pieces between forks
 def neurites(rng: np.random.Generator, size: int) -> Float:
     """Cell bodies with processes that fork, thin out and carry swellings: round tubes in projection."""
     somas, at, weights = _neurons(rng, (0.0, size, size), flat=0.0)
-    picture = specimens.splatted(at[1:], weights, size)
+    image = specimens.splatted(at[1:], weights, size)
     rows, columns = np.ogrid[:size, :size]
     for (_, y, x), radius in somas:
         dome = 2 * np.sqrt(np.maximum(radius**2 - (rows - y) ** 2 - (columns - x) ** 2, 0.0)) * _stain(radius)
-        picture = np.maximum(picture, dome)
-    return specimens.smoothed(picture, rng.uniform(0.7, 1.1))
+        image = np.maximum(image, dome)
+    return specimens.smoothed(image, rng.uniform(0.7, 1.1))
 
 
 def arbours(rng: np.random.Generator, shape: volumes.Shape, aspect: float = volumes.ASPECT) -> Float:
@@ -96,7 +96,7 @@ def _process(rng: np.random.Generator, start: Float, turn: float, radius: float,
 
 def worms(rng: np.random.Generator, size: int) -> Float:
     """Bodies like those of nematodes: bent in waves, tapered at both ends, with a brighter gut and grains inside."""
-    picture = np.zeros((size, size))
+    image = np.zeros((size, size))
     for _ in range(int(rng.integers(1, 4))):
         length, width = rng.uniform(0.5, 1.1) * size, rng.uniform(0.025, 0.05) * size + 1
         s = np.linspace(0, 1, int(2 * length))
@@ -110,5 +110,5 @@ def worms(rng: np.random.Generator, size: int) -> Float:
         gut = np.exp(-((u / rng.uniform(0.25, 0.45)) ** 2)) * (s > 0.12) * (s < 0.93)
         light = np.maximum(body + rng.uniform(0.3, 1.5) * gut, 0.05) * radius**2
         at = path[:, None, :] + u * radius * np.stack((-np.cos(turn), np.sin(turn)))[:, None, :]
-        picture += specimens.splatted(at.reshape(2, -1), light.ravel() / u.size, size) * rng.uniform(0.5, 1)
-    return specimens.smoothed(picture, rng.uniform(0.8, 1.2))
+        image += specimens.splatted(at.reshape(2, -1), light.ravel() / u.size, size) * rng.uniform(0.5, 1)
+    return specimens.smoothed(image, rng.uniform(0.8, 1.2))

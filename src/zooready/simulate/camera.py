@@ -42,7 +42,7 @@ class Camera:
         if not (np.isfinite(self.read_noise) and self.read_noise >= 0):
             raise InputInvalid(f"read_noise={self.read_noise}: it must be zero or more (photons).")
         if self.saturation > np.iinfo(np.uint16).max:
-            raise InputInvalid(f"saturation={self.saturation}: pictures have 16 bits, so it must be at most {np.iinfo(np.uint16).max}.")
+            raise InputInvalid(f"saturation={self.saturation}: images have 16 bits, so it must be at most {np.iinfo(np.uint16).max}.")
         if not 0 <= self.offset < self.saturation:
             raise InputInvalid(f"offset={self.offset} with saturation={self.saturation}: it must be at least 0 and below the saturation.")
 

@@ -1,8 +1,8 @@
-"""Cells, each with one stained compartment of ten, as in the 2D HeLa pictures: a picture, and the outline of its cell.
+"""Cells, each with one stained compartment of ten, as in the 2D HeLa images: an image, and the outline of its cell.
 
     outline and nucleus -> structure of the pattern -> leak, haze, blur -> neighbours -> camera
 
-Optics are a Gaussian core and a wide haze; no picture of a real cell went into this.
+Optics are a Gaussian core and a wide haze; no image of a real cell went into this.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from zooready.errors import InputInvalid
 from zooready.simulate.camera import Camera
 from zooready.simulate.patterns import PATTERNS, Cell, Float, share, soft
 
-SIZE = 96  # px, side of a picture
+SIZE = 96  # px, side of an image
 PIXEL_SIZE_UM = 0.4
 RADIUS_UM = (9.5, 14.0)  # mean radius of a cell
 DIFFICULTY = 1.0  # at which features and a random forest reach 75 to 85 %
@@ -24,7 +24,7 @@ NEIGHBOURS = 0.8  # mean number of neighbours that the border cuts
 def cell(
     rng: np.random.Generator, pattern: str, difficulty: float = DIFFICULTY, size: int = SIZE
 ) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
-    """A raw picture of a cell and its mask.
+    """A raw image of a cell and its mask.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def cell(
         One of ``PATTERNS``.
     difficulty
         0 or more: multiplies leak (protein that is elsewhere in the cell), haze and blur, and divides the light; 0 is a sharp, bright
-        picture of the structure alone.
+        image of the structure alone.
     size
         Side, px of 0.4 um.
 
@@ -69,7 +69,7 @@ def cell(
 
 
 def outlined(rng: np.random.Generator, size: int, beside: Cell | None = None) -> Cell:
-    """A cell's outline and nucleus: in the picture's middle, or beside another cell, where the border cuts it."""
+    """A cell's outline and nucleus: in the image's middle, or beside another cell, where the border cuts it."""
     radius = rng.uniform(*RADIUS_UM) / PIXEL_SIZE_UM
     ratio, angle = rng.uniform(1.0, 1.9), rng.uniform(0, 2 * np.pi)
     direction = rng.uniform(0, 2 * np.pi)

@@ -56,7 +56,7 @@ def field(
     Returns
     -------
     Field
-        Picture and truth, (size, size) each.
+        Image and truth, (size, size) each.
     """
     emitted = specimen(rng, size + 2 * MARGIN_PX)
     inner = (slice(MARGIN_PX, MARGIN_PX + size),) * 2
@@ -96,7 +96,7 @@ def stack(
     Returns
     -------
     Field
-        Picture and truth, (z, y, x) each.
+        Image and truth, (z, y, x) each.
     """
     margins = (MARGIN_PLANES, MARGIN_PX, MARGIN_PX)
     high, tall, wide = (side + 2 * margin for side, margin in zip(shape, margins, strict=True))

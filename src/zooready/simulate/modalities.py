@@ -1,7 +1,7 @@
 """Kinds of microscopes: what each lights up, and its point spread function (PSF).
 
 Each is a frozen record with the same four methods, so that a stage takes any of them: ``emitted`` (dye to photons), ``psf``, and the
-Nyquist limits ``largest_pixel_um`` and ``largest_step_um``. PSFs are effective ones: they describe the picture that the microscope's own
+Nyquist limits ``largest_pixel_um`` and ``largest_step_um``. PSFs are effective ones: they describe the image that the microscope's own
 scanning or reconstruction gives, not its raw data, and have sum 1, so brightness is set by the dye alone. A shape (y, x) is one plane,
 a shape (z, y, x) a stack with the focus in plane z // 2.
 
@@ -50,7 +50,7 @@ class WideField:
         return psf3d(optics, (shape[0], shape[1], shape[2]), z_step_um or 0.0)
 
     def largest_pixel_um(self, optics: Optics) -> float:
-        """Side of the largest pixel that samples this microscope's pictures, micrometres."""
+        """Side of the largest pixel that samples this microscope's images, micrometres."""
         return optics.nyquist_um
 
     def largest_step_um(self, optics: Optics) -> float:
@@ -113,7 +113,7 @@ class Confocal(WideField):
         return plane
 
     def largest_pixel_um(self, optics: Optics) -> float:
-        """Side of the largest pixel that samples this microscope's pictures, micrometres."""
+        """Side of the largest pixel that samples this microscope's images, micrometres."""
         return 0.5 / (optics.cutoff_per_um * (1 + optics.wavelength_nm / _excitation_nm(optics, self.excitation_nm)))
 
     def largest_step_um(self, optics: Optics) -> float:
@@ -152,7 +152,7 @@ class STED(Confocal):
         return np.asarray(plane * 0.5 ** (self.saturation * 4 * (y[:, None] ** 2 + x[None, :] ** 2) / full**2))
 
     def largest_pixel_um(self, optics: Optics) -> float:
-        """Side of the largest pixel that samples this microscope's pictures, micrometres: two in the narrowed width."""
+        """Side of the largest pixel that samples this microscope's images, micrometres: two in the narrowed width."""
         return min(super().largest_pixel_um(optics), self.width_um(optics) / 2)
 
 
@@ -217,7 +217,7 @@ class SIM(WideField):
 
     Three stripe patterns, 60 degrees apart, move copies of the transfer function to and fro. The reconstruction takes most of each copy's
     middle out, where the haze of other planes is, weights the sum as a Wiener filter does that knows the optics, and tapers it down to the
-    new limit. Noise is that of the camera on the finished picture; the noise pattern of a real reconstruction is not there.
+    new limit. Noise is that of the camera on the finished image; the noise pattern of a real reconstruction is not there.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ class SIM(WideField):
         return np.asarray(fft.fftshift(fft.ifftn(passed / passed.flat[0]).real))
 
     def largest_pixel_um(self, optics: Optics) -> float:
-        """Side of the largest pixel that samples this microscope's pictures, micrometres."""
+        """Side of the largest pixel that samples this microscope's images, micrometres."""
         return 0.5 / (self.extension * optics.cutoff_per_um)
 
 
@@ -261,7 +261,7 @@ class SIM(WideField):
 class BrightField(WideField):
     """Transmitted light through a thin, absorbing specimen.
 
-    Beer and Lambert's law gives the light behind the specimen, and the transfer function of weak absorption under a condenser the picture.
+    Beer and Lambert's law gives the light behind the specimen, and the transfer function of weak absorption under a condenser the image.
     That is exact for faint specimens only; phase (refraction) and the depth of thick specimens are left out.
 
     Parameters
@@ -300,7 +300,7 @@ class BrightField(WideField):
         return np.asarray(fft.fftshift(spread / spread.sum()))
 
     def largest_pixel_um(self, optics: Optics) -> float:
-        """Side of the largest pixel that samples this microscope's pictures, micrometres."""
+        """Side of the largest pixel that samples this microscope's images, micrometres."""
         return optics.wavelength_nm / 1000 / (2 * (optics.na + min(self.condenser_na or optics.na, optics.na)))
 
 

@@ -1,4 +1,4 @@
-"""Fluorescent nuclei in one focal plane, and the label picture that a careful person would draw.
+"""Fluorescent nuclei in one focal plane, and the label image that a careful person would draw.
 
     nuclei -> emission -> optics (core of the PSF + near-range halo) -> uneven light -> camera
 
@@ -44,14 +44,14 @@ class Optics:
     parts: tuple[tuple[float, float], ...]
 
     def blur(self, emission: Floats) -> Floats:
-        """Apply to an emission picture (y, x), taken as dark outside."""
+        """Apply to an emission image (y, x), taken as dark outside."""
         return sum(
             (w * ndimage.gaussian_filter(emission, s, mode="constant", truncate=3.0) for w, s in self.parts), np.zeros_like(emission)
         )
 
 
 def field(rng: np.random.Generator, size: int, pixel_size_um: float | None = None) -> tuple[Floats, NDArray[np.int32]]:
-    """A raw picture of nuclei and its truth.
+    """A raw image of nuclei and its truth.
 
     Parameters
     ----------
@@ -203,9 +203,9 @@ def _emission(rng: np.random.Generator, nucleus: Nucleus, reach: int, top: int, 
     return emission
 
 
-def _add(picture: Floats, patch: Floats, top: int, left: int) -> None:
-    """Add ``patch`` in place, cut to what lies inside ``picture``."""
-    target = picture[max(0, top) : max(0, top + patch.shape[0]), max(0, left) : max(0, left + patch.shape[1])]
+def _add(image: Floats, patch: Floats, top: int, left: int) -> None:
+    """Add ``patch`` in place, cut to what lies inside ``image``."""
+    target = image[max(0, top) : max(0, top + patch.shape[0]), max(0, left) : max(0, left + patch.shape[1])]
     target += patch[max(0, -top) :, max(0, -left) :][: target.shape[0], : target.shape[1]]
 
 
@@ -246,9 +246,9 @@ def illuminate(rng: np.random.Generator, light: Floats) -> Floats:
 
 
 def camera(rng: np.random.Generator, light: Floats) -> Floats:
-    """Whole counts, float32, of a picture (y, x) relative to a nucleus's 1.
+    """Whole counts, float32, of an image (y, x) relative to a nucleus's 1.
 
-    Poisson noise of 10 to 3000 photons a nucleus, read noise in counts, a gain and an offset; some pictures have
+    Poisson noise of 10 to 3000 photons a nucleus, read noise in counts, a gain and an offset; some images have
     noise that neighbouring pixels share (as after resampling), and some are 8 bits deep and saturate.
     """
     photons = np.exp(rng.uniform(np.log(10), np.log(3000)))

@@ -1,9 +1,9 @@
-"""Scalar diffraction: a pupil becomes a point spread function, and a specimen its blurred picture.
+"""Scalar diffraction: a pupil becomes a point spread function, and a specimen its blurred image.
 
 The point spread function (PSF) of a wide-field microscope is the squared modulus of the Fourier transform of its pupil; its own
 Fourier transform is the optical transfer function (OTF). All lengths are micrometres unless the name says otherwise. The pupil is
-uniform (no apodisation), the fluorescence incoherent, and pictures wrap around at their edges: simulate a margin and crop it.
-Every blurred picture and volume of this room comes out of :func:`convolved`.
+uniform (no apodisation), the fluorescence incoherent, and images wrap around at their edges: simulate a margin and crop it.
+Every blurred image and volume of this room comes out of :func:`convolved`.
 
 References
 ----------
@@ -106,7 +106,7 @@ class Optics:
 
     @property
     def cutoff_per_um(self) -> float:
-        """The highest spatial frequency of a wide-field picture, cycles per micrometre: 2 NA / wavelength."""
+        """The highest spatial frequency of a wide-field image, cycles per micrometre: 2 NA / wavelength."""
         return 2 * self.na / (self.wavelength_nm / 1000)
 
     def waves(self, radius: Float, z_um: float) -> Float:
@@ -137,7 +137,7 @@ def pupil(optics: Optics, shape: tuple[int, int]) -> NDArray[np.complex128]:
     optics
         The microscope.
     shape
-        (y, x) of the picture that it is for, px.
+        (y, x) of the image that it is for, px.
 
     Returns
     -------
@@ -220,7 +220,7 @@ def reach_um(optics: Optics, height_um: float) -> float:
 
 
 def repeats(optics: Optics, shape: tuple[int, int], height_um: float) -> tuple[int, int]:
-    """How many times a picture's side, in y and x, the light from `height_um` needs so as not to meet itself."""
+    """How many times an image's side, in y and x, the light from `height_um` needs so as not to meet itself."""
     needed = 2 * reach_um(optics, height_um) / optics.pixel_size_um
     if needed > LARGEST_PX:
         raise InputInvalid(

@@ -1,7 +1,7 @@
 """Ten compartments of a cell, each as light on a grid: what a stain of it shows, before optics and camera.
 
 Written from textbook descriptions; what is drawn at random (sizes, numbers, brightness, place) is wide enough that pairs of patterns
-overlap as they do in real pictures: endosomes and lysosomes, the two Golgi proteins.
+overlap as they do in real images: endosomes and lysosomes, the two Golgi proteins.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Cell:
 
     @property
     def size(self) -> int:
-        """Side of the picture, px."""
+        """Side of the image, px."""
         return int(self.depth.shape[0])
 
     def inside(self, at: Float, margin: float = 0.0) -> NDArray[np.bool_]:
@@ -44,7 +44,7 @@ class Cell:
         return self.value(self.depth, at) > margin
 
     def value(self, grid: Float, at: Float) -> Float:
-        """A grid's value at the nearest pixel of each point (2, n); outside the picture, that of its border."""
+        """A grid's value at the nearest pixel of each point (2, n); outside the image, that of its border."""
         row, column = np.clip(np.rint(at), 0, self.size - 1).astype(int)
         return np.asarray(grid[row, column])
 
@@ -76,10 +76,10 @@ def actin(rng: np.random.Generator, place: Cell) -> Float:
 
 def dna(rng: np.random.Generator, place: Cell) -> Float:
     """The nucleus, filled, with grains of chromatin and holes where the nucleoli are."""
-    picture = np.clip(place.nucleus, 0, None) ** rng.uniform(0.1, 0.5) * grain(rng, place, rng.uniform(0.1, 0.45), rng.uniform(1.0, 4.0))
+    image = np.clip(place.nucleus, 0, None) ** rng.uniform(0.1, 0.5) * grain(rng, place, rng.uniform(0.1, 0.45), rng.uniform(1.0, 4.0))
     for y, x in in_nucleus(rng, place, int(rng.integers(0, 5))).T:
-        picture *= 1 - rng.uniform(0.2, 0.8) * spot(place, y, x, rng.uniform(0.12, 0.24) * place.core)
-    return picture
+        image *= 1 - rng.uniform(0.2, 0.8) * spot(place, y, x, rng.uniform(0.12, 0.24) * place.core)
+    return image
 
 
 def endosome(rng: np.random.Generator, place: Cell) -> Float:
@@ -165,13 +165,13 @@ def mitochondria(rng: np.random.Generator, place: Cell) -> Float:
 
 def nucleolus(rng: np.random.Generator, place: Cell) -> Float:
     """One to six blobs in the nucleus, not always round, above faint light in the rest of it."""
-    picture = rng.uniform(0.03, 0.25) * np.clip(place.nucleus, 0, None) ** 0.4 * grain(rng, place, 0.2, 2.0)
+    image = rng.uniform(0.03, 0.25) * np.clip(place.nucleus, 0, None) ** 0.4 * grain(rng, place, 0.2, 2.0)
     for y, x in in_nucleus(rng, place, int(rng.integers(1, 7))).T:
         radius = rng.uniform(0.1, 0.26) * place.core
-        picture += rng.uniform(0.5, 1) * spot(place, y, x, radius)
+        image += rng.uniform(0.5, 1) * spot(place, y, x, radius)
         down, right = rng.normal(0, radius, 2)
-        picture += rng.uniform(0, 0.8) * spot(place, y + down, x + right, 0.7 * radius)
-    return picture * (place.nucleus > -0.1)
+        image += rng.uniform(0, 0.8) * spot(place, y + down, x + right, 0.7 * radius)
+    return image * (place.nucleus > -0.1)
 
 
 PATTERNS: Mapping[str, Pattern] = {
@@ -180,14 +180,14 @@ PATTERNS: Mapping[str, Pattern] = {
 }  # fmt: skip
 
 
-def soft(picture: Float, sigma: float) -> Float:
+def soft(image: Float, sigma: float) -> Float:
     """Gaussian smoothing by ``sigma`` px."""
-    return np.asarray(ndimage.gaussian_filter(picture, sigma))
+    return np.asarray(ndimage.gaussian_filter(image, sigma))
 
 
-def share(picture: Float) -> Float:
-    """The same light, its sum 1; a black picture, of a cell that lies outside, stays black."""
-    return np.asarray(picture / max(float(picture.sum()), 1e-12))
+def share(image: Float) -> Float:
+    """The same light, its sum 1; a black image, of a cell that lies outside, stays black."""
+    return np.asarray(image / max(float(image.sum()), 1e-12))
 
 
 def within(place: Cell, at: Float, weights: Float) -> Float:
@@ -210,14 +210,14 @@ def spots(rng: np.random.Generator, place: Cell, at: Float, light: Float, sigma:
     """Spots of about ``sigma`` px at points (2, n), half of them larger by half; a share ``rings`` of them hollow."""
     size = sigma * rng.choice((1.0, 1.5), light.size)
     hollow = rng.random(light.size) < rings
-    picture = np.zeros((place.size, place.size))
+    image = np.zeros((place.size, place.size))
     for width in (sigma, 1.5 * sigma):
         here = (size == width) & ~hollow
-        picture += soft(splatted(at[:, here], light[here], place.size), width)
+        image += soft(splatted(at[:, here], light[here], place.size), width)
     turn = np.linspace(0, 2 * np.pi, 12, endpoint=False)
     circle = np.stack((np.sin(turn), np.cos(turn)))[:, None] * rng.uniform(1.2, 2.5, int(hollow.sum()))[:, None]
     around = at[:, hollow][:, :, None] + circle
-    return picture + splatted(around.reshape(2, -1), np.repeat(light[hollow] / turn.size, turn.size), place.size)
+    return image + splatted(around.reshape(2, -1), np.repeat(light[hollow] / turn.size, turn.size), place.size)
 
 
 def spot(place: Cell, y: float, x: float, radius: float) -> Float:

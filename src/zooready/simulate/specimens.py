@@ -38,13 +38,13 @@ def puncta(rng: np.random.Generator, size: int) -> Float:
 def rings(rng: np.random.Generator, size: int) -> Float:
     """Circles and ellipses, thin and thick, like vesicles in focus and pores."""
     turn = np.linspace(0, 2 * np.pi, 160, endpoint=False)
-    picture = np.zeros((size, size))
+    image = np.zeros((size, size))
     for _ in range(int(rng.integers(3, 3 + max(2, size // 5)))):
         radii, tilt = rng.uniform(2.5, 18) * rng.uniform(0.6, 1, 2), rng.uniform(0, np.pi)
         y, x = radii[0] * np.sin(turn), radii[1] * np.cos(turn)
         at = np.stack((y * np.cos(tilt) + x * np.sin(tilt), x * np.cos(tilt) - y * np.sin(tilt))) + rng.uniform(0, size, (2, 1))
-        picture += splatted(at, np.full(turn.size, rng.uniform(0.3, 1) * radii.mean() / 10), size)
-    return smoothed(picture, rng.uniform(0.5, 1.5))
+        image += splatted(at, np.full(turn.size, rng.uniform(0.3, 1) * radii.mean() / 10), size)
+    return smoothed(image, rng.uniform(0.5, 1.5))
 
 
 def meshes(rng: np.random.Generator, size: int) -> Float:
@@ -76,14 +76,14 @@ def clouds(rng: np.random.Generator, size: int) -> Float:
 def leaves(rng: np.random.Generator, size: int) -> Float:
     """Discs of flat brightness that hide each other: edges and areas of every size."""
     rows, columns = np.mgrid[:size, :size].astype(np.float32)
-    picture = np.full((size, size), rng.uniform(0, 0.5))
+    image = np.full((size, size), rng.uniform(0, 0.5))
     levels = rng.choice(rng.uniform(0, 1, 5), 60) if rng.random() < 0.5 else rng.uniform(0, 1, 60)
     for level in levels:
         radius, squash = 3 * rng.random() ** -0.7, rng.uniform(0.4, 1)
         y, x, tilt = rows - rng.uniform(0, size), columns - rng.uniform(0, size), rng.uniform(0, np.pi)
         along, across = y * np.cos(tilt) + x * np.sin(tilt), x * np.cos(tilt) - y * np.sin(tilt)
-        picture[along**2 + (across / squash) ** 2 < min(radius, size / 3) ** 2] = level
-    return smoothed(picture, rng.uniform(0.5, 2.0))
+        image[along**2 + (across / squash) ** 2 < min(radius, size / 3) ** 2] = level
+    return smoothed(image, rng.uniform(0.5, 2.0))
 
 
 def stripes(rng: np.random.Generator, size: int) -> Float:
@@ -102,30 +102,30 @@ def mosaic(rng: np.random.Generator, size: int) -> Float:
     spacing = rng.uniform(8, 40)
     seeds = rng.uniform(0, size, (max(5, int((size / spacing) ** 2)), 2))
     distance, nearest = spatial.cKDTree(seeds).query(np.mgrid[:size, :size].reshape(2, -1).T, k=2)
-    picture = rng.uniform(0, 1, len(seeds))[nearest[:, 0]]
-    picture = picture + rng.choice((0.0, 1.0)) * np.exp(-(((distance[:, 1] - distance[:, 0]) / rng.uniform(1, 3)) ** 2))
-    return smoothed(picture.reshape(size, size), rng.uniform(0.5, 2.0))
+    image = rng.uniform(0, 1, len(seeds))[nearest[:, 0]]
+    image = image + rng.choice((0.0, 1.0)) * np.exp(-(((distance[:, 1] - distance[:, 0]) / rng.uniform(1, 3)) ** 2))
+    return smoothed(image.reshape(size, size), rng.uniform(0.5, 2.0))
 
 
 def bumps(rng: np.random.Generator, size: int) -> Float:
     """Overlapping soft spots of all sizes: gentle hills without a dark ground, or lone ones on it."""
-    picture = np.full((size, size), rng.choice((0.0, 0.3)))
+    image = np.full((size, size), rng.choice((0.0, 0.3)))
     for sigma in rng.uniform(1.5, 16, int(rng.integers(2, 6))):
         count = int(rng.integers(4, 8 + (size / sigma) ** 2 / 3))
         layer = splatted(rng.uniform(0, size, (2, count)), rng.uniform(-0.2, 1, count), size)
-        picture = picture + 2 * np.pi * sigma**2 * rng.uniform(0.1, 0.6) * ndimage.gaussian_filter(layer, sigma)
-    return smoothed(np.maximum(picture, 0.0) + 1e-6, rng.uniform(0.4, 1.0))
+        image = image + 2 * np.pi * sigma**2 * rng.uniform(0.1, 0.6) * ndimage.gaussian_filter(layer, sigma)
+    return smoothed(np.maximum(image, 0.0) + 1e-6, rng.uniform(0.4, 1.0))
 
 
 def beads(rng: np.random.Generator, size: int) -> Float:
     """Balls of one or of many sizes, filled with dye, in projection: dome-shaped discs that may overlap."""
     rows, columns = np.ogrid[:size, :size]
-    picture = np.zeros((size, size))
+    image = np.zeros((size, size))
     largest = rng.uniform(2.5, 12)
     for _ in range(int(rng.integers(4, 6 + size * size // 900))):
         radius, (y, x) = rng.uniform(0.4, 1) * largest, rng.uniform(0, size, 2)
-        picture += rng.uniform(0.4, 1) * np.sqrt(np.maximum(radius**2 - (rows - y) ** 2 - (columns - x) ** 2, 0.0))
-    return smoothed(picture, 0.6)
+        image += rng.uniform(0.4, 1) * np.sqrt(np.maximum(radius**2 - (rows - y) ** 2 - (columns - x) ** 2, 0.0))
+    return smoothed(image, 0.6)
 
 
 STRUCTURES: tuple[Specimen, ...] = (filaments, puncta, rings, meshes)
@@ -143,22 +143,22 @@ def splatted(at: Float, weights: Float, size: int) -> Float:
     """Points (2, n) of (y, x) px, shared out among their four pixels by bilinear weights, into (size, size); those outside are lost."""
     corner = np.floor(at).astype(int)
     part = at - corner
-    picture = np.zeros(size * size)
+    image = np.zeros(size * size)
     for down in (0, 1):
         for right in (0, 1):
             y, x = corner[0] + down, corner[1] + right
             inside = (y >= 0) & (y < size) & (x >= 0) & (x < size)
             share = weights * np.abs(1 - down - part[0]) * np.abs(1 - right - part[1])
-            picture += np.bincount((y * size + x)[inside], share[inside], minlength=size * size)
-    return picture.reshape(size, size)
+            image += np.bincount((y * size + x)[inside], share[inside], minlength=size * size)
+    return image.reshape(size, size)
 
 
-def smoothed(picture: Float, sigma: float) -> Float:
-    """Gaussian smoothing by `sigma` px, then a maximum of one (a black picture stays black)."""
-    soft = ndimage.gaussian_filter(picture, sigma)
+def smoothed(image: Float, sigma: float) -> Float:
+    """Gaussian smoothing by `sigma` px, then a maximum of one (a black image stays black)."""
+    soft = ndimage.gaussian_filter(image, sigma)
     return np.asarray(soft / max(float(soft.max()), 1e-12))
 
 
 def drawn(at: Float, weights: Float, size: int, sigma: float) -> Float:
-    """Points become a smooth picture; see :func:`splatted` and :func:`smoothed`."""
+    """Points become a smooth image; see :func:`splatted` and :func:`smoothed`."""
     return smoothed(splatted(at, weights, size), sigma)

@@ -53,7 +53,7 @@ STACKS: dict[str, volumes.Solid] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Microscope:
-    """Everything between a specimen and its picture."""
+    """Everything between a specimen and its image."""
 
     optics: Optics
     modality: Modality = WideField()
@@ -65,7 +65,7 @@ class Microscope:
 class Recording:
     """One exposure, with what every stage gave, all of one size.
 
-    ``specimen`` is dye, 0 to 1; ``emitted`` and ``optical`` are photons without and with blur, background included; ``picture`` is camera
+    ``specimen`` is dye, 0 to 1; ``emitted`` and ``optical`` are photons without and with blur, background included; ``image`` is camera
     counts, uint16; ``truth`` is ``emitted`` in counts, float32, as a camera without noise and limit would give it. ``saturated`` is the
     share of pixels at the camera's limit.
     """
@@ -73,7 +73,7 @@ class Recording:
     specimen: Light
     emitted: Light
     optical: Light
-    picture: Light
+    image: Light
     truth: Light
     microscope: Microscope
     saturated: float
@@ -154,9 +154,9 @@ def exposed(light: Light, camera: Camera, rng: np.random.Generator) -> Light:
 def _demand_shape(shape: tuple[int, ...]) -> None:
     sides = " x ".join(map(str, shape))
     if len(shape) not in (2, 3):
-        raise InputInvalid(f"a picture of {len(shape)} axes ({sides}): give (y, x) or (z, y, x).")
+        raise InputInvalid(f"an image of {len(shape)} axes ({sides}): give (y, x) or (z, y, x).")
     if min(shape) < 1:
-        raise InputInvalid(f"a picture of {sides} px: every side must be at least 1.")
+        raise InputInvalid(f"an image of {sides} px: every side must be at least 1.")
     if len(shape) == 2 and shape[0] != shape[1]:
         raise InputInvalid(f"a plane of {sides} px: specimens are square, so give both sides the same.")
 
@@ -225,13 +225,13 @@ def record(
     factor = 1.0 if photons is None else photons / max(brightest, 1e-9)
     dye = replace(microscope.dye, photons_per_s=microscope.dye.photons_per_s * factor)
     emitted, optical = cut(emitted, factor, dye.background), cut(spread, factor, dye.background)
-    picture = exposed(optical, camera, rng)
+    image = exposed(optical, camera, rng)
     return Recording(
         specimen=cut(specimen),
         emitted=emitted,
         optical=optical,
-        picture=picture,
+        image=image,
         truth=emitted.with_values(camera.expected(np.asarray(emitted.array, np.float64)).astype(np.float32), "counts"),
         microscope=replace(microscope, dye=dye),
-        saturated=float(np.mean(picture.array == camera.saturation)),
+        saturated=float(np.mean(image.array == camera.saturation)),
     )

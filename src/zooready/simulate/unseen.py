@@ -31,14 +31,14 @@ def tissue(rng: np.random.Generator, size: int) -> Float:
 def shells(rng: np.random.Generator, size: int) -> Float:
     """Hollow spheres in projection: bright limbs, filled centres, overlapping."""
     rows, columns = np.mgrid[:size, :size].astype(float)
-    picture = np.zeros((size, size))
+    image = np.zeros((size, size))
     for _ in range(max(3, int(rng.uniform(0.6, 1.6) * (size / 40) ** 2))):
         radius, thickness = rng.uniform(7, 24), rng.uniform(1.5, 4.0)
         squared = (rows - rng.uniform(0, size)) ** 2 + (columns - rng.uniform(0, size)) ** 2
         outer, inner = np.sqrt(np.maximum(radius**2 - squared, 0)), np.sqrt(np.maximum((radius - thickness) ** 2 - squared, 0))
-        picture += rng.uniform(0.3, 1.0) * (outer - inner) / np.sqrt(radius * thickness)
-    picture = ndimage.gaussian_filter(picture, 0.7, mode="wrap")
-    return np.asarray(picture / picture.max())
+        image += rng.uniform(0.3, 1.0) * (outer - inner) / np.sqrt(radius * thickness)
+    image = ndimage.gaussian_filter(image, 0.7, mode="wrap")
+    return np.asarray(image / image.max())
 
 
 def hollow_spheres(rng: np.random.Generator, shape: tuple[int, int, int], aspect: float = 3.0) -> Float:

@@ -111,9 +111,9 @@ def curve(rows: list[list[float | str]], path: Path) -> None:
     held_out = [(float(row[0]), float(row[2])) for row in rows if row[2] != ""]
     axes.plot(*zip(*held_out, strict=True), marker=".", label="held out")
     axes.legend()
-    picture = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(picture)
-    replace(path, picture.getvalue())
+    image = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(image)
+    replace(path, image.getvalue())
 
 
 class Bar(lightning.Callback):

@@ -95,7 +95,7 @@ class Task(lightning.LightningModule):
         return loss
 
     def statistics(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Offset and scale of each picture, (b, c, 1, 1); 0 and 1 for a family without normalisation."""
+        """Offset and scale of each image, (b, c, 1, 1); 0 and 1 for a family without normalisation."""
         if self.normalization is None:
             return torch.zeros_like(image[:, :, :1, :1]), torch.ones_like(image[:, :, :1, :1])
         offset, scale = self.normalization.statistics(image)

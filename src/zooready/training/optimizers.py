@@ -21,7 +21,7 @@ from zooready.records import Recipe
 MOMENTUM = 0.95  # of Muon
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # of AdamW
 POLYNOMIAL, TURNS = (3.4445, -4.7750, 2.0315), 5  # after so many turns singular values of any size lie between about 0.7 and 1.2
-LEAST_CHANNELS = 8  # in and out, of a kernel that is seen as a matrix; those of a picture's own channels are left to AdamW
+LEAST_CHANNELS = 8  # in and out, of a kernel that is seen as a matrix; those of an image's own channels are left to AdamW
 
 
 class Muon(torch.optim.Optimizer):

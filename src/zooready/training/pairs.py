@@ -24,7 +24,7 @@ class Pairs:
     """What a run learns from and is judged by: two sources, the data in words, and the hash of its files.
 
     ``judged`` gives the pairs behind the metrics and their number; None takes some of ``held_out``. ``pixel_size_um`` is the smallest and
-    the largest side of the pictures' pixels, empty where that is unknown.
+    the largest side of the images' pixels, empty where that is unknown.
     """
 
     source: Source
@@ -36,9 +36,9 @@ class Pairs:
 
 
 def pairs_of(family: Family, data: Path | None, seed: int) -> Pairs:
-    """A family's simulated pairs, or those of files: npz files, folders of classes for a classifier, else a folder of pictures.
+    """A family's simulated pairs, or those of files: npz files, folders of classes for a classifier, else a folder of images.
 
-    What a person should know of readable files, such as saturated pictures, is logged as a warning.
+    What a person should know of readable files, such as saturated images, is logged as a warning.
 
     Raises
     ------
@@ -74,13 +74,13 @@ def classes_of(family: Family) -> tuple[str, ...]:
 
 
 def classified(found: Classified, split: Split, words: str) -> Pairs:
-    """Pairs of pictures with classes: crops of the training side to learn from, every held-out picture once and whole to be judged by."""
+    """Pairs of images with classes: crops of the training side to learn from, every held-out image once and whole to be judged by."""
     _warn(found.notes)
     side = found.side()
     return Pairs(
         source=found.source(split.training, side),
         held_out=found.source(split.held_out, side),
-        words=f"{len(split.training)} pictures of {words}, {len(split.held_out)} held out",
+        words=f"{len(split.training)} images of {words}, {len(split.held_out)} held out",
         sha256=sha256(f"{found.sha256} {split.training} {split.held_out}".encode()).hexdigest(),
         judged=(lambda number: found.whole(split.held_out[number]), len(split.held_out)),
         pixel_size_um=(min(found.pixel_sizes_um), max(found.pixel_sizes_um)) if all(found.pixel_sizes_um) else (),
@@ -88,12 +88,12 @@ def classified(found: Classified, split: Split, words: str) -> Pairs:
 
 
 def _in_crops(folder: Folder, data: Path, seed: int, most_px: int) -> Pairs:
-    """Crops of pictures with partners, of which some are held out."""
+    """Crops of images with partners, of which some are held out."""
     _warn(folder.notes)
     crop = folder.crop(most_px)
     training, held_out = folder.split(seed)
     kind = "file" if data.is_file() else "folder"
-    words = f"{len(training)} pictures of the {kind} {data.resolve().name!r}, {len(held_out)} held out"
+    words = f"{len(training)} images of the {kind} {data.resolve().name!r}, {len(held_out)} held out"
     return Pairs(source=folder.source(training, crop), held_out=folder.source(held_out, crop), words=words, sha256=folder.sha256)
 
 
@@ -101,4 +101,4 @@ def _warn(notes: Sequence[str]) -> None:
     for note in notes[:SHOWN]:
         LOG.warning(note)
     if len(notes) > SHOWN:
-        LOG.warning("and %d more notes on pictures; `zooready data` shows all.", len(notes) - SHOWN)
+        LOG.warning("and %d more notes on images; `zooready data` shows all.", len(notes) - SHOWN)

@@ -1,4 +1,4 @@
-"""The text of a CellProfiler pipeline: pictures in, every output of a bundle out as files.
+"""The text of a CellProfiler pipeline: images in, every output of a bundle out as files.
 
 CellProfiler reads the values of a module's settings by their order; the words before each colon are for people.
 """
@@ -38,14 +38,14 @@ def pipeline(outputs: Sequence[TensorSpec], *, channels: int, volume: bool, bund
     Parameters
     ----------
     outputs
-        Of the bundle. Images become ``<picture>-<output>-<channel>.tiff`` (32-bit), labels ``<picture>-<output>.tiff`` (int32), both
+        Of the bundle. Images become ``<image>-<output>-<channel>.tiff`` (32-bit), labels ``<image>-<output>.tiff`` (int32), both
         numbered from 0 in the bundle's order, and scores columns ``RunZooready_Out_*`` of ``Image.csv``.
     channels
-        Number of the input's channels; that of a picture is the file whose name has ``-channel<number>``.
+        Number of the input's channels; that of an image is the file whose name has ``-channel<number>``.
     volume
-        Whether pictures are volumes.
+        Whether images are volumes.
     bundle
-        Name of the zip, which lies beside the pictures.
+        Name of the zip, which lies beside the images.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def _inputs(channels: int, volume: bool) -> tuple[Module, ...]:
 
 
 def _zooready(task: str, channels: int, bundle: str, images: Sequence[tuple[str, str, str]]) -> Module:
-    """The plugin, with its settings as people would choose them for raw pictures; nothing is cut into tiles or resampled."""
+    """The plugin, with its settings as people would choose them for raw images; nothing is cut into tiles or resampled."""
     chosen = [one for choice, name, _ in images for one in (("Output", choice), ("Image", name))]
     settings = (
         *(("Input", "Channel0"), ("Folder", "Default Input Folder|"), ("Bundle", bundle), ("Task", task), ("Objects", "Objects")),

@@ -1,7 +1,7 @@
 """CellProfiler itself, headless, with the very plugin that users drop into its folder: TIFFs in, TIFFs and tables out.
 
-Pictures are written as people have them: 16-bit TIFF where all values are whole numbers of 0…65535, else float TIFF, which CellProfiler
-reads unchanged; a batch becomes so many pictures, and each channel a file of its own. Labels come back numbered 1…n, scores through a CSV.
+Images are written as people have them: 16-bit TIFF where all values are whole numbers of 0…65535, else float TIFF, which CellProfiler
+reads unchanged; a batch becomes so many images, and each channel a file of its own. Labels come back numbered 1…n, scores through a CSV.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def launch(file: Path, images: Path, out: Path, *, home: Path, seconds: float = 
     Parameters
     ----------
     file, images, out
-        The ``.cppipe``, the folder of the pictures and of the bundle, and the folder for what it exports.
+        The ``.cppipe``, the folder of the images and of the bundle, and the folder for what it exports.
     home
         An empty folder that stands for the user's own, so that no preferences are read or changed.
     seconds
@@ -148,7 +148,7 @@ def launch(file: Path, images: Path, out: Path, *, home: Path, seconds: float = 
             _limit(child.pid)
             code = child.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
-            raise ConsumerFailed(f"CellProfiler was stopped after {seconds:.0f} s. Try a smaller picture, or a faster machine.") from None
+            raise ConsumerFailed(f"CellProfiler was stopped after {seconds:.0f} s. Try a smaller image, or a faster machine.") from None
         finally:
             child.kill()
             child.wait()
@@ -201,7 +201,7 @@ def _spec(described: Mapping[str, Any], kind: str) -> TensorSpec:
 
 
 def canonical(spec: TensorSpec) -> str:
-    """The axes in the order in which pictures are written and read: b, c, z, y, x."""
+    """The axes in the order in which images are written and read: b, c, z, y, x."""
     return "".join(axis for axis in "bczyx" if axis in spec.axes)
 
 
@@ -236,11 +236,11 @@ def _zip(bundle: Bundle, target: Path) -> None:
             archive.write(file, file.relative_to(bundle.folder).as_posix())
 
 
-def _write(picture: Array, folder: Path, stem: str) -> str:
+def _write(image: Array, folder: Path, stem: str) -> str:
     """(c, y, x) or (c, z, y, x) float32 as one TIFF a channel."""
     import tifffile
 
-    for number, channel in enumerate(picture):
+    for number, channel in enumerate(image):
         is_whole = bool(((channel == np.rint(channel)) & (channel >= 0) & (channel <= 65535)).all())
         tifffile.imwrite(
             folder / f"{stem}-channel{number}.tif", channel.astype(np.uint16) if is_whole else channel, photometric="minisblack"
@@ -249,14 +249,14 @@ def _write(picture: Array, folder: Path, stem: str) -> str:
 
 
 def _read(folder: Path, stem: str, place: int, spec: TensorSpec, table: Mapping[str, Mapping[str, str]]) -> Array:
-    """One output of one picture, its axes in the bundle's order without b, float32."""
+    """One output of one image, its axes in the bundle's order without b, float32."""
     import tifffile
 
     if spec.kind == "scores":
         row = table[f"{stem}.tif"]
         return np.array([float(row[name]) for name in _columns(spec)], np.float32)
     files = [f"{stem}-{place}.tiff"] if spec.kind == "labels" else [f"{stem}-{place}-{c}.tiff" for c in range(len(spec.channels))]
-    found = np.stack([_picture(as_float32(tifffile.imread(folder / file)), len(canonical(spec)) - 2) for file in files])
+    found = np.stack([_image(as_float32(tifffile.imread(folder / file)), len(canonical(spec)) - 2) for file in files])
     return found.transpose([canonical(spec)[1:].index(axis) for axis in spec.axes if axis != "b"])
 
 
@@ -268,7 +268,7 @@ def _columns(spec: TensorSpec) -> list[str]:
     return [f"RunZooready_Out_{name}" for name in classes]
 
 
-def _picture(found: Array, axes: int) -> Array:
+def _image(found: Array, axes: int) -> Array:
     """A TIFF with the axes that it was saved with: a stack of one plane comes back as a plane, one of 3 or 4 rows with an axis more."""
     while found.ndim > axes and found.shape[-1] == 1:
         found = found[..., 0]

@@ -28,7 +28,7 @@ READS: tuple[Format, ...] = ("torchscript",)
 LEVEL: Level = "ran"
 BY_RULES = True
 APPLIES_OPERATORS = True
-SECONDS = 900.0  # for all pictures of one bundle together
+SECONDS = 900.0  # for all images of one bundle together
 MEMORY_MB = 16384
 
 
@@ -53,19 +53,17 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
     with tempfile.TemporaryDirectory(prefix="zooready-fiji-", ignore_cleanup_errors=True) as temporary:
         place = Path(temporary).resolve()
         macro = fiji.placed(bundle, place / "models" / "bundle", "bundle")
-        files = {
-            n: place / f"picture{n}.tif" for n, image in enumerate(images) if _write(image, letters(taken), place / f"picture{n}.tif")
-        }
-        arguments = [f"{path}|{place / 'out'}" for path in files.values()]
+        written = {n: place / f"image{n}.tif" for n, image in enumerate(images) if _write(image, letters(taken), place / f"image{n}.tif")}
+        arguments = [f"{path}|{place / 'out'}" for path in written.values()]
         told = fiji.run_macro(macro, arguments, place, limit_s=SECONDS, memory_mb=MEMORY_MB) if arguments else []
         log = (place / "log.txt").read_text(encoding="utf-8", errors="replace") if arguments else ""
         found_outputs: list[tuple[Array, ...] | None] = [None] * len(images)
-        for (n, path), end in zip(files.items(), told, strict=True):
+        for (n, path), end in zip(written.items(), told, strict=True):
             files = [place / "out" / f"{path.stem}_{name}.tif" for name, _ in bundle.outputs]
             absent = [file.name for file in files if not file.is_file()]
             if absent:
                 raise ConsumerFailed(
-                    f"DeepImageJ wrote no {', '.join(absent)} for a picture of {images[n].shape} (the macro returned {end!r}). "
+                    f"DeepImageJ wrote no {', '.join(absent)} for an image of {images[n].shape} (the macro returned {end!r}). "
                     f"Try the bundle in Fiji's window to see more.{tail(log)}"
                 )
             found_outputs[n] = tuple(_read(file, letters(one)) for file, one in zip(files, outputs, strict=True))
@@ -125,7 +123,7 @@ def remarks(bundle: Bundle) -> Iterator[str]:
                 "there is a halo"
             )
     if any(axis.get("halo") for _, axis in axes(bundle, "outputs")):
-        yield "with a halo Fiji mirrors the picture at its rim, so that rim pixels differ from Python"
+        yield "with a halo Fiji mirrors the image at its rim, so that rim pixels differ from Python"
 
 
 def versions() -> dict[str, str]:

@@ -163,7 +163,7 @@ def halo(bundle: Bundle) -> Iterator[str]:
 
 
 def same_size(bundle: Bundle) -> Iterator[str]:
-    """JDLL applies the arithmetic of format 0.4 to 0.5: a correct up-scaling halves the picture."""
+    """JDLL applies the arithmetic of format 0.4 to 0.5: a correct up-scaling halves the image."""
     for side in ("inputs", "outputs"):
         for tensor, axis in axes(bundle, side):
             if float(axis.get("scale", 1)) != 1:

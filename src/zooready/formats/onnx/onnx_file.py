@@ -60,7 +60,7 @@ def write(
     -------
     Weights
         details: ``torch``, ``exporter`` (legacy or dynamo), ``opset``, ``ir``, ``reproducible``, ``difference`` (largest
-        difference / range), ``warnings``, ``skipped`` (trial pictures that the network itself cannot take).
+        difference / range), ``warnings``, ``skipped`` (trial images that the network itself cannot take).
 
     Raises
     ------
@@ -71,13 +71,13 @@ def write(
         input=input_name, input_axes=input_axes, outputs=tuple(output_names), output_axes=tuple(output_axes), fixed=dict(fixed or {})
     )
     network = evaluating(module)
-    picture = example.detach().cpu().float()
-    cases, skipped = trials.cases(network, picture.numpy(), names.fixed)
+    image = example.detach().cpu().float()
+    cases, skipped = trials.cases(network, image.numpy(), names.fixed)
     check(names, cases[0])
     faults = []
     for exporter in EXPORTERS:
         try:
-            content, details = _attempt(exporter, network, picture, names, cases, labels)
+            content, details = _attempt(exporter, network, image, names, cases, labels)
             _place(content, path)
         except DataBranch as fault:
             raise InputInvalid(f"{type(module).__name__} cannot be written: {fault}.") from None
@@ -96,15 +96,15 @@ def write(
 
 
 def _attempt(
-    exporter: str, network: nn.Module, picture: Tensor, names: Names, cases: Sequence[Case], labels: Collection[int]
+    exporter: str, network: nn.Module, image: Tensor, names: Names, cases: Sequence[Case], labels: Collection[int]
 ) -> tuple[bytes, dict[str, Any]]:
     """The file's bytes by one exporter, compared with eager, and the details."""
     heard: list[str] = []
     with _quiet(heard):
-        model = _legacy(network, picture, names) if exporter == "legacy" else _dynamo(network, picture, names)
+        model = _legacy(network, image, names) if exporter == "legacy" else _dynamo(network, image, names)
     if exporter == "legacy" and heard:
         with TemporaryDirectory() as folder:
-            record_apart(network, picture, variant="plain", route="branches", folder=Path(folder), heard=tuple(heard), static=names.static)
+            record_apart(network, image, variant="plain", route="branches", folder=Path(folder), heard=tuple(heard), static=names.static)
     content = cleaned(model, names, cases)
     largest = trials.difference(cases, _session(content), TOLERANCE["onnx"], labels)
     said = {"torch": torch_version(), "exporter": exporter, "opset": OPSET, "ir": IR, "reproducible": True, "difference": largest}
@@ -205,7 +205,7 @@ def _dynamo(network: nn.Module, example: Tensor, names: Names) -> Any:
 
 
 def _session(content: bytes) -> Callable[[Array], Sequence[Array]]:
-    """A function that runs the model on a picture."""
+    """A function that runs the model on an image."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -213,8 +213,8 @@ def _session(content: bytes) -> Callable[[Array], Sequence[Array]]:
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
 
-    def run(picture: Array) -> Sequence[Array]:
-        return list(session.run(None, {name: picture}))
+    def run(image: Array) -> Sequence[Array]:
+        return list(session.run(None, {name: image}))
 
     return run
 

@@ -90,7 +90,7 @@ def follow_input_device(text: str) -> tuple[str, list[str]]:
     """Replace devices written into the code by the device of the function's first tensor.
 
     Tracing writes ``torch.arange(…, device=x.device)`` as device "cpu", which breaks on a GPU. The first tensor argument of
-    each traced function comes from the picture, so its device is the right one.
+    each traced function comes from the image, so its device is the right one.
 
     Returns
     -------

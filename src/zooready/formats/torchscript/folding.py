@@ -35,8 +35,8 @@ def fold(module: nn.Module, example: Tensor) -> nn.Module:
         for name, child in list(parent.named_children()):
             if getattr(child, "absorbed", False):
                 setattr(parent, name, _identity())
-    picture = example.detach().cpu().numpy()
-    before, after = eager(plain, picture), eager(folded, picture)
+    image = example.detach().cpu().numpy()
+    before, after = eager(plain, image), eager(folded, image)
     exact = all(np.abs(a - b).max() <= EXACT * (float(np.ptp(b)) or 1.0) for a, b in zip(after, before, strict=True))
     return folded if exact else plain
 

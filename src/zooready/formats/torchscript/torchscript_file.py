@@ -53,7 +53,7 @@ def write(
     """Write a module as TorchScript that any engine can load, byte-identical when written again.
 
     The module is copied, evaluated, traced in a fresh process, and the file compared with the eager network at several sizes and
-    pictures. If the trace is wrong or impossible, `torch.export` and `torch.jit.script` are tried.
+    images. If the trace is wrong or impossible, `torch.export` and `torch.jit.script` are tried.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def write(
     -------
     Weights
         details: ``torch``, ``variant``, ``exporter`` (trace or export), ``reproducible``, ``difference`` (largest difference / range),
-        ``warnings``, ``skipped`` (trial pictures that the network itself cannot take), ``reason`` (why not reproducible).
+        ``warnings``, ``skipped`` (trial images that the network itself cannot take), ``reason`` (why not reproducible).
 
     Raises
     ------
@@ -117,7 +117,7 @@ def _attempt(order: _Order, route: Route, folder: Path) -> dict[str, Any]:
     target = folder / "weights.pt"
     container.strip(recorded.path, target, texts)
     loaded = load(target)
-    largest = trials.difference(order.cases, lambda picture: trials.eager(loaded, picture), TOLERANCE["torchscript"], order.labels)
+    largest = trials.difference(order.cases, lambda image: trials.eager(loaded, image), TOLERANCE["torchscript"], order.labels)
     details: dict[str, Any] = {"exporter": route, "difference": largest, "reproducible": not recorded.irreproducible}
     if recorded.irreproducible:
         details["reason"] = recorded.irreproducible

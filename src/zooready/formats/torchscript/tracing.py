@@ -153,8 +153,8 @@ def _channels_last(network: nn.Module, dimensions: int) -> nn.Module:
             super().__init__()
             self.network = network.to(memory_format=order)
 
-        def forward(self, picture: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
-            output = self.network(picture.contiguous(memory_format=order))
+        def forward(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+            output = self.network(image.contiguous(memory_format=order))
             contiguous = tuple(one.contiguous() for one in tensors(output))
             return contiguous[0] if isinstance(output, torch.Tensor) else contiguous
 
@@ -183,9 +183,9 @@ def _scriptable(module: Any) -> nn.Module:
     import torch
 
     graph = module.graph
-    picture = next(node for node in graph.nodes if node.op == "placeholder")
-    with graph.inserting_after(picture):
-        device = graph.call_function(torch.ops.prim.device, (picture,))
+    image = next(node for node in graph.nodes if node.op == "placeholder")
+    with graph.inserting_after(image):
+        device = graph.call_function(torch.ops.prim.device, (image,))
     for node in list(graph.nodes):
         if node.op == "call_module" and node.target == "_guards_fn":
             graph.erase_node(node)

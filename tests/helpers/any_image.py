@@ -1,6 +1,6 @@
-"""Writes docs/any-picture.md from what programs really compute: ``python tests/helpers/any_picture.py export/bundles/*.zip``.
+"""Writes docs/any-image.md from what programs really compute: ``python tests/helpers/any_image.py export/bundles/*.zip``.
 
-For bundles that take planes of one channel. Pictures of every kind are made of the bundle's own sample picture and written as files. Every
+For bundles that take planes of one channel. Images of every kind are made of the bundle's own sample image and written as files. Every
 program that is here runs them, plane by plane, and is compared with the eager network in this process. Nothing is written where something
 disagrees and CAUSES has no word on it.
 """
@@ -29,27 +29,27 @@ from zooready.consumers import CONSUMERS, consumer
 from zooready.consumers.cellprofiler import cppipe, headless
 from zooready.errors import InputInvalid, ZooreadyError
 from zooready.images.agreement import SHARED
-from zooready.images.files import read_picture, write_picture
+from zooready.images.files import read_image, write_image
 from zooready.images.matching import match
 from zooready.prediction import engine, predict
-from zooready.records import Picture, as_float32
+from zooready.records import Image, as_float32
 
-TARGET = Path(__file__).parents[2] / "docs" / "any-picture.md"
-SIDE = 192  # px of the pictures cut from the sample
+TARGET = Path(__file__).parents[2] / "docs" / "any-image.md"
+SIDE = 192  # px of the images cut from the sample
 ODD = (101, 67)  # y and x, no multiples of any stride
 COLOUR = "RGB, green"
-LUMINANCE = (0.2125, 0.7154, 0.0721)  # of red, green and blue where CellProfiler makes a picture grey
+LUMINANCE = (0.2125, 0.7154, 0.0721)  # of red, green and blue where CellProfiler makes an image grey
 KINDS = ("sample", "8-bit", "16-bit", "float", COLOUR, "odd size", "z-stack", "time series")
 CAUSES: dict[tuple[str, str], str] = {}  # (bundle, program): why it disagrees and what to do, one sentence
-HEAD = """# Any picture, the same answer
+HEAD = """# Any image, the same answer
 
-What each program computes for pictures of every kind, compared with the network itself, run eagerly by PyTorch: the largest difference
-divided by the range (largest minus smallest value) of the eager output for that picture. For labels: objects found of objects expected,
+What each program computes for images of every kind, compared with the network itself, run eagerly by PyTorch: the largest difference
+divided by the range (largest minus smallest value) of the eager output for that image. For labels: objects found of objects expected,
 and how many pixels are not shared by objects matched one to one. **Bold** is beyond the tolerance of
 [verdicts.md](verdicts.md#when-numbers-agree).
 
-All pictures are made of the bundle's sample picture: the sample as it is; cut to {side} × {side} px and stretched over 8 bits, over
-16 bits, and to mean 0 and deviation 1 with fractions and negative values; as the green channel of an RGB picture; cut to {odd}; three
+All images are made of the bundle's sample image: the sample as it is; cut to {side} × {side} px and stretched over 8 bits, over
+16 bits, and to mean 0 and deviation 1 with fractions and negative values; as the green channel of an RGB image; cut to {odd}; three
 shifted pieces as a z-stack, and as a time series that fades, which are run plane by plane. `predict` opens these files, ImageJ before the
 Java engines one file for each plane, both with their bit depth; the other programs get the same pixels as the check hands them over
 (arrays; for CellProfiler 16-bit TIFFs, 32-bit where values are no whole numbers).
@@ -59,7 +59,7 @@ Java engines one file for each plane, both with their bit depth; the other progr
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture as a file, its planes as the network takes them, and each plane as a file of its own."""
+    """An image as a file, its planes as the network takes them, and each plane as a file of its own."""
 
     name: str
     path: Path
@@ -68,7 +68,7 @@ class Scene:
 
 
 def scenes(bundle, folder):
-    """Every kind of picture, made of the sample."""
+    """Every kind of image, made of the sample."""
     sample = sample_of(bundle)
     top, spread = float(sample.max()) or 1.0, float(sample.std()) or 1.0
     height, width = (min(SIDE, length) for length in sample.shape)
@@ -96,26 +96,26 @@ def scene(name, array, axes, folder):
         tifffile.imwrite(path, np.moveaxis(array, 0, -1), photometric="rgb")
         array = array[1:2]
     else:
-        write_picture(Picture(array=array, axes=axes), path)
+        write_image(Image(array=array, axes=axes), path)
     planes = array if array.ndim == 3 else array[None]
     files = [folder / f"{stem}-plane{n}.tif" for n in range(len(planes))]
     for file, plane in zip(files, planes, strict=True):
-        write_picture(Picture(array=plane, axes="yx"), file)
+        write_image(Image(array=plane, axes="yx"), file)
     return Scene(name, path, [as_float32(plane[None, None]) for plane in planes], files)
 
 
 def sample_of(bundle):
-    """The sample picture (y, x) in its own type; of a bundle without one, the test input."""
+    """The sample image (y, x) in its own type; of a bundle without one, the test input."""
     told = (bundle.rdf["inputs"][0].get("sample_tensor") or {}).get("source")
     if told:
-        return read_picture(bundle.folder / told).array
+        return read_image(bundle.folder / told).array
     return bundle.cases[0].input[0, 0]
 
 
-def runs(bundle, pictures, names):
-    """(program, format, version or "", outputs of each plane of each picture) of everything that is here."""
-    flat = [plane for one in pictures for plane in one.planes]
-    files = [file for one in pictures for file in one.files]
+def runs(bundle, images, names):
+    """(program, format, version or "", outputs of each plane of each image) of everything that is here."""
+    flat = [plane for one in images for plane in one.planes]
+    files = [file for one in images for file in one.files]
     for name in names:
         module = consumer(name)
         for format in [format for format in module.READS if format in bundle.formats]:
@@ -126,31 +126,31 @@ def runs(bundle, pictures, names):
                     outputs = java.run(which, bundle.formats[format], files, limit_s=1200).outputs
                 else:
                     outputs = module.run(bundle, format, flat, **({"variant": variant} if variant else {}))
-                yield name, format, variant, regrouped(outputs, pictures)
+                yield name, format, variant, regrouped(outputs, images)
     for format in bundle.formats:
         print(f"  predict {format}", file=sys.stderr)
         run = engine(bundle, format, "cpu")
-        yield "predict", format, "", [predicted(bundle, one, run) for one in pictures]
+        yield "predict", format, "", [predicted(bundle, one, run) for one in images]
 
 
-def regrouped(outputs, pictures):
-    """Outputs of a flat list of planes, by picture."""
+def regrouped(outputs, images):
+    """Outputs of a flat list of planes, by image."""
     queue = iter(outputs)
-    return [[next(queue) for _ in one.planes] for one in pictures]
+    return [[next(queue) for _ in one.planes] for one in images]
 
 
-def predicted(bundle, picture, run):
+def predicted(bundle, image, run):
     """What ``predict`` makes of the file, taken apart into planes (1, c, y, x)."""
-    found = predict(bundle, read_picture(picture.path), run=run, channel=2 if picture.name == COLOUR else None)
+    found = predict(bundle, read_image(image.path), run=run, channel=2 if image.name == COLOUR else None)
     planes = []
-    for n in range(len(picture.planes)):
+    for n in range(len(image.planes)):
         outputs = []
         for name, kind in bundle.outputs:
             if kind == "scores":
                 table = found.scores[name]
                 outputs.append(as_float32(np.array([table.rows[n][-len(outputs_of(bundle, name)) :]])))
                 continue
-            array, axes = found.pictures[name].array, found.pictures[name].axes
+            array, axes = found.images[name].array, found.images[name].axes
             for axis in "tz":
                 if axis in axes:
                     array, axes = np.take(array, n, axis=axes.index(axis)), axes.replace(axis, "")
@@ -165,7 +165,7 @@ def outputs_of(bundle, name):
 
 
 def compared(kind, expected, found, tolerance):
-    """(text of a cell, whether it agrees) for one output of one picture; lists of planes."""
+    """(text of a cell, whether it agrees) for one output of one image; lists of planes."""
     if any(one.shape != other.shape for one, other in zip(expected, found, strict=True)):
         return f"shape {found[0].shape}", False
     if kind == "labels":
@@ -191,11 +191,11 @@ def section(path, names):
     faults = {}
     with opened(path, trust_code=True) as bundle, TemporaryDirectory() as temporary:
         print(path.name, file=sys.stderr)
-        pictures = scenes(bundle, Path(temporary))
+        images = scenes(bundle, Path(temporary))
         eager = engine(bundle, "state_dict", "cpu")
-        expected = [[eager(plane) for plane in one.planes] for one in pictures]
+        expected = [[eager(plane) for plane in one.planes] for one in images]
         rows = {k: [] for k in range(len(bundle.outputs))}
-        for program, format, variant, found in runs(bundle, pictures, names):
+        for program, format, variant, found in runs(bundle, images, names):
             for k, (_, kind) in enumerate(bundle.outputs):
                 cells = [
                     compared(kind, [one[k] for one in first], [one[k] for one in second], bundle.tolerance[format])
@@ -211,8 +211,8 @@ def section(path, names):
             what = "objects found of expected, pixels not shared" if kind == "labels" else "largest difference / range"
             text += f"`{name}`: {what}\n\n| program | weights | {' | '.join(KINDS)} |\n|{'---|' * (len(KINDS) + 2)}\n"
             text += "\n".join(rows[k]) + "\n\n"
-        text += refusals(bundle, pictures)
-        return text + (mixed(bundle, pictures, eager) if "cellprofiler" in names else "") + "\n\n", faults
+        text += refusals(bundle, images)
+        return text + (mixed(bundle, images, eager) if "cellprofiler" in names else "") + "\n\n", faults
 
 
 def made(bundle):
@@ -224,26 +224,26 @@ def made(bundle):
     )
 
 
-def refusals(bundle, pictures):
-    """What is said of the RGB picture as it is, where one channel is asked for."""
-    (path,) = [one.path for one in pictures if one.name == COLOUR]
+def refusals(bundle, images):
+    """What is said of the RGB image as it is, where one channel is asked for."""
+    (path,) = [one.path for one in images if one.name == COLOUR]
     said = []
     for what, call in (
         ("`zooready check --image`, for all programs", lambda: as_input(bundle, path)),
-        ("`predict` without `--channel`", lambda: predict(bundle, read_picture(path))),
+        ("`predict` without `--channel`", lambda: predict(bundle, read_image(path))),
     ):
         try:
             call()
         except InputInvalid as error:
             said.append(f'{what}: "{str(error).replace("|", "")}"')
         else:
-            raise AssertionError(f"{what} took an RGB picture for a network of one channel")
-    return "A whole RGB picture is refused by name. " + " ".join(said)
+            raise AssertionError(f"{what} took an RGB image for a network of one channel")
+    return "A whole RGB image is refused by name. " + " ".join(said)
 
 
-def mixed(bundle, pictures, eager):
-    """What CellProfiler makes of the RGB picture: its pipelines declare grey pictures, so that it mixes the colours itself."""
-    (path,) = [one.path for one in pictures if one.name == COLOUR]
+def mixed(bundle, images, eager):
+    """What CellProfiler makes of the RGB image: its pipelines declare grey images, so that it mixes the colours itself."""
+    (path,) = [one.path for one in images if one.name == COLOUR]
     stem, (_, outputs) = "case000-000-channel0", headless.specs(bundle)
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -263,7 +263,7 @@ def mixed(bundle, pictures, eager):
         assert agrees, f"CellProfiler does not mix colours by {LUMINANCE} any more: {one.name} {text}"
         cells.append(f"`{one.name}` {text}")
     return (
-        " CellProfiler alone does not refuse it: its pipelines declare grey pictures, so it mixes red, green and blue by "
+        " CellProfiler alone does not refuse it: its pipelines declare grey images, so it mixes red, green and blue by "
         f"{', '.join(map(str, LUMINANCE))} before the plugin sees them, and then agrees with the network on that mixture "
         f"({', '.join(cells)}). Who wants one colour puts CellProfiler's ColorToGray before RunZooready."
     )
@@ -291,7 +291,7 @@ def foot(names, absent):
     said += [f"`{name}`: " + ", ".join(f"{key} {value}" for key, value in consumer(name).versions().items()) for name in names]
     when = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
     where = f"{platform.system()} on {platform.machine()}"
-    text = "## Where the numbers are from\n\nMeasured by `python tests/helpers/any_picture.py` "
+    text = "## Where the numbers are from\n\nMeasured by `python tests/helpers/any_image.py` "
     text += f"on {when}, {where}; not by hand. {'; '.join(said)}.\n"
     return text + (f"\nNot run there: {', '.join(f'`{name}`' for name in absent)}.\n" if absent else "")
 
@@ -308,7 +308,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         text, unknown = page(options.bundles, names, [name for name in CONSUMERS if name not in names])
     except ZooreadyError as error:
-        print(f"any_picture: {error}", file=sys.stderr)
+        print(f"any_image: {error}", file=sys.stderr)
         return 1
     if unknown:
         print("These disagree, and CAUSES says nothing of them:", *unknown, sep="\n", file=sys.stderr)

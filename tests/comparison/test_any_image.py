@@ -1,8 +1,8 @@
-"""The page of pictures names everything that is shipped and everything that ran, and its script tells a right program from a wrong one."""
+"""The page of images names everything that is shipped and everything that ran, and its script tells a right program from a wrong one."""
 
 import re
 
-import any_picture
+import any_image
 import numpy as np
 import pytest
 from foreign import good
@@ -11,7 +11,7 @@ from zooready.consumers import CONSUMERS
 from zooready.families import FAMILIES, shipped
 from zooready.images.agreement import label_fault
 
-PAGE = any_picture.TARGET
+PAGE = any_image.TARGET
 
 
 def test_the_page_has_a_section_for_every_shipped_bundle_that_takes_planes():
@@ -31,11 +31,11 @@ def test_every_program_ran_for_every_bundle_or_is_said_not_to_have_run():
         assert {name for name in ran - {"predict"} if f"`{name}`: " not in foot} == set()
 
 
-def test_every_kind_of_picture_has_a_number_and_what_is_bold_has_a_cause():
+def test_every_kind_of_image_has_a_number_and_what_is_bold_has_a_cause():
     text = PAGE.read_text(encoding="utf-8")
     rows = re.findall(r"^\| `[\w-]+` \| .+ \|$", text, re.MULTILINE)
     assert rows
-    assert {row.count("|") for row in rows} == {len(any_picture.KINDS) + 3}
+    assert {row.count("|") for row in rows} == {len(any_image.KINDS) + 3}
     for section in text.split("\n## ")[1:-1]:
         assert ("**" in "".join(re.findall(r"^\|.+\|$", section, re.MULTILINE))) != ("Nothing disagrees." in section)
 
@@ -43,23 +43,23 @@ def test_every_kind_of_picture_has_a_number_and_what_is_bold_has_a_cause():
 @pytest.fixture
 def written(tmp_path, monkeypatch):
     """Exit code and page of a run for a draft, by ONNX Runtime and ``predict``."""
-    monkeypatch.setattr(any_picture, "SIDE", 14)
-    monkeypatch.setattr(any_picture, "ODD", (7, 5))
+    monkeypatch.setattr(any_image, "SIDE", 14)
+    monkeypatch.setattr(any_image, "ODD", (7, 5))
 
     def run(draft):
         page = tmp_path / "page.md"
-        code = any_picture.main([str(draft.write(tmp_path / "tiny.zip")), "--in", "onnxruntime", "--out", str(page)])
+        code = any_image.main([str(draft.write(tmp_path / "tiny.zip")), "--in", "onnxruntime", "--out", str(page)])
         return code, page.read_text(encoding="utf-8") if page.exists() else ""
 
     return run
 
 
-def test_a_good_bundle_agrees_on_every_kind_of_picture(written):
+def test_a_good_bundle_agrees_on_every_kind_of_image(written):
     code, text = written(good())
     assert code == 0
     assert "Nothing disagrees." in text
     assert "**" not in "".join(re.findall(r"^\|.+\|$", text, re.MULTILINE))
-    assert 'A whole RGB picture is refused by name. `zooready check --image`, for all programs: "RGB.tif has axes' in text
+    assert 'A whole RGB image is refused by name. `zooready check --image`, for all programs: "RGB.tif has axes' in text
     assert "`onnxruntime`: onnxruntime " in text
 
 
@@ -75,7 +75,7 @@ def test_changed_weights_disagree_and_no_page_is_written_without_a_cause(written
     assert written(draft) == (1, "")
     assert "tiny, onnxruntime onnx: sample: " in capsys.readouterr().err
     causes = {("tiny", "onnxruntime"): "weights were changed: export again.", ("tiny", "predict onnx"): "the same."}
-    monkeypatch.setattr(any_picture, "CAUSES", causes)
+    monkeypatch.setattr(any_image, "CAUSES", causes)
     code, text = written(draft)
     assert code == 0
     assert re.search(r"^- \*\*onnxruntime onnx\*\* \(sample: .+\): weights were changed: export again\.$", text, re.MULTILINE)
@@ -86,14 +86,14 @@ def test_labels_are_compared_by_objects_as_in_a_check():
     expected[..., 5:40, 5:40] = 1
     renumbered, cut = expected * 7, expected.copy()
     cut[..., 5, 5:15] = 0
-    assert any_picture.compared("labels", [expected], [renumbered], 0) == ("1 of 1, 0 px", True)
-    assert any_picture.compared("labels", [expected], [cut], 0) == ("1 of 1, 10 px", False)
-    assert any_picture.compared("labels", [expected], [expected * 0], 0) == ("0 of 1, 1225 px", False)
+    assert any_image.compared("labels", [expected], [renumbered], 0) == ("1 of 1, 0 px", True)
+    assert any_image.compared("labels", [expected], [cut], 0) == ("1 of 1, 10 px", False)
+    assert any_image.compared("labels", [expected], [expected * 0], 0) == ("0 of 1, 1225 px", False)
     assert label_fault(expected, cut)
 
 
 def test_values_are_compared_by_their_range_and_never_pass_when_not_finite():
     expected = np.linspace(0, 50, 16, dtype=np.float32).reshape(1, 1, 4, 4)
-    assert any_picture.compared("image", [expected], [expected + np.float32(0.5)], 1e-4) == ("1.0e-02", False)
-    assert any_picture.compared("image", [expected], [expected * np.float32(np.nan)], 1e-4) == ("nan", False)
-    assert any_picture.compared("image", [expected], [expected[..., :3]], 1e-4) == ("shape (1, 1, 4, 3)", False)
+    assert any_image.compared("image", [expected], [expected + np.float32(0.5)], 1e-4) == ("1.0e-02", False)
+    assert any_image.compared("image", [expected], [expected * np.float32(np.nan)], 1e-4) == ("nan", False)
+    assert any_image.compared("image", [expected], [expected[..., :3]], 1e-4) == ("shape (1, 1, 4, 3)", False)
