@@ -54,7 +54,7 @@ def gallery(path: Path | str, *, specimen: str = "filaments", seed: int = 0, pho
     import numpy as np
     from PIL import Image
 
-    from zooready.images.files import whole_file
+    from zooready.images.whole_files import whole_file
     from zooready.simulate.stages import PLANES, STACKS
 
     if specimen not in {*PLANES, *STACKS}:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from zooready.errors import InputInvalid
-from zooready.images.files import make_folder, whole_file
+from zooready.images.whole_files import make_folder, whole_file
 
 if TYPE_CHECKING:
     from zooready.simulate.emission import Light

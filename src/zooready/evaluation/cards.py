@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zooready.families import FAMILIES, load_record, shipped
-from zooready.images.files import whole_file
+from zooready.images.whole_files import whole_file
 from zooready.records import Family
 
 TITLES = {

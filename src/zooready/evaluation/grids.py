@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zooready.images.drawing import grey, limits
-from zooready.images.files import whole_file
+from zooready.images.whole_files import whole_file
 from zooready.records import Array
 
 SIDE_IN = 1.7  # of a panel, inches

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from zooready.data import Classified, PublicSet, Split, named_set, planned, read_set
 from zooready.data.splits import FOLDS, SHARES
-from zooready.images.files import whole_file
+from zooready.images.whole_files import whole_file
 from zooready.pipeline.making import for_classes, keep_sample
 from zooready.records import Array, Family
 

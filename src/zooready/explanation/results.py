@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zooready.explanation.figures import draw
-from zooready.images.files import make_folder, whole_file, write_image
+from zooready.images.files import write_image
+from zooready.images.whole_files import make_folder, whole_file
 from zooready.records import Array, Image
 
 PACKAGES = ("zooready", "torch", "captum", "onnxruntime", "numpy", "scipy")

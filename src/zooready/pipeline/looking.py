@@ -25,7 +25,7 @@ from zooready.data import (
 )
 from zooready.data.splits import table
 from zooready.errors import InputInvalid
-from zooready.images.files import whole_file
+from zooready.images.whole_files import whole_file
 from zooready.pipeline.making import named
 from zooready.records import Array, Family
 

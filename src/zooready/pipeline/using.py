@@ -100,7 +100,8 @@ def predict_files(
     """
     from zooready import prediction
     from zooready.bundle.reading import opened
-    from zooready.images.files import make_folder, read_image
+    from zooready.images.files import read_image
+    from zooready.images.whole_files import make_folder
 
     stems = [image.stem for image in images]
     if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):

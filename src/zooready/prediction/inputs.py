@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zooready.errors import InputInvalid
-from zooready.images.files import RGB
+from zooready.images.tiff import RGB
 from zooready.records import Array, Image, as_float32
 from zooready.tensors import TensorSpec
 

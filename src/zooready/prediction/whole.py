@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
-from zooready.images.files import in_order
+from zooready.images.tiff import in_order
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.memory import demand_room
 from zooready.prediction.scaling import outside, resampled, zoom_of
