@@ -37,7 +37,7 @@ def test_a_set_is_counted_and_what_differs_is_noted(capsys, tmp_path, save):
     lines = [line.split() for line in text.splitlines()]
     assert all([name, str(number)] in lines for number, name in enumerate(SETS["cho"].classes, 1))
     assert "sizes: 40x30 px (15)" in text
-    assert "note: 15 images, and CHO has 327. The book value is not confirmed." in text
+    assert "note: 15 images, and CHO has 327. The published value is not confirmed." in text
     assert "fault" not in text
 
 
@@ -82,7 +82,7 @@ def test_ones_own_pairs_in_npz_are_looked_through(capsys, tmp_path):
         assert ["pairs", "4"] in lines
         assert ["list", "train", "3"] in lines
         assert ["list", "held", "out", "1"] in lines
-        assert "note: train.npz[2], the sharp one, is blank: every pixel is 1.0." in text
+        assert "note: the target of train.npz[2] is blank: every pixel is 1.0." in text
 
 
 def test_what_is_no_data_is_refused_with_the_layouts(tmp_path):

@@ -113,7 +113,7 @@ def test_every_fault_is_named_and_the_rest_is_read(own, save):
     ):
         assert sum(words in fault for fault in found.faults) == 1, (words, found.faults)
     assert len(found.faults) == 5
-    with pytest.raises(InputInvalid, match=r"(?s)mend or remove these files.*empty/.*1\.tif.*2\.tif.*3\.tif.*0\.tif"):
+    with pytest.raises(InputInvalid, match=r"(?s)Repair or remove these files.*empty/.*1\.tif.*2\.tif.*3\.tif.*0\.tif"):
         read_classes(own)
 
 
@@ -151,7 +151,7 @@ def test_shrunk_images_are_means_of_squares_of_pixels(own):
 
 def test_a_folder_without_classes_is_refused(tmp_path, save):
     save(tmp_path / "one" / "a.tif")
-    with pytest.raises(InputInvalid, match="holds 1 folders with images: give one folder a class, at least two"):
+    with pytest.raises(InputInvalid, match="holds 1 folders with images: give one folder per class, at least two"):
         read_classes(tmp_path)
     with pytest.raises(InputInvalid, match=r"there is no folder .*none: check the name"):
         read_classes(tmp_path / "none")

@@ -141,7 +141,7 @@ def remove_folder(folder):
         (lose_image, r"masks/f2.png has no image in images/"),
         (change_size, r"images/f2.tif and masks/f2.png differ in size \(40x41 and 52x70 px\)"),
         (add_nan, r"f2.tif.*NaN"),
-        (add_channels, r"images/f2.png has 3 channels, and 1 is asked for"),
+        (add_channels, r"images/f2.png has 3 channels instead of 1"),
         (add_planes, r"images/f2.tif is a stack \(zyx\)"),
         (break_file, r"f2.tif"),
         (add_twin, r"images holds several files called 'f2'"),
@@ -158,7 +158,7 @@ def test_what_is_wrong_with_a_folder_is_said(folder, damage, message):
 def test_all_faults_come_in_one_message(folder):
     lose_partner(folder)
     tifffile.imwrite(folder / "images" / "f1.tif", np.zeros((40, 41), np.uint8))
-    with pytest.raises(InputInvalid, match=r"(?s)mend or remove.*f2\.tif has no partner.*f1\.tif and"):
+    with pytest.raises(InputInvalid, match=r"(?s)Repair or remove.*f2\.tif has no partner.*f1\.tif and"):
         read_folder(folder, pair_of)
 
 
@@ -207,7 +207,7 @@ def test_thick_stacks_give_sixteen_planes(stacks):
         ((40, 44), "YX", r"images/s1.tif is no stack \(yx\): give stacks of planes"),
         ((3, 6, 40, 44), "TZYX", r"images/s1.tif is no stack \(tzyx\)"),
         ((5, 40, 44), "ZYX", r"images/s1.tif and masks/s1.tif differ in size \(5x40x44 and 6x40x44 px\)"),
-        ((6, 2, 40, 44), "ZCYX", r"images/s1.tif has 2 channels, and 1 is asked for"),
+        ((6, 2, 40, 44), "ZCYX", r"images/s1.tif has 2 channels instead of 1"),
     ],
 )
 def test_what_is_wrong_with_a_stack_is_said(stacks, shape, axes, message):

@@ -79,7 +79,7 @@ def test_images_that_are_no_numbers_are_named_and_the_rest_goes_on(tmp_path):
         "a.npz[1]: 1 pixels of the blurred image are NaN or infinite, the first at y 3, x 5",
         "a.npz[2]: 1 pixels of the sharp image are NaN or infinite, the first at y 0, x 7",
     )
-    with pytest.raises(InputInvalid, match=r"(?s)mend or remove these files.*a\.npz\[1\].*a\.npz\[2\]"):
+    with pytest.raises(InputInvalid, match=r"(?s)Repair or remove these files.*a\.npz\[1\].*a\.npz\[2\]"):
         read_npz(tmp_path, pair_of)
 
 
@@ -89,9 +89,9 @@ def test_saturated_and_blank_images_are_noted(tmp_path):
     np.savez(tmp_path / "a.npz", w=w, gt=np.where(np.arange(2)[:, None, None] > 0, w, 7))
     found = read_npz(tmp_path, pair_of)
     assert [note.split(" of its")[0] for note in found.notes] == [
-        "a.npz[0], the sharp one, is blank: every pixel is 7.",
+        "the target of a.npz[0] is blank: every pixel is 7.",
         "a.npz[1] is saturated: 25.0 %",
-        "a.npz[1], the sharp one, is saturated: 25.0 %",
+        "the target of a.npz[1] is saturated: 25.0 %",
     ]
     assert len(found.pairs) == 2
 
@@ -153,7 +153,7 @@ def make_image(path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (pickled_array, "holds pickled objects, which could run code when opened, so it is not: save plain numbers"),
+        (pickled_array, "holds pickled objects, which could run code when opened, so it was not opened: save plain numbers"),
         (pickled_file, "holds pickled objects"),
         (without_truth, "holds mask, w, but no gt or o: name the arrays w and gt"),
         (other_number, r"\(2, 48, 48\) blurred and \(3, 48, 48\) sharp images differ"),
@@ -187,5 +187,5 @@ def test_a_place_without_npz_files_is_refused(tmp_path):
     assert npz_files(tmp_path) == []
     with pytest.raises(InputInvalid, match=r"holds no npz files: give a file, or a folder with train.npz and val.npz"):
         read_npz(tmp_path, pair_of)
-    with pytest.raises(InputInvalid, match=r"there is no .*none.npz: check the name. `zooready data` lists the public sets"):
+    with pytest.raises(InputInvalid, match=r"there is no .*none.npz: check the name. `zooready data` lists the public data sets"):
         read_npz(tmp_path / "none.npz", pair_of)

@@ -159,7 +159,7 @@ def test_counts_that_are_confirmed_are_faults_and_others_are_notes(tmp_path, yea
         save(tmp_path / "hela" / name / "a.tif")
     found = examine_set(named_set("hela"), tmp_path / "hela")
     assert found.faults == ("No images of actin: 2D HeLa has 10 classes.",)
-    assert "9 images, and 2D HeLa has 862. The book value is not confirmed." in found.notes
+    assert "9 images, and 2D HeLa has 862. The published value is not confirmed." in found.notes
     assert any("9 of 9 images are not 382x382 px, e.g. dna/a.tif is 40x30." in note for note in found.notes)
 
 
@@ -168,7 +168,7 @@ def test_to_train_on_files_must_be_whole_but_their_number_may_differ(yeast):
     assert found.faults == ()
     assert "60 images, and Yeast (DeepYeast) has 90000." in found.notes
     (yeast / "main" / "plate01" / "003-0.png").write_bytes(b"")
-    with pytest.raises(InputInvalid, match=r"(?s)mend or remove these files:.*003-0.png is empty"):
+    with pytest.raises(InputInvalid, match=r"(?s)Repair or remove these files:.*003-0.png is empty"):
         read_set(named_set("yeast"), yeast)
 
 
@@ -186,7 +186,9 @@ def test_what_is_no_set_is_refused(tmp_path, save):
         named_set("helo")
     with pytest.raises(InputInvalid, match=r"there is no folder .*none: CHO is at http://murphylab"):
         examine_set(named_set("cho"), tmp_path / "none")
-    with pytest.raises(InputInvalid, match="has no folder named after a class .it holds no folders.: give one folder a class: golgi, dna"):
+    with pytest.raises(
+        InputInvalid, match="has no folder named after a class .it holds no folders.: give one folder per class: golgi, dna"
+    ):
         examine_set(named_set("cho"), tmp_path)
     with pytest.raises(InputInvalid, match="dSTORM and wide-field holds pairs of images, not classes: train mrbcr on it"):
         examine_set(named_set("storm"), tmp_path)

@@ -107,9 +107,7 @@ def test_a_run_on_other_images_or_another_split_is_not_gone_on_with(own, tmp_pat
 
 
 def test_a_record_for_other_classes_is_refused(own, tmp_path):
-    with pytest.raises(
-        InputInvalid, match=r"has the classes actin, er, nucleus and 1 channels, but this record of plcnn is for x, y and 1"
-    ):
+    with pytest.raises(InputInvalid, match=r"has the classes actin, er, nucleus and 1 channels, but this family plcnn is for x, y and 1"):
         train(plcnn.family(("x", "y")), tmp_path / "run", data=own, steps=2, device="cpu")
     with pytest.raises(InputInvalid, match="'mrbcr' is no classifier: choose from plcnn"):
         pipeline.for_classes("mrbcr", ("x", "y"), ("protein",))
@@ -140,7 +138,7 @@ def test_npz_pairs_are_trained_on(tmp_path):
 def test_npz_pairs_are_for_networks_that_restore_and_a_missing_file_is_told(tmp_path):
     np.savez(tmp_path / "a.npz", w=np.zeros((1, 64, 64)), gt=np.zeros((1, 64, 64)))
     with pytest.raises(
-        InputInvalid, match=r"a.npz: npz pairs are blurred and sharp single planes, and segmentation restores none. Train mrbcr"
+        InputInvalid, match=r"a.npz': npz pairs are blurred and sharp single planes, and segmentation does not restore those. Train mrbcr"
     ):
         pairs_of(segmentation.FAMILY, tmp_path / "a.npz", 0)
     with pytest.raises(InputInvalid, match=r"there is no .*b.npz: check the name"):

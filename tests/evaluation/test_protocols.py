@@ -93,7 +93,7 @@ def test_the_page_says_what_one_must_know(unbroken):
     assert "16 images of 10 classes" in page
     assert "these runs took\n2 steps of 2 images, seed 0" in page
     assert "- No images of endosome, golgia, golgpp" in page
-    assert "- 16 images, and 2D HeLa has 862. The book value is not confirmed." in page
+    assert "- 16 images, and 2D HeLa has 862. The published value is not confirmed." in page
     assert "read off a graph" in page
     table = list(csv.reader((out / "protocol.csv").read_text().splitlines()))
     assert table[0] == list(pipeline.COLUMNS)
@@ -182,7 +182,7 @@ def test_lists_that_name_no_images_are_refused(yeast, tmp_path):
 def test_faulty_files_stop_it_before_anything_starts(hela, tmp_path):
     shutil.copytree(hela, tmp_path / "hela")
     (tmp_path / "hela" / "er" / "1.tif").write_bytes(b"")
-    with pytest.raises(InputInvalid, match=r"(?s)mend or remove these files:.*1\.tif is empty"):
+    with pytest.raises(InputInvalid, match=r"(?s)Repair or remove these files:.*1\.tif is empty"):
         pipeline.protocol("hela", tmp_path / "hela", tmp_path / "out", **SETTINGS)
     assert not (tmp_path / "out").exists()
 
