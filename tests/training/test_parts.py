@@ -12,7 +12,7 @@ def test_auto_takes_the_first_device_that_is_here(monkeypatch):
     monkeypatch.setattr(devices, "AVAILABLE", {"cpu": lambda: True, "cuda": lambda: False, "mps": lambda: True})
     assert devices.chosen("auto") == "mps"
     assert devices.chosen("cpu") == "cpu"
-    with pytest.raises(InputInvalid, match="--device cuda: PyTorch .* finds no such device here"):
+    with pytest.raises(InputInvalid, match="device='cuda': PyTorch .* finds no such device here"):
         devices.chosen("cuda")
 
 

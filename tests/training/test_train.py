@@ -179,12 +179,12 @@ def test_steps_and_batch_override_the_recipe(tmp_path):
         ({"batch": 3}, "holds a run with batch = 2, not 3"),
         ({"family": replace(TINY, name="other")}, "holds a run with family = 'tiny', not 'other'"),
         ({"family": replace(TINY, recipe=replace(TINY.recipe, optimizer="Muon"))}, "holds a run with optimizer = 'AdamW', not 'Muon'"),
-        ({"resume": False}, "already holds a run: give another --out"),
-        ({"steps": 10}, "--steps 10 has no divisor from 4 to 4, after which .*: give --steps 8, or a multiple of 4"),
-        ({"steps": 0}, "--steps 0: give a whole number from 1"),
-        ({"batch": -1}, "--batch -1: give a whole number from 1"),
-        ({"seed": -1}, "--seed -1: give a whole number from 0"),
-        ({"device": "tpu"}, "--device tpu is not known. Use one of auto, cpu, cuda, mps"),
+        ({"resume": False}, "already holds a run: give another folder as out"),
+        ({"steps": 10}, "steps=10 has no divisor from 4 to 4, so that .*: give steps=8, or a multiple of 4"),
+        ({"steps": 0}, "steps=0: give a whole number from 1"),
+        ({"batch": -1}, "batch=-1: give a whole number from 1"),
+        ({"seed": -1}, "seed=-1: give a whole number from 0"),
+        ({"device": "tpu"}, "device='tpu' is not known. Use one of 'auto', 'cpu', 'cuda', 'mps'"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(unbroken, settings, message):
@@ -245,7 +245,7 @@ def test_training_on_a_folder_holds_images_out_and_records_the_hash(tmp_path):
 
 
 def test_a_family_without_pair_of_refuses_a_folder(tmp_path):
-    with pytest.raises(InputInvalid, match="tiny trains on its simulation only. Leave --data out"):
+    with pytest.raises(InputInvalid, match="tiny trains on its simulation only. Leave data out"):
         run(tmp_path / "run", replace(TINY, pair_of=None), data=tmp_path)
 
 
