@@ -106,11 +106,11 @@ def test_stripes_have_a_direction_and_noise_has_none():
 @pytest.mark.parametrize(
     ("image", "mask", "message"),
     [
-        (np.zeros((3, 9, 9)), None, r"an image of shape \(3, 9, 9\) was to be measured: give one channel of one plane"),
+        (np.zeros((3, 9, 9)), None, r"an image of shape \(3, 9, 9\) cannot be measured: give one channel of one plane"),
         (np.zeros((0, 9)), None, r"an image of shape \(0, 9\)"),
         (np.full((9, 9), np.nan), None, "81 pixels of the object are NaN or infinite"),
-        (np.zeros((9, 9)), np.zeros((9, 9), bool), r"a mask of \(9, 9\) with 0 px"),
-        (np.zeros((9, 9)), np.ones((9, 8), bool), r"a mask of \(9, 8\) with 72 px for an image of \(9, 9\)"),
+        (np.zeros((9, 9)), np.zeros((9, 9), bool), r"the mask \(9, 9\) with 0 px"),
+        (np.zeros((9, 9)), np.ones((9, 8), bool), r"the mask \(9, 8\) with 72 px does not fit the image \(9, 9\)"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(image, mask, message):

@@ -113,7 +113,7 @@ def test_a_network_of_one_size_gets_that_size_and_no_other(open_bundle, three):
     axes = [{**axis, "size": 32} if axis.get("id") in ("y", "x") else axis for axis in bundle.rdf["inputs"][0]["axes"]]
     fixed = replace(bundle, rdf={**bundle.rdf, "inputs": [{**bundle.rdf["inputs"][0], "axes": axes}]})
     assert Measurer.of(fixed).size == Measurer.of(fixed, crop_px=32).size == (32, 32)
-    with pytest.raises(InputInvalid, match=r"takes pieces of \{'y': 32, 'x': 32\} px alone: give a --crop of that"):
+    with pytest.raises(InputInvalid, match=r"takes only crops of \{'y': 32, 'x': 32\} px: give crop_px of that size"):
         Measurer.of(fixed, crop_px=40)
 
 
@@ -154,7 +154,7 @@ def test_one_channel_of_several_is_taken_by_name(open_bundle, three):
 
 def test_stacks_are_refused(open_bundle, three):
     stack = Image(array=np.stack([three[0].array] * 2), axes="zyx")
-    with pytest.raises(InputInvalid, match=r"cells.tif has several planes \(axes 'zyx'\), and one is measured"):
+    with pytest.raises(InputInvalid, match=r"cells.tif has several planes \(axes 'zyx'\), and only one can be measured"):
         measured(open_bundle("patterns"), stack, None)
 
 
@@ -165,7 +165,7 @@ def test_a_bundle_without_scores_is_refused(open_bundle):
 
 @pytest.mark.parametrize("side", [0, -3, "large"])
 def test_a_piece_of_no_size_is_refused(open_bundle, side):
-    with pytest.raises(InputInvalid, match=f"pieces of {side!r} px cannot be cut"):
+    with pytest.raises(InputInvalid, match=f"crop_px={side!r} is not a size"):
         Measurer.of(stating(open_bundle("patterns"), crop_px=side))
 
 
@@ -173,7 +173,7 @@ def test_scores_of_another_number_than_promised_are_refused(open_bundle, three):
     bundle = open_bundle("patterns")
     axes = [{**axis, "channel_names": ["a", "b"]} if axis["type"] == "channel" else axis for axis in bundle.rdf["outputs"][0]["axes"]]
     wrong = replace(bundle, rdf={**bundle.rdf, "outputs": [{**bundle.rdf["outputs"][0], "axes": axes}]})
-    with pytest.raises(BundleInvalid, match=r"promises 2 classes and gave 3"):
+    with pytest.raises(BundleInvalid, match=r"declares 2 classes and returned 3"):
         measured(wrong, *three)
 
 
@@ -202,5 +202,5 @@ def test_columns_are_found_by_name_and_by_their_beginnings():
 
 
 def test_another_ending_than_csv_is_refused(tmp_path):
-    with pytest.raises(InputInvalid, match=r"table.xlsx': the table is a CSV, so let its name end in .csv"):
+    with pytest.raises(InputInvalid, match=r"table.xlsx': the table is a CSV file: use a name that ends in .csv"):
         save(table([{"a": 1}]), tmp_path / "table.xlsx")
