@@ -432,14 +432,14 @@ def _tiles(bundle: Bundle, image: numpy.ndarray, side: int) -> bool:
     if side <= 2 * margin:
         raise BundleError(f"tiles of {side} px leave nothing after a margin of {margin} px on each side: use at least {4 * margin} px.")
     inner = bundle.stride * max(1, 32 // bundle.stride)
-    piece = image[..., : inner + margin + 32, : inner + margin + 32].copy()
-    before = whole(bundle, piece)
+    crop = image[..., : inner + margin + 32, : inner + margin + 32].copy()
+    before = whole(bundle, crop)
     spread = float(numpy.ptp(image)) or 1.0
-    piece[..., inner + margin :, :] = float(image.max()) + spread
-    piece[..., inner + margin :] = float(image.max()) + spread
-    after = whole(bundle, piece)
+    crop[..., inner + margin :, :] = float(image.max()) + spread
+    crop[..., inner + margin :] = float(image.max()) + spread
+    after = whole(bundle, crop)
     for name, first in before.items():
-        if first.shape[-2:] != piece.shape[-2:]:
+        if first.shape[-2:] != crop.shape[-2:]:
             return False
         corner = (Ellipsis, slice(inner), slice(inner))
         if numpy.abs(first[corner] - after[name][corner]).max() > SAME * (float(numpy.ptp(first)) or 1.0):
@@ -568,12 +568,12 @@ def pieces(image: numpy.ndarray, labels: numpy.ndarray, side: int, blank: bool) 
             if side and axis >= labels.ndim - 2:
                 start, size = (extent.start + extent.stop - side) // 2, side
             coordinates.append(numpy.clip(numpy.arange(start, start + size), 0, length - 1))
-        piece = image[numpy.ix_(range(len(image)), *coordinates)]
+        crop = image[numpy.ix_(range(len(image)), *coordinates)]
         if blank:
             inside = labels[numpy.ix_(*coordinates)] == number
-            lowest = piece.reshape(len(piece), -1).min(axis=1).reshape(-1, *(1,) * inside.ndim)
-            piece = numpy.where(inside, piece, lowest)
-        yield number, piece.astype(numpy.float32)
+            lowest = crop.reshape(len(crop), -1).min(axis=1).reshape(-1, *(1,) * inside.ndim)
+            crop = numpy.where(inside, crop, lowest)
+        yield number, crop.astype(numpy.float32)
 
 
 def _kind_by_axes(description: dict[str, Any]) -> str:
@@ -952,11 +952,11 @@ class RunZooready(ImageSegmentation):
             raise BundleError(f"{name} has the size {labels.shape}, and the image {image.shape[1:]}: use objects of this image.")
         scores = numpy.full((objects.count, len(tensor.channels)), numpy.nan)
         side = self.side.value or max((bundle.input.sizes.get(axis, 0) for axis in "yx"), default=0)
-        for number, piece in pieces(image, labels, side, self.blank.value):
+        for number, crop in pieces(image, labels, side, self.blank.value):
             if labels.ndim == 3 and "z" not in bundle.input.axes:
                 areas = (labels == number).sum(axis=(1, 2))
-                piece = piece[:, int(areas.argmax()) - int(numpy.flatnonzero(areas)[0])]
-            scores[number - 1] = _one(bundle, piece, 0, zoom)[tensor.name]
+                crop = crop[:, int(areas.argmax()) - int(numpy.flatnonzero(areas)[0])]
+            scores[number - 1] = _one(bundle, crop, 0, zoom)[tensor.name]
         best = numpy.where(numpy.isnan(scores).any(axis=1), 0, scores.argmax(axis=1) + 1)
         for feature, values in zip(self.features(tensor), (*scores.T, best)):
             workspace.measurements.add_measurement(name, feature, values)

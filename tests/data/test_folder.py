@@ -28,15 +28,15 @@ def folder(tmp_path):
 
 
 def test_images_meet_their_masks_by_name(folder):
-    found = read_folder(folder, pair_of)
-    assert found.names == tuple(f"f{n}" for n in range(6))
-    for pair in found.pairs:
+    images = read_folder(folder, pair_of)
+    assert images.names == tuple(f"f{n}" for n in range(6))
+    for pair in images.pairs:
         np.testing.assert_array_equal(pair.input[0] % 7, pair.target[0])
 
 
 def test_crops_turn_image_and_mask_alike_and_can_be_made_again(folder):
-    found = read_folder(folder, pair_of)
-    source, crops = found.source(range(6), 32), []
+    images = read_folder(folder, pair_of)
+    source, crops = images.source(range(6), 32), []
     for index in range(30):
         pair, again = source(1, index), source(1, index)
         assert pair.input.shape == pair.target.shape == (1, 32, 32)
@@ -74,8 +74,8 @@ def test_the_hash_is_of_names_and_bytes(folder):
 
 
 def test_crops_fit_the_smallest_image(folder):
-    found = read_folder(folder, pair_of)
-    assert (found.crop(160), found.crop(32)) == (32, 32)
+    images = read_folder(folder, pair_of)
+    assert (images.crop(160), images.crop(32)) == (32, 32)
 
 
 def test_images_too_small_to_train_on_are_refused(folder):
@@ -183,9 +183,9 @@ def stacks(tmp_path):
 
 
 def test_stacks_meet_their_partners_and_are_cropped_along_every_axis(stacks):
-    found = read_folder(stacks, pair_of, is_stack=True)
-    assert [pair.input.shape for pair in found.pairs] == [(1, 5 + number, 40, 44) for number in range(4)]
-    source, firsts = found.source(range(4), 32), set()
+    images = read_folder(stacks, pair_of, is_stack=True)
+    assert [pair.input.shape for pair in images.pairs] == [(1, 5 + number, 40, 44) for number in range(4)]
+    source, firsts = images.source(range(4), 32), set()
     for index in range(20):
         pair = source(1, index)
         assert pair.input.shape == pair.target.shape == (1, 5, 32, 32)

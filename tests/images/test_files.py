@@ -300,8 +300,8 @@ def test_an_image_that_is_cut_off_is_refused_and_never_read_in_part(tmp_path, ki
 def test_a_stack_that_names_more_planes_than_it_holds_is_refused(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
         for number, plane in enumerate(noise((3, 8, 8))):
-            told = "ImageJ=1.54f\nimages=5\nslices=5\n" if number == 0 else None
-            writer.write(plane, description=told, metadata=None, contiguous=False)
+            description = "ImageJ=1.54f\nimages=5\nslices=5\n" if number == 0 else None
+            writer.write(plane, description=description, metadata=None, contiguous=False)
     with pytest.raises(InputInvalid, match="names 5 planes and holds 3: planes are missing. Copy or save it again"):
         read_image(tmp_path / "a.tif")
 

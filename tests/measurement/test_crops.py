@@ -97,7 +97,7 @@ def test_cellprofiler_cuts_the_same_pieces(image, labels, side, background, blan
         (np.full((9, 12), 0.5), "not object numbers"),
         (np.full((9, 12), -1), "not object numbers"),
         (np.full((9, 12), np.nan), "not object numbers"),
-        (np.zeros((9, 12)), "hold no object: every pixel is 0"),
+        (np.zeros((9, 12)), "contain no object: every pixel is 0"),
     ],
     ids=["size", "axes", "fractions", "negative", "nan", "empty"],
 )

@@ -85,7 +85,7 @@ def hela(folder: Path, classes: tuple[str, ...], other_names: Mapping[str, str])
     by_antibody = []
     for base in (folder, *class_folders(folder)):
         for antibody_folder in class_folders(base):
-            name = next((name for piece, name in HELA_ANTIBODIES.items() if piece in antibody_folder.name.lower()), None)
+            name = next((name for fragment, name in HELA_ANTIBODIES.items() if fragment in antibody_folder.name.lower()), None)
             image_folder = antibody_folder / ("dna" if name == "dna" else "prot")
             if name and image_folder.is_dir():
                 by_antibody += [_item(path, folder, classes.index(name)) for path in images_in(image_folder)]

@@ -96,7 +96,7 @@ def read_tiff(path: Path, axes: str | None) -> Image:
                 f"{path} names {series.size // series.keyframe.size} planes and holds {pixels.size // series.keyframe.size}: planes are "
                 "missing. Copy or save it again, or in Fiji set Image > Properties to the planes that it has, and save it."
             )
-        array, letters = _named(pixels, axes or series.axes, path, given=axes is not None)
+        array, letters = _named(pixels, axes or series.axes, path, is_given=axes is not None)
         if "s" in letters:
             array, letters, channels = _colour(array, letters, page, path)
         else:
@@ -107,10 +107,10 @@ def read_tiff(path: Path, axes: str | None) -> Image:
     return Image(array=array, axes=letters, pixel_size_um=pixel_size_um, z_um=z_um, channels=names)
 
 
-def _named(array: Array, axes: str, path: Path, *, given: bool) -> tuple[Array, str]:
+def _named(array: Array, axes: str, path: Path, *, is_given: bool) -> tuple[Array, str]:
     """The array and its lower-case axes (of tzcyxs), without those of length 1; InputInvalid for unknown axes."""
     letters = axes.lower()
-    if len(letters) != array.ndim or (given and (set(letters) - set(ORDER) or len(set(letters)) != len(letters))):
+    if len(letters) != array.ndim or (is_given and (set(letters) - set(ORDER) or len(set(letters)) != len(letters))):
         raise InputInvalid(
             f"axes {axes!r} do not fit {path}, an array of shape {array.shape}: give {array.ndim} different letters of '{ORDER}'."
         )

@@ -61,13 +61,13 @@ def crops(image: Array, labels: Array, size: tuple[int, int] | None = None, back
             np.clip((extent.start + extent.stop - side) // 2 + np.arange(side), 0, length - 1)
             for extent, side, length in zip(box, wanted, labels.shape, strict=True)
         )
-        piece = as_float32(image[:, rows[:, None], columns])
+        pixels = as_float32(image[:, rows[:, None], columns])
         if background != "keep":
-            fill = 0.0 if background == "zero" else piece.min(axis=(1, 2), keepdims=True)
-            piece = as_float32(np.where(compact[rows[:, None], columns] == position, piece, fill))
+            fill = 0.0 if background == "zero" else pixels.min(axis=(1, 2), keepdims=True)
+            pixels = as_float32(np.where(compact[rows[:, None], columns] == position, pixels, fill))
         edge = any(extent.start == 0 or extent.stop == length for extent, length in zip(box, labels.shape, strict=True))
         is_cut = height > wanted[0] or width > wanted[1]
-        yield Crop(label=int(numbers[position - 1]), box=(box[0], box[1]), image=piece, is_cut=is_cut, is_at_edge=edge)
+        yield Crop(label=int(numbers[position - 1]), box=(box[0], box[1]), image=pixels, is_cut=is_cut, is_at_edge=edge)
 
 
 def _compact(labels: Array, image: Array) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
