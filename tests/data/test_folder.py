@@ -204,8 +204,8 @@ def test_thick_stacks_give_sixteen_planes(stacks):
 @pytest.mark.parametrize(
     ("shape", "axes", "message"),
     [
-        ((40, 44), "YX", r"images/s1.tif is no stack \(yx\): give stacks of planes"),
-        ((3, 6, 40, 44), "TZYX", r"images/s1.tif is no stack \(tzyx\)"),
+        ((40, 44), "YX", r"images/s1.tif is not a stack \(yx\): give stacks of planes"),
+        ((3, 6, 40, 44), "TZYX", r"images/s1.tif is not a stack \(tzyx\)"),
         ((5, 40, 44), "ZYX", r"images/s1.tif and masks/s1.tif differ in size \(5x40x44 and 6x40x44 px\)"),
         ((6, 2, 40, 44), "ZCYX", r"images/s1.tif has 2 channels instead of 1"),
     ],

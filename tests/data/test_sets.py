@@ -139,8 +139,8 @@ def test_lines_of_lists_that_mean_no_image_are_named(yeast):
         "HOwt_val.txt, line 13: 'plate01/000-0.png' was listed before",
         "HOwt_val.txt, line 14: '../../secret.png' leads out of the folder",
         "HOwt_val.txt, line 15: '/etc/passwd' leads out of the folder",
-        "HOwt_val.txt, line 16: 'plate01/000-0.png twelve' is no path and class from 0 to 11",
-        "HOwt_val.txt, line 18: 'plate01/x.png 12' is no path and class from 0 to 11",
+        "HOwt_val.txt, line 16: 'plate01/000-0.png twelve' is not a path and a class from 0 to 11",
+        "HOwt_val.txt, line 18: 'plate01/x.png 12' is not a path and a class from 0 to 11",
         "plate09/none.png",
     ):
         assert sum(words in fault for fault in images.faults) == 1, (words, images.faults)

@@ -189,7 +189,7 @@ def test_a_manifest_of_another_version_or_platform_is_told(toy, monkeypatch):
     assert "are for win-x86_64x, this is " in java.missing()
     manifest.write_text("{}")
     assert java.manifest() is None
-    with pytest.raises(ValueError, match="is no manifest of engines"):
+    with pytest.raises(ValueError, match="is not a manifest of engines"):
         cache.Manifest.load(manifest)
 
 

@@ -171,7 +171,7 @@ def _planes(path: Path, is_stack: bool) -> tuple[Array, float | None]:
     image = read_image(path)
     name = f"{path.parent.name}/{path.name}"
     if is_stack and ("z" not in image.axes or "t" in image.axes):
-        raise InputInvalid(f"{name} is no stack ({image.axes}): give stacks of planes (z) with a single time point.")
+        raise InputInvalid(f"{name} is not a stack ({image.axes}): give stacks of planes (z) with a single time point.")
     if not is_stack and set(image.axes) - set("cyx"):
         raise InputInvalid(f"{name} is a stack ({image.axes}): give single planes.")
     channel = image.axes.find("c")

@@ -141,7 +141,7 @@ def yeast(folder: Path, classes: tuple[str, ...], other_names: Mapping[str, str]
         for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
             words = line.rsplit(maxsplit=1)
             if len(words) != 2 or not words[1].isdecimal() or int(words[1]) >= len(classes):
-                faults.append(f"{path.name}, line {number}: {line[:80]!r} is no path and class from 0 to {len(classes) - 1}")
+                faults.append(f"{path.name}, line {number}: {line[:80]!r} is not a path and a class from 0 to {len(classes) - 1}")
             elif Path(words[0]).is_absolute() or ".." in Path(words[0]).parts:
                 faults.append(f"{path.name}, line {number}: {words[0]!r} leads out of the folder")
             elif words[0] in items:

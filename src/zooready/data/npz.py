@@ -131,7 +131,7 @@ def load(path: Path) -> PairsFile:
     Raises
     ------
     InputInvalid
-        No npz file, damaged, pickled, without the arrays, or of shapes that do not fit.
+        The file is missing, damaged or not an npz file, has pickled objects, lacks the arrays, or their shapes differ.
     """
     try:
         archive = np.load(path, allow_pickle=False)
@@ -151,7 +151,7 @@ def load(path: Path) -> PairsFile:
             ) from None
         raise InputInvalid(f"{path} is damaged ({error}): copy it again.") from None
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
-        raise InputInvalid(f"{path} is damaged or no npz file ({error}): copy it again.") from None
+        raise InputInvalid(f"{path} is damaged or not an npz file ({error}): copy it again.") from None
     if inputs.shape != targets.shape:
         raise InputInvalid(
             f"{path}: {inputs.shape} blurred and {targets.shape} sharp images differ: both arrays of pairs must have one shape."

@@ -51,6 +51,7 @@ class PublicSet:
         """Its contents, addresses, folder layout and use, as lines to print."""
         known = {"images": f"{self.images} images", "size": f"{self.size[1]}x{self.size[0]} px" if self.size else ""}
         facts = [f"{words}{'' if fact in self.confirmed else ' (not confirmed)'}" for fact, words in known.items() if getattr(self, fact)]
+        training = f"protocol {self.name} DIR, with" if self.classes else "train mrbcr, with DIR as data and"
         lists = [f"{name} {count}" for name, count in self.lists.items()]
         return [
             f"{self.title}: {self.about}",
@@ -68,7 +69,7 @@ class PublicSet:
             *(f"  {line}" for line in self.layout.splitlines()),
             "",
             f"Examine it: zooready data {self.name} DIR",
-            f"Train: zooready {f'protocol {self.name} DIR --out OUT' if self.classes else 'train mrbcr --data DIR --out RUN'}",
+            f"Train on it: zooready {training} a folder as out",
             *([f"The paper claims: {self.claimed()}. {self.remark}".rstrip()] if self.claims else []),
         ]
 

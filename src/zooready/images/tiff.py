@@ -30,7 +30,7 @@ MICROMETRES = {  # micrometres per unit, by the unit's name in ImageJ, OME-XML a
     **dict.fromkeys(("å", "angstrom"), 1e-4),
     "pm": 1e-6,
 }
-PRINT_UM = 20.0  # a resolution per inch or centimetre with larger pixels (1270 dpi) is meant for printing, and is no calibration
+PRINT_UM = 20.0  # a resolution per inch or centimetre with larger pixels (1270 dpi) is meant for printing, not as calibration
 
 
 class _LoggedErrors(logging.Handler):

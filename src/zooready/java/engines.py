@@ -61,7 +61,7 @@ class Manifest:
             files = tuple(Installed(**file) for file in data["files"])
             return Manifest(platform=data["platform"], coordinates=tuple(data["coordinates"]), files=files)
         except (KeyError, TypeError) as error:
-            raise ValueError(f"{path} is no manifest of engines ({error!r})") from None
+            raise ValueError(f"{path} is not a manifest of engines ({error!r})") from None
 
 
 def folder() -> Path:
