@@ -521,9 +521,9 @@ def as_labels(output: numpy.ndarray, mask: numpy.ndarray, overlap: float | None)
     if overlap is not None:
         labels = _joined(labels, overlap)
     labels = numpy.where(mask, labels, 0)
-    used = numpy.unique(labels)
+    present = numpy.unique(labels)
     numbers = numpy.zeros(int(labels.max(initial=0)) + 1, numpy.int32)
-    numbers[used[used > 0]] = numpy.arange(1, (used > 0).sum() + 1)
+    numbers[present[present > 0]] = numpy.arange(1, (present > 0).sum() + 1)
     return numbers[labels]
 
 
@@ -536,12 +536,12 @@ def _joined(planes: numpy.ndarray, overlap: float) -> numpy.ndarray:
             sizes_above, sizes_here = numpy.bincount(result[z - 1].ravel()), numpy.bincount(plane.ravel())
             pairs, shared = numpy.unique(numpy.stack([result[z - 1].ravel(), plane.ravel()]), axis=1, return_counts=True)
             union = sizes_above[pairs[0]] + sizes_here[pairs[1]] - shared
-            taken_labels: set[int] = set()
+            joined: set[int] = set()
             for k in numpy.argsort(-shared / union, kind="stable"):
-                first, second = (int(label_number) for label_number in pairs[:, k])
-                if first and second and not numbers[second] and first not in taken_labels and shared[k] >= overlap * union[k]:
+                first, second = (int(pixel_label) for pixel_label in pairs[:, k])
+                if first and second and not numbers[second] and first not in joined and shared[k] >= overlap * union[k]:
                     numbers[second] = first
-                    taken_labels.add(first)
+                    joined.add(first)
         for label in numpy.unique(plane[plane > 0]):
             if not numbers[label]:
                 last += 1
@@ -966,7 +966,7 @@ class RunZooready(ImageSegmentation):
         """Names of the measurements: one per class, then that of the best class."""
         classes = [re.sub(r"\W+", "", channel) for channel in tensor.channels]
         classes = classes if len(set(classes)) == len(classes) and all(classes) else [f"Class{k + 1}" for k in range(len(classes))]
-        return [f"{CATEGORY}_{self.score_name.value}_{label}" for label in (*classes, "Best")]
+        return [f"{CATEGORY}_{self.score_name.value}_{class_name}" for class_name in (*classes, "Best")]
 
     def known_features(self) -> list[str]:
         """Names of the measurements; none without a bundle."""
