@@ -1,4 +1,4 @@
-"""One image of everything that can be simulated: every specimen, and one of them through every kind of microscope."""
+"""One image that shows everything that can be simulated: every specimen, and one specimen through every kind of microscope."""
 
 from __future__ import annotations
 
@@ -34,17 +34,18 @@ def gallery(path: Path | str, *, specimen: str = "filaments", seed: int = 0, pho
     path
         The PNG; appears whole or not at all.
     specimen
-        What the modalities look at: a stack of it if there is one, else a plane. Bright field always sees a plane.
+        Shown through every modality: as a stack if there is one, else as a plane; in bright field always as a plane.
     seed, photons
-        As for :func:`zooready.pipeline.simulate`.
+        As for :func:`zooready.data.simulated.simulate`.
     **settings
-        As for :func:`zooready.data.simulated.microscope`; each modality takes its own. Without ``na`` it is 1.45, which all can work
-        with. Without ``pixel_size_um`` specimens have pixels that suit wide-field, and the modalities all have those of the finest.
+        As for :func:`zooready.data.simulated.microscope`; each modality takes those that it knows. The default of ``na`` is 1.45, with
+        which all modalities work. Without ``pixel_size_um`` specimens have pixels that suit wide-field, and all modalities those that the
+        finest of them needs.
 
     Returns
     -------
     Path
-        The file. A modality that these settings do not allow has its reason in place of an image.
+        The file. Where these settings do not allow a modality, the panel holds the reason instead of an image.
 
     Raises
     ------
@@ -59,45 +60,48 @@ def gallery(path: Path | str, *, specimen: str = "filaments", seed: int = 0, pho
 
     if specimen not in {*PLANES, *STACKS}:
         raise InputInvalid(f"no specimen {specimen!r}: choose from {', '.join(dict.fromkeys((*PLANES, *STACKS)))}.")
-    given: dict[str, float | None] = {"na": 1.45, **{name: value for name, value in settings.items() if value is not None}}
+    shared: dict[str, float | None] = {"na": 1.45, **{name: value for name, value in settings.items() if value is not None}}
 
-    def panel(name: str, modality: str = "widefield", *, deep: bool = False, number: int = 0, **pixel: float) -> Recording:
-        return _recorded(np.random.default_rng((seed, number)), name, modality, _own(modality, {**pixel, **given}), photons, deep=deep)
+    def panel(name: str, modality: str = "widefield", *, is_stack: bool = False, number: int = 0, **pixel: float) -> Recording:
+        return _recorded(
+            np.random.default_rng((seed, number)), name, modality, _known_to(modality, {**pixel, **shared}), photons, is_stack=is_stack
+        )
 
     rows = [[_named(_halves(panel(name, number=number)), name) for number, name in enumerate(PLANES)]]
-    rows.append([_named(_halves(panel(name, deep=True, number=number)), f"{name}, stack") for number, name in enumerate(STACKS)])
-    deep = specimen in STACKS
-    shown: list[RGB] = []
-    finest = min(microscope(modality, _own(modality, given)).optics.pixel_size_um for modality in NAMES)
+    rows.append([_named(_halves(panel(name, is_stack=True, number=number)), f"{name}, stack") for number, name in enumerate(STACKS)])
+    has_stack = specimen in STACKS
+    row: list[RGB] = []
+    finest = min(microscope(modality, _known_to(modality, shared)).optics.pixel_size_um for modality in NAMES)
     for modality, title in NAMES.items():
         try:
-            made = panel(specimen, modality, deep=deep and modality != "brightfield", pixel_size_um=finest)
+            recording = panel(specimen, modality, is_stack=has_stack and modality != "brightfield", pixel_size_um=finest)
         except InputInvalid as error:
-            shown.append(_named(_sentence(str(error)), title))
+            row.append(_named(_sentence(str(error)), title))
             continue
-        if not shown:
-            shown.append(_named(_grey(made.truth.array), f"{specimen}, truth"))
-        shown.append(_named(_grey(made.image.array), title))
-    rows.append(shown)
-    image = _grid([row[start : start + COLUMNS] for row in rows for start in range(0, len(row), COLUMNS)])
+        if not row:
+            row.append(_named(_grey(recording.truth.array), f"{specimen}, truth"))
+        row.append(_named(_grey(recording.digital.array), title))
+    rows.append(row)
+    image = _grid([panels[start : start + COLUMNS] for panels in rows for start in range(0, len(panels), COLUMNS)])
     with whole_file(Path(path)) as file:
         Image.fromarray(image[..., 0] // (256 // GREYS) * (255 // (GREYS - 1))).save(file, "PNG", optimize=True)
     return Path(path)
 
 
-def _own(modality: str, settings: Mapping[str, float | None]) -> dict[str, float | None]:
+def _known_to(modality: str, settings: Mapping[str, float | None]) -> dict[str, float | None]:
+    """The settings that a modality takes."""
     return {name: value for name, value in settings.items() if name in settings_of(modality)}
 
 
-def _recorded(rng: Any, name: str, modality: str, settings: Mapping[str, float | None], photons: float, *, deep: bool) -> Recording:
+def _recorded(rng: Any, name: str, modality: str, settings: Mapping[str, float | None], photons: float, *, is_stack: bool) -> Recording:
     from zooready.simulate.modalities import MODALITIES
     from zooready.simulate.stages import record
 
-    made_with = microscope(modality, settings)
-    if deep:
-        step = FINER * min(MODALITIES[one]().largest_step_um(made_with.optics) for one in NAMES)
-        return record(rng, name, (DEPTH, SIDE, SIDE), made_with, z_step_um=step, photons=photons)
-    return record(rng, name, (SIDE, SIDE), made_with, photons=photons)
+    instrument = microscope(modality, settings)
+    if is_stack:
+        step = FINER * min(MODALITIES[kind]().largest_step_um(instrument.optics) for kind in NAMES)
+        return record(rng, name, (DEPTH, SIDE, SIDE), instrument, z_step_um=step, photons=photons)
+    return record(rng, name, (SIDE, SIDE), instrument, photons=photons)
 
 
 def _grey(array: Any) -> RGB:
@@ -106,11 +110,11 @@ def _grey(array: Any) -> RGB:
     return grey(array[PLANE] if array.ndim == 3 else array)
 
 
-def _halves(made: Recording) -> RGB:
+def _halves(recording: Recording) -> RGB:
     """Truth on the left, image on the right; of a stack the brightest along the axis."""
     from zooready.images.drawing import grey
 
-    truth, image = (grey(light.array.max(0) if light.axes == "zyx" else light.array) for light in (made.truth, made.image))
+    truth, image = (grey(light.array.max(0) if light.axes == "zyx" else light.array) for light in (recording.truth, recording.digital))
     image[:, : SIDE // 2] = truth[:, : SIDE // 2]
     image[:, SIDE // 2] = 255
     return image
