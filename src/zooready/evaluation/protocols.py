@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from zooready.data import Classified, PublicSet, Split, named_set, planned, read_set
 from zooready.data.splits import FOLDS, SHARES
+from zooready.families import for_classes
 from zooready.images.files import whole_file
-from zooready.pipeline.making import for_classes, keep_sample
 from zooready.records import Array, Family
+from zooready.training.sample import keep_sample
 
 if TYPE_CHECKING:
     from zooready.training.checkpoint import Checkpoint
