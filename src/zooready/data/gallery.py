@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from zooready.data.simulated import FINER, microscope, settings_of
 from zooready.errors import InputInvalid
-
-if TYPE_CHECKING:
-    from zooready.images.drawing import RGB
-    from zooready.simulate.stages import Recording
+from zooready.images.drawing import RGB, grey
+from zooready.images.files import whole_file
+from zooready.simulate.modalities import MODALITIES
+from zooready.simulate.stages import PLANES, STACKS, Recording, record
 
 SIDE, COLUMNS, GAP, LINE = 128, 7, 6, 15  # px; panels in a row; room for a panel's name
 DEPTH, PLANE = 16, 1  # planes of a stack, and the one that the modalities are shown at, near the coverslip
@@ -52,12 +56,6 @@ def gallery(path: Path | str, *, specimen: str = "filaments", seed: int = 0, pho
     InputInvalid
         No such specimen, wide-field does not allow the settings, or the file cannot be written.
     """
-    import numpy as np
-    from PIL import Image
-
-    from zooready.images.files import whole_file
-    from zooready.simulate.stages import PLANES, STACKS
-
     if specimen not in {*PLANES, *STACKS}:
         raise InputInvalid(f"no specimen {specimen!r}: choose from {', '.join(dict.fromkeys((*PLANES, *STACKS)))}.")
     shared: dict[str, float | None] = {"na": 1.45, **{name: value for name, value in settings.items() if value is not None}}
@@ -94,9 +92,6 @@ def _known_to(modality: str, settings: Mapping[str, float | None]) -> dict[str, 
 
 
 def _recorded(rng: Any, name: str, modality: str, settings: Mapping[str, float | None], photons: float, *, is_stack: bool) -> Recording:
-    from zooready.simulate.modalities import MODALITIES
-    from zooready.simulate.stages import record
-
     instrument = microscope(modality, settings)
     if is_stack:
         step = FINER * min(MODALITIES[kind]().largest_step_um(instrument.optics) for kind in NAMES)
@@ -105,15 +100,11 @@ def _recorded(rng: Any, name: str, modality: str, settings: Mapping[str, float |
 
 
 def _grey(array: Any) -> RGB:
-    from zooready.images.drawing import grey
-
     return grey(array[PLANE] if array.ndim == 3 else array)
 
 
 def _halves(recording: Recording) -> RGB:
     """Truth on the left, image on the right; of a stack the brightest along the axis."""
-    from zooready.images.drawing import grey
-
     truth, image = (grey(light.array.max(0) if light.axes == "zyx" else light.array) for light in (recording.truth, recording.digital))
     image[:, : SIDE // 2] = truth[:, : SIDE // 2]
     image[:, SIDE // 2] = 255
@@ -122,9 +113,6 @@ def _halves(recording: Recording) -> RGB:
 
 def _named(panel: RGB, title: str) -> RGB:
     """A panel with its name above."""
-    import numpy as np
-    from PIL import Image, ImageDraw, ImageFont
-
     canvas = Image.new("RGB", (SIDE, SIDE + LINE), "white")
     ImageDraw.Draw(canvas).text((0, 0), title, fill="black", font=ImageFont.load_default(11))
     canvas.paste(Image.fromarray(panel), (0, LINE))
@@ -133,11 +121,6 @@ def _named(panel: RGB, title: str) -> RGB:
 
 def _sentence(text: str) -> RGB:
     """A panel that says why there is no image."""
-    import textwrap
-
-    import numpy as np
-    from PIL import Image, ImageDraw, ImageFont
-
     canvas = Image.new("RGB", (SIDE, SIDE), "white")
     ImageDraw.Draw(canvas).multiline_text((2, 2), textwrap.fill(text, 24), fill="black", font=ImageFont.load_default(9))
     return np.asarray(canvas)
@@ -145,8 +128,6 @@ def _sentence(text: str) -> RGB:
 
 def _grid(rows: list[list[RGB]]) -> RGB:
     """Rows of equal panels on white."""
-    import numpy as np
-
     wide = COLUMNS * (SIDE + GAP) - GAP
     canvas = np.full((len(rows) * (SIDE + LINE + GAP) - GAP, wide, 3), 255, np.uint8)
     for y, row in enumerate(rows):

@@ -7,15 +7,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree import ElementTree
+
+import numpy as np
 
 from zooready.errors import InputInvalid
 from zooready.images.files import make_folder, whole_file
-
-if TYPE_CHECKING:
-    from zooready.simulate.emission import Light
-    from zooready.simulate.stages import Microscope, Recording
+from zooready.simulate import stages
+from zooready.simulate.camera import Camera
+from zooready.simulate.emission import Dye, Light
+from zooready.simulate.modalities import MODALITIES
+from zooready.simulate.optics import Optics
+from zooready.simulate.stages import Microscope, Recording
 
 EXPOSURE_MS = 100.0
 CAMERA = ("gain", "offset", "read_noise")  # by their own names; its saturation is called camera_limit
@@ -81,10 +85,6 @@ def simulate(
     InputInvalid
         A setting is unknown or does not make sense, or the folder cannot be written.
     """
-    import numpy as np
-
-    from zooready.simulate import stages
-
     for name, value in (("size", size), ("planes", planes), ("count", count)):
         if value < 1:
             raise InputInvalid(f"{name}={value}: it must be at least 1.")
@@ -117,9 +117,6 @@ def settings_of(modality: str) -> tuple[str, ...]:
     InputInvalid
         No such modality.
     """
-    from zooready.simulate.modalities import MODALITIES
-    from zooready.simulate.optics import Optics
-
     if modality not in MODALITIES:
         raise InputInvalid(f"no modality {modality!r}: choose from {', '.join(MODALITIES)}.")
     optics = tuple(field.name for field in fields(Optics) if field.name != "zernike")
@@ -148,12 +145,6 @@ def microscope(modality: str, settings: Mapping[str, float | None]) -> Microscop
     InputInvalid
         No such modality, or a setting that it does not take.
     """
-    from zooready.simulate.camera import Camera
-    from zooready.simulate.emission import Dye
-    from zooready.simulate.modalities import MODALITIES
-    from zooready.simulate.optics import Optics
-    from zooready.simulate.stages import Microscope
-
     names = (*settings_of(modality), "zernike")
     unknown = [name for name, value in settings.items() if value is not None and name not in names]
     if unknown:

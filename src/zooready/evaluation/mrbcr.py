@@ -23,7 +23,7 @@ ROBUST_FIELDS = 20  # of held-out specimens, for each change
 DIMMED = {"a quarter of the light (double noise)": 0.25, "as trained": 1.0, "four times the light (half noise)": 4.0}
 PER_KIND = 3  # fields of each kind of specimen, in the table by kind
 KNOWN = tuple(dict.fromkeys(mrbcr.SPECIMENS))
-CHANGES: Mapping[str, dict[str, Any]] = {  # what the microscope really was, where its nominal values were assumed
+CHANGES: Mapping[str, dict[str, Any]] = {  # true values of the microscope where its nominal values were assumed
     "as assumed": {},
     "NA 20 % lower": {"na": 0.8 * mrbcr.OPTICS.na},
     "NA 10 % lower": {"na": 0.9 * mrbcr.OPTICS.na},
@@ -68,7 +68,7 @@ def measure(weights: Weights) -> dict[str, Any]:
 
 
 def by_kind(restore: Restore) -> list[dict[str, Any]]:
-    """PSNR of each kind of specimen, known and unseen; rows."""
+    """PSNR of each kind of specimen, known and unseen; one row per kind."""
     fields = deconvolution.fields(KNOWN, deconvolution.HELD_OUT_SEED, PER_KIND * len(KNOWN))
     fields += deconvolution.fields(UNSEEN, deconvolution.UNSEEN_SEED, PER_KIND * len(UNSEEN))
     kinds = [*KNOWN] * PER_KIND + [*UNSEEN] * PER_KIND
