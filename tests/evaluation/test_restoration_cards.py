@@ -96,9 +96,9 @@ def test_a_grid_has_a_panel_for_every_image(tmp_path):
 
 def test_shared_contrast_is_that_of_the_truth(tmp_path):
     plane = np.arange(64.0).reshape(8, 8)
-    for name, shared in (("shared", True), ("own", False)):
+    for name, shared in (("shared", True), ("separate", False)):
         grid(tmp_path / f"{name}.png", ("a", "b"), [("x", [plane / 4, plane])], shared=shared)
-    dark, bright = (np.asarray(Image.open(tmp_path / f"{name}.png").convert("L"), float).mean() for name in ("shared", "own"))
+    dark, bright = (np.asarray(Image.open(tmp_path / f"{name}.png").convert("L"), float).mean() for name in ("shared", "separate"))
     assert dark < bright
 
 

@@ -156,7 +156,7 @@ def _origin(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
         yield f"- Thresholds {values}, chosen on {record['thresholds']['chosen_on']}."
     if record.get("git"):
         yield f"- Code: commit {record['git'][:12]}; PyTorch {record['versions']['torch']}."
-    yield "- Every number of this page is measured again by `make evaluate`, but for tables that say that other trainings made them."
+    yield "- `make evaluate` measures every number of this page again, except in tables that say that other networks were trained for them."
     yield from ("", "## Licence and citation", "", "Weights and code: BSD-3-Clause.", "")
     yield from (f"- {text}, doi:{doi}" for text, doi in family.cite)
 

@@ -277,15 +277,15 @@ def record(
         },
         "confusion": measured["confusion"],
         "notes": [
-            f"A VGG-like network with batch normalisation, which neither the published one nor PLCNN's plain path has, reaches "
+            f"A VGG-like network with batch normalisation, which neither the published VGG nor the plain path of PLCNN has, reaches "
             f"{accuracy['VGG-like, normalised']:.3f} in the five folds, PLCNN {accuracy['PLCNN']:.3f}.",
             *NOTES,
         ],
         "measured_on": {
-            "folds": f"{plcnn.CELLS} simulated cells in five parts, each method trained on four and asked about the fifth; "
+            "folds": f"{plcnn.CELLS} simulated cells in five parts, each method trained on four and tested on the fifth; "
             f"{steps} steps of {run.batch} for every network",
-            "share": f"trained on a share of the {plcnn.CELLS} cells for {steps} steps, asked about {HELD_OUT_CELLS} others; "
-            "80 % is the mean of the five folds, the others are one training each, so a hundredth between rows means nothing",
+            "share": f"trained on a share of the {plcnn.CELLS} cells for {steps} steps, tested on {HELD_OUT_CELLS} others; "
+            "80 % is the mean of the five folds, the others are one training each, so differences of 0.01 between rows are not significant",
             "classes": f"the shipped weights on {HELD_OUT_CELLS} held-out simulated cells, seed {HELD_OUT_SEED}",
             "robustness": "the shipped weights on the same held-out cells, changed in one way each",
             "robustness of features": f"the same held-out cells; forest and SVM trained on the {plcnn.CELLS} cells as simulated",

@@ -38,10 +38,10 @@ LIMITS = (
     f"{mrbcr.OPTICS.index:g}), no aberration, specimen in focus.",
     f"Light: the brightest pixel has {mrbcr.PHOTONS[0]:g} to {mrbcr.PHOTONS[1]:g} photons above a background of 1 to 10, read noise 0.8 "
     "to 2 electrons.",
-    "It invents what it expects: structures finer than the microscope's resolution are guesses from what training showed.",
+    "It can invent structures: details finer than the microscope's resolution are guesses based on its training images.",
 )
 UNSUITED = (
-    "Confocal, light-sheet or bright-field images, and other objectives: the blur is another one.",
+    "Confocal, light-sheet or bright-field images, and other objectives: their blur is different.",
     "Counting photons: intensities are restored up to one scale and offset.",
     "Diagnosis.",
 )

@@ -100,7 +100,7 @@ MEASURED_ON: Mapping[str, str] = {
     "unseen": f"{deconvolution.UNSEEN_FIELDS} fields of smooth tissue-like texture and shells, never trained or tuned on; "
     f"{deconvolution_cards.METHOD}",
     "specimens": f"the first {PER_KIND} fields of each kind: microscope structures, and textures like natural images, made by procedure",
-    "optics": f"{ROBUST_FIELDS} held-out fields, seen by a microscope other than the nominal one; nobody tells the network, and "
+    "optics": f"{ROBUST_FIELDS} held-out fields, imaged by a microscope other than the nominal one; the network does not know it, and "
     "Richardson-Lucy is given the nominal PSF",
     "light": f"the same {ROBUST_FIELDS} fields with less light and with more",
 }
@@ -118,6 +118,6 @@ EVALUATION = Evaluation(
     unsuited=deconvolution_cards.UNSUITED,
     limits=(
         *deconvolution_cards.LIMITS,
-        "It is made to be small and fast: after equal training, some slower networks come nearer to the truth (table of peers).",
+        "It is made to be small and fast: after equal training, some slower networks are more accurate (table of peers).",
     ),
 )

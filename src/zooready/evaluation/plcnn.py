@@ -73,10 +73,10 @@ def draw(weights: Weights, folder: Path) -> list[tuple[str, str]]:
     grid(folder / "plcnn-examples.png", [""] * SHOWN, rows(first, list(range(len(plcnn.CLASSES)))))
     grid(folder / "plcnn-failures.png", [""] * len(worst), rows(worst, [int(scores[n].argmax()) for n in worst]))
     return [
-        ("plcnn-examples.png", "A cell of every class and the map of that class: red where a place speaks for it, blue against."),
+        ("plcnn-examples.png", "A cell of every class and the map of that class: red pixels raise its score, blue ones lower it."),
         (
             "plcnn-failures.png",
-            f"Failure cases: of {len(wrong)} wrong answers on {TESTED} held-out cells, those of which the network was surest.",
+            f"Failure cases: of {len(wrong)} wrong answers on {TESTED} held-out cells, those with the highest scores.",
         ),
     ]
 
@@ -104,12 +104,13 @@ EVALUATION = Evaluation(
         "One cell in the middle of an image, neighbours cut by its border.",
     ),
     unsuited=(
-        "Telling where a protein is in real cells: it was trained on simulated ones. Train it on yours.",
+        "Locating proteins in real cells: it was trained on simulated ones. Train it on your own.",
         "Whole fields of many cells: find the cells first (`zooready measure` does).",
         "Diagnosis.",
     ),
     limits=(
-        f"Pixels of {plcnn.FAMILY.pixel_size_um[0]:g} to {plcnn.FAMILY.pixel_size_um[1]:g} um; robustness tells what other ones cost.",
-        "Scores are calibrated on simulated cells of the same kind, with one temperature; on others they may be far too sure.",
+        f"Pixels of {plcnn.FAMILY.pixel_size_um[0]:g} to {plcnn.FAMILY.pixel_size_um[1]:g} um; "
+        "the table of robustness shows the loss at other sizes.",
+        "Scores are calibrated on simulated cells of the same kind, with one temperature; on other cells they may be far too high.",
     ),
 )

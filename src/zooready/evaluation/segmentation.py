@@ -114,12 +114,12 @@ EVALUATION = Evaluation(
         f"{segmentation.FAMILY.pixel_size_um[1]:g} um; single or touching, dim and bright in one image.",
     ),
     unsuited=(
-        "Histology in bright field, whole cells, bacteria, stacks as volumes: it sees one fluorescent plane.",
-        "Tightly pressed, equally bright neighbours: those are what it still merges.",
+        "Histology in bright field, whole cells, bacteria, stacks as volumes: the network takes one fluorescence plane.",
+        "Tightly packed, equally bright neighbours: it still merges some of them.",
         "Diagnosis.",
     ),
     limits=(
-        "Objects below 12 px of area were never taught.",
-        "Quality on real images was seen on one image only, which was looked at during development.",
+        "Objects below 12 px of area were not in its training images.",
+        "Quality on real images was measured on one image only, which was also used during development.",
     ),
 )
