@@ -83,8 +83,8 @@ def draw(weights: Weights, folder: Path) -> list[tuple[str, str]]:
     titles = ("image", "Otsu + watershed", "this network", "truth")
 
     def row(image: Array, truth: Array | None) -> list[Array]:
-        drawn = truth if truth is not None else np.zeros_like(image)
-        return [grey(image), coloured(label_images.classical(image, "otsu")), coloured(segmenter(image)), coloured(drawn)]
+        labels = truth if truth is not None else np.zeros_like(image)
+        return [grey(image), coloured(label_images.classical(image, "otsu")), coloured(segmenter(image)), coloured(labels)]
 
     scored = [
         (segmentation.scores(segmenter(pair.input[0]), pair.truth)["f1_50"], number, pair)

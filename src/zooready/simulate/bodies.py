@@ -69,10 +69,10 @@ def _neurons(
             start, turn, radius, length = heads.popleft()
             path, along, radii = _process(rng, start, turn, radius, length * rng.uniform(0.25, 0.6), flat)
             pieces.append((path, along, radii))
-            thinner, left = SHARE_OF_PARENT * radius, 0.7 * length
-            if thinner > THINNEST_PX and left > 8:
+            thinner, remaining = SHARE_OF_PARENT * radius, 0.7 * length
+            if thinner > THINNEST_PX and remaining > 8:
                 heading, fork = float(np.arctan2(along[1, -1], along[2, -1])), rng.uniform(0.25, 0.7)
-                heads.extend((path[:, -1], heading + sign * fork, thinner * rng.uniform(0.85, 1.1), left) for sign in (-1, 1))
+                heads.extend((path[:, -1], heading + sign * fork, thinner * rng.uniform(0.85, 1.1), remaining) for sign in (-1, 1))
     path, along, radii = (np.concatenate(parts, axis=-1) for parts in zip(*pieces, strict=True))
     side = np.stack((np.zeros_like(along[0]), -along[2], along[1])) / np.hypot(along[1], along[2])
     other = np.cross(along, side, axis=0)

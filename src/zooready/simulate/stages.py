@@ -106,11 +106,11 @@ def ground_truth(
         No such specimen, or not with this number of axes.
     """
     _demand_shape(shape)
-    known = PLANES if len(shape) == 2 else STACKS
-    if name not in known:
+    choices = PLANES if len(shape) == 2 else STACKS
+    if name not in choices:
         kind, opposite = ("plane", "stack") if len(shape) == 2 else ("stack", "plane")
         other = f" (there is a {opposite} of it)" if name in {*PLANES, *STACKS} else ""
-        raise InputInvalid(f"no {kind} of {name!r}{other}: choose from {', '.join(known)}.")
+        raise InputInvalid(f"no {kind} of {name!r}{other}: choose from {', '.join(choices)}.")
     if len(shape) == 2:
         return Light(array=PLANES[name](rng, shape[0]), axes="yx", unit="dye", pixel_size_um=pixel_size_um)
     if z_step_um is None:
