@@ -24,10 +24,7 @@ from zooready.training.sample import keep_sample
 if TYPE_CHECKING:
     from zooready.training.checkpoint import Checkpoint
 
-CONFUSION, OF_FOREST = (
-    "confusion.csv",
-    "confusion-forest.csv",
-)  # in the folder of a run: one row per true class, one column per predicted class
+CONFUSION, OF_FOREST = "confusion.csv", "confusion-forest.csv"  # in a run's folder; rows are true classes, columns predicted ones
 MEASURED = "features.npz"  # beside the runs
 TABLE = "protocol"  # .csv and .md, beside the runs
 
