@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import zooready
+
 PACKAGE = Path(__file__).parent.parent / "src" / "zooready"
 ALWAYS = {"errors", "tensors", "records"}
 ROOMS = sorted(p.stem for p in PACKAGE.iterdir() if (p.suffix == ".py" and p.stem != "__init__") or (p / "__init__.py").exists())
@@ -52,3 +54,26 @@ def test_no_room_reaches_itself(room):
 def test_the_two_arrows_that_must_not_exist():
     assert "families" not in reach("bundle")
     assert not {"nets", "families"} & reach("consumers")
+
+
+def modules():
+    """Name of every module and room but for `__init__`, with repetitions."""
+    return [
+        path.parent.name if path.stem == "__init__" else path.stem
+        for path in PACKAGE.rglob("*.py")
+        if path.parent != PACKAGE or path.stem != "__init__"
+    ]
+
+
+def test_a_module_name_occurs_once_but_for_those_of_families():
+    families = {path.stem for path in (PACKAGE / "families").glob("*.py")}
+    assert {name for name in modules() if modules().count(name) > 1} <= families
+
+
+def test_no_module_has_the_name_of_a_public_function():
+    assert not set(modules()) & set(zooready.__all__)
+
+
+def test_every_family_has_an_evaluation_of_its_name():
+    families, evaluations = ({path.stem for path in (PACKAGE / room).glob("[!_]*.py")} for room in ("families", "evaluation"))
+    assert families <= evaluations

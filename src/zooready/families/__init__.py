@@ -29,6 +29,32 @@ QUALITY: Mapping[str, str] = {  # one line on each shipped model, filled from it
 }
 
 
+def named(name: str) -> Family:
+    """The family of that name.
+
+    Raises
+    ------
+    InputInvalid
+        There is none; the message lists those that exist.
+    """
+    if name not in FAMILIES:
+        raise InputInvalid(f"no family is called {name!r}: choose from {', '.join(FAMILIES)}.")
+    return FAMILIES[name]
+
+
+def for_classes(name: str, classes: tuple[str, ...], channels: tuple[str, ...]) -> Family:
+    """A family's record for other classes and channels.
+
+    Raises
+    ------
+    InputInvalid
+        No classifier has that name.
+    """
+    if name not in FOR_CLASSES:
+        raise InputInvalid(f"{name!r} is no classifier: choose from {', '.join(FOR_CLASSES)}.")
+    return FOR_CLASSES[name](classes, channels)
+
+
 def shipped() -> tuple[str, ...]:
     """Names of the families whose weights come with zooready."""
     return tuple(name for name in FAMILIES if files("zooready").joinpath("weights", f"{name}.safetensors").is_file())

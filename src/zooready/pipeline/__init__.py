@@ -10,10 +10,11 @@ May import: images, data, training, families, bundle, exporting, comparison, pre
 from zooready.data.gallery import gallery
 from zooready.data.simulated import Simulated, simulate
 from zooready.evaluation.protocols import COLUMNS, Row, protocol
+from zooready.families import for_classes, named
 from zooready.pipeline.asking import explain, measure
 from zooready.pipeline.judging import evaluate
 from zooready.pipeline.looking import Examined, examined
-from zooready.pipeline.making import about_of, export_trained, for_classes, named, provenance_of, train
+from zooready.pipeline.making import about_of, export_trained, provenance_of, train
 from zooready.pipeline.using import as_image, check, install, predict, predict_files
 
 __all__ = [

@@ -11,8 +11,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
+from zooready.families import named
 from zooready.images.whole_files import make_folder, whole_file
-from zooready.pipeline.making import export_trained, named
+from zooready.pipeline.making import export_trained
 from zooready.pipeline.using import check
 from zooready.records import Family
 

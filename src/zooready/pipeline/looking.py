@@ -25,8 +25,8 @@ from zooready.data import (
 )
 from zooready.data.splits import table
 from zooready.errors import InputInvalid
+from zooready.families import named
 from zooready.images.whole_files import whole_file
-from zooready.pipeline.making import named
 from zooready.records import Array, Family
 
 

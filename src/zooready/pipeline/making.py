@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
+from zooready.families import FOR_CLASSES, for_classes, named
 from zooready.records import About, Family, Image
+from zooready.training.sample import SAMPLE, keep_sample
 
 if TYPE_CHECKING:
-    from zooready.data import Classified
     from zooready.exporting.exported import Exported
     from zooready.training.checkpoint import Checkpoint
 
 AUTHORS = ({"name": "the zooready authors"},)
 LICENSE = "BSD-3-Clause"
-SAMPLE = "sample.tif"  # in the folder of a run that was trained on a person's own classes
 
 
 def train(
@@ -57,7 +57,7 @@ def train(
 
     settings: dict[str, Any] = {"steps": steps, "batch": batch, "seed": seed, "device": device}
     files = None if str(data) == "simulated" else Path(data)
-    if files and isinstance(family, str) and family in _remade():
+    if files and isinstance(family, str) and family in FOR_CLASSES:
         return _train_classifier(family, Path(out), files, settings)
     return fit(named(family) if isinstance(family, str) else family, Path(out), **settings, data=files)
 
@@ -74,57 +74,6 @@ def _train_classifier(name: str, out: Path, folder: Path, settings: Mapping[str,
     run = fit(for_classes(name, found.classes, found.channels), out, **settings, data=pairs)
     keep_sample(found, split.held_out[0], out)
     return run
-
-
-def keep_sample(found: Classified, member: int, run: Path) -> None:
-    """Put an image into the folder of a run, as the sample of its bundle; integers and floats that ImageJ lacks become float32."""
-    from zooready.images.files import IMAGEJ_DTYPES, write_image
-
-    array = found.arrays[member]
-    array = array if array.dtype.name in IMAGEJ_DTYPES else array.astype("float32")
-    side = found.pixel_sizes_um[member] or None
-    if len(array) > 1:
-        image = Image(array=array, axes="cyx", pixel_size_um=side, channels=found.channels)
-    else:
-        image = Image(array=array[0], axes="yx", pixel_size_um=side)
-    write_image(image, run / SAMPLE)
-
-
-def _remade() -> Mapping[str, Any]:
-    """Families that are made anew for other classes."""
-    from zooready.families import FOR_CLASSES
-
-    return FOR_CLASSES
-
-
-def for_classes(name: str, classes: tuple[str, ...], channels: tuple[str, ...]) -> Family:
-    """A family's record for other classes and channels.
-
-    Raises
-    ------
-    InputInvalid
-        No classifier has that name.
-    """
-    remade = _remade()
-    if name not in remade:
-        raise InputInvalid(f"{name!r} is no classifier: choose from {', '.join(remade)}.")
-    family: Family = remade[name](classes, channels)
-    return family
-
-
-def named(name: str) -> Family:
-    """The family of that name.
-
-    Raises
-    ------
-    InputInvalid
-        There is none; the message lists those that exist.
-    """
-    from zooready.families import FAMILIES
-
-    if name not in FAMILIES:
-        raise InputInvalid(f"no family is called {name!r}: choose from {', '.join(FAMILIES)}.")
-    return FAMILIES[name]
 
 
 def export_trained(
@@ -213,7 +162,7 @@ def _trained(source: Path | str, given: Family | None) -> tuple[Family, Mapping[
     facts |= {"versions": dict(run.versions), "metrics": dict(run.metrics)}
     if given is not None and given.name != run.family:
         raise InputInvalid(f"{source} holds a run of {run.family!r}, not of {given.name!r}: give the family that it was trained with.")
-    is_own = bool(run.classes and run.data_sha256 and run.family in _remade())
+    is_own = bool(run.classes and run.data_sha256 and run.family in FOR_CLASSES)
     family = given or (for_classes(run.family, run.classes, run.channels) if is_own else named(run.family))
     about = about_of(family)
     if is_own:  # pixels of a person's images, not of the simulation; nothing where the files do not say
