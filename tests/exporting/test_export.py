@@ -506,13 +506,13 @@ def test_auto_passes_over_a_variant_that_is_further_off_than_a_millionth(tmp_pat
     fake_java(TIMES, monkeypatch)
     from zooready.formats import torchscript
 
-    load = torchscript.load
+    start = torchscript.start
 
-    def altered(path):
-        network = load(path)
-        return (lambda image: network(image) + 2e-6) if path.parent.name == "channels_last" else network
+    def altered(path, device="cpu"):
+        run = start(path, device)
+        return (lambda image: (run(image)[0] + np.float32(2e-6),)) if path.parent.name == "channels_last" else run
 
-    monkeypatch.setattr(torchscript, "load", lambda path: altered(path) if path.name == "weights.pt" else load(path))
+    monkeypatch.setattr(torchscript, "start", altered)
     made = quick(seeded(SmallUNet), cells(24, 28), tmp_path / "a.zip", torchscript="auto", normalization="mean-std")
     assert made.variant == "frozen"
 

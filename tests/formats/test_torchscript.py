@@ -97,7 +97,9 @@ def test_a_branch_on_pixel_values_is_refused(example, tmp_path):
 
 def test_a_baked_size_is_found_and_the_cure_named(example, tmp_path, here, monkeypatch):
     monkeypatch.setattr(torchscript_file, "ROUTES", ("trace",))
-    with pytest.raises(InputInvalid, match=r"(?s)torch.jit.trace: larger \(1, 1, 62, 68\): fails.*take sizes from x.shape without int"):
+    with pytest.raises(
+        InputInvalid, match=r"(?s)torch.jit.trace: case 'larger' \(1, 1, 62, 68\) fails.*take sizes from x.shape without int"
+    ):
         torchscript.write(BakedWidth(), example, tmp_path / "weights.pt")
 
 

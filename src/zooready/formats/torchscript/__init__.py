@@ -1,5 +1,5 @@
 """TorchScript, the format that Fiji's own PyTorch engine reads: recorded in a process of its own, written, and read safely."""
 
-from zooready.formats.torchscript.torchscript_file import VARIANTS, Variant, load, unsafe, unsupported, write
+from zooready.formats.torchscript.torchscript_file import VARIANTS, Variant, load, start, unsafe, unsupported, write
 
-__all__ = ["VARIANTS", "Variant", "load", "unsafe", "unsupported", "write"]
+__all__ = ["VARIANTS", "Variant", "load", "start", "unsafe", "unsupported", "write"]
