@@ -543,9 +543,10 @@ def test_auto_is_timed_in_the_real_engine(tmp_path, here, engines):
 
 def versioned(monkeypatch, version):
     """Let the writers believe in another PyTorch."""
-    from zooready.formats import onnx, torchscript
+    from zooready.formats.onnx import onnx_file
+    from zooready.formats.torchscript import torchscript_file
 
-    for module in (torchscript, onnx):
+    for module in (torchscript_file, onnx_file):
         monkeypatch.setattr(module, "torch_version", lambda: version)
 
 

@@ -15,7 +15,6 @@ from zooready.formats.copies import evaluating
 from zooready.formats.devices import Device, Run, torch_run
 from zooready.formats.proof import largest_difference
 from zooready.formats.torchscript import container
-from zooready.formats.torchscript.operators import operators, unsafe, unsupported
 from zooready.formats.torchscript.tracing import DataBranch, Recorded, Route, record_apart
 from zooready.formats.versions import torch_version
 from zooready.formats.warned import brief, known_deprecations
@@ -23,8 +22,6 @@ from zooready.records import TOLERANCE, Case, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-__all__ = ["VARIANTS", "Variant", "load", "operators", "start", "unsafe", "unsupported", "write"]
 
 Variant = Literal["plain", "frozen", "channels_last"]
 VARIANTS: tuple[Variant, ...] = ("plain", "frozen", "channels_last")
