@@ -127,7 +127,7 @@ def _content(exporter: str, network: nn.Module, image: Tensor, names: Names, cas
         model = _legacy(network, image, names) if exporter == "legacy" else _dynamo(network, image, names)
     if exporter == "legacy" and lines:
         with TemporaryDirectory() as folder:
-            record_apart(network, image, variant="plain", route="branches", folder=Path(folder), heard=tuple(lines), static=names.static)
+            record_apart(network, image, variant="plain", route="branches", folder=Path(folder), warned=tuple(lines), static=names.static)
     return cleaned(model, names, cases), tuple(lines)
 
 
