@@ -155,7 +155,7 @@ def _channels_last(network: nn.Module, dimensions: int) -> nn.Module:
 
         def forward(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
             output = self.network(image.contiguous(memory_format=order))
-            contiguous = tuple(tensor.contiguous() for tensor in tensors(output))
+            contiguous = tuple(one.contiguous() for one in tensors(output))  # a trace writes these names into the file, whose bytes stay
             return contiguous[0] if isinstance(output, torch.Tensor) else contiguous
 
     return ChannelsLast().eval()
