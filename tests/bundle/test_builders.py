@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from zooready.bundle.builders import architecture_of
-from zooready.formats.state_dict import Architecture
+from zooready.bundle.builders import builder_of
+from zooready.formats.state_dict import Builder
 from zooready.records import TOLERANCE, Bundle
 
 
@@ -33,4 +33,4 @@ def test_the_code_is_found_in_every_form(tmp_path, entry, expected):
     folder = tmp_path.resolve()
     if expected and "file" in expected:
         expected = {**expected, "file": folder / expected["file"]}
-    assert architecture_of(bundle_of(folder, entry)) == (Architecture(**expected) if expected else None)
+    assert builder_of(bundle_of(folder, entry)) == (Builder(**expected) if expected else None)

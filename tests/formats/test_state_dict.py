@@ -7,7 +7,7 @@ from torch import nn
 
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.formats import FORMATS, state_dict
-from zooready.formats.state_dict import Architecture
+from zooready.formats.state_dict import Builder
 
 
 def test_written_weights_come_back_and_fit_the_module(unet, tmp_path):
@@ -77,9 +77,9 @@ def convolution(tmp_path):
 def test_a_started_state_dict_gives_the_networks_numbers(convolution, installed):
     network, path, file = convolution
     kwargs = {"in_channels": 1, "out_channels": 2, "kernel_size": 3, "padding": 1}
-    in_file = Architecture(callable="build", file=file, kwargs={"channels": 2})
+    in_file = Builder(callable="build", file=file, kwargs={"channels": 2})
     run = FORMATS["state_dict"].start(
-        path, "cpu", architecture=Architecture(callable="Conv2d", module="torch.nn", kwargs=kwargs) if installed else in_file
+        path, "cpu", builder=Builder(callable="Conv2d", module="torch.nn", kwargs=kwargs) if installed else in_file
     )
     image = np.random.default_rng(0).random((2, 1, 9, 7), dtype=np.float32)
     (output,) = run(image)
@@ -91,10 +91,10 @@ def test_a_started_state_dict_gives_the_networks_numbers(convolution, installed)
 def test_weights_of_another_network_do_not_start(convolution):
     _, path, file = convolution
     with pytest.raises(RuntimeError, match="size mismatch"):
-        state_dict.start(path, architecture=Architecture(callable="build", file=file, kwargs={"channels": 3}))
+        state_dict.start(path, builder=Builder(callable="build", file=file, kwargs={"channels": 3}))
 
 
 def test_an_architecture_that_is_no_python_file_is_refused(convolution, tmp_path):
     (tmp_path / "architecture.txt").write_text("def build(): ...")
     with pytest.raises(BundleInvalid, match=r"architecture.txt is no Python file: name the architecture's file \.py"):
-        Architecture(callable="build", file=tmp_path / "architecture.txt").build()
+        Builder(callable="build", file=tmp_path / "architecture.txt").build()

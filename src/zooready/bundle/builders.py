@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from zooready.formats.state_dict import Architecture
+from zooready.formats.state_dict import Builder
 from zooready.records import Bundle
 
 
-def architecture_of(bundle: Bundle) -> Architecture | None:
+def builder_of(bundle: Bundle) -> Builder | None:
     """What the description says of its state dict; None if it names no code, or a file that is not inside."""
     entry = bundle.rdf["weights"]["pytorch_state_dict"]
     given = entry.get("architecture")
@@ -20,4 +20,4 @@ def architecture_of(bundle: Bundle) -> Architecture | None:
     file = bundle.folder / source if source and (bundle.folder / source).resolve().is_relative_to(bundle.folder) else None
     if not name or not (file or module):
         return None
-    return Architecture(callable=str(name), file=file, module=str(module or ""), kwargs=dict(kwargs or {}))
+    return Builder(callable=str(name), file=file, module=str(module or ""), kwargs=dict(kwargs or {}))

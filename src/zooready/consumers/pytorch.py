@@ -11,7 +11,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
-from zooready.bundle.builders import architecture_of
+from zooready.bundle.builders import builder_of
 from zooready.consumers.sandbox import ask
 from zooready.consumers.torchscript_rules import only_computes
 from zooready.errors import BundleInvalid
@@ -31,7 +31,7 @@ def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
     """TorchScript that reaches beyond tensors, and state dicts without their source."""
     if format == "torchscript":
         yield from only_computes(bundle.formats["torchscript"])
-    if format == "state_dict" and architecture_of(bundle) is None:
+    if format == "state_dict" and builder_of(bundle) is None:
         yield "the state dict names no architecture to load it into: add weights.pytorch_state_dict.architecture (file and callable)."
 
 
@@ -47,8 +47,8 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
     if format == "state_dict":
         if not bundle.trusted:
             raise BundleInvalid(f"{bundle.path.name}: a state dict runs the bundle's own Python. Read it, then use --trust-code.")
-        if architecture := architecture_of(bundle):
-            job["architecture"] = {**asdict(architecture), "file": str(architecture.file) if architecture.file else None}
+        if builder := builder_of(bundle):
+            job["builder"] = {**asdict(builder), "file": str(builder.file) if builder.file else None}
     return ask(job, images, who=f"PyTorch {version('torch')} ({format})")
 
 

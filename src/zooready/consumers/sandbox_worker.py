@@ -15,7 +15,7 @@ import numpy as np
 
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid, OutputsDiffer, ZooreadyError
 from zooready.formats import FORMATS
-from zooready.formats.state_dict import Architecture
+from zooready.formats.state_dict import Builder
 from zooready.records import Array
 
 Network = Callable[[Array], Sequence[Array]]
@@ -84,9 +84,9 @@ def no_network() -> None:
 def weights(job: dict[str, Any]) -> Network:
     """One weight file, on the CPU; TorchScript and state dicts are code, and only ever come here with trust or after a look."""
     options: dict[str, Any] = {}
-    if "architecture" in job:
-        given = job["architecture"]
-        options["architecture"] = Architecture(**{**given, "file": Path(given["file"]) if given["file"] else None})
+    if "builder" in job:
+        given = job["builder"]
+        options["builder"] = Builder(**{**given, "file": Path(given["file"]) if given["file"] else None})
     run: Network = FORMATS[job["kind"]].start(Path(job["path"]), "cpu", **options)
     return run
 

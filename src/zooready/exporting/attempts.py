@@ -157,7 +157,7 @@ def _state_dict(job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: li
     file = folder / "architecture.py"
     file.write_text(text, encoding="utf-8")
     try:
-        run = state_dict.start(written.path, architecture=state_dict.Architecture(callable=BUILDER, file=file))
+        run = state_dict.start(written.path, builder=state_dict.Builder(callable=BUILDER, file=file))
     except Exception as error:  # somebody's class and keyword arguments may fail in any way
         raise InputInvalid(
             f"architecture {job.parts[0]} does not build the network that was given ({type(error).__name__}: {str(error)[:300]}): "

@@ -1,7 +1,7 @@
 """One file or folder per weight format: ``write()``, ``start(path, device)`` and ``load()``.
 
 In comes a network that takes raw pixels of any size, out come proven files, and functions that run them: an image (b, c, ...) float32 to a
-tuple of arrays. A state dict is started with the ``architecture`` that its network is built by.
+tuple of arrays. A state dict is started with the ``builder`` of its network.
 
 May import: images
 """

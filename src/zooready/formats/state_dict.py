@@ -25,7 +25,7 @@ MODULE = "zooready_bundle_architecture"  # the name under which a bundle's own f
 
 
 @dataclass(frozen=True, kw_only=True)
-class Architecture:
+class Builder:
     """Where the code is that builds the network of a state dict: a Python file, or a module that is installed.
 
     ``callable`` is the name in it that is called with ``kwargs``; ``file`` is None for an installed ``module``.
@@ -105,7 +105,7 @@ def load(path: Path) -> dict[str, Tensor]:
     return dict(state)
 
 
-def network(path: Path, architecture: Architecture) -> nn.Module:
+def network(path: Path, builder: Builder) -> nn.Module:
     """The network with its weights, on the CPU, in eval mode; autograd works on it.
 
     Raises
@@ -113,12 +113,12 @@ def network(path: Path, architecture: Architecture) -> nn.Module:
     BundleInvalid, InputInvalid
         There is no such code, or no state dict. Whatever the code itself raises, and PyTorch where the weights do not fit, passes, too.
     """
-    built = architecture.build()
+    built = builder.build()
     built.load_state_dict(load(path))
     return built.eval()
 
 
-def start(path: Path, device: Device = "cpu", *, architecture: Architecture) -> Run:
+def start(path: Path, device: Device = "cpu", *, builder: Builder) -> Run:
     """A function that runs the network of a state dict; its code is run, so ask for trust first.
 
     Raises
@@ -128,4 +128,4 @@ def start(path: Path, device: Device = "cpu", *, architecture: Architecture) -> 
     BundleInvalid, InputInvalid
         As :func:`network`.
     """
-    return torch_run(network(path, architecture), device)
+    return torch_run(network(path, builder), device)

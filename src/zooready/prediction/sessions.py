@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from zooready.bundle.builders import architecture_of
+from zooready.bundle.builders import builder_of
 from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, InputInvalid
 from zooready.formats import FORMATS, state_dict, torchscript
 from zooready.formats.devices import Device, Run
@@ -52,7 +52,7 @@ def engine(bundle: Bundle, format: Format = "onnx", device: Device = "auto") -> 
     if format == "onnx":
         options["outputs"] = [name for name, _ in bundle.outputs]
     if format == "state_dict":
-        options["architecture"] = _architecture(bundle)
+        options["builder"] = _builder(bundle)
     try:
         run = FORMATS[format].start(bundle.formats[format], device, **options)
     except (ConsumerMissing, BundleInvalid):
@@ -102,7 +102,7 @@ def network(bundle: Bundle, format: Literal["torchscript", "state_dict"]) -> nn.
     """
     _demand_trust(bundle, format)
     path = bundle.formats[format]
-    return torchscript.load(path) if format == "torchscript" else state_dict.network(path, _architecture(bundle))
+    return torchscript.load(path) if format == "torchscript" else state_dict.network(path, _builder(bundle))
 
 
 def _demand_trust(bundle: Bundle, format: Format) -> None:
@@ -119,8 +119,8 @@ def _demand_trust(bundle: Bundle, format: Format) -> None:
         )
 
 
-def _architecture(bundle: Bundle) -> state_dict.Architecture:
-    architecture = architecture_of(bundle)
-    if architecture is None:
+def _builder(bundle: Bundle) -> state_dict.Builder:
+    builder = builder_of(bundle)
+    if builder is None:
         raise BundleInvalid(f"{bundle.path.name}: its state dict names no architecture that lies inside. Export it again.")
-    return architecture
+    return builder
