@@ -208,7 +208,7 @@ def test_a_network_that_returns_no_tensor_is_refused(tmp_path):
     draft.files["weights.pt"] = torchscript(torch.jit.script(Texts()))
     *_, one = compare(draft.write(tmp_path / "texts.zip"), consumers=["torch"]).verdicts
     assert one.status == "refused"
-    assert "the network returns dict, not tensors: return a tensor or a tuple of tensors" in one.why
+    assert "the network returns dict, not a tensor or a tuple of tensors: wrap it so that it does" in one.why
 
 
 def test_versions_name_what_runs():

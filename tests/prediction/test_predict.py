@@ -257,7 +257,9 @@ def test_an_empty_output_is_refused(tiny):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_a_device_that_is_missing_is_named(tiny, traced):
-    with pytest.raises(ConsumerMissing, match="ONNX Runtime sees no CUDA device here: pip install onnxruntime-gpu, or use --device cpu"):
+    with pytest.raises(
+        ConsumerMissing, match="ONNX Runtime sees no CUDA device here: pip install onnxruntime-gpu, or choose the device cpu"
+    ):
         predict(tiny("restored"), make_image(), device="cuda")
     with pytest.raises(ConsumerMissing, match="PyTorch sees no CUDA device here"):
         predict(traced, make_image(), format="torchscript", device="cuda")

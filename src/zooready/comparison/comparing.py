@@ -10,7 +10,7 @@ from zooready.bundle.reading import opened
 from zooready.comparison.user_images import as_input
 from zooready.comparison.verdicts import Result, cells, result
 from zooready.consumers import CONSUMERS, consumer
-from zooready.images.agreement import agreement
+from zooready.images.agreement import agreement, own_ranges_of
 from zooready.records import LEVELS, Array, Bundle, Case, Level, Verdict
 
 REFERENCES = (("torch", "state_dict"), ("torch", "torchscript"))  # whom the others are compared with on a given image
@@ -144,9 +144,10 @@ def _on_image(results: Sequence[Result], bundle: Bundle, image: Array) -> Iterat
             yield one
             continue
         case = Case(name="image", input=image, outputs=ran[chosen])
-        given = [found[-1] for found in one.outputs.values()]
+        given = [outputs[-1] for outputs in one.outputs.values()]
         tolerance = bundle.tolerance[one.format]
-        faults = [agreement(bundle, case, found, tolerance, own_range=True) for found in given if found is not None]
+        ranges = own_ranges_of(case)
+        faults = [agreement(case, outputs, bundle.outputs, ranges, tolerance) for outputs in given if outputs is not None]
         why = next((fault for _, fault in faults if fault), "")
         largest = max(
             (number for number in (one.verdict.difference, *(number for number, _ in faults)) if number is not None), default=None

@@ -11,7 +11,7 @@ import numpy as np
 
 from zooready.consumers.deepimagej.rules import operators
 from zooready.errors import BundleInvalid, ConsumerMissing, OutputsDiffer, ZooreadyError
-from zooready.images.agreement import NOT_FINITE, agreement
+from zooready.images.agreement import NOT_FINITE, agreement, ranges_of
 from zooready.records import Array, Bundle, Format, Status, Verdict, as_float32
 
 
@@ -143,7 +143,7 @@ def _judge_all(bundle: Bundle, format: Format, outputs: Mapping[str, list[tuple[
         for case, arrays in zip(bundle.cases, found, strict=False):
             if arrays is None:
                 continue
-            difference, why = agreement(bundle, case, arrays, bundle.tolerance[format])
+            difference, why = agreement(case, arrays, bundle.outputs, ranges_of(bundle.cases[0]), bundle.tolerance[format])
             largest = max((one for one in (largest, difference) if one is not None), default=None)
             if why:
                 faults[case.name] = why

@@ -22,7 +22,7 @@ def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
     """TorchScript that reaches beyond tensors: the child process has limits, but it is no sandbox."""
     if format != "torchscript":
         return
-    from zooready.formats.torchscript.operators import unsafe
+    from zooready.formats.torchscript import unsafe
 
     path = bundle.formats["torchscript"]
     if found := unsafe(path):
