@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from zooready import cli, commands
+from zooready import cli
+from zooready.commands import COMMANDS, command, doctor
 from zooready.errors import ConsumerMissing, InputInvalid
 
 STARTS = ["import zooready", "from zooready.cli import parser; parser().format_help()"]
@@ -16,7 +17,8 @@ STARTS = ["import zooready", "from zooready.cli import parser; parser().format_h
 
 def subcommands():
     root = cli.parser()
-    return next(action for action in root._actions if isinstance(action, argparse._SubParsersAction)).choices
+    choices = next(action for action in root._actions if isinstance(action, argparse._SubParsersAction)).choices
+    return {name: parser.load() for name, parser in choices.items()}
 
 
 @pytest.mark.parametrize("code", STARTS, ids=["import", "help"])
@@ -31,11 +33,10 @@ def test_starting_takes_less_than_half_a_second_and_no_torch(code):
     assert min(seconds) < 0.5
 
 
-@pytest.mark.parametrize("name", subcommands())
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_of_a_command_is_a_parameter_of_its_function(name):
-    command = subcommands()[name]
-    options = {action.dest for action in command._actions if action.dest != "help"}
-    parameters = inspect.signature(getattr(commands, command.get_default("call"))).parameters
+    options = {action.dest for action in subcommands()[name]._actions if action.dest != "help"}
+    parameters = inspect.signature(command(name).run).parameters
     assert options <= set(parameters) or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     assert {n for n, p in parameters.items() if p.default is p.empty and p.kind is not p.VAR_KEYWORD} <= options
 
@@ -53,7 +54,7 @@ def test_a_failure_is_an_exit_code_and_a_sentence(monkeypatch, capsys, error, co
     def fail():
         raise error
 
-    monkeypatch.setattr(commands, "doctor", fail)
+    monkeypatch.setattr(doctor, "run", fail)
     assert cli.main(["doctor"]) == code
     assert words in capsys.readouterr().err
 

@@ -66,7 +66,8 @@ def anchors(page):
 def commands():
     """Each command of the command line with its own parser."""
     root = cli.parser()
-    return next(action for action in root._actions if isinstance(action, argparse._SubParsersAction)).choices
+    choices = next(action for action in root._actions if isinstance(action, argparse._SubParsersAction)).choices
+    return {name: parser.load() for name, parser in choices.items()}
 
 
 def lines_of(text):

@@ -17,8 +17,7 @@ import torch
 
 import zooready
 from zooready.images.similarity import psnr
-from zooready.pipeline import export_trained
-from zooready.records import Array, Family, Image, Pair, Part, Recipe
+from zooready.records import Array, Family, Image, Network, Pair, Part, Recipe, Training
 from zooready.tensors import TensorSpec
 
 SIZE, BLOBS, PHOTONS = 32, 12, 50.0  # of a training image: side in px, blobs, photons of the brightest pixel
@@ -61,15 +60,14 @@ FAMILY = Family(
     cite=(),
     input=TensorSpec(name="image", axes="bcyx", channels=("intensity",)),
     outputs=(TensorSpec(name="restored", axes="bcyx", channels=("intensity",)),),
-    architecture=Part(path="zooready.nets.unet.UNet", kwargs={"channels_in": 1, "channels_out": 1, "base": 8, "levels": 2}),
-    normalization=Part(path="zooready.nets.normalization.MeanStd"),
-    restores=True,
-    pair=pair,
-    loss=loss,
-    metrics=metrics,
-    sample=sample,
-    recipe=Recipe(steps=50, batch=4, learning_rate=3e-3),
+    network=Network(
+        architecture=Part(path="zooready.nets.unet.UNet", kwargs={"channels_in": 1, "channels_out": 1, "base": 8, "levels": 2}),
+        normalization=Part(path="zooready.nets.normalization.MeanStd"),
+        restores=True,
+    ),
+    training=Training(pair=pair, loss=loss, recipe=Recipe(steps=50, batch=4, learning_rate=3e-3), metrics=metrics),
     pixel_size_um=(0.1, 0.1),
+    sample=sample,
 )
 
 
@@ -77,9 +75,9 @@ def main(folder: Path) -> None:
     """Train, export, predict."""
     run = zooready.train(FAMILY, folder / "run", device="cpu")
     print(f"{run.steps} steps:", ", ".join(f"{name} {value:.1f} dB" for name, value in run.metrics.items()))
-    made = export_trained(folder / "run", folder / "smoothing.zip", torchscript="plain", family=FAMILY)
-    restored = zooready.predict(made.path, FAMILY.sample()).images["restored"]
-    print(f"{made.path.name} holds {', '.join(made.formats)}; restored {restored.array.shape}")
+    bundle = zooready.export(folder / "run", out=folder / "smoothing.zip", torchscript="plain", family=FAMILY)
+    restored = zooready.predict(bundle.path, FAMILY.sample()).images["restored"]
+    print(f"{bundle.path.name} holds {', '.join(bundle.formats)}; restored {restored.array.shape}")
 
 
 if __name__ == "__main__":
