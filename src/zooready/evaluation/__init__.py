@@ -2,7 +2,7 @@
 
 In: weights. Out: plain data for ``weights/<family>.json``, which cards are written from. One :class:`Evaluation` a family.
 
-May import: nets, images, simulate, data, training, families, measurement, pipeline
+May import: nets, images, simulate, data, training, families, measurement
 """
 
 from __future__ import annotations
