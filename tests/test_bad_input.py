@@ -553,7 +553,7 @@ def test_a_folder_without_write_permission_is_refused(bundle, tmp_path):
     code, printed = finish(run)
     assert code == USAGE
     assert "Permission denied. Nothing was left behind. Free space, or choose another folder that you may write to" in printed
-    assert re.search(r"cannot read .*b.tif: Permission denied. Check that you may read it", printed), printed
+    assert re.search(r"cannot read .*b.tif: Permission denied. Check the file's permissions", printed), printed
     code, printed = finish(start("predict", bundle, tmp_path / "a.tif", "-o", closed / "new", preexec_fn=obey_permissions))
     assert (code, "new: Permission denied. Choose another one that you may write to" in printed) == (USAGE, True)
     assert contents(closed) == []

@@ -95,7 +95,7 @@ def test_the_page_says_what_one_must_know(unbroken):
     assert "these runs took\n2 steps of 2 images, seed 0" in page
     assert "- No images of endosome, golgia, golgpp" in page
     assert "- 16 images, and 2D HeLa has 862. The published value is not confirmed." in page
-    assert "read off a graph" in page
+    assert "read from a graph" in page
     table = list(csv.reader((out / "protocol.csv").read_text().splitlines()))
     assert table[0] == list(COLUMNS)
     assert [tuple(line) for line in table[1:]] == [row.cells() for row in rows]
