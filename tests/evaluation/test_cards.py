@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from zooready.evaluation import EVALUATIONS, cards
+from zooready.evaluation import cards
 from zooready.families import FAMILIES, load_record, load_weights, shipped
 
 FOLDER = Path(__file__).parents[2] / "model_cards"
@@ -14,7 +14,7 @@ torch.set_num_threads(1)
 
 def differing(name, record):
     """Names of the numbers of a record that the shipped weights do not reproduce on a few images."""
-    spot = EVALUATIONS[name].spot(load_weights(name))
+    spot = evaluation_of(FAMILIES[name]).spot(load_weights(name))
     assert set(spot) == set(record["spot"])
     return [key for key, value in spot.items() if record["spot"][key] != pytest.approx(value, abs=0.01)]
 

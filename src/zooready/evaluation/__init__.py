@@ -7,13 +7,29 @@ name, holds its :class:`Evaluation`; ``label_images``, ``classifiers``, ``deconv
 May import: nets, images, simulate, data, training, families, measurement
 """
 
-from collections.abc import Mapping
-from importlib import import_module
+from __future__ import annotations
 
+import importlib
+from typing import cast
+
+from zooready.errors import InputInvalid
 from zooready.evaluation.contract import Evaluation
 from zooready.evaluation.recording import record
 from zooready.families import FAMILIES
+from zooready.records import Family
 
-__all__ = ["EVALUATIONS", "Evaluation", "record"]
+__all__ = ["Evaluation", "evaluation_of", "record"]
 
-EVALUATIONS: Mapping[str, Evaluation] = {name: import_module(f"{__name__}.{name}").EVALUATION for name in FAMILIES}
+
+def evaluation_of(family: Family) -> Evaluation:
+    """How a family's weights are judged: ``EVALUATION`` of the module that its record names, imported when it is asked for.
+
+    Raises
+    ------
+    InputInvalid
+        The family has no evaluation.
+    """
+    if not family.evaluation:
+        judged = ", ".join(name for name, known in FAMILIES.items() if known.evaluation)
+        raise InputInvalid(f"{family.name} has no evaluation: choose from {judged}.")
+    return cast(Evaluation, importlib.import_module(f"zooready.evaluation.{family.evaluation}").EVALUATION)

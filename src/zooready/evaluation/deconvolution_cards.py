@@ -49,9 +49,9 @@ UNSUITED = (
 
 def restoring(family: Family, weights: Weights) -> Restore:
     """Shipped weights as a method: counts (y, x) or (z, y, x) in, the same shape out."""
-    network = family.architecture.build().eval()
+    network = family.network.architecture.build().eval()
     network.load_state_dict(weights)
-    return deconvolution.restorer(network, 2 ** family.architecture.kwargs["levels"], family.outputs[0].axes)
+    return deconvolution.restorer(network, 2 ** family.network.architecture.kwargs["levels"], family.outputs[0].axes)
 
 
 def measure(family: Family, sets: Sets, measured_on: Mapping[str, str], weights: Weights) -> dict[str, Any]:

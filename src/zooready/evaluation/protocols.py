@@ -149,9 +149,9 @@ def _confusion(path: Path, images: Classified, split: Split, answers: Callable[[
 
 def _answers(family: Family, run: Checkpoint, images: Classified, split: Split) -> Iterator[int]:
     """The class that the trained network predicts for each held-out image."""
-    network = family.architecture.build().eval()
+    network = family.network.architecture.build().eval()
     network.load_state_dict(run.state_dict())
-    normalization = family.normalization.build() if family.normalization else torch.nn.Identity()
+    normalization = family.network.normalization.build() if family.network.normalization else torch.nn.Identity()
     for member in split.held_out:
         with torch.no_grad():
             answer = network(normalization(torch.as_tensor(images.whole(member).input)[None]))

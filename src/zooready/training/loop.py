@@ -121,7 +121,7 @@ def recipe_of(family: Family, steps: int | None, batch: int | None) -> Recipe:
     for name, value in (("steps", steps), ("batch", batch)):
         if value is not None and value < 1:
             raise InputInvalid(f"{name}={value}: give a whole number from 1.")
-    recipe = family.recipe
+    recipe = family.training.recipe
     return replace(recipe, steps=recipe.steps if steps is None else steps, batch=recipe.batch if batch is None else batch)
 
 
@@ -218,7 +218,7 @@ def held_out_metrics(task: Task, judged: tuple[Callable[[int], Pair], int] | Non
 
     Pairs without metrics are left out; the result is empty if no pair has any.
     """
-    if task.family.metrics is None:
+    if task.family.training.metrics is None:
         return {}
     measurements: list[dict[str, float]] = []
     task.eval().cpu()
@@ -229,7 +229,7 @@ def held_out_metrics(task: Task, judged: tuple[Callable[[int], Pair], int] | Non
             image = torch.as_tensor(pair.input)[None]
             offset, scale = task.statistics(image)
             output = task.network((image - offset) / scale)
-        if values := task.family.metrics(output, pair):
+        if values := task.family.training.metrics(output, pair):
             measurements.append(dict(values))
     names = measurements[0] if measurements else {}
     return checkpoint.plain({name: np.mean([measurement[name] for measurement in measurements]) for name in names})
