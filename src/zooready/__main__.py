@@ -1,4 +1,7 @@
-"""``python -m zooready`` is the command ``zooready``."""
+"""``python -m zooready`` is the command ``zooready``.
+
+May import: cli
+"""
 
 from zooready.cli import entry
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from zooready.evaluation import cards
+from zooready.evaluation import cards, evaluation_of
 from zooready.families import FAMILIES, load_record, load_weights, shipped
 
 FOLDER = Path(__file__).parents[2] / "model_cards"
