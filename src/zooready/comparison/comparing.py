@@ -83,9 +83,7 @@ def compare(
         case = Case(name="image", input=extra[0], outputs=()) if extra else next(iter(bundle.cases), None)
         images = {name: outputs[-1 if extra else 0] for name, outputs in kept.items() if outputs}
         shown = {name: outputs for name, outputs in images.items() if outputs is not None}
-        return Comparison(
-            path=Path(path), outputs=bundle.outputs, names=_channel_names(bundle), verdicts=verdicts, shown=case, results=shown
-        )
+        return Comparison(path=Path(path), outputs=bundle.kinds, names=_channel_names(bundle), verdicts=verdicts, shown=case, results=shown)
 
 
 def exit_code(verdicts: Sequence[Verdict], *, asked: set[str] | None = None, at_least: Level | None = None) -> int:
@@ -161,11 +159,8 @@ def _channel_names(bundle: Bundle) -> tuple[tuple[str, ...], ...]:
     """Names of the channels of the first input and of each output, as many as the test pair has channels."""
     if not bundle.cases:
         return ()
-    tensors = [bundle.rdf["inputs"][0], *bundle.rdf["outputs"]]
     names = []
-    for tensor, array in zip(tensors, (bundle.cases[0].input, *bundle.cases[0].outputs), strict=True):
-        listed = [axis for axis in tensor.get("axes") or () if isinstance(axis, Mapping)]
-        given = [str(name) for axis in listed for name in axis.get("channel_names") or ()]
+    for tensor, array in zip((bundle.inputs[0], *bundle.outputs), (bundle.cases[0].input, *bundle.cases[0].outputs), strict=True):
         count = array.shape[1] if array.ndim > 1 else 1
-        names.append(tuple(given) if len(given) == count else ("",) * count)
+        names.append(tensor.channels if len(tensor.channels) == count else ("",) * count)
     return tuple(names)

@@ -5,7 +5,7 @@ Both run in a child process: a state dict comes with Python, and TorchScript is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
@@ -29,7 +29,7 @@ def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
     """TorchScript that reaches beyond tensors, and state dicts without their source."""
     if format == "torchscript":
         yield from only_computes(bundle.formats["torchscript"])
-    if format == "state_dict" and not _architecture(bundle)["callable"]:
+    if format == "state_dict" and not _architecture(bundle):
         yield "the state dict names no architecture to load it into: add weights.pytorch_state_dict.architecture (file and callable)."
 
 
@@ -55,13 +55,10 @@ def versions() -> dict[str, str]:
 
 
 def _architecture(bundle: Bundle) -> dict[str, Any]:
-    """Where the network's class is: ``file`` or ``module``, ``callable`` and ``kwargs``, in format 0.5 and 0.4 alike."""
-    entry = bundle.rdf["weights"]["pytorch_state_dict"]
-    told = entry.get("architecture")
-    if isinstance(told, Mapping):
-        source, module, name, kwargs = told.get("source"), told.get("import_from"), told.get("callable"), told.get("kwargs")
-    else:  # 0.4: "file.py:Class" or "package.module.Class"
-        place, _, name = str(told or "").rpartition(":" if ":" in str(told) else ".")
-        source, module, kwargs = (place, None, entry.get("kwargs")) if place.endswith(".py") else (None, place, entry.get("kwargs"))
-    file = str(bundle.folder / source) if source and (bundle.folder / source).resolve().is_relative_to(bundle.folder) else None
-    return {"file": file, "module": module, "callable": name, "kwargs": dict(kwargs or {})}
+    """Where the network's class is: ``file`` or ``module``, ``callable`` and ``kwargs``; empty if the description names none."""
+    architecture = bundle.weights["pytorch_state_dict"].architecture
+    if architecture is None:
+        return {}
+    source = bundle.folder / architecture.source if architecture.source else None
+    file = str(source) if source and source.resolve().is_relative_to(bundle.folder) else None
+    return {"file": file, "module": architecture.module, "callable": architecture.callable, "kwargs": dict(architecture.kwargs)}

@@ -43,7 +43,7 @@ def agreement(bundle: Bundle, case: Case, found: Sequence[Array], tolerance: flo
         return None, f"{len(found)} outputs {where} instead of {len(case.outputs)}."
     largest: float | None = None
     faults = []
-    for k, (name, kind) in enumerate(bundle.outputs):
+    for k, (name, kind) in enumerate(bundle.kinds):
         expected, array = case.outputs[k], np.asarray(found[k])
         fault = _form_fault(expected, array)
         if not fault and kind == "labels":

@@ -191,9 +191,9 @@ def _found(finder: Bundle, image: Image, channel: int | str | None) -> Array:
     """Labels (y, x) by a segmentation bundle."""
     from zooready import prediction
 
-    name = next((name for name, kind in finder.outputs if kind == "labels"), None)
+    name = next((name for name, kind in finder.kinds if kind == "labels"), None)
     if name is None:
-        held = ", ".join(f"{name} ({kind})" for name, kind in finder.outputs)
+        held = ", ".join(f"{name} ({kind})" for name, kind in finder.kinds)
         raise BundleInvalid(f"{finder.path.name} gives {held} and no labels, which would find objects: take a segmentation bundle.")
     labels = prediction.predict(finder, image, channel=channel).images[name]
     if labels.axes != "yx":

@@ -75,7 +75,7 @@ def _explaining(run: Run, bundle: Bundle, format: Format) -> Run:
                 "run zooready check on the bundle."
             ) from error
         if len(outputs) != len(bundle.outputs):
-            names = ", ".join(name for name, _ in bundle.outputs)
+            names = ", ".join(name for name, _ in bundle.kinds)
             raise BundleInvalid(
                 f"{bundle.path.name} promises outputs {names}, and its {format} network gave {len(outputs)}. Export it again."
             )
@@ -100,7 +100,7 @@ def _onnx(bundle: Bundle, path: Path, device: Device) -> Run:
         raise ConsumerMissing("ONNX Runtime found no usable CUDA libraries: install those of its version, or use --device cpu.")
     name = session.get_inputs()[0].name
     given = [output.name for output in session.get_outputs()]
-    wanted = [output for output, _ in bundle.outputs]
+    wanted = [output for output, _ in bundle.kinds]
     order = wanted if sorted(given) == sorted(wanted) else given
 
     def run(image: Array) -> tuple[Array, ...]:
@@ -148,16 +148,18 @@ def _state_dict(bundle: Bundle, path: Path, device: Device) -> Run:
 
 def _architecture(bundle: Bundle) -> Any:
     """The network that a trusted bundle's own file, or an installed package, builds."""
-    entry = bundle.rdf["weights"]["pytorch_state_dict"]["architecture"]
-    if "import_from" in entry:
-        module = importlib.import_module(entry["import_from"])
+    architecture = bundle.weights["pytorch_state_dict"].architecture
+    if architecture is None:
+        raise BundleInvalid(f"{bundle.path.name}: its state dict names no architecture to load it into. Export it again.")
+    if architecture.module:
+        module = importlib.import_module(architecture.module)
     else:
-        spec = importlib.util.spec_from_file_location("zooready_bundle_architecture", bundle.folder / entry["source"])
+        spec = importlib.util.spec_from_file_location("zooready_bundle_architecture", bundle.folder / architecture.source)
         if spec is None or spec.loader is None:
-            raise BundleInvalid(f"{bundle.path.name}: {entry['source']} is no Python file. Export it again.")
+            raise BundleInvalid(f"{bundle.path.name}: {architecture.source} is no Python file. Export it again.")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-    return getattr(module, entry["callable"])(**entry.get("kwargs", {}))
+    return getattr(module, architecture.callable)(**architecture.kwargs)
 
 
 def _torch_device(device: Device) -> str:

@@ -9,13 +9,13 @@ from typing import Literal
 
 import numpy as np
 
+from zooready.bundle.specs import input_spec, output_specs, pixel_range_um, plane_distance_um, size_steps
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
 from zooready.images.files import in_order
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.memory import demand_room
 from zooready.prediction.scaling import outside, resampled, zoom_of
 from zooready.prediction.sessions import Device, Run, engine
-from zooready.prediction.specs import input_spec, output_specs, pixel_range_um, plane_distance_um, size_steps
 from zooready.records import Array, Bundle, Format, Image
 from zooready.tensors import TensorSpec
 
