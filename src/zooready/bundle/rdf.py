@@ -187,9 +187,9 @@ def read(rdf: Mapping[str, Any], *, path: Path, folder: Path, formats: Mapping[F
 
 def not_understood(bundle: Bundle) -> Iterator[str]:
     """What stands in the description of inputs and outputs and is no value that the format has there, in words with the cure."""
-    for place, fault in bundle.faults.items():
-        if not place.startswith("config"):
-            yield f"The description cannot be understood ({fault} at {place}): validate it with bioimageio validate-format."
+    for where, fault in bundle.faults.items():
+        if not where.startswith("config"):
+            yield f"The description cannot be understood ({fault} at {where}): validate it with bioimageio validate-format."
 
 
 def case_files(rdf: Mapping[str, Any], path: Path) -> tuple[CaseFiles, ...]:
@@ -264,18 +264,17 @@ def _read_axis(given: Mapping[str, Any], where: str, faults: dict[str, str]) -> 
     def number(value: Any, kind: Callable[[Any], Number], default: Number, key: str) -> Number:
         try:
             return kind(value)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             faults[f"{where}.{key}"] = f"{type(error).__name__}: {error}"
             return default
 
-    id, type, size = str(given.get("id", "")), str(given.get("type") or ""), given.get("size")
-    names = given.get("channel_names")
+    names, size = given.get("channel_names"), given.get("size")
     grown = size if isinstance(size, Mapping) else {}
     is_reference = "tensor_id" in grown
     return Axis(
-        letter=letter(type, id),
-        id=id,
-        type=type,
+        letter=letter(str(given.get("type") or ""), str(given.get("id", ""))),
+        id=str(given.get("id", "")),
+        type=str(given.get("type") or ""),
         size=size if isinstance(size, int) else None,
         minimum=number(grown.get("min", 0), int, 0, "size.min") if isinstance(size, Mapping) and not is_reference else None,
         step=number(grown["step"], int, None, "size.step") if grown.get("step") else None,

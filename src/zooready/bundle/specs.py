@@ -83,7 +83,7 @@ def plane_distance_um(bundle: Bundle) -> float | None:
     return bundle.plane_distance_um
 
 
-def crop_px(bundle: Bundle) -> int | None:
+def stated_crop_px(bundle: Bundle) -> int | None:
     """Side of the image of one object that the bundle's classifier was trained on, px; None if it does not say.
 
     Raises
@@ -95,9 +95,9 @@ def crop_px(bundle: Bundle) -> int | None:
     return bundle.crop_px
 
 
-def _demand_understood(bundle: Bundle, place: str) -> None:
-    if place in bundle.faults:
-        raise BundleInvalid(f"{bundle.path.name}: {bundle.faults[place]} Export it again.")
+def _demand_understood(bundle: Bundle, where: str) -> None:
+    if where in bundle.faults:
+        raise BundleInvalid(f"{bundle.path.name}: {bundle.faults[where]} Export it again.")
 
 
 def _spec(bundle: Bundle, tensor: Tensor) -> TensorSpec:

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from zooready.bundle.specs import crop_px as stated_crop_px
-from zooready.bundle.specs import input_spec, output_specs, pixel_range_um
+from zooready.bundle.specs import input_spec, output_specs, pixel_range_um, stated_crop_px
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.images.files import make_folder, whole_file
 from zooready.measurement.crops import Background, crops
