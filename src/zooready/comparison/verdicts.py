@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from zooready.consumers.deepimagej.rules import is_harmless, operators
+from zooready.consumers.description_rules import is_harmless, operators
 from zooready.errors import BundleInvalid, ConsumerMissing, OutputsDiffer, ZooreadyError
 from zooready.images.agreement import NOT_FINITE, agreement
 from zooready.records import Array, Bundle, Format, Status, Verdict, as_float32

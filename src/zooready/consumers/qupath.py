@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zooready.consumers.deepimagej.rules import Rule, is_harmless, operators, understood
+from zooready.consumers.description_rules import Rule, is_harmless, operators, understood
 from zooready.consumers.tile_rules import no_halo, numbers_restart, whole_image
 from zooready.records import Bundle, Format, Level
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zooready.consumers.deepimagej.rules import axes
+from zooready.consumers.description_rules import axes
 from zooready.records import Bundle
 
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from zooready.bundle.jdll import TIE, picks
 from zooready.consumers.deepimagej import fiji
-from zooready.consumers.deepimagej.rules import RULES, Rule, axes, image_size
+from zooready.consumers.deepimagej.rules import RULES, image_size
+from zooready.consumers.description_rules import Rule, axes
 from zooready.consumers.torchscript_rules import known_operators, no_device, only_computes
 from zooready.errors import BundleInvalid, ConsumerFailed
 from zooready.java.child import tail

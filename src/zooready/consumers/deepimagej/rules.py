@@ -5,12 +5,12 @@ Each was seen in JDLL 0.6.1 itself; ``docs/consumers.md`` has the facts. Rules o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 
-from zooready.bundle.rdf import letter, not_understood
-from zooready.records import Array, Axis, Bundle, Operator, Tensor
+from zooready.bundle.rdf import letter
+from zooready.consumers.description_rules import Rule, all_axes, axes, operators, understood
+from zooready.records import Array, Bundle
 
-Rule = Callable[[Bundle], Iterator[str]]
 LETTERS = "bitzcyx"
 SPELT_OUT = {"batch": "batch", "channel": "channel"}  # JDLL goes by the type of these two
 OPERATORS = {
@@ -19,33 +19,6 @@ OPERATORS = {
 }
 SCALARS = {"fixed_zero_mean_unit_variance": ("mean", "std"), "scale_linear": ("gain", "offset"), "binarize": ("threshold",)}
 ELEMENTS = 4096 * 4096 * 3  # of a tile; larger ones never return
-
-
-def axes(tensors: Sequence[Tensor]) -> Iterator[tuple[str, Axis]]:
-    """(name of the tensor, axis) for each axis of format 0.5."""
-    for tensor in tensors:
-        yield from ((tensor.name, axis) for axis in tensor.details)
-
-
-def all_axes(bundle: Bundle) -> Iterator[tuple[str, Axis]]:
-    """The same of inputs and then outputs."""
-    yield from axes((*bundle.inputs, *bundle.outputs))
-
-
-def operators(bundle: Bundle) -> Iterator[Operator]:
-    """Every pre- and postprocessing step."""
-    for tensor in (*bundle.inputs, *bundle.outputs):
-        yield from tensor.operators
-
-
-def is_harmless(step: Operator) -> bool:
-    """Whether the step leaves float32 pixels as they are."""
-    return (step.name, step.kwargs.get("dtype")) == ("ensure_dtype", "float32")
-
-
-def understood(bundle: Bundle) -> Iterator[str]:
-    """Values that the format does not have, which JDLL casts without a look."""
-    yield from not_understood(bundle)
 
 
 def file_name(bundle: Bundle) -> Iterator[str]:
