@@ -128,8 +128,7 @@ def test_the_receptive_field_is_the_bundles_halo_beside_what_gradients_show(open
 
 def with_measured(bundle, **measured):
     """The bundle with other facts about its network."""
-    config = {**bundle.rdf["config"]["zooready"], "measured": measured}
-    return replace(bundle, rdf={**bundle.rdf, "config": {"zooready": config}})
+    return replace(bundle, measured_halo_px=measured.get("halo"))
 
 
 def test_without_a_stated_halo_gradients_measure_it(open_bundle, spots):
@@ -157,8 +156,8 @@ def test_noise_follows_the_seed_and_nothing_else_does(open_bundle, spots):
 
 def test_a_size_that_the_bundle_must_grow_is_explained_at_its_own(open_bundle, spots):
     bundle = open_bundle("smooth")
-    axes = [{**axis, "size": {"min": 32, "step": 32}} if axis.get("id") in ("y", "x") else axis for axis in bundle.rdf["inputs"][0]["axes"]]
-    bundle = replace(bundle, rdf={**bundle.rdf, "inputs": [{**bundle.rdf["inputs"][0], "axes": axes}]})
+    details = tuple(replace(axis, minimum=32, step=32) if axis.letter in "yx" else axis for axis in bundle.inputs[0].details)
+    bundle = replace(bundle, inputs=(replace(bundle.inputs[0], details=details),))
     image = replace(spots[0], array=spots[0].array[:40, :45])
     explanations = by_name(explain(bundle, image))
     assert {explanation.values.shape[-2:] for explanation in explanations.values()} == {(40, 45)}
@@ -200,16 +199,16 @@ def test_a_class_of_a_bundle_without_scores_is_refused(open_bundle, spots, optio
 
 
 def test_labels_alone_have_nothing_to_explain(open_bundle, spots):
-    bundle = replace(open_bundle("smooth"), outputs=(("output", "labels"),))
+    bundle = open_bundle("smooth")
+    bundle = replace(bundle, outputs=(replace(bundle.outputs[0], kind="labels"),))
     with pytest.raises(InputInvalid, match=r"smooth.zip gives output \(labels\), which are whole numbers without gradients"):
         explain(bundle, spots[0])
 
 
 def test_scores_of_another_number_than_promised_are_refused(open_bundle, spots):
     bundle = open_bundle("onnx")
-    axes = [{**axis, "channel_names": ["a", "b"]} if axis["type"] == "channel" else axis for axis in bundle.rdf["outputs"][0]["axes"]]
     with pytest.raises(BundleInvalid, match=r"promises 'scores' with 2 classes and gave the shape \(1, 3\)"):
-        explain(replace(bundle, rdf={**bundle.rdf, "outputs": [{**bundle.rdf["outputs"][0], "axes": axes}]}), spots[0])
+        explain(replace(bundle, outputs=(replace(bundle.outputs[0], channels=("a", "b")),)), spots[0])
 
 
 def test_captum_is_asked_for_before_any_work(open_bundle, spots, monkeypatch):

@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import yaml
 from patterns import CLASSES, Patterns, standard
 
+from zooready.bundle.rdf import read
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.measurement import Measurer, save, table
 from zooready.measurement.features import measurements
@@ -93,9 +95,10 @@ def test_the_background_changes_what_the_network_sees_and_no_classical_measureme
 
 
 def stating(bundle, **facts):
-    """The bundle with other facts in config.zooready."""
-    config = {**bundle.rdf["config"]["zooready"], **facts}
-    return replace(bundle, rdf={**bundle.rdf, "config": {"zooready": config}})
+    """The bundle with other facts in config.zooready, read again."""
+    description = yaml.safe_load((bundle.folder / "rdf.yaml").read_text(encoding="utf-8"))
+    description["config"]["zooready"] |= facts
+    return replace(read(description, path=bundle.path, folder=bundle.folder, formats=bundle.formats), cases=bundle.cases)
 
 
 def test_the_piece_is_what_is_asked_for_else_what_the_bundle_states_else_the_object(open_bundle, three):
@@ -110,8 +113,8 @@ def test_the_piece_is_what_is_asked_for_else_what_the_bundle_states_else_the_obj
 
 def test_a_network_of_one_size_gets_that_size_and_no_other(open_bundle, three):
     bundle = open_bundle("patterns")
-    axes = [{**axis, "size": 32} if axis.get("id") in ("y", "x") else axis for axis in bundle.rdf["inputs"][0]["axes"]]
-    fixed = replace(bundle, rdf={**bundle.rdf, "inputs": [{**bundle.rdf["inputs"][0], "axes": axes}]})
+    details = tuple(replace(axis, size=32, minimum=None, step=None) if axis.letter in "yx" else axis for axis in bundle.inputs[0].details)
+    fixed = replace(bundle, inputs=(replace(bundle.inputs[0], details=details),))
     assert Measurer.of(fixed).size == Measurer.of(fixed, crop_px=32).size == (32, 32)
     with pytest.raises(InputInvalid, match=r"takes only crops of \{'y': 32, 'x': 32\} px: give crop_px of that size"):
         Measurer.of(fixed, crop_px=40)
@@ -119,8 +122,8 @@ def test_a_network_of_one_size_gets_that_size_and_no_other(open_bundle, three):
 
 def test_pieces_grow_to_a_size_that_the_network_takes(open_bundle, three, weights):
     bundle = open_bundle("patterns")
-    axes = [{**axis, "size": {"min": 16, "step": 16}} if axis.get("id") in ("y", "x") else axis for axis in bundle.rdf["inputs"][0]["axes"]]
-    picky = replace(bundle, rdf={**bundle.rdf, "inputs": [{**bundle.rdf["inputs"][0], "axes": axes}]})
+    details = tuple(replace(axis, minimum=16, step=16) if axis.letter in "yx" else axis for axis in bundle.inputs[0].details)
+    picky = replace(bundle, inputs=(replace(bundle.inputs[0], details=details),))
     measurements_table = measured(picky, *three, crop_px=30)
     y, x = np.nonzero(three[1] == 5)
     top, left = (y.min() + y.max() + 1 - 30) // 2, (x.min() + x.max() + 1 - 30) // 2
@@ -169,10 +172,14 @@ def test_a_piece_of_no_size_is_refused(open_bundle, side):
         Measurer.of(stating(open_bundle("patterns"), crop_px=side))
 
 
+def test_a_piece_of_no_size_is_refused_of_whoever_asks(open_bundle):
+    with pytest.raises(InputInvalid, match="pieces of 0 px cannot be cut"):
+        Measurer.of(open_bundle("patterns"), crop_px=0)
+
+
 def test_scores_of_another_number_than_promised_are_refused(open_bundle, three):
     bundle = open_bundle("patterns")
-    axes = [{**axis, "channel_names": ["a", "b"]} if axis["type"] == "channel" else axis for axis in bundle.rdf["outputs"][0]["axes"]]
-    wrong = replace(bundle, rdf={**bundle.rdf, "outputs": [{**bundle.rdf["outputs"][0], "axes": axes}]})
+    wrong = replace(bundle, outputs=(replace(bundle.outputs[0], channels=("a", "b")),))
     with pytest.raises(BundleInvalid, match=r"declares 2 classes and returned 3"):
         measured(wrong, *three)
 

@@ -3,7 +3,7 @@
 In: an opened bundle and an image. Out: an Explained (values, titles, units, facts), and its files: a figure and a float32 TIFF for
 each explanation, one JSON for all. ``attribution`` explains scores, ``restoration`` explains images, ``checks`` tests explanations.
 
-May import: images, prediction
+May import: images, bundle, prediction
 """
 
 from zooready.explanation.attribution import integrated_gradients, occlusion

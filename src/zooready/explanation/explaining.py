@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from zooready.bundle.specs import input_spec, output_specs, pixel_range_um
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.explanation import attribution, restoration
 from zooready.explanation.checks import share_inside
 from zooready.explanation.networks import Network, network_of
 from zooready.explanation.results import Explained, Explanation
-from zooready.prediction import as_input, input_spec, output_specs
+from zooready.prediction import as_input
 from zooready.prediction.embedding import watched
 from zooready.prediction.scaling import RESCALE, outside, resampled
-from zooready.prediction.specs import pixel_range_um
 from zooready.prediction.whole import margins
 from zooready.records import Array, Bundle, Image
 from zooready.tensors import TensorSpec
@@ -228,8 +228,7 @@ def _maps(job: _Job, outputs: tuple[TensorSpec, ...], target: int, notes: list[s
 
 def _unit(bundle: Bundle, index: int, otherwise: str) -> str:
     """The unit that the bundle states for an output."""
-    data = bundle.rdf["outputs"][index].get("data")
-    return str(data.get("unit") or otherwise) if isinstance(data, Mapping) else otherwise
+    return bundle.outputs[index].unit or otherwise
 
 
 def _shares(values: Array, mask: Array | None) -> dict[str, float]:
@@ -269,8 +268,7 @@ def _field(job: _Job, differentiable: Callable[..., Any]) -> Explanation:
     """How far the middle pixel sees: the halo that the bundle states, else the reach of gradients, and the radius of most of it."""
     values, extent = restoration.effective_field(lambda x: differentiable(x)[job.index], job.image)
     facts: dict[str, Any] = {**extent}
-    measured = ((job.bundle.rdf.get("config") or {}).get("zooready") or {}).get("measured") or {}
-    stated = measured.get("halo")
+    stated = job.bundle.measured_halo_px
     marks = {"90 % of the gradient, radius": facts["radius_90_px"]}
     if stated is None:
         facts |= {"halo_px": facts["reach_px"], "halo_from": "gradients of this image"}

@@ -201,8 +201,8 @@ def _declared_version(job: Job, chosen: Draft) -> tuple[str, tuple[str, ...]]:
         return "", ()
     real = str(script.details["torch"])
     onnx = next((w for w in chosen.weights if w.format == "onnx"), None)
-    weights = {"torchscript": {"pytorch_version": real}, **({"onnx": {"opset_version": onnx.details["opset"]}} if onnx else {})}
-    if jdll.picks({"weights": weights}) == "torchscript":
+    versions = {"torchscript": real, **({"onnx": onnx.details["opset"]} if onnx else {})}
+    if jdll.picks(versions) == "torchscript":
         return real, ()
     try:
         in_java(script, chosen.cases, job.tolerance["torchscript"], [n for n, spec in enumerate(job.outputs) if spec.kind == "labels"])

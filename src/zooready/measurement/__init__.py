@@ -2,7 +2,7 @@
 
 In: an opened classifier bundle, images, and label images that say where the objects are. Out: a Table, and its CSV.
 
-May import: images, prediction
+May import: images, bundle, prediction
 """
 
 from zooready.measurement.crops import Crop, crops

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from zooready.bundle.specs import input_spec, output_specs, pixel_range_um, stated_crop_px
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.images.whole_files import make_folder, whole_file
 from zooready.measurement.crops import Background, crops
 from zooready.measurement.features import measurements
-from zooready.prediction import as_input, input_spec, output_specs
+from zooready.prediction import as_input
 from zooready.prediction.embedding import Seen, watched
 from zooready.prediction.scaling import RESCALE, outside
-from zooready.prediction.specs import pixel_range_um
 from zooready.prediction.whole import margins
 from zooready.records import Array, Bundle, Image, as_float32
 from zooready.tensors import TensorSpec
@@ -163,8 +163,7 @@ def _size(bundle: Bundle, spec: TensorSpec, crop_px: int | None) -> tuple[int, i
         if height is None or width is None or (crop_px and (crop_px, crop_px) != (height, width)):
             raise InputInvalid(f"{bundle.path.name} takes only crops of {dict(spec.sizes)} px: give crop_px of that size, or leave it out.")
         return height, width
-    stated = ((bundle.rdf.get("config") or {}).get("zooready") or {}).get("crop_px")
-    side = crop_px if crop_px is not None else stated
+    side = crop_px if crop_px is not None else stated_crop_px(bundle)
     if side is None:
         return None
     if not isinstance(side, int) or side < 1:

@@ -8,7 +8,6 @@ May import: images, formats, bundle
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.output import save
 from zooready.prediction.sessions import engine, network
-from zooready.prediction.specs import input_spec, output_specs
 from zooready.prediction.whole import Prediction, Scores, predict
 
 __all__ = [
@@ -17,9 +16,7 @@ __all__ = [
     "Scores",
     "as_input",
     "engine",
-    "input_spec",
     "network",
-    "output_specs",
     "predict",
     "save",
 ]

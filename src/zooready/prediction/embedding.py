@@ -55,7 +55,7 @@ def watched(bundle: Bundle) -> Callable[[Array], Seen]:
     model = _model(bundle)
     graph = model.graph
     given = [output.name for output in graph.output]
-    wanted = [name for name, _ in bundle.outputs]
+    wanted = [name for name, _ in bundle.kinds]
     order = wanted if sorted(given) == sorted(wanted) else given
     last = _last_layer(graph, order[index], bundle)
     pooled, linear = _pooled(graph, last)
@@ -87,10 +87,10 @@ def watched(bundle: Bundle) -> Callable[[Array], Seen]:
 
 def _scores(bundle: Bundle) -> int:
     """Index of the first output that holds class scores."""
-    for index, (_, kind) in enumerate(bundle.outputs):
+    for index, (_, kind) in enumerate(bundle.kinds):
         if kind == "scores":
             return index
-    held = ", ".join(f"{name} ({kind})" for name, kind in bundle.outputs)
+    held = ", ".join(f"{name} ({kind})" for name, kind in bundle.kinds)
     raise InputInvalid(f"{bundle.path.name} gives {held} and no class scores: take the bundle of a classifier.")
 
 

@@ -50,7 +50,7 @@ def engine(bundle: Bundle, format: Format = "onnx", device: Device = "auto") -> 
     _demand_trust(bundle, format)
     options: dict[str, Any] = {}
     if format == "onnx":
-        options["outputs"] = [name for name, _ in bundle.outputs]
+        options["outputs"] = [name for name, _ in bundle.kinds]
     if format == "state_dict":
         options["builder"] = _builder(bundle)
     try:
@@ -80,8 +80,8 @@ def _explaining(run: Run, bundle: Bundle, format: Format) -> Run:
                 f"the {format} network of {bundle.path.name} failed on an image of shape {image.shape} ({brief(error)}): "
                 "run zooready check on the bundle."
             ) from error
-        if len(outputs) != len(bundle.outputs):
-            names = ", ".join(name for name, _ in bundle.outputs)
+        if len(outputs) != len(bundle.kinds):
+            names = ", ".join(name for name, _ in bundle.kinds)
             raise BundleInvalid(
                 f"{bundle.path.name} promises outputs {names}, and its {format} network gave {len(outputs)}. Export it again."
             )
