@@ -168,8 +168,8 @@ BAD_IMAGES = [
     (cut_off, r"is damaged or cut off .*: copy or save it again", "cut off"),
     (no_pixels, r"(has no pixels|is damaged).*save it again", "no pixels"),
     (not_finite, r"25 pixels that are NaN or infinite, .*: replace them, in Fiji", "nan"),
-    (two_channels, r"has 2 channels and the network takes 1 channel \(intensity\): pick one with --channel N", "two channels"),
-    (colour, r"in colour \(red, green, blue\) and the network takes 1 channel .*: pick one with --channel green, or convert", "colour"),
+    (two_channels, r"has 2 channels and the network takes 1 channel \(intensity\): pick one with channel=1, 2, \.\.\.", "two channels"),
+    (colour, r"in colour \(red, green, blue\) and the network takes 1 channel .*: pick one with channel='green', or convert", "colour"),
 ]
 
 
@@ -286,7 +286,7 @@ def test_a_bundle_that_cannot_be_read_is_named(said, tmp_path, make, message):
         (["check", "BUNDLE", "--in", "photoshop"], "no consumer is called 'photoshop': choose from bioimageio, torch"),
         (["check", "BUNDLE", "--at-least", "faith"], "invalid choice: 'faith'"),
         (["predict", "BUNDLE", "a.tif"], "the following arguments are required: -o/--out"),
-        (["predict", "BUNDLE", "a.tif", "-o", "out", "--format", "state_dict"], "use --format onnx, or --trust-code"),
+        (["predict", "BUNDLE", "a.tif", "-o", "out", "--format", "state_dict"], "use format='onnx', or trust_code=True"),
         (["train", "toys", "--out", "out"], "no family is called 'toys': choose from segmentation, mrbcr"),
         (["train", "toy", "--out", "out", "--steps", "0"], "--steps: '0' is no whole number from 1"),
         (["train", "toy", "--out", "out", "--steps", "53"], "steps=53 has no divisor from 10 to 50, .*: give steps=52"),

@@ -68,7 +68,7 @@ def test_what_is_broken_is_caught_in_the_promised_words(name, tmp_path):
 def test_a_stranger_s_state_dict_is_untrusted(tiny):
     verdicts = compare(tiny, consumers=["torch"]).verdicts
     assert [(one.format, one.status) for one in verdicts] == [("state_dict", "untrusted"), ("torchscript", "passed")]
-    assert "--trust-code" in verdicts[0].why
+    assert "trust_code=True" in verdicts[0].why
     assert exit_code(verdicts) == 0
     assert exit_code(verdicts, asked={"torch"}) == 3
 

@@ -60,7 +60,7 @@ def test_importing_the_room_is_light():
 
 def test_a_state_dict_without_trust_is_not_run(tiny):
     for module in (pytorch, bioimageio):
-        with pytest.raises(BundleInvalid, match="tiny.zip: a state dict runs the bundle's own Python. Read it, then use --trust-code"):
+        with pytest.raises(BundleInvalid, match="tiny.zip: a state dict runs the bundle's own Python. Read it, then use trust_code=True"):
             module.run(tiny, "state_dict", IMAGE)
 
 

@@ -69,11 +69,11 @@ def test_every_rule_has_a_name_and_its_source(program):
 
 
 @BOTH
-def test_several_outputs_are_refused_with_the_command_that_keeps_one(program, said):
+def test_several_outputs_are_refused_with_the_argument_that_keeps_one(program, said):
     (one,) = said(program, two_outputs())
     assert "2 outputs (probabilities, second), and" in one
-    assert one.endswith("export a bundle for it with zooready export FAMILY --outputs second.")
-    assert said(program, two_outputs("image"))[0].endswith("--outputs probabilities.")
+    assert one.endswith("export a bundle for it that keeps a single output, e.g. keep=['second'].")
+    assert said(program, two_outputs("image"))[0].endswith("keep=['probabilities'].")
 
 
 @BOTH

@@ -57,18 +57,18 @@ def test_one_channel_is_picked_by_number_from_1_or_by_name(channel, index):
 
 @pytest.mark.parametrize("channel", [0, 3, "0", "cy5", -1])
 def test_a_channel_that_is_not_there_is_refused(channel):
-    with pytest.raises(InputInvalid, match=rf"no channel {channel}: it has 2 \(dapi, gfp\). Give --channel 1 to 2, or a name"):
+    with pytest.raises(InputInvalid, match=rf"no channel {channel}: it has 2 \(dapi, gfp\). Give channel=1 to 2, or a name"):
         as_input(make_image("cyx", (2, 5, 7), ("dapi", "gfp")), GREY, channel=channel)
 
 
 def test_picking_one_channel_for_a_network_of_two_is_refused():
-    with pytest.raises(InputInvalid, match=r"channel 1 was asked for, but the network takes 2 channels \(dapi, gfp\): leave --channel out"):
+    with pytest.raises(InputInvalid, match=r"channel 1 was asked for, but the network takes 2 channels \(dapi, gfp\): leave channel out"):
         as_input(make_image("cyx", (2, 5, 7)), TWO, channel=1)
 
 
 def test_colour_where_grey_is_asked_for_is_refused_with_the_cure():
     with pytest.raises(
-        InputInvalid, match=r"is in colour .* takes 1 channel \(intensity\): pick one with --channel green, or convert it in Fiji"
+        InputInvalid, match=r"is in colour .* takes 1 channel \(intensity\): pick one with channel='green', or convert it in Fiji"
     ):
         as_input(make_image("cyx", (3, 5, 7), RGB), GREY)
     assert next(iter(as_input(make_image("cyx", (3, 5, 7), RGB), GREY, channel="green"))).shape == (1, 1, 5, 7)
@@ -77,7 +77,7 @@ def test_colour_where_grey_is_asked_for_is_refused_with_the_cure():
 @pytest.mark.parametrize(
     ("count", "spec", "match"),
     [
-        (2, GREY, r"has 2 channels and the network takes 1 channel \(intensity\): pick one with --channel N"),
+        (2, GREY, r"has 2 channels and the network takes 1 channel \(intensity\): pick one with channel=1, 2, \.\.\."),
         (3, TWO, r"has 3 channels and the network takes 2 channels \(dapi, gfp\): put these channels into one image.*Merge Channels"),
     ],
 )

@@ -126,7 +126,7 @@ def test_a_pixel_size_outside_the_range_is_noted_with_the_cure(tiny):
     result = predict(tiny("restored", pixel_size_um=[0.3, 0.6]), make_image(pixel_size_um=0.1))
     assert result.notes == (
         "the image has pixels of 0.1 µm, and the network was trained for 0.3 to 0.6 µm: results may be poor; "
-        "use --pixel-size auto, which resamples there and back.",
+        "use pixel_size='auto', which resamples the image into the range and the results back.",
     )
 
 
@@ -234,7 +234,7 @@ def test_values_that_are_not_finite_are_noted(tiny):
 
 
 def test_a_format_that_is_not_inside_is_refused(tiny):
-    with pytest.raises(InputInvalid, match="has no torchscript weights: use --format onnx"):
+    with pytest.raises(InputInvalid, match="has no torchscript weights: use format='onnx'"):
         predict(tiny("restored"), make_image(), format="torchscript")
 
 
@@ -350,7 +350,7 @@ def test_a_trusted_state_dict_gives_the_same(traced):
 
 def test_a_state_dict_that_is_not_trusted_is_refused_and_its_code_not_run(traced):
     (traced.folder / "architecture.py").write_text("raise SystemExit('code of the bundle was run')")
-    with pytest.raises(InputInvalid, match="a state dict needs the bundle's own Python: use --format onnx, or --trust-code"):
+    with pytest.raises(InputInvalid, match="a state dict needs the bundle's own Python: use format='onnx', or trust_code=True"):
         predict(traced, make_image(), format="state_dict")
 
 
@@ -358,7 +358,7 @@ def test_torchscript_that_is_not_trusted_and_not_harmless_is_refused(traced, mon
     from zooready.formats import torchscript
 
     monkeypatch.setattr(torchscript, "unsafe", lambda path: "uses aten::from_file, which writes files")
-    with pytest.raises(BundleInvalid, match="its TorchScript is not run here .uses aten::from_file.*Use --format onnx, or --trust-code"):
+    with pytest.raises(BundleInvalid, match="its TorchScript is not run here .uses aten::from_file.*Use format='onnx', or trust_code=True"):
         predict(traced, make_image(), format="torchscript")
     assert predict(replace(traced, trusted=True), make_image(), format="torchscript", device="cpu").images
 

@@ -84,7 +84,7 @@ def _before(module: Any, format: Format | None, bundle: Bundle, extra: Sequence[
     if objections:
         return "refused", " ".join(objections), None
     if format == "state_dict" and not bundle.trusted:
-        return "untrusted", "A state dict runs the Python that the bundle brings along: read it, then use --trust-code.", None
+        return "untrusted", "A state dict runs the Python that the bundle brings along: read it, then use trust_code=True.", None
     absent = module.missing()
     if absent and not _by_rules(module):
         return "missing", absent, None

@@ -46,7 +46,7 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
         It crashed, hung, or could not run the network.
     """
     if format == "state_dict" and not bundle.trusted:
-        raise BundleInvalid(f"{bundle.path.name}: a state dict runs the bundle's own Python. Read it, then use --trust-code.")
+        raise BundleInvalid(f"{bundle.path.name}: a state dict runs the bundle's own Python. Read it, then use trust_code=True.")
     path = bundle.path if bundle.path.is_file() else bundle.folder
     job = {"kind": "bioimageio", "bundle": str(path.resolve()), "weights": WEIGHTS[format]}
     return ask(job, images, who=f"bioimageio.core {version('bioimageio.core')} ({format})")

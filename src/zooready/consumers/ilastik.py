@@ -29,7 +29,7 @@ def missing() -> str | None:
     """How its user runs a bundle: ilastik is not among the programs that the check starts."""
     return (
         "open a project Neural Network Classification (Local) in ilastik, load the zip, and compare with zooready predict; its library "
-        "bioimageio.core can be run here (--in bioimageio)."
+        "bioimageio.core can be run here (consumers=['bioimageio'])."
     )
 
 
@@ -78,7 +78,7 @@ def one_output(bundle: Bundle) -> Iterator[str]:
     if len(bundle.outputs) != 1:
         yield (
             f"{len(bundle.outputs)} outputs ({', '.join(output.name for output in bundle.outputs)}), and ilastik takes networks of exactly "
-            f"one: export a bundle for it with zooready export FAMILY --outputs {kept(bundle)}."
+            f"one: export a bundle for it that keeps a single output, e.g. keep=['{kept(bundle)}']."
         )
 
 

@@ -46,7 +46,7 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
     job: dict[str, Any] = {"kind": format, "path": str(bundle.formats[format])}
     if format == "state_dict":
         if not bundle.trusted:
-            raise BundleInvalid(f"{bundle.path.name}: a state dict runs the bundle's own Python. Read it, then use --trust-code.")
+            raise BundleInvalid(f"{bundle.path.name}: a state dict runs the bundle's own Python. Read it, then use trust_code=True.")
         if builder := builder_of(bundle):
             job["builder"] = {**asdict(builder), "file": str(builder.file) if builder.file else None}
     return ask(job, images, who=f"PyTorch {version('torch')} ({format})")

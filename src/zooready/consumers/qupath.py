@@ -70,7 +70,7 @@ def one_output(bundle: Bundle) -> Iterator[str]:
     if len(bundle.outputs) != 1:
         yield (
             f"{len(bundle.outputs)} outputs ({', '.join(output.name for output in bundle.outputs)}), and QuPath takes networks of exactly "
-            f"one: export a bundle for it with zooready export FAMILY --outputs {kept(bundle)}."
+            f"one: export a bundle for it that keeps a single output, e.g. keep=['{kept(bundle)}']."
         )
 
 

@@ -91,7 +91,7 @@ def _picked(names: tuple[str, ...], count: int, spec: TensorSpec, channel: int |
     if len(spec.channels) != 1:
         raise InputInvalid(
             f"channel {channel} was asked for, but the network takes {len(spec.channels)} channels ({', '.join(spec.channels)}): "
-            "leave --channel out, and give an image with these."
+            "leave channel out, and give an image with these."
         )
     if isinstance(channel, str) and not channel.isdecimal():
         lower = [name.lower() for name in names]
@@ -101,18 +101,18 @@ def _picked(names: tuple[str, ...], count: int, spec: TensorSpec, channel: int |
         return int(channel) - 1
     known = f" ({', '.join(names)})" if names else ""
     raise InputInvalid(
-        f"the image has no channel {channel}: it has {count}{known}. Give --channel 1 to {count}{', or a name' if names else ''}."
+        f"the image has no channel {channel}: it has {count}{known}. Give channel=1 to {count}{', or a name' if names else ''}."
     )
 
 
 def _mismatch(names: tuple[str, ...], count: int, spec: TensorSpec) -> str:
     wants = f"{len(spec.channels)} channel{'s' if len(spec.channels) > 1 else ''} ({', '.join(spec.channels)})"
     if len(spec.channels) == 1 and names == RGB:
-        cure = "pick one with --channel green, or convert it in Fiji with Image > Type > 8-bit"
+        cure = "pick one with channel='green', or convert it in Fiji with Image > Type > 8-bit"
         return f"the image is in colour (red, green, blue) and the network takes {wants}: {cure}."
     has = f"{count} channel{'s' if count > 1 else ''}" + (f" ({', '.join(names)})" if names else "")
     cure = (
-        "pick one with --channel N"
+        "pick one with channel=1, 2, ..."
         if len(spec.channels) == 1
         else "put these channels into one image, in Fiji with Image > Color > Merge Channels"
     )

@@ -8,7 +8,7 @@ from zooready.errors import InputInvalid
 from zooready.records import Array
 
 ROUNDING = 0.005  # calibrations are written with few digits: so far outside the range still counts as inside
-RESAMPLE = "use --pixel-size auto, which resamples there and back"
+RESAMPLE = "use pixel_size='auto', which resamples the image into the range and the results back"
 RESCALE = "rescale the image in Fiji with Image > Scale"  # where nothing is resampled
 
 
@@ -55,7 +55,7 @@ def zoom_of(pixel_size_um: float | None, allowed: tuple[float, float] | None) ->
         The image or the network does not say its pixel size.
     """
     if allowed is None:
-        raise InputInvalid("cannot resample: the bundle does not state the pixel sizes it was trained for. Leave --pixel-size out.")
+        raise InputInvalid("cannot resample: the bundle does not state the pixel sizes it was trained for. Leave pixel_size out.")
     if pixel_size_um is None:
         raise InputInvalid("cannot resample: the image does not say its pixel size. Set it in Fiji with Image > Properties, and save it.")
     return pixel_size_um / target(pixel_size_um, allowed)

@@ -46,7 +46,7 @@ def engine(bundle: Bundle, format: Format = "onnx", device: Device = "auto") -> 
     The function raises ConsumerFailed when the network fails, InputInvalid when memory runs out.
     """
     if format not in bundle.formats:
-        raise InputInvalid(f"{bundle.path.name} has no {format} weights: use --format {' or '.join(bundle.formats)}.")
+        raise InputInvalid(f"{bundle.path.name} has no {format} weights: use format={' or '.join(map(repr, bundle.formats))}.")
     _demand_trust(bundle, format)
     options: dict[str, Any] = {}
     if format == "onnx":
@@ -74,7 +74,7 @@ def _explaining(run: Run, bundle: Bundle, format: Format) -> Run:
             if isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in NO_ROOM):
                 size = " x ".join(map(str, image.shape))
                 raise InputInvalid(
-                    f"not enough memory for an image of {size}: cut it into smaller ones, or use --device cpu or a larger machine."
+                    f"not enough memory for an image of {size}: cut it into smaller ones, or use device='cpu' or a larger machine."
                 ) from None
             raise ConsumerFailed(
                 f"the {format} network of {bundle.path.name} failed on an image of shape {image.shape} ({brief(error)}): "
@@ -111,11 +111,12 @@ def _demand_trust(bundle: Bundle, format: Format) -> None:
         return
     if format == "torchscript" and (operators := torchscript.unsafe(bundle.formats[format])):
         raise BundleInvalid(
-            f"{bundle.path.name}: its TorchScript is not run here ({operators}). Use --format onnx, or --trust-code if you know its author."
+            f"{bundle.path.name}: its TorchScript is not run here ({operators}). "
+            "Use format='onnx', or trust_code=True if you know its author."
         )
     if format == "state_dict":
         raise InputInvalid(
-            f"{bundle.path.name}: a state dict needs the bundle's own Python: use --format onnx, or --trust-code if you know its author."
+            f"{bundle.path.name}: a state dict needs the bundle's own Python: use format='onnx', or trust_code=True if you know its author."
         )
 
 
