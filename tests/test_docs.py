@@ -295,11 +295,24 @@ def test_every_page_is_linked_from_the_readme():
     assert {name(page) for page in pages - linked} == set()
 
 
+def layout():
+    """(rooms, cell that names the files to change) of each row of the README's layout."""
+    text = prose(ROOT / "README.md").split("## Layout")[1].split("\n## ")[0]
+    for rooms, files in re.findall(r"^\| (`.+?) \| .+ \| (.+) \|$", text, re.MULTILINE):
+        yield re.findall(r"`([^`]+)`", rooms), files
+
+
 def test_every_room_with_a_folder_is_in_the_readme_and_what_is_there_exists():
-    layout = prose(ROOT / "README.md").split("## Layout")[1].split("## ")[0]
-    said = {word for row in re.findall(r"^\| (`.+?) \|", layout, re.MULTILINE) for word in re.findall(r"`([^`]+)`", row)}
-    assert {f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")} - said == set()
-    assert {word for word in said if not (PACKAGE / word).exists()} == set()
+    named = {room for rooms, _ in layout() for room in rooms}
+    assert {f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")} - named == set()
+    assert {room for room in named if not (PACKAGE / room).exists()} == set()
+
+
+def test_files_to_change_that_the_readme_names_exist_in_their_rooms():
+    for rooms, files in layout():
+        for file in re.findall(r"`([\w/]+\.py)`", files):
+            folders = [PACKAGE / room for room in rooms if room.endswith("/")]
+            assert any((folder / file).exists() for folder in [PACKAGE, *folders]), (rooms, file)
 
 
 def test_every_status_level_and_consumer_is_explained():
