@@ -110,7 +110,7 @@ def main() -> None:
 
 def write(rows: list[dict[str, Any]]) -> None:
     """The rows so far into the result and the record, so that a stopped run keeps what it measured."""
-    words = f"seconds an image on {THREADS} threads, median of interleaved turns, float32, on a shared machine; python benchmarks/speed.py"
+    words = f"seconds per image on {THREADS} threads, median of interleaved runs, float32, on a shared machine; python benchmarks/speed.py"
     with whole_file(RESULT) as file:
         file.write((json.dumps({"measured_on": words, "rows": rows}, indent=1) + "\n").encode())
     record = json.loads(RECORD.read_text(encoding="utf-8"))

@@ -187,7 +187,7 @@ class About:
     cite
         (text, DOI) pairs; a DOI, never a URL.
     pixel_size_um
-        Smallest and largest side of a pixel, in micrometres, that the network was made for; None if unknown.
+        Smallest and largest side of a pixel, in micrometres, that the network was trained for; None if unknown.
     documentation
         Markdown for the bundle's README, below what zooready writes itself.
     """
@@ -340,7 +340,7 @@ class Bundle:
     "test", followed by the stored ones; ``tolerance`` is per format. ``trusted`` tells whether the bundle's own Python may be run.
 
     ``id`` and ``name`` are empty if absent. ``weights`` are by their key in the description, e.g. ``"pytorch_state_dict"``.
-    ``pixel_size_um`` is the smallest and largest side of a pixel that the network was made for, ``plane_distance_um`` the distance of
+    ``pixel_size_um`` is the smallest and largest side of a pixel that the network was trained for, ``plane_distance_um`` the distance of
     planes that it makes, ``measured_halo_px`` the halo that export found, ``crop_px`` the side of the image of one object; each None if
     the bundle does not say. ``texts`` holds, as written, what ought to be text. ``programs`` are those with a part of ``config`` of
     their own; ``allows_tiling`` is what DeepImageJ's part says, None without one. ``faults`` says, by place in the description, what

@@ -63,41 +63,41 @@ def test_any_size_or_one_size(page):
     assert "Images may have any size" in page()
     fixed = replace(IMAGE, sizes={"y": 64, "x": 48})
     text = page(input=fixed, measured=replace(MEASURED, stride=0))
-    assert "**It takes images of one size only: 64 px in y × 48 px in x.** Cut or pad yours." in text
+    assert "**It takes images of one size only: 64 px in y × 48 px in x.** Crop or pad your images." in text
     assert "multiples" not in text
-    assert "any size, and" not in text
+    assert "any size" not in text
 
 
 def test_the_pixel_size_is_told_or_said_to_be_unknown(page):
-    assert "made for pixels of 0.2 to 0.5 µm: rescale other images first" in page()
-    assert "pixel sizes that it was made for are not stated" in page(about=replace(ABOUT, pixel_size_um=None))
+    assert "trained for pixels of 0.2 to 0.5 µm: rescale other images first" in page()
+    assert "pixel sizes that it was trained for are not stated" in page(about=replace(ABOUT, pixel_size_um=None))
 
 
 def test_labels_are_explained(page):
-    assert "| out | `labels` | label image: 0 is background, each object has a number of its own | labels | b, c, y, x |" in page()
+    assert "| output | `labels` | label image: 0 is background, each object has its own number | labels | b, c, y, x |" in page()
 
 
 def test_what_was_measured_is_in_numbers(page):
     text = page()
     assert "multiples of 16 px, from 32 px on" in text
-    assert "up to 47 px away" in text
-    assert "| `weights.pt` | TorchScript, which Fiji runs | 3e-07 |" in text
+    assert "pixels up to 47 px away" in text
+    assert "| `weights.pt` | TorchScript, used by Fiji | 3e-07 |" in text
     assert "1 images (test 1 × 1 × 70 × 97)" in text
 
 
 def test_a_network_that_takes_every_size_is_not_said_to_be_padded(page):
     text = page(measured=replace(MEASURED, stride=1, minimum=1))
-    assert "works at every size from 1 px on" in text
+    assert "takes every size from 1 px on" in text
     assert "padded" not in text
 
 
 def test_a_network_that_sees_everything_is_not_to_be_tiled(page):
-    assert "an image cut into tiles gives other results" in page(measured=replace(MEASURED, halo=None))
+    assert "tiles of the image would give different results" in page(measured=replace(MEASURED, halo=None))
 
 
 def test_what_is_missing_is_told_with_the_reason(page):
     text = page(unavailable={"onnx": "no such operator"}, measured=replace(MEASURED, notes=("beware of the rim",)))
-    assert "- There is no onnx: no such operator" in text
+    assert "- The bundle contains no onnx: no such operator" in text
     assert "- Beware of the rim" in text
 
 

@@ -12,16 +12,16 @@ from zooready.comparison import compare
 from zooready.errors import BundleInvalid
 
 TARGET = Path(__file__).parents[2] / "docs" / "caught.md"
-HEAD = """# What is caught
+HEAD = """# Faults that the check detects
 
-Each line is a bundle with one thing wrong, made from a good one by `tests/helpers/broken.py` and checked in
-`tests/comparison/test_comparison.py`: what `zooready check` says of it (program, status, message), and what `bioimageio test` says of
-the same file. Where core says *passed*, nothing else would have told you. Exit code 1 for what is refused or differs, 2 for a
-bundle that cannot be read.
+Each row is a bundle with one fault, made from a good bundle by `tests/helpers/broken.py` and tested in
+`tests/comparison/test_comparison.py`: what `zooready check` reports (program, status, message), and what `bioimageio test` reports for
+the same file. Where it reports *passed*, bioimageio.core alone does not detect the fault. The exit code is 1 for a bundle that is
+refused or differs, and 2 for a bundle that cannot be read.
 
-Written by `python tests/helpers/caught.py`, with bioimageio.core {core}; not by hand.
+Written by `python tests/helpers/caught.py` with bioimageio.core {core}; not by hand.
 
-| what is wrong | zooready check | exit code | bioimageio test |
+| fault | zooready check | exit code | bioimageio test |
 |---|---|---|---|
 """
 

@@ -1,4 +1,4 @@
-"""The page that a person reads in the zoo, in Fiji's installer and in the zip: README.md of a bundle."""
+"""README.md of a bundle: the page that users read in the model zoo, in Fiji's installer and in the zip."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 from zooready.records import About, Case, Format, Measured, Weights
 from zooready.tensors import TensorSpec
 
-QUALITY = "## Measured quality"  # the heading, unless the documentation brings such a table itself
+QUALITY = "## Measured quality"  # this heading is left out if the documentation itself contains it
 MEANING = {
     "image": "image",
-    "labels": "label image: 0 is background, each object has a number of its own",
-    "scores": "one number a channel",
+    "labels": "label image: 0 is background, each object has its own number",
+    "scores": "one number per channel",
 }
-FORMAT_NAMES: Mapping[Format, str] = {"state_dict": "PyTorch state dict", "torchscript": "TorchScript, which Fiji runs", "onnx": "ONNX"}
+FORMAT_NAMES: Mapping[Format, str] = {"state_dict": "PyTorch state dict", "torchscript": "TorchScript, used by Fiji", "onnx": "ONNX"}
 MANY = 6  # channels; more are counted, not listed
 
 
@@ -29,7 +29,7 @@ def readme(
     unavailable: Mapping[str, str],
     provenance: Mapping[str, Any],
 ) -> str:
-    """Markdown: what it does, how to run it, what goes in and out, what was measured, who made it."""
+    """Markdown: purpose, use, inputs and outputs, measurements, training, authors."""
     parts = (
         _opening(about),
         _use(about, input),
@@ -42,39 +42,39 @@ def readme(
 
 
 def _opening(about: About) -> Iterator[str]:
-    yield from (f"# {about.name}", "", about.description, "", "![sample image and what the network makes of it](cover.png)", "")
+    yield from (f"# {about.name}", "", about.description, "", "![The sample image and the output of the network](cover.png)", "")
     if about.documentation:
         yield from (about.documentation.strip(), "")
 
 
 def _use(about: About, input: TensorSpec) -> Iterator[str]:
     yield from ("## How to run it", "")
-    yield f"- **Fiji** with DeepImageJ 3: unpack this zip into a folder of its own below `Fiji.app/models/`, open your image, choose \
-*Plugins > DeepImageJ > DeepImageJ Run*, and the model *{about.name}*. Try it on `sample-{input.name}.tif` first."
+    yield f"- **Fiji** with DeepImageJ 3: unpack this zip into a separate folder below `Fiji.app/models/`, open your image, choose \
+*Plugins > DeepImageJ > DeepImageJ Run*, and select the model *{about.name}*. Try it on `sample-{input.name}.tif` first."
     yield "- **zooready**, for images of any size: `zooready predict this.zip image.tif -o results`."
     yield f"- **Python**: `bioimageio.core.predict(model='this.zip', inputs={{'{input.name}': array}})`."
     yield ""
     count = "one channel" if len(input.channels) == 1 else f"{len(input.channels)} channels ({_listed(input.channels)})"
-    yield f"Give images as the microscope saved them, 8-bit, 16-bit or float, {count}. Do not normalise them: the network does it."
+    yield f"Use raw images as the microscope saved them: 8-bit, 16-bit or float, {count}. Do not normalise them: the bundle does."
     if input.sizes:
         size = " × ".join(f"{size} px in {axis}" for axis, size in input.sizes.items())
-        yield f"**It takes images of one size only: {size}.** Cut or pad yours."
+        yield f"**It takes images of one size only: {size}.** Crop or pad your images."
     else:
-        yield "Images may have any size, and each resulting image has the same."
+        yield "Images may have any size; output images have the same size."
     if about.pixel_size_um:
         low, high = about.pixel_size_um
-        yield f"It was made for pixels of {low:g} to {high:g} µm: rescale other images first."
+        yield f"It was trained for pixels of {low:g} to {high:g} µm: rescale other images first."
     else:
-        yield "The pixel sizes that it was made for are not stated: try it with care."
+        yield "The pixel sizes that it was trained for are not stated: check the results on your images."
     yield ""
 
 
 def _tensors(about: About, input: TensorSpec, outputs: tuple[TensorSpec, ...]) -> Iterator[str]:
-    yield from ("## What goes in and what comes out", "", "| | name | what it is | channels | axes |", "|---|---|---|---|---|")
-    for role, spec, meaning in (("in", input, "raw image"), *(("out", spec, MEANING[spec.kind]) for spec in outputs)):
+    yield from ("## Inputs and outputs", "", "| | name | content | channels | axes |", "|---|---|---|---|---|")
+    for role, spec, meaning in (("input", input, "raw image"), *(("output", spec, MEANING[spec.kind]) for spec in outputs)):
         yield f"| {role} | `{spec.name}` | {spec.description or meaning} | {_listed(spec.channels)} | {', '.join(spec.axes)} |"
-    planes = ", z planes" if any("z" in spec.axes for spec in (input, *outputs)) else ""
-    yield from ("", f"Axes: b is one image after the other, c channels{planes}. Values are float32.", "")
+    planes = ", z plane" if any("z" in spec.axes for spec in (input, *outputs)) else ""
+    yield from ("", f"Axes: b index of the image in a batch, c channel{planes}, y row, x column. Values are float32.", "")
 
 
 def _listed(channels: tuple[str, ...]) -> str:
@@ -82,25 +82,25 @@ def _listed(channels: tuple[str, ...]) -> str:
 
 
 def _measured(measured: Measured, cases: tuple[Case, ...], weights: tuple[Weights, ...], unavailable: Mapping[str, str]) -> Iterator[str]:
-    yield from ("## What was measured when this file was made", "")
+    yield from ("## Measurements made at export", "")
     if measured.stride > 1:
-        yield f"- The network works at multiples of {measured.stride} px, from {measured.minimum} px on. Images are padded to \
-that inside (by repeating the last pixel), and results are cropped back."
+        yield f"- The network needs sizes that are multiples of {measured.stride} px, from {measured.minimum} px on. The bundle pads \
+images to such a size (by repeating the last pixel) and crops the outputs."
     elif measured.stride:
-        yield f"- The network works at every size from {measured.minimum} px on."
+        yield f"- The network takes every size from {measured.minimum} px on."
     yield (
-        "- Every value of the result depends on the whole image: an image cut into tiles gives other results."
+        "- Every value of the output depends on the whole image: tiles of the image would give different results."
         if measured.halo is None
-        else f"- Inside the network, a pixel of the result depends on what lies up to {measured.halo} px away."
+        else f"- A pixel of the output depends on pixels up to {measured.halo} px away."
     )
     images = ", ".join(f"{case.name} {' × '.join(map(str, case.input.shape))}" for case in cases)
-    yield f"- Each file was run and compared with the PyTorch network on {len(cases)} images ({images}):"
-    yield from ("", "| file | format | largest difference, share of the range |", "|---|---|---|")
+    yield f"- Each file was run on {len(cases)} images ({images}) and compared with the PyTorch network:"
+    yield from ("", "| file | format | largest difference, divided by the range of the output |", "|---|---|---|")
     for w in weights:
         yield f"| `{w.path.name}` | {FORMAT_NAMES[w.format]} | {w.details['difference']:.1g} |"
     yield ""
     for format, reason in unavailable.items():
-        yield f"- There is no {format}: {reason}"
+        yield f"- The bundle contains no {format}: {reason}"
     yield from (*(f"- {note[:1].upper()}{note[1:]}" for note in measured.notes), "")
 
 
@@ -115,7 +115,7 @@ def _training(about: About, provenance: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _closing(about: About, provenance: Mapping[str, Any]) -> Iterator[str]:
-    yield from ("## Who made it", "")
+    yield from ("## Authors", "")
     for author in about.authors:
         yield f"- {author['name']}" + (f", {author['affiliation']}" if author.get("affiliation") else "")
     yield from ("", f"Licence: {about.license}.", "")

@@ -18,21 +18,21 @@ from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 COMMANDS: Mapping[str, str] = {  # in the order of the help
-    "train": "Train a family's network on your images or on simulated ones; can be killed and started again.",
-    "export": "Make a bundle from a finished run, or from the weights that come with zooready.",
-    "check": "Run a bundle in every program that is here, and compare the numbers.",
+    "train": "Train the network of a family on your images or on simulated ones; resumes when started again.",
+    "export": "Make a bundle from a finished run, or from the weights shipped with zooready.",
+    "check": "Run a bundle in every program on this machine, and compare the outputs.",
     "predict": "Run a bundle on images.",
-    "explain": "Show why a network says what it says of an image: figures, TIFFs and numbers.",
-    "measure": "Measure the objects of images: a classifier's embedding and scores, shape, intensity, texture.",
-    "install": "Put a bundle into Fiji, where DeepImageJ finds it, with a macro that runs it.",
+    "explain": "Explain the output of a network for an image, by figures, TIFFs and numbers.",
+    "measure": "Measure the objects of images: embedding and scores of a classifier, shape, intensity, texture.",
+    "install": "Install a bundle in Fiji for DeepImageJ, with a macro that runs it.",
     "simulate": "Simulate fluorescence and bright-field images with known truth, as OME-TIFF.",
-    "data": "Public data sets: where they live, how to lay them out; and what is wrong with a folder of data.",
-    "protocol": "Train and test PLCNN on a public data set as its paper did; can be killed and started again.",
-    "doctor": "Say which programs are on this machine, and how to get the others.",
-    "evaluate": "Measure shipped weights or a run against truth and classical methods, and write the model card.",
-    "list": "The families and the models that come with zooready, with their measured quality.",
-    "engines": "Fetch Fiji's Java engines into your cache, or check them.",
-    "demo": "Export the shipped models, check them everywhere, and write a page of images.",
+    "data": "List public data sets with addresses and folder layouts; examine a folder of data for faults.",
+    "protocol": "Train and test PLCNN on a public data set as in its paper; resumes when started again.",
+    "doctor": "List the programs on this machine, and how to install the others.",
+    "evaluate": "Measure the quality of shipped weights or of a run, compared with classical methods, and write the model card.",
+    "list": "List the families and the models shipped with zooready, with their measured quality.",
+    "engines": "Download Fiji's Java engines into your cache folder, or verify them.",
+    "demo": "Export the shipped models, check them in all programs, and write an HTML page with the results.",
 }
 
 

@@ -17,11 +17,11 @@ def options(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("bundle", type=Path, help="zip or folder")
     add("--in", dest="consumers", nargs="+", default=SUPPRESS, metavar="CONSUMER", help="programs that must pass")
-    add("--at-least", choices=LEVELS, default=SUPPRESS, help="weakest proof that counts")
-    add("--image", type=Path, default=SUPPRESS, help="also run this image everywhere")
-    add("--trust-code", action="store_true", help="run the Python that the bundle brings along")
-    add("--json", type=Path, default=SUPPRESS, metavar="FILE", help="write the verdicts")
-    add("--html", type=Path, default=SUPPRESS, metavar="FILE", help="write a page with images")
+    add("--at-least", choices=LEVELS, default=SUPPRESS, help="weakest level of proof that counts")
+    add("--image", type=Path, default=SUPPRESS, help="also run this image in all programs")
+    add("--trust-code", action="store_true", help="run the Python code in the bundle")
+    add("--json", type=Path, default=SUPPRESS, metavar="FILE", help="write the verdicts as JSON")
+    add("--html", type=Path, default=SUPPRESS, metavar="FILE", help="write an HTML page with images")
 
 
 def check(

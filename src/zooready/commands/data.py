@@ -58,10 +58,10 @@ class Examined:
 def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready data``."""
     add = parser.add_argument
-    add("source", nargs="?", default=SUPPRESS, metavar="SET-or-DIR", help="a set's name (without it: list them), or a folder of yours")
-    add("folder", nargs="?", default=SUPPRESS, metavar="DIR", help="where the set lies, to look through it")
+    add("source", nargs="?", default=SUPPRESS, metavar="SET-or-DIR", help="name of a set, or your own folder (without it: list the sets)")
+    add("folder", nargs="?", default=SUPPRESS, metavar="DIR", help="folder of the set, to examine it")
     add("--splits", type=Path, default=SUPPRESS, metavar="FILE", help="write the paper's splits as CSV (sets with classes)")
-    add("--seed", type=seed, default=0, help="of the splits")
+    add("--seed", type=seed, default=0, help="seed of the splits")
 
 
 def data(source: str, folder: Path | None = None, *, splits: Path | None = None, seed: int = 0) -> Examined:

@@ -53,7 +53,7 @@ class Demonstration:
 def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready demo``."""
     parser.add_argument("--out", type=Path, default=Path("export/bundles"), help="folder for bundles and report")
-    parser.add_argument("--readme", type=Path, default=SUPPRESS, help="also put the verdict table into this file")
+    parser.add_argument("--readme", type=Path, default=SUPPRESS, help="also write the verdict table into this file")
 
 
 def demo(out: Path, progress: Progress) -> Demonstration:

@@ -22,11 +22,11 @@ def options(parser: ArgumentParser) -> None:
     add("bundle", help="zip, folder, run, or a family with shipped weights")
     add("image", type=Path, help="TIFF, OME-TIFF, PNG or JPEG; one plane")
     add("-o", "--out", type=Path, required=True, help="folder for the results")
-    add("--class", dest="class_name", default=SUPPRESS, metavar="NAME", help="class to explain (default: the winning one)")
-    add("--mask", type=Path, default=SUPPRESS, metavar="FILE", help="image that is other than 0 in the cell")
-    add("--channel", default=SUPPRESS, help="the channel to take: its name, or its number from 1")
-    add("--seed", type=seed, default=0, help="of the noise that is added")
-    add("--trust-code", action="store_true", help="run the bundle's own Python for gradients, where it has no TorchScript")
+    add("--class", dest="class_name", default=SUPPRESS, metavar="NAME", help="class to explain (default: that with the highest score)")
+    add("--mask", type=Path, default=SUPPRESS, metavar="FILE", help="image whose pixels are not 0 inside the cell")
+    add("--channel", default=SUPPRESS, help="channel to use: its name, or its number from 1")
+    add("--seed", type=seed, default=0, help="seed of the added noise")
+    add("--trust-code", action="store_true", help="run the Python code in the bundle for gradients, if it has no TorchScript")
 
 
 def explain(

@@ -40,9 +40,9 @@ def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready export``."""
     add = parser.add_argument
     add("source", help="folder of a run, or a family with shipped weights")
-    add("-o", "--out", type=Path, default=SUPPRESS, help="the zip (default: <family>.zip)")
+    add("-o", "--out", type=Path, default=SUPPRESS, help="zip to write (default: <family>.zip)")
     add("--about", type=Path, default=SUPPRESS, help="about.yaml with authors, licence, citation (default: the family's)")
-    add("--torchscript", default="auto", choices=("auto", "plain", "frozen", "channels_last"), help="variant for Fiji")
+    add("--torchscript", default="auto", choices=("auto", "plain", "frozen", "channels_last"), help="variant; auto keeps the fastest")
     add("--outputs", dest="keep", nargs="+", default=SUPPRESS, metavar="ID", help="keep only these outputs (QuPath takes one)")
 
 

@@ -32,8 +32,8 @@ def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready install``."""
     add = parser.add_argument
     add("bundle", type=Path, help="zip or folder")
-    add("--fiji", type=Path, default=SUPPRESS, metavar="DIR", help=f"Fiji's folder (default: that of {VARIABLE})")
-    add("--force", action="store_true", help="replace a model of the same id")
+    add("--fiji", type=Path, default=SUPPRESS, metavar="DIR", help=f"Fiji's folder (default: the value of {VARIABLE})")
+    add("--force", action="store_true", help="replace an installed model of the same id")
 
 
 def install(bundle: Path | str, *, fiji: Path | str | None = None, force: bool = False) -> Installed:

@@ -24,14 +24,14 @@ def options(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("bundle", help="zip, folder, run, or a family with shipped weights; a classifier")
     add("images", type=Path, nargs="+", metavar="IMAGE", help="TIFF, OME-TIFF, PNG or JPEG; one plane each")
-    add("-o", "--out", type=Path, required=True, metavar="TABLE.csv", help="the table")
-    add("--labels", type=Path, nargs="+", default=SUPPRESS, metavar="FILE", help="a label image for each image")
-    add("--segment", default=SUPPRESS, metavar="BUNDLE", help="find the objects by this bundle's labels")
-    add("--background", choices=("keep", "zero", "lowest"), default="keep", help="what the network sees around an object")
-    add("--crop", dest="crop_px", type=positive, default=SUPPRESS, metavar="PX", help="side of the piece that it is given")
+    add("-o", "--out", type=Path, required=True, metavar="TABLE.csv", help="table to write")
+    add("--labels", type=Path, nargs="+", default=SUPPRESS, metavar="FILE", help="one label image per image")
+    add("--segment", default=SUPPRESS, metavar="BUNDLE", help="find the objects by the labels of this bundle")
+    add("--background", choices=("keep", "zero", "lowest"), default="keep", help="pixels around an object in the input of the network")
+    add("--crop", dest="crop_px", type=positive, default=SUPPRESS, metavar="PX", help="side of the crop around an object, pixels")
     add("--channel", default=SUPPRESS, help="the classifier's channel: its name, or its number from 1")
     add("--segment-channel", default=SUPPRESS, help="the segmentation's channel")
-    add("--trust-code", action="store_true", help="trust the bundle's author")
+    add("--trust-code", action="store_true", help="run the Python code in the bundle")
 
 
 def measure(

@@ -28,9 +28,9 @@ def options(parser: ArgumentParser) -> None:
     add("-o", "--out", type=Path, required=True, help="folder for the results")
     add("--format", choices=("onnx", "torchscript", "state_dict"), default="onnx", help="weights to run")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
-    add("--pixel-size", choices=("auto",), default=SUPPRESS, help="auto: resample into the bundle's range, and back")
-    add("--channel", default=SUPPRESS, help="the channel to take: its name, or its number from 1")
-    add("--trust-code", action="store_true", help="allow --format state_dict of a bundle from elsewhere")
+    add("--pixel-size", choices=("auto",), default=SUPPRESS, help="auto: resample the image into the bundle's range, and back")
+    add("--channel", default=SUPPRESS, help="channel to use: its name, or its number from 1")
+    add("--trust-code", action="store_true", help="run the Python code in the bundle, which --format state_dict needs")
 
 
 def predict(

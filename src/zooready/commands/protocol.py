@@ -19,17 +19,17 @@ __all__ = ["COLUMNS", "Row", "options", "protocol", "run"]
 def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready protocol``."""
     add = parser.add_argument
-    add("data", metavar="SET", help="hela, cho, ... (zooready data)")
-    add("folder", type=Path, metavar="DIR", help="where the set lies")
+    add("data", metavar="SET", help="name of a set: hela, cho, ... (zooready data lists them)")
+    add("folder", type=Path, metavar="DIR", help="folder of the set")
     add("--out", type=Path, required=True, help="folder for the runs and the table")
     add("--steps", type=positive, default=SUPPRESS, help="optimiser steps of every run (default: the family's recipe)")
-    add("--batch", type=positive, default=SUPPRESS, help="images in a step (default: the family's recipe)")
-    add("--folds", dest="count", type=positive, default=10, help="of the cross-validation")
-    add("--shares", nargs="+", type=percent, default=[90, 80, 70, 60, 50], metavar="PERCENT", help="of the images, to train on")
-    add("--repeats", type=positive, default=1, help="runs of every share, each with a split of its own")
-    add("--no-forest", dest="with_forest", action="store_false", default=SUPPRESS, help="leave out features and a random forest")
-    add("--shrink", type=positive, default=1, metavar="N", help="average N x N pixels to one first: quicker, and coarser")
-    add("--seed", type=seed, default=0, help="of splits, weights and augmentation")
+    add("--batch", type=positive, default=SUPPRESS, help="images per step (default: the family's recipe)")
+    add("--folds", dest="count", type=positive, default=10, help="number of folds of the cross-validation")
+    add("--shares", nargs="+", type=percent, default=[90, 80, 70, 60, 50], metavar="PERCENT", help="shares of the images to train on")
+    add("--repeats", type=positive, default=1, help="runs of every share, each with another split")
+    add("--no-forest", dest="with_forest", action="store_false", default=SUPPRESS, help="leave out the random forest on features")
+    add("--shrink", type=positive, default=1, metavar="N", help="first average N x N pixels into one: faster, at lower resolution")
+    add("--seed", type=seed, default=0, help="seed of splits, weights and augmentation")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
 
 

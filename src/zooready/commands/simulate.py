@@ -17,26 +17,26 @@ __all__ = ["SETTINGS", "Simulated", "options", "run", "simulate"]
 
 SETTINGS = {
     "na": "numerical aperture (default: 1.3)",
-    "wavelength-nm": "of the emission, in nanometres (default: 600)",
-    "index": "refractive index of the immersion (default: 1.515)",
-    "specimen-index": "refractive index around the specimen (default: that of the immersion)",
-    "depth-um": "of the specimen below the coverslip, micrometres; aberrates if the indices differ (default: 0)",
-    "z-um": "of the specimen from the focal plane, micrometres (default: 0)",
+    "wavelength-nm": "wavelength of the emission, nanometres (default: 600)",
+    "index": "refractive index of the immersion medium (default: 1.515)",
+    "specimen-index": "refractive index around the specimen (default: that of the immersion medium)",
+    "depth-um": "depth of the specimen below the coverslip, micrometres; causes aberrations if the indices differ (default: 0)",
+    "z-um": "distance of the specimen from the focal plane, micrometres (default: 0)",
     "pixel-size-um": "side of a pixel, micrometres (default: four fifths of the modality's Nyquist limit)",
-    "z-step-um": "distance of planes, micrometres (default: four fifths of the limit)",
-    "background": "photons of every pixel besides (default: 5)",
-    "gain": "camera: counts a photon (default: 1)",
+    "z-step-um": "distance between planes, micrometres (default: four fifths of the limit)",
+    "background": "background photons per pixel (default: 5)",
+    "gain": "camera: counts per photon (default: 1)",
     "offset": "camera: counts without light (default: 100)",
-    "read-noise": "camera: in photons (default: 1.5)",
+    "read-noise": "camera: read noise, photons (default: 1.5)",
     "camera-limit": "camera: largest count (default: 65535)",
-    "excitation-nm": "confocal, sted, tirf: in nanometres (default: nine tenths of the emission)",
-    "pinhole-au": "confocal, sted: diameter in Airy units (default: 1)",
-    "saturation": "sted: depletion over the intensity that halves the emission (default: 10)",
-    "angle-deg": "tirf: of the beam in the glass (default: half-way from the critical to the steepest angle)",
+    "excitation-nm": "confocal, sted, tirf: excitation wavelength, nanometres (default: nine tenths of the emission)",
+    "pinhole-au": "confocal, sted: pinhole diameter, Airy units (default: 1)",
+    "saturation": "sted: depletion intensity divided by the intensity that halves the emission (default: 10)",
+    "angle-deg": "tirf: angle of the beam in the glass, degrees (default: half-way from the critical to the steepest angle)",
     "water-index": "tirf: refractive index behind the coverslip, if --specimen-index is not given (default: 1.33)",
-    "extension": "sim: limit over that of wide-field, 1 to 2 (default: 1.9)",
-    "wiener": "sim: noise term of the filter (default: 0.02)",
-    "absorbance": "brightfield: decadic, where the specimen is densest (default: 0.5)",
+    "extension": "sim: resolution limit relative to wide-field, 1 to 2 (default: 1.9)",
+    "wiener": "sim: noise term of the Wiener filter (default: 0.02)",
+    "absorbance": "brightfield: decadic absorbance where the specimen is densest (default: 0.5)",
     "condenser-na": "brightfield: numerical aperture of the condenser (default: that of the objective)",
 }
 NOT_OF_THE_GALLERY = ("modality", "size", "planes", "count", "z_step_um")  # it chooses these itself
@@ -46,17 +46,17 @@ def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready simulate``."""
     add = parser.add_argument
     parser.epilog = f"Specimens: {', '.join(PLANES)}. With --planes: {', '.join(STACKS)}. Explained in docs/simulate.md."
-    add("specimen", help="what lies under the microscope; see below")
+    add("specimen", help="name of the specimen; see below")
     add("--out", type=Path, required=True, metavar="DIR", help="folder for images/ and truth/")
     add("--modality", choices=tuple(MODALITIES), default="widefield", help="kind of microscope")
-    add("--size", type=positive, default=256, metavar="PX", help="side of an image")
-    add("--planes", type=positive, default=1, metavar="N", help="planes of a stack")
-    add("--count", type=positive, default=1, metavar="N", help="fields")
-    add("--seed", type=seed, default=0, help="of specimens and noise")
-    add("--photons", type=float, default=500.0, metavar="N", help="of the brightest pixel")
+    add("--size", type=positive, default=256, metavar="PX", help="side of the image, pixels")
+    add("--planes", type=positive, default=1, metavar="N", help="number of planes of a stack")
+    add("--count", type=positive, default=1, metavar="N", help="number of fields")
+    add("--seed", type=seed, default=0, help="seed of specimens and noise")
+    add("--photons", type=float, default=500.0, metavar="N", help="photons of the brightest pixel")
     for name, help in SETTINGS.items():
         add(f"--{name}", type=float, default=SUPPRESS, metavar="X", help=help)
-    add("--gallery", action="store_true", help="also draw gallery.png: every specimen, and this one through every modality")
+    add("--gallery", action="store_true", help="also write gallery.png: every specimen, and this one in every modality")
 
 
 def run(specimen: str, out: Path, gallery: bool = False, **options: Any) -> None:

@@ -27,8 +27,8 @@ def options(parser: ArgumentParser) -> None:
     add("--out", type=Path, required=True, help="folder of the run")
     add("--data", default=SIMULATED, help=layouts())
     add("--steps", type=positive, default=SUPPRESS, help="optimiser steps (default: the family's recipe)")
-    add("--batch", type=positive, default=SUPPRESS, help="pairs in a step (default: the family's recipe)")
-    add("--seed", type=seed, default=0, help="of weights, data and augmentation")
+    add("--batch", type=positive, default=SUPPRESS, help="pairs per step (default: the family's recipe)")
+    add("--seed", type=seed, default=0, help="seed of weights, data and augmentation")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
 
 
@@ -41,7 +41,7 @@ def layouts() -> str:
     classes = [name for name, family in FAMILIES.items() if family.for_classes]
     return (
         f"a folder with images/ and, under the same file names, {' or '.join(partners)}; npz files of pairs ({', '.join(planes)}); "
-        f"a folder for each class ({', '.join(classes)})"
+        f"one folder per class ({', '.join(classes)})"
     )
 
 

@@ -13,7 +13,7 @@ from zooready.records import Family
 TITLES = {
     "f1_50": "F1 at IoU 0.5",
     "f1_75": "F1 at IoU 0.75",
-    "mean_iou": "mean IoU of what matched",
+    "mean_iou": "mean IoU of matched objects",
     "psnr": "PSNR, dB",
     "psnr_error": "± (standard error)",
     "ssim": "SSIM",
@@ -94,7 +94,7 @@ def _uses(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
     """Suited and unsuited uses; the general warning holds for every model."""
     yield from ("## For", "", *(f"- {line}" for line in record.get("suited", ())), "")
     yield from ("## Not for", "", *(f"- {line}" for line in record.get("unsuited", ())))
-    yield from ("- Images of another kind than it was trained on, or of another pixel size: the numbers below do not hold for them.", "")
+    yield from ("- Images of another kind or pixel size than those it was trained on: the numbers below do not apply to them.", "")
 
 
 def _quality(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
@@ -132,7 +132,7 @@ def _programs(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
         return
     consumers = list(dict.fromkeys(verdict["consumer"] for verdict in verdicts))
     yield from ("## Where its bundle ran", "")
-    yield "Status, level of proof, and largest difference / range to PyTorch; `missing`: not on the machine that measured."
+    yield "Status, level of proof, and largest difference / range to PyTorch; `missing`: not installed on the machine that measured."
     yield from ("", "| format | " + " | ".join(consumers) + " |", "|---|" + "---|" * len(consumers))
     for format in dict.fromkeys(verdict["format"] for verdict in verdicts if verdict["format"]):
         cells = {verdict["consumer"]: _cell(verdict) for verdict in verdicts if verdict["format"] == format}
@@ -156,7 +156,7 @@ def _origin(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
         yield f"- Thresholds {values}, chosen on {record['thresholds']['chosen_on']}."
     if record.get("git"):
         yield f"- Code: commit {record['git'][:12]}; PyTorch {record['versions']['torch']}."
-    yield "- `make evaluate` measures every number of this page again, except in tables that say that other networks were trained for them."
+    yield "- `make evaluate` measures every number on this page again, except in tables for which other networks were trained."
     yield from ("", "## Licence and citation", "", "Weights and code: BSD-3-Clause.", "")
     yield from (f"- {text}, doi:{doi}" for text, doi in family.cite)
 

@@ -15,8 +15,8 @@ CLAIMS = (  # per cent correct, from the figures "CNNvsMachine" and "PLCNNvsTCNN
 )
 NOTES = (
     "The 91.0 % that the paper claims for the Yeast set are contradicted by the paper's own confusion matrix of it, which gives 80.2 %.",
-    "On HeLa the paper's own table has SVM-SubLoc ahead of PLCNN, 99.7 % to 93.0 %.",
+    "On HeLa, the paper's own table gives SVM-SubLoc a higher accuracy than PLCNN, 99.7 % and 93.0 %.",
     "Sources of the claims: Tahir et al. 2021, doi:10.1007/s00521-021-06715-y, arXiv:1910.04287, and the figures in "
-    "https://github.com/saeed-anwar/PLCNN, which holds neither code nor weights. None of these numbers was measured here.",
+    "https://github.com/saeed-anwar/PLCNN, which contains neither code nor weights. None of these numbers was measured here.",
     "Numbers on simulated cells compare methods on these cells only; they say nothing about real data sets.",
 )

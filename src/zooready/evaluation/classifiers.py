@@ -289,6 +289,6 @@ def record(
             "classes": f"the shipped weights on {HELD_OUT_CELLS} held-out simulated cells, seed {HELD_OUT_SEED}",
             "robustness": "the shipped weights on the same held-out cells, changed in one way each",
             "robustness of features": f"the same held-out cells; forest and SVM trained on the {plcnn.CELLS} cells as simulated",
-            "claims": "what the paper claims of itself and of others, per cent; not measured here",
+            "claims": "what the paper claims for its own and for other methods, per cent; not measured here",
         },
     }

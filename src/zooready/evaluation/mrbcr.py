@@ -95,9 +95,9 @@ def robust(restore: Restore, change: str, optics: Optics = mrbcr.OPTICS, dimmed:
 
 
 MEASURED_ON: Mapping[str, str] = {
-    "held-out": f"{deconvolution.HELD_OUT_FIELDS} simulated fields of {deconvolution.FIELD_PX} px, the ten kinds of specimen known "
-    f"from training; {deconvolution_cards.METHOD}",
-    "unseen": f"{deconvolution.UNSEEN_FIELDS} fields of smooth tissue-like texture and shells, never trained or tuned on; "
+    "held-out": f"{deconvolution.HELD_OUT_FIELDS} simulated fields of {deconvolution.FIELD_PX} px, the ten kinds of specimens used "
+    f"in training; {deconvolution_cards.METHOD}",
+    "unseen": f"{deconvolution.UNSEEN_FIELDS} fields of smooth tissue-like texture and shells, not used for training or tuning; "
     f"{deconvolution_cards.METHOD}",
     "specimens": f"the first {PER_KIND} fields of each kind: microscope structures, and textures like natural images, made by procedure",
     "optics": f"{ROBUST_FIELDS} held-out fields, imaged by a microscope other than the nominal one; the network does not know it, and "
@@ -110,7 +110,7 @@ EVALUATION = Evaluation(
     spot=partial(deconvolution_cards.spot, mrbcr.FAMILY, sets),
     draw=partial(deconvolution_cards.draw, mrbcr.FAMILY, sets),
     data=f"simulated filaments, puncta, rings, meshes and textures ({mrbcr.SIZE} x {mrbcr.SIZE} px, pixels of {_LOW * 1000:g} to "
-    f"{_HIGH * 1000:g} nm); no real image was seen",
+    f"{_HIGH * 1000:g} nm); no real images were used",
     suited=(
         f"Single planes of thin specimens in wide-field fluorescence, pixels of {_LOW:g} to {_HIGH:g} um, an objective near NA "
         f"{mrbcr.OPTICS.na:g}.",

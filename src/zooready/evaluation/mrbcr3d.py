@@ -36,16 +36,16 @@ def sets(most: int | None = None) -> dict[str, list[Field]]:
 
 
 MEASURED_ON: Mapping[str, str] = {
-    "held-out": f"{STACKS} simulated stacks of {'x'.join(map(str, STACK_PX))} voxels, kinds of specimen known from training; "
+    "held-out": f"{STACKS} simulated stacks of {'x'.join(map(str, STACK_PX))} voxels, kinds of specimens used in training; "
     f"{deconvolution_cards.METHOD}",
-    "unseen": f"{UNSEEN_STACKS} stacks of hollow spheres, never trained or tuned on; {deconvolution_cards.METHOD}",
+    "unseen": f"{UNSEEN_STACKS} stacks of hollow spheres, not used for training or tuning; {deconvolution_cards.METHOD}",
 }
 EVALUATION = Evaluation(
     measure=partial(deconvolution_cards.measure, mrbcr3d.FAMILY, sets, MEASURED_ON),
     spot=partial(deconvolution_cards.spot, mrbcr3d.FAMILY, sets),
     draw=partial(deconvolution_cards.draw, mrbcr3d.FAMILY, sets),
     data=f"simulated threads, puncta, balls, tubes and clouds with depth ({'x'.join(map(str, mrbcr3d.SHAPE))} voxels, "
-    f"{mrbcr.OPTICS.pixel_size_um:g} um pixels, planes {mrbcr3d.Z_STEP_UM:g} um apart); no real stack was seen",
+    f"{mrbcr.OPTICS.pixel_size_um:g} um pixels, planes {mrbcr3d.Z_STEP_UM:g} um apart); no real stacks were used",
     suited=(f"Wide-field stacks with planes {mrbcr3d.Z_STEP_UM:g} um apart and pixels of {mrbcr.OPTICS.pixel_size_um:g} um.",),
     unsuited=deconvolution_cards.UNSUITED,
     limits=deconvolution_cards.LIMITS,

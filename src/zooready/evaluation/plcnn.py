@@ -98,14 +98,15 @@ EVALUATION = Evaluation(
     spot=spot,
     draw=draw,
     data=f"{plcnn.CELLS} simulated cells of ten patterns like those of the 2D HeLa set ({cells.SIZE} x {cells.SIZE} px, "
-    f"{cells.PIXEL_SIZE_UM:g} um pixels), turned, mirrored, shifted and scaled; no real cell was seen",
+    f"{cells.PIXEL_SIZE_UM:g} um pixels), rotated, mirrored, shifted and scaled; no real cells were used",
     suited=(
-        "Trying out the method, its maps and its bundle; and as a start for your own classes: `zooready train plcnn --data DIR`.",
+        "Trying out the method, its maps and its bundle; and as a starting point for training on your own classes: "
+        "`zooready train plcnn --data DIR`.",
         "One cell in the middle of an image, neighbours cut by its border.",
     ),
     unsuited=(
-        "Locating proteins in real cells: it was trained on simulated ones. Train it on your own.",
-        "Whole fields of many cells: find the cells first (`zooready measure` does).",
+        "Locating proteins in real cells: it was trained on simulated cells. Train it on your own images.",
+        "Whole fields of many cells: segment the cells first, as `zooready measure` does.",
         "Diagnosis.",
     ),
     limits=(

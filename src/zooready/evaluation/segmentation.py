@@ -60,7 +60,8 @@ def measure(weights: Weights) -> dict[str, Any]:
         "measured_on": {
             "simulated": f"{label_images.HELD_OUT_FIELDS} held-out simulated fields of {label_images.FIELD_PX} px, "
             f"seed {label_images.HELD_OUT_SEED}",
-            "real": "one development image with 125 nuclei outlined by hand; never trained on, and no proof of generalisation",
+            "real": "one development image with 125 nuclei outlined by hand; not used for training; a single image does not prove "
+            "generalisation",
             "robustness": f"{CHANGED_FIELDS} of the held-out simulated fields, {CHANGED_PX} px, changed in one way each",
         },
     }
@@ -107,8 +108,8 @@ EVALUATION = Evaluation(
     measure=measure,
     spot=spot,
     draw=draw,
-    data=f"simulated nuclei only ({segmentation.FIELDS} fields of {segmentation.FIELD_PX} x {segmentation.FIELD_PX} px); no real image "
-    "was seen",
+    data=f"simulated nuclei only ({segmentation.FIELDS} fields of {segmentation.FIELD_PX} x {segmentation.FIELD_PX} px); no real images "
+    "were used",
     suited=(
         f"Nuclei in wide-field or confocal fluorescence, 8 to 15 um wide, pixels of {segmentation.FAMILY.pixel_size_um[0]:g} to "
         f"{segmentation.FAMILY.pixel_size_um[1]:g} um; single or touching, dim and bright in one image.",

@@ -134,7 +134,7 @@ def family(classes: tuple[str, ...], channels: tuple[str, ...] = ("protein",), p
         name="plcnn",
         title="PLCNN protein localisation",
         description=(
-            f"Says which of {len(classes)} classes an image of one cell shows, with a score for each, and where: {', '.join(classes)}."
+            f"Classifies the image of one cell into {len(classes)} classes, with scores and class activation maps: {', '.join(classes)}."
         ),
         cite=(
             (
@@ -145,12 +145,12 @@ def family(classes: tuple[str, ...], channels: tuple[str, ...] = ("protein",), p
         ),
         input=TensorSpec(name="cell", axes="bcyx", channels=channels, description="Raw camera counts of one cell in the middle."),
         outputs=(
-            TensorSpec(name="scores", axes="bc", channels=classes, kind="scores", description="One score a class, 0..1; they sum to 1."),
+            TensorSpec(name="scores", axes="bc", channels=classes, kind="scores", description="One score per class, 0..1; they sum to 1."),
             TensorSpec(
                 name="maps",
                 axes="bcyx",
                 channels=classes,
-                description="Class activation maps: what each place says for its class. Their mean and a constant are what softmax sees.",
+                description="Class activation maps: evidence for each class by position. Softmax is given their means plus a constant.",
             ),
         ),
         network=Network(
