@@ -91,7 +91,7 @@ def said(capsys):
     def run(*arguments):
         capsys.readouterr()
         try:
-            code = main([str(one) for one in arguments])
+            code = main([str(argument) for argument in arguments])
         except SystemExit as end:  # argparse
             code = end.code
         printed = "".join(capsys.readouterr())
@@ -131,9 +131,9 @@ def test_an_image_that_is_only_odd_is_predicted_and_checked(said, bundle, tmp_pa
     tifffile.imwrite(path, GOOD_IMAGES[name])
     code, printed = said("predict", bundle, path, "-o", tmp_path / "out")
     assert (code, contents(tmp_path / "out")) == (0, [f"{name}_probabilities.tif"]), printed
-    found = tifffile.imread(tmp_path / "out" / f"{name}_probabilities.tif")
-    assert found.shape[-2:] == GOOD_IMAGES[name].shape
-    assert np.isfinite(found).all()
+    output = tifffile.imread(tmp_path / "out" / f"{name}_probabilities.tif")
+    assert output.shape[-2:] == GOOD_IMAGES[name].shape
+    assert np.isfinite(output).all()
     if name in ("black", "one pixel", "16-bit"):  # the check starts a process for each image
         assert said("check", bundle, "--in", "onnxruntime", "--image", path)[0] == 0
 
@@ -227,16 +227,16 @@ def test_an_image_that_the_network_fails_on_is_a_failure_and_the_others_go_on(sa
 
 @pytest.mark.parametrize("folder", ["Bilder für später [neu]", "[bold]x[", "日本 %s {}"])
 def test_paths_with_spaces_umlauts_and_brackets_work_and_are_printed_as_they_are(said, bundle, tmp_path, folder):
-    place = tmp_path / folder
-    place.mkdir()
-    zipped = place / "Größe [1].zip"
+    target = tmp_path / folder
+    target.mkdir()
+    zipped = target / "Größe [1].zip"
     zipped.write_bytes(bundle.read_bytes())
-    tifffile.imwrite(place / "Zölle a.tif", grey())
-    code, printed = said("predict", zipped, place / "Zölle a.tif", "-o", place / "aus gabe")
+    tifffile.imwrite(target / "Zölle a.tif", grey())
+    code, printed = said("predict", zipped, target / "Zölle a.tif", "-o", target / "aus gabe")
     assert (code, "Zölle a_probabilities.tif" in printed, " ".join(folder.split()) in printed) == (0, True, True)
-    report = ("--json", place / "ü 1.json", "--html", place / "ü 1.html")
-    assert said("check", zipped, "--in", "onnxruntime", "--image", place / "Zölle a.tif", *report)[0] == 0
-    assert contents(place) == ["Größe [1].zip", "Zölle a.tif", "aus gabe/Zölle a_probabilities.tif", "ü 1.html", "ü 1.json"]
+    report = ("--json", target / "ü 1.json", "--html", target / "ü 1.html")
+    assert said("check", zipped, "--in", "onnxruntime", "--image", target / "Zölle a.tif", *report)[0] == 0
+    assert contents(target) == ["Größe [1].zip", "Zölle a.tif", "aus gabe/Zölle a_probabilities.tif", "ü 1.html", "ü 1.json"]
 
 
 def test_a_network_that_gives_nan_is_told_where_to_guard_and_damaged_weights_to_export_again(said, tmp_path):
@@ -426,10 +426,10 @@ def test_a_run_of_a_family_that_is_not_registered_exports_with_its_record(said, 
     assert (code, "no family is called 'toy'" in printed) == (USAGE, True)
     with pytest.raises(InputInvalid, match="holds a run of 'toy', not of 'other': give the family that it was trained with"):
         zooready.export(finished, out=tmp_path / "toy.zip", family=replace(TOY, name="other"))
-    made = zooready.export(finished, out=tmp_path / "toy.zip", family=TOY, torchscript="plain")
-    assert made.formats == ("state_dict", "torchscript", "onnx")
+    exported = zooready.export(finished, out=tmp_path / "toy.zip", family=TOY, torchscript="plain")
+    assert exported.formats == ("state_dict", "torchscript", "onnx")
     tifffile.imwrite(tmp_path / "a.tif", grey())
-    assert said("predict", made.path, tmp_path / "a.tif", "-o", tmp_path)[0] == 0
+    assert said("predict", exported.path, tmp_path / "a.tif", "-o", tmp_path)[0] == 0
 
 
 # --- disks that fill, folders that may not be written, Ctrl-C -----------------------------------------------------------------

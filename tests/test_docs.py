@@ -50,9 +50,9 @@ def name(page):
 def blocks(page, language):
     """(info string, text, line number) of every block of a language."""
     text = page.read_text(encoding="utf-8")
-    for found in BLOCK.finditer(text):
-        if found[1] == language:
-            yield found[2] or "", found[3], text[: found.start(3)].count("\n")
+    for block in BLOCK.finditer(text):
+        if block[1] == language:
+            yield block[2] or "", block[3], text[: block.start(3)].count("\n")
 
 
 def prose(page):
@@ -118,8 +118,8 @@ def desk(exported, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_paths_on_the_page_exist(page):
-    found = {path for path in PATH.findall(prose(page)) if not path.startswith(MADE)}
-    absent = {path for path in found if not (any(ROOT.glob(path)) if "*" in path else (ROOT / path).exists())}
+    paths = {path for path in PATH.findall(prose(page)) if not path.startswith(MADE)}
+    absent = {path for path in paths if not (any(ROOT.glob(path)) if "*" in path else (ROOT / path).exists())}
     assert not absent
 
 
@@ -177,7 +177,7 @@ def test_commands_and_options_named_in_a_sentence_exist(page):
 
 
 def with_blocks(language, info=""):
-    return [page for page in PAGES if any(said == info for said, _, _ in blocks(page, language))]
+    return [page for page in PAGES if any(words == info for words, _, _ in blocks(page, language))]
 
 
 @pytest.mark.parametrize("page", with_blocks("python"), ids=name)
@@ -211,8 +211,8 @@ def test_python_blocks_are_found():
 
 
 def test_the_example_of_an_export_leaves_a_bundle_that_agrees(exported):
-    found = zooready.check(exported / "spots.zip", consumers=["onnxruntime", "deepimagej"]).verdicts
-    assert {(one.consumer, one.status) for one in found} == {("onnxruntime", "passed"), ("deepimagej", "passed")}
+    verdicts = zooready.check(exported / "spots.zip", consumers=["onnxruntime", "deepimagej"]).verdicts
+    assert {(verdict.consumer, verdict.status) for verdict in verdicts} == {("onnxruntime", "passed"), ("deepimagej", "passed")}
 
 
 def test_the_example_of_a_prediction_writes_a_calibrated_image(desk, capsys):
@@ -234,7 +234,7 @@ def test_the_example_of_a_consumer_passes_and_catches_a_changed_weight(desk, cap
     (desk / "open").mkdir()
     shutil.unpack_archive("spots.zip", "open")
     model = onnx.load("open/weights.onnx")
-    kernel = next(one for one in model.graph.initializer if len(one.dims) == 4)
+    kernel = next(tensor for tensor in model.graph.initializer if len(tensor.dims) == 4)
     kernel.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(kernel) * 1.01, kernel.name))
     onnx.save(model, "open/weights.onnx")
     rehash(desk / "open")
@@ -261,9 +261,9 @@ def test_the_example_of_a_family_learns_exports_and_is_judged(tmp_path, monkeypa
     monkeypatch.setitem(zooready.FAMILIES, "smoothing", FAMILY)
     run = zooready.train("smoothing", tmp_path / "run", device="cpu")
     assert run.metrics["psnr"] > run.metrics["psnr_input"] + 1
-    made = zooready.export(tmp_path / "run", out=tmp_path / "smoothing.zip", torchscript="plain")
-    assert made.formats == ("state_dict", "torchscript", "onnx")
-    assert zooready.predict(made.path, FAMILY.sample()).images["restored"].array.shape == (96, 96)
+    bundle = zooready.export(tmp_path / "run", out=tmp_path / "smoothing.zip", torchscript="plain")
+    assert bundle.formats == ("state_dict", "torchscript", "onnx")
+    assert zooready.predict(bundle.path, FAMILY.sample()).images["restored"].array.shape == (96, 96)
     monkeypatch.setattr(evaluate, "evaluation_of", lambda family: EVALUATION)
     monkeypatch.setattr(evaluate, "_verdicts", lambda source, torchscript: [])
     card = evaluate.evaluate(tmp_path / "run", tmp_path / "cards").read_text(encoding="utf-8")
@@ -276,11 +276,11 @@ def test_the_example_of_a_family_learns_exports_and_is_judged(tmp_path, monkeypa
 
 def test_the_example_of_a_dose_finds_what_its_page_says(tmp_path, capsys):
     script("predict_a_dose.py", "plcnn", tmp_path)
-    found = {name: float(number) for name, number in re.findall(r"^(.+): R2 (-?[\d.]+)$", capsys.readouterr().out, re.MULTILINE)}
+    measured = {name: float(number) for name, number in re.findall(r"^(.+): R2 (-?[\d.]+)$", capsys.readouterr().out, re.MULTILINE)}
     text = (ROOT / "docs" / "measure.md").read_text(encoding="utf-8")
-    said = {name: float(number) for name, number in re.findall(r"^\| ([\w, ]+) \| (-?[\d.]+) \|$", text, re.MULTILINE)}
-    assert said == pytest.approx(found, abs=0.03)
-    assert found["embedding"] > found["intensity alone"] + 0.3 > found["embedding, doses shuffled"] + 0.3
+    stated = {name: float(number) for name, number in re.findall(r"^\| ([\w, ]+) \| (-?[\d.]+) \|$", text, re.MULTILINE)}
+    assert stated == pytest.approx(measured, abs=0.03)
+    assert measured["embedding"] > measured["intensity alone"] + 0.3 > measured["embedding, doses shuffled"] + 0.3
     assert {path.name for path in tmp_path.iterdir()} == {"cells.csv", "dose.png"}
 
 
@@ -334,11 +334,10 @@ def test_the_size_at_which_fiji_hangs_is_that_of_the_code():
 def test_the_weights_that_fiji_takes_are_those_that_the_code_computes():
     text = (ROOT / "docs" / "consumers.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([\d., ]+) \| (torchscript|onnx|tie) \|$", text, re.MULTILINE)
-    said = [(version, taken) for versions, taken in rows for version in versions.split(", ")]
-    onnx = {"opset_version": 17}
-    found = [(version, picks({"weights": {"torchscript": {"pytorch_version": version}, "onnx": onnx}})) for version, _ in said]
-    assert {taken for _, taken in said} == {"torchscript", "onnx", "tie"}
-    assert said == found
+    stated = [(version, taken) for versions, taken in rows for version in versions.split(", ")]
+    computed = [(version, picks({"torchscript": version, "onnx": 17})) for version, _ in stated]
+    assert {taken for _, taken in stated} == {"torchscript", "onnx", "tie"}
+    assert stated == computed
 
 
 def test_every_family_is_in_the_readme():

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-PLUGINS, BUNDLES, OUT = (Path(one) for one in sys.argv[1:4])
+PLUGINS, BUNDLES, OUT = (Path(argument) for argument in sys.argv[1:4])
 sys.path.insert(0, str(PLUGINS))
 
 import runzooready  # noqa: E402
@@ -46,20 +46,20 @@ def loaded(raw, **facts):
 
 
 def module(bundle, task, outputs=(), **settings):
-    made = runzooready.RunZooready()
-    made.set_module_num(1)
-    made.x_name.value = "DNA"
-    made.directory.value = f"Elsewhere...|{BUNDLES}"
-    made.file_name.value = bundle
-    made.task.value = task
+    plugin = runzooready.RunZooready()
+    plugin.set_module_num(1)
+    plugin.x_name.value = "DNA"
+    plugin.directory.value = f"Elsewhere...|{BUNDLES}"
+    plugin.file_name.value = bundle
+    plugin.task.value = task
     for number, (channel, name) in enumerate(outputs):
         if number:
-            made.add_image_setting()
-        made.images[number].channel.value, made.images[number].name.value = channel, name
-    made.wants_images.value = bool(outputs)
+            plugin.add_image_setting()
+        plugin.images[number].channel.value, plugin.images[number].name.value = channel, name
+    plugin.wants_images.value = bool(outputs)
     for name, value in settings.items():
-        getattr(made, name).value = value
-    return made
+        getattr(plugin, name).value = value
+    return plugin
 
 
 def workspace(made, images, objects=()):
@@ -72,9 +72,9 @@ def workspace(made, images, objects=()):
         image_set.add(name, image)
     object_set = ObjectSet()
     for name, labels in dict(objects).items():
-        one = Objects()
-        one.segmented = labels
-        object_set.add_objects(one, name)
+        labelled = Objects()
+        labelled.segmented = labels
+        object_set.add_objects(labelled, name)
     return Workspace(pipeline, made, image_set, object_set, Measurements(), sets)
 
 
@@ -91,13 +91,13 @@ def pixels(space, name):
 
 @contextmanager
 def refused(*words, kind=BundleError):
-    said = None
+    message = None
     try:
         yield
     except kind as error:
-        said = str(error)
-    assert said is not None, f"nothing was refused; {words} expected"
-    assert all(word in said for word in words), f"{words} expected, but it said: {said}"
+        message = str(error)
+    assert message is not None, f"nothing was refused; {words} expected"
+    assert all(word in message for word in words), f"{words} expected, but it said: {message}"
 
 
 @contextmanager
@@ -121,8 +121,8 @@ def labels_of(raw):
 
 
 def check_objects_are_the_networks_labels_with_measurements():
-    made = module("segmentation.zip", "Find objects", y_name="Cells")
-    space = run(made, loaded(RAW))
+    plugin = module("segmentation.zip", "Find objects", y_name="Cells")
+    space = run(plugin, loaded(RAW))
     objects = space.object_set.get_objects("Cells")
     assert (objects.segmented == labels_of(RAW)).all()
     assert objects.parent_image is space.image_set.get_image("DNA")
@@ -130,10 +130,10 @@ def check_objects_are_the_networks_labels_with_measurements():
     y, x = np.nonzero(labels_of(RAW) == 2)
     assert np.isclose(space.measurements.get_current_measurement("Cells", "Location_Center_X")[1], x.mean())
     assert np.isclose(space.measurements.get_current_measurement("Cells", "Location_Center_Y")[1], y.mean())
-    columns = {(one[0], one[1]) for one in made.get_measurement_columns(None)}
+    columns = {(column[0], column[1]) for column in plugin.get_measurement_columns(None)}
     assert {("Cells", "Location_Center_X"), ("Cells", "Number_Object_Number"), ("Image", "Count_Cells")} <= columns
-    assert made.get_categories(None, "Cells") == ["Location", "Number"]
-    assert made.get_measurements(None, "Cells", "Number") == ["Object_Number"]
+    assert plugin.get_categories(None, "Cells") == ["Location", "Number"]
+    assert plugin.get_measurements(None, "Cells", "Number") == ["Object_Number"]
 
 
 def check_objects_end_where_the_mask_ends_and_are_numbered_without_gaps():
@@ -166,10 +166,10 @@ def check_probabilities_come_beside_objects():
 def check_planes_of_a_volume_are_joined_where_objects_overlap():
     deep = np.zeros((4, 10, 10), np.uint16)
     deep[0, 1:5, 1:5], deep[1, 1:5, 2:6], deep[2, 6:9, 6:9], deep[3, 6:9, 0:3] = 100, 200, 100, 100
-    made = module("segmentation.zip", "Find objects", join=0.5)
-    found = run(made, loaded(deep, dimensions=3)).object_set.get_objects("Nuclei").segmented
-    assert found.shape == deep.shape
-    assert [set(plane.ravel()) - {0} for plane in found] == [{1}, {1}, {2}, {3}]
+    plugin = module("segmentation.zip", "Find objects", join=0.5)
+    joined = run(plugin, loaded(deep, dimensions=3)).object_set.get_objects("Nuclei").segmented
+    assert joined.shape == deep.shape
+    assert [set(plane.ravel()) - {0} for plane in joined] == [{1}, {1}, {2}, {3}]
     apart = run(module("segmentation.zip", "Find objects", join=0), loaded(deep, dimensions=3)).object_set.get_objects("Nuclei").segmented
     assert [set(plane.ravel()) - {0} for plane in apart] == [{1}, {2}, {3}, {4}]
 
@@ -177,10 +177,10 @@ def check_planes_of_a_volume_are_joined_where_objects_overlap():
 def check_one_object_below_two_joins_only_the_better():
     planes = np.zeros((2, 4, 8), np.int64)
     planes[0, :, :6], planes[1, :, :4], planes[1, :, 4:6] = 1, 1, 2
-    found = runzooready._joined(planes, 0.1)
-    assert set(found[0].ravel()) - {0} == {1}
-    assert set(found[1, :, :4].ravel()) == {1}
-    assert set(found[1, :, 4:6].ravel()) == {2}
+    joined = runzooready._joined(planes, 0.1)
+    assert set(joined[0].ravel()) - {0} == {1}
+    assert set(joined[1, :, :4].ravel()) == {1}
+    assert set(joined[1, :, 4:6].ravel()) == {2}
 
 
 def check_a_network_for_volumes_sees_the_volume():
@@ -196,10 +196,10 @@ def check_a_network_for_volumes_sees_the_volume():
 
 def check_restored_images_have_the_scale_of_their_input():
     space = run(module("mrbcr.zip", "Make images", [("First one", "Restored")]), loaded(RAW))
-    made = space.image_set.get_image("Restored")
-    assert np.array_equal(made.pixel_data, RAW * np.float32(2) / np.float32(65535))
-    assert made.scale == 65535
-    assert made.parent_image is space.image_set.get_image("DNA")
+    restored = space.image_set.get_image("Restored")
+    assert np.array_equal(restored.pixel_data, RAW * np.float32(2) / np.float32(65535))
+    assert restored.scale == 65535
+    assert restored.parent_image is space.image_set.get_image("DNA")
     space = run(module("mrbcr.zip", "Make images", [("restored: grey", "Restored")], output_scale="As the network gives them"), loaded(RAW))
     assert np.array_equal(pixels(space, "Restored"), RAW * np.float32(2))
     assert space.image_set.get_image("Restored").scale == 1
@@ -229,10 +229,10 @@ def check_planes_of_a_volume_are_restored_each():
 
 
 def check_a_stack_comes_from_one_plane_and_not_from_a_volume():
-    made = module("stack.zip", "Make images", [("stack: grey", "Stack")], output_scale="As the network gives them")
-    assert np.array_equal(pixels(run(made, loaded(RAW)), "Stack"), np.stack([RAW.astype(np.float32)] * 3))
+    plugin = module("stack.zip", "Make images", [("stack: grey", "Stack")], output_scale="As the network gives them")
+    assert np.array_equal(pixels(run(plugin, loaded(RAW)), "Stack"), np.stack([RAW.astype(np.float32)] * 3))
     with refused("'stack' is a stack for every plane"):
-        run(made, loaded(DEEP, dimensions=3))
+        run(plugin, loaded(DEEP, dimensions=3))
 
 
 def check_channels_come_from_one_image_or_from_several():
@@ -355,9 +355,9 @@ def check_pixel_sizes_are_compared():
 def check_resampling_goes_there_and_back():
     blocks = np.kron(np.array([[0, 150], [250, 0]]), np.ones((20, 20))).astype(np.uint16)
     space = run(module("segmentation.zip", "Find objects", [("First one", "Inside")], pixel_um=0.8, outside="Resample"), loaded(blocks))
-    found = space.object_set.get_objects("Nuclei").segmented
-    assert found.shape == blocks.shape
-    assert (found != labels_of(blocks)).mean() < 0.1
+    labels = space.object_set.get_objects("Nuclei").segmented
+    assert labels.shape == blocks.shape
+    assert (labels != labels_of(blocks)).mean() < 0.1
     assert pixels(space, "Inside").shape == blocks.shape
 
 
@@ -365,19 +365,19 @@ def check_resampling_goes_there_and_back():
 
 
 def check_an_image_gets_its_scores():
-    made = module("classifier.zip", "Classify images", score_name="Sort")
-    space = run(made, loaded(RAW))
+    plugin = module("classifier.zip", "Classify images", score_name="Sort")
+    space = run(plugin, loaded(RAW))
     measured = space.measurements.get_current_image_measurement
     assert measured("RunZooready_Sort_highest") == RAW.max()
     assert np.isclose(measured("RunZooready_Sort_middle"), RAW.mean(), rtol=1e-6)
     assert measured("RunZooready_Sort_Best") == 1
-    names = [f"RunZooready_Sort_{one}" for one in ("highest", "middle", "Best")]
-    assert made.get_measurement_columns(None) == [
+    names = [f"RunZooready_Sort_{score}" for score in ("highest", "middle", "Best")]
+    assert plugin.get_measurement_columns(None) == [
         ("Image", name, kind) for name, kind in zip(names, ("float", "float", "integer"), strict=True)
     ]
-    assert made.get_categories(None, "Image") == ["RunZooready"]
-    assert made.get_categories(None, "Nuclei") == []
-    assert made.get_measurements(None, "Image", "RunZooready") == ["Sort_highest", "Sort_middle", "Sort_Best"]
+    assert plugin.get_categories(None, "Image") == ["RunZooready"]
+    assert plugin.get_categories(None, "Nuclei") == []
+    assert plugin.get_measurements(None, "Image", "RunZooready") == ["Sort_highest", "Sort_middle", "Sort_Best"]
 
 
 def check_pixels_outside_the_mask_do_not_count_for_a_class():
@@ -397,16 +397,16 @@ def check_scores_of_a_volume_are_means_over_planes():
 def check_each_object_gets_the_scores_of_the_piece_around_it():
     labels = np.zeros(RAW.shape, int)
     labels[3:9, 4:10], labels[20:30, 30:41] = 1, 3
-    made = module("classifier.zip", "Classify objects", objects_name="Cells")
-    space = run(made, loaded(RAW), {"Cells": labels})
+    plugin = module("classifier.zip", "Classify objects", objects_name="Cells")
+    space = run(plugin, loaded(RAW), {"Cells": labels})
     highest = space.measurements.get_current_measurement("Cells", "RunZooready_Class_highest")
     assert highest[0] == RAW[3:9, 4:10].max()
     assert np.isnan(highest[1])
     assert highest[2] == RAW[20:30, 30:41].max()
     assert list(space.measurements.get_current_measurement("Cells", "RunZooready_Class_Best")) == [1, 0, 1]
-    assert made.get_categories(None, "Cells") == ["RunZooready"]
+    assert plugin.get_categories(None, "Cells") == ["RunZooready"]
     with refused("Cells has the size (9, 9)"):
-        run(made, loaded(RAW), {"Cells": np.ones((9, 9), int)})
+        run(plugin, loaded(RAW), {"Cells": np.ones((9, 9), int)})
 
 
 def check_pieces_have_the_size_that_was_asked_for_and_can_hide_the_rest():
@@ -453,14 +453,14 @@ def check_labels_that_are_no_labels_are_refused():
 
 
 def check_a_missing_bundle_is_refused_in_run_and_in_validation():
-    made = module("nowhere.zip", "Find objects")
+    plugin = module("nowhere.zip", "Find objects")
     with refused("nowhere.zip", "there is no such file"):
-        run(made, loaded(RAW))
+        run(plugin, loaded(RAW))
     with refused("there is no such file", kind=ValidationError):
-        made.validate_module(None)
-    assert made.image_choices(None) == ["First one"]
-    made.task.value = "Classify images"
-    assert made.get_measurement_columns(None) == []
+        plugin.validate_module(None)
+    assert plugin.image_choices(None) == ["First one"]
+    plugin.task.value = "Classify images"
+    assert plugin.get_measurement_columns(None) == []
 
 
 def check_a_missing_package_is_named():
@@ -485,11 +485,11 @@ def check_a_missing_package_is_named():
 def changed(name, change, source="mrbcr.zip"):
     """A copy of a bundle in which ``change(files)`` was done."""
     with zipfile.ZipFile(BUNDLES / source) as archive:
-        files = {one: archive.read(one) for one in archive.namelist()}
+        files = {member: archive.read(member) for member in archive.namelist()}
     change(files)
     with zipfile.ZipFile(OUT / name, "w") as archive:
-        for one, content in files.items():
-            archive.writestr(one, content)
+        for member, content in files.items():
+            archive.writestr(member, content)
     return OUT / name
 
 
@@ -518,7 +518,7 @@ def check_descriptions_that_cannot_be_run_are_refused():
         runzooready.opened(edited("script.zip", lambda rdf: rdf.update(weights={"torchscript": {}})))
     with refused("has axes 'bct'"):
         runzooready.opened(
-            edited("time.zip", lambda rdf: rdf["inputs"][0].update(axes=[{"type": one} for one in ("batch", "channel", "time")]))
+            edited("time.zip", lambda rdf: rdf["inputs"][0].update(axes=[{"type": kind} for kind in ("batch", "channel", "time")]))
         )
     with refused("does not follow the BioImage.IO format"):
         runzooready.opened(edited("odd.zip", lambda rdf: rdf.update(inputs=["image"])))
@@ -563,8 +563,8 @@ def check_zips_that_lead_out_or_are_damaged_are_refused():
     (OUT / "cut.zip").write_bytes(whole[: len(whole) // 2])
     with refused("is not a readable zip"):
         runzooready.opened(str(OUT / "cut.zip"))
-    place = whole.index(b"rdf.yaml") + 200
-    (OUT / "flipped.zip").write_bytes(whole[:place] + b"####" + whole[place + 4 :])
+    offset = whole.index(b"rdf.yaml") + 200
+    (OUT / "flipped.zip").write_bytes(whole[:offset] + b"####" + whole[offset + 4 :])
     with refused("rdf.yaml is damaged"):
         runzooready.opened(str(OUT / "flipped.zip"))
     bytes_before = runzooready.DESCRIPTION_BYTES
@@ -644,8 +644,8 @@ def check_a_network_of_one_size_says_so():
     bundle = runzooready.opened(edited("fixed.zip", fix))
     with refused("takes exactly 16 px along y, and the image has 30", "use Crop or Resize"):
         runzooready.predict(bundle, RAW[None].astype(np.float32), "cyx", 0)
-    found = runzooready.predict(bundle, RAW[None, :16, :16].astype(np.float32), "cyx", 0)
-    assert np.array_equal(found["restored"][0], RAW[:16, :16] * np.float32(2))
+    outputs = runzooready.predict(bundle, RAW[None, :16, :16].astype(np.float32), "cyx", 0)
+    assert np.array_equal(outputs["restored"][0], RAW[:16, :16] * np.float32(2))
 
 
 def check_a_gpu_that_is_not_there_is_said():
@@ -690,9 +690,9 @@ def check_workers_share_the_cpus():
 
 
 def check_a_cluster_finds_the_bundle():
-    made = module("segmentation.zip", "Find objects")
-    assert made.prepare_to_create_batch(None, lambda path, **options: "/cluster" + path) is True
-    assert made.directory.get_absolute_path() == f"/cluster{BUNDLES}"
+    plugin = module("segmentation.zip", "Find objects")
+    assert plugin.prepare_to_create_batch(None, lambda path, **options: "/cluster" + path) is True
+    assert plugin.directory.get_absolute_path() == f"/cluster{BUNDLES}"
 
 
 # what people see
@@ -701,15 +701,17 @@ def check_a_cluster_finds_the_bundle():
 def check_settings_survive_a_pipeline_file():
     import io
 
-    made = module("segmentation.zip", "Find objects", [("First one", "A"), ("probabilities: out side", "B")], tile=512, pixel_um=0.3)
-    made.add_channel_setting()
-    made.channels[0].image_name.value = "Red"
+    plugin = module("segmentation.zip", "Find objects", [("First one", "A"), ("probabilities: out side", "B")], tile=512, pixel_um=0.3)
+    plugin.add_channel_setting()
+    plugin.channels[0].image_name.value = "Red"
     again = runzooready.RunZooready()
-    again.set_settings_from_values([one.unicode_value for one in made.settings()], made.variable_revision_number, made.module_name)
-    assert [one.unicode_value for one in again.settings()] == [one.unicode_value for one in made.settings()]
+    again.set_settings_from_values(
+        [setting.unicode_value for setting in plugin.settings()], plugin.variable_revision_number, plugin.module_name
+    )
+    assert [setting.unicode_value for setting in again.settings()] == [setting.unicode_value for setting in plugin.settings()]
     assert [group.name.value for group in again.images] == ["A", "B"]
     pipeline = Pipeline()
-    pipeline.add_module(made)
+    pipeline.add_module(plugin)
     text = io.StringIO()
     pipeline.dump(text, save_image_plane_details=False)
     assert text.getvalue().isascii()
@@ -717,25 +719,27 @@ def check_settings_survive_a_pipeline_file():
 
 def check_only_what_matters_is_shown():
     def shown(task):
-        return {one.text for one in module("segmentation.zip", task).visible_settings()}
+        return {setting.text for setting in module("segmentation.zip", task).visible_settings()}
 
     assert "Name the output objects" in shown("Find objects")
     assert "Name the output image" not in shown("Find objects")
     assert "Name the output image" in shown("Make images")
     assert "Name the scores" in shown("Classify images") - shown("Make images")
     assert "Hide what is not the object?" in shown("Classify objects") - shown("Classify images")
-    made = module("segmentation.zip", "Find objects")
-    assert {one.text for one in made.visible_settings()} <= {one.text for one in [*made.help_settings(), made.add_channel, made.add_image]}
-    assert all(one.doc for one in made.help_settings())
+    plugin = module("segmentation.zip", "Find objects")
+    assert {setting.text for setting in plugin.visible_settings()} <= {
+        setting.text for setting in [*plugin.help_settings(), plugin.add_channel, plugin.add_image]
+    }
+    assert all(setting.doc for setting in plugin.help_settings())
 
 
 def check_choices_come_from_the_bundle_and_wrong_ones_are_said():
-    made = module("segmentation.zip", "Make images", [("maps: x", "Maps")])
-    assert made.image_choices(None) == ["First one", "probabilities: inside", "probabilities: out side"]
+    plugin = module("segmentation.zip", "Make images", [("maps: x", "Maps")])
+    assert plugin.image_choices(None) == ["First one", "probabilities: inside", "probabilities: out side"]
     with refused("has no output image 'maps: x'", kind=ValidationError):
-        made.validate_module(None)
-    made.images[0].channel.value = "probabilities: inside"
-    made.validate_module(None)
+        plugin.validate_module(None)
+    plugin.images[0].channel.value = "probabilities: inside"
+    plugin.validate_module(None)
 
 
 def check_the_window_shows_input_result_and_scores():
@@ -745,19 +749,19 @@ def check_the_window_shows_input_result_and_scores():
         def __getattr__(self, name):
             return lambda *arguments, **options: drawn.append((name, arguments, options))
 
-    made = module("segmentation.zip", "Find objects", [("First one", "Inside")])
-    made.display(run(made, loaded(RAW)), Figure())
+    plugin = module("segmentation.zip", "Find objects", [("First one", "Inside")])
+    plugin.display(run(plugin, loaded(RAW)), Figure())
     names = [name for name, *_ in drawn if name != "subplot"]
     assert names == ["set_subplots", "subplot_imshow", "subplot_imshow_labels", "subplot_imshow"]
     assert drawn[0][1] == ((3, 1),)
-    made = module("classifier.zip", "Classify images")
-    made.display(run(made, loaded(RAW)), Figure())
+    plugin = module("classifier.zip", "Classify images")
+    plugin.display(run(plugin, loaded(RAW)), Figure())
     assert drawn[-1][0] == "subplot_table"
     assert drawn[-1][2]["col_labels"] == ["", "highest", "mid dle"]
     source = Path(importlib.util.find_spec("cellprofiler").origin).parent / "gui" / "figure" / "_figure.py"  # needs wx to be imported
     functions = {node.name: node.args.args for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, ast.FunctionDef)}
     for name, arguments, options in drawn:
-        known = [one.arg for one in functions[name][1:]]
+        known = [argument.arg for argument in functions[name][1:]]
         assert len(arguments) <= len(known)
         assert set(options) - {"sharexy"} <= set(known[len(arguments) :]), name
 

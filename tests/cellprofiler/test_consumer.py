@@ -118,9 +118,9 @@ def test_a_program_that_exports_nothing_fails(fake, bundles):
 def test_secrets_and_preferences_stay_outside(fake, tmp_path, monkeypatch):
     monkeypatch.setenv("A_TOKEN", "hunter2")
     fake("env")()
-    said = (tmp_path / "home" / "log.txt").read_text()
-    assert "hunter2" not in said
-    assert f"HOME={tmp_path / 'home'}" in said
+    log = (tmp_path / "home" / "log.txt").read_text()
+    assert "hunter2" not in log
+    assert f"HOME={tmp_path / 'home'}" in log
 
 
 def test_memory_of_the_program_is_bounded(fake, tmp_path):
@@ -177,7 +177,7 @@ def test_what_the_plugin_refuses_is_known_before_anything_starts(bundles, tmp_pa
     assert objections(lambda rdf: None) == ""
     assert "format 0.4.9" in objections(lambda rdf: rdf.update(format_version="0.4.9"))
     assert "'image' has 'bcti'" in objections(
-        lambda rdf: rdf["inputs"][0].update(axes=[{"type": one} for one in ("batch", "channel", "time", "index")])
+        lambda rdf: rdf["inputs"][0].update(axes=[{"type": kind} for kind in ("batch", "channel", "time", "index")])
     )
     with opened(bundles / "mrbcr.zip") as bundle:
         assert list(headless.objections(bundle, None)) == []

@@ -42,8 +42,8 @@ def test_segmentation_gives_the_labels_and_objects_of_python(exported):
     numbers = {row["FileName_Raw"]: row["ImageNumber"] for row in rows(results / "Image.csv")}
     for name in ("sixteen", "eight", "float"):
         expected = predict(images / "segmentation.zip", images / f"{name}.tif").images["labels"].array
-        found = tifffile.imread(results / f"{name}_labels.tiff")
-        assert np.array_equal(found, expected)
+        labels = tifffile.imread(results / f"{name}_labels.tiff")
+        assert np.array_equal(labels, expected)
         objects = [row for row in rows(results / "Nuclei.csv") if row["ImageNumber"] == numbers[f"{name}.tif"]]
         assert len(objects) == expected.max() > 0
         for row in objects:
@@ -57,9 +57,9 @@ def test_restoration_gives_the_image_of_python_on_the_scale_of_its_input(exporte
     images, results = exported("restoration.cppipe")
     for name, scale in (("sixteen", 65535), ("eight", 255), ("float", 1)):
         expected = predict(images / "mrbcr.zip", images / f"{name}.tif").images["restored"].array
-        found = tifffile.imread(results / f"{name}_restored.tiff")
-        assert found.dtype == np.float32
-        assert np.array_equal(found, expected / np.float32(scale))
+        restored = tifffile.imread(results / f"{name}_restored.tiff")
+        assert restored.dtype == np.float32
+        assert np.array_equal(restored, expected / np.float32(scale))
 
 
 def test_classification_gives_each_object_the_scores_of_python(exported):

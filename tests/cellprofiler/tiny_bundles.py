@@ -110,7 +110,7 @@ def graph(nodes, *outputs, channels=1, axes=4):
         [helper.make_node(kind, ins, outs, **how) for kind, ins, outs, how in nodes],
         "tiny",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(one["id"], TensorProto.FLOAT, None) for one in outputs],
+        [helper.make_tensor_value_info(output["id"], TensorProto.FLOAT, None) for output in outputs],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in CONSTANTS.items()],
     )
     return helper.make_model(model, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
@@ -141,14 +141,14 @@ def write(path, weights, taken, outputs, image, *, halo="whole image", stride=1,
         import onnxruntime
 
         session = onnxruntime.InferenceSession(weights, providers=["CPUExecutionProvider"])
-        return session.run([one["id"] for one in outputs], {"image": array})
+        return session.run([output["id"] for output in outputs], {"image": array})
 
     if steps != (1, 1):
         taken = taken | {
             "axes": [axis | {"size": dict(zip(("min", "step"), steps, strict=True))} if "size" in axis else axis for axis in taken["axes"]]
         }
         image = np.pad(image, [(0, 0), (0, 0), (0, -image.shape[2] % 4), (0, -image.shape[3] % 4)])
-    found = expected or computed(image)
+    results = expected or computed(image)
     listed = []
     for number, case in enumerate(cases):
         arrays = [stored(f"case{number}-{k}.npy", array)["source"] for k, array in enumerate(computed(case))]
@@ -159,11 +159,11 @@ def write(path, weights, taken, outputs, image, *, halo="whole image", stride=1,
         "id": "tiny",
         "name": f"tiny {path.stem}",
         "inputs": [taken | {"test_tensor": stored("test-image.npy", image)}],
-        "outputs": [one | {"test_tensor": stored(f"test-{one['id']}.npy", array)} for one, array in zip(outputs, found, strict=True)],
+        "outputs": [one | {"test_tensor": stored(f"test-{one['id']}.npy", array)} for one, array in zip(outputs, results, strict=True)],
         "weights": {"onnx": {"source": "weights.onnx", "sha256": hashlib.sha256(weights).hexdigest(), "opset_version": 17}},
         "config": {
             "zooready": {
-                "outputs": [{"id": one["id"], "kind": KINDS.get(one["id"], "image")} for one in outputs],
+                "outputs": [{"id": output["id"], "kind": KINDS.get(output["id"], "image")} for output in outputs],
                 "cases": listed,
                 "measured": {"halo": halo, "stride": stride, "minimum": stride},
             }

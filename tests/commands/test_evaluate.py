@@ -17,7 +17,7 @@ from zooready.training.checkpoint import Checkpoint
 @pytest.fixture
 def quick(monkeypatch):
     """An evaluation of one number, and no program that runs."""
-    made = Evaluation(
+    evaluation = Evaluation(
         measure=lambda weights: {
             "tables": {"t": [{"method": "m", "psnr": 31.5}]},
             "metrics": {"psnr": 31.5},
@@ -30,7 +30,7 @@ def quick(monkeypatch):
         unsuited=("thick ones",),
         limits=("NA 1.3",),
     )
-    monkeypatch.setattr(command, "evaluation_of", lambda family: made)
+    monkeypatch.setattr(command, "evaluation_of", lambda family: evaluation)
     verdict = {"consumer": "torch", "format": "onnx", "status": "passed", "level": "ran", "difference": 1e-7, "tolerance": 1e-5}
     monkeypatch.setattr(command, "_verdicts", lambda source, torchscript: [verdict])
 
@@ -38,19 +38,19 @@ def quick(monkeypatch):
 @pytest.fixture
 def run(tmp_path):
     """A finished run of seed 0 with untrained weights."""
-    made = Checkpoint(
+    finished = Checkpoint(
         folder=tmp_path / "run", family="mrbcr", seed=0, steps=2, batch=1, data="simulated", precision="32-true", git="ab" * 20,
         versions={"torch": "2.15.0"}, is_finished=True,
     )  # fmt: skip
-    made.folder.mkdir()
-    checkpoint.write_weights(FAMILIES["mrbcr"].network.architecture.build().state_dict(), made.weights)
-    made.write()
-    return made.folder
+    finished.folder.mkdir()
+    checkpoint.write_weights(FAMILIES["mrbcr"].network.architecture.build().state_dict(), finished.weights)
+    finished.write()
+    return finished.folder
 
 
 def test_a_run_gets_a_card_and_a_record(quick, run, tmp_path):
-    said = []
-    card = evaluate(run, tmp_path / "cards", progress=said.append)
+    messages = []
+    card = evaluate(run, tmp_path / "cards", progress=messages.append)
     text = card.read_text(encoding="utf-8")
     record = json.loads((tmp_path / "cards" / "mrbcr.json").read_text(encoding="utf-8"))
     assert "| m | 31.500 |" in text
@@ -58,7 +58,7 @@ def test_a_run_gets_a_card_and_a_record(quick, run, tmp_path):
     assert "2 steps of 1 pairs, AdamW, seed 0" in text
     assert (record["seed"], record["data"], record["spot"]) == (0, "simulated, in words", {"psnr": 31.5})
     assert str(tmp_path) not in json.dumps(record)
-    assert len(said) == 2
+    assert len(messages) == 2
 
 
 def test_the_record_can_lie_elsewhere(quick, run, tmp_path):

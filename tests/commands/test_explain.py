@@ -22,13 +22,13 @@ def test_explanations_from_the_command_line_leave_figures_and_numbers(bundles, f
     write_image(Image(array=np.ones((100, 160), np.uint8), axes="yx"), files / "mask.tif")
     wanted = [str(bundles["patterns"]), str(files / "cells.tif"), "--out", str(files / "why"), "--class", "bars", "--seed", "3"]
     assert main(["explain", *wanted, "--mask", str(files / "mask.tif")]) == 0
-    told = json.loads((files / "why" / "cells_explanation.json").read_text(encoding="utf-8"))
-    assert (told["class"], told["seed"]) == ("bars", 3)
+    explanation = json.loads((files / "why" / "cells_explanation.json").read_text(encoding="utf-8"))
+    assert (explanation["class"], explanation["seed"]) == ("bars", 3)
     assert (files / "why" / "cells_occlusion.png").exists()
-    said = capsys.readouterr().out
-    assert "explained: bars" in said
-    assert "class_activation: 100% inside the cell, 100% in a box" in said
-    assert "no integrated gradients" in said
+    printed = capsys.readouterr().out
+    assert "explained: bars" in printed
+    assert "class_activation: 100% inside the cell, 100% in a box" in printed
+    assert "no integrated gradients" in printed
 
 
 def test_an_unknown_class_is_a_sentence_and_an_exit_code(bundles, files, capsys):
@@ -42,8 +42,8 @@ def test_an_unknown_class_is_a_sentence_and_an_exit_code(bundles, files, capsys)
 def test_a_finished_run_is_explained_as_the_bundle_that_it_would_make(tmp_path):
     zooready.train("mrbcr", tmp_path / "run", steps=1, batch=1, device="cpu")
     image = np.random.default_rng(0).poisson(200, (40, 48)).astype(np.uint16)
-    found = zooready.explain(tmp_path / "run", image, tmp_path / "why")
-    assert [one.name for one in found.explanations] == ["receptive_field", "noise_sensitivity", "uncertainty"]
-    assert found.facts["bundle"] == "run.zip"
-    assert {path.name for path in found.files} == {path.name for path in (tmp_path / "why").iterdir()}
-    assert "image_explanation.json" in {path.name for path in found.files}
+    explained = zooready.explain(tmp_path / "run", image, tmp_path / "why")
+    assert [explanation.name for explanation in explained.explanations] == ["receptive_field", "noise_sensitivity", "uncertainty"]
+    assert explained.facts["bundle"] == "run.zip"
+    assert {path.name for path in explained.files} == {path.name for path in (tmp_path / "why").iterdir()}
+    assert "image_explanation.json" in {path.name for path in explained.files}

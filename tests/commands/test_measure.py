@@ -38,17 +38,17 @@ def test_a_table_from_the_command_line_has_a_row_for_each_object_of_each_image(b
 
 def test_arrays_are_measured_as_files_are_and_nothing_is_written_unasked(bundles, three, files):
     image, labels = three
-    found = measure(bundles["patterns"], [image], labels=[labels])
+    table = measure(bundles["patterns"], [image], labels=[labels])
     written = measure(bundles["patterns"], [files / "cells.tif"], files / "table.csv", labels=[files / "cells-labels.tif"])
-    assert found.column("image") == ["image_000"] * 3
-    assert found.matrix("embedding_", "intensity_", "adjacency_") == pytest.approx(written.matrix("embedding_", "intensity_", "adjacency_"))
+    assert table.column("image") == ["image_000"] * 3
+    assert table.matrix("embedding_", "intensity_", "adjacency_") == pytest.approx(written.matrix("embedding_", "intensity_", "adjacency_"))
     assert not (files / "image_000").exists()
 
 
 def test_objects_are_found_by_a_segmentation_bundle(bundles, three):
     image, _ = three
-    found = measure(bundles["patterns"], [image], segment=bundles["bright"])
-    assert found.column("shape_area_px2") == [int((image.array > 300).sum())]
+    table = measure(bundles["patterns"], [image], segment=bundles["bright"])
+    assert table.column("shape_area_px2") == [int((image.array > 300).sum())]
 
 
 def test_the_segmentation_takes_its_own_channel(bundles, three):
@@ -64,9 +64,9 @@ def test_the_segmentation_takes_its_own_channel(bundles, three):
 def test_an_image_in_which_nothing_is_found_is_noted_and_all_of_them_refused(bundles, three):
     image, _ = three
     dark = np.full((20, 20), 9, np.uint16)
-    found = measure(bundles["patterns"], [dark, image], segment=bundles["bright"])
-    assert len(found.rows) == 1
-    assert "image_000: no object was found." in found.notes
+    table = measure(bundles["patterns"], [dark, image], segment=bundles["bright"])
+    assert len(table.rows) == 1
+    assert "image_000: no object was found." in table.notes
     with pytest.raises(InputInvalid, match="no object was found in image_000: look at the segmentation"):
         measure(bundles["patterns"], [dark], segment=bundles["bright"])
 

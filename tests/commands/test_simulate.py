@@ -51,17 +51,17 @@ def test_a_stack_has_planes_and_their_distance(tmp_path):
 
 
 def test_the_file_says_in_omes_words_and_in_json_how_it_was_made(tmp_path):
-    (made,) = simulated(tmp_path, "beads", modality="sted", na=1.4, wavelength_nm=650.0, saturation=3.0, seed=7, photons=321.0)
-    root = description(made.image)
+    (field,) = simulated(tmp_path, "beads", modality="sted", na=1.4, wavelength_nm=650.0, saturation=3.0, seed=7, photons=321.0)
+    root = description(field.image)
     assert root["Instrument"]["Objective"]["LensNA"] == 1.4
     assert root["Image"]["ObjectiveSettings"]["RefractiveIndex"] == 1.515
     channel = root["Image"]["Pixels"]["Channel"]
     assert (channel["Name"], channel["AcquisitionMode"], channel["EmissionWavelength"]) == ("beads", "STED", 650)
-    told = facts(made.image)
-    assert (told["specimen"], told["modality"], told["seed"], told["index"], told["photons"]) == ("beads", "sted", 7, 0, 321.0)
-    assert (told["optics"]["na"], told["settings"]["saturation"], told["camera"]["offset"]) == (1.4, 3.0, 100.0)
-    assert "truth" in facts(made.truth)
-    assert "truth" not in told
+    stored = facts(field.image)
+    assert (stored["specimen"], stored["modality"], stored["seed"], stored["index"], stored["photons"]) == ("beads", "sted", 7, 0, 321.0)
+    assert (stored["optics"]["na"], stored["settings"]["saturation"], stored["camera"]["offset"]) == (1.4, 3.0, 100.0)
+    assert "truth" in facts(field.truth)
+    assert "truth" not in stored
 
 
 def test_a_plain_reader_finds_the_resolution_too(tmp_path):
@@ -113,16 +113,16 @@ def test_training_reads_the_folder(tmp_path):
 
     simulated(tmp_path, count=2)
     family = FAMILIES["mrbcr"]
-    found = read_folder(tmp_path, family.training.pair_of, partner=family.training.partner)
-    assert len(found.pairs) == 2
+    folder = read_folder(tmp_path, family.training.pair_of, partner=family.training.partner)
+    assert len(folder.pairs) == 2
 
 
 def test_saturated_pixels_are_told_of_the_field_and_the_rest_goes_on(tmp_path):
-    made = simulated(tmp_path, count=2, camera_limit=200)
-    assert len(made) == 2
-    for one in made:
-        share = (read_image(one.image).array == 200).mean()
-        assert one.notes == (f"{100 * share:.3g} % of the pixels are saturated: lower photons, or raise the camera's limit.",)
+    fields = simulated(tmp_path, count=2, camera_limit=200)
+    assert len(fields) == 2
+    for field in fields:
+        share = (read_image(field.image).array == 200).mean()
+        assert field.notes == (f"{100 * share:.3g} % of the pixels are saturated: lower photons, or raise the camera's limit.",)
     assert simulated(tmp_path)[0].notes == ()
 
 
@@ -152,30 +152,30 @@ OWN = [
 ]
 
 
-@pytest.mark.parametrize(("modality", "name", "value"), OWN, ids=[f"{one[0]}-{one[1]}" for one in OWN])
+@pytest.mark.parametrize(("modality", "name", "value"), OWN, ids=[f"{case[0]}-{case[1]}" for case in OWN])
 def test_every_setting_of_a_modality_changes_the_image(tmp_path, modality, name, value):
     base = {"modality": modality, "na": 1.45, "pixel_size_um": 0.02} | ({"planes": 3, "z_step_um": 0.1} if modality == "tirf" else {})
-    one, other = (simulated(tmp_path / folder, **settings)[0].image for folder, settings in (("a", base), ("b", base | {name: value})))
-    assert not np.array_equal(read_image(one).array, read_image(other).array)
+    first, second = (simulated(tmp_path / folder, **settings)[0].image for folder, settings in (("a", base), ("b", base | {name: value})))
+    assert not np.array_equal(read_image(first).array, read_image(second).array)
 
 
 def test_all_own_settings_were_tried():
     shared = set(settings_of("widefield"))
-    assert {(modality, name) for modality, name, _ in OWN} == {(one, name) for one in MODALITIES for name in settings_of(one)} - {
-        (one, name) for one in MODALITIES for name in shared
+    assert {(modality, name) for modality, name, _ in OWN} == {(kind, name) for kind in MODALITIES for name in settings_of(kind)} - {
+        (kind, name) for kind in MODALITIES for name in shared
     }
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_without_a_pixel_size_it_is_four_fifths_of_the_limit(modality):
-    made = microscope(modality, {"na": 1.45})
-    assert made.optics.pixel_size_um == pytest.approx(0.8 * made.modality.largest_pixel_um(made.optics), rel=0.01)
+    instrument = microscope(modality, {"na": 1.45})
+    assert instrument.optics.pixel_size_um == pytest.approx(0.8 * instrument.modality.largest_pixel_um(instrument.optics), rel=0.01)
 
 
 def test_aberrations_can_be_given_in_python():
-    made = microscope("sted", {"zernike": ((4, 0, 0.1),), "saturation": 4.0})
-    assert made.optics.zernike == ((4, 0, 0.1),)
-    assert made.modality == STED(saturation=4.0)
+    instrument = microscope("sted", {"zernike": ((4, 0, 0.1),), "saturation": 4.0})
+    assert instrument.optics.zernike == ((4, 0, 0.1),)
+    assert instrument.modality == STED(saturation=4.0)
 
 
 @pytest.mark.parametrize(
@@ -208,9 +208,9 @@ def test_settings_that_make_no_sense_are_refused_and_nothing_is_written(tmp_path
 def test_the_command_prints_where_the_files_are_and_what_is_wrong(tmp_path, capsys):
     given = ["simulate", "beads", "--out", str(tmp_path), "--size", "32", "--camera-limit", "150"]
     assert cli.main(given) == 0
-    said = capsys.readouterr().out.replace("\n", "")
-    assert "beads_widefield_000.ome.tif" in said
-    assert "pixels are saturated" in said
+    printed = capsys.readouterr().out.replace("\n", "")
+    assert "beads_widefield_000.ome.tif" in printed
+    assert "pixels are saturated" in printed
     assert cli.main([*given, "--na", "2"]) == 2
     assert "keep na below 1.515" in capsys.readouterr().err
 
@@ -226,14 +226,19 @@ def test_help_lists_what_there_is(capsys):
 
 
 def test_defaults_in_the_help_are_those_of_the_code():
-    told = {name.replace("-", "_"): text.split("default: ")[1].rstrip(")") for name, text in SETTINGS.items()}
+    defaults = {name.replace("-", "_"): text.split("default: ")[1].rstrip(")") for name, text in SETTINGS.items()}
     for modality in MODALITIES:
-        made = microscope(modality, {"na": 1.3})
-        values = {**vars(made.optics), **vars(made.camera), **vars(made.modality), "camera_limit": made.camera.saturation}
-        values["background"] = made.dye.background
+        instrument = microscope(modality, {"na": 1.3})
+        values = {
+            **vars(instrument.optics),
+            **vars(instrument.camera),
+            **vars(instrument.modality),
+            "camera_limit": instrument.camera.saturation,
+        }
+        values["background"] = instrument.dye.background
         for name in settings_of(modality):
-            if name in values and told[name].replace(".", "").isdigit():
-                assert float(told[name]) == pytest.approx(values[name]), name
+            if name in values and defaults[name].replace(".", "").isdigit():
+                assert float(defaults[name]) == pytest.approx(values[name]), name
 
 
 def test_the_gallery_is_one_image_and_says_why_a_modality_is_missing(tmp_path, monkeypatch):

@@ -59,7 +59,7 @@ def main(folder: Path) -> Path:
         pixel_size_um=(0.08, 0.12),
     )
     chances = zooready.TensorSpec(name="probabilities", axes="bcyx", channels=("spot",), description="Chance of a spot, 0..1.")
-    made = zooready.export(
+    bundle = zooready.export(
         Spots(),
         folder / "image.tif",
         about,
@@ -68,10 +68,10 @@ def main(folder: Path) -> Path:
         outputs=(chances,),
         torchscript="plain",  # leave this out, and three variants are written and timed
     )
-    print(f"{made.path.name} holds {', '.join(made.formats)}")
-    for format, reason in made.unavailable.items():
+    print(f"{bundle.path.name} holds {', '.join(bundle.formats)}")
+    for format, reason in bundle.unavailable.items():
         print(f"no {format}: {reason}")
-    return made.path
+    return bundle.path
 
 
 if __name__ == "__main__":

@@ -36,12 +36,12 @@ def field(rng: np.random.Generator, dose: float) -> tuple[Image, np.ndarray]:
     for number in range(ROWS * COLUMNS):
         top, left = SIZE * (number // COLUMNS), SIZE * (number % COLUMNS)
         window = np.s_[top : top + SIZE, left : left + SIZE]
-        place = outlined(rng, SIZE)
+        cell = outlined(rng, SIZE)
         half_effect = HALF_EFFECT_UM * rng.lognormal(0, 0.5)  # cells differ in how much they take
         gone = dose / (dose + half_effect)
-        golgi, spread = emission(rng, place, "giantin", leak=0.2), emission(rng, place, "ER", leak=0.2)
+        golgi, spread = emission(rng, cell, "giantin", leak=0.2), emission(rng, cell, "ER", leak=0.2)
         light[window] = ((1 - gone) * golgi / golgi.sum() + gone * spread / spread.sum()) * stain * rng.lognormal(0, 0.3)
-        labels[window][place.depth > 0] = number + 1
+        labels[window][cell.depth > 0] = number + 1
     photons = 60_000 * light + 4
     return Image(array=Camera(gain=2.0).exposed(photons, rng), axes="yx", pixel_size_um=PIXEL_SIZE_UM), labels
 
@@ -62,15 +62,15 @@ def main(bundle: str, folder: Path) -> None:
     doses = np.repeat(per_image, ROWS * COLUMNS)
     embedding, classical = table.matrix("embedding_"), table.matrix("intensity_", "shape_", "parts_", "haralick", "adjacency_", "lbp")
     shuffled = np.repeat(rng.permutation(per_image), ROWS * COLUMNS)
-    found = {
+    scores = {
         "embedding": (embedding, doses),
         "classical measurements": (classical, doses),
         "both": (np.hstack([embedding, classical]), doses),
         "intensity alone": (table.matrix("intensity_"), doses),
         "embedding, doses shuffled": (embedding, shuffled),
     }
-    guesses = {name: predicted(numbers, truth, names) for name, (numbers, truth) in found.items()}
-    for name, (_, truth) in found.items():
+    guesses = {name: predicted(numbers, truth, names) for name, (numbers, truth) in scores.items()}
+    for name, (_, truth) in scores.items():
         print(f"{name}: R2 {r2_score(truth, guesses[name]):.2f}")
     plot(doses, guesses["embedding"], per_image, folder / "dose.png")
 

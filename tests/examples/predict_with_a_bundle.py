@@ -16,12 +16,12 @@ from zooready.prediction import save
 
 def main(bundle: Path, image: Path, folder: Path) -> None:
     """Predict, read the notes, save."""
-    found = zooready.predict(bundle, image)
-    for note in found.notes:
+    prediction = zooready.predict(bundle, image)
+    for note in prediction.notes:
         print(f"note: {note}")
-    for name, output in found.images.items():
+    for name, output in prediction.images.items():
         print(f"{name}: axes {output.axes}, {output.array.shape}, {(output.array > 0.5).mean():.1%} above 0.5")
-    for path in save(found, folder, image.stem):
+    for path in save(prediction, folder, image.stem):
         print(path.name)
 
 

@@ -96,9 +96,9 @@ def test_network_restores_a_normalised_image():
 def test_metrics_do_not_depend_on_units_and_name_the_input_itself():
     pair = mrbcr.pair(0, 3)
     perfect = torch.from_numpy((pair.target[None] - 7) / 3)
-    found = mrbcr.metrics(perfect, pair)
-    assert found["psnr"] > 80
-    assert found["ssim"] == pytest.approx(1, abs=1e-3)
+    metrics = mrbcr.metrics(perfect, pair)
+    assert metrics["psnr"] > 80
+    assert metrics["ssim"] == pytest.approx(1, abs=1e-3)
     same = mrbcr.metrics(torch.from_numpy(pair.input[None] / 50), pair)
     assert (same["psnr"], same["ssim"]) == pytest.approx((same["psnr_input"], same["ssim_input"]), abs=1e-3)
 
@@ -111,10 +111,10 @@ def test_an_empty_truth_has_no_metrics():
 
 @pytest.mark.parametrize("shape", [(20, 24), (1, 20, 24)])
 def test_images_from_files_become_pairs(shape):
-    made = mrbcr.pair_of(np.ones((1, 20, 24), np.uint16), np.full(shape, 9), 0.05)
-    assert made.input.shape == made.target.shape == (1, 20, 24)
-    assert (made.input.dtype, made.target.dtype, made.pixel_size_um) == (np.float32, np.float32, 0.05)
-    assert made.target.max() == 9
+    example = mrbcr.pair_of(np.ones((1, 20, 24), np.uint16), np.full(shape, 9), 0.05)
+    assert example.input.shape == example.target.shape == (1, 20, 24)
+    assert (example.input.dtype, example.target.dtype, example.pixel_size_um) == (np.float32, np.float32, 0.05)
+    assert example.target.max() == 9
 
 
 @pytest.fixture(scope="module")

@@ -46,8 +46,8 @@ def test_the_loss_of_a_perfect_stack_is_the_lowest_and_axes_count_alike():
 
 def test_metrics_do_not_depend_on_units_and_name_the_input_itself():
     pair = mrbcr3d.pair(0, 3)
-    found = FAMILY.training.metrics(torch.from_numpy((pair.target[None] - 7) / 3), pair)
-    assert found["psnr"] > 80
+    metrics = FAMILY.training.metrics(torch.from_numpy((pair.target[None] - 7) / 3), pair)
+    assert metrics["psnr"] > 80
     same = FAMILY.training.metrics(torch.from_numpy(pair.input[None] / 50), pair)
     assert same["psnr"] == pytest.approx(same["psnr_input"], abs=1e-3)
 
@@ -73,8 +73,8 @@ def stacks(tmp_path):
     for kind in ("images", "truth"):
         (tmp_path / kind).mkdir()
     for number in range(3):
-        made = mrbcr3d.scene(np.random.default_rng(number), (6, 32, 40), mrbcr3d.SPECIMENS[0])
-        for kind, array in (("images", made.image), ("truth", made.truth.astype(np.float32))):
+        scene = mrbcr3d.scene(np.random.default_rng(number), (6, 32, 40), mrbcr3d.SPECIMENS[0])
+        for kind, array in (("images", scene.image), ("truth", scene.truth.astype(np.float32))):
             tifffile.imwrite(tmp_path / kind / f"s{number}.tif", array, imagej=True, metadata={"axes": "ZYX"})
     return tmp_path
 

@@ -20,14 +20,14 @@ def one_thread():
 
 
 def test_a_pair_can_be_made_again_and_changes_with_each_number():
-    made = plcnn.pair(3, 0)
+    pair = plcnn.pair(3, 0)
     plcnn.cell.cache_clear()
     again = plcnn.pair(3, 0)
-    np.testing.assert_array_equal(made.input, again.input)
-    np.testing.assert_array_equal(made.target, again.target)
-    assert (made.input.shape, made.input.dtype, made.target.shape) == ((1, 96, 96), np.float32, (10,))
-    assert not np.array_equal(made.input, plcnn.pair(3, 1).input)
-    assert not np.array_equal(made.input, plcnn.pair(4, 0).input)
+    np.testing.assert_array_equal(pair.input, again.input)
+    np.testing.assert_array_equal(pair.target, again.target)
+    assert (pair.input.shape, pair.input.dtype, pair.target.shape) == ((1, 96, 96), np.float32, (10,))
+    assert not np.array_equal(pair.input, plcnn.pair(3, 1).input)
+    assert not np.array_equal(pair.input, plcnn.pair(4, 0).input)
 
 
 def test_cells_of_each_class_come_in_turn():
@@ -43,9 +43,9 @@ def test_training_sees_every_class():
 
 
 def test_an_example_says_its_class_once():
-    made = plcnn.example(np.ones((2, 5, 6), np.uint16), 1, 3, 0.2)
-    assert made.target.tolist() == [0, 1, 0]
-    assert (int(made.truth), made.pixel_size_um, made.input.dtype) == (1, 0.2, np.float32)
+    example = plcnn.example(np.ones((2, 5, 6), np.uint16), 1, 3, 0.2)
+    assert example.target.tolist() == [0, 1, 0]
+    assert (int(example.truth), example.pixel_size_um, example.input.dtype) == (1, 0.2, np.float32)
     for image, label in ((np.ones((5, 6)), 1), (np.ones((1, 5, 6)), 3), (np.ones((1, 5, 6)), -1)):
         with pytest.raises(InputInvalid, match=r"give \(c, y, x\), and a class from 0 to 2"):
             plcnn.example(image, label, 3)
@@ -53,11 +53,11 @@ def test_an_example_says_its_class_once():
 
 def test_half_of_the_images_keep_every_value_and_all_keep_their_shape():
     image = np.random.default_rng(0).normal(size=(2, 20, 20)).astype(np.float32)
-    found = [placed(image, np.random.default_rng(seed)) for seed in range(60)]
-    exact = [np.array_equal(np.sort(one.ravel()), np.sort(image.ravel())) for one in found]
+    copies = [placed(image, np.random.default_rng(seed)) for seed in range(60)]
+    exact = [np.array_equal(np.sort(copy.ravel()), np.sort(image.ravel())) for copy in copies]
     assert 15 < sum(exact) < 45
-    assert {one.shape for one in found} == {(2, 20, 20)}
-    assert len({one.tobytes() for one, is_exact in zip(found, exact, strict=True) if is_exact}) == 8  # turns and mirror images
+    assert {copy.shape for copy in copies} == {(2, 20, 20)}
+    assert len({copy.tobytes() for copy, is_exact in zip(copies, exact, strict=True) if is_exact}) == 8  # turns and mirror images
 
 
 def test_images_that_are_not_square_keep_their_sides():
@@ -70,9 +70,9 @@ def test_scale_and_shift_set_how_far_a_cell_may_go():
     disc = (np.hypot(y, x) < 10)[None] * 100.0
 
     def seen(**settings):
-        found = [placed(disc, np.random.default_rng(seed), **settings)[0] for seed in range(60)]
-        areas = [(one > 50).sum() / (disc > 50).sum() for one in found]
-        away = [np.hypot(*(np.argwhere(one > 50).mean(0) - 32)) for one in found]
+        images = [placed(disc, np.random.default_rng(seed), **settings)[0] for seed in range(60)]
+        areas = [(image > 50).sum() / (disc > 50).sum() for image in images]
+        away = [np.hypot(*(np.argwhere(image > 50).mean(0) - 32)) for image in images]
         return min(areas), max(areas), max(away)
 
     assert seen(scale=0.0, shift=0.0) == pytest.approx((1, 1, 0), abs=0.05)
@@ -93,22 +93,22 @@ def test_the_loss_is_lowest_at_the_target_and_takes_logits_alone_or_with_maps():
 
 def test_metrics_of_a_known_output():
     pair = plcnn.example(np.ones((1, 4, 4)), 2, 3)
-    found = plcnn.metrics((torch.log(torch.tensor([[1.0, 1.0, 2.0]])), torch.zeros(1, 3, 4, 4)), pair)
-    assert found == pytest.approx({"accuracy": 1.0, "score_of_true_class": 0.5, "cross_entropy": np.log(2)})
+    metrics = plcnn.metrics((torch.log(torch.tensor([[1.0, 1.0, 2.0]])), torch.zeros(1, 3, 4, 4)), pair)
+    assert metrics == pytest.approx({"accuracy": 1.0, "score_of_true_class": 0.5, "cross_entropy": np.log(2)})
     assert plcnn.metrics(torch.tensor([[5.0, 0.0, 0.0]]), pair)["accuracy"] == 0
 
 
 def test_a_record_for_other_classes_and_channels():
-    made = plcnn.family(("CHO golgi", "CHO nucleus", "other"), ("mCherry", "GFP"), (0.1, 0.2))
-    assert made.outputs[0].channels == made.outputs[1].channels == ("CHO golgi", "CHO nucleus", "other")
-    assert (made.input.channels, made.pixel_size_um) == (("mCherry", "GFP"), (0.1, 0.2))
-    logits, maps = made.network.architecture.build().eval()(torch.rand(1, 2, 40, 30))
-    scores, same = made.network.head.build()(logits, maps)
+    family = plcnn.family(("CHO golgi", "CHO nucleus", "other"), ("mCherry", "GFP"), (0.1, 0.2))
+    assert family.outputs[0].channels == family.outputs[1].channels == ("CHO golgi", "CHO nucleus", "other")
+    assert (family.input.channels, family.pixel_size_um) == (("mCherry", "GFP"), (0.1, 0.2))
+    logits, maps = family.network.architecture.build().eval()(torch.rand(1, 2, 40, 30))
+    scores, same = family.network.head.build()(logits, maps)
     assert (scores.shape, same.shape) == ((1, 3), (1, 3, 40, 30))
     assert float(scores.detach().sum()) == pytest.approx(1)
-    assert made.sample is None
+    assert family.sample is None
     with pytest.raises(InputInvalid, match="these classes are not simulated, only the ten patterns are: train on a folder of images"):
-        made.training.pair(0, 0)
+        family.training.pair(0, 0)
 
 
 @pytest.mark.parametrize("classes", [("one",), ("one", "one")])

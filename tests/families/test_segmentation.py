@@ -27,13 +27,13 @@ def segmenter():
 
 
 def test_a_pair_can_be_made_again_and_another_index_gives_another(monkeypatch):
-    made = segmentation.pair(3, 0)
+    pair = segmentation.pair(3, 0)
     segmentation._field.cache_clear()
     again = segmentation.pair(3, 0)
     for name in ("input", "target", "truth"):
-        np.testing.assert_array_equal(getattr(made, name), getattr(again, name))
-    assert (made.input.shape, made.target.shape, made.truth.shape) == ((1, 160, 160), (2, 160, 160), (160, 160))
-    assert not np.array_equal(made.input, segmentation.pair(4, 0).input)
+        np.testing.assert_array_equal(getattr(pair, name), getattr(again, name))
+    assert (pair.input.shape, pair.target.shape, pair.truth.shape) == ((1, 160, 160), (2, 160, 160), (160, 160))
+    assert not np.array_equal(pair.input, segmentation.pair(4, 0).input)
 
 
 def test_targets_are_foreground_and_distance_of_the_truth():
@@ -79,9 +79,9 @@ def test_the_loss_is_lowest_for_the_truth_and_each_part_counts():
 
 def test_metrics_of_the_truth_are_perfect_and_need_a_truth():
     pair = segmentation.field(1, 1, 128)
-    found = segmentation.metrics(torch.as_tensor(pair.target)[None], pair)
-    assert found["f1_50"] == 1
-    assert found["mean_iou"] > 0.9
+    metrics = segmentation.metrics(torch.as_tensor(pair.target)[None], pair)
+    assert metrics["f1_50"] == 1
+    assert metrics["mean_iou"] > 0.9
     with pytest.raises(InputInvalid, match="without a label image cannot be scored"):
         segmentation.scores(pair.truth, None)
 
@@ -124,8 +124,8 @@ def test_weights_that_are_not_shipped_are_named():
 
 def test_the_list_tells_the_measured_quality(monkeypatch):
     assert "segmentation" in shipped()
-    found = load_record("segmentation")["metrics"]
-    assert f"real development image {found['f1_50_real']:.2f} (Otsu and watershed {found['f1_50_real_otsu']:.2f})" in quality(
+    metrics = load_record("segmentation")["metrics"]
+    assert f"real development image {metrics['f1_50_real']:.2f} (Otsu and watershed {metrics['f1_50_real_otsu']:.2f})" in quality(
         "segmentation"
     )
     monkeypatch.setattr("zooready.families.shipped", lambda: ())
@@ -133,11 +133,11 @@ def test_the_list_tells_the_measured_quality(monkeypatch):
 
 
 def test_the_real_image_is_segmented_as_well_as_promised_and_as_recorded(segmenter):
-    found = scoring.measured(segmenter, [(segmentation.sample().array, segmentation.sample_labels())])
-    assert found["f1_50"] >= 0.85
-    assert found["f1_75"] >= 0.70
+    scores = scoring.measured(segmenter, [(segmentation.sample().array, segmentation.sample_labels())])
+    assert scores["f1_50"] >= 0.85
+    assert scores["f1_75"] >= 0.70
     for name, value in load_record("segmentation")["tables"]["real"]["network"].items():
-        assert abs(found[name] - value) < 0.02
+        assert abs(scores[name] - value) < 0.02
 
 
 def test_the_network_beats_otsu_and_li_on_held_out_fields_and_on_the_real_image(segmenter):
@@ -160,9 +160,9 @@ def test_chosen_thresholds_are_those_that_score_best(segmenter):
 
     def total(head):
         return sum(
-            found["f1_50"] + found["f1_75"]
+            scores["f1_50"] + scores["f1_75"]
             for pair in pairs
-            for found in [segmentation.scores(scoring.labelled(head, segmenter.probabilities(pair.input[0])), pair.truth)]
+            for scores in [segmentation.scores(scoring.labelled(head, segmenter.probabilities(pair.input[0])), pair.truth)]
         )
 
     best = total(scoring.Instances(foreground=foreground, core=core))
@@ -183,7 +183,7 @@ def test_any_size_can_be_segmented(segmenter):
 
 
 def test_a_record_names_scores_by_place_and_method():
-    found = scoring.flat({"simulated": {"network": {"f1_50": 0.9}}, "real": {"network": {"f1_50": 0.8}, "otsu": {"f1_50": 0.7}}})
-    assert found == {"f1_50": 0.9, "f1_50_real": 0.8, "f1_50_real_otsu": 0.7}
+    metrics = scoring.flat({"simulated": {"network": {"f1_50": 0.9}}, "real": {"network": {"f1_50": 0.8}, "otsu": {"f1_50": 0.7}}})
+    assert metrics == {"f1_50": 0.9, "f1_50_real": 0.8, "f1_50_real_otsu": 0.7}
     record = load_record("segmentation")
-    assert scoring.flat({place: record["tables"][place] for place in ("simulated", "real")}) == record["metrics"]
+    assert scoring.flat({images: record["tables"][images] for images in ("simulated", "real")}) == record["metrics"]

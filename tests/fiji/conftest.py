@@ -16,9 +16,9 @@ def macro(engines_of_imagej, tmp_path_factory):
     """Runs one of the macros of export/fiji in plain ImageJ: what it returns."""
 
     def run(code, *arguments):
-        place = tmp_path_factory.mktemp("imagej")
-        (place / "test.ijm").write_text(code, encoding="utf-8")
-        return fiji.in_imagej(place / "test.ijm", arguments or ("",), place, engines_of_imagej)
+        folder = tmp_path_factory.mktemp("imagej")
+        (folder / "test.ijm").write_text(code, encoding="utf-8")
+        return fiji.in_imagej(folder / "test.ijm", arguments or ("",), folder, engines_of_imagej)
 
     return run
 

@@ -21,20 +21,20 @@ def home(tmp_path, monkeypatch):
 
 
 def draft(tmp_path, **own):
-    one = good()
-    one.rdf |= {"id": "Tiny Net/2", "name": 'Tiny "nuclei"\n//'}
-    one.rdf["config"]["zooready"] = {**(one.rdf["config"].get("zooready") or {}), **own}
-    return one.write(tmp_path / "tiny.zip")
+    bundle = good()
+    bundle.rdf |= {"id": "Tiny Net/2", "name": 'Tiny "nuclei"\n//'}
+    bundle.rdf["config"]["zooready"] = {**(bundle.rdf["config"].get("zooready") or {}), **own}
+    return bundle.write(tmp_path / "tiny.zip")
 
 
 def test_a_bundle_lies_in_the_models_with_its_files_and_macros(tmp_path, home):
-    made = install(draft(tmp_path), fiji=home)
-    assert made.folder == home / "models" / "tiny-net-2"
-    assert made.macro == made.folder / "tiny-net-2.ijm"
-    names = {path.name for path in made.folder.iterdir()}
+    installed = install(draft(tmp_path), fiji=home)
+    assert installed.folder == home / "models" / "tiny-net-2"
+    assert installed.macro == installed.folder / "tiny-net-2.ijm"
+    names = {path.name for path in installed.folder.iterdir()}
     assert {"rdf.yaml", "weights.pt", "tiny-net-2.ijm", *fiji.MACROS} <= names
-    assert [path.name for path in made.folder.parent.iterdir()] == ["tiny-net-2"]
-    assert any("lacks" in note and "DeepImageJ" in note for note in made.notes)
+    assert [path.name for path in installed.folder.parent.iterdir()] == ["tiny-net-2"]
+    assert any("lacks" in note and "DeepImageJ" in note for note in installed.notes)
 
 
 def test_the_macro_says_what_the_bundle_is_and_nothing_that_a_stranger_wrote_can_end_a_string(tmp_path, home):
@@ -55,14 +55,14 @@ def test_a_pixel_size_that_makes_no_sense_is_left_out(tmp_path, home, said):
 
 def test_a_model_that_is_there_is_replaced_only_by_force(tmp_path, home):
     path = draft(tmp_path)
-    made = install(path, fiji=home)
-    (made.folder / "mine.txt").write_text("notes")
+    installed = install(path, fiji=home)
+    (installed.folder / "mine.txt").write_text("notes")
     with pytest.raises(InputInvalid, match=r"tiny-net-2 is there already: use --force to replace it"):
         install(path, fiji=home)
-    assert (made.folder / "mine.txt").exists()
+    assert (installed.folder / "mine.txt").exists()
     install(path, fiji=home, force=True)
-    assert not (made.folder / "mine.txt").exists()
-    assert made.macro.exists()
+    assert not (installed.folder / "mine.txt").exists()
+    assert installed.macro.exists()
 
 
 def test_a_folder_that_is_no_model_stays_even_by_force(tmp_path, home):
@@ -74,7 +74,7 @@ def test_a_folder_that_is_no_model_stays_even_by_force(tmp_path, home):
 
 
 def test_an_installation_that_fails_leaves_the_old_model(tmp_path, home, monkeypatch):
-    made = install(draft(tmp_path), fiji=home)
+    installed = install(draft(tmp_path), fiji=home)
 
     def full(*arguments):
         raise OSError(28, "No space left on device")
@@ -82,15 +82,15 @@ def test_an_installation_that_fails_leaves_the_old_model(tmp_path, home, monkeyp
     monkeypatch.setattr("zooready.commands.install.placed", full)
     with pytest.raises(InputInvalid, match=r"cannot write to .*models \(No space left on device\): check its rights"):
         install(draft(tmp_path), fiji=home, force=True)
-    assert made.macro.exists()
-    assert [path.name for path in made.folder.parent.iterdir()] == ["tiny-net-2"]
+    assert installed.macro.exists()
+    assert [path.name for path in installed.folder.parent.iterdir()] == ["tiny-net-2"]
 
 
 def test_what_would_crash_fiji_is_not_installed(tmp_path, home):
-    one = good()
-    del one.rdf["weights"]["torchscript"]
+    bundle = good()
+    del bundle.rdf["weights"]["torchscript"]
     with pytest.raises(BundleInvalid, match=r"DeepImageJ would not run onnx.zip, so it is not installed: only ONNX inside"):
-        install(one.write(tmp_path / "onnx.zip"), fiji=home)
+        install(bundle.write(tmp_path / "onnx.zip"), fiji=home)
     assert not (home / "models").exists()
 
 
@@ -111,29 +111,29 @@ def test_the_command_names_the_macro(tmp_path, home, capsys, monkeypatch):
 @pytest.mark.fiji
 def test_the_installed_macro_runs_files_and_outlines_labels(tmp_path, home, deepimagej_here, monkeypatch):
     monkeypatch.setenv("ZOOREADY_FIJI", str(deepimagej_here))
-    made = install(draft(tmp_path), fiji=home)
+    installed = install(draft(tmp_path), fiji=home)
     image = np.random.default_rng(0).random((23, 31), np.float32)
     tifffile.imwrite(tmp_path / "my image.tif", image, imagej=True)
-    place = tmp_path / "place"
-    place.mkdir()
-    told = fiji.run_macro(made.macro, [f"{tmp_path / 'my image.tif'}|{tmp_path / 'out'}"], place, limit_s=200, memory_mb=8192)
-    assert told == ["OK"]
+    folder = tmp_path / "place"
+    folder.mkdir()
+    answers = fiji.run_macro(installed.macro, [f"{tmp_path / 'my image.tif'}|{tmp_path / 'out'}"], folder, limit_s=200, memory_mb=8192)
+    assert answers == ["OK"]
     assert tifffile.imread(tmp_path / "out" / "my_image_probabilities.tif").shape == (2, 23, 31)
 
 
 @pytest.mark.fiji
 def test_the_macro_refuses_other_channels_lines_and_images_beyond_the_limit(tmp_path, home, deepimagej_here, monkeypatch):
     monkeypatch.setenv("ZOOREADY_FIJI", str(deepimagej_here))
-    made = install(draft(tmp_path), fiji=home)
-    made.macro.write_text(made.macro.read_text().replace("LIMIT = 50331648", "LIMIT = 700"))
+    installed = install(draft(tmp_path), fiji=home)
+    installed.macro.write_text(installed.macro.read_text().replace("LIMIT = 50331648", "LIMIT = 700"))
     tifffile.imwrite(tmp_path / "large.tif", np.zeros((40, 20), np.float32), imagej=True)
     tifffile.imwrite(tmp_path / "two.tif", np.zeros((2, 10, 10), np.float32), imagej=True, metadata={"axes": "CYX"})
     tifffile.imwrite(tmp_path / "line.tif", np.zeros((1, 10), np.float32), imagej=True)
-    place = tmp_path / "place"
-    place.mkdir()
+    folder = tmp_path / "place"
+    folder.mkdir()
     arguments = [f"{tmp_path / name}.tif|{tmp_path / 'out'}" for name in ("large", "two", "line")]
-    assert fiji.run_macro(made.macro, arguments, place, limit_s=200, memory_mb=8192) == ["[aborted]"] * 3
-    log = (place / "log.txt").read_text()
+    assert fiji.run_macro(installed.macro, arguments, folder, limit_s=200, memory_mb=8192) == ["[aborted]"] * 3
+    log = (folder / "log.txt").read_text()
     assert "800 elements, but DeepImageJ hangs above 700: use zooready predict" in log
     assert "takes 1 channel(s), but this image has 2" in log
     assert "DeepImageJ takes no images that are one pixel wide or high" in log

@@ -39,8 +39,8 @@ for (i = 0; i < Overlay.size; i++) {
 }
 close();
 """
-    found = seen(macro, code, *sorted(tmp_path.glob("*.tif")))
-    assert found == ["3 0001:12x1 0003:15x3 0004:2x4"] * 3
+    outlines = seen(macro, code, *sorted(tmp_path.glob("*.tif")))
+    assert outlines == ["3 0001:12x1 0003:15x3 0004:2x4"] * 3
 
 
 def test_a_stack_is_outlined_plane_by_plane(macro, tmp_path):
@@ -123,9 +123,9 @@ parts = split(getArgument(), "|");
 setVoxelSize(parseFloat(parts[1]), parseFloat(parts[2]), 1, parts[0]);
 """
     code += call("check_pixel_size.ijm", "0.2|0.6") + "close();\nreturn told;"
-    found = macro(code, *(f"{unit}|{width}|{height}" for unit, width, height, _ in SIZES))
-    for said, (unit, width, height, told) in zip(found, SIZES, strict=True):
-        assert (told in said) if told else (said == ""), (unit, width, height, said)
+    answers = macro(code, *(f"{unit}|{width}|{height}" for unit, width, height, _ in SIZES))
+    for answer, (unit, width, height, expected) in zip(answers, SIZES, strict=True):
+        assert (expected in answer) if expected else (answer == ""), (unit, width, height, answer)
 
 
 def test_every_macro_refuses_what_it_cannot_take(macro, tmp_path):

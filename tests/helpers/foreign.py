@@ -259,6 +259,6 @@ def core_says(*paths: Path) -> list[str]:
     with TemporaryDirectory() as home:
         command = [sys.executable, "-c", CORE, *map(str, paths)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=home, check=False)
-    found = [json.loads(line[4:]) for line in done.stdout.splitlines() if line.startswith("CORE")]
-    assert len(found) == len(paths), done.stderr[-2000:]
-    return [": ".join(" ".join(one.split()) for one in pair) for pair in found]
+    reports = [json.loads(line[4:]) for line in done.stdout.splitlines() if line.startswith("CORE")]
+    assert len(reports) == len(paths), done.stderr[-2000:]
+    return [": ".join(" ".join(word.split()) for word in pair) for pair in reports]
