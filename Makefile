@@ -23,7 +23,7 @@ readme: engines  # the table of README.md and the model cards, from a run and fr
 	$(BIN)/zooready list --cards model_cards
 
 evaluate: engines  # every number of every model card, measured again from the shipped weights; half an hour
-	$(BIN)/zooready evaluate segmentation mrbcr mrbcr3d plcnn --out model_cards --records src/zooready/weights
+	$(BIN)/zooready evaluate --out model_cards --records src/zooready/weights
 
 cellprofiler: $(CP)/.ready  # CellProfiler in an environment of its own; needs a JDK (javac) and a C compiler
 

@@ -41,7 +41,7 @@ WEIGHTS = Path(__file__).parent.parent / "src" / "zooready" / "weights"
 SHOWN_SEED, SHOWN_PX = 20240708, 128
 IMAGE = Path(__file__).parent.parent / "docs" / "plcnn.png"
 NETWORKS: Mapping[str, Part] = {
-    "PLCNN": plcnn.FAMILY.architecture,
+    "PLCNN": plcnn.FAMILY.network.architecture,
     "ResNet-like": Part(path="classifiers.ResNet"),
     "VGG-like": Part(path="classifiers.VGG"),
     "VGG-like, normalised": Part(path="classifiers.VGG", kwargs={"is_normalised": True}),
@@ -97,7 +97,7 @@ def trained(out: Path) -> None:
         folder = out / name
         if (folder / "answers.json").exists():
             continue
-        family = replace(plcnn.FAMILY, architecture=NETWORKS[network])
+        family = replace(plcnn.FAMILY, network=replace(plcnn.FAMILY.network, architecture=NETWORKS[network]))
         run = train(family, folder, steps=STEPS, device="cpu", data=pairs(kept, f"simulated cells, {name}"), is_quiet=True)
         with whole_file(folder / "answers.json") as file:
             file.write(json.dumps(answers(family, run, kept)).encode())

@@ -31,7 +31,7 @@ from zooready.simulate.unseen import UNSEEN
 from zooready.training import checkpoint
 from zooready.training.loop import train
 
-MUON = replace(mrbcr.FAMILY.recipe, steps=1500)
+MUON = replace(mrbcr.FAMILY.training.recipe, steps=1500)
 ADAMW = replace(MUON, optimizer="AdamW")
 STRIDE = 16  # px, that every network here takes
 HIDDEN = 0.015  # share of the pixels that a blind-spot network must guess
@@ -61,7 +61,7 @@ ABLATION: Mapping[str, Part] = {  # 236,630 to 270,532 parameters, but for "isot
 }
 OWN = "m-rBCR (this family)"
 PEERS: Mapping[str, Part] = {
-    OWN: mrbcr.FAMILY.architecture,
+    OWN: mrbcr.FAMILY.network.architecture,
     "m-rBCR, twice as wide": bcr(width=16),
     "U-Net": Part(path="zooready.nets.unet.UNet", kwargs={"channels_in": 1, "channels_out": 1, "base": 32, "levels": 5, "widest": 512}),
     "CARE-like U-Net": Part(path="peers.Care"),
@@ -99,8 +99,10 @@ def blind_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 def family(name: str, recipe: Recipe) -> Family:
     """The m-rBCR family with another network."""
-    made = replace(mrbcr.FAMILY, architecture=NETWORKS[name], recipe=recipe)
-    return replace(made, pair=blind_pair, loss=blind_loss, metrics=None) if name.startswith("N2V") else made
+    training = replace(mrbcr.FAMILY.training, recipe=recipe)
+    if name.startswith("N2V"):
+        training = replace(training, pair=blind_pair, loss=blind_loss, metrics=None)
+    return replace(mrbcr.FAMILY, network=replace(mrbcr.FAMILY.network, architecture=NETWORKS[name]), training=training)
 
 
 def place(out: Path, name: str, recipe: Recipe) -> Path:

@@ -29,7 +29,7 @@ from zooready.prediction import engine
 from zooready.records import Array, Bundle, Part
 
 NETWORKS: Mapping[str, Part] = {
-    "m-rBCR": mrbcr.ARCHITECTURE,
+    "m-rBCR": mrbcr.FAMILY.network.architecture,
     "released topology": Part(path="zooready.nets.rbcr.RBCR", kwargs={"kernel": "alternating"}),
     "U-Net": Part(path="zooready.nets.unet.UNet", kwargs={"channels_in": 1, "channels_out": 1, "base": 32, "levels": 5, "widest": 512}),
 }

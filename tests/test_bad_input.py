@@ -20,9 +20,10 @@ import torch
 from foreign import good
 from interrupting import interruptible
 
+import zooready
 from zooready import families, java
 from zooready.cli import main, parser
-from zooready.records import Family, Image, Pair, Part, Recipe
+from zooready.records import Family, Image, Network, Pair, Part, Recipe, Training
 from zooready.tensors import TensorSpec
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
@@ -47,15 +48,14 @@ TOY = Family(
     cite=(),
     input=TensorSpec(name="image", axes="bcyx", channels=("intensity",)),
     outputs=(TensorSpec(name="probabilities", axes="bcyx", channels=("bright",)),),
-    architecture=Part(
-        path="zooready.nets.unet.UNet", kwargs={"channels_in": 1, "channels_out": 1, "base": 8, "levels": 2, "final": "sigmoid"}
+    network=Network(
+        architecture=Part(
+            path="zooready.nets.unet.UNet", kwargs={"channels_in": 1, "channels_out": 1, "base": 8, "levels": 2, "final": "sigmoid"}
+        ),
+        normalization=Part(path="zooready.nets.normalization.MeanStd"),
     ),
-    normalization=Part(path="zooready.nets.normalization.MeanStd"),
-    pair=pair,
-    loss=torch.nn.functional.binary_cross_entropy,
-    pair_of=pair_of,
+    training=Training(pair=pair, loss=torch.nn.functional.binary_cross_entropy, pair_of=pair_of, recipe=Recipe(steps=4, batch=2)),
     sample=lambda: Image(array=np.arange(48 * 40, dtype=np.uint16).reshape(48, 40), axes="yx"),
-    recipe=Recipe(steps=4, batch=2),
     pixel_size_um=(1.0, 1.0),
 )
 
@@ -340,12 +340,12 @@ def test_the_list_goes_on_where_a_record_is_missing(said, monkeypatch):
 
 
 def test_the_help_of_train_names_the_folder_of_each_family():
-    (actions,) = [action.choices["train"]._actions for action in parser()._actions if action.choices]
-    (help_text,) = [action.help for action in actions if action.dest == "data"]
+    (parsers,) = [action.choices for action in parser()._actions if action.choices]
+    (help_text,) = [action.help for action in parsers["train"].load()._actions if action.dest == "data"]
     for name, family in families.FAMILIES.items():
-        if name != "toy" and (family.pair_of or name in families.FOR_CLASSES):  # the others train on their simulation only
-            place = "a folder a class" if name in families.FOR_CLASSES else f"{family.partner}/"
-            assert f"{place} ({name})" in help_text
+        if family.training.pair_of or family.for_classes:  # the others train on their simulation only
+            folder = "a folder for each class" if family.for_classes else f"{family.training.partner}/"
+            assert f"{folder} ({name})" in help_text
 
 
 # --- training ---------------------------------------------------------------------------------------------------------------
@@ -394,7 +394,7 @@ def test_steps_that_are_no_multiple_of_fifty_are_trained_and_resumed_exactly(tmp
 
     settings = {"steps": 51, "device": "cpu", "is_quiet": True}
     with pytest.raises(OSError, match="the power went"):
-        train(replace(TOY, pair=breaking), tmp_path / "broken", **settings)
+        train(replace(TOY, training=replace(TOY.training, pair=breaking)), tmp_path / "broken", **settings)
     weights = [train(TOY, tmp_path / name, **settings).weights.read_bytes() for name in ("whole", "broken")]
     assert weights[0] == weights[1]
     assert contents(tmp_path / "broken") == contents(tmp_path / "whole")
@@ -419,15 +419,15 @@ def test_a_damaged_checkpoint_or_weight_file_is_named(said, finished, tmp_path):
 
 
 def test_a_run_of_a_family_that_is_not_registered_exports_with_its_record(said, finished, tmp_path, monkeypatch):
+
     from zooready.errors import InputInvalid
-    from zooready.pipeline import export_trained
 
     monkeypatch.delitem(families.FAMILIES, "toy")
     code, printed = said("export", finished, "-o", tmp_path / "toy.zip")
     assert (code, "no family is called 'toy'" in printed) == (USAGE, True)
     with pytest.raises(InputInvalid, match="holds a run of 'toy', not of 'other': give the family that it was trained with"):
-        export_trained(finished, tmp_path / "toy.zip", family=replace(TOY, name="other"))
-    made = export_trained(finished, tmp_path / "toy.zip", family=TOY, torchscript="plain")
+        zooready.export(finished, out=tmp_path / "toy.zip", family=replace(TOY, name="other"))
+    made = zooready.export(finished, out=tmp_path / "toy.zip", family=TOY, torchscript="plain")
     assert made.formats == ("state_dict", "torchscript", "onnx")
     tifffile.imwrite(tmp_path / "a.tif", grey())
     assert said("predict", made.path, tmp_path / "a.tif", "-o", tmp_path)[0] == 0
@@ -449,12 +449,12 @@ WRITERS = {
 @pytest.fixture
 def writer(bundle, finished, tmp_path, monkeypatch):
     """Arguments of a writing command, in a folder of its own with an empty folder ``out``; the demo is of the toy."""
-    from zooready import demo, pipeline
+    from zooready.commands import demo
 
-    export = pipeline.export_trained
+    export = demo.export
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(demo, "shipped", lambda: ("toy",))
-    monkeypatch.setattr(pipeline, "export_trained", lambda source, *where, **how: export(finished, *where, **how))
+    monkeypatch.setattr(demo, "export", lambda source, **how: export(finished, **how))
     Path("out").mkdir()
     tifffile.imwrite(tmp_path / "a.tif", grey())
     return lambda name: [{"BUNDLE": bundle, "RUN": finished, "IMAGE": "a.tif"}.get(word, word) for word in WRITERS[name]]
@@ -622,7 +622,7 @@ def slow(seed, index):
     time.sleep(60 * (seed == 0 and index == 130))
     return here.pair(seed, index)
 here.torch.set_num_threads(1)
-here.families.FAMILIES["toy"] = replace(here.TOY, pair=slow)
+here.families.FAMILIES["toy"] = replace(here.TOY, training=replace(here.TOY.training, pair=slow))
 from zooready.cli import entry
 entry()
 """

@@ -21,6 +21,7 @@ from zooready import cli
 from zooready.bundle.jdll import picks
 from zooready.consumers import CONSUMERS
 from zooready.consumers.deepimagej.rules import ELEMENTS
+from zooready.evaluation import cards, record
 from zooready.families import FAMILIES
 from zooready.records import TOLERANCE, Level, Status
 
@@ -66,7 +67,8 @@ def anchors(page):
 def commands():
     """Each command of the command line with its own parser."""
     root = cli.parser()
-    return next(action for action in root._actions if isinstance(action, argparse._SubParsersAction)).choices
+    choices = next(action for action in root._actions if isinstance(action, argparse._SubParsersAction)).choices
+    return {name: parser.load() for name, parser in choices.items()}
 
 
 def lines_of(text):
@@ -251,12 +253,22 @@ def rehash(folder):
     (folder / "rdf.yaml").write_text(yaml.safe_dump(rdf))
 
 
-def test_the_example_of_a_family_learns_and_exports(tmp_path, capsys):
-    script("add_a_family.py", tmp_path)
-    said = capsys.readouterr().out
-    gained = [float(number) for number in re.findall(r"psnr(?:_input)? ([\d.]+) dB", said)]
-    assert gained[0] > gained[1] + 1, said
-    assert "smoothing.zip holds state_dict, torchscript, onnx; restored (96, 96)" in said
+def test_the_example_of_a_family_learns_exports_and_is_judged(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    from add_a_family import FAMILY
+    from judge_a_family import EVALUATION
+
+    monkeypatch.setitem(zooready.FAMILIES, "smoothing", FAMILY)
+    run = zooready.train("smoothing", tmp_path / "run", device="cpu")
+    assert run.metrics["psnr"] > run.metrics["psnr_input"] + 1
+    made = zooready.export(tmp_path / "run", out=tmp_path / "smoothing.zip", torchscript="plain")
+    assert made.formats == ("state_dict", "torchscript", "onnx")
+    assert zooready.predict(made.path, FAMILY.sample()).images["restored"].array.shape == (96, 96)
+    kept = record({"data": "simulated"}, run.state_dict(), EVALUATION, tmp_path)
+    assert kept["metrics"]["psnr"] > kept["metrics"]["psnr_input"] + 1
+    assert FAMILY.quality.format(**kept["metrics"]).startswith(f"PSNR on held-out simulated blobs {kept['metrics']['psnr']:.1f} dB (input ")
+    assert (tmp_path / "smoothing-examples.png").stat().st_size > 1000
+    assert all(words in cards.page(FAMILY, kept) for words in ("this network", "input itself", "Two held-out simulated images."))
 
 
 def test_the_example_of_a_dose_finds_what_its_page_says(tmp_path, capsys):

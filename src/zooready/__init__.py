@@ -6,9 +6,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zooready.exporting.exported import export
+    from zooready.commands.check import check
+    from zooready.commands.explain import explain
+    from zooready.commands.export import export
+    from zooready.commands.predict import predict
+    from zooready.commands.train import train
     from zooready.families import FAMILIES
-    from zooready.pipeline import check, explain, predict, train
     from zooready.records import About, Bundle, Family, Part, Verdict
     from zooready.tensors import TensorSpec
 
@@ -17,8 +20,7 @@ _HOMES = {
     "FAMILIES": "families",
     **dict.fromkeys(("About", "Bundle", "Family", "Part", "Verdict"), "records"),
     "TensorSpec": "tensors",
-    "export": "exporting",
-    **dict.fromkeys(("check", "explain", "predict", "train"), "pipeline"),
+    **{name: f"commands.{name}" for name in ("check", "explain", "export", "predict", "train")},
 }
 
 

@@ -80,39 +80,114 @@ class Recipe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Family:
-    """One of the tasks: network, data, loss and meaning in one record.
+class Network:
+    """What a bundle computes: ``head(network(normalization(image)))``.
 
-    The bundle computes ``head(network(normalization(image)))``; ``architecture``, ``normalization`` and ``head`` are
-    :class:`Part` so that the state dict can travel with the very source that builds them. ``pair(seed, index)`` makes
-    any training example again. ``loss(output, target)`` and ``metrics(output, pair)`` see the network's own output
-    (before the head). ``restores`` says that outputs are mapped back to the image's intensity. ``sample()`` is the raw image
-    that its bundle carries. To train on files, ``pair_of(image, partner, pixel_size_um)`` makes a whole pair of an image
-    (c, y, x) and of what belongs to it, which lies in the data's folder called ``partner``.
+    Each is a :class:`Part`, so that the state dict can travel with the source that builds it.
+
+    Parameters
+    ----------
+    architecture
+        The trained network; what training and metrics see is its own output, before the head.
+    normalization
+        From raw pixels to what the network sees; None if it sees raw pixels.
+    head
+        What finishes the network's outputs, e.g. softmax; None if nothing does.
+    restores
+        Whether outputs are mapped back to the image's intensities, as those of a restoration are.
+    """
+
+    architecture: Part
+    normalization: Part | None
+    head: Part | None = None
+    restores: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What a network learns from, and how its progress is measured.
+
+    Parameters
+    ----------
+    pair
+        ``pair(seed, index)`` makes a training example; the same two numbers always make the same one.
+    loss
+        ``loss(output, target)`` of the network's own output, (b, ...) tensors; one number.
+    recipe
+        Steps, batch and optimiser, unless the person asks for others.
+    metrics
+        ``metrics(output, pair)`` of one held-out pair: numbers by name, those of the input itself among them.
+    pair_of
+        ``pair_of(image, partner, pixel_size_um)`` makes a whole pair of a file's image (c, y, x) or (c, z, y, x) and of its partner's;
+        None if the family trains on its simulation only.
+    partner
+        The folder beside ``images/`` that holds the partners, under the same file names.
+    crop_px
+        Side of the image of one object that a classifier was trained on, px; None where that varies.
+    """
+
+    pair: Callable[[int, int], Pair]
+    loss: Callable[[Any, Any], Any]
+    recipe: Recipe
+    metrics: Callable[[Any, Pair], Mapping[str, float]] | None = None
+    pair_of: Callable[[Array, Array, float], Pair] | None = None
+    partner: str = "masks"
+    crop_px: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """One of the tasks: network, training and meaning in one record, from which every list and help text about families is made.
+
+    Parameters
+    ----------
+    name, title, description
+        One lower-case word for the command line; a heading; a sentence or two for people.
+    cite
+        (text, DOI) pairs.
+    input, outputs
+        What goes into the bundle and what comes out.
+    network
+        What the bundle computes.
+    training
+        What the network learns from.
+    pixel_size_um
+        Smallest and largest side of a pixel that training saw, in micrometres.
+    tags
+        Words to find the bundle by.
+    tolerance
+        Largest difference / range that each format may show.
+    sample
+        ``sample()`` is the raw image that the bundle carries.
+    sample_labels
+        ``sample_labels()`` are the true objects of that image, (y, x) integers, by which the demo counts what was found; None if unknown.
+    torchscript
+        The variant that shipped bundles have.
+    quality
+        One line on the shipped model, filled from the metrics of its record: ``"PSNR {psnr:.1f} dB"``.
+    evaluation
+        Where it is judged: a module of :mod:`zooready.evaluation`, whose ``EVALUATION`` is taken, or ``"module.NAME"``; empty if nowhere.
+    for_classes
+        For a classifier, ``for_classes(classes, channels)`` makes the record for other classes and channels; None for all others.
     """
 
     name: str
     title: str
     description: str
-    cite: tuple[tuple[str, str], ...]  # (text, DOI)
+    cite: tuple[tuple[str, str], ...]
     input: TensorSpec
     outputs: tuple[TensorSpec, ...]
-    architecture: Part
-    normalization: Part | None
-    pair: Callable[[int, int], Pair]
-    loss: Callable[[Any, Any], Any]
-    recipe: Recipe
+    network: Network
+    training: Training
     pixel_size_um: tuple[float, float]
     tags: tuple[str, ...] = ()
-    head: Part | None = None
-    restores: bool = False
-    metrics: Callable[[Any, Pair], Mapping[str, float]] | None = None
-    pair_of: Callable[[Array, Array, float], Pair] | None = None
-    partner: str = "masks"
     tolerance: Mapping[Format, float] = field(default_factory=lambda: dict(TOLERANCE))
     sample: Callable[[], Image] | None = None
-    torchscript: str = "channels_last"  # the variant that the shipped recipe fixes
-    crop_px: int | None = None  # side of the image of one object that a classifier was trained on
+    sample_labels: Callable[[], Array] | None = None
+    torchscript: str = "channels_last"
+    quality: str = ""
+    evaluation: str = ""
+    for_classes: Callable[[tuple[str, ...], tuple[str, ...]], Family] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tifffile
 
+from zooready import predict
 from zooready.consumers.cellprofiler import headless
-from zooready.pipeline import predict
 
 pytestmark = pytest.mark.cellprofiler
 RAW = np.random.default_rng(2).integers(0, 400, (37, 52)).astype(np.uint16)

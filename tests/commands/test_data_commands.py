@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from zooready import cli, pipeline
+from zooready import cli
+from zooready.commands import data as command
 from zooready.data import SETS, folds, read_classes, share
 from zooready.errors import InputInvalid
 
@@ -87,12 +88,12 @@ def test_ones_own_pairs_in_npz_are_looked_through(capsys, tmp_path):
 
 def test_what_is_no_data_is_refused_with_the_layouts(tmp_path):
     with pytest.raises(InputInvalid, match="no images/, no npz files and no folders of classes: see docs/data.md"):
-        pipeline.examined(str(tmp_path))
+        command.data(str(tmp_path))
     (tmp_path / "images").mkdir()
     with pytest.raises(InputInvalid, match=r"has images/ but no partner folder: add masks/ or truth/"):
-        pipeline.examined(str(tmp_path))
+        command.data(str(tmp_path))
     with pytest.raises(InputInvalid, match="'nowhere' is neither a data set nor a folder"):
-        pipeline.examined("nowhere")
+        command.data("nowhere")
 
 
 def test_an_unknown_set_is_refused_with_those_that_exist(capsys):
@@ -127,5 +128,5 @@ def test_published_lists_are_the_splits_and_validation_is_neither(capsys, yeast,
 def test_pairs_have_no_splits_to_write(tmp_path):
     np.savez(tmp_path / "a.npz", w=np.ones((1, 40, 40)), gt=np.ones((1, 40, 40)))
     for words in (("storm", tmp_path), (str(tmp_path), None)):
-        with pytest.raises(InputInvalid, match="--splits: only images with classes are split"):
-            pipeline.examined(*words, splits=tmp_path / "splits.csv")
+        with pytest.raises(InputInvalid, match="only images with classes are split"):
+            command.data(*words, splits=tmp_path / "splits.csv")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from zooready import doctor
-from zooready.doctor import Finding, examine, fiji
+from zooready.commands import doctor
+from zooready.commands.doctor import Finding, examine, fiji
 
 
 def found(name):
@@ -23,7 +23,7 @@ def found(name):
 
 def test_an_examination_takes_less_than_three_seconds_and_imports_nothing_heavy():
     script = (
-        "import sys, time; start = time.time(); from zooready.doctor import examine; examine(); "
+        "import sys, time; start = time.time(); from zooready.commands.doctor import examine; examine(); "
         "heavy = {'torch', 'onnx', 'onnxruntime', 'jpype', 'lightning', 'bioimageio.core', 'skimage'} & set(sys.modules); "
         "print(time.time() - start, *heavy)"
     )

@@ -1,14 +1,15 @@
 """``zooready evaluate``: a card and its record from a run or from shipped weights."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from zooready import evaluation, pipeline
+from zooready.commands import evaluate as command
+from zooready.commands.evaluate import evaluate
 from zooready.errors import InputInvalid
 from zooready.evaluation import Evaluation
 from zooready.families import FAMILIES
-from zooready.pipeline import judging
 from zooready.training import checkpoint
 from zooready.training.checkpoint import Checkpoint
 
@@ -29,9 +30,9 @@ def quick(monkeypatch):
         unsuited=("thick ones",),
         limits=("NA 1.3",),
     )
-    monkeypatch.setattr(evaluation, "EVALUATIONS", {"mrbcr": made})
+    monkeypatch.setattr(command, "evaluation_of", lambda family: made)
     verdict = {"consumer": "torch", "format": "onnx", "status": "passed", "level": "ran", "difference": 1e-7, "tolerance": 1e-5}
-    monkeypatch.setattr(judging, "_verdicts", lambda source, torchscript: [verdict])
+    monkeypatch.setattr(command, "_verdicts", lambda source, torchscript: [verdict])
 
 
 @pytest.fixture
@@ -42,14 +43,14 @@ def run(tmp_path):
         versions={"torch": "2.15.0"}, is_finished=True,
     )  # fmt: skip
     made.folder.mkdir()
-    checkpoint.write_weights(FAMILIES["mrbcr"].architecture.build().state_dict(), made.weights)
+    checkpoint.write_weights(FAMILIES["mrbcr"].network.architecture.build().state_dict(), made.weights)
     made.write()
     return made.folder
 
 
 def test_a_run_gets_a_card_and_a_record(quick, run, tmp_path):
     said = []
-    card = pipeline.evaluate(run, tmp_path / "cards", tell=said.append)
+    card = evaluate(run, tmp_path / "cards", progress=said.append)
     text = card.read_text(encoding="utf-8")
     record = json.loads((tmp_path / "cards" / "mrbcr.json").read_text(encoding="utf-8"))
     assert "| m | 31.500 |" in text
@@ -62,30 +63,31 @@ def test_a_run_gets_a_card_and_a_record(quick, run, tmp_path):
 
 def test_the_record_can_lie_elsewhere(quick, run, tmp_path):
     (tmp_path / "records").mkdir()
-    pipeline.evaluate(run, tmp_path / "cards", records=tmp_path / "records")
+    evaluate(run, tmp_path / "cards", records=tmp_path / "records")
     assert (tmp_path / "records" / "mrbcr.json").is_file()
     assert not (tmp_path / "cards" / "mrbcr.json").exists()
 
 
 def test_shipped_weights_keep_tables_that_other_trainings_made(quick, tmp_path):
-    pipeline.evaluate("mrbcr", tmp_path)
+    evaluate("mrbcr", tmp_path)
     record = json.loads((tmp_path / "mrbcr.json").read_text(encoding="utf-8"))
     assert record["tables"]["t"] == [{"method": "m", "psnr": 31.5}]
     assert "held-out" in record["tables"]
-    assert record["steps"] == FAMILIES["mrbcr"].recipe.steps
+    assert record["steps"] == FAMILIES["mrbcr"].training.recipe.steps
 
 
-def test_a_family_without_an_evaluation_is_refused(quick, tmp_path):
-    with pytest.raises(InputInvalid, match="segmentation has no evaluation: choose from mrbcr"):
-        pipeline.evaluate("segmentation", tmp_path)
+def test_a_family_without_an_evaluation_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setitem(FAMILIES, "segmentation", replace(FAMILIES["segmentation"], evaluation=""))
+    with pytest.raises(InputInvalid, match="segmentation has no evaluation: choose from mrbcr, mrbcr3d, plcnn"):
+        evaluate("segmentation", tmp_path)
 
 
 def test_classes_of_ones_own_are_refused(quick, tmp_path):
     Checkpoint(folder=tmp_path, family="plcnn", seed=0, steps=1, batch=1, data="d", data_sha256="ab", classes=("a", "b")).write()
     with pytest.raises(InputInvalid, match="tells 2 classes of your own apart, whose truth only you have: its run.json holds"):
-        pipeline.evaluate(tmp_path, tmp_path / "cards")
+        evaluate(tmp_path, tmp_path / "cards")
 
 
 def test_what_is_neither_a_run_nor_a_family_is_refused(tmp_path):
     with pytest.raises(InputInvalid, match="it is not the folder of a run"):
-        pipeline.evaluate(tmp_path, tmp_path / "cards")
+        evaluate(tmp_path, tmp_path / "cards")

@@ -9,7 +9,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from zooready import cli, pipeline
+from zooready import cli
+from zooready.commands.simulate import SETTINGS, simulate
 from zooready.data import gallery
 from zooready.data.simulated import microscope, settings_of
 from zooready.errors import InputInvalid
@@ -20,7 +21,7 @@ from zooready.simulate.stages import PLANES, STACKS
 
 
 def simulated(out, specimen="filaments", **settings):
-    return list(pipeline.simulate(specimen, out, **{"size": 48} | settings))
+    return list(simulate(specimen, out, **{"size": 48} | settings))
 
 
 def description(path):
@@ -112,7 +113,7 @@ def test_training_reads_the_folder(tmp_path):
 
     simulated(tmp_path, count=2)
     family = FAMILIES["mrbcr"]
-    found = read_folder(tmp_path, family.pair_of, partner=family.partner)
+    found = read_folder(tmp_path, family.training.pair_of, partner=family.training.partner)
     assert len(found.pairs) == 2
 
 
@@ -214,16 +215,18 @@ def test_the_command_prints_where_the_files_are_and_what_is_wrong(tmp_path, caps
     assert "keep na below 1.515" in capsys.readouterr().err
 
 
-def test_help_lists_what_there_is():
-    assert cli.PLANES.split() == list(PLANES)
-    assert cli.STACKS.split() == list(STACKS)
-    assert list(cli.MODALITIES) == list(MODALITIES)
+def test_help_lists_what_there_is(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["simulate", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"Specimens: {', '.join(PLANES)}. With --planes: {', '.join(STACKS)}." in text
+    assert f"{{{','.join(MODALITIES)}}}" in text
     every = {name for modality in MODALITIES for name in settings_of(modality)} | {"z_step_um"}
-    assert {name.replace("-", "_") for name in cli.SETTINGS} == every
+    assert {name.replace("-", "_") for name in SETTINGS} == every
 
 
 def test_defaults_in_the_help_are_those_of_the_code():
-    told = {name.replace("-", "_"): text.split("default: ")[1].rstrip(")") for name, text in cli.SETTINGS.items()}
+    told = {name.replace("-", "_"): text.split("default: ")[1].rstrip(")") for name, text in SETTINGS.items()}
     for modality in MODALITIES:
         made = microscope(modality, {"na": 1.3})
         values = {**vars(made.optics), **vars(made.camera), **vars(made.modality), "camera_limit": made.camera.saturation}
@@ -235,11 +238,11 @@ def test_defaults_in_the_help_are_those_of_the_code():
 
 def test_the_gallery_is_one_image_and_says_why_a_modality_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(gallery, "DEPTH", 4)  # quicker
-    whole = pipeline.gallery(tmp_path / "gallery.png")
+    whole = gallery.gallery(tmp_path / "gallery.png")
     assert whole.stat().st_size < 300_000
     with Image.open(whole) as image:
         pixels = np.asarray(image)
-    without = pipeline.gallery(tmp_path / "without.png", na=1.2, specimen="worms")
+    without = gallery.gallery(tmp_path / "without.png", na=1.2, specimen="worms")
     with Image.open(without) as image:
         assert image.size == (932, 590)
         last = np.asarray(image)[-128:]
@@ -247,4 +250,4 @@ def test_the_gallery_is_one_image_and_says_why_a_modality_is_missing(tmp_path, m
     assert (last[:, tirf] > 200).mean() > 0.7  # a sentence on white
     assert (pixels[-128:, tirf] > 200).mean() < 0.3
     with pytest.raises(InputInvalid, match=r"no specimen 'cats': choose from beads, filaments"):
-        pipeline.gallery(tmp_path / "no.png", specimen="cats")
+        gallery.gallery(tmp_path / "no.png", specimen="cats")

@@ -8,11 +8,11 @@ import pytest
 import tifffile
 import torch
 
-from zooready import pipeline
+import zooready
 from zooready.data import read_classes, share
 from zooready.errors import InputInvalid
 from zooready.exporting import exported
-from zooready.families import mrbcr, plcnn, segmentation
+from zooready.families import for_classes, mrbcr, plcnn, segmentation
 from zooready.training import checkpoint
 from zooready.training.loop import train
 from zooready.training.pairs import pairs_of
@@ -26,7 +26,7 @@ def one_thread():
 
 
 def trained(data, out, **settings):
-    return pipeline.train("plcnn", out, data=data, **{"steps": 2, "batch": 2, "device": "cpu", **settings})
+    return zooready.train("plcnn", out, data=data, **{"steps": 2, "batch": 2, "device": "cpu", **settings})
 
 
 def calibrated(folder, sides):
@@ -50,7 +50,7 @@ def test_the_metrics_are_those_of_every_held_out_image_whole(own, tmp_path):
     run = trained(own, tmp_path / "run", seed=4)
     found = read_classes(own)
     family = plcnn.family(found.classes)
-    network = family.architecture.build().eval()
+    network = family.network.architecture.build().eval()
     network.load_state_dict(run.state_dict())
     right = []
     for member in share(found.labels, 0.8, 4).held_out:
@@ -63,9 +63,9 @@ def test_the_metrics_are_those_of_every_held_out_image_whole(own, tmp_path):
 
 def test_the_bundle_of_a_run_is_for_its_classes(own, tmp_path):
     trained(own, tmp_path / "run")
-    made = pipeline.export_trained(tmp_path / "run", tmp_path / "own.zip", torchscript="plain")
+    made = zooready.export(tmp_path / "run", out=tmp_path / "own.zip", torchscript="plain")
     held_out = share(read_classes(own).labels, 0.8, 0).held_out[0]
-    found = pipeline.predict(made.path, tmp_path / "run" / "sample.tif")
+    found = zooready.predict(made.path, tmp_path / "run" / "sample.tif")
     assert found.scores["scores"].columns == ("actin", "er", "nucleus")
     assert sum(found.scores["scores"].rows[0]) == pytest.approx(1, abs=1e-5)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "run" / "sample.tif"), read_classes(own).arrays[held_out][0])
@@ -77,7 +77,7 @@ def test_a_bundle_states_the_pixel_sizes_of_the_files_or_none(own, tmp_path, mon
         calibrated(own, sides)
     trained(own, tmp_path / "run")
     monkeypatch.setattr(exported, "export", lambda network, sample, about, *rest, **options: about)
-    about = pipeline.export_trained(tmp_path / "run")
+    about = zooready.export(tmp_path / "run")
     assert about.pixel_size_um == (pytest.approx(stated) if stated else None)
 
 
@@ -91,7 +91,7 @@ def test_two_channels_are_trained_on_and_exported_by_name(tmp_path, save, monkey
     run = trained(tmp_path / "two", tmp_path / "run")
     assert run.channels == ("membrane", "protein")
     monkeypatch.setattr(exported, "export", lambda network, sample, *rest, **options: (sample, options))
-    sample, options = pipeline.export_trained(run.folder)
+    sample, options = zooready.export(run.folder)
     assert options["input"].channels == sample.channels == ("membrane", "protein")
     assert options["outputs"][0].channels == ("a", "b")
     assert sample.array.shape == (2, 40, 40)
@@ -112,7 +112,7 @@ def test_a_record_for_other_classes_is_refused(own, tmp_path):
     ):
         train(plcnn.family(("x", "y")), tmp_path / "run", data=own, steps=2, device="cpu")
     with pytest.raises(InputInvalid, match="'mrbcr' is no classifier: choose from plcnn"):
-        pipeline.for_classes("mrbcr", ("x", "y"), ("protein",))
+        for_classes("mrbcr", ("x", "y"), ("protein",))
 
 
 def test_notes_on_images_are_logged_and_many_are_counted(own, caplog):
@@ -131,7 +131,7 @@ def test_npz_pairs_are_trained_on(tmp_path):
     for part, count in (("train", 4), ("val", 2)):
         w = rng.random((count, 64, 64))
         np.savez(tmp_path / f"{part}.npz", low=w, gt=w**2)
-    run = pipeline.train("mrbcr", tmp_path / "run", data=tmp_path, steps=2, batch=2, device="cpu")
+    run = zooready.train("mrbcr", tmp_path / "run", data=tmp_path, steps=2, batch=2, device="cpu")
     assert run.data == f"4 images of the folder {tmp_path.name!r}, 2 held out"
     assert run.is_finished
     assert pairs_of(mrbcr.FAMILY, tmp_path / "val.npz", 0).words == "1 images of the file 'val.npz', 1 held out"

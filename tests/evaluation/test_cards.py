@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from zooready.evaluation import EVALUATIONS, cards
+from zooready.evaluation import cards, evaluation_of
 from zooready.families import FAMILIES, load_record, load_weights, shipped
 
 FOLDER = Path(__file__).parents[2] / "model_cards"
@@ -14,7 +14,7 @@ torch.set_num_threads(1)
 
 def parted(name, record):
     """Which numbers of a record the shipped weights do not give, measured again on a few images."""
-    found = EVALUATIONS[name].spot(load_weights(name))
+    found = evaluation_of(FAMILIES[name]).spot(load_weights(name))
     assert set(found) == set(record["spot"])
     return [key for key, value in found.items() if record["spot"][key] != pytest.approx(value, abs=0.01)]
 

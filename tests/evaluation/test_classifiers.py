@@ -141,6 +141,6 @@ def test_the_record_holds_every_table_and_says_what_the_paper_contradicts():
 
 def test_the_heads_temperature_is_the_one_that_was_chosen_on_other_cells():
     record = load_record("plcnn")
-    assert record["thresholds"]["temperature"] == plcnn.TEMPERATURE == FAMILIES["plcnn"].head.kwargs["temperature"]
+    assert record["thresholds"]["temperature"] == plcnn.TEMPERATURE == FAMILIES["plcnn"].network.head.kwargs["temperature"]
     assert record["metrics"]["ece"] <= record["metrics"]["ece_without_temperature"]
     assert len({0, evaluation.CHOSEN_SEED, evaluation.HELD_OUT_SEED}) == 3

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from zooready import cli, pipeline
+from zooready import cli
+from zooready.commands.protocol import COLUMNS, protocol
 from zooready.data import folds, named_set, read_set, share
 from zooready.errors import InputInvalid
 from zooready.families import plcnn
@@ -40,7 +41,7 @@ def hela(tmp_path_factory):
 def unbroken(hela, tmp_path_factory):
     torch.set_num_threads(1)
     out = tmp_path_factory.mktemp("unbroken")
-    return out, pipeline.protocol("hela", hela, out, **SETTINGS)
+    return out, protocol("hela", hela, out, **SETTINGS)
 
 
 def confusion(folder):
@@ -68,7 +69,7 @@ def test_every_image_is_tested_once_by_a_network_that_never_saw_it(unbroken, hel
     family = plcnn.family(found.classes)
     right = []
     for split in folds(found.labels, 2, 0):
-        network = family.architecture.build().eval()
+        network = family.network.architecture.build().eval()
         network.load_state_dict(checkpoint.read(out / split.name).state_dict())
         expected = np.zeros((10, 10), int)
         for member in split.held_out:
@@ -96,7 +97,7 @@ def test_the_page_says_what_one_must_know(unbroken):
     assert "- 16 images, and 2D HeLa has 862. The book value is not confirmed." in page
     assert "read off a graph" in page
     table = list(csv.reader((out / "protocol.csv").read_text().splitlines()))
-    assert table[0] == list(pipeline.COLUMNS)
+    assert table[0] == list(COLUMNS)
     assert [tuple(line) for line in table[1:]] == [row.cells() for row in rows]
     assert f"| {' | '.join(rows[0].cells())} |" in page
     found = (confusion(out / "fold-01")[1] + confusion(out / "fold-02")[1])[0]
@@ -110,11 +111,11 @@ def test_a_stopped_protocol_goes_on_and_ends_alike(unbroken, hela, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pipeline.protocol("hela", hela, tmp_path, progress=stop, **SETTINGS)
+        protocol("hela", hela, tmp_path, progress=stop, **SETTINGS)
     assert [path.name for path in tmp_path.iterdir()] == ["fold-01"]
     before = (tmp_path / "fold-01" / "weights.safetensors").stat().st_mtime_ns
     said = []
-    assert pipeline.protocol("hela", hela, tmp_path, progress=lambda *what: said.append(what), **SETTINGS) == unbroken[1]
+    assert protocol("hela", hela, tmp_path, progress=lambda *what: said.append(what), **SETTINGS) == unbroken[1]
     assert (tmp_path / "fold-01" / "weights.safetensors").stat().st_mtime_ns == before
     assert said == [(0, 3, "fold-01"), (1, 3, "fold-02"), (2, 3, "50-50-run-01"), (3, 3, "")]
     for name in ("protocol.csv", "protocol.md"):
@@ -123,7 +124,7 @@ def test_a_stopped_protocol_goes_on_and_ends_alike(unbroken, hela, tmp_path):
 
 def test_repeats_are_splits_of_their_own_and_finished_runs_are_kept(unbroken, hela, tmp_path):
     shutil.copytree(unbroken[0], tmp_path / "out")
-    rows = pipeline.protocol("hela", hela, tmp_path / "out", repeats=2, **SETTINGS)
+    rows = protocol("hela", hela, tmp_path / "out", repeats=2, **SETTINGS)
     assert (rows[1].runs, rows[1].deviation is not None) == (2, True)
     found = read_set(named_set("hela"), hela)
     assert share(found.labels, 0.5, 0).held_out != share(found.labels, 0.5, 1).held_out
@@ -132,7 +133,7 @@ def test_repeats_are_splits_of_their_own_and_finished_runs_are_kept(unbroken, he
 
 
 def test_shrunk_images_are_other_data_and_the_page_says_so(unbroken, hela, tmp_path):
-    pipeline.protocol("hela", hela, tmp_path, shrink=2, **{**SETTINGS, "shares": ()})
+    protocol("hela", hela, tmp_path, shrink=2, **{**SETTINGS, "shares": ()})
     assert checkpoint.read(tmp_path / "fold-01").data_sha256 != checkpoint.read(unbroken[0] / "fold-01").data_sha256
     assert "- Images were shrunk: 2 x 2 pixels averaged to one." in (tmp_path / "protocol.md").read_text()
 
@@ -144,7 +145,7 @@ def test_features_and_a_forest_are_judged_on_the_same_splits(unbroken, hela, tmp
 
     shutil.copytree(unbroken[0], tmp_path / "out")
     settings = {**SETTINGS, "shares": (), "with_forest": True}
-    (row,) = pipeline.protocol("hela", hela, tmp_path / "out", **settings)
+    (row,) = protocol("hela", hela, tmp_path / "out", **settings)
     found = read_set(named_set("hela"), hela)
     table = np.array([list(measurements(array[0]).values()) for array in found.arrays])
     right = []
@@ -156,17 +157,17 @@ def test_features_and_a_forest_are_judged_on_the_same_splits(unbroken, hela, tmp
     assert unbroken[1][0].forest is None
     kept = (tmp_path / "out" / "features.npz").stat().st_mtime_ns
     (tmp_path / "out" / "fold-01" / "confusion-forest.csv").unlink()
-    assert pipeline.protocol("hela", hela, tmp_path / "out", **settings) == (row,)
+    assert protocol("hela", hela, tmp_path / "out", **settings) == (row,)
     assert (tmp_path / "out" / "features.npz").stat().st_mtime_ns == kept
 
 
 def test_other_settings_in_the_same_folder_are_refused(unbroken, hela):
     with pytest.raises(InputInvalid, match="fold-01 holds a run with steps = 2, not 1"):
-        pipeline.protocol("hela", hela, unbroken[0], **{**SETTINGS, "steps": 1})
+        protocol("hela", hela, unbroken[0], **{**SETTINGS, "steps": 1})
 
 
 def test_published_lists_replace_the_splits(yeast, tmp_path):
-    rows = pipeline.protocol("yeast", yeast, tmp_path, **SETTINGS)
+    rows = protocol("yeast", yeast, tmp_path, **SETTINGS)
     assert [(row.split, row.runs, row.trained_on, row.held_out, row.claimed) for row in rows] == [("published", 1, 36, 12, 91.0)]
     assert confusion(tmp_path / "published")[1].sum(1).tolist() == [1] * 12
     assert "10,022 of 12,500 right, 80.2 %" in (tmp_path / "protocol.md").read_text()
@@ -176,14 +177,14 @@ def test_published_lists_replace_the_splits(yeast, tmp_path):
 def test_lists_that_name_no_images_are_refused(yeast, tmp_path):
     (yeast / "HOwt_test.txt").write_text("")
     with pytest.raises(InputInvalid, match="the published lists name no images to train or to test on"):
-        pipeline.protocol("yeast", yeast, tmp_path, **SETTINGS)
+        protocol("yeast", yeast, tmp_path, **SETTINGS)
 
 
 def test_faulty_files_stop_it_before_anything_starts(hela, tmp_path):
     shutil.copytree(hela, tmp_path / "hela")
     (tmp_path / "hela" / "er" / "1.tif").write_bytes(b"")
     with pytest.raises(InputInvalid, match=r"(?s)mend or remove these files:.*1\.tif is empty"):
-        pipeline.protocol("hela", tmp_path / "hela", tmp_path / "out", **SETTINGS)
+        protocol("hela", tmp_path / "hela", tmp_path / "out", **SETTINGS)
     assert not (tmp_path / "out").exists()
 
 
@@ -193,7 +194,7 @@ def test_the_command_prints_the_table(unbroken, hela, capsys):
     printed = capsys.readouterr().out
     assert "fold-02: run 2 of 3" in printed
     assert "87.5" in printed
-    assert "protocol.md tells what to know about it" in printed
+    assert "protocol.md says what to know about it" in printed
 
 
 def test_shares_that_are_no_percents_are_usage_errors(capsys):

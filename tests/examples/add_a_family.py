@@ -1,25 +1,23 @@
-"""A new family is one record: network, data, loss, metrics and the meaning of what goes in and comes out.
+"""Smoothing of blobs, a toy: a noisy image in, the image without photon noise out.
 
-    python add_a_family.py FOLDER
+    image (b, 1, y, x) photons  -- mean and spread out, U-Net, back in -->  restored (b, 1, y, x) photons
 
-trains the toy family below for a few seconds into FOLDER/run, makes FOLDER/smoothing.zip of it and runs the bundle on its sample. In
-the package the file would be src/zooready/families/smoothing.py, with one name in FAMILIES; then `zooready train smoothing` works.
+This file is the example of docs/add-a-family.md: copied to src/zooready/families/smoothing.py, it is a family like the others.
 """
 
-# ruff: noqa: T201  scripts print
+from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-import zooready
 from zooready.images.similarity import psnr
-from zooready.pipeline import export_trained
-from zooready.records import Array, Family, Image, Pair, Part, Recipe
+from zooready.records import Array, Family, Image, Network, Pair, Part, Recipe, Training
 from zooready.tensors import TensorSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SIZE, BLOBS, PHOTONS = 32, 12, 50.0  # of a training image: side in px, blobs, photons of the brightest pixel
 
@@ -38,12 +36,12 @@ def pair(seed: int, index: int) -> Pair:
     return Pair(input=image[None], target=truth[None], pixel_size_um=0.1)
 
 
-def loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def loss(output: Tensor, target: Tensor) -> Tensor:
     """Mean squared error of the network's own output; both (b, 1, y, x), both in the normalised scale, because of ``restores``."""
     return (output - target).square().mean()
 
 
-def metrics(output: torch.Tensor, pair: Pair) -> Mapping[str, float]:
+def metrics(output: Tensor, pair: Pair) -> Mapping[str, float]:
     """PSNR in dB against the truth, and, always beside it, that of the input itself."""
     return {"psnr": psnr(output[0, 0].numpy(), pair.target[0]), "psnr_input": psnr(pair.input[0], pair.target[0])}
 
@@ -61,26 +59,14 @@ FAMILY = Family(
     cite=(),
     input=TensorSpec(name="image", axes="bcyx", channels=("intensity",)),
     outputs=(TensorSpec(name="restored", axes="bcyx", channels=("intensity",)),),
-    architecture=Part(path="zooready.nets.unet.UNet", kwargs={"channels_in": 1, "channels_out": 1, "base": 8, "levels": 2}),
-    normalization=Part(path="zooready.nets.normalization.MeanStd"),
-    restores=True,
-    pair=pair,
-    loss=loss,
-    metrics=metrics,
-    sample=sample,
-    recipe=Recipe(steps=50, batch=4, learning_rate=3e-3),
+    network=Network(
+        architecture=Part(path="zooready.nets.unet.UNet", kwargs={"channels_in": 1, "channels_out": 1, "base": 8, "levels": 2}),
+        normalization=Part(path="zooready.nets.normalization.MeanStd"),
+        restores=True,
+    ),
+    training=Training(pair=pair, loss=loss, recipe=Recipe(steps=50, batch=4, learning_rate=3e-3), metrics=metrics),
     pixel_size_um=(0.1, 0.1),
+    sample=sample,
+    quality="PSNR on held-out simulated blobs {psnr:.1f} dB (input {psnr_input:.1f})",
+    evaluation="smoothing",
 )
-
-
-def main(folder: Path) -> None:
-    """Train, export, predict."""
-    run = zooready.train(FAMILY, folder / "run", device="cpu")
-    print(f"{run.steps} steps:", ", ".join(f"{name} {value:.1f} dB" for name, value in run.metrics.items()))
-    made = export_trained(folder / "run", folder / "smoothing.zip", torchscript="plain", family=FAMILY)
-    restored = zooready.predict(made.path, FAMILY.sample()).images["restored"]
-    print(f"{made.path.name} holds {', '.join(made.formats)}; restored {restored.array.shape}")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

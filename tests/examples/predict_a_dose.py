@@ -19,7 +19,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from zooready import pipeline
+from zooready.commands.measure import measure
 from zooready.records import Image
 from zooready.simulate.camera import Camera
 from zooready.simulate.cells import PIXEL_SIZE_UM, SIZE, emission, outlined
@@ -57,7 +57,7 @@ def main(bundle: str, folder: Path) -> None:
     rng = np.random.default_rng(12)
     per_image = rng.permutation(np.linspace(-1, 1, IMAGES))  # log10 of micromolar
     images, labels = zip(*(field(rng, 10**dose) for dose in per_image), strict=True)
-    table = pipeline.measure(bundle, images, folder / "cells.csv", labels=labels)
+    table = measure(bundle, images, folder / "cells.csv", labels=labels)
     names = table.column("image")
     doses = np.repeat(per_image, ROWS * COLUMNS)
     embedding, classical = table.matrix("embedding_"), table.matrix("intensity_", "shape_", "parts_", "haralick", "adjacency_", "lbp")

@@ -86,11 +86,11 @@ def test_sample_is_a_small_calibrated_image_and_always_the_same():
 
 
 def test_network_restores_a_normalised_image():
-    network, normalization = FAMILY.architecture.build(), FAMILY.normalization.build()
+    network, normalization = FAMILY.network.architecture.build(), FAMILY.network.normalization.build()
     image = torch.from_numpy(mrbcr.pair(0, 0).input[None])
     assert sum(parameter.numel() for parameter in network.parameters()) == 270_532
     assert network(normalization(image)).shape == image.shape
-    assert FAMILY.restores
+    assert FAMILY.network.restores
 
 
 def test_metrics_do_not_depend_on_units_and_name_the_input_itself():
@@ -120,9 +120,9 @@ def test_images_from_files_become_pairs(shape):
 @pytest.fixture(scope="module")
 def restore():
     """The shipped model: (y, x) counts in, (y, x) counts out."""
-    network = FAMILY.architecture.build().eval()
+    network = FAMILY.network.architecture.build().eval()
     network.load_state_dict(load_weights("mrbcr"))
-    model = FijiSafe(network, FAMILY.normalization.build(), stride=8, minimum=8, restores=True).eval()
+    model = FijiSafe(network, FAMILY.network.normalization.build(), stride=8, minimum=8, restores=True).eval()
 
     def restored(image):
         with torch.no_grad():
@@ -162,7 +162,7 @@ def test_the_record_agrees_with_what_a_part_of_its_fields_gives(rows):
 
 
 def test_the_record_tells_of_the_recipe_and_enough_fields():
-    recipe = FAMILY.recipe
+    recipe = FAMILY.training.recipe
     assert (RECORD["steps"], RECORD["batch"], RECORD["optimizer"]) == (recipe.steps, recipe.batch, recipe.optimizer)
     assert {row["fields"] for row in RECORD["tables"]["held-out"]} == {evaluation.HELD_OUT_FIELDS}
     assert {row["fields"] for row in RECORD["tables"]["unseen"]} == {evaluation.UNSEEN_FIELDS}

@@ -5,10 +5,9 @@ import pytest
 import tifffile
 import torch
 
+from zooready.commands.data import data
 from zooready.errors import InputInvalid
 from zooready.families import FAMILIES, mrbcr, mrbcr3d
-from zooready.pipeline import examined
-from zooready.records import Part
 from zooready.training.loop import train
 
 torch.set_num_threads(1)
@@ -39,17 +38,17 @@ def test_pairs_are_raw_counts_of_one_unit():
 
 def test_the_loss_of_a_perfect_stack_is_the_lowest_and_axes_count_alike():
     target = torch.randn(2, 1, 4, 6, 8)
-    assert float(FAMILY.loss(target, target)) == pytest.approx(np.log(mrbcr.FLOOR), abs=1e-5)
-    moved = float(FAMILY.loss(target + 0.5, target))
+    assert float(FAMILY.training.loss(target, target)) == pytest.approx(np.log(mrbcr.FLOOR), abs=1e-5)
+    moved = float(FAMILY.training.loss(target + 0.5, target))
     assert moved > np.log(mrbcr.FLOOR) + 1
-    assert float(FAMILY.loss((target + 0.5).transpose(2, 3), target.transpose(2, 3))) == pytest.approx(moved, rel=1e-3)
+    assert float(FAMILY.training.loss((target + 0.5).transpose(2, 3), target.transpose(2, 3))) == pytest.approx(moved, rel=1e-3)
 
 
 def test_metrics_do_not_depend_on_units_and_name_the_input_itself():
     pair = mrbcr3d.pair(0, 3)
-    found = FAMILY.metrics(torch.from_numpy((pair.target[None] - 7) / 3), pair)
+    found = FAMILY.training.metrics(torch.from_numpy((pair.target[None] - 7) / 3), pair)
     assert found["psnr"] > 80
-    same = FAMILY.metrics(torch.from_numpy(pair.input[None] / 50), pair)
+    same = FAMILY.training.metrics(torch.from_numpy(pair.input[None] / 50), pair)
     assert same["psnr"] == pytest.approx(same["psnr_input"], abs=1e-3)
 
 
@@ -60,9 +59,9 @@ def test_the_sample_is_a_calibrated_stack_and_always_the_same():
 
 
 def test_stacks_train_in_the_ordinary_loop(tmp_path):
-    small = replace(
-        FAMILIES["mrbcr3d"], metrics=None, architecture=Part(path=FAMILY.architecture.path, kwargs={"width": 2, "dimensions": 3})
-    )
+    architecture = replace(FAMILY.network.architecture, kwargs={"width": 2, "dimensions": 3})
+    network, training = replace(FAMILY.network, architecture=architecture), replace(FAMILY.training, metrics=None)
+    small = replace(FAMILIES["mrbcr3d"], network=network, training=training)
     run = train(small, tmp_path, steps=2, batch=1, is_quiet=True)
     assert run.is_finished
     assert run.weights.exists()
@@ -81,17 +80,18 @@ def stacks(tmp_path):
 
 
 def test_a_persons_stacks_train(stacks, tmp_path):
-    small = replace(FAMILY, architecture=Part(path=FAMILY.architecture.path, kwargs={**FAMILY.architecture.kwargs, "width": 2}))
+    architecture = replace(FAMILY.network.architecture, kwargs={**FAMILY.network.architecture.kwargs, "width": 2})
+    small = replace(FAMILY, network=replace(FAMILY.network, architecture=architecture))
     run = train(small, tmp_path / "run", data=stacks, steps=2, batch=2, is_quiet=True)
     assert run.data == f"2 images of the folder {stacks.name!r}, 1 held out"
     assert np.isfinite(run.metrics["psnr"])
 
 
 def test_a_folder_of_stacks_is_told_from_one_of_images(stacks):
-    assert examined(str(stacks)).title == "images/ and truth/, for mrbcr3d"
+    assert data(str(stacks)).title == "images/ and truth/, for mrbcr3d"
     for path in [*(stacks / "images").iterdir(), *(stacks / "truth").iterdir()]:
         tifffile.imwrite(path, tifffile.imread(path)[0])
-    assert examined(str(stacks)).title == "images/ and truth/, for mrbcr"
+    assert data(str(stacks)).title == "images/ and truth/, for mrbcr"
 
 
 def test_npz_files_hold_no_stacks(tmp_path):

@@ -102,13 +102,13 @@ def test_a_record_for_other_classes_and_channels():
     made = plcnn.family(("CHO golgi", "CHO nucleus", "other"), ("mCherry", "GFP"), (0.1, 0.2))
     assert made.outputs[0].channels == made.outputs[1].channels == ("CHO golgi", "CHO nucleus", "other")
     assert (made.input.channels, made.pixel_size_um) == (("mCherry", "GFP"), (0.1, 0.2))
-    logits, maps = made.architecture.build().eval()(torch.rand(1, 2, 40, 30))
-    scores, same = made.head.build()(logits, maps)
+    logits, maps = made.network.architecture.build().eval()(torch.rand(1, 2, 40, 30))
+    scores, same = made.network.head.build()(logits, maps)
     assert (scores.shape, same.shape) == ((1, 3), (1, 3, 40, 30))
     assert float(scores.detach().sum()) == pytest.approx(1)
     assert made.sample is None
-    with pytest.raises(InputInvalid, match="these classes are not simulated: train on a folder of images with --data"):
-        made.pair(0, 0)
+    with pytest.raises(InputInvalid, match="these classes are not simulated, only the ten patterns are: train on a folder of images"):
+        made.training.pair(0, 0)
 
 
 @pytest.mark.parametrize("classes", [("one",), ("one", "one")])
@@ -130,7 +130,7 @@ def test_weights_are_small_and_their_record_is_theirs():
     content, record = path.read_bytes(), load_record("plcnn")
     assert len(content) <= 5_000_000
     assert hashlib.sha256(content).hexdigest() == record["sha256"]
-    network = FAMILIES["plcnn"].architecture.build()
+    network = FAMILIES["plcnn"].network.architecture.build()
     network.load_state_dict(load_weights("plcnn"))
     assert sum(p.numel() for p in network.parameters()) == record["parameters"]
     assert load_file(path).keys() == network.state_dict().keys()
@@ -142,10 +142,10 @@ def test_the_list_tells_the_measured_quality():
 
 def test_the_shipped_network_names_its_sample():
     family = FAMILIES["plcnn"]
-    network = family.architecture.build().eval()
+    network = family.network.architecture.build().eval()
     network.load_state_dict(load_weights("plcnn"))
     image = torch.as_tensor(plcnn.sample().array.astype(np.float32))[None, None]
     with torch.no_grad():
-        scores, maps = family.head.build()(*network(family.normalization.build()(image)))
+        scores, maps = family.network.head.build()(*network(family.network.normalization.build()(image)))
     assert plcnn.CLASSES[int(scores.argmax())] == plcnn.SAMPLE[0]
     assert maps.shape == (1, 10, 96, 96)

@@ -97,10 +97,10 @@ def test_the_real_image_has_the_bytes_that_its_origin_tells():
 
 def test_the_registry_builds_the_network_that_the_weights_fit():
     family = FAMILIES["segmentation"]
-    network = family.architecture.build()
+    network = family.network.architecture.build()
     network.load_state_dict(load_weights("segmentation"))
     assert 500_000 < sum(p.numel() for p in network.parameters()) < 2_000_000
-    labels = family.head.build()(torch.rand(1, 2, 8, 8))[1]
+    labels = family.network.head.build()(torch.rand(1, 2, 8, 8))[1]
     assert labels.shape == (1, 1, 8, 8)
 
 

@@ -6,9 +6,9 @@ import tifffile
 from foreign import good
 
 from zooready import cli
+from zooready.commands.install import install
 from zooready.consumers.deepimagej import fiji
 from zooready.errors import BundleInvalid, InputInvalid
-from zooready.installing import install
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_an_installation_that_fails_leaves_the_old_model(tmp_path, home, monkeyp
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("zooready.installing.placed", full)
+    monkeypatch.setattr("zooready.commands.install.placed", full)
     with pytest.raises(InputInvalid, match=r"cannot write to .*models \(No space left on device\): check its rights"):
         install(draft(tmp_path), fiji=home, force=True)
     assert made.macro.exists()

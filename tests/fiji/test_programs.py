@@ -11,11 +11,11 @@ import pytest
 import tifffile
 from foreign import good, npy
 
+from zooready.commands.install import install
 from zooready.comparison import compare
 from zooready.consumers import pyimagej
 from zooready.consumers.deepimagej import fiji, in_fiji
 from zooready.errors import ConsumerFailed
-from zooready.installing import install
 
 SCRIPT = Path(__file__).parents[2] / "export" / "pyimagej" / "run_bundle.py"
 

@@ -7,9 +7,9 @@ import pytest
 import tifffile
 import toy
 
+from zooready.commands.install import install
 from zooready.comparison import compare
 from zooready.consumers.deepimagej import fiji
-from zooready.installing import install
 
 DEEPIMAGEJ = '    run("DeepImageJ Run",'
 STATE = """

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from zooready.errors import InputInvalid
 from zooready.training import checkpoint, devices
@@ -49,7 +50,7 @@ def test_weights_are_written_whole_and_read_back(tmp_path):
     state = {"a": torch.rand(3, 2).t(), "b": torch.arange(4)}
     checkpoint.write_weights(state, tmp_path / "w.safetensors")
     assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
-    found = checkpoint.load_file(tmp_path / "w.safetensors")
+    found = load_file(tmp_path / "w.safetensors")
     assert all(torch.equal(found[name], state[name]) for name in state)
 
 

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from zooready.errors import InputInvalid, ZooreadyError
-from zooready.records import Family, Pair, Part, Recipe
+from zooready.records import Family, Network, Pair, Part, Recipe, Training
 from zooready.tensors import TensorSpec
 from zooready.training import checkpoint
 from zooready.training.loop import train
@@ -46,17 +46,27 @@ TINY = Family(
     cite=(),
     input=TensorSpec(name="image", axes="bcyx", channels=("intensity",)),
     outputs=(TensorSpec(name="probabilities", axes="bcyx", channels=("bright",)),),
-    architecture=Part(
-        path="zooready.nets.unet.UNet", kwargs={"channels_in": 1, "channels_out": 1, "base": 8, "levels": 2, "final": "sigmoid"}
+    network=Network(
+        architecture=Part(
+            path="zooready.nets.unet.UNet", kwargs={"channels_in": 1, "channels_out": 1, "base": 8, "levels": 2, "final": "sigmoid"}
+        ),
+        normalization=Part(path="zooready.nets.normalization.MeanStd"),
     ),
-    normalization=Part(path="zooready.nets.normalization.MeanStd"),
-    pair=pair,
-    loss=loss,
-    metrics=right,
-    pair_of=lambda image, mask, side: Pair(input=image, target=(mask[None] > 0).astype(np.float32), pixel_size_um=side),
-    recipe=Recipe(steps=12, batch=2, learning_rate=1e-2),
+    training=Training(
+        pair=pair,
+        loss=loss,
+        metrics=right,
+        pair_of=lambda image, mask, side: Pair(input=image, target=(mask[None] > 0).astype(np.float32), pixel_size_um=side),
+        recipe=Recipe(steps=12, batch=2, learning_rate=1e-2),
+    ),
     pixel_size_um=(1.0, 1.0),
 )
+WITH_MUON = replace(TINY.training.recipe, optimizer="Muon")
+
+
+def tiny(restores=False, **training):
+    """The tiny family, trained otherwise."""
+    return replace(TINY, network=replace(TINY.network, restores=restores), training=replace(TINY.training, **training))
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +111,7 @@ def test_the_record_tells_how_the_weights_came_about(unbroken):
 
 
 def test_weights_load_into_the_network(unbroken):
-    network = TINY.architecture.build()
+    network = TINY.network.architecture.build()
     network.load_state_dict(unbroken.state_dict())
     assert all(torch.isfinite(value).all() for value in network.state_dict().values())
 
@@ -121,19 +131,19 @@ def breaking_at(stopped_at):
 
 
 def test_muon_resumes_exactly_too(tmp_path, unbroken):
-    family = replace(TINY, recipe=replace(TINY.recipe, optimizer="Muon"))
+    family = tiny(recipe=WITH_MUON)
     whole = run(tmp_path / "whole", family)
     assert whole.optimizer == "Muon"
     assert bits(whole) != bits(unbroken)
     with pytest.raises(OSError, match="the power went"):
-        run(tmp_path / "broken", replace(family, pair=breaking_at(11)))
+        run(tmp_path / "broken", tiny(recipe=WITH_MUON, pair=breaking_at(11)))
     assert bits(run(tmp_path / "broken", family)) == bits(whole)
 
 
 @pytest.mark.parametrize("stopped_at", [3, 9, 17])
 def test_an_interrupted_run_ends_with_the_weights_of_an_unbroken_one(unbroken, tmp_path, stopped_at):
     with pytest.raises(OSError, match="the power went"):
-        run(tmp_path, replace(TINY, pair=breaking_at(stopped_at)))
+        run(tmp_path, tiny(pair=breaking_at(stopped_at)))
     assert not (tmp_path / "weights.safetensors").exists()
     with pytest.raises(InputInvalid, match="its training is not finished"):
         checkpoint.read(tmp_path).state_dict()
@@ -145,9 +155,9 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_unbroken_one(unbroken, t
 
 def test_a_killed_process_can_be_resumed(unbroken, tmp_path):
     code = (
-        "import sys, time; sys.path.insert(0, sys.argv[1]); import test_train as t; from dataclasses import replace\n"
+        "import sys, time; sys.path.insert(0, sys.argv[1]); import test_train as t\n"
         "def slow(seed, index):\n    time.sleep(60 * (seed == 0 and index == 11)); return t.pair(seed, index)\n"
-        "t.torch.set_num_threads(1); t.run(t.Path(sys.argv[2]), replace(t.TINY, pair=slow))"
+        "t.torch.set_num_threads(1); t.run(t.Path(sys.argv[2]), t.tiny(pair=slow))"
     )
     child = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, str(Path(__file__).parent), str(tmp_path)])
     while not (tmp_path / "last.ckpt").exists() and child.poll() is None:
@@ -178,7 +188,7 @@ def test_steps_and_batch_override_the_recipe(tmp_path):
         ({"steps": 8}, "holds a run with steps = 12, not 8"),
         ({"batch": 3}, "holds a run with batch = 2, not 3"),
         ({"family": replace(TINY, name="other")}, "holds a run with family = 'tiny', not 'other'"),
-        ({"family": replace(TINY, recipe=replace(TINY.recipe, optimizer="Muon"))}, "holds a run with optimizer = 'AdamW', not 'Muon'"),
+        ({"family": tiny(recipe=WITH_MUON)}, "holds a run with optimizer = 'AdamW', not 'Muon'"),
         ({"resume": False}, "already holds a run: give another --out"),
         ({"steps": 10}, "--steps 10 has no divisor from 4 to 4, after which .*: give --steps 8, or a multiple of 4"),
         ({"steps": 0}, "--steps 0: give a whole number from 1"),
@@ -208,7 +218,7 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_batch(tmp_path):
         return replace(made, target=made.target * np.nan) if (seed, index) == (0, 11) else made
 
     with pytest.raises(ZooreadyError, match=r"the loss is nan at step 5: training stopped. The batch is in .*not-finite-step-5.npz"):
-        run(tmp_path, replace(TINY, pair=poisoned, loss=lambda output, target: (output - target).square().mean()))
+        run(tmp_path, tiny(pair=poisoned, loss=lambda output, target: (output - target).square().mean()))
     batch = np.load(tmp_path / "not-finite-step-5.npz")
     assert batch["input"].shape == (2, 1, 16, 16)
     assert np.isnan(batch["target"]).any(axis=(1, 2, 3)).tolist() == [False, True]
@@ -225,7 +235,7 @@ def test_a_network_that_restores_learns_the_target_in_its_inputs_units(tmp_path)
         made = pair(seed, index)
         return replace(made, target=made.input)
 
-    run(tmp_path, replace(TINY, pair=same, loss=watched, metrics=None, restores=True), steps=4)
+    run(tmp_path, tiny(pair=same, loss=watched, metrics=None, restores=True), steps=4)
     assert max(map(abs, seen)) < 1e-3
 
 
@@ -246,7 +256,7 @@ def test_training_on_a_folder_holds_images_out_and_records_the_hash(tmp_path):
 
 def test_a_family_without_pair_of_refuses_a_folder(tmp_path):
     with pytest.raises(InputInvalid, match="tiny trains on its simulation only. Leave --data out"):
-        run(tmp_path / "run", replace(TINY, pair_of=None), data=tmp_path)
+        run(tmp_path / "run", tiny(pair_of=None), data=tmp_path)
 
 
 def test_the_progress_bar_shows_steps_and_loss(tmp_path, capsys):
@@ -261,6 +271,6 @@ def test_held_out_pairs_without_metrics_do_not_count(tmp_path):
         seen.append(pair)
         return {"score": 1.0} if len(seen) % 2 else {}
 
-    assert run(tmp_path / "a", replace(TINY, metrics=every_second)).metrics == {"score": 1.0}
+    assert run(tmp_path / "a", tiny(metrics=every_second)).metrics == {"score": 1.0}
     assert len(seen) > 2
-    assert run(tmp_path / "b", replace(TINY, metrics=lambda _, pair: {})).metrics == {}
+    assert run(tmp_path / "b", tiny(metrics=lambda _, pair: {})).metrics == {}

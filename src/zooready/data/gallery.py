@@ -36,7 +36,7 @@ def gallery(path: Path | str, *, specimen: str = "filaments", seed: int = 0, pho
     specimen
         What the modalities look at: a stack of it if there is one, else a plane. Bright field always sees a plane.
     seed, photons
-        As for :func:`zooready.pipeline.simulate`.
+        As for :func:`zooready.data.simulated.simulate`.
     **settings
         As for :func:`zooready.data.simulated.microscope`; each modality takes its own. Without ``na`` it is 1.45, which all can work
         with. Without ``pixel_size_um`` specimens have pixels that suit wide-field, and the modalities all have those of the finest.

@@ -86,7 +86,7 @@ def _what(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
     for spec in family.outputs:
         yield f"- Output `{spec.name}`: {spec.description or ', '.join(spec.channels)}"
     yield f"- Pixel size: {low:g} to {high:g} µm."
-    yield f"- Network: {family.architecture.path.rpartition('.')[2]}, {record['parameters']:,} parameters."
+    yield f"- Network: {family.network.architecture.path.rpartition('.')[2]}, {record['parameters']:,} parameters."
     yield ""
 
 

@@ -35,9 +35,9 @@ class Scorer:
     """A trained network as a classifier of cells: images of one size in, logits out."""
 
     def __init__(self, weights: Mapping[str, torch.Tensor], family: Family = plcnn.FAMILY) -> None:
-        self.network = family.architecture.build().eval()
+        self.network = family.network.architecture.build().eval()
         self.network.load_state_dict(weights)
-        self.normalization = family.normalization.build() if family.normalization else torch.nn.Identity()
+        self.normalization = family.network.normalization.build() if family.network.normalization else torch.nn.Identity()
 
     def logits(self, cells: Sequence[Array], batch: int = 50) -> Float:
         """Cells (c, y, x), all of one size -> logits (n, classes)."""
@@ -256,7 +256,7 @@ def record(
         **made,
         "data": f"simulated cells only ({plcnn.CELLS} of {len(plcnn.CLASSES)} patterns, seed {run.seed})",
         "versions": dict(run.versions),
-        "parameters": sum(weight.numel() for weight in plcnn.FAMILY.architecture.build().parameters()),
+        "parameters": sum(weight.numel() for weight in plcnn.FAMILY.network.architecture.build().parameters()),
         "sha256": hashlib.sha256(run.weights.read_bytes()).hexdigest(),
         "thresholds": {"temperature": temperature, "chosen_on": f"{CHOSEN_CELLS} simulated cells, seed {CHOSEN_SEED}"},
         "metrics": {

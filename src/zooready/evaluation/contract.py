@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-Weights = Mapping[str, Tensor]
+Weights: TypeAlias = "Mapping[str, Tensor]"
 
 
 @dataclass(frozen=True, kw_only=True)

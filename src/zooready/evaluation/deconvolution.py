@@ -166,7 +166,7 @@ def restorer(network: nn.Module, stride: int, axes: str = "bcyx") -> Restore:
     """
     import torch
 
-    normalization = mrbcr.FAMILY.normalization
+    normalization = mrbcr.FAMILY.network.normalization
     normal = normalization.build() if normalization else None
     model = FijiSafe(network, normal, stride=stride, minimum=stride, axes=(axes,), restores=True).eval()
 

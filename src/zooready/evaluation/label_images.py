@@ -63,9 +63,9 @@ class Segmenter:
 
     def __init__(self, weights: Mapping[str, torch.Tensor], head: Instances | None = None) -> None:
         family = segmentation.FAMILY
-        self.network = family.architecture.build().eval()
+        self.network = family.network.architecture.build().eval()
         self.network.load_state_dict(weights)
-        self.normalization = family.normalization.build() if family.normalization else torch.nn.Identity()
+        self.normalization = family.network.normalization.build() if family.network.normalization else torch.nn.Identity()
         self.head = head or segmentation.HEAD.build()
 
     def probabilities(self, image: Array) -> torch.Tensor:

@@ -51,9 +51,9 @@ CHANGES: Mapping[str, dict[str, Any]] = {  # what the microscope really was, whe
 
 def network(family: Family, weights: Weights) -> Restore:
     """Shipped weights as a method: counts (y, x) or (z, y, x) in, the same shape out."""
-    made = family.architecture.build().eval()
+    made = family.network.architecture.build().eval()
     made.load_state_dict(weights)
-    return deconvolution.restorer(made, 2 ** family.architecture.kwargs["levels"], family.outputs[0].axes)
+    return deconvolution.restorer(made, 2 ** family.network.architecture.kwargs["levels"], family.outputs[0].axes)
 
 
 def stacks(kinds: Sequence[Any], seed: int, count: int) -> list[Field]:

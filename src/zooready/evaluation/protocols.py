@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from zooready.data import Classified, PublicSet, Split, named_set, planned, read_set
 from zooready.data.splits import FOLDS, SHARES
+from zooready.families import plcnn
 from zooready.images.files import whole_file
-from zooready.pipeline.making import for_classes, keep_sample
 from zooready.records import Array, Family
+from zooready.training.pairs import classified
+from zooready.training.sample import keep_sample
 
 if TYPE_CHECKING:
     from zooready.training.checkpoint import Checkpoint
@@ -106,11 +108,10 @@ def protocol(
         The data cannot be used, or ``out`` holds runs with other settings.
     """
     from zooready.training.loop import train as fit
-    from zooready.training.pairs import classified
 
     known = named_set(data)
     found = read_set(known, folder).shrunk(shrink)
-    family = for_classes("plcnn", found.classes, found.channels)
+    family = plcnn.family(found.classes, found.channels)
     plan = planned(found.labels, found.lists, seed=seed, repeats=repeats, count=count, shares=shares)
     quiet = replace(found, notes=())  # told once, in the table
     results: dict[str, list[Result]] = {}
@@ -149,9 +150,9 @@ def _answers(family: Family, run: Checkpoint, found: Classified, split: Split) -
     """What the trained network says of each held-out image."""
     import torch
 
-    network = family.architecture.build().eval()
+    network = family.network.architecture.build().eval()
     network.load_state_dict(run.state_dict())
-    normalization = family.normalization.build() if family.normalization else torch.nn.Identity()
+    normalization = family.network.normalization.build() if family.network.normalization else torch.nn.Identity()
     for member in split.held_out:
         with torch.no_grad():
             answer = network(normalization(torch.as_tensor(found.whole(member).input)[None]))

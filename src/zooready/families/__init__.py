@@ -6,27 +6,50 @@ May import: nets, images, simulate, data, training
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.resources import as_file, files
-from typing import Any
-
-import torch
-from safetensors.torch import load_file
+from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
 from zooready.families import mrbcr, mrbcr3d, plcnn, segmentation
 from zooready.records import Family
 
+if TYPE_CHECKING:
+    import torch
+
 FAMILIES: Mapping[str, Family] = {family.name: family for family in (segmentation.FAMILY, mrbcr.FAMILY, mrbcr3d.FAMILY, plcnn.FAMILY)}
 
-FOR_CLASSES: Mapping[str, Callable[..., Family]] = {"plcnn": plcnn.family}  # (classes, channels) -> the record for them
 
-QUALITY: Mapping[str, str] = {  # one line on each shipped model, filled from its record's metrics
-    "segmentation": "F1 at IoU 0.5 on the real development image {f1_50_real:.2f} (Otsu and watershed {f1_50_real_otsu:.2f})",
-    "mrbcr": "PSNR on held-out simulated fields {psnr:.1f} dB (input {psnr_input:.1f}, Richardson-Lucy at its best {psnr_rl_best:.1f})",
-    "mrbcr3d": "PSNR on held-out simulated stacks {psnr:.1f} dB (input {psnr_input:.1f}, Richardson-Lucy at its best {psnr_rl_best:.1f})",
-    "plcnn": "accuracy on ten simulated patterns {folds_accuracy:.2f} (features and the best of forest and SVM {folds_best_classical:.2f})",
-}
+def named(name: str) -> Family:
+    """The family of that name.
+
+    Raises
+    ------
+    InputInvalid
+        There is none; the message lists those that exist.
+    """
+    if name not in FAMILIES:
+        raise InputInvalid(f"no family is called {name!r}: choose from {', '.join(FAMILIES)}.")
+    return FAMILIES[name]
+
+
+def for_classes(name: str, classes: tuple[str, ...], channels: tuple[str, ...]) -> Family:
+    """A classifier's record for other classes and channels.
+
+    Raises
+    ------
+    InputInvalid
+        No classifier has that name.
+    """
+    make = FAMILIES[name].for_classes if name in FAMILIES else None
+    if make is None:
+        raise InputInvalid(f"{name!r} is no classifier: choose from {', '.join(classifiers())}.")
+    return make(classes, channels)
+
+
+def classifiers() -> tuple[str, ...]:
+    """Names of the families that can be made for other classes."""
+    return tuple(name for name, family in FAMILIES.items() if family.for_classes)
 
 
 def shipped() -> tuple[str, ...]:
@@ -39,19 +62,21 @@ def quality(name: str) -> str:
     if name not in shipped():
         return "no weights shipped"
     try:
-        return QUALITY[name].format(**load_record(name)["metrics"])
+        return FAMILIES[name].quality.format(**load_record(name)["metrics"]) or "no record"
     except (InputInvalid, KeyError):
         return "no record"
 
 
 def load_weights(name: str) -> dict[str, torch.Tensor]:
-    """The weights of a shipped model, for ``FAMILIES[name].architecture.build().load_state_dict``.
+    """The weights of a shipped model, for ``FAMILIES[name].network.architecture.build().load_state_dict``.
 
     Raises
     ------
     InputInvalid
         No weights of that name are shipped.
     """
+    from safetensors.torch import load_file
+
     with as_file(files("zooready").joinpath("weights", f"{name}.safetensors")) as path:
         if not path.exists():
             raise InputInvalid(f"no weights called {name!r} are shipped: train them with `zooready train {name}`.")

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooready.images.similarity import psnr, ssim
-from zooready.records import Array, Family, Image, Pair, Part, Recipe
+from zooready.records import Array, Family, Image, Network, Pair, Part, Recipe, Training
 from zooready.simulate.camera import Camera
 from zooready.simulate.fields import Field, field
 from zooready.simulate.optics import Optics
@@ -31,7 +31,13 @@ SIZE = 96  # px, side of a training pair
 OPTICS = Optics(na=1.3, wavelength_nm=600.0, index=1.515, pixel_size_um=0.05)
 PIXEL_SIZES_UM = (0.045, 0.0475, 0.05, 0.0525, 0.055)  # what training draws from
 PHOTONS = (50.0, 1500.0)  # of the brightest pixel
-SPECIMENS: tuple[Specimen, ...] = (*STRUCTURES, *STRUCTURES, *TEXTURES, mixed, mixed)  # drawn with equal chance; twice is twice
+SPECIMENS: tuple[Specimen, ...] = (
+    *STRUCTURES,
+    *STRUCTURES,
+    *TEXTURES,
+    mixed,
+    mixed,
+)  # drawn with equal chance; one named twice is drawn twice as often
 FOURIER = 0.05  # weight of the Fourier term of the loss
 FLOOR = 1e-3  # added before the logarithm of the loss; a difference of 3 % of the target's spread
 SMALLEST_SPREAD = 0.3  # of a target, in standard deviations of its input; below, noise rules and an image counts less
@@ -56,8 +62,8 @@ def pair(seed: int, index: int) -> Pair:
     """Pair number `index`: (1, 96, 96) float32 counts each; any pair can be made again, so training resumes exactly."""
     rng = np.random.default_rng((seed, index))
     optics = replace(OPTICS, pixel_size_um=float(rng.choice(PIXEL_SIZES_UM)))
-    made = scene(rng, SIZE, SPECIMENS[rng.integers(len(SPECIMENS))], optics)
-    return Pair(input=made.image[None].astype(np.float32), target=made.truth[None], pixel_size_um=optics.pixel_size_um)
+    simulated = scene(rng, SIZE, SPECIMENS[rng.integers(len(SPECIMENS))], optics)
+    return Pair(input=simulated.image[None].astype(np.float32), target=simulated.truth[None], pixel_size_um=optics.pixel_size_um)
 
 
 def pair_of(image: Array, truth: Array, pixel_size_um: float = 1.0) -> Pair:
@@ -114,8 +120,9 @@ def loss(output: Any, target: Tensor) -> Tensor:
 
 def sample() -> Image:
     """A simulated field to try the bundle on: meshes and filaments, 256 x 256 uint16, 0.05 um pixels; the same at every call."""
-    made = field(np.random.default_rng(20240707), 256, sample_specimen, optics=OPTICS, camera=Camera(), photons=300.0, background=5.0)
-    return Image(array=made.image, axes="yx", pixel_size_um=OPTICS.pixel_size_um)
+    rng = np.random.default_rng(20240707)
+    simulated = field(rng, 256, sample_specimen, optics=OPTICS, camera=Camera(), photons=300.0, background=5.0)
+    return Image(array=simulated.image, axes="yx", pixel_size_um=OPTICS.pixel_size_um)
 
 
 def sample_specimen(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
@@ -123,8 +130,6 @@ def sample_specimen(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
     image = sum((draw(rng, size) for draw in STRUCTURES), np.zeros((size, size)))
     return np.asarray(image / image.max())
 
-
-ARCHITECTURE = Part(path="zooready.nets.bcr.BCR", kwargs={"width": 8, "levels": 3, "depth": 3, "inverse": 8, "resolutions": 1})
 
 FAMILY = Family(
     name="mrbcr",
@@ -149,16 +154,22 @@ FAMILY = Family(
             description="The image without blur and noise, in counts.",
         ),
     ),
-    architecture=ARCHITECTURE,
-    normalization=Part(path="zooready.nets.normalization.MeanStd"),
-    pair=pair,
-    loss=loss,
-    metrics=metrics,
-    pair_of=pair_of,
-    partner="truth",
-    sample=sample,
-    recipe=Recipe(steps=10000, batch=8, optimizer="Muon", learning_rate=2e-3),
+    network=Network(
+        architecture=Part(path="zooready.nets.bcr.BCR", kwargs={"width": 8, "levels": 3, "depth": 3, "inverse": 8, "resolutions": 1}),
+        normalization=Part(path="zooready.nets.normalization.MeanStd"),
+        restores=True,
+    ),
+    training=Training(
+        pair=pair,
+        loss=loss,
+        recipe=Recipe(steps=10000, batch=8, optimizer="Muon", learning_rate=2e-3),
+        metrics=metrics,
+        pair_of=pair_of,
+        partner="truth",
+    ),
     pixel_size_um=(min(PIXEL_SIZES_UM), max(PIXEL_SIZES_UM)),
     tags=("deconvolution", "image-restoration", "fluorescence-light-microscopy", "widefield", "2d"),
-    restores=True,
+    sample=sample,
+    quality="PSNR on held-out simulated fields {psnr:.1f} dB (input {psnr_input:.1f}, Richardson-Lucy at its best {psnr_rl_best:.1f})",
+    evaluation="mrbcr.IMAGES",
 )

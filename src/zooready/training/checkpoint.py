@@ -8,14 +8,13 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
-
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
 from zooready.images.files import whole_file
+
+if TYPE_CHECKING:
+    import torch
 
 WEIGHTS, RECORD = "weights.safetensors", "run.json"
 
@@ -62,6 +61,9 @@ class Checkpoint:
         InputInvalid
             Training has not reached its last step, or the file is damaged.
         """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
         if not self.weights.exists():
             raise InputInvalid(f"{self.folder} holds no {WEIGHTS}: its training is not finished. Start the same `zooready train` again.")
         try:
@@ -96,6 +98,8 @@ def read(folder: Path) -> Checkpoint:
 
 def write_weights(state: Mapping[str, torch.Tensor], path: Path) -> None:
     """A state dict as safetensors; the file appears whole or not at all."""
+    from safetensors.torch import save
+
     replace(path, save({key: value.detach().cpu().contiguous() for key, value in state.items()}))
 
 

@@ -119,7 +119,7 @@ def recipe_of(family: Family, steps: int | None, batch: int | None) -> Recipe:
     for name, value in (("steps", steps), ("batch", batch)):
         if value is not None and value < 1:
             raise InputInvalid(f"--{name} {value}: give a whole number from 1.")
-    recipe = family.recipe
+    recipe = family.training.recipe
     return changed(recipe, steps=recipe.steps if steps is None else steps, batch=recipe.batch if batch is None else batch)
 
 
@@ -220,7 +220,7 @@ def held_out_metrics(task: Task, judged: tuple[Callable[[int], Pair], int] | Non
 
     Pairs without metrics do not count; nothing if there are no others.
     """
-    if task.family.metrics is None:
+    if task.family.training.metrics is None:
         return {}
     found: list[dict[str, float]] = []
     task.eval().cpu()
@@ -231,6 +231,6 @@ def held_out_metrics(task: Task, judged: tuple[Callable[[int], Pair], int] | Non
             image = torch.as_tensor(pair.input)[None]
             offset, scale = task.statistics(image)
             output = task.network((image - offset) / scale)
-        if measured := task.family.metrics(output, pair):
+        if measured := task.family.training.metrics(output, pair):
             found.append(dict(measured))
     return checkpoint.plain({name: np.mean([one[name] for one in found]) for name in found[0]}) if found else {}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 def dice(probability: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -13,4 +16,6 @@ def dice(probability: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 def cross_entropy(probability: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Mean binary cross-entropy of probabilities with a 0/1 target of the same shape; a certain error costs 100 at most."""
-    return torch.nn.functional.binary_cross_entropy(probability, target)
+    from torch.nn import functional
+
+    return functional.binary_cross_entropy(probability, target)

@@ -56,8 +56,8 @@ class Task(lightning.LightningModule):
         self.seed, self.chunk, self.folder = seed, chunk, folder
         torch.manual_seed(seed)
         self.memory = torch.channels_last_3d if "z" in family.input.axes else torch.channels_last
-        self.network: nn.Module = family.architecture.build().to(memory_format=self.memory)
-        self.normalization: Any = family.normalization.build() if family.normalization else None
+        self.network: nn.Module = family.network.architecture.build().to(memory_format=self.memory)
+        self.normalization: Any = family.network.normalization.build() if family.network.normalization else None
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """The pairs of this epoch, in order."""
@@ -87,11 +87,11 @@ class Task(lightning.LightningModule):
         with torch.autocast(image.device.type, enabled=False):
             offset, scale = self.statistics(image)
             image = ((image - offset) / scale).contiguous(memory_format=self.memory)
-            if self.family.restores:
+            if self.family.network.restores:
                 target = (target - offset) / scale
         output = getattr(self.network, "scales", self.network)(image)
         with torch.autocast(image.device.type, enabled=False):
-            loss: torch.Tensor = self.family.loss(in_float32(output), target)
+            loss: torch.Tensor = self.family.training.loss(in_float32(output), target)
         return loss
 
     def statistics(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -7,11 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zooready.data import Classified, Folder, Split, npz_files, read_classes, read_folder, read_npz, share
 from zooready.errors import InputInvalid
 from zooready.records import Family, Pair
-from zooready.training.module import Source
+
+if TYPE_CHECKING:
+    from zooready.training.module import Source
 
 SHOWN = 10  # notes
 CROP_PX, CROP_PX_OF_STACKS = 160, 64  # of what is in a folder
@@ -46,7 +49,7 @@ def pairs_of(family: Family, data: Path | None, seed: int) -> Pairs:
         The data cannot be used, or the family reads none.
     """
     if data is None:
-        return Pairs(source=family.pair, held_out=family.pair, words="simulated")
+        return Pairs(source=family.training.pair, held_out=family.training.pair, words="simulated")
     if classes := classes_of(family):
         given = read_classes(data)
         if given.classes != classes or len(given.channels) != len(family.input.channels):
@@ -55,16 +58,17 @@ def pairs_of(family: Family, data: Path | None, seed: int) -> Pairs:
                 f"{family.name} is for {', '.join(classes)} and {len(family.input.channels)}: make the record for the folder's classes."
             )
         return classified(given, share(given.labels, TRAINED_ON, seed), f"the folder {data.resolve().name!r}")
-    if family.pair_of is None:
+    if family.training.pair_of is None:
         raise InputInvalid(f"--data {data}: {family.name} trains on its simulation only. Leave --data out.")
     is_stack = "z" in family.input.axes
     if data.suffix.lower() == ".npz" or (npz_files(data) and not (data / "images").is_dir()):
-        if not family.restores or is_stack:
+        if not family.network.restores or is_stack:
             raise InputInvalid(
                 f"--data {data}: npz pairs are blurred and sharp single planes, and {family.name} restores none. Train mrbcr on them."
             )
-        return _in_crops(read_npz(data, family.pair_of), data, seed, CROP_PX)
-    found = read_folder(data, family.pair_of, channels=len(family.input.channels), partner=family.partner, is_stack=is_stack)
+        return _in_crops(read_npz(data, family.training.pair_of), data, seed, CROP_PX)
+    channels, partner = len(family.input.channels), family.training.partner
+    found = read_folder(data, family.training.pair_of, channels=channels, partner=partner, is_stack=is_stack)
     return _in_crops(found, data, seed, CROP_PX_OF_STACKS if is_stack else CROP_PX)
 
 

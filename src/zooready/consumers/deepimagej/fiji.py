@@ -15,9 +15,9 @@ from string import Template
 from typing import Any
 
 from zooready import java
+from zooready.commands.doctor import fiji as examined
 from zooready.consumers import export_files
 from zooready.consumers.deepimagej.rules import letters, name_of, tensors
-from zooready.doctor import fiji as examined
 from zooready.errors import ConsumerFailed
 from zooready.java import child, engines
 from zooready.records import Bundle

@@ -1,10 +1,8 @@
-"""The shipped models on their own images: bundles, verdicts, one page to look at, and the table of the README.
-
-May import: images, families, comparison, report, pipeline
-"""
+"""``zooready demo``: the shipped models on their own images: bundles, verdicts, one page to look at, and the table of the README."""
 
 from __future__ import annotations
 
+from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +10,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from zooready import pipeline, report
+from zooready import report
+from zooready.commands.check import check
+from zooready.commands.console import CONSOLE, print_line, progress_bar
+from zooready.commands.export import export
 from zooready.comparison import Comparison, exit_code
 from zooready.errors import InputInvalid
-from zooready.families import FAMILIES, segmentation, shipped
+from zooready.families import FAMILIES, shipped
 from zooready.images.files import make_folder, whole_file, write_image
 from zooready.images.matching import f1
 from zooready.records import Family
@@ -48,7 +49,13 @@ class Demonstration:
     exit_code: int
 
 
-def demonstrate(out: Path, progress: Progress) -> Demonstration:
+def options(parser: ArgumentParser) -> None:
+    """Add the options of ``zooready demo``."""
+    parser.add_argument("--out", type=Path, default=Path("export/bundles"), help="folder for bundles and report")
+    parser.add_argument("--readme", type=Path, default=SUPPRESS, help="also put the verdict table into this file")
+
+
+def demo(out: Path, progress: Progress) -> Demonstration:
     """Export every shipped model into ``out``, check it in every consumer on its sample image, and write ``report.html``.
 
     Raises
@@ -61,22 +68,22 @@ def demonstrate(out: Path, progress: Progress) -> Demonstration:
     models = []
     for number, name in enumerate(names):
 
-        def tell(done: int, total: int, what: str, number: int = number, name: str = name) -> None:
+        def progress_of_check(done: int, total: int, what: str, number: int = number, name: str = name) -> None:
             progress(number * (total + 1) + done + 1, len(names) * (total + 1), f"{name}: {what}")
 
         progress(number, len(names), f"{name}: export")
         family = FAMILIES[name]
-        made = pipeline.export_trained(name, out / f"{name}.zip", torchscript=family.torchscript)
+        bundle = export(name, out=out / f"{name}.zip", torchscript=family.torchscript)
         with TemporaryDirectory(prefix="zooready-") as folder:
             image = Path(folder) / f"{name}.tif"
             if family.sample is None:
                 raise InputInvalid(f"{name} has no sample image: give its Family a sample().")
             write_image(family.sample(), image)
-            found = pipeline.check(made.path, image=image, trust_code=True, progress=tell)
-        lacking = tuple(f"No {format}: {reason}" for format, reason in made.unavailable.items())
-        models.append(Model(name=name, bundle=made.path, comparison=found, notes=(*_quality(family, found), *lacking)))
+            comparison = check(bundle.path, image=image, trust_code=True, progress=progress_of_check)
+        lacking = tuple(f"No {format}: {reason}" for format, reason in bundle.unavailable.items())
+        models.append(Model(name=name, bundle=bundle.path, comparison=comparison, notes=(*_quality(family, comparison), *lacking)))
     page = out / "report.html"
-    report.html([report.section(one.comparison, title=one.name, note=" ".join(one.notes)) for one in models], page, lead=LEAD)
+    report.html([report.section(model.comparison, title=model.name, note=" ".join(model.notes)) for model in models], page, lead=LEAD)
     worst = max((exit_code(model.comparison.verdicts) for model in models), default=0)
     return Demonstration(models=tuple(models), report=page, exit_code=worst)
 
@@ -124,13 +131,30 @@ def markdown(result: Demonstration) -> str:
     return "\n".join(lines)
 
 
-def _quality(family: Family, found: Comparison) -> tuple[str, ...]:
-    """How well the labels that came out of Fiji's engine match the objects that people drew."""
-    outputs = found.results.get(ENGINE)
-    if family.name != segmentation.FAMILY.name or outputs is None:
+def _quality(family: Family, comparison: Comparison) -> tuple[str, ...]:
+    """How well the labels that came out of Fiji's engine match the objects that people drew, if the family has such a sample."""
+    outputs = comparison.results.get(ENGINE)
+    if family.sample_labels is None or outputs is None:
         return ()
-    labels = outputs[[kind for _, kind in found.outputs].index("labels")][0, 0]
-    truth = segmentation.sample_labels()
-    counted = ", ".join(f"F1@{iou:g} {f1(truth, labels, iou):.3f}" for iou in (0.5, 0.75))
-    drawn = len(np.unique(truth[truth > 0]))
-    return (f"{counted} on {drawn} hand-drawn nuclei, labels from PyTorch 2.0.0 in Java (a development image, never trained on).",)
+    position = [kind for _, kind in comparison.outputs].index("labels")
+    labels, truth = outputs[position][0, 0], family.sample_labels()
+    scores = ", ".join(f"F1@{iou:g} {f1(truth, labels, iou):.3f}" for iou in (0.5, 0.75))
+    count, objects = len(np.unique(truth[truth > 0])), family.outputs[position].channels[0]
+    return (f"{scores} on {count} hand-drawn {objects}, labels from PyTorch 2.0.0 in Java (a development image, never trained on).",)
+
+
+def run(out: Path, readme: Path | None = None) -> int:
+    """Make the shipped bundles, check them, and leave a page of images; print verdicts and where the page is."""
+    if readme:
+        around_table(readme)  # a fault there is better known before the work than after it
+    with progress_bar() as progress:
+        result = demo(out, progress)
+    for model in result.models:
+        print_line(f"\n{model.name}  {model.bundle}")
+        CONSOLE.print(report.table(model.comparison.verdicts))
+        for note in model.notes:
+            print_line(note)
+    print_line(f"\nImages: {result.report}")
+    if readme:
+        write_table(result, readme)
+    return result.exit_code

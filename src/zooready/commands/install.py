@@ -1,21 +1,21 @@
-"""A bundle put where DeepImageJ looks for its models, with the macros that run it and show what comes out.
-
-May import: bundle, consumers, doctor
-"""
+"""``zooready install``: a bundle where DeepImageJ looks for its models, with the macros that run it and show what comes out."""
 
 from __future__ import annotations
 
 import os
 import re
 import tempfile
+from argparse import SUPPRESS, ArgumentParser
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from zooready.bundle.reading import opened
+from zooready.commands.console import print_line, print_notes
+from zooready.commands.doctor import fiji as examined
 from zooready.consumers.deepimagej import in_fiji
 from zooready.consumers.deepimagej.fiji import VARIABLE, placed
 from zooready.consumers.torchscript_rules import only_computes
-from zooready.doctor import fiji as examined
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.records import Bundle
 
@@ -27,6 +27,14 @@ class Installed:
     folder: Path
     macro: Path
     notes: tuple[str, ...] = ()
+
+
+def options(parser: ArgumentParser) -> None:
+    """Add the options of ``zooready install``."""
+    add = parser.add_argument
+    add("bundle", type=Path, help="zip or folder")
+    add("--fiji", type=Path, default=SUPPRESS, metavar="DIR", help=f"Fiji's folder (default: that of {VARIABLE})")
+    add("--force", action="store_true", help="replace a model of the same id")
 
 
 def install(bundle: Path | str, *, fiji: Path | str | None = None, force: bool = False) -> Installed:
@@ -57,7 +65,7 @@ def install(bundle: Path | str, *, fiji: Path | str | None = None, force: bool =
             cure = "use --force to replace it" if (target / "rdf.yaml").is_file() else "it holds no model: move it away first"
             raise InputInvalid(f"{target} is there already: {cure}.")
         try:
-            _place(unpacked, target, name)
+            _fill(unpacked, target, name)
         except OSError as error:
             raise InputInvalid(
                 f"cannot write to {target.parent} ({error.strerror or error}): check its rights and the disk's space."
@@ -68,9 +76,9 @@ def install(bundle: Path | str, *, fiji: Path | str | None = None, force: bool =
 
 
 def _fiji(fiji: Path | str | None) -> Path:
-    named = str(fiji or os.environ.get(VARIABLE, ""))
-    home = Path(named).expanduser().absolute()
-    if not named:
+    path = str(fiji or os.environ.get(VARIABLE, ""))
+    home = Path(path).expanduser().absolute()
+    if not path:
         raise InputInvalid(f"no Fiji is named: give --fiji its folder, or set {VARIABLE}.")
     if not (home / "jars").is_dir() or not (home / "plugins").is_dir():
         raise InputInvalid(f"{home} is no Fiji: it has no folders jars and plugins. Give the folder that holds them, e.g. Fiji.app.")
@@ -79,11 +87,11 @@ def _fiji(fiji: Path | str | None) -> Path:
 
 def _demand_that_it_runs(bundle: Bundle) -> None:
     """A model that crashes Fiji is not put into it."""
-    found = list(in_fiji.objections(bundle, "torchscript"))
+    faults = list(in_fiji.objections(bundle, "torchscript"))
     if "torchscript" in bundle.formats:
-        found += only_computes(bundle.formats["torchscript"])
-    if found:
-        raise BundleInvalid(f"DeepImageJ would not run {bundle.path.name}, so it is not installed: {' '.join(found)}")
+        faults += only_computes(bundle.formats["torchscript"])
+    if faults:
+        raise BundleInvalid(f"DeepImageJ would not run {bundle.path.name}, so it is not installed: {' '.join(faults)}")
 
 
 def _name(bundle: Bundle) -> str:
@@ -91,7 +99,7 @@ def _name(bundle: Bundle) -> str:
     return re.sub(r"[^a-z0-9_-]+", "-", str(bundle.rdf["id"]).lower()).strip("-") or "model"
 
 
-def _place(bundle: Bundle, target: Path, name: str) -> None:
+def _fill(bundle: Bundle, target: Path, name: str) -> None:
     """Fill a folder beside the target, and swap it in; the older one comes back if that fails."""
     target.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".zooready-", dir=target.parent, ignore_cleanup_errors=True) as temporary:
@@ -105,3 +113,10 @@ def _place(bundle: Bundle, target: Path, name: str) -> None:
             if old.exists():
                 old.rename(target)
             raise
+
+
+def run(bundle: Path, **options: Any) -> None:
+    """Install into Fiji, and print how to run it there."""
+    installed = install(bundle, **options)
+    print_notes(installed.notes)
+    print_line(f"In Fiji: Plugins > Macros > Run..., {installed.macro}")

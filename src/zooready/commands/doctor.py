@@ -1,7 +1,4 @@
-"""What is on this machine: which programs can open bundles here, in which versions, and how to get the others.
-
-May import: java
-"""
+"""What is on this machine: which programs can open bundles here, in which versions, and how to get the others."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ import re
 import shutil
 import sys
 import tempfile
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +15,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+from rich.table import Table
+
 from zooready import java
+from zooready.commands.console import CONSOLE
 from zooready.errors import InputInvalid
 from zooready.java.engines import folder as engines_folder
 
@@ -269,3 +270,15 @@ def shown(findings: tuple[Finding, ...]) -> Iterator[tuple[str, str, str]]:
     """One row for each finding: name, ``yes`` or ``no`` with the version, and the cure."""
     for finding in findings:
         yield finding.name, " ".join(filter(None, ("yes" if finding.present else "no", finding.version))), finding.cure
+
+
+def options(parser: ArgumentParser) -> None:
+    """``zooready doctor`` has no options."""
+
+
+def run() -> None:
+    """Print what is here, and how to get the rest."""
+    table = Table("what", "here", "version", "what to do", box=None, header_style="bold")
+    for finding in examine():
+        table.add_row(finding.name, "yes" if finding.present else "no", finding.version, finding.cure)
+    CONSOLE.print(table)

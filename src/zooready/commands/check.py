@@ -1,0 +1,59 @@
+"""``zooready check``: a bundle in every program that is here, its numbers compared."""
+
+from __future__ import annotations
+
+from argparse import SUPPRESS, ArgumentParser
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from zooready import report
+from zooready.commands.console import CONSOLE, progress_bar
+from zooready.comparison import Comparison, compare, exit_code
+from zooready.records import LEVELS, Level
+
+
+def options(parser: ArgumentParser) -> None:
+    """Add the options of ``zooready check``."""
+    add = parser.add_argument
+    add("bundle", type=Path, help="zip or folder")
+    add("--in", dest="consumers", nargs="+", default=SUPPRESS, metavar="CONSUMER", help="programs that must pass")
+    add("--at-least", choices=LEVELS, default=SUPPRESS, help="weakest proof that counts")
+    add("--image", type=Path, default=SUPPRESS, help="also run this image everywhere")
+    add("--trust-code", action="store_true", help="run the Python that the bundle brings along")
+    add("--json", type=Path, default=SUPPRESS, metavar="FILE", help="write the verdicts")
+    add("--html", type=Path, default=SUPPRESS, metavar="FILE", help="write a page with images")
+
+
+def check(
+    bundle: Path | str,
+    *,
+    consumers: Sequence[str] | None = None,
+    image: Path | str | None = None,
+    trust_code: bool = False,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Comparison:
+    """Run a bundle in every program that is here, and compare the numbers; see docs/verdicts.md.
+
+    Parameters and errors are those of :func:`zooready.comparison.compare`.
+    """
+    return compare(bundle, consumers=consumers, image=image, trust_code=trust_code, progress=progress)
+
+
+def run(
+    bundle: Path,
+    consumers: Sequence[str] | None = None,
+    at_least: Level | None = None,
+    image: Path | None = None,
+    trust_code: bool = False,
+    json: Path | None = None,
+    html: Path | None = None,
+) -> int:
+    """Check, print the table, and write the files that were asked for; the exit code says what came of it."""
+    with progress_bar() as progress:
+        result = check(bundle, consumers=consumers, image=image, trust_code=trust_code, progress=progress)
+    CONSOLE.print(report.table(result.verdicts))
+    if json:
+        report.to_json(result.verdicts, json)
+    if html:
+        report.html([report.section(result)], html)
+    return exit_code(result.verdicts, asked=set(consumers) if consumers else None, at_least=at_least)

@@ -1,0 +1,31 @@
+"""What commands print with: lines, notes, and a progress bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+CONSOLE = Console(markup=False)  # file names and advice hold brackets
+
+
+def print_line(line: object, style: str | None = None) -> None:
+    """One line, never broken, so that paths can be copied."""
+    CONSOLE.print(str(line), style=style, soft_wrap=True)
+
+
+def print_notes(notes: Iterable[str], title: str = "note") -> None:
+    """A yellow line for each note."""
+    for note in notes:
+        print_line(f"{title}: {note}", "yellow")
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
+    """A bar that names what runs at this moment; call it with (done, in all, what runs next)."""
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=CONSOLE, transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+        yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what)

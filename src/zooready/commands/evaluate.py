@@ -1,0 +1,110 @@
+"""``zooready evaluate``: everything on a model card measured again, and the card written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from argparse import SUPPRESS, ArgumentParser
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from zooready.commands.check import check
+from zooready.commands.console import CONSOLE, print_line
+from zooready.commands.export import export
+from zooready.commands.runs import is_family
+from zooready.errors import InputInvalid
+from zooready.evaluation import cards, evaluation_of, record
+from zooready.families import FAMILIES, load_record, load_weights, named, shipped
+from zooready.images.files import make_folder, whole_file
+from zooready.records import Family
+from zooready.training import checkpoint
+
+if TYPE_CHECKING:
+    from zooready.evaluation.contract import Weights
+
+VERDICT = ("consumer", "format", "status", "level", "difference", "tolerance")  # what a record keeps; timings differ from run to run
+NOT_RECORDED = ("folder", "is_finished", "classes", "channels", "pixel_size_um")  # of a run
+
+
+def options(parser: ArgumentParser) -> None:
+    """Add the options of ``zooready evaluate``."""
+    add = parser.add_argument
+    words = "families with shipped weights, or folders of runs (default: every family with shipped weights)"
+    add("sources", nargs="*", default=SUPPRESS, metavar="SOURCE", help=words)
+    add("-o", "--out", type=Path, required=True, help="folder for the cards and their images")
+    add("--records", type=Path, default=SUPPRESS, metavar="DIR", help="folder for the cards' numbers as JSON (default: that of --out)")
+
+
+def evaluate(
+    source: Path | str, out: Path | str, *, records: Path | str | None = None, progress: Callable[[str], None] = lambda sentence: None
+) -> Path:
+    """Measure a family's weights against truth and classical methods, run their bundle everywhere, and write the card.
+
+    Parameters
+    ----------
+    source
+        A family with shipped weights, or the folder of a finished run.
+    out
+        Folder for ``<family>.md`` and its images; made if missing.
+    records
+        Folder for ``<family>.json``, all that the card says as plain data; `out` if None.
+    progress
+        Called with a sentence before each part, which may take minutes.
+
+    Returns
+    -------
+    Path
+        The card.
+
+    Raises
+    ------
+    InputInvalid
+        Neither a run nor a family, a family without an evaluation, or a folder that cannot be written.
+    """
+    family, weights, known = _weights_of(source)
+    evaluation = evaluation_of(family)
+    folder = Path(out)
+    make_folder(folder)
+    progress(f"{family.name}: measuring, and drawing images")
+    measured = record(known, weights, evaluation, folder)
+    progress(f"{family.name}: exporting, and running the bundle in every program that is here")
+    facts = {**measured, "verdicts": _verdicts(source, family.torchscript)}
+    with whole_file(Path(records or out) / f"{family.name}.json") as file:
+        file.write((json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode())
+    card = folder / f"{family.name}.md"
+    with whole_file(card) as file:
+        file.write(cards.page(family, facts).encode())
+    return card
+
+
+def _weights_of(source: Path | str) -> tuple[Family, Weights, dict[str, Any]]:
+    """Family, weights, and what is known of them already, of a run's folder or of a shipped model."""
+    if is_family(source):
+        return FAMILIES[str(source)], load_weights(str(source)), load_record(str(source))
+    run = checkpoint.read(Path(source))
+    if run.classes and run.data_sha256:
+        raise InputInvalid(
+            f"{source} tells {len(run.classes)} classes of your own apart, whose truth only you have: its {checkpoint.RECORD} holds the "
+            "scores of the images that were held out."
+        )
+    facts = {key: value for key, value in asdict(run).items() if key not in NOT_RECORDED and value not in ("", {})}
+    return named(run.family), run.state_dict(), {**facts, "sha256": hashlib.sha256(run.weights.read_bytes()).hexdigest()}
+
+
+def _verdicts(source: Path | str, torchscript: str) -> list[dict[str, Any]]:
+    """Status, level and difference of each format in each program, plain data."""
+    with TemporaryDirectory(prefix="zooready-") as folder:
+        bundle = export(source, out=Path(folder) / "bundle.zip", torchscript=torchscript)
+        verdicts = check(bundle.path, trust_code=True).verdicts
+    return [{key: asdict(verdict)[key] for key in VERDICT} for verdict in verdicts]
+
+
+def run(out: Path, sources: Sequence[str] | None = None, **options: Any) -> None:
+    """Measure, and print where the cards lie."""
+    for source in sources or shipped():
+        with CONSOLE.status(source) as status:
+            card = evaluate(source, out, progress=status.update, **options)
+        print_line(card)

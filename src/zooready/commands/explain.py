@@ -1,0 +1,97 @@
+"""``zooready explain``: why a network says what it says of an image."""
+
+from __future__ import annotations
+
+from argparse import SUPPRESS, ArgumentParser
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from zooready import explanation
+from zooready.commands.console import CONSOLE, print_line, print_notes
+from zooready.commands.export import bundle_of
+from zooready.commands.numbers import seed
+from zooready.explanation import Explained
+from zooready.images.loading import as_image, as_plane
+from zooready.records import Array, Image
+
+
+def options(parser: ArgumentParser) -> None:
+    """Add the options of ``zooready explain``."""
+    add = parser.add_argument
+    add("bundle", help="zip, folder, run, or a family with shipped weights")
+    add("image", type=Path, help="TIFF, OME-TIFF, PNG or JPEG; one plane")
+    add("-o", "--out", type=Path, required=True, help="folder for the results")
+    add("--class", dest="class_name", default=SUPPRESS, metavar="NAME", help="class to explain (default: the winning one)")
+    add("--mask", type=Path, default=SUPPRESS, metavar="FILE", help="image that is other than 0 in the cell")
+    add("--channel", default=SUPPRESS, help="the channel to take: its name, or its number from 1")
+    add("--seed", type=seed, default=0, help="of the noise that is added")
+    add("--trust-code", action="store_true", help="run the bundle's own Python for gradients, where it has no TorchScript")
+
+
+def explain(
+    bundle: Path | str,
+    image: Path | str | Image | Array,
+    out: Path | str | None = None,
+    *,
+    class_name: str | None = None,
+    mask: Path | str | Array | None = None,
+    channel: int | str | None = None,
+    seed: int = 0,
+    trust_code: bool = False,
+) -> Explained:
+    """Explain what a network says of an image; see docs/explain.md.
+
+    Parameters
+    ----------
+    bundle
+        A zip, a folder, the folder of a finished run, or a family with shipped weights.
+    image
+        A file, an image, or an array (y, x) or (c, y, x).
+    out
+        Folder for figures, TIFFs and numbers; nothing is written if None.
+    class_name
+        The class to explain; the winning one if None.
+    mask
+        Where the cell is, other than 0; with it, the share of each class map inside the cell is measured.
+    channel
+        The one channel to take, by name or by number from 1.
+    seed
+        Of the noise that is added.
+    trust_code
+        Whether the bundle's own Python may be run, for gradients where it has no TorchScript.
+
+    Raises
+    ------
+    InputInvalid
+        The image, the class or the bundle's outputs do not suit; the message says why.
+    BundleInvalid
+        The bundle cannot be read safely.
+    ConsumerMissing
+        captum is not installed.
+    """
+    loaded = as_image(image)
+    with bundle_of(bundle, trust_code=trust_code) as opened_bundle:
+        cell = None if mask is None else as_plane(mask)
+        result = explanation.explain(opened_bundle, loaded, class_name=class_name, mask=cell, channel=channel, seed=seed)
+    if out is not None:
+        stem = Path(image).stem if isinstance(image, str | Path) else "image"
+        result = replace(result, files=explanation.save(result, out, stem))
+    return result
+
+
+def run(bundle: str, image: Path, out: Path, **options: Any) -> None:
+    """Explain, and print what was explained, how much of it lies in the cell, and where the files are."""
+    with CONSOLE.status(f"explaining {image.name} ..."):
+        result = explain(bundle, image, out, **options)
+    print_notes(result.notes)
+    if "class" in result.facts:
+        best = sorted(result.facts["scores"].items(), key=lambda item: -item[1])[:3]
+        scores = ", ".join(f"{name} {score:.3g}" for name, score in best)
+        print_line(f"explained: {result.facts['class']}; highest scores: {scores}")
+    for explained in result.explanations:
+        if "share_inside" in explained.facts:
+            inside, box = explained.facts["share_inside"], explained.facts["share_box"]
+            print_line(f"{explained.name}: {inside:.0%} inside the cell, {box:.0%} in a box of its area in the middle")
+    for path in result.files:
+        print_line(path)

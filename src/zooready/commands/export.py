@@ -1,0 +1,166 @@
+"""``zooready export``: a network becomes a bundle, whether it is a module, the folder of a run, or a family with shipped weights."""
+
+from __future__ import annotations
+
+from argparse import SUPPRESS, ArgumentParser
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from zooready.bundle.reading import opened
+from zooready.commands.console import CONSOLE, print_line
+from zooready.commands.runs import is_family, is_run, sample_of, trained
+from zooready.errors import InputInvalid
+from zooready.records import About, Array, Bundle, Family, Format, Image, Part
+from zooready.tensors import TensorSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from zooready.exporting import Exported
+
+
+class Described(TypedDict, total=False):
+    """What only a module needs stated, since the record of a family states it for runs; see :func:`zooready.exporting.export`."""
+
+    architecture: Part | tuple[str, Mapping[str, Any]] | None
+    normalization: Part | str | None
+    head: Part | None
+    input: TensorSpec | None
+    outputs: tuple[TensorSpec, ...] | None
+    restores: bool
+    formats: Collection[Format]
+    tolerance: Mapping[Format, float] | None
+    provenance: Mapping[str, Any] | None
+
+
+def options(parser: ArgumentParser) -> None:
+    """Add the options of ``zooready export``."""
+    add = parser.add_argument
+    add("source", help="folder of a run, or a family with shipped weights")
+    add("-o", "--out", type=Path, default=SUPPRESS, help="the zip (default: <family>.zip)")
+    add("--about", type=Path, default=SUPPRESS, help="about.yaml with authors, licence, citation (default: the family's)")
+    add("--torchscript", default="auto", choices=("auto", "plain", "frozen", "channels_last"), help="variant for Fiji")
+    add("--outputs", dest="keep", nargs="+", default=SUPPRESS, metavar="ID", help="keep only these outputs (QuPath takes one)")
+
+
+def export(
+    source: nn.Module | Path | str,
+    example: Array | Image | Path | str | None = None,
+    about: About | Path | str | None = None,
+    out: Path | str | None = None,
+    *,
+    keep: Sequence[int] | Sequence[str] = (),
+    torchscript: str = "auto",
+    family: Family | None = None,
+    **described: Unpack[Described],
+) -> Exported:
+    """Write a Fiji-safe bundle of a network; see docs/export.md.
+
+    Parameters
+    ----------
+    source
+        Any ``nn.Module``; or the folder of a finished run, or the name of a family with shipped weights.
+    example
+        A typical raw image, a file or an array; for a module only, since a family has its own.
+    about
+        Names, licence, citation, description: an :class:`About` or the path of an ``about.yaml``. A family has its own.
+    out
+        The zip to write; ``<family>.zip`` here if None, which only a run or a family may leave out.
+    keep
+        The outputs that the bundle gives, in order, all if empty (QuPath takes one): positions for a module, ids for a run or a family.
+    torchscript
+        "plain", "frozen", "channels_last", or "auto": the fastest that agrees to 1e-6, timed in Fiji's engine if it is here.
+    family
+        The record that a run was trained with, for one that is not in FAMILIES.
+    **described
+        What else a module needs stated (``normalization``, ``architecture``, ``outputs``, ...): see :func:`zooready.exporting.export`.
+
+    Raises
+    ------
+    InputInvalid
+        The network, the example or the facts cannot make a bundle, or what was given does not go together; the message says why and
+        what to do.
+    """
+    from zooready.exporting import exported  # with PyTorch, which takes seconds
+
+    if not isinstance(source, str | Path):
+        if example is None or about is None or out is None:
+            absent = [name for name, value in (("example", example), ("about", about), ("out", out)) if value is None]
+            raise InputInvalid(
+                f"a {type(source).__name__} was given without {' and '.join(absent)}: only a run or a family has its own. Give all three."
+            )
+        if family is not None:
+            raise InputInvalid(f"family={family.name!r} was given with a {type(source).__name__}: only runs have one. Leave family out.")
+        return exported.export(source, example, about, out, keep=tuple(keep), torchscript=torchscript, **described)  # type: ignore[arg-type]
+    if surplus := [*(["example"] if example is not None else []), *described]:
+        raise InputInvalid(
+            f"{str(source)!r} was given with {', '.join(surplus)}: the record of a run or a family states that itself. Leave it out, or "
+            "give the network as a module. To keep some outputs only, give keep=[...] with their ids."
+        )
+    result = trained(source, family)
+    record = result.family
+    network = record.network.architecture.build()
+    network.load_state_dict(result.weights)
+    return exported.export(
+        network,
+        sample_of(record, source),
+        about or result.about,
+        out or Path(f"{record.name}.zip"),
+        architecture=record.network.architecture,
+        normalization=record.network.normalization,
+        head=record.network.head,
+        input=record.input,
+        outputs=record.outputs,
+        keep=_positions(record, keep),
+        restores=record.network.restores,
+        torchscript=torchscript,
+        tolerance=record.tolerance,
+        provenance={**result.provenance, "crop_px": record.training.crop_px},
+    )
+
+
+def _positions(family: Family, keep: Sequence[int] | Sequence[str]) -> tuple[int, ...]:
+    """Positions of the outputs that were asked for by id; empty for all."""
+    ids = [spec.name for spec in family.outputs]
+    if unknown := [name for name in keep if name not in ids]:
+        raise InputInvalid(f"{family.name} has no output {', '.join(map(repr, unknown))}: choose from {', '.join(ids)}.")
+    return tuple(ids.index(str(name)) for name in keep)
+
+
+@contextmanager
+def bundle_of(source: Path | str, *, trust_code: bool = False) -> Iterator[Bundle]:
+    """A bundle, opened; of a run or of a family, one that is made for this and gone afterwards.
+
+    Raises
+    ------
+    InputInvalid
+        The run is not finished.
+    BundleInvalid
+        The bundle cannot be read safely.
+    """
+    if not is_run(source) and (Path(source).exists() or not is_family(source)):
+        with opened(source, trust_code=trust_code) as bundle:
+            yield bundle
+        return
+    with TemporaryDirectory(prefix="zooready-") as folder:
+        name = Path(source).resolve().name if is_run(source) else str(source)
+        result = export(source, out=Path(folder) / f"{name}.zip", torchscript="plain")
+        with opened(result.path, trust_code=True) as bundle:
+            yield bundle
+
+
+def run(source: str, **options: Any) -> None:
+    """Export, and print what the bundle holds and what it does not."""
+    with CONSOLE.status(f"measuring, writing and comparing {source} ..."):
+        result = export(source, **options)
+    print_line(f"{result.path} ({result.path.stat().st_size / 1e6:.1f} MB): {', '.join(result.formats)}")
+    if result.seconds:
+        times = ", ".join(f"{variant} {seconds:.2f} s" for variant, seconds in result.seconds.items())
+        print_line(f"TorchScript variant {result.variant}, the fastest in {result.timed_in}: {times}")
+    for format, reason in result.unavailable.items():
+        print_line(f"no {format}: {reason}")
+    for note in result.measured.notes:
+        print_line(f"note: {note}")

@@ -1,0 +1,138 @@
+"""``zooready measure``: the objects of images become rows of a table."""
+
+from __future__ import annotations
+
+from argparse import SUPPRESS, ArgumentParser
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from zooready import measurement, prediction
+from zooready.commands.console import CONSOLE, print_line, print_notes
+from zooready.commands.export import bundle_of
+from zooready.commands.numbers import positive
+from zooready.errors import BundleInvalid, InputInvalid
+from zooready.images.loading import as_image, as_plane
+from zooready.measurement import Table
+from zooready.measurement.crops import Background
+from zooready.records import Array, Bundle, Image
+
+
+def options(parser: ArgumentParser) -> None:
+    """Add the options of ``zooready measure``."""
+    add = parser.add_argument
+    add("bundle", help="zip, folder, run, or a family with shipped weights; a classifier")
+    add("images", type=Path, nargs="+", metavar="IMAGE", help="TIFF, OME-TIFF, PNG or JPEG; one plane each")
+    add("-o", "--out", type=Path, required=True, metavar="TABLE.csv", help="the table")
+    add("--labels", type=Path, nargs="+", default=SUPPRESS, metavar="FILE", help="a label image for each image")
+    add("--segment", default=SUPPRESS, metavar="BUNDLE", help="find the objects by this bundle's labels")
+    add("--background", choices=("keep", "zero", "lowest"), default="keep", help="what the network sees around an object")
+    add("--crop", dest="crop_px", type=positive, default=SUPPRESS, metavar="PX", help="side of the piece that it is given")
+    add("--channel", default=SUPPRESS, help="the classifier's channel: its name, or its number from 1")
+    add("--segment-channel", default=SUPPRESS, help="the segmentation's channel")
+    add("--trust-code", action="store_true", help="trust the bundle's author")
+
+
+def measure(
+    bundle: Path | str,
+    images: Sequence[Path | str | Image | Array],
+    out: Path | str | None = None,
+    *,
+    labels: Sequence[Path | str | Array] | None = None,
+    segment: Path | str | None = None,
+    background: Background = "keep",
+    crop_px: int | None = None,
+    channel: int | str | None = None,
+    segment_channel: int | str | None = None,
+    trust_code: bool = False,
+) -> Table:
+    """A row for each object of some images: embedding, class scores, shape, intensity, texture; see docs/measure.md.
+
+    Parameters
+    ----------
+    bundle
+        A classifier: a zip, a folder, the folder of a finished run, or a family with shipped weights.
+    images
+        Files, images or arrays; one plane each.
+    out
+        The CSV; nothing is written if None.
+    labels
+        A label image for each image. Without it, and without ``segment``, each image is one object.
+    segment
+        A bundle whose label output finds the objects.
+    background
+        What the network sees around an object: "keep", "zero" or "lowest".
+    crop_px
+        Side of the piece that it is given; what the bundle states, else the object's own size, if None.
+    channel, segment_channel
+        The one channel that the classifier and the segmentation take, by name or by number from 1.
+    trust_code
+        Whether the bundle's own Python may be run; measuring needs none, exporting a run implies it.
+
+    Raises
+    ------
+    InputInvalid
+        An image cannot be used, labels and images do not match, or the bundle is no classifier with ONNX.
+    BundleInvalid
+        A bundle cannot be read safely.
+    """
+    names = _names(images, labels, segment)
+    rows: list[Any] = []
+    notes: list[str] = []
+    with ExitStack() as stack:
+        opened_bundle = stack.enter_context(bundle_of(bundle, trust_code=trust_code))
+        segmentation = stack.enter_context(bundle_of(segment)) if segment is not None else None
+        measurer = measurement.Measurer.of(opened_bundle, crop_px=crop_px, background=background)
+        for index, (name, image) in enumerate(zip(names, images, strict=True)):
+            loaded = as_image(image)
+            objects = as_plane(labels[index]) if labels is not None else None
+            if segmentation is not None:
+                objects = _segmented(segmentation, loaded, segment_channel)
+                if not objects.any():
+                    notes.append(f"{name}: no object was found.")
+                    continue
+            try:
+                rows_of_image, notes_of_image = measurer.rows(name, loaded, objects, channel=channel)
+            except InputInvalid as error:
+                raise InputInvalid(f"{name}: {error}") from None
+            rows += rows_of_image
+            notes += notes_of_image
+    if not rows:
+        raise InputInvalid(f"no object was found in {', '.join(names)}: look at the segmentation, or give label images.")
+    result = measurement.table(rows, notes)
+    if out is not None:
+        measurement.save(result, out)
+    return result
+
+
+def _names(images: Sequence[Any], labels: Sequence[Any] | None, segment: Path | str | None) -> list[str]:
+    """A name for each image; InputInvalid if two share one, or if it is not clear what finds the objects."""
+    if labels is not None and segment is not None:
+        raise InputInvalid("labels and a segmentation were both given: the objects come from one of them.")
+    if labels is not None and len(labels) != len(images):
+        raise InputInvalid(f"{len(labels)} label images for {len(images)} images: give one for each, in the same order.")
+    names = [Path(image).name if isinstance(image, str | Path) else f"image_{index:03d}" for index, image in enumerate(images)]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise InputInvalid(f"several images are called {', '.join(repeated)}, and the table could not tell them apart: rename them.")
+    return names
+
+
+def _segmented(bundle: Bundle, image: Image, channel: int | str | None) -> Array:
+    """Labels (y, x) by a segmentation bundle."""
+    name = next((name for name, kind in bundle.outputs if kind == "labels"), None)
+    if name is None:
+        outputs = ", ".join(f"{name} ({kind})" for name, kind in bundle.outputs)
+        raise BundleInvalid(f"{bundle.path.name} gives {outputs} and no labels, which would find objects: take a segmentation bundle.")
+    labels = prediction.predict(bundle, image, channel=channel).images[name]
+    if labels.axes != "yx":
+        raise InputInvalid(f"'{name}' of {bundle.path.name} has axes {labels.axes!r}, and one plane of labels is needed.")
+    return labels.array
+
+
+def run(bundle: str, images: Sequence[Path], out: Path, **options: Any) -> None:
+    """Measure, and print how many objects there are and where the table is."""
+    with CONSOLE.status(f"measuring {len(images)} images ..."):
+        table = measure(bundle, images, out, **options)
+    print_notes(table.notes)
+    print_line(f"{out}: {len(table.rows)} objects, {len(table.columns)} columns")

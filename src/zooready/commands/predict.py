@@ -1,0 +1,148 @@
+"""``zooready predict``: a bundle on images of any size."""
+
+from __future__ import annotations
+
+from argparse import SUPPRESS, ArgumentParser
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from zooready import prediction
+from zooready.bundle.reading import opened
+from zooready.commands.console import print_line, print_notes
+from zooready.errors import ConsumerFailed, InputInvalid, ZooreadyError
+from zooready.images.files import make_folder, read_image
+from zooready.images.loading import as_image
+from zooready.prediction import Prediction
+from zooready.records import Array, Bundle, Format, Image
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def options(parser: ArgumentParser) -> None:
+    """Add the options of ``zooready predict``."""
+    add = parser.add_argument
+    add("bundle", type=Path, help="zip or folder")
+    add("images", type=Path, nargs="+", metavar="IMAGE", help="TIFF, OME-TIFF, PNG or JPEG")
+    add("-o", "--out", type=Path, required=True, help="folder for the results")
+    add("--format", choices=("onnx", "torchscript", "state_dict"), default="onnx", help="weights to run")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
+    add("--pixel-size", choices=("auto",), default=SUPPRESS, help="auto: resample into the bundle's range, and back")
+    add("--channel", default=SUPPRESS, help="the channel to take: its name, or its number from 1")
+    add("--trust-code", action="store_true", help="allow --format state_dict of a bundle from elsewhere")
+
+
+def predict(
+    bundle: Path | str,
+    image: Path | str | Image | Array,
+    *,
+    format: Format = "onnx",
+    device: Device = "auto",
+    pixel_size: Literal["auto"] | None = None,
+    channel: int | str | None = None,
+    trust_code: bool = False,
+) -> Prediction:
+    """Run a bundle on an image of any size: a file, an :class:`Image`, or an array (y, x) or (c, y, x).
+
+    Parameters
+    ----------
+    bundle
+        Zip or folder.
+    image
+        The image.
+    format
+        The weights to run.
+    device
+        Where to compute.
+    pixel_size
+        "auto" resamples the image into the bundle's range of pixel sizes, and the results back.
+    channel
+        The one channel to take, by name or by number from 1.
+    trust_code
+        Whether the bundle's own Python may be run, which a state dict needs.
+
+    Returns
+    -------
+    Prediction
+        Images and scores by output id, with the image's calibration, and notes to read.
+
+    Raises
+    ------
+    InputInvalid
+        The image cannot be read or does not suit the bundle.
+    BundleInvalid
+        The bundle cannot be read safely.
+    """
+    loaded = as_image(image)
+    with opened(bundle, trust_code=trust_code) as opened_bundle:
+        _demand(opened_bundle, format)
+        return prediction.predict(opened_bundle, loaded, format=format, device=device, pixel_size=pixel_size, channel=channel)
+
+
+def predict_files(
+    bundle: Path | str,
+    images: Sequence[Path],
+    out: Path,
+    *,
+    format: Format = "onnx",
+    device: Device = "auto",
+    trust_code: bool = False,
+    **options: Any,
+) -> Iterator[tuple[Path, Prediction | InputInvalid | ConsumerFailed, tuple[Path, ...]]]:
+    """Run a bundle on many images, the network loaded once; an image that cannot be used does not stop the others.
+
+    Parameters
+    ----------
+    bundle, images, out
+        The bundle, the images, and the folder for ``<stem>_<output id>.tif`` and ``.csv``.
+    format, device, trust_code
+        As for :func:`predict`.
+    **options
+        ``pixel_size`` and ``channel`` of :func:`predict`.
+
+    Yields
+    ------
+    tuple
+        The image's path, its prediction or the reason why there is none, and the files written.
+
+    Raises
+    ------
+    BundleInvalid
+        The bundle cannot be read safely.
+    InputInvalid
+        Two images share a name, or the folder cannot be made.
+    """
+    stems = [image.stem for image in images]
+    if repeated := sorted({stem for stem in stems if stems.count(stem) > 1}):
+        raise InputInvalid(
+            f"several images are called {', '.join(repeated)}, so their results would share a name: run them into two folders."
+        )
+    with opened(bundle, trust_code=trust_code) as opened_bundle:
+        _demand(opened_bundle, format)
+        engine = prediction.engine(opened_bundle, format, device)
+        make_folder(out)
+        for image in images:
+            try:
+                result = prediction.predict(opened_bundle, read_image(image), run=engine, **options)
+                yield image, result, prediction.save(result, out, image.stem)
+            except (InputInvalid, ConsumerFailed) as error:
+                yield image, error, ()
+
+
+def _demand(bundle: Bundle, format: Format) -> None:
+    if format not in bundle.formats:
+        raise InputInvalid(f"{bundle.path.name} holds no {format}: choose --format from {', '.join(bundle.formats)}.")
+
+
+def run(bundle: Path, images: Sequence[Path], out: Path, **options: Any) -> int:
+    """Run every image; one that cannot be read, or that the network fails on, is named, and the others go on."""
+    code = 0
+    for image, result, written in predict_files(bundle, images, out, **options):
+        if isinstance(result, ZooreadyError):
+            print_line(f"{image}: {result}", "red")
+            code = max(code, 2 if isinstance(result, InputInvalid) else 1)
+            continue
+        print_notes(result.notes, image.name)
+        for path in written:
+            print_line(path)
+    return code

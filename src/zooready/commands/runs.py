@@ -1,0 +1,130 @@
+"""Finished runs and shipped weights: what a bundle or a card is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zooready.errors import InputInvalid
+from zooready.evaluation import cards
+from zooready.families import FAMILIES, for_classes, load_record, load_weights, named
+from zooready.images.files import read_image
+from zooready.records import About, Family, Image
+from zooready.training import checkpoint
+from zooready.training.sample import SAMPLE
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+AUTHORS = ({"name": "the zooready authors"},)
+LICENSE = "BSD-3-Clause"
+KEPT = ("seed", "steps", "batch", "optimizer", "data", "data_sha256", "git", "versions", "metrics")  # of a record, in the bundle
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A trained network: its family, its state dict, how it came about (plain data), and the facts of its bundle."""
+
+    family: Family
+    weights: Mapping[str, Tensor]
+    provenance: Mapping[str, Any]
+    about: About
+
+
+def is_run(source: Path | str) -> bool:
+    """Whether this is the folder of a run."""
+    return (Path(source) / checkpoint.RECORD).exists()
+
+
+def is_family(source: Path | str) -> bool:
+    """Whether this is the name of a family, and no run of that name lies here."""
+    return str(source) in FAMILIES and not is_run(source)
+
+
+def trained(source: Path | str, family: Family | None = None) -> Trained:
+    """The network of a finished run, or of a family with shipped weights; a shipped one's facts hold its measured tables.
+
+    Parameters
+    ----------
+    source
+        Folder of a run, or name of a family.
+    family
+        The record that the run was trained with, for one that is not in FAMILIES.
+
+    Raises
+    ------
+    InputInvalid
+        Neither a run nor a family, an unfinished run, or a run of another family.
+    """
+    if family is None and is_family(source):
+        known = FAMILIES[str(source)]
+        record = load_record(known.name)
+        about = about_of(known, "\n".join(cards.tables(record)))
+        return Trained(family=known, weights=load_weights(known.name), provenance=provenance_of(record), about=about)
+    if not Path(source).is_dir():
+        raise InputInvalid(f"{str(source)!r} is neither the folder of a run nor a family: choose from {', '.join(FAMILIES)}.")
+    run = checkpoint.read(Path(source))
+    facts: dict[str, Any] = {"seed": run.seed, "steps": run.steps, "data": run.data, "data_sha256": run.data_sha256, "git": run.git}
+    facts |= {"versions": dict(run.versions), "metrics": dict(run.metrics)}
+    if family is not None and family.name != run.family:
+        raise InputInvalid(f"{source} holds a run of {run.family!r}, not of {family.name!r}: give the family that it was trained with.")
+    record_of_run = family or family_of(run)
+    about = about_of(record_of_run)
+    if _has_own_classes(run):  # pixels of a person's images, not of the simulation; nothing where the files do not say
+        about = replace(about, pixel_size_um=(run.pixel_size_um[0], run.pixel_size_um[-1]) if run.pixel_size_um else None)
+    return Trained(family=record_of_run, weights=run.state_dict(), provenance=provenance_of(facts), about=about)
+
+
+def family_of(run: checkpoint.Checkpoint) -> Family:
+    """The record that a run was trained with.
+
+    Raises
+    ------
+    InputInvalid
+        No family has its name.
+    """
+    return for_classes(run.family, run.classes, run.channels) if _has_own_classes(run) else named(run.family)
+
+
+def _has_own_classes(run: checkpoint.Checkpoint) -> bool:
+    """Whether the run is of a classifier, trained on a person's own classes."""
+    return bool(run.classes and run.data_sha256 and run.family in FAMILIES and FAMILIES[run.family].for_classes)
+
+
+def about_of(family: Family, documentation: str = "") -> About:
+    """The facts of a family's own bundle."""
+    return About(
+        name=family.title,
+        description=family.description,
+        authors=AUTHORS,
+        license=LICENSE,
+        cite=family.cite,
+        tags=family.tags,
+        pixel_size_um=family.pixel_size_um,
+        documentation=documentation,
+    )
+
+
+def provenance_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a bundle states of its training."""
+    facts = {key: record[key] for key in KEPT if record.get(key) not in (None, "")}
+    words = f"{record.get('steps')} steps on {record.get('data', 'unknown data')}, seed {record.get('seed')}."
+    return {**facts, "training": words}
+
+
+def sample_of(family: Family, source: Path | str) -> Image:
+    """The image that the bundle carries: one that the run kept, else the family's own.
+
+    Raises
+    ------
+    InputInvalid
+        There is none.
+    """
+    kept = Path(source) / SAMPLE
+    if kept.is_file():
+        return read_image(kept)
+    if family.sample is None:
+        raise InputInvalid(f"{family.name} has no sample image: put one into the run's folder as {SAMPLE}, or give its Family a sample().")
+    return family.sample()

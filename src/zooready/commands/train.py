@@ -1,0 +1,104 @@
+"""``zooready train``: a family and images, or its simulation, become the folder of a run."""
+
+from __future__ import annotations
+
+from argparse import SUPPRESS, ArgumentParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zooready.commands.console import CONSOLE, print_line
+from zooready.commands.numbers import positive, seed
+from zooready.data import read_classes, share
+from zooready.families import FAMILIES, for_classes, named
+from zooready.records import Family
+from zooready.training.pairs import TRAINED_ON, classified
+from zooready.training.sample import keep_sample
+
+if TYPE_CHECKING:
+    from zooready.training.checkpoint import Checkpoint
+
+SIMULATED = "simulated"  # instead of a folder of data
+
+
+def options(parser: ArgumentParser) -> None:
+    """Add the options of ``zooready train``."""
+    add = parser.add_argument
+    add("family", help=f"{', '.join(FAMILIES)} (zooready list)")
+    add("--out", type=Path, required=True, help="folder of the run")
+    add("--data", default=SIMULATED, help=layouts())
+    add("--steps", type=positive, default=SUPPRESS, help="optimiser steps (default: the family's recipe)")
+    add("--batch", type=positive, default=SUPPRESS, help="pairs in a step (default: the family's recipe)")
+    add("--seed", type=seed, default=0, help="of weights, data and augmentation")
+    add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
+
+
+def layouts() -> str:
+    """What each family reads as data, in words."""
+    partners = [f"{family.training.partner}/ ({name})" for name, family in FAMILIES.items() if family.training.pair_of]
+    planes = [
+        name for name, family in FAMILIES.items() if family.training.pair_of and family.network.restores and "z" not in family.input.axes
+    ]
+    classes = [name for name, family in FAMILIES.items() if family.for_classes]
+    return (
+        f"a folder with images/ and, under the same file names, {' or '.join(partners)}; npz files of pairs ({', '.join(planes)}); "
+        f"a folder for each class ({', '.join(classes)})"
+    )
+
+
+def train(
+    family: str | Family,
+    out: Path | str,
+    *,
+    data: Path | str = SIMULATED,
+    steps: int | None = None,
+    batch: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> Checkpoint:
+    """Train a family's network; see docs/train.md.
+
+    Parameters
+    ----------
+    family
+        Name or record.
+    out
+        Folder of the run. A run that was stopped goes on; a finished one is returned.
+    data
+        "simulated", or files: a folder of images in the family's layout, npz files of pairs, or, for a classifier, a folder for each
+        class. A classifier that is given by name is made for the classes and channels of the folder.
+    steps, batch
+        The family's recipe if None.
+    seed
+        Of weights, data and augmentation.
+    device
+        "auto", "cpu", "cuda" or "mps".
+
+    Raises
+    ------
+    InputInvalid
+        Unknown family, unusable data, or a folder that holds another run.
+    """
+    from zooready.training.loop import train as fit  # with Lightning, which takes seconds
+
+    settings: dict[str, Any] = {"steps": steps, "batch": batch, "seed": seed, "device": device}
+    folder = None if str(data) == SIMULATED else Path(data)
+    record = named(family) if isinstance(family, str) else family
+    if folder is None or isinstance(family, Family) or record.for_classes is None:
+        return fit(record, Path(out), **settings, data=folder)
+    images = read_classes(folder)
+    split = share(images.labels, TRAINED_ON, seed)
+    pairs = classified(images, split, f"the folder {folder.resolve().name!r}")
+    run = fit(for_classes(record.name, images.classes, images.channels), Path(out), **settings, data=pairs)
+    keep_sample(images, split.held_out[0], run.folder)
+    return run
+
+
+def run(family: str, out: Path, **options: Any) -> None:
+    """Train, and print where the run lies and how good it is."""
+    checkpoint = train(family, out, **options)
+    CONSOLE.print(
+        f"{checkpoint.family}: {checkpoint.steps} steps in {checkpoint.seconds:.0f} s, seed {checkpoint.seed}, on {checkpoint.data}."
+    )
+    for name, value in checkpoint.metrics.items():
+        CONSOLE.print(f"  {name} {value:.4g}")
+    print_line(f"Next: zooready export {out}")
