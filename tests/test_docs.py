@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import importlib
+import json
 import os
 import re
 import runpy
@@ -19,9 +20,9 @@ import torch
 import zooready
 from zooready import cli
 from zooready.bundle.jdll import picks
+from zooready.commands import evaluate
 from zooready.consumers import CONSUMERS
 from zooready.consumers.deepimagej.rules import ELEMENTS
-from zooready.evaluation import cards, record
 from zooready.families import FAMILIES
 from zooready.records import TOLERANCE, Level, Status
 
@@ -264,11 +265,14 @@ def test_the_example_of_a_family_learns_exports_and_is_judged(tmp_path, monkeypa
     made = zooready.export(tmp_path / "run", out=tmp_path / "smoothing.zip", torchscript="plain")
     assert made.formats == ("state_dict", "torchscript", "onnx")
     assert zooready.predict(made.path, FAMILY.sample()).images["restored"].array.shape == (96, 96)
-    kept = record({"data": "simulated"}, run.state_dict(), EVALUATION, tmp_path)
-    assert kept["metrics"]["psnr"] > kept["metrics"]["psnr_input"] + 1
-    assert FAMILY.quality.format(**kept["metrics"]).startswith(f"PSNR on held-out simulated blobs {kept['metrics']['psnr']:.1f} dB (input ")
-    assert (tmp_path / "smoothing-examples.png").stat().st_size > 1000
-    assert all(words in cards.page(FAMILY, kept) for words in ("this network", "input itself", "Two held-out simulated images."))
+    monkeypatch.setattr(evaluate, "evaluation_of", lambda family: EVALUATION)
+    monkeypatch.setattr(evaluate, "_verdicts", lambda source, torchscript: [])
+    card = evaluate.evaluate(tmp_path / "run", tmp_path / "cards").read_text(encoding="utf-8")
+    assert all(words in card for words in ("this network", "input itself", "Two held-out simulated images.", "it is a toy"))
+    metrics = json.loads((tmp_path / "cards" / "smoothing.json").read_text(encoding="utf-8"))["metrics"]
+    assert metrics["psnr"] > metrics["psnr_input"] + 1
+    assert FAMILY.quality.format(**metrics).startswith(f"PSNR on held-out simulated blobs {metrics['psnr']:.1f} dB (input ")
+    assert (tmp_path / "cards" / "smoothing-examples.png").stat().st_size > 1000
 
 
 def test_the_example_of_a_dose_finds_what_its_page_says(tmp_path, capsys):

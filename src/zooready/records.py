@@ -81,20 +81,11 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """What a bundle computes: ``head(network(normalization(image)))``.
+    """What a bundle computes: ``head(network(normalization(image)))``; each a :class:`Part`, whose source can travel with the weights.
 
-    Each is a :class:`Part`, so that the state dict can travel with the source that builds it.
-
-    Parameters
-    ----------
-    architecture
-        The trained network; what training and metrics see is its own output, before the head.
-    normalization
-        From raw pixels to what the network sees; None if it sees raw pixels.
-    head
-        What finishes the network's outputs, e.g. softmax; None if nothing does.
-    restores
-        Whether outputs are mapped back to the image's intensities, as those of a restoration are.
+    Training and metrics see the output of ``architecture`` itself, before the head. ``normalization`` leads from raw pixels to what the
+    network sees; None if it sees raw pixels. ``head`` finishes the outputs, e.g. by softmax; None if nothing does. ``restores`` says that
+    outputs are mapped back to the image's intensities, as those of a restoration are.
     """
 
     architecture: Part
@@ -141,26 +132,17 @@ class Family:
 
     Parameters
     ----------
-    name, title, description
-        One lower-case word for the command line; a heading; a sentence or two for people.
-    cite
-        (text, DOI) pairs.
+    name, title, description, cite, tags
+        One lower-case word for the command line; a heading; a sentence or two; (text, DOI) pairs; words to find the bundle by.
     input, outputs
         What goes into the bundle and what comes out.
-    network
-        What the bundle computes.
-    training
-        What the network learns from.
     pixel_size_um
         Smallest and largest side of a pixel that training saw, in micrometres.
-    tags
-        Words to find the bundle by.
     tolerance
         Largest difference / range that each format may show.
-    sample
-        ``sample()`` is the raw image that the bundle carries.
-    sample_labels
-        ``sample_labels()`` are the true objects of that image, (y, x) integers, by which the demo counts what was found; None if unknown.
+    sample, sample_labels
+        ``sample()`` is the raw image that the bundle carries; ``sample_labels()`` its true objects, (y, x) integers, by which the demo
+        counts what was found.
     torchscript
         The variant that shipped bundles have.
     quality
