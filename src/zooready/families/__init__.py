@@ -17,7 +17,15 @@ from zooready.records import Family
 if TYPE_CHECKING:
     import torch
 
-FAMILIES: Mapping[str, Family] = {family.name: family for family in (segmentation.FAMILY, mrbcr.FAMILY, mrbcr3d.FAMILY, plcnn.FAMILY)}
+FAMILIES: Mapping[str, Family] = {
+    family.name: family
+    for family in (
+        segmentation.FAMILY,
+        mrbcr.FAMILY,
+        mrbcr3d.FAMILY,
+        plcnn.FAMILY,
+    )
+}
 
 
 def named(name: str) -> Family:
