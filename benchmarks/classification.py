@@ -28,7 +28,7 @@ from scipy import ndimage
 from zooready.evaluation import classifiers as evaluation
 from zooready.families import load_weights, plcnn
 from zooready.images import drawing
-from zooready.images.files import whole_file
+from zooready.images.whole_files import whole_file
 from zooready.records import Family, Pair, Part
 from zooready.simulate import cells
 from zooready.training import checkpoint

@@ -24,8 +24,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from zooready.evaluation import deconvolution as evaluation
 from zooready.families import load_record, load_weights, mrbcr
-from zooready.images.files import whole_file
 from zooready.images.similarity import Image2D
+from zooready.images.whole_files import whole_file
 from zooready.records import Family, Pair, Part, Recipe
 from zooready.simulate.unseen import UNSEEN
 from zooready.training import checkpoint

@@ -24,7 +24,7 @@ import torch
 from zooready import About, export, java
 from zooready.bundle.reading import opened
 from zooready.families import mrbcr
-from zooready.images.files import whole_file
+from zooready.images.whole_files import whole_file
 from zooready.prediction import engine
 from zooready.records import Array, Bundle, Part
 

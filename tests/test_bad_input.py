@@ -290,7 +290,7 @@ def test_a_bundle_that_cannot_be_read_is_named(said, tmp_path, make, message):
         (["predict", "BUNDLE", "a.tif", "-o", "out", "--format", "state_dict"], "use --format onnx, or --trust-code"),
         (["train", "toys", "--out", "out"], "no family is called 'toys': choose from segmentation, mrbcr"),
         (["train", "toy", "--out", "out", "--steps", "0"], "--steps: '0' is no whole number from 1"),
-        (["train", "toy", "--out", "out", "--steps", "53"], "--steps 53 has no divisor from 10 to 50, .*: give --steps 52"),
+        (["train", "toy", "--out", "out", "--steps", "53"], "steps=53 has no divisor from 10 to 50, .*: give steps=52"),
         (["train", "toy", "--out", "out", "--batch", "-2"], "--batch: '-2' is no whole number from 1|expected one argument"),
         (["train", "toy", "--out", "out", "--seed", "x"], "--seed: 'x' is no whole number from 0"),
         (["train", "toy", "--out", "out", "--data", "nowhere"], "nowhere has no folder 'images': put images into images/"),
@@ -375,7 +375,7 @@ def test_training_on_bad_images_names_all_of_them_and_makes_no_run(said, tmp_pat
     (data / "images" / "fine.tif").write_bytes(b"")
     code, printed = said("train", "toy", "--out", tmp_path / "run", "--data", data)
     assert (code, (tmp_path / "run").exists()) == (USAGE, False)
-    assert re.search(r"colour.tif has 3 channels, and 1 is asked for: split or merge", printed), printed
+    assert re.search(r"colour.tif has 3 channels instead of 1: split or merge", printed), printed
     assert "fine.tif is empty (0 bytes)" in printed
     data = folder_of(tmp_path / "small", dot=np.ones((1, 1), np.uint16))
     code, printed = said("train", "toy", "--out", tmp_path / "run", "--data", data)
@@ -412,7 +412,7 @@ def test_a_damaged_checkpoint_or_weight_file_is_named(said, finished, tmp_path):
     (run / "last.ckpt").write_bytes((finished / "last.ckpt").read_bytes()[:1000])
     code, printed = said("train", "toy", "--out", run, "--device", "cpu")
     assert code == USAGE
-    assert re.search(r"last.ckpt is cut off or damaged .*: remove it, and training starts from its first step", printed), printed
+    assert re.search(r"last.ckpt is cut off or damaged .*: remove it, and training starts again from its first step", printed), printed
     (run / "last.ckpt").unlink()
     assert said("train", "toy", "--out", run, "--device", "cpu")[0] == 0
     assert (run / "weights.safetensors").read_bytes() == (finished / "weights.safetensors").read_bytes()
@@ -473,7 +473,7 @@ def test_a_file_that_cannot_be_finished_leaves_nothing(said, writer, monkeypatch
     def fail(number):
         raise happens
 
-    monkeypatch.setattr("zooready.images.files.os.fsync", fail)
+    monkeypatch.setattr("zooready.images.whole_files.os.fsync", fail)
     found, printed = said(*writer(name))
     assert found == code, printed
     assert re.search(message, printed), printed
@@ -490,7 +490,7 @@ def test_a_disk_that_fills_during_training_leaves_a_run_that_goes_on(said, write
         sync(number)
 
     with monkeypatch.context() as patch:
-        patch.setattr("zooready.images.files.os.fsync", fail)
+        patch.setattr("zooready.images.whole_files.os.fsync", fail)
         code, printed = said(*writer("train"))
     assert (code, "cannot write out/last.ckpt: No space left on device" in printed) == (USAGE, True), printed
     assert contents(Path("out")) == ["curve.png", "log.csv", "run.json"]
@@ -554,7 +554,7 @@ def test_a_folder_without_write_permission_is_refused(bundle, tmp_path):
     code, printed = finish(run)
     assert code == USAGE
     assert "Permission denied. Nothing was left behind. Free space, or choose another folder that you may write to" in printed
-    assert re.search(r"cannot read .*b.tif: Permission denied. Check that you may read it", printed), printed
+    assert re.search(r"cannot read .*b.tif: Permission denied. Check the file's permissions", printed), printed
     code, printed = finish(start("predict", bundle, tmp_path / "a.tif", "-o", closed / "new", preexec_fn=obey_permissions))
     assert (code, "new: Permission denied. Choose another one that you may write to" in printed) == (USAGE, True)
     assert contents(closed) == []

@@ -1,6 +1,6 @@
 """The house's plan: which room imports which, in what order they stand, and that a name means one thing.
 
-Everything is read from the source, nothing is imported. An import is a statement anywhere in a file (``TYPE_CHECKING`` and functions
+Everything is read from the source. An import is a statement anywhere in a file (``TYPE_CHECKING`` and functions
 included), or a string ``"zooready.x.y"`` outside docstrings, as ``Part``, ``importlib`` and the command lines of child processes take it.
 """
 
@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
+import zooready
 
 PACKAGE = Path(__file__).parent.parent / "src" / "zooready"
 ORDER = (  # a room imports only rooms before it
@@ -171,13 +173,25 @@ def test_a_module_s_name_occurs_once():
 
 
 def test_no_module_has_the_name_of_a_public_function():
-    """Public is what another file imports by its name, and what a room's ``__init__`` defines."""
-    called = {name for path in FILES for _, name, _ in statements(path)}
-    defined = [(NAMES[path], node.name) for path in FILES for node in tree(path).body if isinstance(node, ast.FunctionDef)]
-    functions = {f"{module}.{name}" for module, name in defined if name[0] != "_"}
-    public = {name for name in functions if name in called or MODULES[name.rpartition(".")[0]].name == "__init__.py"}
-    modules = {name.rpartition(".")[2]: name for name in MODULES if not name.startswith("zooready.commands")}
-    assert {name: modules[word] for name in sorted(public) if (word := name.rpartition(".")[2]) in modules} == {}
+    """Public is what ``zooready`` offers, and what the ``__init__`` of a room defines or takes from its files."""
+    doors = [(name, path) for name, path in MODULES.items() if path.name == "__init__.py"]
+    public = {(function, name) for name, path in doors for function in functions(path)}
+    public |= {(target.rpartition(".")[2], name) for name, path in doors for _, target, _ in statements(path) if is_function(target)}
+    public |= {(function, "zooready") for function in zooready.__all__}
+    modules = {name.rpartition(".")[2]: name for name in MODULES if not name.startswith("zooready.commands.")}
+    assert {f"{room}.{function}": modules[function] for function, room in sorted(public) if function in modules} == {}
+
+
+def functions(path):
+    return [node.name for node in tree(path).body if isinstance(node, ast.FunctionDef) and node.name[0] != "_"]
+
+
+def is_function(dotted):
+    return dotted not in MODULES and dotted.rpartition(".")[2] in functions(MODULES[module_of(dotted)])
+
+
+def test_every_family_has_an_evaluation_of_its_name():
+    assert families() <= {path.stem for path in (PACKAGE / "evaluation").glob("*.py")}
 
 
 def test_few_imports_of_our_own_hide_in_functions():

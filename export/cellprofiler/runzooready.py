@@ -3,7 +3,7 @@ RunZooready
 ===========
 
 **RunZooready** runs a trained network from a BioImage.IO bundle (one zip file) on your images: it finds objects, restores images,
-or classifies images and objects. The numbers are those that the bundle's authors get in Python.
+or classifies images and objects. The results are those that the bundle's authors get in Python.
 
 It needs two packages in the Python of CellProfiler: ``python -m pip install onnxruntime pyyaml``.
 
@@ -18,25 +18,25 @@ YES          YES          YES
 What do I need as input?
 ^^^^^^^^^^^^^^^^^^^^^^^^
 
-A bundle that holds ONNX weights, and one image for each channel that the network takes (or one image that has them all). Networks
-of bundles normalise images themselves: give them images as they were loaded. CellProfiler divides pixels by 255 or 65535 when it
-loads them; this module multiplies them again, so that the network sees the camera's own numbers.
+A bundle that contains ONNX weights, and one image for each channel that the network takes (or one image with all channels). Networks
+of bundles normalise images themselves: use images as they were loaded. CellProfiler divides pixels by 255 or 65535 when it loads
+images; this module multiplies them again, so that the network gets the camera's original values.
 
-A network for planes runs on each plane of a volume by itself. A network for volumes needs images that are processed as 3D.
+A network for planes runs on each plane of a volume separately. A network for volumes needs images that are processed as 3D.
 
 What do I get as output?
 ^^^^^^^^^^^^^^^^^^^^^^^^
 
-*Find objects*: objects, from the label image that the network itself computes, with the measurements below, and, if you wish, the
-network's other outputs (probabilities, say) as images.
+*Find objects*: objects, from the label image that the network itself computes, with the measurements below, and optionally the
+network's other outputs (for example probabilities) as images.
 
-*Make images*: one image for each output channel that you name.
+*Make images*: one image for each output channel that you select.
 
-*Classify images*, *Classify objects*: one measurement for each class; for objects, a piece of the image around each object is given
-to the network.
+*Classify images*, *Classify objects*: one measurement for each class; for objects, the network
+gets a crop of the image around each object.
 
-**Masks**: the network sees the whole image, since it needs what is around an object, but objects end where the mask ends, and output
-images keep the mask. For classification, pixels outside the mask are replaced by the smallest value inside.
+**Masks**: the network gets the whole image, because it needs the surroundings of an object, but objects end where the mask ends, and
+output images keep the mask. For classification, pixels outside the mask are replaced by the smallest value inside.
 
 Measurements made by this module
 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
@@ -52,7 +52,7 @@ References
 
 -  Ouyang W, Beuttenmueller F, Gómez-de-Mariscal E, et al. (2022) “BioImage Model Zoo: a community-driven resource for accessible
    deep learning in bioimage analysis.” *bioRxiv* 2022.06.07.495102. `(link) <https://doi.org/10.1101/2022.06.07.495102>`__
--  Whoever made the bundle: see *cite* in its ``rdf.yaml``.
+-  The authors of the bundle: see *cite* in its ``rdf.yaml``.
 """
 
 from __future__ import annotations
@@ -97,24 +97,24 @@ DESCRIPTION_BYTES = 2**21
 WEIGHTS_BYTES = 2**31 - 1  # of one ONNX file, by its format
 ARRAY_BYTES = 2**30
 DESCRIPTIONS = ("rdf.yaml", "bioimageio.yaml")
-HARMLESS = ("ensure_dtype",)  # the only step outside the network that leaves float32 pixels as they are
+HARMLESS = ("ensure_dtype",)  # the only step outside the network that does not change float32 pixels
 LETTERS = {"batch": "b", "channel": "c", "time": "t", "index": "i"}
-ROUNDING = 0.005  # calibrations have few digits: so far outside the range still counts as inside
-PIECE = 512  # px, side of the piece on which memory is measured
-LARGE = 4 * PIECE * PIECE  # pixels up to which nothing is measured
-SAME = 1e-4  # largest difference / range of two ways to compute an image that still agree
+ROUNDING = 0.005  # relative tolerance of the range of pixel sizes, because calibrations have few digits
+PIECE = 512  # px, side of the crop on which memory is measured
+LARGE = 4 * PIECE * PIECE  # pixels; memory is not measured for smaller images
+SAME = 1e-4  # largest difference / range at which two outputs count as equal
 
 
 class BundleError(ValueError):
-    """What is wrong with a bundle, an image or a setting, why, and what to do."""
+    """A bundle, image or setting cannot be used; the message says why, and what to do."""
 
 
 class Tensor:
     """An input or output: ``axes`` as letters, ``channels`` by name, ``kind``, fixed ``sizes`` and (min, step) ``steps`` by axis."""
 
-    def __init__(self, described: dict[str, Any], kind: str = "image") -> None:
-        axes = [axis for axis in described.get("axes") or () if isinstance(axis, dict)]
-        self.name = str(described.get("id", described.get("name", "")))
+    def __init__(self, description: dict[str, Any], kind: str = "image") -> None:
+        axes = [axis for axis in description.get("axes") or () if isinstance(axis, dict)]
+        self.name = str(description.get("id", description.get("name", "")))
         self.axes = "".join(LETTERS.get(str(axis.get("type")), str(axis.get("id", "?"))) for axis in axes)
         self.kind = kind
         self.channels: list[str] = []
@@ -128,8 +128,8 @@ class Tensor:
                 self.sizes[letter] = size
             elif isinstance(size, dict) and "min" in size:
                 self.steps[letter] = (max(1, int(size["min"])), max(1, int(size.get("step", 1))))
-        good = len(set(self.axes)) == len(self.axes) == len(axes) and set(self.axes) <= set("bczyx")
-        if not good or not self.axes.startswith("b") or "c" not in self.axes:
+        is_known = len(set(self.axes)) == len(self.axes) == len(axes) and set(self.axes) <= set("bczyx")
+        if not is_known or not self.axes.startswith("b") or "c" not in self.axes:
             raise BundleError(
                 f"'{self.name}' has axes {self.axes!r}, and this module needs b, c and some of z, y, x: export the bundle again with these."
             )
@@ -141,7 +141,7 @@ class Tensor:
 
 
 class Bundle:
-    """A bundle on disk, read without unpacking it: nothing is written, nothing outside is opened, nothing is run but its ONNX graph.
+    """A bundle on disk, read without unpacking it: no file is written, no file outside is opened, only its ONNX graph is run.
 
     ``halo`` is None if outputs depend on the whole image; ``pixel_um`` is the range of pixel sizes (micrometres) or None.
     """
@@ -155,7 +155,7 @@ class Bundle:
             if isinstance(error, BundleError):
                 raise BundleError(f"{path.name}: {error}") from None
             raise BundleError(
-                f"{path.name} has a description that is not as BioImage.IO wants it ({error}): run bioimageio test on it."
+                f"{path.name} has a description that does not follow the BioImage.IO format ({error}): run bioimageio test on it."
             ) from None
         self._session: Any = None
         self._fractions: dict[str, bool] = {}
@@ -163,25 +163,28 @@ class Bundle:
     def _understand(self) -> None:
         rdf = self.rdf
         if rdf.get("type", "model") != "model" or not str(rdf.get("format_version", "")).startswith("0.5"):
-            raise BundleError("this is no model of BioImage.IO format 0.5: run bioimageio update-format on it.")
+            raise BundleError("this is not a model in BioImage.IO format 0.5: run bioimageio update-format on it.")
         inputs, outputs = rdf.get("inputs") or [], rdf.get("outputs") or []
         if len(inputs) != 1 or not outputs:
-            raise BundleError(f"the network takes {len(inputs)} inputs, and this module gives one: join them as channels of one input.")
-        steps = [str(step.get("id")) for one in inputs for step in one.get("preprocessing") or []]
-        steps += [str(step.get("id")) for one in outputs for step in one.get("postprocessing") or []]
-        if outside := [step for step in steps if step not in HARMLESS]:
-            raise BundleError(f"{', '.join(outside)} lies outside the network, which this module runs alone: export it with these inside.")
-        own = (rdf.get("config") or {}).get("zooready") or {}
-        kinds = {str(one["id"]): str(one["kind"]) for one in own.get("outputs") or []}
+            raise BundleError(f"the network takes {len(inputs)} inputs, but this module provides one: join them as channels of one input.")
+        steps = [str(step.get("id")) for tensor in inputs for step in tensor.get("preprocessing") or []]
+        steps += [str(step.get("id")) for tensor in outputs for step in tensor.get("postprocessing") or []]
+        if unsupported := [step for step in steps if step not in HARMLESS]:
+            raise BundleError(
+                f"{', '.join(unsupported)} lies outside the network, but this module runs only the network: "
+                "export it with these steps inside."
+            )
+        zooready = (rdf.get("config") or {}).get("zooready") or {}
+        kinds = {str(output["id"]): str(output["kind"]) for output in zooready.get("outputs") or []}
         self.input = Tensor(inputs[0])
-        self.outputs = [Tensor(one, kinds.get(str(one.get("id")), _kind_by_axes(one))) for one in outputs]
-        measured = own.get("measured") or {}
+        self.outputs = [Tensor(output, kinds.get(str(output.get("id")), _kind_by_axes(output))) for output in outputs]
+        measured = zooready.get("measured") or {}
         self.halo = measured["halo"] if isinstance(measured.get("halo"), int) else None
         self.stride = max(1, int(measured.get("stride") or 1))
-        self.pixel_um = tuple(float(one) for one in own["pixel_size_um"]) if own.get("pixel_size_um") else None
+        self.pixel_um = tuple(float(size) for size in zooready["pixel_size_um"]) if zooready.get("pixel_size_um") else None
         if "onnx" not in (rdf.get("weights") or {}):
-            held = ", ".join(map(str, rdf.get("weights") or ())) or "nothing"
-            raise BundleError(f"the bundle holds {held}, and this module runs ONNX: export it with ONNX weights as well.")
+            formats = ", ".join(map(str, rdf.get("weights") or ())) or "nothing"
+            raise BundleError(f"the bundle holds {formats}, but this module runs ONNX: export it with ONNX weights as well.")
 
     def _description(self) -> dict[str, Any]:
         yaml = _package("yaml", "pyyaml")
@@ -197,27 +200,27 @@ class Bundle:
         return rdf
 
     def _names(self) -> dict[str, zipfile.ZipInfo]:
-        """The files inside by name, once every name was found to be safe."""
+        """The files inside by name, after checking that every name is safe."""
         try:
             with zipfile.ZipFile(self.path) as archive:
                 members = archive.infolist()
         except (zipfile.BadZipFile, OSError) as error:
             raise BundleError(f"{self.path} is not a readable zip ({error}): download or export it again.") from None
         if len(members) > MEMBERS:
-            raise BundleError(f"{self.path} holds {len(members)} files, and at most {MEMBERS} are read: this is no usual bundle.")
-        found: dict[str, zipfile.ZipInfo] = {}
+            raise BundleError(f"{self.path} holds {len(members)} files, and at most {MEMBERS} are read: this is not a normal bundle.")
+        files: dict[str, zipfile.ZipInfo] = {}
         for info in members:
-            pure = PurePosixPath(info.filename)
-            plain = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)
-            if pure.is_absolute() or ".." in pure.parts or any(mark in info.filename for mark in "\\:\0\n") or not plain:
+            member_path = PurePosixPath(info.filename)
+            is_plain = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)
+            if member_path.is_absolute() or ".." in member_path.parts or any(mark in info.filename for mark in "\\:\0\n") or not is_plain:
                 raise BundleError(f"{self.path} holds {info.filename!r}, which leads out of the bundle: do not use this file.")
-            if str(pure) in found and not info.is_dir():
+            if str(member_path) in files and not info.is_dir():
                 raise BundleError(f"{self.path} holds {info.filename!r} twice: do not use this file.")
-            found[str(pure)] = info
-        return found
+            files[str(member_path)] = info
+        return files
 
     def read(self, name: str, limit: int, sha256: object = None) -> bytes:
-        """Bytes of one file inside, at most ``limit``, and those that were hashed."""
+        """Bytes of one file inside, at most ``limit``, checked against their hash if there is one."""
         info = self._names().get(str(PurePosixPath(name)))
         if info is None or info.is_dir():
             raise BundleError(f"{self.path} names {reprlib.repr(name)} but does not hold it: download or export it again.")
@@ -228,46 +231,46 @@ class Bundle:
                 content = file.read(limit + 1)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
             raise BundleError(f"{self.path}: {name} is damaged ({error}): download or export the bundle again.") from None
-        found = hashlib.sha256(content).hexdigest()
-        if sha256 is not None and found != str(sha256).lower():
+        actual = hashlib.sha256(content).hexdigest()
+        if sha256 is not None and actual != str(sha256).lower():
             raise BundleError(
-                f"{self.path}: {name} was changed after the bundle was made (sha256 {found}, rdf.yaml says {str(sha256)[:64]}): "
+                f"{self.path}: {name} was changed after the bundle was made (sha256 {actual}, rdf.yaml says {str(sha256)[:64]}): "
                 "download or export it again."
             )
         return content
 
     def output(self, name: str) -> Tensor:
         """The output of that name."""
-        return next(one for one in self.outputs if one.name == name)
+        return next(tensor for tensor in self.outputs if tensor.name == name)
 
     def channels(self) -> list[str]:
         """Every channel of every output that is an image, as "output: channel"."""
-        return [f"{one.name}: {channel}" for one in self.outputs if one.kind == "image" for channel in one.channels]
+        return [f"{tensor.name}: {channel}" for tensor in self.outputs if tensor.kind == "image" for channel in tensor.channels]
 
     def demand(self, kind: str, task: str) -> Tensor:
         """The first output of a kind."""
-        for one in self.outputs:
-            if one.kind == kind:
-                return one
-        held = ", ".join(f"{one.name} ({one.kind})" for one in self.outputs)
-        raise BundleError(f"{self.path.name} cannot do '{task}': it gives {held} and no {kind}. Choose another task or bundle.")
+        for tensor in self.outputs:
+            if tensor.kind == kind:
+                return tensor
+        available = ", ".join(f"{tensor.name} ({tensor.kind})" for tensor in self.outputs)
+        raise BundleError(f"{self.path.name} cannot do '{task}': it gives {available} and no {kind}. Choose another task or bundle.")
 
     def is_fraction(self, tensor: Tensor) -> bool:
-        """Whether this output lies within 0…1 in the bundle's own test, as probabilities do."""
+        """Whether this output lies within 0…1 in the bundle's test output, as probabilities do."""
         if tensor.name not in self._fractions:
             self._fractions[tensor.name] = self._lies_within_one(tensor)
         return self._fractions[tensor.name]
 
     def _lies_within_one(self, tensor: Tensor) -> bool:
-        described = next(one for one in self.rdf["outputs"] if str(one.get("id", one.get("name"))) == tensor.name)
-        test = described.get("test_tensor") or {}
+        description = next(output for output in self.rdf["outputs"] if str(output.get("id", output.get("name"))) == tensor.name)
+        test = description.get("test_tensor") or {}
         if not test.get("source"):
             return False
         content = self.read(str(test["source"]), ARRAY_BYTES, test.get("sha256"))
         try:
             values = numpy.load(io.BytesIO(content), allow_pickle=False)
         except ValueError as error:
-            raise BundleError(f"{self.path}: {test['source']} is no array of numbers ({error}): export the bundle again.") from None
+            raise BundleError(f"{self.path}: {test['source']} is not an array of numbers ({error}): export the bundle again.") from None
         return bool(values.size) and float(values.min()) >= 0 and float(values.max()) <= 1
 
     def start(self, gpu: bool = False) -> None:
@@ -287,38 +290,38 @@ class Bundle:
             providers.insert(0, ("CUDAExecutionProvider", {"use_tf32": "0"}))
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=providers)
-        except Exception as error:  # ONNX Runtime has a class of error for each reason
+        except Exception as error:  # ONNX Runtime raises many classes of errors
             raise BundleError(f"{self.path}: the ONNX weights do not load ({_brief(error)}): export the bundle again.") from None
 
     def run(self, image: numpy.ndarray) -> dict[str, numpy.ndarray]:
         """Outputs by name, axes in the order c, z, y, x, for one image (c, z, y, x) or (c, y, x) float32."""
         self.start()
         axes = self.input.canonical
-        given = image.transpose([axes.index(axis) for axis in self.input.axes[1:]])[numpy.newaxis]
-        names = [one.name for one in self._session.get_outputs()]
-        wanted = [one.name for one in self.outputs]
+        batch = image.transpose([axes.index(axis) for axis in self.input.axes[1:]])[numpy.newaxis]
+        names = [output.name for output in self._session.get_outputs()]
+        declared = [tensor.name for tensor in self.outputs]
         try:
-            order = wanted if sorted(names) == sorted(wanted) else names
-            arrays = self._session.run(order, {self._session.get_inputs()[0].name: numpy.ascontiguousarray(given, numpy.float32)})
+            order = declared if sorted(names) == sorted(declared) else names
+            arrays = self._session.run(order, {self._session.get_inputs()[0].name: numpy.ascontiguousarray(batch, numpy.float32)})
         except Exception as error:  # as above
             if isinstance(error, MemoryError) or re.search("bad_alloc|alloc.*memory|out of memory", str(error), re.IGNORECASE):
                 raise BundleError(_no_room(image.shape)) from None
             raise BundleError(f"{self.path.name}: the network failed on an image of shape {image.shape} ({_brief(error)}).") from None
-        found = {}
+        results = {}
         for tensor, array in zip(self.outputs, arrays):
             if array.ndim != len(tensor.axes) or array.shape[tensor.axes.index("c")] != len(tensor.channels):
-                raise BundleError(f"{self.path.name} promises '{tensor.name}' with axes {tensor.axes!r} and gave shape {array.shape}.")
+                raise BundleError(f"{self.path.name} declares '{tensor.name}' with axes {tensor.axes!r} and returned shape {array.shape}.")
             if not numpy.isfinite(array).all():
                 raise BundleError(
-                    f"{self.path.name}: '{tensor.name}' holds values that are NaN or infinite for this image. Run zooready check on the "
-                    "bundle, and look at the image."
+                    f"{self.path.name}: '{tensor.name}' contains NaN or infinite values for this image. Run zooready check on the "
+                    "bundle, and check the image."
                 )
-            found[tensor.name] = array[0].transpose([tensor.axes[1:].index(axis) for axis in tensor.canonical])
-        return found
+            results[tensor.name] = array[0].transpose([tensor.axes[1:].index(axis) for axis in tensor.canonical])
+        return results
 
 
 def threads() -> int:
-    """Threads for one network: this process's share of the CPUs if CellProfiler runs several workers, else 0, which stands for all."""
+    """Threads for one network: this process's share of the CPUs if CellProfiler runs several workers, else 0, which means all CPUs."""
     if any(argument.startswith("--work-announce") for argument in sys.argv):
         return max(1, (os.cpu_count() or 1) // max(1, get_max_workers()))
     return 0
@@ -330,10 +333,10 @@ _opened: dict[tuple[str, int, int], Bundle] = {}
 def opened(path: str) -> Bundle:
     """The bundle at ``path``, read once for all image sets; read again when the file was replaced."""
     try:
-        facts = Path(path).stat()
+        status = Path(path).stat()
     except OSError:
         raise BundleError(f"no bundle {path}: there is no such file. Check the folder and the name in RunZooready.") from None
-    key = (path, facts.st_size, facts.st_mtime_ns)
+    key = (path, status.st_size, status.st_mtime_ns)
     if key not in _opened:
         _opened.clear()
         _opened[key] = Bundle(Path(path))
@@ -341,10 +344,10 @@ def opened(path: str) -> Bundle:
 
 
 def raw_pixels(image: Any) -> numpy.ndarray:
-    """The pixels of an Image as the camera counted them, (y, x[, c]) or (z, y, x[, c]) float32.
+    """The pixels of an Image with the camera's original values, (y, x[, c]) or (z, y, x[, c]) float32.
 
-    CellProfiler holds integers divided by 255, 65535 or the file's own maximum; ``image.scale`` is not always the number that it divided
-    by, so the first of the three that gives whole numbers is taken, and these are restored without rounding error.
+    CellProfiler stores integers divided by 255, 65535 or the file's own maximum; ``image.scale`` is not always the divisor, so the first
+    of the three that gives whole numbers is used, and these are restored without rounding error.
     """
     pixels = numpy.asarray(image.pixel_data)
     scale = float(image.scale or 1)
@@ -362,19 +365,21 @@ def predict(bundle: Bundle, image: numpy.ndarray, axes: str, side: int, zoom: fl
     """All outputs for one image.
 
     ``image`` is raw float32 with ``axes`` "cyx" or "czyx". A network for planes runs on each plane; its outputs are (c, z, y, x), or
-    (z, c) for scores. Images with y or x beyond ``side`` px (0: never) are cut into tiles, if tiles give the same numbers. ``zoom``
+    (z, c) for scores. Images with y or x beyond ``side`` px (0: never) are cut into tiles, if tiles give the same values. ``zoom``
     scales y and x for the network, and its outputs back.
     """
-    needs_z, has_z = "z" in bundle.input.axes, "z" in axes
-    if needs_z and not has_z:
-        raise BundleError(f"{bundle.path.name} takes volumes, and this is one plane: load images with 'Process as 3D? Yes'.")
-    if not has_z or needs_z:
+    takes_z, has_z = "z" in bundle.input.axes, "z" in axes
+    if takes_z and not has_z:
+        raise BundleError(f"{bundle.path.name} takes volumes, but this is one plane: load images with 'Process as 3D? Yes'.")
+    if not has_z or takes_z:
         return _one(bundle, image, side, zoom)
-    stacks = [one.name for one in bundle.outputs if "z" in one.axes]
+    stacks = [tensor.name for tensor in bundle.outputs if "z" in tensor.axes]
     if stacks:
-        raise BundleError(f"'{stacks[0]}' is a stack for every plane, and this image has planes already: give one plane.")
+        raise BundleError(f"'{stacks[0]}' is a stack for every plane, but this image is already a volume: use one plane.")
     planes = [_one(bundle, image[:, z], side, zoom) for z in range(image.shape[1])]
-    return {one.name: numpy.stack([plane[one.name] for plane in planes], axis=1 if "y" in one.axes else 0) for one in bundle.outputs}
+    return {
+        tensor.name: numpy.stack([plane[tensor.name] for plane in planes], axis=1 if "y" in tensor.axes else 0) for tensor in bundle.outputs
+    }
 
 
 def _one(bundle: Bundle, image: numpy.ndarray, side: int, zoom: float) -> dict[str, numpy.ndarray]:
@@ -383,15 +388,15 @@ def _one(bundle: Bundle, image: numpy.ndarray, side: int, zoom: float) -> dict[s
         return _tiled(bundle, image, side) if _tiles(bundle, image, side) else whole(bundle, image)
     size = image.shape[-2:]
     scaled = _resized(image, (max(1, round(size[0] * zoom)), max(1, round(size[1] * zoom))), False)
-    found = _one(bundle, scaled, side, 1.0)
+    outputs = _one(bundle, scaled, side, 1.0)
     return {
         name: _resized(array, size, bundle.output(name).kind == "labels") if "y" in bundle.output(name).axes else array
-        for name, array in found.items()
+        for name, array in outputs.items()
     }
 
 
 def whole(bundle: Bundle, image: numpy.ndarray) -> dict[str, numpy.ndarray]:
-    """Outputs for an image that is given to the network at once, grown to a size that it takes and cropped back."""
+    """Outputs for an image that the network gets at once, padded to a size that it takes and cropped back."""
     axes = bundle.input.canonical
     for axis, size in bundle.input.sizes.items():
         if image.shape[axes.index(axis)] != size:
@@ -400,47 +405,47 @@ def whole(bundle: Bundle, image: numpy.ndarray) -> dict[str, numpy.ndarray]:
                 "Resize before."
             )
     margins = []
-    for axis, have in zip(axes, image.shape):
+    for axis, length in zip(axes, image.shape):
         minimum, step = bundle.input.steps.get(axis, (1, 1))
-        margins.append((0, max(0, minimum - have) if have <= minimum else -(have - minimum) % step))
-    given = numpy.pad(image, margins, mode="edge")
-    _demand_room(bundle, given)
-    found = bundle.run(given)
+        margins.append((0, max(0, minimum - length) if length <= minimum else -(length - minimum) % step))
+    padded = numpy.pad(image, margins, mode="edge")
+    _demand_room(bundle, padded)
+    results = bundle.run(padded)
     for tensor in bundle.outputs:
-        if "y" in tensor.axes and given.shape != image.shape:
-            array = found[tensor.name]
+        if "y" in tensor.axes and padded.shape != image.shape:
+            array = results[tensor.name]
             for axis in set(tensor.canonical) & set(axes) - {"c"}:
-                place, grown, size = tensor.canonical.index(axis), given.shape[axes.index(axis)], image.shape[axes.index(axis)]
-                array = array.take(range(array.shape[place] * size // grown), axis=place)
-            found[tensor.name] = array
-    return found
+                position, padded_length, size = tensor.canonical.index(axis), padded.shape[axes.index(axis)], image.shape[axes.index(axis)]
+                array = array.take(range(array.shape[position] * size // padded_length), axis=position)
+            results[tensor.name] = array
+    return results
 
 
 def _tiles(bundle: Bundle, image: numpy.ndarray, side: int) -> bool:
-    """Whether to cut into tiles: the image is large, only pixels near by matter, and this was seen on the image itself."""
+    """Whether to cut into tiles: the image is large, outputs depend only on nearby pixels, and a test on this image confirms it."""
     if not side or max(image.shape[-2:]) <= side:
         return False
-    if bundle.halo is None or bundle.input.sizes or any(one.kind != "image" or "y" not in one.axes for one in bundle.outputs):
-        LOGGER.info("%s needs the whole image for its outputs: it is not cut into tiles.", bundle.path.name)
+    if bundle.halo is None or bundle.input.sizes or any(tensor.kind != "image" or "y" not in tensor.axes for tensor in bundle.outputs):
+        LOGGER.info("%s needs the whole image for its outputs: the image is not cut into tiles.", bundle.path.name)
         return False
     margin = _margin(bundle)
     if side <= 2 * margin:
         raise BundleError(f"tiles of {side} px leave nothing after a margin of {margin} px on each side: use at least {4 * margin} px.")
     inner = bundle.stride * max(1, 32 // bundle.stride)
-    piece = image[..., : inner + margin + 32, : inner + margin + 32].copy()
-    before = whole(bundle, piece)
+    crop = image[..., : inner + margin + 32, : inner + margin + 32].copy()
+    before = whole(bundle, crop)
     spread = float(numpy.ptp(image)) or 1.0
-    piece[..., inner + margin :, :] = float(image.max()) + spread
-    piece[..., inner + margin :] = float(image.max()) + spread
-    after = whole(bundle, piece)
+    crop[..., inner + margin :, :] = float(image.max()) + spread
+    crop[..., inner + margin :] = float(image.max()) + spread
+    after = whole(bundle, crop)
     for name, first in before.items():
-        if first.shape[-2:] != piece.shape[-2:]:
+        if first.shape[-2:] != crop.shape[-2:]:
             return False
-        part = (Ellipsis, slice(inner), slice(inner))
-        if numpy.abs(first[part] - after[name][part]).max() > SAME * (float(numpy.ptp(first)) or 1.0):
+        corner = (Ellipsis, slice(inner), slice(inner))
+        if numpy.abs(first[corner] - after[name][corner]).max() > SAME * (float(numpy.ptp(first)) or 1.0):
             LOGGER.warning(
-                "%s: '%s' depends on pixels farther than its halo of %d px (it normalises by the whole image, probably), so tiles would "
-                "not agree with the whole: it is run whole.",
+                "%s: '%s' depends on pixels farther away than its halo of %d px (it probably normalises by the whole image), so tiles "
+                "would change the output: the image is run whole.",
                 *(bundle.path.name, name, bundle.halo),
             )
             return False
@@ -457,32 +462,32 @@ def _tiled(bundle: Bundle, image: numpy.ndarray, side: int) -> dict[str, numpy.n
     margin = _margin(bundle)
     inner = max(bundle.stride, (side - 2 * margin) // bundle.stride * bundle.stride)
     height, width = image.shape[-2:]
-    found: dict[str, numpy.ndarray] = {}
+    outputs: dict[str, numpy.ndarray] = {}
     for top in range(0, height, inner):
         for left in range(0, width, inner):
             y, x = max(0, top - margin), max(0, left - margin)
             tile = whole(bundle, image[..., y : top + inner + margin, x : left + inner + margin])
             for name, array in tile.items():
-                if name not in found:
-                    found[name] = numpy.empty((*array.shape[:-2], height, width), array.dtype)
+                if name not in outputs:
+                    outputs[name] = numpy.empty((*array.shape[:-2], height, width), array.dtype)
                 kept = array[..., top - y : top - y + inner, left - x : left - x + inner]
-                found[name][..., top : top + inner, left : left + inner] = kept
-    return found
+                outputs[name][..., top : top + inner, left : left + inner] = kept
+    return outputs
 
 
 def _demand_room(bundle: Bundle, image: numpy.ndarray) -> None:
-    """Refuse an image for which memory will not suffice, judged by what a piece of it takes, before the system ends the program."""
+    """Raise BundleError for an image that memory does not suffice for, estimated from a crop, before the system ends the program."""
     if image[0].size <= LARGE:
         return
-    import psutil  # CellProfiler itself needs it
+    import psutil  # a dependency of CellProfiler
 
     process, planes = psutil.Process(), math.prod(image.shape[1:-2])
     edge = max(64, math.isqrt(PIECE * PIECE // planes) // 64 * 64)
     bundle.run(image[..., :64, :64])
     before = process.memory_info().rss
     bundle.run(image[..., :edge, :edge])
-    taken = process.memory_info().rss - before  # ONNX Runtime keeps what it took
-    needed, free = taken * image.size / image[..., :edge, :edge].size, psutil.virtual_memory().available
+    used = process.memory_info().rss - before  # ONNX Runtime keeps the memory that it used
+    needed, free = used * image.size / image[..., :edge, :edge].size, psutil.virtual_memory().available
     if needed > free:
         raise BundleError(f"{_no_room(image.shape)} It would take about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free.")
 
@@ -499,20 +504,20 @@ def _resized(array: numpy.ndarray, size: tuple[int, int], labels: bool) -> numpy
     if array.shape[-2:] == size:
         return array
     smooth = not labels and (size[0] < array.shape[-2] or size[1] < array.shape[-1])
-    how = {"order": 0 if labels else 1, "anti_aliasing": smooth, "mode": "edge", "preserve_range": True}
-    planes = [resize(plane, size, **how) for plane in array.reshape(-1, *array.shape[-2:])]
+    options = {"order": 0 if labels else 1, "anti_aliasing": smooth, "mode": "edge", "preserve_range": True}
+    planes = [resize(plane, size, **options) for plane in array.reshape(-1, *array.shape[-2:])]
     return numpy.asarray(numpy.stack(planes), numpy.float32).reshape(*array.shape[:-2], *size)
 
 
-def as_labels(found: numpy.ndarray, mask: numpy.ndarray, overlap: float | None) -> numpy.ndarray:
+def as_labels(output: numpy.ndarray, mask: numpy.ndarray, overlap: float | None) -> numpy.ndarray:
     """A label image (y, x) or (z, y, x) int32 whose objects are numbered 1…n.
 
-    ``found`` is float32, each plane of a volume numbered by itself if ``overlap`` is a number: objects of neighbouring planes become one
-    if they share that part of their union (0: never). Pixels outside ``mask`` belong to no object.
+    ``output`` is float32; if ``overlap`` is a number, each plane of a volume is numbered separately, and objects of neighbouring planes
+    become one if their intersection / union is at least ``overlap`` (0: never). Pixels outside ``mask`` belong to no object.
     """
-    labels = numpy.rint(found).astype(numpy.int64)
-    if labels.min(initial=0) < 0 or numpy.abs(found - labels).max(initial=0) > 1e-3:
-        raise BundleError("the label output holds values that are no object numbers (0, 1, 2, …): run zooready check on the bundle.")
+    labels = numpy.rint(output).astype(numpy.int64)
+    if labels.min(initial=0) < 0 or numpy.abs(output - labels).max(initial=0) > 1e-3:
+        raise BundleError("the label output contains values that are not object numbers (0, 1, 2, …): run zooready check on the bundle.")
     if overlap is not None:
         labels = _joined(labels, overlap)
     labels = numpy.where(mask, labels, 0)
@@ -523,20 +528,20 @@ def as_labels(found: numpy.ndarray, mask: numpy.ndarray, overlap: float | None) 
 
 
 def _joined(planes: numpy.ndarray, overlap: float) -> numpy.ndarray:
-    """Labels (z, y, x) that differ between planes, unless objects lie over each other; the best partner counts, and only one."""
+    """Labels (z, y, x) that differ between planes, except for overlapping objects; each object joins only its best partner."""
     result, last = numpy.zeros_like(planes), 0
     for z, plane in enumerate(planes):
         numbers = numpy.zeros(int(plane.max()) + 1, numpy.int64)
         if z and overlap > 0:
-            above, here = numpy.bincount(result[z - 1].ravel()), numpy.bincount(plane.ravel())
+            sizes_above, sizes_here = numpy.bincount(result[z - 1].ravel()), numpy.bincount(plane.ravel())
             pairs, shared = numpy.unique(numpy.stack([result[z - 1].ravel(), plane.ravel()]), axis=1, return_counts=True)
-            union = above[pairs[0]] + here[pairs[1]] - shared
-            used: set[int] = set()
+            union = sizes_above[pairs[0]] + sizes_here[pairs[1]] - shared
+            joined: set[int] = set()
             for k in numpy.argsort(-shared / union, kind="stable"):
-                first, second = (int(one) for one in pairs[:, k])
-                if first and second and not numbers[second] and first not in used and shared[k] >= overlap * union[k]:
+                first, second = (int(pixel_label) for pixel_label in pairs[:, k])
+                if first and second and not numbers[second] and first not in joined and shared[k] >= overlap * union[k]:
                     numbers[second] = first
-                    used.add(first)
+                    joined.add(first)
         for label in numpy.unique(plane[plane > 0]):
             if not numbers[label]:
                 last += 1
@@ -546,38 +551,38 @@ def _joined(planes: numpy.ndarray, overlap: float) -> numpy.ndarray:
 
 
 def pieces(image: numpy.ndarray, labels: numpy.ndarray, side: int, blank: bool) -> Iterator[tuple[int, numpy.ndarray]]:
-    """Each object's number and a piece of the image around its middle.
+    """Each object's number and a crop of the image around its centre.
 
-    ``image`` is (c, y, x) or (c, z, y, x). A piece has ``side`` px along y and x (0: the object's own), the object's own length along z,
-    repeats the image's edge pixels beyond the edge, and holds the smallest value where other objects or background are, if ``blank``.
+    ``image`` is (c, y, x) or (c, z, y, x). A crop has ``side`` px along y and x (0: the object's own size) and the object's own length
+    along z; beyond the image its edge is repeated. If ``blank``, other objects and the background get the crop's smallest value.
     """
     from scipy.ndimage import find_objects
 
     for number, box in enumerate(find_objects(labels), 1):
         if box is None:
             continue
-        places = []
+        coordinates = []
         for axis, extent in enumerate(box):
             length = labels.shape[axis]
             start, size = extent.start, extent.stop - extent.start
             if side and axis >= labels.ndim - 2:
                 start, size = (extent.start + extent.stop - side) // 2, side
-            places.append(numpy.clip(numpy.arange(start, start + size), 0, length - 1))
-        piece = image[numpy.ix_(range(len(image)), *places)]
+            coordinates.append(numpy.clip(numpy.arange(start, start + size), 0, length - 1))
+        crop = image[numpy.ix_(range(len(image)), *coordinates)]
         if blank:
-            inside = labels[numpy.ix_(*places)] == number
-            lowest = piece.reshape(len(piece), -1).min(axis=1).reshape(-1, *(1,) * inside.ndim)
-            piece = numpy.where(inside, piece, lowest)
-        yield number, piece.astype(numpy.float32)
+            inside = labels[numpy.ix_(*coordinates)] == number
+            lowest = crop.reshape(len(crop), -1).min(axis=1).reshape(-1, *(1,) * inside.ndim)
+            crop = numpy.where(inside, crop, lowest)
+        yield number, crop.astype(numpy.float32)
 
 
-def _kind_by_axes(described: dict[str, Any]) -> str:
-    letters = {axis.get("id") for axis in described.get("axes") or () if isinstance(axis, dict)}
+def _kind_by_axes(description: dict[str, Any]) -> str:
+    letters = {axis.get("id") for axis in description.get("axes") or () if isinstance(axis, dict)}
     return "image" if {"y", "x"} <= letters else "scores"
 
 
 def _package(name: str, pip: str) -> Any:
-    """A package that CellProfiler itself does not bring."""
+    """Import a package that CellProfiler does not install itself."""
     try:
         return __import__(name)
     except ImportError as error:
@@ -590,7 +595,7 @@ def _brief(error: Exception) -> str:
 
 
 class RunZooready(ImageSegmentation):
-    """The module: settings, checks, and what becomes of the network's outputs."""
+    """The module: settings, checks, and the conversion of the network's outputs."""
 
     category = "Object Processing"
     module_name = "RunZooready"
@@ -598,11 +603,11 @@ class RunZooready(ImageSegmentation):
     doi = {"Please cite the following when using RunZooready:": "https://doi.org/10.1101/2022.06.07.495102"}
 
     def create_settings(self) -> None:
-        """Every setting with its help."""
+        """Create every setting with its help."""
         self.x_name = ImageSubscriber(
             "Select the input image",
-            doc="The image to give to the network, as it was loaded. If the network takes several channels, either an image that has them "
-            "all, or the first of them: add the others below, in the order that the bundle names.",
+            doc="The network's input image, as it was loaded. If the network takes several channels, either an image with all "
+            "channels, or the first channel: add the others below, in the order that the bundle lists.",
         )
         self.channels: list[SettingsGroup] = []
         self.channel_count = HiddenCount(self.channels)
@@ -610,7 +615,7 @@ class RunZooready(ImageSegmentation):
         self.directory = Directory(
             "Folder of the bundle",
             allow_metadata=False,
-            doc="The folder that holds the bundle. The default input folder makes a pipeline easy to hand on.",
+            doc="The folder of the bundle. With the default input folder a pipeline is easy to share.",
         )
         self.file_name = Filename(
             "Name of the bundle",
@@ -619,16 +624,16 @@ class RunZooready(ImageSegmentation):
             set_directory_fn=lambda path: self.directory.join_parts(*self.directory.get_parts_from_path(path)),
             browse_msg="Choose a BioImage.IO bundle",
             exts=[("BioImage.IO bundle (*.zip)", "*.zip"), ("All files (*.*)", "*.*")],
-            doc="The zip file of a BioImage.IO model that holds ONNX weights. It is read as it is: do not unpack it.",
+            doc="The zip file of a BioImage.IO model with ONNX weights. Do not unpack it.",
         )
         self.task = Choice(
             "What to do",
             [OBJECTS, IMAGES, CLASSIFY_IMAGES, CLASSIFY_OBJECTS],
             doc=f"""\
 -  *{OBJECTS}:* the network gives a label image, which becomes objects.
--  *{IMAGES}:* the network gives images, restored ones or probabilities for instance.
+-  *{IMAGES}:* the network gives images, for example restored ones or probabilities.
 -  *{CLASSIFY_IMAGES}:* the network gives a score for each class; they become measurements of the image.
--  *{CLASSIFY_OBJECTS}:* as before, for a piece of the image around each object; they become measurements of the objects.""",
+-  *{CLASSIFY_OBJECTS}:* the same for a crop of the image around each object; the scores become measurements of the objects.""",
         )
         self.y_name = LabelName("Name the output objects", "Nuclei", doc=f"*(Used only for {OBJECTS})* What the objects are called.")
         self.objects_name = LabelSubscriber("Select the objects", doc=f"*(Used only for {CLASSIFY_OBJECTS})* The objects to classify.")
@@ -639,7 +644,9 @@ class RunZooready(ImageSegmentation):
         )
         self.create_options()
         self.wants_images = Binary(
-            "Keep output images as well?", False, doc="Select *Yes* to use the network's other outputs, probabilities say, as images."
+            "Keep output images as well?",
+            False,
+            doc="Select *Yes* to use the network's other outputs, for example probabilities, as images.",
         )
         self.images: list[SettingsGroup] = []
         self.image_count = HiddenCount(self.images)
@@ -647,18 +654,18 @@ class RunZooready(ImageSegmentation):
         self.add_image = DoSomething("", "Add another output image", self.add_image_setting)
 
     def create_options(self) -> None:
-        """The settings that most people leave as they are."""
+        """Create the settings whose defaults suit most pipelines."""
         self.side = Integer(
             "Size of the piece around an object",
             0,
             minval=0,
-            doc=f"*(Used only for {CLASSIFY_OBJECTS})* Pixels along y and x; 0 takes each object's own size. Use what the network was "
-            "trained with.",
+            doc=f"*(Used only for {CLASSIFY_OBJECTS})* Pixels along y and x; 0 uses each object's own size. Use the size that the network "
+            "was trained with.",
         )
         self.blank = Binary(
             "Hide what is not the object?",
             False,
-            doc=f"*(Used only for {CLASSIFY_OBJECTS})* Select *Yes* to replace background and neighbours by the piece's smallest value.",
+            doc=f"*(Used only for {CLASSIFY_OBJECTS})* Select *Yes* to replace background and neighbours by the crop's smallest value.",
         )
         self.restore = Binary(
             "Restore raw intensities?",
@@ -670,49 +677,49 @@ class RunZooready(ImageSegmentation):
             "Intensities of output images",
             [AUTOMATIC, LIKE_INPUT, AS_THEY_ARE],
             doc=f"""\
--  *{AUTOMATIC}:* as the network gives them if they lie between 0 and 1 in the bundle's own test (probabilities), else as in
+-  *{AUTOMATIC}:* as the network gives them if they lie between 0 and 1 in the bundle's test output (probabilities), else as in
    *{LIKE_INPUT}*.
--  *{LIKE_INPUT}:* divided by what the input image was multiplied with, so that restored images compare with their inputs.
--  *{AS_THEY_ARE}:* not changed. Save such images as 32-bit floating point.""",
+-  *{LIKE_INPUT}:* divided by the number that the input image was multiplied with, so that restored images compare with their inputs.
+-  *{AS_THEY_ARE}:* unchanged. Save such images as 32-bit floating point.""",
         )
         self.tile = Integer(
             "Largest side to run at once",
             2048,
             minval=0,
-            doc="Pixels. Larger images are cut into tiles of this side if the bundle's outputs depend on pixels near by only (tried "
-            "out on the image), and run whole otherwise. 0 never cuts.",
+            doc="Pixels. Larger images are cut into tiles of this side if the bundle's outputs depend only on nearby pixels (tested "
+            "on the image), and run whole otherwise. 0 never cuts.",
         )
         self.join = Float(
             "Smallest overlap of objects in neighbouring planes",
             0.25,
             minval=0,
             maxval=1,
-            doc="*(Used only for volumes and networks that find objects plane by plane)* Objects that share so much of their union become "
-            "one object through the planes; 0 never joins.",
+            doc="*(Used only for volumes and networks that find objects plane by plane)* Objects whose intersection / union is at least "
+            "this become one object across the planes; 0 never joins.",
         )
         self.pixel_um = Float(
             "Pixel size of the images in micrometres",
             0.0,
             minval=0,
-            doc="Compared with the sizes that the network was trained for; 0 if unknown.",
+            doc="Compared with the pixel sizes that the network was trained for; 0 if unknown.",
         )
         self.outside = Choice(
             "If the network was trained for other pixel sizes",
             [WARN, STOP, RESAMPLE],
-            doc=f"*{WARN}* goes on and writes a warning; *{STOP}* ends with an error; *{RESAMPLE}* scales images to the nearest one that "
-            "fits, and results back.",
+            doc=f"*{WARN}* continues with a warning; *{STOP}* ends with an error; *{RESAMPLE}* scales images to the nearest pixel size "
+            "in the range, and results back.",
         )
         self.gpu = Binary("Use a GPU?", False, doc="Needs the package onnxruntime-gpu and CUDA.")
 
     def add_channel_setting(self) -> None:
-        """One more input image."""
+        """Add settings for another input image."""
         group = SettingsGroup()
         group.append("image_name", ImageSubscriber("Select the next channel", doc="The next channel that the network takes."))
         group.append("remover", RemoveSettingButton("", "Remove this channel", self.channels, group))
         self.channels.append(group)
 
     def add_image_setting(self, can_remove: bool = True) -> None:
-        """One more output image."""
+        """Add settings for another output image."""
         group = SettingsGroup()
         group.append(
             "channel",
@@ -720,7 +727,7 @@ class RunZooready(ImageSegmentation):
                 "Select the output",
                 [FIRST],
                 choices_fn=self.image_choices,
-                doc="The output and its channel, as the bundle names them. The list is filled once the bundle was chosen.",
+                doc="The output and its channel, as the bundle names them. The list is filled once a bundle is chosen.",
             ),
         )
         group.append("name", ImageName("Name the output image", "Restored", doc="What the image is called."))
@@ -729,54 +736,58 @@ class RunZooready(ImageSegmentation):
         self.images.append(group)
 
     def image_choices(self, pipeline: Any) -> list[str]:
-        """What the bundle offers; as much as is known while there is none."""
+        """Output channels of the bundle; without a bundle, those that the pipeline file names."""
         try:
-            offered = self.bundle().channels()
+            choices = self.bundle().channels()
         except BundleError:
-            offered = [group.channel.value for group in self.images if group.channel.value != FIRST]
-        return [FIRST, *dict.fromkeys(offered)]
+            choices = [group.channel.value for group in self.images if group.channel.value != FIRST]
+        return [FIRST, *dict.fromkeys(choices)]
 
     def settings(self) -> list[Any]:
-        """All settings in the order of the file; counts come before what they count."""
+        """All settings in the order of the pipeline file; counts come before the settings that they count."""
         fixed = [
             *(self.x_name, self.directory, self.file_name, self.task, self.y_name, self.objects_name, self.score_name, self.side),
             *(self.blank, self.restore, self.output_scale, self.tile, self.join, self.pixel_um, self.outside, self.gpu),
             *(self.wants_images, self.channel_count, self.image_count),
         ]
-        return fixed + [group.image_name for group in self.channels] + [one for group in self.images for one in (group.channel, group.name)]
+        return (
+            fixed
+            + [group.image_name for group in self.channels]
+            + [setting for group in self.images for setting in (group.channel, group.name)]
+        )
 
     def prepare_settings(self, setting_values: list[str]) -> None:
-        """Make room for as many channels and images as the file has."""
-        counts = [int(setting_values[self.settings().index(one)]) for one in (self.channel_count, self.image_count)]
-        for have, want, add in zip((self.channels, self.images), counts, (self.add_channel_setting, self.add_image_setting)):
-            del have[want:]
-            while len(have) < want:
+        """Create as many channel and image settings as the pipeline file has."""
+        counts = [int(setting_values[self.settings().index(counter)]) for counter in (self.channel_count, self.image_count)]
+        for groups, count, add in zip((self.channels, self.images), counts, (self.add_channel_setting, self.add_image_setting)):
+            del groups[count:]
+            while len(groups) < count:
                 add()
 
     def visible_settings(self) -> list[Any]:
-        """What matters for the chosen task."""
+        """The settings that apply to the chosen task."""
         task = self.task.value
-        shown = [self.x_name]
+        visible = [self.x_name]
         for group in self.channels:
-            shown += [group.image_name, group.remover]
-        shown += [self.add_channel, self.directory, self.file_name, self.task]
-        shown += {
+            visible += [group.image_name, group.remover]
+        visible += [self.add_channel, self.directory, self.file_name, self.task]
+        visible += {
             OBJECTS: [self.y_name, self.join],
             IMAGES: [],
             CLASSIFY_IMAGES: [self.score_name],
             CLASSIFY_OBJECTS: [self.objects_name, self.score_name, self.side, self.blank],
         }[task]
         if task in (OBJECTS, CLASSIFY_IMAGES):
-            shown += [self.wants_images]
+            visible += [self.wants_images]
         if self.gives_images():
             for group in self.images:
-                shown += group.visible_settings()
-            shown += [self.add_image, self.output_scale]
-        return shown + [self.restore, self.tile, self.pixel_um, self.outside, self.gpu]
+                visible += group.visible_settings()
+            visible += [self.add_image, self.output_scale]
+        return visible + [self.restore, self.tile, self.pixel_um, self.outside, self.gpu]
 
     def help_settings(self) -> list[Any]:
         """Every setting, for the manual."""
-        return [one for one in self.settings() if not isinstance(one, HiddenCount)]
+        return [setting for setting in self.settings() if not isinstance(setting, HiddenCount)]
 
     def volumetric(self) -> bool:
         """Works in 3D pipelines."""
@@ -796,7 +807,7 @@ class RunZooready(ImageSegmentation):
         return opened(str(Path(self.directory.get_absolute_path()) / self.file_name.value))
 
     def validate_module(self, pipeline: Any) -> None:
-        """Say in the settings what ``run`` would say later (nobody asks when CellProfiler runs headless)."""
+        """Report errors of ``run`` in the settings already (CellProfiler does not call this when it runs headless)."""
         try:
             bundle = self.bundle()
             _package("onnxruntime", "onnxruntime")
@@ -808,12 +819,12 @@ class RunZooready(ImageSegmentation):
                 raise ValidationError(self.no_channel(bundle, group.channel.value), group.channel)
 
     def demand(self, bundle: Bundle) -> Tensor:
-        """The output that the task is about."""
+        """The output that the task needs."""
         kind = {OBJECTS: "labels", IMAGES: "image"}.get(self.task.value, "scores")
         return bundle.demand(kind, self.task.value)
 
     def run(self, workspace: Any) -> None:
-        """One image set."""
+        """Process one image set."""
         bundle = self.bundle()
         tensor = self.demand(bundle)
         zoom = self.zoom(bundle)
@@ -826,12 +837,12 @@ class RunZooready(ImageSegmentation):
             if self.task.value == CLASSIFY_IMAGES and image.has_mask:
                 lowest = [channel[image.mask].min(initial=channel.max()) for channel in pixels]
                 pixels = numpy.stack([numpy.where(image.mask, channel, low) for channel, low in zip(pixels, lowest)])
-            found = predict(bundle, pixels, axes, self.tile.value, zoom)
-            rows = self.classify_image(workspace, tensor, found[tensor.name]) if self.task.value == CLASSIFY_IMAGES else []
+            outputs = predict(bundle, pixels, axes, self.tile.value, zoom)
+            rows = self.classify_image(workspace, tensor, outputs[tensor.name]) if self.task.value == CLASSIFY_IMAGES else []
             if self.task.value == OBJECTS:
-                self.make_objects(workspace, bundle, image, found[tensor.name])
+                self.make_objects(workspace, bundle, image, outputs[tensor.name])
             if self.gives_images():
-                self.make_images(workspace, bundle, image, found, scale)
+                self.make_images(workspace, bundle, image, outputs, scale)
         if self.show_window:
             workspace.display_data.x_data = image.pixel_data
             workspace.display_data.dimensions = image.dimensions
@@ -840,7 +851,7 @@ class RunZooready(ImageSegmentation):
             workspace.display_data.title = bundle.rdf.get("name", bundle.path.name)
 
     def input(self, workspace: Any, bundle: Bundle) -> tuple[Any, numpy.ndarray, float]:
-        """The first input Image, all channels as (c, y, x) or (c, z, y, x) float32, and what the first was multiplied with."""
+        """The first input Image, all channels as (c, y, x) or (c, z, y, x) float32, and the factor that the first was multiplied with."""
         names = [self.x_name.value, *(group.image_name.value for group in self.channels)]
         images = [workspace.image_set.get_image(name) for name in names]
         planes, scale = [], 1.0
@@ -853,44 +864,44 @@ class RunZooready(ImageSegmentation):
             sizes = ", ".join(f"{name} {image.pixel_data.shape}" for name, image in zip(names, images))
             raise BundleError(f"the channels have different sizes ({sizes}): use Crop, Resize or Align first.")
         if len(planes) != len(bundle.input.channels):
-            wanted = ", ".join(bundle.input.channels)
+            expected = ", ".join(bundle.input.channels)
             raise BundleError(
-                f"{bundle.path.name} takes {len(bundle.input.channels)} channels ({wanted}), and {', '.join(names)} have {len(planes)}: "
+                f"{bundle.path.name} takes {len(bundle.input.channels)} channels ({expected}), and {', '.join(names)} have {len(planes)}: "
                 "use ColorToGray, or add channels in RunZooready."
             )
         return images[0], numpy.stack(planes), scale
 
     def zoom(self, bundle: Bundle) -> float:
-        """What y and x are multiplied with for the network, after comparing pixel sizes."""
+        """Factor by which y and x are scaled for the network, from the pixel sizes."""
         size, allowed = self.pixel_um.value, bundle.pixel_um
         if not allowed:
             if size and self.outside.value == RESAMPLE:
-                raise BundleError(f"{bundle.path.name} does not say its pixel sizes, so nothing can be resampled: choose {WARN}.")
+                raise BundleError(f"{bundle.path.name} does not state its pixel sizes, so images cannot be resampled: choose {WARN}.")
             return 1.0
         trained = f"{bundle.path.name} was trained for pixels of {allowed[0]:.4g} to {allowed[1]:.4g} µm"
         if not size:
             if self.outside.value == WARN:
-                LOGGER.info("%s: tell RunZooready the pixel size, and it will compare.", trained)
+                LOGGER.info("%s: set the pixel size in RunZooready to compare it.", trained)
                 return 1.0
             raise BundleError(f"{trained}, and the pixel size is not given: set it in RunZooready, or choose {WARN}.")
         if allowed[0] * (1 - ROUNDING) <= size <= allowed[1] * (1 + ROUNDING):
             return 1.0
         if self.outside.value == RESAMPLE:
             return float(size / min(max(size, allowed[0]), allowed[1]))
-        message = f"{trained}, and these have {size:.4g} µm: results may be poor. Choose {RESAMPLE}."
+        message = f"{trained}, but these have {size:.4g} µm: results may be poor. Choose {RESAMPLE}."
         if self.outside.value == STOP:
             raise BundleError(message)
         LOGGER.warning(message)
         return 1.0
 
-    def make_objects(self, workspace: Any, bundle: Bundle, image: Any, found: numpy.ndarray) -> None:
+    def make_objects(self, workspace: Any, bundle: Bundle, image: Any, output: numpy.ndarray) -> None:
         """Objects with their measurements, from a label output (c, y, x) or (c, z, y, x)."""
         by_plane = image.dimensions == 3 and "z" not in bundle.input.axes
-        if found.shape[1:] != image.mask.shape:
-            raise BundleError(f"the label output has the size {found.shape[1:]}, and the image {image.mask.shape}: use another bundle.")
-        labels = as_labels(found[0], image.mask, self.join.value if by_plane else None)
+        if output.shape[1:] != image.mask.shape:
+            raise BundleError(f"the label output has the size {output.shape[1:]}, and the image {image.mask.shape}: use another bundle.")
+        labels = as_labels(output[0], image.mask, self.join.value if by_plane else None)
         objects = Objects()
-        if labels.ndim == 2 and 1 in labels.shape:  # CellProfiler forgets axes of one pixel, unless it is given coordinates
+        if labels.ndim == 2 and 1 in labels.shape:  # CellProfiler drops axes of one pixel, except from coordinates
             objects.set_ijv(numpy.stack([*numpy.nonzero(labels), labels[labels > 0]], axis=1).astype(numpy.int32), labels.shape)
         else:
             objects.segmented = labels
@@ -900,30 +911,30 @@ class RunZooready(ImageSegmentation):
         if self.show_window:
             workspace.display_data.y_data = labels
 
-    def make_images(self, workspace: Any, bundle: Bundle, image: Any, found: dict[str, numpy.ndarray], scale: float) -> None:
-        """Output images, with the mask of the input where they have its size."""
-        shown = []
+    def make_images(self, workspace: Any, bundle: Bundle, image: Any, outputs: dict[str, numpy.ndarray], scale: float) -> None:
+        """Output images, with the mask of the input if they have its size."""
+        display = []
         for group in self.images:
-            offered = bundle.channels()
-            wanted = offered[0] if group.channel.value == FIRST and offered else group.channel.value
-            if wanted not in offered:
+            choices = bundle.channels()
+            choice = choices[0] if group.channel.value == FIRST and choices else group.channel.value
+            if choice not in choices:
                 raise BundleError(self.no_channel(bundle, group.channel.value))
-            name, _, channel = wanted.partition(": ")
+            name, _, channel = choice.partition(": ")
             tensor = bundle.output(name)
-            pixels = found[name][tensor.channels.index(channel)]
+            pixels = outputs[name][tensor.channels.index(channel)]
             as_it_is = self.output_scale.value == AS_THEY_ARE or (self.output_scale.value == AUTOMATIC and bundle.is_fraction(tensor))
             if not as_it_is:
                 pixels = pixels / numpy.float32(scale)
             parent = image if pixels.shape == image.mask.shape else None
-            made = Image(pixels, parent_image=parent, convert=False, dimensions=pixels.ndim, scale=1.0 if as_it_is else scale)
-            workspace.image_set.add(group.name.value, made)
-            shown.append((group.name.value, pixels))
+            output_image = Image(pixels, parent_image=parent, convert=False, dimensions=pixels.ndim, scale=1.0 if as_it_is else scale)
+            workspace.image_set.add(group.name.value, output_image)
+            display.append((group.name.value, pixels))
         if self.show_window:
-            workspace.display_data.images = shown
+            workspace.display_data.images = display
 
-    def no_channel(self, bundle: Bundle, asked: str) -> str:
-        """What to say of an output that is not there."""
-        return f"{bundle.path.name} has no output image {asked!r}: choose from {', '.join(bundle.channels()) or 'none'}."
+    def no_channel(self, bundle: Bundle, name: str) -> str:
+        """The message for an output that does not exist."""
+        return f"{bundle.path.name} has no output image {name!r}: choose from {', '.join(bundle.channels()) or 'none'}."
 
     def classify_image(self, workspace: Any, tensor: Tensor, scores: numpy.ndarray) -> list[list[Any]]:
         """Measurements of the image, from (c,) or (z, c)."""
@@ -941,31 +952,31 @@ class RunZooready(ImageSegmentation):
             raise BundleError(f"{name} has the size {labels.shape}, and the image {image.shape[1:]}: use objects of this image.")
         scores = numpy.full((objects.count, len(tensor.channels)), numpy.nan)
         side = self.side.value or max((bundle.input.sizes.get(axis, 0) for axis in "yx"), default=0)
-        for number, piece in pieces(image, labels, side, self.blank.value):
+        for number, crop in pieces(image, labels, side, self.blank.value):
             if labels.ndim == 3 and "z" not in bundle.input.axes:
                 areas = (labels == number).sum(axis=(1, 2))
-                piece = piece[:, int(areas.argmax()) - int(numpy.flatnonzero(areas)[0])]
-            scores[number - 1] = _one(bundle, piece, 0, zoom)[tensor.name]
+                crop = crop[:, int(areas.argmax()) - int(numpy.flatnonzero(areas)[0])]
+            scores[number - 1] = _one(bundle, crop, 0, zoom)[tensor.name]
         best = numpy.where(numpy.isnan(scores).any(axis=1), 0, scores.argmax(axis=1) + 1)
         for feature, values in zip(self.features(tensor), (*scores.T, best)):
             workspace.measurements.add_measurement(name, feature, values)
         return [[str(number), *(f"{value:.4g}" for value in row)] for number, row in enumerate(scores, 1)]
 
     def features(self, tensor: Tensor) -> list[str]:
-        """Names of the measurements: one a class, then that of the best class."""
+        """Names of the measurements: one per class, then that of the best class."""
         classes = [re.sub(r"\W+", "", channel) for channel in tensor.channels]
         classes = classes if len(set(classes)) == len(classes) and all(classes) else [f"Class{k + 1}" for k in range(len(classes))]
-        return [f"{CATEGORY}_{self.score_name.value}_{one}" for one in (*classes, "Best")]
+        return [f"{CATEGORY}_{self.score_name.value}_{class_name}" for class_name in (*classes, "Best")]
 
     def known_features(self) -> list[str]:
-        """Names of the measurements, none while the bundle is not there."""
+        """Names of the measurements; none without a bundle."""
         try:
             return self.features(self.demand(self.bundle()))
         except BundleError:
             return []
 
     def measured(self) -> str:
-        """What has scores: the image, the objects, or nothing."""
+        """The object that has scores: the image, the objects, or nothing."""
         return {CLASSIFY_IMAGES: IMAGE, CLASSIFY_OBJECTS: self.objects_name.value}.get(self.task.value, "")
 
     def get_measurement_columns(self, pipeline: Any, object_name: str | None = None) -> list[Any]:
@@ -990,17 +1001,17 @@ class RunZooready(ImageSegmentation):
         return [feature.split("_", 1)[1] for feature in self.known_features()] if wanted else []
 
     def display(self, workspace: Any, figure: Any) -> None:
-        """Input beside objects and output images; scores as a table."""
+        """Show the input beside objects and output images, and scores as a table."""
         data = workspace.display_data
-        made = [*([("labels", data.y_data)] if self.task.value == OBJECTS else []), *getattr(data, "images", ())]
-        figure.set_subplots((1 + len(made) + bool(data.rows), 1), dimensions=data.dimensions)
+        panels = [*([("labels", data.y_data)] if self.task.value == OBJECTS else []), *getattr(data, "images", ())]
+        figure.set_subplots((1 + len(panels) + bool(data.rows), 1), dimensions=data.dimensions)
         figure.subplot_imshow(0, 0, data.x_data, title=self.x_name.value, colormap="gray")
-        for place, (name, pixels) in enumerate(made, 1):
+        for row, (name, pixels) in enumerate(panels, 1):
             if name == "labels":
                 figure.subplot_imshow_labels(
-                    place, 0, pixels, title=self.y_name.value, background_image=data.x_data, sharexy=figure.subplot(0, 0)
+                    row, 0, pixels, title=self.y_name.value, background_image=data.x_data, sharexy=figure.subplot(0, 0)
                 )
             else:
-                figure.subplot_imshow(place, 0, pixels, title=name, colormap="gray", sharexy=figure.subplot(0, 0))
+                figure.subplot_imshow(row, 0, pixels, title=name, colormap="gray", sharexy=figure.subplot(0, 0))
         if data.rows:
-            figure.subplot_table(1 + len(made), 0, data.rows, col_labels=data.columns, title=data.title)
+            figure.subplot_table(1 + len(panels), 0, data.rows, col_labels=data.columns, title=data.title)

@@ -1,5 +1,5 @@
-// Compares the pixel size of the open image with the range that a network was made for.
-// Argument: "smallest|largest", in micrometres; without one it asks. Returns a sentence, or nothing if all is well.
+// Compares the pixel size of the open image with the range that a network was trained for.
+// Argument: "smallest|largest", in micrometres; without it the macro asks. Returns a warning, or "" if the size is in the range.
 
 argument = getArgument();
 if (argument == "") {
@@ -12,21 +12,21 @@ if (argument == "") {
 }
 getPixelSize(unit, width, height);
 factor = micrometres(unit);
-told = "";
+message = "";
 if (factor == 0)
-    told = "This image does not say how large its pixels are (unit: " + unit + "). The network was made for pixels of " + low + " to " + high
+    message = "This image has no pixel size in micrometres (unit: " + unit + "). The network was trained for pixels of " + low + " to " + high
         + " um: set them in Image > Properties.";
 else if (abs(width - height) > 0.01 * maxOf(width, height))
-    told = "The pixels of this image are not square (" + width * factor + " x " + height * factor + " um): use Image > Scale.";
+    message = "The pixels of this image are not square (" + width * factor + " x " + height * factor + " um): use Image > Scale.";
 else if (width * factor < low * 0.99 || width * factor > high * 1.01)
-    told = "The pixels of this image are " + d2s(width * factor, 4) + " um, and the network was made for " + low + " to " + high
+    message = "The pixels of this image are " + d2s(width * factor, 4) + " um, but the network was trained for " + low + " to " + high
         + " um: results may be poor. Use Image > Scale, or zooready predict --pixel-size auto.";
 if (argument == "") {
-    if (told == "")
-        told = "The pixel size of this image is within the range.";
-    showMessage("Pixel size", told);
+    if (message == "")
+        message = "The pixel size of this image is within the range.";
+    showMessage("Pixel size", message);
 }
-return told;
+return message;
 
 function micrometres(unit) {
     u = toLowerCase(unit);
@@ -36,5 +36,5 @@ function micrometres(unit) {
         return 0.001;
     if (u == "mm" || startsWith(u, "millimet"))
         return 1000;
-    return 0; // pixels; inches and centimetres are for printers
+    return 0; // unit "pixel"; inches and centimetres are for printing
 }

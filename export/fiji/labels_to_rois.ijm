@@ -1,5 +1,5 @@
-// Shows a label image (0 background, 1, 2, ... objects) in colours that neighbours do not share, each object outlined.
-// Argument "overlay": outlines as overlay only, as it must be without a screen; else also in the ROI Manager.
+// Shows a label image (0 background, 1, 2, ... objects) with different colours for neighbouring labels, each object outlined.
+// Argument "overlay": outlines only as overlay, as needed without a screen; otherwise also in the ROI Manager.
 // Returns the number of outlines. Works on 8-, 16- and 32-bit images and on stacks, plane by plane.
 
 manager = true;
@@ -9,18 +9,18 @@ if (nImages == 0)
     exit("No image is open: open a label image first.");
 if (bitDepth() == 24)
     exit("This is a colour image: open the label image itself.");
-most = 0;
+largest = 0;
 for (s = 1; s <= nSlices; s++) {
     setSlice(s);
     getStatistics(area, mean, min, max);
     if (min < 0 || isNaN(max))
-        exit("This is no label image: it holds values below 0, or none.");
-    most = maxOf(most, max);
+        exit("This is not a label image: it has values below 0, or no values.");
+    largest = maxOf(largest, max);
 }
 setOption("ScaleConversions", false);
-if (most <= 255)
-    run("8-bit"); // the only kind whose colours a TIFF keeps
-else if (most <= 65535)
+if (largest <= 255)
+    run("8-bit"); // the only type whose colours are saved in a TIFF
+else if (largest <= 65535)
     run("16-bit");
 setOption("ScaleConversions", true);
 run("Remove Overlay");
@@ -47,11 +47,11 @@ resetThreshold();
 if (nSlices > 1)
     setSlice(1);
 colours();
-setMinAndMax(0, maxOf(255, most));
+setMinAndMax(0, maxOf(255, largest));
 Overlay.show();
 return "" + count;
 
-// 255 colours by the golden angle, light and dark in turn, on black
+// 255 colours separated by the golden angle, alternately light and dark, on black
 function colours() {
     reds = newArray(256);
     greens = newArray(256);

@@ -1,4 +1,4 @@
-// Runs ${name} on the open image, or on its own sample if none is open, and shows what comes out.
+// Runs ${name} on the open image, or on its sample image if none is open, and shows the outputs.
 // Needs Fiji with the update site DeepImageJ. Written by zooready install from export/fiji/run_bundle.ijm.
 // Without a screen: the argument "image|folder" runs a file and writes its results into the folder.
 
@@ -8,8 +8,8 @@ var OUTPUTS = newArray(${outputs});
 var KINDS = newArray(${kinds}); // image, labels or scores
 var NAMES = newArray(${names}); // of each output's channels
 var CHANNELS = ${channels}; // of the input
-var RANGE = "${range}"; // pixel sizes in micrometres that it was made for
-var LIMIT = 50331648; // elements; DeepImageJ never returns from larger images
+var RANGE = "${range}"; // pixel sizes in micrometres that the network was trained for
+var LIMIT = 50331648; // elements; DeepImageJ hangs on larger images
 var HERE = "";
 
 HERE = home();
@@ -27,9 +27,9 @@ function onScreen() {
         open(HERE + SAMPLE);
     image = getImageID();
     title = getTitle();
-    told = check();
-    if (told != "")
-        showMessageWithCancel("${name}", told + "\nGo on?");
+    warning = check();
+    if (warning != "")
+        showMessageWithCancel("${name}", warning + "\nContinue?");
     out = slashed(getDirectory("temp"));
     out = out + "zooready-" + ID + "-" + d2s(getTime(), 0) + "/";
     File.makeDirectory(out);
@@ -59,11 +59,11 @@ function onFiles(parts) {
     File.makeDirectory(out);
     open(path);
     image = getImageID();
-    told = check();
-    if (told != "")
-        print(told);
+    warning = check();
+    if (warning != "")
+        print(warning);
     stem = File.getNameWithoutExtension(path);
-    if (indexOf(stem, " ") >= 0) { // DeepImageJ cuts names at a blank
+    if (indexOf(stem, " ") >= 0) { // DeepImageJ cuts file names at a space
         stem = replace(stem, " ", "_");
         path = out + stem + ".tif";
         saveAs("Tiff", path);
@@ -74,8 +74,8 @@ function onFiles(parts) {
         if (KINDS[k] != "image") {
             open(written + ".tif");
             if (KINDS[k] == "scores") {
-                asked = "" + NAMES[k] + "|" + written + ".csv";
-                other("scores_to_table.ijm", asked);
+                names = "" + NAMES[k] + "|" + written + ".csv";
+                other("scores_to_table.ijm", names);
             } else {
                 calibrate(image);
                 other("labels_to_rois.ijm", "overlay");
@@ -87,51 +87,51 @@ function onFiles(parts) {
     setBatchMode(false);
 }
 
-// DeepImageJ itself; judged by the files that it writes, since it reports no errors to a macro
+// Runs DeepImageJ; success is judged by the files that it writes, because it reports no errors to a macro
 function through(path, out) {
     run("DeepImageJ Run", "model_path=[" + HERE + "] input_path=[" + path + "] output_folder=[" + out + "] display_output=null");
     stem = File.getNameWithoutExtension(path);
     for (k = 0; k < OUTPUTS.length; k++)
         if (!File.exists(out + stem + "_" + OUTPUTS[k] + ".tif"))
-            exit("DeepImageJ wrote no output '" + OUTPUTS[k] + "': Window > Console has its reasons.");
+            exit("DeepImageJ wrote no output '" + OUTPUTS[k] + "': see Window > Console for the reason.");
 }
 
-// What stands in the way ends the macro; what is only doubtful comes back as a sentence
+// Ends the macro if the image cannot be used; returns a warning if results may be poor
 function check() {
     getDimensions(width, height, channels, slices, frames);
     if (bitDepth() == 24)
         channels = 3;
     if (width * height * channels * slices * frames > LIMIT)
-        exit("This image has " + width * height * channels * slices * frames + " elements, and DeepImageJ hangs above " + LIMIT
+        exit("This image has " + width * height * channels * slices * frames + " elements, but DeepImageJ hangs above " + LIMIT
             + ": use zooready predict in a terminal, or crop it.");
     if (width < 2 || height < 2)
-        exit("This image is " + width + " x " + height + ", and DeepImageJ takes no lines and single pixels: use zooready predict.");
+        exit("This image is " + width + " x " + height + ", but DeepImageJ takes no images that are one pixel wide or high: use zooready predict.");
     if (channels != CHANNELS)
-        exit("${name} takes " + CHANNELS + " channel(s), and this image has " + channels + ": use Image > Duplicate to take the right ones.");
+        exit("${name} takes " + CHANNELS + " channel(s), but this image has " + channels + ": use Image > Duplicate to select the right ones.");
     if (RANGE == "")
         return "";
-    told = other("check_pixel_size.ijm", RANGE); // a function cannot return what another one returns
-    return told;
+    warning = other("check_pixel_size.ijm", RANGE); // a function cannot return another function's value directly
+    return warning;
 }
 
 function calibrate(image) {
-    here = getImageID();
+    output = getImageID();
     selectImage(image);
     getVoxelSize(width, height, depth, unit);
-    selectImage(here);
+    selectImage(output);
     getDimensions(x, y, channels, slices, frames);
     if (x > 1 || y > 1)
         setVoxelSize(width, height, depth, unit);
 }
 
-// An image as people expect it: its contrast by its values, its channels by their names, a stack as a stack
+// Sets the contrast from the values, names the channels, and shows the middle plane of a stack
 function named(names) {
     list = split(names, ",");
     getDimensions(width, height, channels, slices, frames);
     for (c = 1; c <= channels; c++) {
         if (channels > 1)
             Stack.setChannel(c);
-        if (list.length == channels && slices * frames == 1) // else DeepImageJ's numbers of the planes stay
+        if (list.length == channels && slices * frames == 1) // otherwise the plane numbers of DeepImageJ are kept
             run("Set Label...", "label=[" + list[c - 1] + "]");
         resetMinAndMax();
     }
@@ -141,15 +141,15 @@ function named(names) {
         Stack.setSlice(floor((slices + 1) / 2));
 }
 
-// Another macro of this folder; its end by an error is the end of this one as well
+// Runs another macro of this folder; an error there also ends this one
 function other(name, argument) {
-    told = runMacro(HERE + name, argument);
-    if (told == "[aborted]")
+    result = runMacro(HERE + name, argument);
+    if (result == "[aborted]")
         exit();
-    return told;
+    return result;
 }
 
-// The folder of this macro, which is also that of the bundle
+// The folder of this macro and of the bundle
 function home() {
     file = getInfo("macro.filepath");
     folder = getDirectory("imagej") + "models/" + ID;
@@ -159,7 +159,7 @@ function home() {
     return folder + "/";
 }
 
-// Windows too takes these in paths, and DeepImageJ takes no others
+// Windows accepts forward slashes in paths, and DeepImageJ accepts nothing else
 function slashed(path) {
     return replace(path, "\\\\", "/");
 }

@@ -1,4 +1,4 @@
-// Turns the open image of scores (one pixel a class, as DeepImageJ returns them) into a table with names.
+// Turns the open image of scores (one pixel per class, as DeepImageJ returns them) into a table with class names.
 // Argument: the names, separated by commas; "names|file.csv" writes the table to a file as well and opens no window.
 // Returns the name with the highest score.
 
@@ -19,7 +19,7 @@ for (s = 1; s <= nSlices; s++) {
             values[k++] = getPixel(x, y);
 }
 if (values.length != names.length)
-    exit("The image holds " + values.length + " scores, and there are " + names.length + " names: " + parts[0]);
+    exit("The image holds " + values.length + " scores, but there are " + names.length + " names: " + parts[0]);
 best = 0;
 text = "class,score\n";
 for (k = 0; k < values.length; k++) {

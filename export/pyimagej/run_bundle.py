@@ -1,11 +1,12 @@
-"""Run a bundle from Python on an image, through ImageJ and DeepImageJ, and get arrays with named axes and ImageJ images.
+"""Run a bundle on an image from Python, with ImageJ and DeepImageJ, and get arrays with named axes.
 
 Needs pyimagej (pip install pyimagej), and a Fiji with DeepImageJ into which the bundle was installed:
 
     zooready install nuclei.zip --fiji /path/to/Fiji.app
     python run_bundle.py /path/to/Fiji.app nuclei image.tif results
 
-The results are TIFFs, and for scores tables, in the last folder. In a script of your own, call start() once and run() as often as you like.
+The last argument is the folder for the results: TIFFs, and tables for scores. In your own script, call start() once, and run()
+for each image.
 """
 
 import argparse
@@ -14,16 +15,16 @@ from pathlib import Path
 
 
 def start(fiji):
-    """An ImageJ2 gateway without windows, made of that Fiji. Call it once: Python can start one Java only."""
+    """An ImageJ2 gateway of that Fiji, without windows. Call it once: Python can start Java only once."""
     import imagej
     import scyjava
 
     fiji = Path(fiji).absolute()
-    scyjava.config.set_java_constraints(fetch="auto")  # takes the Java that is here, and fetches one only if there is none
+    scyjava.config.set_java_constraints(fetch="auto")  # uses the installed Java, and downloads one only if there is none
     os.chdir(fiji)  # DeepImageJ looks for its engines below the folder in which Java starts
     scyjava.config.add_option(f"-Dij1.plugin.dirs={fiji / 'plugins'}")
     if any((fiji / "jars").glob("imglib2-imglyb-*.jar")):
-        scyjava.config.endpoints.clear()  # else pyimagej fetches that jar
+        scyjava.config.endpoints.clear()  # otherwise pyimagej downloads that jar
     return imagej.init(str(fiji), mode="headless")
 
 
@@ -38,15 +39,15 @@ def run(ij, model, image, results):
     if not macro.is_file():
         raise FileNotFoundError(f"{macro} is not there: run zooready install first.")
     before = {path: path.stat().st_mtime_ns for path in results.glob("*.tif")}
-    told = ij.IJ.runMacroFile(str(macro), f"{image}|{results}")
+    answer = ij.IJ.runMacroFile(str(macro), f"{image}|{results}")
     stem = image.stem.replace(" ", "_")
     files = [
         path
         for path in sorted(results.glob(f"{stem}_*.tif"))
         if not path.stem.endswith("-outlined") and before.get(path) != path.stat().st_mtime_ns
     ]
-    if str(told) != "OK" or not files:  # DeepImageJ raises nothing in Python: its files are the proof
-        raise RuntimeError(f"DeepImageJ wrote no results for {image.name} (the macro returned {told}): see what it printed above.")
+    if str(answer) != "OK" or not files:  # DeepImageJ raises no error in Python; only its files show success
+        raise RuntimeError(f"DeepImageJ wrote no results for {image.name} (the macro returned {answer}): see what it printed above.")
     return {path.stem.removeprefix(f"{stem}_"): ij.py.from_java(ij.IJ.openImage(str(path))) for path in files}
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong, in six words.
+"""The errors that zooready raises.
 
 May import: nothing
 """
@@ -9,15 +9,15 @@ class ZooreadyError(Exception):
 
 
 class BundleInvalid(ZooreadyError):
-    """A bundle is broken, unsafe, or breaks a rule that its readers depend on."""
+    """A bundle is damaged, unsafe, or breaks a rule that the programs reading it depend on."""
 
 
 class OutputsDiffer(ZooreadyError):
-    """Two ways to compute the same output disagree by more than the tolerance."""
+    """Two computations of the same output differ by more than the tolerance."""
 
 
 class ConsumerMissing(ZooreadyError):
-    """A program or engine that was asked for is not on this machine."""
+    """A program or engine that was asked for is not installed on this machine."""
 
 
 class ConsumerFailed(ZooreadyError):
@@ -25,4 +25,4 @@ class ConsumerFailed(ZooreadyError):
 
 
 class InputInvalid(ZooreadyError):
-    """An image, a folder, a network or a setting that a person gave cannot be used."""
+    """An image, folder, network or setting given by the user cannot be used."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooready.errors import InputInvalid
-from zooready.tensors import TensorSpec
+from zooready.tensors import Kind, TensorSpec
 
 Array = NDArray[Any]
 Format = Literal["state_dict", "torchscript", "onnx"]
@@ -148,7 +148,7 @@ class Family:
     quality
         One line on the shipped model, filled from the metrics of its record: ``"PSNR {psnr:.1f} dB"``.
     evaluation
-        Where it is judged: a module of :mod:`zooready.evaluation`, whose ``EVALUATION`` is taken, or ``"module.NAME"``; empty if nowhere.
+        Where it is judged: a module of :mod:`zooready.evaluation`, whose ``EVALUATION`` is taken; empty if nowhere.
     for_classes
         For a classifier, ``for_classes(classes, channels)`` makes the record for other classes and channels; None for all others.
     """
@@ -260,22 +260,118 @@ class Case:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bundle:
-    """An opened bundle: its zip, the folder that it was safely unpacked to, and its parsed ``rdf.yaml``.
+class Axis:
+    """An axis of an input or output, as a description of format 0.5 states it.
 
-    ``formats`` maps each format inside to its file below ``folder``. ``outputs`` holds (id, kind) in order. ``cases`` begins
-    with the specification's test pair, named "test", followed by the stored ones; ``tolerance`` is per format.
-    ``trusted`` tells whether the bundle's own Python may be run.
+    ``letter`` is one of ``bitczyx``, or the axis's whole name where it has no letter; ``id`` and ``type`` are as written, empty if
+    absent. The length is ``size`` if there is only one, px; or at least ``minimum`` and then in steps of ``step``, px; or that of
+    the axis ``reference`` (tensor, axis), plus ``offset`` px. ``halo`` is px to cut off at each end of a tile, ``channels`` the names
+    of a channel axis.
+    """
+
+    letter: str
+    id: str = ""
+    type: str = ""
+    size: int | None = None
+    minimum: int | None = None
+    step: int | None = None
+    reference: tuple[str, str] | None = None
+    offset: int = 0
+    halo: int = 0
+    scale: float = 1.0
+    channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """A step of pre- or postprocessing outside the network; ``kwargs`` are as written, since each program reads them in its own way."""
+
+    name: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tensor:
+    """An input or output, as a bundle describes it.
+
+    ``axes`` are letters, e.g. ``"bcyx"``; ``details`` says more of each, and is empty in format 0.4. ``channels`` are names, empty if
+    none are given. ``types`` are all data types that are declared. ``operators`` are pre- or postprocessing; ``sample`` is the
+    name of the sample's file, empty without one; ``unit`` that of the values, empty if none is stated.
+    """
+
+    name: str
+    axes: str
+    details: tuple[Axis, ...] = ()
+    kind: Kind = "image"
+    channels: tuple[str, ...] = ()
+    types: tuple[str, ...] = ("float32",)
+    unit: str = ""
+    operators: tuple[Operator, ...] = ()
+    sample: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """What builds the network of a state dict: a ``callable`` of the bundle's file ``source``, or of an installed ``module``."""
+
+    callable: str
+    source: str = ""
+    module: str = ""
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatedWeights:
+    """What a bundle says of one of its weight files.
+
+    ``version`` is that of the program that reads them (PyTorch's, TensorFlow's) or ONNX's opset, exactly as written, since quotes that
+    are left out matter to some programs; None if absent. ``architecture`` belongs to a state dict.
+    """
+
+    version: object = None
+    architecture: Architecture | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """An opened bundle: its zip, the folder that it was safely unpacked to, and what its description says (:mod:`zooready.bundle.rdf`).
+
+    ``formats`` maps each format inside to its file below ``folder``. ``cases`` begins with the specification's test pair, named
+    "test", followed by the stored ones; ``tolerance`` is per format. ``trusted`` tells whether the bundle's own Python may be run.
+
+    ``id`` and ``name`` are empty if absent. ``weights`` are by their key in the description, e.g. ``"pytorch_state_dict"``.
+    ``pixel_size_um`` is the smallest and largest side of a pixel that the network was made for, ``plane_distance_um`` the distance of
+    planes that it makes, ``measured_halo_px`` the halo that export found, ``crop_px`` the side of the image of one object; each None if
+    the bundle does not say. ``texts`` holds, as written, what ought to be text. ``programs`` are those with a part of ``config`` of
+    their own; ``allows_tiling`` is what DeepImageJ's part says, None without one. ``faults`` says, by place in the description, what
+    there could not be understood.
     """
 
     path: Path
     folder: Path
-    rdf: Mapping[str, Any]
     formats: Mapping[Format, Path]
-    outputs: tuple[tuple[str, str], ...]
+    outputs: tuple[Tensor, ...]
     cases: tuple[Case, ...]
     tolerance: Mapping[Format, float]
     trusted: bool = False
+    id: str = ""
+    name: str = ""
+    format_version: str = ""
+    inputs: tuple[Tensor, ...] = ()
+    weights: Mapping[str, StatedWeights] = field(default_factory=dict)
+    pixel_size_um: tuple[float, float] | None = None
+    plane_distance_um: float | None = None
+    measured_halo_px: int | Literal["whole image"] | None = None
+    crop_px: int | None = None
+    texts: Mapping[str, object] = field(default_factory=dict)
+    programs: tuple[str, ...] = ()
+    allows_tiling: bool | None = None
+    faults: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> tuple[tuple[str, Kind], ...]:
+        """(name, kind) of each output, in order."""
+        return tuple((output.name, output.kind) for output in self.outputs)
 
 
 @dataclass(frozen=True, kw_only=True)

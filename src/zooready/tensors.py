@@ -1,4 +1,4 @@
-"""What a tensor of a bundle means: axes, channels, kind, fixed sizes.
+"""What a tensor of a bundle means: axes, channels, kind, fixed sizes, unit.
 
 May import: errors
 """
@@ -24,22 +24,22 @@ class TensorSpec:
     name
         Id in the bundle: lower case, at most 32 characters.
     axes
-        One letter an axis, in order, e.g. ``"bcyx"``, ``"bczyx"``, ``"bc"``; a channel axis is required, because JDLL requires it.
+        One letter per axis, in order, e.g. ``"bcyx"``, ``"bczyx"``, ``"bc"``; a channel axis is required, because JDLL requires it.
     channels
         Name of each channel; its length is the number of channels.
     kind
         How values are compared and shown: ``image`` by value, ``labels`` by matched objects, ``scores`` by value (drawn as bars).
     sizes
-        Axes of one fixed length, e.g. ``{"z": 7}``. Other axes but ``b`` and ``c`` take any length, and an output has its input's.
+        Axes of one fixed length, e.g. ``{"z": 7}``. Other spatial axes take any length; those of an output have the length of the input's.
     description
-        One plain sentence for the reader of the bundle.
+        One sentence for the reader of the bundle.
     unit
         Physical unit of the values, e.g. ``"photons"``; empty if arbitrary.
 
     Raises
     ------
     InputInvalid
-        For axes, names or channels that no consumer could read.
+        Axes, names or channels that consumers cannot read.
     """
 
     name: str

@@ -6,7 +6,7 @@ from zooready.bundle.jdll import bucket, picks
 
 
 def both(version, opset=17):
-    return {"weights": {"onnx": {"opset_version": opset}, "torchscript": {"pytorch_version": version}}}
+    return {"onnx": opset, "torchscript": version}
 
 
 @pytest.mark.parametrize("version", [*(f"2.{minor}.0" for minor in range(8)), "2.9.1", "2.14.1", "2.15.0", "2.15.0+cu130"])
@@ -28,14 +28,14 @@ def test_the_opset_changes_the_order():
 
 
 def test_a_single_format_is_taken_and_a_state_dict_has_no_engine():
-    assert picks({"weights": {"onnx": {"opset_version": 17}}}) == "onnx"
-    assert picks({"weights": {"torchscript": {"pytorch_version": "2.8.0"}}}) == "torchscript"
-    assert picks({"weights": {"pytorch_state_dict": {"pytorch_version": "2.8.0"}}}) is None
+    assert picks({"onnx": 17}) == "onnx"
+    assert picks({"torchscript": "2.8.0"}) == "torchscript"
+    assert picks({"pytorch_state_dict": "2.8.0"}) is None
     assert picks({}) is None
 
 
 def test_weights_without_a_version_stand_under_jdll_s_own_names():
-    assert picks({"weights": {"torchscript": {}, "onnx": {"opset_version": 17}}}) == picks(both("1.13.1"))
+    assert picks({"torchscript": None, "onnx": 17}) == picks(both("1.13.1"))
     assert bucket("onnx_vUnknown0") != bucket("onnx_v17")
 
 

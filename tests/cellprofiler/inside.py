@@ -303,7 +303,7 @@ def check_a_network_that_sees_the_whole_image_is_not_cut_and_says_so():
     whole, _ = big("centred.zip", "Restored", 0)
     tiles, lines = big("centred.zip", "Restored", 64)
     assert np.array_equal(tiles, whole)
-    assert any("depends on pixels farther than its halo of 0 px" in line for line in lines), lines
+    assert any("depends on pixels farther away than its halo of 0 px" in line for line in lines), lines
 
 
 def check_labels_and_unknown_halos_are_not_cut():
@@ -345,10 +345,10 @@ def check_pixel_sizes_are_compared():
         run(module("segmentation.zip", "Find objects", pixel_um=0.5), loaded(RAW))
         run(module("segmentation.zip", "Find objects"), loaded(RAW))
     assert "results may be poor" in lines[0]
-    assert "tell RunZooready the pixel size" in lines[1]
+    assert "set the pixel size in RunZooready" in lines[1]
     with refused("the pixel size is not given"):
         run(module("segmentation.zip", "Find objects", outside="Stop"), loaded(RAW))
-    with refused("does not say its pixel sizes"):
+    with refused("does not state its pixel sizes"):
         run(module("mrbcr.zip", "Make images", [("First one", "Restored")], pixel_um=0.5, outside="Resample"), loaded(RAW))
 
 
@@ -441,14 +441,14 @@ def check_what_a_bundle_cannot_do_is_said():
 
 
 def check_values_that_are_not_finite_are_refused():
-    with refused("'restored' holds values that are NaN or infinite"):
+    with refused("'restored' contains NaN or infinite values"):
         run(module("broken.zip", "Make images", [("First one", "Restored")]), loaded(RAW))
 
 
 def check_labels_that_are_no_labels_are_refused():
-    with refused("no object numbers"):
+    with refused("not object numbers"):
         runzooready.as_labels(np.array([[0, 0.5]]), np.ones((1, 2), bool), None)
-    with refused("no object numbers"):
+    with refused("not object numbers"):
         runzooready.as_labels(np.array([[0, -1.0]]), np.ones((1, 2), bool), None)
 
 
@@ -512,15 +512,15 @@ def check_descriptions_that_cannot_be_run_are_refused():
         runzooready.opened(edited("steps.zip", step))
     with refused("takes 2 inputs"):
         runzooready.opened(edited("inputs.zip", lambda rdf: rdf["inputs"].append(rdf["inputs"][0])))
-    with refused("no model of BioImage.IO format 0.5", "update-format"):
+    with refused("not a model in BioImage.IO format 0.5", "update-format"):
         runzooready.opened(edited("old.zip", lambda rdf: rdf.update(format_version="0.4.9")))
-    with refused("holds torchscript, and this module runs ONNX"):
+    with refused("holds torchscript, but this module runs ONNX"):
         runzooready.opened(edited("script.zip", lambda rdf: rdf.update(weights={"torchscript": {}})))
     with refused("has axes 'bct'"):
         runzooready.opened(
             edited("time.zip", lambda rdf: rdf["inputs"][0].update(axes=[{"type": one} for one in ("batch", "channel", "time")]))
         )
-    with refused("not as BioImage.IO wants it"):
+    with refused("does not follow the BioImage.IO format"):
         runzooready.opened(edited("odd.zip", lambda rdf: rdf.update(inputs=["image"])))
     with refused("describes nothing"):
         runzooready.opened(str(changed("empty.zip", lambda files: files.update({"rdf.yaml": b""}))))
@@ -630,7 +630,7 @@ def check_what_networks_may_do_wrong_is_said():
         refused("the network failed on an image of shape (1, 30, 41) (operator)"),
     ):
         run(find, loaded(RAW))
-    with standing_in("segmentation.zip", chances, chances), refused("promises 'labels'", "gave shape (1, 2, 30, 41)"):
+    with standing_in("segmentation.zip", chances, chances), refused("declares 'labels'", "returned shape (1, 2, 30, 41)"):
         run(find, loaded(RAW))
     with standing_in("segmentation.zip", chances, chances[:, :1, :9]), refused("the label output has the size (9, 41)"):
         run(find, loaded(RAW))
@@ -671,7 +671,7 @@ def check_a_test_that_is_no_array_is_refused():
         rdf["outputs"][0]["test_tensor"] = {"source": "weights.onnx"}
 
     bundle = runzooready.opened(edited("array.zip", edit))
-    with refused("weights.onnx is no array of numbers"):
+    with refused("weights.onnx is not an array of numbers"):
         bundle.is_fraction(bundle.outputs[0])
 
 

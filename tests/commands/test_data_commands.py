@@ -38,7 +38,7 @@ def test_a_set_is_counted_and_what_differs_is_noted(capsys, tmp_path, save):
     lines = [line.split() for line in text.splitlines()]
     assert all([name, str(number)] in lines for number, name in enumerate(SETS["cho"].classes, 1))
     assert "sizes: 40x30 px (15)" in text
-    assert "note: 15 images, and CHO has 327. The book value is not confirmed." in text
+    assert "note: 15 images, and CHO has 327. The published value is not confirmed." in text
     assert "fault" not in text
 
 
@@ -52,9 +52,9 @@ def test_faults_are_told_and_the_exit_code_says_so(capsys, yeast):
     assert "channels: mCherry, GFP" in text
 
 
-def test_ones_own_classes_are_looked_through(capsys, own):
-    (own / "er" / "0.tif").write_bytes(b"")
-    code, text = said(capsys, own)
+def test_ones_own_classes_are_looked_through(capsys, labelled_folder):
+    (labelled_folder / "er" / "0.tif").write_bytes(b"")
+    code, text = said(capsys, labelled_folder)
     assert code == 2
     assert ["er", "4"] in [line.split() for line in text.splitlines()]
     assert "0.tif is empty (0 bytes)" in text
@@ -83,7 +83,7 @@ def test_ones_own_pairs_in_npz_are_looked_through(capsys, tmp_path):
         assert ["pairs", "4"] in lines
         assert ["list", "train", "3"] in lines
         assert ["list", "held", "out", "1"] in lines
-        assert "note: train.npz[2], the sharp one, is blank: every pixel is 1.0." in text
+        assert "note: the target of train.npz[2] is blank: every pixel is 1.0." in text
 
 
 def test_what_is_no_data_is_refused_with_the_layouts(tmp_path):
@@ -102,20 +102,22 @@ def test_an_unknown_set_is_refused_with_those_that_exist(capsys):
     assert "no data set is called 'helo': choose from hela, cho" in text
 
 
-def test_the_papers_splits_are_written_for_other_programs(capsys, own, tmp_path):
+def test_the_papers_splits_are_written_for_other_programs(capsys, labelled_folder, tmp_path):
     for number in range(4, 10):
-        tifffile.imwrite(own / "er" / f"{number + 10}.tif", np.random.default_rng(number).integers(0, 99, (9, 9)).astype(np.uint8))
-    code, text = said(capsys, own, "--splits", tmp_path / "splits.csv", "--seed", 3)
+        tifffile.imwrite(
+            labelled_folder / "er" / f"{number + 10}.tif", np.random.default_rng(number).integers(0, 99, (9, 9)).astype(np.uint8)
+        )
+    code, text = said(capsys, labelled_folder, "--splits", tmp_path / "splits.csv", "--seed", 3)
     assert (code, text.splitlines()[-1]) == (0, str(tmp_path / "splits.csv"))
     lines = [line.split(",") for line in (tmp_path / "splits.csv").read_text().splitlines()]
     shares = [f"{n}-{100 - n}-run-01" for n in (90, 80, 70, 60, 50)]
     assert lines[0] == ["image", "class", *(f"fold-{n:02d}" for n in range(1, 11)), *shares]
-    found = read_classes(own)
-    assert [(line[0], line[1]) for line in lines[1:]] == [(n, found.classes[k]) for n, k in zip(found.names, found.labels, strict=True)]
+    images = read_classes(labelled_folder)
+    assert [(line[0], line[1]) for line in lines[1:]] == [(n, images.classes[k]) for n, k in zip(images.names, images.labels, strict=True)]
     for place, line in enumerate(lines[1:]):
         assert line[2:12].count("test") == 1
-        assert line[2] == ("test" if place in folds(found.labels, 10, 3)[0].held_out else "train")
-        assert line[16] == ("test" if place in share(found.labels, 0.5, 3).held_out else "train")
+        assert line[2] == ("test" if place in folds(images.labels, 10, 3)[0].held_out else "train")
+        assert line[16] == ("test" if place in share(images.labels, 0.5, 3).held_out else "train")
 
 
 def test_published_lists_are_the_splits_and_validation_is_neither(capsys, yeast, tmp_path):

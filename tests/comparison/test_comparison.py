@@ -8,12 +8,10 @@ import pytest
 from broken import BROKEN
 from foreign import expect, good, make_image, network, torchscript
 
-from zooready.bundle.reading import opened
 from zooready.comparison import compare, exit_code
 from zooready.comparison.comparing import lifted
 from zooready.errors import BundleInvalid, InputInvalid
-from zooready.images.agreement import agreement, label_fault, value_fault
-from zooready.records import Case, Verdict
+from zooready.records import Verdict
 
 HERE = ("torch", "onnxruntime", "deepimagej")
 
@@ -155,7 +153,7 @@ def test_formats_that_disagree_on_a_given_image_differ(tmp_path):
     found = compare(draft.write(tmp_path / "tiny.zip"), consumers=["torch", "onnxruntime"], image=tmp_path / "bright.tif")
     (onnx,) = [one for one in found.verdicts if one.consumer == "onnxruntime"]
     assert onnx.status == "differs"
-    assert "On the image, against torch torchscript: 'probabilities' of case 'image' (1, 1, 5, 6) is off by" in onnx.why
+    assert "On the image, against torch torchscript: 'probabilities' of case 'image' (1, 1, 5, 6) differs by" in onnx.why
 
 
 def test_an_image_with_other_channels_is_refused(tmp_path, tiny):
@@ -169,24 +167,6 @@ def test_an_image_with_other_channels_is_refused(tmp_path, tiny):
 def test_an_unknown_consumer_is_refused(tiny):
     with pytest.raises(InputInvalid, match="no consumer is called 'icy': choose from bioimageio, torch"):
         compare(tiny, consumers=["icy"])
-
-
-@pytest.mark.parametrize(
-    ("what", "expected", "off", "agrees"),
-    [
-        ("a 16-bit image, off by rounding", np.linspace(0, 65535, 640), 0.05, True),
-        ("a 16-bit image, off by more", np.linspace(0, 65535, 640), 5.0, False),
-        ("a dim image, off by a hundredth of its range", np.linspace(0, 1e-4, 640), 1e-6, False),
-        ("a flat image, off by rounding", np.full(640, 3000.0), 1e-3, True),
-        ("a black image", np.zeros(640), 1e-6, True),
-    ],
-)
-def test_a_given_image_is_judged_by_its_own_intensities(tiny, what, expected, off, agrees):
-    expected = expected.astype(np.float32).reshape(1, 2, 16, 20)
-    with opened(tiny) as bundle:
-        case = Case(name="image", input=np.zeros((1, 1, 16, 20), np.float32), outputs=(expected,))
-        difference, why = agreement(bundle, case, [expected + np.float32(off)], 1e-5, own_range=True)
-    assert (not why) == agrees, (what, difference, why)
 
 
 def test_the_engine_lifts_deepimagej_and_onnx_never_does():
@@ -222,45 +202,6 @@ def test_an_engine_that_differs_takes_deepimagej_along():
 )
 def test_exit_codes(verdicts, asked, at_least, code):
     assert exit_code(verdicts, asked=asked, at_least=at_least) == code
-
-
-def test_values_agree_by_difference_over_range():
-    expected = np.array([0.0, 10.0], np.float32)
-    assert value_fault(expected, expected + np.float32(1e-3), 10, 2e-4)[1] == ""
-    difference, why = value_fault(expected, expected + np.float32(1e-3), 10, 1e-5)
-    assert difference == pytest.approx(1e-4, rel=1e-2)
-    assert "is off by 0.0001 of the range at (" in why
-
-
-def labels(*squares, size=40):
-    image = np.zeros((1, 1, size, size), np.float32)
-    for name, (y, x, side) in enumerate(squares, 1):
-        image[..., y : y + side, x : x + side] = name
-    return image
-
-
-def test_labels_agree_by_objects_whatever_their_numbers():
-    first = labels((2, 2, 10), (20, 20, 15))
-    second = labels((20, 20, 15), (2, 2, 10))
-    assert (first != second).any()
-    assert label_fault(first, second) == ""
-    assert label_fault(labels(), labels()) == ""
-
-
-def test_labels_differ_in_count_and_in_overlap():
-    first = labels((2, 2, 10), (20, 20, 15))
-    assert "has 1 objects instead of 2" in label_fault(first, labels((2, 2, 10)))
-    assert "of its objects' pixels in common" in label_fault(first, labels((2, 2, 10), (20, 21, 15)))
-    assert "holds no labels" in label_fault(first, first + 0.5)
-
-
-def test_a_pixel_in_a_thousand_may_change_sides():
-    first = labels((0, 0, 40))
-    second = first.copy()
-    second[0, 0, 0, 0] = 0
-    assert label_fault(first, second) == ""
-    second[0, 0, 0, :2] = 0
-    assert "of its objects' pixels" in label_fault(first, second)
 
 
 def test_expected_outputs_of_another_network_differ_everywhere(tmp_path):

@@ -8,6 +8,8 @@ from zooready.bundle.reading import opened
 from zooready.comparison import compare
 from zooready.consumers.deepimagej import in_fiji
 from zooready.consumers.deepimagej.rules import RULES
+from zooready.images.files import write_image
+from zooready.records import Image
 
 
 @pytest.fixture
@@ -200,6 +202,24 @@ def test_images_on_which_fiji_hangs_are_refused(found, monkeypatch):
     assert found(good()) == [
         "the test input has 320 elements, and DeepImageJ hangs above 319: store a smaller one, and use zooready predict."
     ]
+
+
+def test_an_image_on_which_fiji_hangs_is_refused_by_deepimagej_and_run_by_others(monkeypatch, tmp_path):
+    monkeypatch.delenv("ZOOREADY_FIJI", raising=False)
+    monkeypatch.setattr("zooready.consumers.deepimagej.rules.ELEMENTS", 400)
+    write_image(Image(array=np.random.default_rng(0).uniform(0, 4, (21, 20)).astype(np.float32), axes="yx"), tmp_path / "large.tif")
+    consumers = ["torch", "onnxruntime", "deepimagej"]
+    comparison = compare(good().write(tmp_path / "good.zip"), consumers=consumers, image=tmp_path / "large.tif")
+    status = {(verdict.consumer, verdict.format): verdict.status for verdict in comparison.verdicts}
+    assert status == {
+        ("torch", "state_dict"): "untrusted",
+        ("torch", "torchscript"): "passed",
+        ("onnxruntime", "onnx"): "passed",
+        ("deepimagej", "torchscript"): "refused",
+    }
+    (why,) = [verdict.why for verdict in comparison.verdicts if verdict.consumer == "deepimagej"]
+    assert why == "The image has 420 pixels, and DeepImageJ hangs above 400: use zooready predict."
+    assert [outputs[0].shape for outputs in comparison.results.values()] == [(1, 2, 21, 20)] * 2
 
 
 def without(*formats):

@@ -18,7 +18,7 @@ CONSUMERS = {"torchscript": java_pytorch, "onnx": java_onnx}
 
 
 def bundle_of(path, format):
-    return Bundle(path=path.with_suffix(".zip"), folder=path.parent, rdf={}, formats={format: path}, outputs=(), cases=(), tolerance={})
+    return Bundle(path=path.with_suffix(".zip"), folder=path.parent, formats={format: path}, outputs=(), cases=(), tolerance={})
 
 
 @pytest.fixture(scope="module")

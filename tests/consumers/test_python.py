@@ -156,7 +156,9 @@ def test_a_hanging_child_is_stopped_with_its_children(tmp_path, monkeypatch):
         sandbox.ask({"kind": "onnx"}, IMAGE, who="the test", seconds=4)
     assert time.monotonic() - started < 40
     status = Path("/proc") / pid.read_text() / "stat"
-    assert not status.exists() or status.read_text().split()[2] in "ZX"
+    while status.exists() and status.read_text().split()[2] not in "ZX":  # killed, and on a busy machine not yet gone
+        assert time.monotonic() - started < 40
+        time.sleep(0.1)
 
 
 def test_a_crash_is_told_with_its_signal_and_last_lines(tmp_path, monkeypatch):
@@ -208,7 +210,7 @@ def test_a_network_that_returns_no_tensor_is_refused(tmp_path):
     draft.files["weights.pt"] = torchscript(torch.jit.script(Texts()))
     *_, one = compare(draft.write(tmp_path / "texts.zip"), consumers=["torch"]).verdicts
     assert one.status == "refused"
-    assert "the network returns dict, not tensors: return a tensor or a tuple of tensors" in one.why
+    assert "the network returns dict, not a tensor or a tuple of tensors: wrap it so that it does" in one.why
 
 
 def test_versions_name_what_runs():

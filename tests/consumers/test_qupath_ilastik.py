@@ -192,4 +192,4 @@ def test_the_single_output_variant_of_a_shipped_model_passes_where_the_whole_one
     found = compare(path, consumers=["qupath", "ilastik"]).verdicts
     assert [(one.consumer, one.status, one.level) for one in found] == [("qupath", "passed", "rules"), ("ilastik", "passed", "rules")]
     with opened(path) as bundle:
-        assert bundle.outputs == (("labels", "labels"),)
+        assert bundle.kinds == (("labels", "labels"),)

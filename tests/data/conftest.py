@@ -1,5 +1,5 @@
 """Fixtures that several rooms share."""
 
-from labelled_files import own, save, yeast
+from labelled_files import labelled_folder, save, yeast
 
-__all__ = ["own", "save", "yeast"]
+__all__ = ["labelled_folder", "save", "yeast"]

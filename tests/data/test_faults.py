@@ -30,7 +30,7 @@ def test_a_saturated_image_is_noted_with_its_share_and_a_single_hot_pixel_is_not
     assert notes_on(array, "yx", "a.tif") == []
     array[:5] = 65535
     (note,) = notes_on(array, "yx", "a.tif")
-    assert note.startswith("a.tif is saturated: 5.0 % of its pixels are 65535, the camera's last value")
+    assert note.startswith("a.tif is saturated: 5.0 % of its pixels are 65535, the camera's largest value")
 
 
 def test_blank_images_and_blank_planes_are_noted():
@@ -59,6 +59,6 @@ def test_the_first_value_that_is_no_number_is_placed():
 def test_faults_come_in_one_message_and_many_are_counted(tmp_path):
     refuse(tmp_path, [])
     with pytest.raises(
-        InputInvalid, match=r"(?s)cannot be trained on, mend or remove these files:\n  fault 0\n  fault 1\n.*fault 9\n  and 3 more$"
+        InputInvalid, match=r"(?s)cannot be trained on\. Repair or remove these files:\n  fault 0\n  fault 1\n.*fault 9\n  and 3 more$"
     ):
         refuse(tmp_path, [f"fault {n}" for n in range(13)])

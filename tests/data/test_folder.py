@@ -28,15 +28,15 @@ def folder(tmp_path):
 
 
 def test_images_meet_their_masks_by_name(folder):
-    found = read_folder(folder, pair_of)
-    assert found.names == tuple(f"f{n}" for n in range(6))
-    for pair in found.pairs:
+    images = read_folder(folder, pair_of)
+    assert images.names == tuple(f"f{n}" for n in range(6))
+    for pair in images.pairs:
         np.testing.assert_array_equal(pair.input[0] % 7, pair.target[0])
 
 
 def test_crops_turn_image_and_mask_alike_and_can_be_made_again(folder):
-    found = read_folder(folder, pair_of)
-    source, crops = found.source(range(6), 32), []
+    images = read_folder(folder, pair_of)
+    source, crops = images.source(range(6), 32), []
     for index in range(30):
         pair, again = source(1, index), source(1, index)
         assert pair.input.shape == pair.target.shape == (1, 32, 32)
@@ -74,8 +74,8 @@ def test_the_hash_is_of_names_and_bytes(folder):
 
 
 def test_crops_fit_the_smallest_image(folder):
-    found = read_folder(folder, pair_of)
-    assert (found.crop(160), found.crop(32)) == (32, 32)
+    images = read_folder(folder, pair_of)
+    assert (images.crop(160), images.crop(32)) == (32, 32)
 
 
 def test_images_too_small_to_train_on_are_refused(folder):
@@ -141,7 +141,7 @@ def remove_folder(folder):
         (lose_image, r"masks/f2.png has no image in images/"),
         (change_size, r"images/f2.tif and masks/f2.png differ in size \(40x41 and 52x70 px\)"),
         (add_nan, r"f2.tif.*NaN"),
-        (add_channels, r"images/f2.png has 3 channels, and 1 is asked for"),
+        (add_channels, r"images/f2.png has 3 channels instead of 1"),
         (add_planes, r"images/f2.tif is a stack \(zyx\)"),
         (break_file, r"f2.tif"),
         (add_twin, r"images holds several files called 'f2'"),
@@ -158,7 +158,7 @@ def test_what_is_wrong_with_a_folder_is_said(folder, damage, message):
 def test_all_faults_come_in_one_message(folder):
     lose_partner(folder)
     tifffile.imwrite(folder / "images" / "f1.tif", np.zeros((40, 41), np.uint8))
-    with pytest.raises(InputInvalid, match=r"(?s)mend or remove.*f2\.tif has no partner.*f1\.tif and"):
+    with pytest.raises(InputInvalid, match=r"(?s)Repair or remove.*f2\.tif has no partner.*f1\.tif and"):
         read_folder(folder, pair_of)
 
 
@@ -183,9 +183,9 @@ def stacks(tmp_path):
 
 
 def test_stacks_meet_their_partners_and_are_cropped_along_every_axis(stacks):
-    found = read_folder(stacks, pair_of, is_stack=True)
-    assert [pair.input.shape for pair in found.pairs] == [(1, 5 + number, 40, 44) for number in range(4)]
-    source, firsts = found.source(range(4), 32), set()
+    images = read_folder(stacks, pair_of, is_stack=True)
+    assert [pair.input.shape for pair in images.pairs] == [(1, 5 + number, 40, 44) for number in range(4)]
+    source, firsts = images.source(range(4), 32), set()
     for index in range(20):
         pair = source(1, index)
         assert pair.input.shape == pair.target.shape == (1, 5, 32, 32)
@@ -204,10 +204,10 @@ def test_thick_stacks_give_sixteen_planes(stacks):
 @pytest.mark.parametrize(
     ("shape", "axes", "message"),
     [
-        ((40, 44), "YX", r"images/s1.tif is no stack \(yx\): give stacks of planes"),
-        ((3, 6, 40, 44), "TZYX", r"images/s1.tif is no stack \(tzyx\)"),
+        ((40, 44), "YX", r"images/s1.tif is not a stack \(yx\): give stacks of planes"),
+        ((3, 6, 40, 44), "TZYX", r"images/s1.tif is not a stack \(tzyx\)"),
         ((5, 40, 44), "ZYX", r"images/s1.tif and masks/s1.tif differ in size \(5x40x44 and 6x40x44 px\)"),
-        ((6, 2, 40, 44), "ZCYX", r"images/s1.tif has 2 channels, and 1 is asked for"),
+        ((6, 2, 40, 44), "ZCYX", r"images/s1.tif has 2 channels instead of 1"),
     ],
 )
 def test_what_is_wrong_with_a_stack_is_said(stacks, shape, axes, message):

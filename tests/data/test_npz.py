@@ -21,14 +21,14 @@ def arrays(count=4, size=48, dtype="float64", last=()):
 def test_a_file_of_w_and_gt_becomes_pairs(tmp_path):
     w, gt = arrays()
     np.savez(tmp_path / "one.npz", w=w, gt=gt, psf=np.ones((9, 9)))
-    found = read_npz(tmp_path / "one.npz", pair_of)
-    assert found.names == ("one.npz[0]", "one.npz[1]", "one.npz[2]", "one.npz[3]")
-    for number, pair in enumerate(found.pairs):
+    pairs = read_npz(tmp_path / "one.npz", pair_of)
+    assert pairs.names == ("one.npz[0]", "one.npz[1]", "one.npz[2]", "one.npz[3]")
+    for number, pair in enumerate(pairs.pairs):
         assert pair.input.shape == pair.target.shape == (1, 48, 48)
         np.testing.assert_array_equal(pair.input[0], w[number].astype(np.float32))
         np.testing.assert_array_equal(pair.target[0], gt[number].astype(np.float32))
-    training, held_out = found.split(0)
-    assert (len(training), len(held_out)) == (4, 4) if len(found.pairs) == 1 else (3, 1)
+    training, held_out = pairs.split(0)
+    assert (len(training), len(held_out)) == (4, 4) if len(pairs.pairs) == 1 else (3, 1)
 
 
 @pytest.mark.parametrize(("blurred", "sharp"), [("w", "gt"), ("w", "o"), ("low", "gt")])
@@ -46,14 +46,14 @@ def test_published_parts_decide_what_is_trained_on(tmp_path, pattern):
         path.parent.mkdir(exist_ok=True)
         w, gt = arrays(count)
         np.savez(path, low=w, gt=gt)
-    found = read_npz(tmp_path, pair_of)
-    training, held_out = found.split(7)
-    assert {found.names[n].split("[")[0] for n in training} == {pattern.format(part="train")}
-    assert {found.names[n].split("[")[0] for n in held_out} == {pattern.format(part="val")}
-    assert (len(training), len(held_out), len(found.pairs)) == (5, 2, 10)
+    pairs = read_npz(tmp_path, pair_of)
+    training, held_out = pairs.split(7)
+    assert {pairs.names[n].split("[")[0] for n in training} == {pattern.format(part="train")}
+    assert {pairs.names[n].split("[")[0] for n in held_out} == {pattern.format(part="val")}
+    assert (len(training), len(held_out), len(pairs.pairs)) == (5, 2, 10)
     (tmp_path / pattern.format(part="val")).unlink()
-    found = read_npz(tmp_path, pair_of)
-    assert {found.names[n].split("[")[0] for n in found.split(7)[1]} == {pattern.format(part="test")}
+    pairs = read_npz(tmp_path, pair_of)
+    assert {pairs.names[n].split("[")[0] for n in pairs.split(7)[1]} == {pattern.format(part="test")}
 
 
 def test_the_hash_is_of_names_and_bytes(tmp_path):
@@ -73,13 +73,13 @@ def test_images_that_are_no_numbers_are_named_and_the_rest_goes_on(tmp_path):
     w[1, 3, 5] = np.nan
     gt[2, 0, 7] = np.inf
     np.savez(tmp_path / "a.npz", w=w, gt=gt)
-    found = examine_npz(tmp_path, pair_of)
-    assert found.names == ("a.npz[0]", "a.npz[3]")
-    assert found.faults == (
+    pairs = examine_npz(tmp_path, pair_of)
+    assert pairs.names == ("a.npz[0]", "a.npz[3]")
+    assert pairs.faults == (
         "a.npz[1]: 1 pixels of the blurred image are NaN or infinite, the first at y 3, x 5",
         "a.npz[2]: 1 pixels of the sharp image are NaN or infinite, the first at y 0, x 7",
     )
-    with pytest.raises(InputInvalid, match=r"(?s)mend or remove these files.*a\.npz\[1\].*a\.npz\[2\]"):
+    with pytest.raises(InputInvalid, match=r"(?s)Repair or remove these files.*a\.npz\[1\].*a\.npz\[2\]"):
         read_npz(tmp_path, pair_of)
 
 
@@ -87,13 +87,13 @@ def test_saturated_and_blank_images_are_noted(tmp_path):
     w = RNG.integers(0, 900, (2, 48, 48)).astype(np.uint16)
     w[1, :12] = 4095
     np.savez(tmp_path / "a.npz", w=w, gt=np.where(np.arange(2)[:, None, None] > 0, w, 7))
-    found = read_npz(tmp_path, pair_of)
-    assert [note.split(" of its")[0] for note in found.notes] == [
-        "a.npz[0], the sharp one, is blank: every pixel is 7.",
+    pairs = read_npz(tmp_path, pair_of)
+    assert [note.split(" of its")[0] for note in pairs.notes] == [
+        "the target of a.npz[0] is blank: every pixel is 7.",
         "a.npz[1] is saturated: 25.0 %",
-        "a.npz[1], the sharp one, is saturated: 25.0 %",
+        "the target of a.npz[1] is saturated: 25.0 %",
     ]
-    assert len(found.pairs) == 2
+    assert len(pairs.pairs) == 2
 
 
 class Bomb:
@@ -153,7 +153,7 @@ def make_image(path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (pickled_array, "holds pickled objects, which could run code when opened, so it is not: save plain numbers"),
+        (pickled_array, "holds pickled objects, which could run code when opened, so it was not opened: save plain numbers"),
         (pickled_file, "holds pickled objects"),
         (without_truth, "holds mask, w, but no gt or o: name the arrays w and gt"),
         (other_number, r"\(2, 48, 48\) blurred and \(3, 48, 48\) sharp images differ"),
@@ -178,14 +178,14 @@ def test_good_files_beside_bad_ones_are_read(tmp_path):
     w, gt = arrays()
     np.savez(tmp_path / "a.npz", w=w, gt=gt)
     without_truth(tmp_path / "b.npz")
-    found = examine_npz(tmp_path, pair_of)
-    assert len(found.pairs) == 4
-    assert len(found.faults) == 1
+    pairs = examine_npz(tmp_path, pair_of)
+    assert len(pairs.pairs) == 4
+    assert len(pairs.faults) == 1
 
 
 def test_a_place_without_npz_files_is_refused(tmp_path):
     assert npz_files(tmp_path) == []
     with pytest.raises(InputInvalid, match=r"holds no npz files: give a file, or a folder with train.npz and val.npz"):
         read_npz(tmp_path, pair_of)
-    with pytest.raises(InputInvalid, match=r"there is no .*none.npz: check the name. `zooready data` lists the public sets"):
+    with pytest.raises(InputInvalid, match=r"there is no .*none.npz: check the name. `zooready data` lists the public data sets"):
         read_npz(tmp_path / "none.npz", pair_of)

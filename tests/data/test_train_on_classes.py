@@ -36,9 +36,9 @@ def calibrated(folder, sides):
         tifffile.imwrite(path, tifffile.imread(path), imagej=True, resolution=(1 / side, 1 / side), metadata={"unit": "um"})
 
 
-def test_a_run_keeps_its_classes_channels_and_pixel_sizes(own, tmp_path):
-    calibrated(own, (0.1, 0.25))
-    run = trained(own, tmp_path / "run")
+def test_a_run_keeps_its_classes_channels_and_pixel_sizes(labelled_folder, tmp_path):
+    calibrated(labelled_folder, (0.1, 0.25))
+    run = trained(labelled_folder, tmp_path / "run")
     assert (run.classes, run.channels) == (("actin", "er", "nucleus"), ("protein",))
     assert run.pixel_size_um == pytest.approx((0.1, 0.25))
     assert run.data == "12 images of the folder 'own', 3 held out"
@@ -46,36 +46,36 @@ def test_a_run_keeps_its_classes_channels_and_pixel_sizes(own, tmp_path):
     assert json.loads((run.folder / "run.json").read_text())["classes"] == ["actin", "er", "nucleus"]
 
 
-def test_the_metrics_are_those_of_every_held_out_image_whole(own, tmp_path):
-    run = trained(own, tmp_path / "run", seed=4)
-    found = read_classes(own)
-    family = plcnn.family(found.classes)
+def test_the_metrics_are_those_of_every_held_out_image_whole(labelled_folder, tmp_path):
+    run = trained(labelled_folder, tmp_path / "run", seed=4)
+    data = read_classes(labelled_folder)
+    family = plcnn.family(data.classes)
     network = family.network.architecture.build().eval()
     network.load_state_dict(run.state_dict())
     right = []
-    for member in share(found.labels, 0.8, 4).held_out:
-        image = torch.as_tensor(found.arrays[member].astype(np.float32))[None]
+    for member in share(data.labels, 0.8, 4).held_out:
+        image = torch.as_tensor(data.arrays[member].astype(np.float32))[None]
         with torch.no_grad():
             logits, _ = network((image - image.mean()) / image.std(correction=0))
-        right.append(int(logits.argmax()) == found.labels[member])
+        right.append(int(logits.argmax()) == data.labels[member])
     assert run.metrics["accuracy"] == pytest.approx(np.mean(right), abs=1e-6)
 
 
-def test_the_bundle_of_a_run_is_for_its_classes(own, tmp_path):
-    trained(own, tmp_path / "run")
-    made = zooready.export(tmp_path / "run", out=tmp_path / "own.zip", torchscript="plain")
-    held_out = share(read_classes(own).labels, 0.8, 0).held_out[0]
-    found = zooready.predict(made.path, tmp_path / "run" / "sample.tif")
-    assert found.scores["scores"].columns == ("actin", "er", "nucleus")
-    assert sum(found.scores["scores"].rows[0]) == pytest.approx(1, abs=1e-5)
-    np.testing.assert_array_equal(tifffile.imread(tmp_path / "run" / "sample.tif"), read_classes(own).arrays[held_out][0])
+def test_the_bundle_of_a_run_is_for_its_classes(labelled_folder, tmp_path):
+    trained(labelled_folder, tmp_path / "run")
+    bundle = zooready.export(tmp_path / "run", out=tmp_path / "own.zip", torchscript="plain")
+    held_out = share(read_classes(labelled_folder).labels, 0.8, 0).held_out[0]
+    prediction = zooready.predict(bundle.path, tmp_path / "run" / "sample.tif")
+    assert prediction.scores["scores"].columns == ("actin", "er", "nucleus")
+    assert sum(prediction.scores["scores"].rows[0]) == pytest.approx(1, abs=1e-5)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "run" / "sample.tif"), read_classes(labelled_folder).arrays[held_out][0])
 
 
 @pytest.mark.parametrize(("sides", "stated"), [((0.1, 0.25), (0.1, 0.25)), ((), None)])
-def test_a_bundle_states_the_pixel_sizes_of_the_files_or_none(own, tmp_path, monkeypatch, sides, stated):
+def test_a_bundle_states_the_pixel_sizes_of_the_files_or_none(labelled_folder, tmp_path, monkeypatch, sides, stated):
     if sides:
-        calibrated(own, sides)
-    trained(own, tmp_path / "run")
+        calibrated(labelled_folder, sides)
+    trained(labelled_folder, tmp_path / "run")
     monkeypatch.setattr(exported, "export", lambda network, sample, about, *rest, **options: about)
     about = zooready.export(tmp_path / "run")
     assert about.pixel_size_um == (pytest.approx(stated) if stated else None)
@@ -97,30 +97,28 @@ def test_two_channels_are_trained_on_and_exported_by_name(tmp_path, save, monkey
     assert sample.array.shape == (2, 40, 40)
 
 
-def test_a_run_on_other_images_or_another_split_is_not_gone_on_with(own, tmp_path, save):
-    trained(own, tmp_path / "run")
+def test_a_run_on_other_images_or_another_split_is_not_gone_on_with(labelled_folder, tmp_path, save):
+    trained(labelled_folder, tmp_path / "run")
     with pytest.raises(InputInvalid, match="holds a run with seed = 0, not 1"):
-        trained(own, tmp_path / "run", seed=1)
-    save(own / "er" / "99.tif")
+        trained(labelled_folder, tmp_path / "run", seed=1)
+    save(labelled_folder / "er" / "99.tif")
     with pytest.raises(InputInvalid, match="holds a run with data_sha256"):
-        trained(own, tmp_path / "run")
+        trained(labelled_folder, tmp_path / "run")
 
 
-def test_a_record_for_other_classes_is_refused(own, tmp_path):
-    with pytest.raises(
-        InputInvalid, match=r"has the classes actin, er, nucleus and 1 channels, but this record of plcnn is for x, y and 1"
-    ):
-        train(plcnn.family(("x", "y")), tmp_path / "run", data=own, steps=2, device="cpu")
+def test_a_record_for_other_classes_is_refused(labelled_folder, tmp_path):
+    with pytest.raises(InputInvalid, match=r"has the classes actin, er, nucleus and 1 channels, but this family plcnn is for x, y and 1"):
+        train(plcnn.family(("x", "y")), tmp_path / "run", data=labelled_folder, steps=2, device="cpu")
     with pytest.raises(InputInvalid, match="'mrbcr' is no classifier: choose from plcnn"):
         for_classes("mrbcr", ("x", "y"), ("protein",))
 
 
-def test_notes_on_images_are_logged_and_many_are_counted(own, caplog):
-    for path in own.rglob("*.tif"):
+def test_notes_on_images_are_logged_and_many_are_counted(labelled_folder, caplog):
+    for path in labelled_folder.rglob("*.tif"):
         tifffile.imwrite(path, np.full((30, 30), 255, np.uint8))
     family = plcnn.family(("actin", "er", "nucleus"))
     with caplog.at_level(logging.WARNING, "zooready"):
-        pairs_of(family, own, 0)
+        pairs_of(family, labelled_folder, 0)
     assert caplog.messages[0] == "actin/0.tif is blank: every pixel is 255."
     assert len(caplog.messages) == 11
     assert caplog.messages[-1].startswith("and 5 more notes on images; `zooready data` shows all")
@@ -140,7 +138,7 @@ def test_npz_pairs_are_trained_on(tmp_path):
 def test_npz_pairs_are_for_networks_that_restore_and_a_missing_file_is_told(tmp_path):
     np.savez(tmp_path / "a.npz", w=np.zeros((1, 64, 64)), gt=np.zeros((1, 64, 64)))
     with pytest.raises(
-        InputInvalid, match=r"a.npz: npz pairs are blurred and sharp single planes, and segmentation restores none. Train mrbcr"
+        InputInvalid, match=r"a.npz': npz pairs are blurred and sharp single planes, and segmentation does not restore those. Train mrbcr"
     ):
         pairs_of(segmentation.FAMILY, tmp_path / "a.npz", 0)
     with pytest.raises(InputInvalid, match=r"there is no .*b.npz: check the name"):

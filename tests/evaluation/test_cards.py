@@ -12,11 +12,11 @@ FOLDER = Path(__file__).parents[2] / "model_cards"
 torch.set_num_threads(1)
 
 
-def parted(name, record):
-    """Which numbers of a record the shipped weights do not give, measured again on a few images."""
-    found = evaluation_of(FAMILIES[name]).spot(load_weights(name))
-    assert set(found) == set(record["spot"])
-    return [key for key, value in found.items() if record["spot"][key] != pytest.approx(value, abs=0.01)]
+def differing(name, record):
+    """Names of the numbers of a record that the shipped weights do not reproduce on a few images."""
+    spot = evaluation_of(FAMILIES[name]).spot(load_weights(name))
+    assert set(spot) == set(record["spot"])
+    return [key for key, value in spot.items() if record["spot"][key] != pytest.approx(value, abs=0.01)]
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -27,13 +27,13 @@ def test_the_card_in_the_repository_is_what_its_record_gives(name):
 
 @pytest.mark.parametrize("name", shipped())
 def test_the_record_is_what_its_weights_give(name):
-    assert not parted(name, load_record(name)), "run `make evaluate`"
+    assert not differing(name, load_record(name)), "run `make evaluate`"
 
 
-def test_a_record_that_parted_from_its_weights_is_noticed():
+def test_a_record_that_differs_from_its_weights_is_noticed():
     record = load_record("mrbcr3d")
     wrong = {**record, "spot": {**record["spot"], "psnr_unseen": record["spot"]["psnr_unseen"] + 0.1}}
-    assert parted("mrbcr3d", wrong) == ["psnr_unseen"]
+    assert differing("mrbcr3d", wrong) == ["psnr_unseen"]
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -51,11 +51,13 @@ def test_a_card_tells_uses_limits_failures_and_where_it_ran(name):
         assert f"## {heading}\n" in page
     assert "Failure cases" in page
     assert all((FOLDER / image["file"]).stat().st_size < 400_000 for image in record["images"])
-    assert {"java-pytorch", "java-onnx", "bioimageio"} <= {one["consumer"] for one in record["verdicts"] if one["status"] == "passed"}
-    assert not {one["status"] for one in record["verdicts"]} & {"differs", "failed", "refused"}
+    assert {"java-pytorch", "java-onnx", "bioimageio"} <= {
+        verdict["consumer"] for verdict in record["verdicts"] if verdict["status"] == "passed"
+    }
+    assert not {verdict["status"] for verdict in record["verdicts"]} & {"differs", "failed", "refused"}
 
 
-@pytest.mark.parametrize("name", [one for one in shipped() if one.startswith("mrbcr")])
+@pytest.mark.parametrize("name", [name for name in shipped() if name.startswith("mrbcr")])
 def test_tables_of_restoration_have_the_row_of_the_input_itself(name):
     for title in ("held-out", "unseen"):
         assert [row["method"] for row in load_record(name)["tables"][title]][0] == "input itself"
@@ -72,6 +74,6 @@ def test_confusion_has_a_row_a_class_and_its_recall():
 
 
 def test_only_a_pass_shows_its_level():
-    one = {"consumer": "torch", "format": "onnx", "status": "passed", "level": "ran", "difference": 2e-7, "tolerance": 1e-5}
-    assert cards._cell(one) == "passed (ran) 2e-07"
-    assert cards._cell({**one, "status": "missing", "difference": None}) == "missing"
+    verdict = {"consumer": "torch", "format": "onnx", "status": "passed", "level": "ran", "difference": 2e-7, "tolerance": 1e-5}
+    assert cards._cell(verdict) == "passed (ran) 2e-07"
+    assert cards._cell({**verdict, "status": "missing", "difference": None}) == "missing"

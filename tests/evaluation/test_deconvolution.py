@@ -3,7 +3,7 @@ import pytest
 from skimage import restoration
 
 from zooready.errors import InputInvalid
-from zooready.evaluation import deconvolution as evaluation
+from zooready.evaluation import deconvolution
 from zooready.simulate.optics import Optics, blur, psf
 from zooready.simulate.specimens import STRUCTURES, filaments
 
@@ -15,31 +15,33 @@ NOISE = np.random.default_rng(3).normal(size=(64, 64))
 
 def test_richardson_lucy_is_that_of_scikit_image_far_from_the_edges():
     light = BLURRED + 0.1 * np.abs(NOISE)
-    ours = evaluation.richardson_lucy(light, OPTICS, (12,))[12]
+    ours = deconvolution.richardson_lucy(light, OPTICS, (12,))[12]
     theirs = restoration.richardson_lucy(np.pad(light, 32, mode="reflect"), psf(OPTICS, (65, 65)), num_iter=12, clip=False)[32:-32, 32:-32]
     assert ours[12:-12, 12:-12] == pytest.approx(theirs[12:-12, 12:-12], abs=0.02 * ours.max())
 
 
 def test_richardson_lucy_sharpens_and_can_be_seen_on_its_way():
-    seen = evaluation.richardson_lucy(BLURRED, OPTICS, (1, 5, 40))
-    assert list(seen) == [1, 5, 40]
-    assert [evaluation.psnr(seen[step], TRUTH) for step in seen] == sorted(evaluation.psnr(seen[step], TRUTH) for step in seen)
-    assert seen[40].min() >= 0
-    assert seen[5] == pytest.approx(evaluation.richardson_lucy(BLURRED, OPTICS, (5,))[5])
+    estimates = deconvolution.richardson_lucy(BLURRED, OPTICS, (1, 5, 40))
+    assert list(estimates) == [1, 5, 40]
+    assert [deconvolution.psnr(estimates[step], TRUTH) for step in estimates] == sorted(
+        deconvolution.psnr(estimates[step], TRUTH) for step in estimates
+    )
+    assert estimates[40].min() >= 0
+    assert estimates[5] == pytest.approx(deconvolution.richardson_lucy(BLURRED, OPTICS, (5,))[5])
 
 
 def test_wiener_sharpens_and_its_noise_ratio_smooths():
-    assert evaluation.psnr(evaluation.wiener(BLURRED, OPTICS, 1e-3), TRUTH) > evaluation.psnr(BLURRED, TRUTH) + 1
-    rough, smooth = (evaluation.wiener(BLURRED + NOISE, OPTICS, noise) for noise in (1e-4, 1e-1))
+    assert deconvolution.psnr(deconvolution.wiener(BLURRED, OPTICS, 1e-3), TRUTH) > deconvolution.psnr(BLURRED, TRUTH) + 1
+    rough, smooth = (deconvolution.wiener(BLURRED + NOISE, OPTICS, noise) for noise in (1e-4, 1e-1))
     assert np.abs(np.diff(rough)).mean() > np.abs(np.diff(smooth)).mean()
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: evaluation.wiener(TRUTH, OPTICS, 0.0), r"noise=0\.0: the ratio must be above 0"),
-        (lambda: evaluation.richardson_lucy(TRUTH, OPTICS, ()), r"iterations=\(\): name at least one"),
-        (lambda: evaluation.richardson_lucy(TRUTH, OPTICS, (3, 0)), r"iterations=\(3, 0\): name at least one, each 1 or more"),
+        (lambda: deconvolution.wiener(TRUTH, OPTICS, 0.0), r"noise=0\.0: the ratio must be above 0"),
+        (lambda: deconvolution.richardson_lucy(TRUTH, OPTICS, ()), r"iterations=\(\): name at least one"),
+        (lambda: deconvolution.richardson_lucy(TRUTH, OPTICS, (3, 0)), r"iterations=\(3, 0\): name at least one, each 1 or more"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(call, message):
@@ -48,7 +50,9 @@ def test_what_cannot_be_measured_is_refused(call, message):
 
 
 def test_the_best_baselines_are_at_least_as_good_as_the_fixed_ones():
-    rows = {row["method"]: row for row in evaluation.measured(evaluation.fields(STRUCTURES, 5, 4, 64), {"half": lambda image: image // 2})}
+    rows = {
+        row["method"]: row for row in deconvolution.measured(deconvolution.fields(STRUCTURES, 5, 4, 64), {"half": lambda image: image // 2})
+    }
     assert rows["Richardson-Lucy, best iteration"]["psnr"] >= max(rows[f"Richardson-Lucy, {n} iterations"]["psnr"] for n in (30, 100))
     assert rows["Wiener, best"]["psnr"] > rows["input itself"]["psnr"]
     assert rows["half"]["psnr"] == pytest.approx(rows["input itself"]["psnr"], abs=0.1)

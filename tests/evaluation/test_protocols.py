@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from zooready import cli
-from zooready.commands.protocol import COLUMNS, protocol
 from zooready.data import folds, named_set, read_set, share
 from zooready.errors import InputInvalid
+from zooready.evaluation.protocols import COLUMNS, protocol
 from zooready.families import plcnn
 from zooready.training import checkpoint
 
@@ -65,20 +65,20 @@ def test_every_split_is_a_run_of_its_own(unbroken):
 
 def test_every_image_is_tested_once_by_a_network_that_never_saw_it(unbroken, hela):
     out, rows = unbroken
-    found = read_set(named_set("hela"), hela)
-    family = plcnn.family(found.classes)
+    images = read_set(named_set("hela"), hela)
+    family = plcnn.family(images.classes)
     right = []
-    for split in folds(found.labels, 2, 0):
+    for split in folds(images.labels, 2, 0):
         network = family.network.architecture.build().eval()
         network.load_state_dict(checkpoint.read(out / split.name).state_dict())
         expected = np.zeros((10, 10), int)
         for member in split.held_out:
-            image = torch.as_tensor(found.arrays[member].astype(np.float32))[None]
+            image = torch.as_tensor(images.arrays[member].astype(np.float32))[None]
             with torch.no_grad():
                 logits, _ = network((image - image.mean()) / image.std(correction=0))
-            expected[found.labels[member], int(logits.argmax())] += 1
+            expected[images.labels[member], int(logits.argmax())] += 1
         classes, counts = confusion(out / split.name)
-        assert tuple(classes) == found.classes
+        assert tuple(classes) == images.classes
         np.testing.assert_array_equal(counts, expected)
         assert counts.sum(1).tolist()[:4] == [4, 2, 0, 2]
         right.append(100 * np.trace(expected) / 8)
@@ -94,14 +94,14 @@ def test_the_page_says_what_one_must_know(unbroken):
     assert "16 images of 10 classes" in page
     assert "these runs took\n2 steps of 2 images, seed 0" in page
     assert "- No images of endosome, golgia, golgpp" in page
-    assert "- 16 images, and 2D HeLa has 862. The book value is not confirmed." in page
-    assert "read off a graph" in page
+    assert "- 16 images, and 2D HeLa has 862. The published value is not confirmed." in page
+    assert "read from a graph" in page
     table = list(csv.reader((out / "protocol.csv").read_text().splitlines()))
     assert table[0] == list(COLUMNS)
     assert [tuple(line) for line in table[1:]] == [row.cells() for row in rows]
     assert f"| {' | '.join(rows[0].cells())} |" in page
-    found = (confusion(out / "fold-01")[1] + confusion(out / "fold-02")[1])[0]
-    assert f"| actin | 8 | {100 * found[0] / 8:.1f} |" in page
+    actin = (confusion(out / "fold-01")[1] + confusion(out / "fold-02")[1])[0]
+    assert f"| actin | 8 | {100 * actin[0] / 8:.1f} |" in page
     assert "| endosome | 0 |  |" in page
 
 
@@ -114,10 +114,10 @@ def test_a_stopped_protocol_goes_on_and_ends_alike(unbroken, hela, tmp_path):
         protocol("hela", hela, tmp_path, progress=stop, **SETTINGS)
     assert [path.name for path in tmp_path.iterdir()] == ["fold-01"]
     before = (tmp_path / "fold-01" / "weights.safetensors").stat().st_mtime_ns
-    said = []
-    assert protocol("hela", hela, tmp_path, progress=lambda *what: said.append(what), **SETTINGS) == unbroken[1]
+    progress = []
+    assert protocol("hela", hela, tmp_path, progress=lambda *what: progress.append(what), **SETTINGS) == unbroken[1]
     assert (tmp_path / "fold-01" / "weights.safetensors").stat().st_mtime_ns == before
-    assert said == [(0, 3, "fold-01"), (1, 3, "fold-02"), (2, 3, "50-50-run-01"), (3, 3, "")]
+    assert progress == [(0, 3, "fold-01"), (1, 3, "fold-02"), (2, 3, "50-50-run-01"), (3, 3, "")]
     for name in ("protocol.csv", "protocol.md"):
         assert (tmp_path / name).read_bytes() == (unbroken[0] / name).read_bytes()
 
@@ -126,8 +126,8 @@ def test_repeats_are_splits_of_their_own_and_finished_runs_are_kept(unbroken, he
     shutil.copytree(unbroken[0], tmp_path / "out")
     rows = protocol("hela", hela, tmp_path / "out", repeats=2, **SETTINGS)
     assert (rows[1].runs, rows[1].deviation is not None) == (2, True)
-    found = read_set(named_set("hela"), hela)
-    assert share(found.labels, 0.5, 0).held_out != share(found.labels, 0.5, 1).held_out
+    images = read_set(named_set("hela"), hela)
+    assert share(images.labels, 0.5, 0).held_out != share(images.labels, 0.5, 1).held_out
     first, second = (checkpoint.read(tmp_path / "out" / f"50-50-run-{number:02d}").data_sha256 for number in (1, 2))
     assert first != second
 
@@ -146,12 +146,12 @@ def test_features_and_a_forest_are_judged_on_the_same_splits(unbroken, hela, tmp
     shutil.copytree(unbroken[0], tmp_path / "out")
     settings = {**SETTINGS, "shares": (), "with_forest": True}
     (row,) = protocol("hela", hela, tmp_path / "out", **settings)
-    found = read_set(named_set("hela"), hela)
-    table = np.array([list(measurements(array[0]).values()) for array in found.arrays])
+    images = read_set(named_set("hela"), hela)
+    table = np.array([list(measurements(array[0]).values()) for array in images.arrays])
     right = []
-    for split in folds(found.labels, 2, 0):
-        forest = RandomForestClassifier(500, random_state=0).fit(table[list(split.training)], np.array(found.labels)[list(split.training)])
-        right.append(100 * forest.score(table[list(split.held_out)], np.array(found.labels)[list(split.held_out)]))
+    for split in folds(images.labels, 2, 0):
+        forest = RandomForestClassifier(500, random_state=0).fit(table[list(split.training)], np.array(images.labels)[list(split.training)])
+        right.append(100 * forest.score(table[list(split.held_out)], np.array(images.labels)[list(split.held_out)]))
     assert row.forest == pytest.approx(np.mean(right))
     assert row.correct == unbroken[1][0].correct
     assert unbroken[1][0].forest is None
@@ -183,7 +183,7 @@ def test_lists_that_name_no_images_are_refused(yeast, tmp_path):
 def test_faulty_files_stop_it_before_anything_starts(hela, tmp_path):
     shutil.copytree(hela, tmp_path / "hela")
     (tmp_path / "hela" / "er" / "1.tif").write_bytes(b"")
-    with pytest.raises(InputInvalid, match=r"(?s)mend or remove these files:.*1\.tif is empty"):
+    with pytest.raises(InputInvalid, match=r"(?s)Repair or remove these files:.*1\.tif is empty"):
         protocol("hela", tmp_path / "hela", tmp_path / "out", **SETTINGS)
     assert not (tmp_path / "out").exists()
 

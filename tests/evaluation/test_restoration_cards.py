@@ -5,8 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from zooready.evaluation import deconvolution, evaluation_of, record
+from zooready.evaluation import deconvolution, deconvolution_cards, evaluation_of, record
 from zooready.evaluation import mrbcr as evaluation
+from zooready.evaluation import mrbcr3d as stack_evaluation
 from zooready.evaluation.contract import Evaluation
 from zooready.evaluation.grids import grid
 from zooready.families import FAMILIES, mrbcr, mrbcr3d
@@ -37,16 +38,16 @@ def test_every_family_can_be_judged():
 
 
 def test_a_network_that_does_nothing_scores_as_the_input(untrained, few):
-    found = evaluation.measure(mrbcr.FAMILY, untrained)
+    measured = evaluation.measure(untrained)
     for title in ("held-out", "unseen"):
-        rows = {row["method"]: row for row in found["tables"][title]}
+        rows = {row["method"]: row for row in measured["tables"][title]}
         assert rows["m-rBCR"]["psnr"] == pytest.approx(rows["input itself"]["psnr"], abs=0.001)
         assert rows["m-rBCR"]["fields"] == 2
-    assert [row["method"].split()[0] for row in found["tables"]["specimens"]][-2:] == ["tissue", "shells"]
+    assert [row["method"].split()[0] for row in measured["tables"]["specimens"]][-2:] == ["tissue", "shells"]
     for title in ("specimens", "optics", "light"):
-        assert all(row["m-rBCR, dB"] == pytest.approx(row["input itself, dB"], abs=0.01) for row in found["tables"][title])
-    assert found["metrics"]["psnr"] == found["metrics"]["psnr_input"]
-    assert set(found["measured_on"]) == set(found["tables"])
+        assert all(row["m-rBCR, dB"] == pytest.approx(row["input itself, dB"], abs=0.01) for row in measured["tables"][title])
+    assert measured["metrics"]["psnr"] == measured["metrics"]["psnr_input"]
+    assert set(measured["measured_on"]) == set(measured["tables"])
 
 
 def test_other_optics_and_less_light_change_the_images_and_not_the_specimens(monkeypatch):
@@ -62,25 +63,23 @@ def test_other_optics_and_less_light_change_the_images_and_not_the_specimens(mon
 
 
 def test_the_spot_check_uses_the_first_fields_of_each_set():
-    for family in (mrbcr.FAMILY, mrbcr3d.FAMILY):
-        spot = evaluation.sets(family, evaluation.SPOT)
-        if family is mrbcr3d.FAMILY:
-            whole = {"held-out": evaluation.stacks(mrbcr3d.SPECIMENS, deconvolution.HELD_OUT_SEED, 4)}
-        else:
-            whole = {"held-out": deconvolution.fields(evaluation.KNOWN, deconvolution.HELD_OUT_SEED, 4)}
-        assert len(spot["held-out"]) == evaluation.SPOT
-        assert np.array_equal(spot["held-out"][2].image, whole["held-out"][2].image)
+    stacks = stack_evaluation.stacks(mrbcr3d.SPECIMENS, deconvolution.HELD_OUT_SEED, 4)
+    fields = deconvolution.fields(evaluation.KNOWN, deconvolution.HELD_OUT_SEED, 4)
+    for sets, whole in ((stack_evaluation.sets, stacks), (evaluation.sets, fields)):
+        spot = sets(deconvolution_cards.SPOT)
+        assert len(spot["held-out"]) == deconvolution_cards.SPOT
+        assert np.array_equal(spot["held-out"][2].image, whole[2].image)
 
 
 def test_the_spot_check_of_a_network_that_does_nothing_is_that_of_the_input(untrained):
-    found = evaluation.spot(mrbcr.FAMILY, untrained)
-    fields = evaluation.sets(mrbcr.FAMILY, evaluation.SPOT)["unseen"]
-    assert found["psnr_unseen"] == pytest.approx(np.mean([psnr(field.image, field.truth) for field in fields]), abs=0.001)
+    spot = evaluation.EVALUATION.spot(untrained)
+    fields = evaluation.sets(deconvolution_cards.SPOT)["unseen"]
+    assert spot["psnr_unseen"] == pytest.approx(np.mean([psnr(field.image, field.truth) for field in fields]), abs=0.001)
 
 
 def test_images_are_drawn_with_the_failures(untrained, few, tmp_path, monkeypatch):
     monkeypatch.setattr(deconvolution, "HELD_OUT_FIELDS", 6)
-    drawn = evaluation.draw(mrbcr.FAMILY, untrained, tmp_path)
+    drawn = evaluation.EVALUATION.draw(untrained, tmp_path)
     assert [file for file, _ in drawn] == ["mrbcr-examples.png", "mrbcr-failures.png"]
     assert all(Image.open(tmp_path / file).width > 500 for file, _ in drawn)
     assert drawn[1][1].startswith("Failure cases: of 8")
@@ -90,16 +89,16 @@ def test_a_grid_has_a_panel_for_every_image(tmp_path):
     plane, colours = np.arange(64.0).reshape(8, 8), np.zeros((8, 8, 3), np.uint8)
     grid(tmp_path / "one.png", ("a",), [("x", [plane])])
     grid(tmp_path / "more.png", ("a", "b"), [("x", [plane, plane]), ("y", [colours, colours])])
-    one, more = (Image.open(tmp_path / f"{name}.png").size for name in ("one", "more"))
-    assert more[0] > 1.5 * one[0]
-    assert more[1] > 1.5 * one[1]
+    small, large = (Image.open(tmp_path / f"{name}.png").size for name in ("one", "more"))
+    assert large[0] > 1.5 * small[0]
+    assert large[1] > 1.5 * small[1]
 
 
 def test_shared_contrast_is_that_of_the_truth(tmp_path):
     plane = np.arange(64.0).reshape(8, 8)
-    for name, shared in (("shared", True), ("own", False)):
+    for name, shared in (("shared", True), ("separate", False)):
         grid(tmp_path / f"{name}.png", ("a", "b"), [("x", [plane / 4, plane])], shared=shared)
-    dark, bright = (np.asarray(Image.open(tmp_path / f"{name}.png").convert("L"), float).mean() for name in ("shared", "own"))
+    dark, bright = (np.asarray(Image.open(tmp_path / f"{name}.png").convert("L"), float).mean() for name in ("shared", "separate"))
     assert dark < bright
 
 
@@ -119,13 +118,13 @@ def judged():
 
 def test_a_record_keeps_tables_that_other_trainings_made_and_replaces_what_was_measured_again(judged, tmp_path):
     begun = {"seed": 3, "data": "simulated", "tables": {"new": [], "peers": [{"method": "p", "x": 2.0}]}, "metrics": {"x": 9.0, "y": 2.0}}
-    made = record(begun, {"w": torch.zeros(2, 3), "n.running_mean": torch.zeros(4)}, judged, tmp_path)
-    assert list(made["tables"]) == ["new", "peers"]
-    assert made["tables"]["new"][0]["x"] == 1.0
-    assert made["metrics"] == {"x": 1.0, "y": 2.0}
-    assert (made["seed"], made["data"], made["parameters"], made["spot"]) == (3, "the simulation in words", 6, {"x": 1.0})
-    assert (made["suited"], made["unsuited"], made["limits"]) == (["this"], ["that"], ["so far"])
-    assert made["images"] == [{"file": "a.png", "caption": "An image."}]
+    merged = record(begun, {"w": torch.zeros(2, 3), "n.running_mean": torch.zeros(4)}, judged, tmp_path)
+    assert list(merged["tables"]) == ["new", "peers"]
+    assert merged["tables"]["new"][0]["x"] == 1.0
+    assert merged["metrics"] == {"x": 1.0, "y": 2.0}
+    assert (merged["seed"], merged["data"], merged["parameters"], merged["spot"]) == (3, "the simulation in words", 6, {"x": 1.0})
+    assert (merged["suited"], merged["unsuited"], merged["limits"]) == (["this"], ["that"], ["so far"])
+    assert merged["images"] == [{"file": "a.png", "caption": "An image."}]
 
 
 def test_a_record_of_a_persons_own_images_says_so(judged, tmp_path):
@@ -141,10 +140,10 @@ def test_stacks_need_the_distance_of_their_planes():
 def test_classical_methods_sharpen_stacks_too():
     truth = np.full((24, 48, 48), 10.0)
     truth[8:16, 14:34, 14:34] += 500 * volumes.puncta(np.random.default_rng(1), (8, 20, 20))
-    seen = volumes.blur_volume(truth, mrbcr.OPTICS, 0.15)
-    lucy = deconvolution.richardson_lucy(seen, mrbcr.OPTICS, (4, 60), 0.15)
-    assert {one.shape for one in lucy.values()} == {truth.shape}
-    assert psnr(lucy[60], truth) > max(psnr(lucy[4], truth), psnr(seen, truth))
-    rough, smooth = (deconvolution.wiener(seen, mrbcr.OPTICS, noise, 0.15) for noise in (1e-3, 1e-1))
+    blurred = volumes.blur_volume(truth, mrbcr.OPTICS, 0.15)
+    lucy = deconvolution.richardson_lucy(blurred, mrbcr.OPTICS, (4, 60), 0.15)
+    assert {estimate.shape for estimate in lucy.values()} == {truth.shape}
+    assert psnr(lucy[60], truth) > max(psnr(lucy[4], truth), psnr(blurred, truth))
+    rough, smooth = (deconvolution.wiener(blurred, mrbcr.OPTICS, noise, 0.15) for noise in (1e-3, 1e-1))
     assert rough.shape == truth.shape
     assert np.abs(np.diff(rough)).mean() > np.abs(np.diff(smooth)).mean()

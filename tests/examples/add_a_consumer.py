@@ -29,7 +29,7 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
     from onnx.reference import ReferenceEvaluator
 
     network = ReferenceEvaluator(str(bundle.formats[format]))
-    names = [name for name, _ in bundle.outputs]
+    names = [output.name for output in bundle.outputs]
     try:
         return [tuple(network.run(names, {network.input_names[0]: image})) for image in images]
     except (NotImplementedError, RuntimeError, TypeError) as error:

@@ -13,16 +13,16 @@ from zooready.explanation.checks import centred_box
 def test_a_map_that_is_one_in_the_cell_lies_there_and_only_by_chance_in_the_box():
     mask = np.zeros((40, 40), bool)
     mask[2:12, 2:12] = True
-    found = share_inside(mask * 3.0, mask)
-    assert (found.inside, found.box, found.area) == (1.0, 0.0, 100 / 1600)
+    share = share_inside(mask * 3.0, mask)
+    assert (share.inside, share.box, share.area) == (1.0, 0.0, 100 / 1600)
 
 
 def test_a_constant_map_has_the_share_of_the_area_in_both():
     mask = np.zeros((30, 60), int)
     mask[5:15, 10:42] = 4
-    found = share_inside(np.full((30, 60), 7.0), mask)
-    assert found.inside == pytest.approx(320 / 1800)
-    assert found.box == pytest.approx(320 / 1800, rel=0.05)
+    share = share_inside(np.full((30, 60), 7.0), mask)
+    assert share.inside == pytest.approx(320 / 1800)
+    assert share.box == pytest.approx(320 / 1800, rel=0.05)
 
 
 def test_only_what_is_above_zero_counts():

@@ -84,9 +84,9 @@ def test_gradients_of_the_learnt_network_add_up_to_the_rise_of_its_score(learnt,
     score, baseline = scoring(learnt), attribution.blurred(image)
     values, facts = integrated_gradients(score, image, baseline, target)
     with torch.no_grad():
-        here, there = (float(score(torch.from_numpy(one))[0, target]) for one in (image, baseline))
-    assert float(values.sum()) == pytest.approx(here - there, abs=attribution.COMPLETE * abs(here - there) + 1e-5)
-    assert facts["completeness_error"] == pytest.approx(abs(float(values.sum()) - (here - there)) / abs(here - there), rel=0.01)
+        final, initial = (float(score(torch.from_numpy(array))[0, target]) for array in (image, baseline))
+    assert float(values.sum()) == pytest.approx(final - initial, abs=attribution.COMPLETE * abs(final - initial) + 1e-5)
+    assert facts["completeness_error"] == pytest.approx(abs(float(values.sum()) - (final - initial)) / abs(final - initial), rel=0.01)
 
 
 def at_a_cliff(steepness):

@@ -23,7 +23,7 @@ OF_IMAGE = ("receptive_field", "noise_sensitivity", "uncertainty")
 
 
 def by_name(explained):
-    return {one.name: one for one in explained.explanations}
+    return {explanation.name: explanation for explanation in explained.explanations}
 
 
 def logit_maps(trained, image):
@@ -44,13 +44,13 @@ def trained_softmax(trained):
 
 
 def test_a_classifier_is_explained_in_three_ways_for_its_winner(open_bundle, spots, trained_softmax):
-    found = explain(open_bundle("maps"), spots[0])
-    assert tuple(by_name(found)) == OF_CLASS
-    assert found.facts["class"] == "spots"
-    assert list(found.facts["scores"].values()) == pytest.approx(list(trained_softmax(spots[0])), abs=1e-4)
-    assert found.facts["output"] == "scores"
-    assert not found.notes
-    assert {one.values.shape[-2:] for one in found.explanations} == {(48, 48)}
+    explained = explain(open_bundle("maps"), spots[0])
+    assert tuple(by_name(explained)) == OF_CLASS
+    assert explained.facts["class"] == "spots"
+    assert list(explained.facts["scores"].values()) == pytest.approx(list(trained_softmax(spots[0])), abs=1e-4)
+    assert explained.facts["output"] == "scores"
+    assert not explained.notes
+    assert {explanation.values.shape[-2:] for explanation in explained.explanations} == {(48, 48)}
 
 
 def test_the_class_that_is_asked_for_is_explained(open_bundle, spots):
@@ -58,64 +58,64 @@ def test_the_class_that_is_asked_for_is_explained(open_bundle, spots):
     bars = explain(bundle, spots[0], class_name="Bars")
     assert bars.facts["class"] == "bars"
     winner = by_name(explain(bundle, spots[0]))
-    assert all(not np.allclose(one.values, winner[one.name].values) for one in bars.explanations)
-    assert all("bars (score" in one.title for one in bars.explanations)
+    assert all(not np.allclose(explanation.values, winner[explanation.name].values) for explanation in bars.explanations)
+    assert all("bars (score" in explanation.title for explanation in bars.explanations)
 
 
 def test_maps_are_the_bundles_own_where_it_has_them(open_bundle, spots):
-    found = by_name(explain(open_bundle("maps"), spots[0]))["class_activation"]
-    assert found.facts["from"] == "the bundle's output 'maps'"
-    assert found.unit == "arbitrary unit"
+    activation = by_name(explain(open_bundle("maps"), spots[0]))["class_activation"]
+    assert activation.facts["from"] == "the bundle's output 'maps'"
+    assert activation.unit == "arbitrary unit"
 
 
 def test_maps_follow_from_the_graph_where_it_ends_in_pooling_and_a_linear_layer(open_bundle, spots, trained):
     maps, _ = logit_maps(trained, spots[0])
-    found = by_name(explain(open_bundle("onnx"), spots[0]))["class_activation"]
-    assert "12 x 12 px, enlarged" in found.facts["from"]
+    activation = by_name(explain(open_bundle("onnx"), spots[0]))["class_activation"]
+    assert "12 x 12 px, enlarged" in activation.facts["from"]
     large = functional.interpolate(torch.from_numpy(maps[None]), size=(48, 48), mode="bilinear")[0, 1].numpy()
-    assert found.values == pytest.approx(large, abs=1e-3 * float(np.ptp(maps)))
+    assert activation.values == pytest.approx(large, abs=1e-3 * float(np.ptp(maps)))
 
 
 def test_without_gradients_the_rest_is_there_and_a_note_tells_why(open_bundle, spots):
-    found = explain(open_bundle("onnx"), spots[0])
-    assert tuple(by_name(found)) == ("class_activation", "occlusion")
-    assert "no integrated gradients: onnx.zip holds onnx alone, which has no gradients: export it with TorchScript" in found.notes[0]
+    explained = explain(open_bundle("onnx"), spots[0])
+    assert tuple(by_name(explained)) == ("class_activation", "occlusion")
+    assert "no integrated gradients: onnx.zip holds onnx alone, which has no gradients: export it with TorchScript" in explained.notes[0]
 
 
 def test_frozen_torchscript_is_differentiated_and_lacks_maps(open_bundle, spots):
-    found = explain(open_bundle("frozen"), spots[0])
-    assert tuple(by_name(found)) == ("integrated_gradients", "occlusion")
-    assert "no class activation map: frozen.zip holds torchscript and no ONNX" in found.notes[0]
-    assert found.facts["weights"] == "torchscript"
+    explained = explain(open_bundle("frozen"), spots[0])
+    assert tuple(by_name(explained)) == ("integrated_gradients", "occlusion")
+    assert "no class activation map: frozen.zip holds torchscript and no ONNX" in explained.notes[0]
+    assert explained.facts["weights"] == "torchscript"
     other = by_name(explain(open_bundle("maps"), spots[0]))["integrated_gradients"]
-    assert by_name(found)["integrated_gradients"].values == pytest.approx(other.values, abs=1e-5)
+    assert by_name(explained)["integrated_gradients"].values == pytest.approx(other.values, abs=1e-5)
 
 
 def test_a_mask_adds_the_shares_of_every_map(open_bundle, spots):
     image, mask = spots
-    found = by_name(explain(open_bundle("maps"), image, mask=mask))
-    facts = found["class_activation"].facts
+    explanations = by_name(explain(open_bundle("maps"), image, mask=mask))
+    facts = explanations["class_activation"].facts
     assert facts["share_area"] == pytest.approx(mask.mean())
     assert facts["share_inside"] > facts["share_box"] + 0.2
-    assert {"share_inside", "share_box"} <= set(found["integrated_gradients"].facts)
+    assert {"share_inside", "share_box"} <= set(explanations["integrated_gradients"].facts)
     assert "share_inside" not in by_name(explain(open_bundle("maps"), image))["class_activation"].facts
 
 
 def test_what_the_blurred_image_has_already_and_what_the_integral_misses_is_noted(open_bundle, spots, monkeypatch):
     image = replace(spots[0], array=gaussian_filter(spots[0].array, 6))
-    found = explain(open_bundle("maps"), image)
-    assert found.facts["class"] == "smooth"
-    assert re.search(r"blurred image has a score of 0.\d+ already|blurred image has a score of 1 already", found.notes[0])
+    explained = explain(open_bundle("maps"), image)
+    assert explained.facts["class"] == "smooth"
+    assert re.search(r"blurred image has a score of 0.\d+ already|blurred image has a score of 1 already", explained.notes[0])
     monkeypatch.setattr(attribution, "COMPLETE", 0.0)
     monkeypatch.setattr(attribution, "STEPS", (2,))
     assert any("integrated gradients miss the score's rise by" in note for note in explain(open_bundle("maps"), spots[0]).notes)
 
 
 def test_an_image_output_is_explained_in_three_ways(open_bundle, spots):
-    found = explain(open_bundle("smooth"), spots[0])
-    assert tuple(by_name(found)) == OF_IMAGE
-    assert "class" not in found.facts
-    assert {one.values.shape[-2:] for one in found.explanations} == {(48, 48)}
+    explained = explain(open_bundle("smooth"), spots[0])
+    assert tuple(by_name(explained)) == OF_IMAGE
+    assert "class" not in explained.facts
+    assert {explanation.values.shape[-2:] for explanation in explained.explanations} == {(48, 48)}
 
 
 def test_the_receptive_field_is_the_bundles_halo_beside_what_gradients_show(open_bundle, spots):
@@ -126,24 +126,23 @@ def test_the_receptive_field_is_the_bundles_halo_beside_what_gradients_show(open
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (22, 26, 22, 24)  # nothing at the right
 
 
-def told(bundle, **measured):
+def with_measured(bundle, **measured):
     """The bundle with other facts about its network."""
-    own = {**bundle.rdf["config"]["zooready"], "measured": measured}
-    return replace(bundle, rdf={**bundle.rdf, "config": {"zooready": own}})
+    return replace(bundle, measured_halo_px=measured.get("halo"))
 
 
 def test_without_a_stated_halo_gradients_measure_it(open_bundle, spots):
-    field = by_name(explain(told(open_bundle("smooth")), spots[0]))["receptive_field"]
+    field = by_name(explain(with_measured(open_bundle("smooth")), spots[0]))["receptive_field"]
     assert (field.facts["halo_px"], field.facts["halo_from"]) == (2, "gradients of this image")
 
 
 def test_gradients_from_beyond_the_halo_are_noted(open_bundle, spots):
-    (note,) = explain(told(open_bundle("smooth"), halo=1), spots[0]).notes
+    (note,) = explain(with_measured(open_bundle("smooth"), halo=1), spots[0]).notes
     assert note.startswith("gradients reach 2 px, further than the halo of 1 px")
 
 
 def test_a_network_that_sees_everything_says_so(open_bundle, spots):
-    field = by_name(explain(told(open_bundle("smooth"), halo="whole image"), spots[0]))["receptive_field"]
+    field = by_name(explain(with_measured(open_bundle("smooth"), halo="whole image"), spots[0]))["receptive_field"]
     assert field.title.endswith("depends on: the whole image")
     assert set(field.marks) == {"90 % of the gradient, radius"}
 
@@ -157,12 +156,12 @@ def test_noise_follows_the_seed_and_nothing_else_does(open_bundle, spots):
 
 def test_a_size_that_the_bundle_must_grow_is_explained_at_its_own(open_bundle, spots):
     bundle = open_bundle("smooth")
-    axes = [{**axis, "size": {"min": 32, "step": 32}} if axis.get("id") in ("y", "x") else axis for axis in bundle.rdf["inputs"][0]["axes"]]
-    bundle = replace(bundle, rdf={**bundle.rdf, "inputs": [{**bundle.rdf["inputs"][0], "axes": axes}]})
+    details = tuple(replace(axis, minimum=32, step=32) if axis.letter in "yx" else axis for axis in bundle.inputs[0].details)
+    bundle = replace(bundle, inputs=(replace(bundle.inputs[0], details=details),))
     image = replace(spots[0], array=spots[0].array[:40, :45])
-    found = by_name(explain(bundle, image))
-    assert {one.values.shape[-2:] for one in found.values()} == {(40, 45)}
-    assert found["receptive_field"].facts["reach_px"] == 2
+    explanations = by_name(explain(bundle, image))
+    assert {explanation.values.shape[-2:] for explanation in explanations.values()} == {(40, 45)}
+    assert explanations["receptive_field"].facts["reach_px"] == 2
 
 
 def test_one_channel_of_several_is_taken_by_name(open_bundle, spots):
@@ -200,16 +199,16 @@ def test_a_class_of_a_bundle_without_scores_is_refused(open_bundle, spots, optio
 
 
 def test_labels_alone_have_nothing_to_explain(open_bundle, spots):
-    bundle = replace(open_bundle("smooth"), outputs=(("output", "labels"),))
+    bundle = open_bundle("smooth")
+    bundle = replace(bundle, outputs=(replace(bundle.outputs[0], kind="labels"),))
     with pytest.raises(InputInvalid, match=r"smooth.zip gives output \(labels\), which are whole numbers without gradients"):
         explain(bundle, spots[0])
 
 
 def test_scores_of_another_number_than_promised_are_refused(open_bundle, spots):
     bundle = open_bundle("onnx")
-    axes = [{**axis, "channel_names": ["a", "b"]} if axis["type"] == "channel" else axis for axis in bundle.rdf["outputs"][0]["axes"]]
     with pytest.raises(BundleInvalid, match=r"promises 'scores' with 2 classes and gave the shape \(1, 3\)"):
-        explain(replace(bundle, rdf={**bundle.rdf, "outputs": [{**bundle.rdf["outputs"][0], "axes": axes}]}), spots[0])
+        explain(replace(bundle, outputs=(replace(bundle.outputs[0], channels=("a", "b")),)), spots[0])
 
 
 def test_captum_is_asked_for_before_any_work(open_bundle, spots, monkeypatch):
@@ -223,9 +222,9 @@ def test_dangerous_torchscript_is_not_run_unless_trusted(open_bundle, spots, mon
     from zooready.formats import torchscript
 
     monkeypatch.setattr(torchscript, "unsafe", lambda path: ("aten::from_file",))
-    found = explain(open_bundle("maps"), spots[0])
-    assert "integrated_gradients" not in by_name(found)
-    assert "its TorchScript is not run here" in found.notes[0]
+    explained = explain(open_bundle("maps"), spots[0])
+    assert "integrated_gradients" not in by_name(explained)
+    assert "its TorchScript is not run here" in explained.notes[0]
     assert "integrated_gradients" in by_name(explain(open_bundle("maps", trust_code=True), spots[0]))
 
 
@@ -233,22 +232,22 @@ def test_dangerous_torchscript_is_not_run_unless_trusted(open_bundle, spots, mon
 
 
 def test_every_explanation_is_a_figure_and_a_calibrated_tiff_and_all_numbers_are_in_one_json(open_bundle, spots, tmp_path):
-    found = explain(open_bundle("maps"), spots[0], mask=spots[1])
-    written = save(found, tmp_path / "new" / "folder", "cell")
+    explained = explain(open_bundle("maps"), spots[0], mask=spots[1])
+    written = save(explained, tmp_path / "new" / "folder", "cell")
     assert {path.name for path in written} == {f"cell_{name}.{end}" for name in OF_CLASS for end in ("png", "tif")} | {
         "cell_explanation.json"
     }
-    for one in found.explanations:
-        back = read_image(tmp_path / "new" / "folder" / f"cell_{one.name}.tif")
+    for explanation in explained.explanations:
+        back = read_image(tmp_path / "new" / "folder" / f"cell_{explanation.name}.tif")
         assert back.array.dtype == np.float32
-        assert back.array == pytest.approx(one.values.squeeze())
+        assert back.array == pytest.approx(explanation.values.squeeze())
         assert back.pixel_size_um == pytest.approx(0.3, rel=1e-4)
-    told = json.loads(written[-1].read_text(encoding="utf-8"))
-    assert told["class"] == "spots"
-    assert set(told["scores"]) == set(CLASSES)
-    assert told["explanations"]["integrated_gradients"]["completeness_error"] < 0.02
-    assert told["explanations"]["occlusion"]["files"] == ["cell_occlusion.png", "cell_occlusion.tif"]
-    assert {"zooready", "torch", "captum", "onnxruntime"} <= set(told["versions"])
+    written_facts = json.loads(written[-1].read_text(encoding="utf-8"))
+    assert written_facts["class"] == "spots"
+    assert set(written_facts["scores"]) == set(CLASSES)
+    assert written_facts["explanations"]["integrated_gradients"]["completeness_error"] < 0.02
+    assert written_facts["explanations"]["occlusion"]["files"] == ["cell_occlusion.png", "cell_occlusion.tif"]
+    assert {"zooready", "torch", "captum", "onnxruntime"} <= set(written_facts["versions"])
 
 
 def test_the_same_question_gives_the_same_bytes(open_bundle, spots, tmp_path):
@@ -278,16 +277,16 @@ def test_the_figure_shows_scale_bar_marks_and_values(open_bundle, spots, tmp_pat
 
 
 def test_a_figure_has_a_panel_for_each_channel_and_the_middle_plane_of_a_stack(open_bundle, spots, tmp_path):
-    one = by_name(explain(open_bundle("smooth"), spots[0]))["uncertainty"]
-    two = replace(one, values=np.repeat(one.values, 2, axis=0), channels=("foreground", "distance"))
-    assert pixels(two, spots[0], tmp_path).shape[1] == pytest.approx(1.5 * pixels(one, spots[0], tmp_path).shape[1], abs=3)
-    stack = np.stack([0 * one.values[0], one.values[0], 0 * one.values[0]])
-    assert (pixels(replace(one, values=stack, axes="zyx"), spots[0], tmp_path) == pixels(one, spots[0], tmp_path)).all()
+    explanation = by_name(explain(open_bundle("smooth"), spots[0]))["uncertainty"]
+    two_channels = replace(explanation, values=np.repeat(explanation.values, 2, axis=0), channels=("foreground", "distance"))
+    assert pixels(two_channels, spots[0], tmp_path).shape[1] == pytest.approx(1.5 * pixels(explanation, spots[0], tmp_path).shape[1], abs=3)
+    stack = np.stack([0 * explanation.values[0], explanation.values[0], 0 * explanation.values[0]])
+    assert (pixels(replace(explanation, values=stack, axes="zyx"), spots[0], tmp_path) == pixels(explanation, spots[0], tmp_path)).all()
 
 
 def test_values_without_any_size_can_be_drawn(open_bundle, spots, tmp_path):
-    for one in (*explain(open_bundle("smooth"), spots[0]).explanations, *explain(open_bundle("maps"), spots[0]).explanations):
-        assert pixels(replace(one, values=0 * one.values), spots[0], tmp_path).size
+    for explanation in (*explain(open_bundle("smooth"), spots[0]).explanations, *explain(open_bundle("maps"), spots[0]).explanations):
+        assert pixels(replace(explanation, values=0 * explanation.values), spots[0], tmp_path).size
 
 
 @pytest.mark.parametrize(("largest", "length"), [(9.9, 5), (10, 10), (1.99, 1), (0.03, 0.02), (250, 200)])

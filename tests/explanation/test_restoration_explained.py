@@ -66,18 +66,18 @@ def test_noise_of_a_camera_is_found_where_it_is_dark_and_where_it_is_bright():
     light = 100 + 900 * np.exp(-((y - 128) ** 2 + (x - 128) ** 2) / (2 * 60.0**2))
     image = 2.0 * np.random.default_rng(4).poisson(light) + np.random.default_rng(5).normal(0, 6, light.shape)
     truth = np.sqrt(4.0 * light + 36)
-    found = noise_of(image)
-    assert found == pytest.approx(truth, rel=0.2)
-    assert found.mean() == pytest.approx(truth.mean(), rel=0.04)
+    noise = noise_of(image)
+    assert noise == pytest.approx(truth, rel=0.2)
+    assert noise.mean() == pytest.approx(truth.mean(), rel=0.04)
 
 
 def test_noise_is_estimated_plane_by_plane_and_a_smooth_plane_has_none():
     y, x = np.mgrid[:64, :64]
     planes = np.stack([3.0 * y + 2 * x, np.random.default_rng(1).normal(50, 4, (64, 64))])
-    found = noise_of(planes[None])
-    assert found.shape == (1, 2, 64, 64)
-    assert found[0, 0].max() < 0.1
-    assert found[0, 1].mean() == pytest.approx(4, rel=0.1)
+    noise = noise_of(planes[None])
+    assert noise.shape == (1, 2, 64, 64)
+    assert noise[0, 0].max() < 0.1
+    assert noise[0, 1].mean() == pytest.approx(4, rel=0.1)
 
 
 def test_a_mean_over_nine_pixels_leaves_a_third_of_the_noise(image):

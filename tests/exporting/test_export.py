@@ -507,13 +507,13 @@ def test_auto_passes_over_a_variant_that_is_further_off_than_a_millionth(tmp_pat
     fake_java(TIMES, monkeypatch)
     from zooready.formats import torchscript
 
-    load = torchscript.load
+    start = torchscript.start
 
-    def altered(path):
-        network = load(path)
-        return (lambda image: network(image) + 2e-6) if path.parent.name == "channels_last" else network
+    def altered(path, device="cpu"):
+        run = start(path, device)
+        return (lambda image: (run(image)[0] + np.float32(2e-6),)) if path.parent.name == "channels_last" else run
 
-    monkeypatch.setattr(torchscript, "load", lambda path: altered(path) if path.name == "weights.pt" else load(path))
+    monkeypatch.setattr(torchscript, "start", altered)
     made = quick(seeded(SmallUNet), cells(24, 28), tmp_path / "a.zip", torchscript="auto", normalization="mean-std")
     assert made.variant == "frozen"
 
@@ -544,9 +544,10 @@ def test_auto_is_timed_in_the_real_engine(tmp_path, here, engines):
 
 def versioned(monkeypatch, version):
     """Let the writers believe in another PyTorch."""
-    from zooready.formats import onnx, torchscript
+    from zooready.formats.onnx import onnx_file
+    from zooready.formats.torchscript import torchscript_file
 
-    for module in (torchscript, onnx):
+    for module in (torchscript_file, onnx_file):
         monkeypatch.setattr(module, "torch_version", lambda: version)
 
 

@@ -134,6 +134,6 @@ def test_the_macro_refuses_other_channels_lines_and_images_beyond_the_limit(tmp_
     arguments = [f"{tmp_path / name}.tif|{tmp_path / 'out'}" for name in ("large", "two", "line")]
     assert fiji.run_macro(made.macro, arguments, place, limit_s=200, memory_mb=8192) == ["[aborted]"] * 3
     log = (place / "log.txt").read_text()
-    assert "800 elements, and DeepImageJ hangs above 700: use zooready predict" in log
-    assert "takes 1 channel(s), and this image has 2" in log
-    assert "DeepImageJ takes no lines and single pixels" in log
+    assert "800 elements, but DeepImageJ hangs above 700: use zooready predict" in log
+    assert "takes 1 channel(s), but this image has 2" in log
+    assert "DeepImageJ takes no images that are one pixel wide or high" in log

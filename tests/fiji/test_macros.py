@@ -107,11 +107,11 @@ SIZES = [
     ("\u00b5m", 0.3, 0.3, ""),
     ("nm", 300, 300, ""),
     ("mm", 0.0003, 0.0003, ""),
-    ("um", 1.2, 1.2, "are 1.2000 um, and the network was made for 0.2 to 0.6 um"),
-    ("nm", 100, 100, "are 0.1000 um, and the network was made for 0.2 to 0.6 um"),
+    ("um", 1.2, 1.2, "are 1.2000 um, but the network was trained for 0.2 to 0.6 um"),
+    ("nm", 100, 100, "are 0.1000 um, but the network was trained for 0.2 to 0.6 um"),
     ("um", 0.3, 0.5, "are not square (0.3 x 0.5 um)"),
-    ("pixel", 1, 1, "does not say how large its pixels are (unit: pixel"),
-    ("inch", 0.01, 0.01, "does not say how large its pixels are (unit: inch"),
+    ("pixel", 1, 1, "has no pixel size in micrometres (unit: pixel"),
+    ("inch", 0.01, 0.01, "has no pixel size in micrometres (unit: inch"),
 ]
 
 

@@ -11,7 +11,7 @@ import torch
 from format_networks import BakedWidth, Branching, OwnFunction, SizeBound, Spectral, TinyUNet, make_image
 from torch import nn
 
-from zooready.errors import InputInvalid
+from zooready.errors import ConsumerMissing, InputInvalid
 from zooready.formats import torchscript, trials
 from zooready.formats.torchscript import container, torchscript_file, tracing
 
@@ -30,6 +30,24 @@ def test_every_variant_gives_the_networks_numbers_at_other_sizes(traced, unet, v
         for got, want in zip(outputs(traced[variant].path, image), expected, strict=True):
             assert got.shape == want.shape
             assert np.abs(got - want).max() <= 1e-6
+
+
+def test_a_started_file_gives_the_networks_numbers_and_keeps_the_image(traced, unet):
+    eager = TinyUNet()
+    eager.load_state_dict(unet.state_dict())
+    image = make_image(2, 1, 33, 19, seed=5).numpy()
+    before = image.copy()
+    outputs = torchscript.start(traced["plain"].path, "cpu")(image)
+    assert isinstance(outputs, tuple)
+    for output, expected in zip(outputs, trials.eager(eager.eval(), image), strict=True):
+        assert np.abs(output - expected).max() <= 1e-6
+    assert np.array_equal(image, before)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_a_device_that_is_missing_is_named(traced):
+    with pytest.raises(ConsumerMissing, match="PyTorch sees no CUDA device here: check nvidia-smi, or choose the device cpu"):
+        torchscript.start(traced["plain"].path, "cuda")
 
 
 def test_details_say_what_was_done(traced):
@@ -97,7 +115,9 @@ def test_a_branch_on_pixel_values_is_refused(example, tmp_path):
 
 def test_a_baked_size_is_found_and_the_cure_named(example, tmp_path, here, monkeypatch):
     monkeypatch.setattr(torchscript_file, "ROUTES", ("trace",))
-    with pytest.raises(InputInvalid, match=r"(?s)torch.jit.trace: larger \(1, 1, 62, 68\): fails.*take sizes from x.shape without int"):
+    with pytest.raises(
+        InputInvalid, match=r"(?s)torch.jit.trace: case 'larger' \(1, 1, 62, 68\) fails.*take sizes from x.shape without int"
+    ):
         torchscript.write(BakedWidth(), example, tmp_path / "weights.pt")
 
 

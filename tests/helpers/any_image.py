@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import tifffile
+import yaml
 
 from zooready import java
 from zooready.bundle.reading import opened
@@ -106,9 +107,8 @@ def scene(name, array, axes, folder):
 
 def sample_of(bundle):
     """The sample image (y, x) in its own type; of a bundle without one, the test input."""
-    told = (bundle.rdf["inputs"][0].get("sample_tensor") or {}).get("source")
-    if told:
-        return read_image(bundle.folder / told).array
+    if sample := bundle.inputs[0].sample:
+        return read_image(bundle.folder / sample).array
     return bundle.cases[0].input[0, 0]
 
 
@@ -145,7 +145,7 @@ def predicted(bundle, image, run):
     planes = []
     for n in range(len(image.planes)):
         outputs = []
-        for name, kind in bundle.outputs:
+        for name, kind in bundle.kinds:
             if kind == "scores":
                 table = found.scores[name]
                 outputs.append(as_float32(np.array([table.rows[n][-len(outputs_of(bundle, name)) :]])))
@@ -196,7 +196,7 @@ def section(path, names):
         expected = [[eager(plane) for plane in one.planes] for one in images]
         rows = {k: [] for k in range(len(bundle.outputs))}
         for program, format, variant, found in runs(bundle, images, names):
-            for k, (_, kind) in enumerate(bundle.outputs):
+            for k, (_, kind) in enumerate(bundle.kinds):
                 cells = [
                     compared(kind, [one[k] for one in first], [one[k] for one in second], bundle.tolerance[format])
                     for first, second in zip(expected, found, strict=True)
@@ -207,7 +207,7 @@ def section(path, names):
                 marked = [text if agrees else f"**{text}**" for text, agrees in cells]
                 rows[k].append(f"| `{program}` | {format}{' ' + variant if variant else ''} | {' | '.join(marked)} |")
         text = f"## {path.stem}\n\n{made(bundle)}\n\n"
-        for k, (name, kind) in enumerate(bundle.outputs):
+        for k, (name, kind) in enumerate(bundle.kinds):
             what = "objects found of expected, pixels not shared" if kind == "labels" else "largest difference / range"
             text += f"`{name}`: {what}\n\n| program | weights | {' | '.join(KINDS)} |\n|{'---|' * (len(KINDS) + 2)}\n"
             text += "\n".join(rows[k]) + "\n\n"
@@ -217,8 +217,8 @@ def section(path, names):
 
 def made(bundle):
     """What the bundle is, in a sentence."""
-    own = bundle.rdf["config"]["zooready"]
-    variant = own.get("weights", {}).get("torchscript", {}).get("variant", "unknown")
+    facts = yaml.safe_load((bundle.folder / "rdf.yaml").read_text(encoding="utf-8"))["config"]["zooready"]
+    variant = facts.get("weights", {}).get("torchscript", {}).get("variant", "unknown")
     return f"Weights {', '.join(bundle.formats)}; TorchScript variant {variant}; tolerances " + (
         ", ".join(f"{format} {bundle.tolerance[format]:g}" for format in bundle.formats) + "."
     )

@@ -63,10 +63,10 @@ def three():
     rng = np.random.default_rng(1)
     image, labels = rng.poisson(200, (100, 160)).astype(np.uint16), np.zeros((100, 160), np.uint16)
     for number, pattern, top, left in ((2, "spots", 4, 3), (5, "bars", 44, 50), (9, "smooth", 20, 120)):
-        piece, mask = cell(rng, pattern, middle=(24, 24))
+        pixels, mask = cell(rng, pattern, middle=(24, 24))
         width = min(48, 160 - left)
         window = (slice(top, top + 48), slice(left, left + width))
-        image[window][mask[:, :width]] = piece[:, :width][mask[:, :width]]
+        image[window][mask[:, :width]] = pixels[:, :width][mask[:, :width]]
         labels[window][mask[:, :width]] = number
     labels[40:46, 154:160] = 9
     return Image(array=image, axes="yx", pixel_size_um=0.25), labels

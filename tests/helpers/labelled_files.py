@@ -24,7 +24,7 @@ def save():
 
 
 @pytest.fixture
-def own(tmp_path, save):
+def labelled_folder(tmp_path, save):
     """Three classes with 4, 5 and 6 images of different sizes."""
     for label, name in enumerate(("actin", "er", "nucleus")):
         for number in range(4 + label):

@@ -11,7 +11,8 @@ import pytest
 import tifffile
 
 from zooready.errors import InputInvalid
-from zooready.images.files import in_order, read_image, write_image
+from zooready.images.files import read_image, write_image
+from zooready.images.tiff import in_order
 from zooready.records import Image
 
 RNG = np.random.default_rng(0)
@@ -186,7 +187,7 @@ def test_a_16_bit_colour_png_is_refused_because_pillow_halves_its_depth(tmp_path
     content[24] = 16
     content[29:33] = _crc(content[12:29])
     (tmp_path / "a.png").write_bytes(content)
-    with pytest.raises(InputInvalid, match="16-bit colour PNG, of which 8 bits would be lost: save it as TIFF"):
+    with pytest.raises(InputInvalid, match="16-bit colour PNG, which can only be read with 8 bits: save it as TIFF"):
         read_image(tmp_path / "a.png")
 
 
@@ -276,7 +277,7 @@ def test_a_file_without_read_permission_is_refused(tmp_path, monkeypatch):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(InputInvalid, match="cannot read .*Permission denied. Check that you may read it"):
+    with pytest.raises(InputInvalid, match="cannot read .*Permission denied. Check the file's permissions"):
         read_image(path)
 
 
@@ -299,8 +300,8 @@ def test_an_image_that_is_cut_off_is_refused_and_never_read_in_part(tmp_path, ki
 def test_a_stack_that_names_more_planes_than_it_holds_is_refused(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
         for number, plane in enumerate(noise((3, 8, 8))):
-            told = "ImageJ=1.54f\nimages=5\nslices=5\n" if number == 0 else None
-            writer.write(plane, description=told, metadata=None, contiguous=False)
+            description = "ImageJ=1.54f\nimages=5\nslices=5\n" if number == 0 else None
+            writer.write(plane, description=description, metadata=None, contiguous=False)
     with pytest.raises(InputInvalid, match="names 5 planes and holds 3: planes are missing. Copy or save it again"):
         read_image(tmp_path / "a.tif")
 

@@ -72,32 +72,32 @@ def name(axes, shape, dtype):
 @pytest.fixture(scope="module")
 def visited(tmp_path_factory, engines):
     """A folder of images that we wrote, what ImageJ said of them, and images that ImageJ saved."""
-    place = tmp_path_factory.mktemp("imagej")
+    images_folder = tmp_path_factory.mktemp("imagej")
     for axes, shape in WRITTEN:
         for dtype in ("uint8", "uint16", "float32"):
             array = np.arange(np.prod(shape)).reshape(shape).astype(dtype) * (0.25 if dtype == "float32" else 1)
             channels = tuple("abcd")[: shape[axes.index("c")]] if "c" in axes else ()
             image = Image(array=array.astype(dtype), axes=axes, pixel_size_um=0.1083, z_um=0.3, channels=channels)
-            write_image(image, place / (name(axes, shape, dtype) + ".tif"))
+            write_image(image, images_folder / (name(axes, shape, dtype) + ".tif"))
     (jar,) = (folder() / "jars").glob("ij-*.jar")
-    command = [sys.executable, "-c", CHILD, str(libjvm()), str(jar), str(place)]
+    command = [sys.executable, "-c", CHILD, str(libjvm()), str(jar), str(images_folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
-    return place, json.loads((place / "seen.json").read_text())
+    return images_folder, json.loads((images_folder / "seen.json").read_text())
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 @pytest.mark.parametrize(("axes", "shape"), WRITTEN)
 def test_imagej_sees_what_was_written(visited, axes, shape, dtype):
-    place, seen = visited
-    said = seen[name(axes, shape, dtype)]
+    images_folder, seen = visited
+    opened = seen[name(axes, shape, dtype)]
     length = dict(zip(axes, shape, strict=True))
-    assert said["ctz"] == [length.get("c", 1), length.get("t", 1), length.get("z", 1)]
-    assert said["bits"] == {"uint8": 8, "uint16": 16, "float32": 32}[dtype]
-    assert said["um"] == [pytest.approx(0.1083), pytest.approx(0.1083), 0.3, "micron"]
-    assert "c" not in axes or said["names"] == list("abcd")[: length["c"]]
-    written = read_image(place / (name(axes, shape, dtype) + ".tif")).array
-    assert np.array_equal(np.ravel(said["values"]), written.ravel())
+    assert opened["ctz"] == [length.get("c", 1), length.get("t", 1), length.get("z", 1)]
+    assert opened["bits"] == {"uint8": 8, "uint16": 16, "float32": 32}[dtype]
+    assert opened["um"] == [pytest.approx(0.1083), pytest.approx(0.1083), 0.3, "micron"]
+    assert "c" not in axes or opened["names"] == list("abcd")[: length["c"]]
+    written = read_image(images_folder / (name(axes, shape, dtype) + ".tif")).array
+    assert np.array_equal(np.ravel(opened["values"]), written.ravel())
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_imagej_sees_what_was_written(visited, axes, shape, dtype):
     ],
 )
 def test_what_imagej_saves_is_read(visited, saved, axes, shape, dtype):
-    place: Path = visited[0]
-    image = read_image(place / f"saved {saved}.tif")
+    images_folder: Path = visited[0]
+    image = read_image(images_folder / f"saved {saved}.tif")
     assert (image.axes, image.array.shape, image.array.dtype) == (axes, shape, dtype)
     assert image.pixel_size_um == pytest.approx(0.2)
     assert image.z_um == (pytest.approx(0.5) if "z" in axes else None)

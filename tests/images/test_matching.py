@@ -18,10 +18,10 @@ def discs(*centres, radius=6, size=64):
 def test_equal_images_match_completely_whatever_the_numbers():
     labels = discs((15, 15), (15, 45), (45, 30))
     renamed = np.array([0, 900_000_000, 5, 70], np.int64)[labels]
-    found = match(labels, renamed)
-    assert found.pairs.tolist() == [[1, 900_000_000], [2, 5], [3, 70]]
-    assert found.f1 == found.mean_iou == 1
-    assert found.overlap.sum() == found.foreground_first == found.foreground_second == (labels > 0).sum()
+    matches = match(labels, renamed)
+    assert matches.pairs.tolist() == [[1, 900_000_000], [2, 5], [3, 70]]
+    assert matches.f1 == matches.mean_iou == 1
+    assert matches.overlap.sum() == matches.foreground_first == matches.foreground_second == (labels > 0).sum()
 
 
 def test_iou_is_intersection_over_union():
@@ -33,18 +33,18 @@ def test_iou_is_intersection_over_union():
 
 
 def test_two_halves_of_one_object_are_no_match():
-    one = discs((30, 30), radius=10)
-    halves = one * np.where(np.arange(64) < 30, 1, 2)
-    found = match(one, halves)
-    assert (len(found.pairs), found.n_first, found.n_second) == (1, 1, 2)  # the half with the middle column is more than half
+    disc = discs((30, 30), radius=10)
+    halves = disc * np.where(np.arange(64) < 30, 1, 2)
+    matches = match(disc, halves)
+    assert (len(matches.pairs), matches.n_first, matches.n_second) == (1, 1, 2)  # the half with the middle column is more than half
     halves[:, 30] = 0
-    assert match(one, halves).f1 == 0
+    assert match(disc, halves).f1 == 0
 
 
 def test_missed_and_invented_objects_lower_f1():
     truth = discs((15, 15), (15, 45), (45, 30))
-    found = np.where(truth == 3, 0, truth) + 4 * discs((50, 55), radius=3)
-    assert f1(truth, found) == 4 / 6
+    labels = np.where(truth == 3, 0, truth) + 4 * discs((50, 55), radius=3)
+    assert f1(truth, labels) == 4 / 6
 
 
 def test_agrees_with_a_loop_over_all_pairs():
@@ -57,9 +57,9 @@ def test_agrees_with_a_loop_over_all_pairs():
             ratio = ((first == a) & (second == b)).sum() / max(1, ((first == a) | (second == b)).sum())
             if ratio > 0.5:
                 expected[a, b] = ratio
-    found = match(first, second)
+    matches = match(first, second)
     assert expected
-    assert dict(zip(map(tuple, found.pairs.tolist()), found.iou.tolist(), strict=True)) == expected
+    assert dict(zip(map(tuple, matches.pairs.tolist()), matches.iou.tolist(), strict=True)) == expected
 
 
 def test_float_labels_count_as_labels_and_empty_images_agree():

@@ -176,14 +176,14 @@ def test_a_network_that_takes_too_much_memory_is_ended(tmp_path):
 
 def test_a_crash_of_the_engine_is_told_with_its_signal(tmp_path):
     helper, numbers = onnx.helper, onnx.TensorProto
-    one = helper.make_tensor("zero", numbers.INT64, [1], [0])
+    zero = helper.make_tensor("zero", numbers.INT64, [1], [0])
     nodes = [
         helper.make_node("Shape", ["image"], ["shape"]),
         helper.make_node("Div", ["shape", "zero"], ["divided"]),  # a whole number by zero: SIGFPE in ONNX Runtime
         helper.make_node("Cast", ["divided"], ["out"], to=numbers.FLOAT),
     ]
     image = helper.make_tensor_value_info("image", numbers.FLOAT, ["b", 1, "y", "x"])
-    graph = helper.make_graph(nodes, "g", [image], [helper.make_tensor_value_info("out", numbers.FLOAT, [4])], [one])
+    graph = helper.make_graph(nodes, "g", [image], [helper.make_tensor_value_info("out", numbers.FLOAT, [4])], [zero])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "weights.onnx")
     images = [np.ones((1, 1, 3, 2), np.float32)]
     with pytest.raises(
@@ -285,8 +285,8 @@ def test_the_child_ends_with_its_parent(name, tmp_path):
     home = {**os.environ, "TMPDIR": str(tmp_path)}
     parent = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=home, preexec_fn=interruptible)
     try:
-        place = awaited(lambda: next((p.parent for p in tmp_path.glob("zooready-java-*/at.txt") if "1x1x2x3" in p.read_text()), None))
-        child = next(int(p.name) for p in Path("/proc").glob("[0-9]*") if place.name in _command(p) and "worker" in _command(p))
+        job_folder = awaited(lambda: next((p.parent for p in tmp_path.glob("zooready-java-*/at.txt") if "1x1x2x3" in p.read_text()), None))
+        child = next(int(p.name) for p in Path("/proc").glob("[0-9]*") if job_folder.name in _command(p) and "worker" in _command(p))
         parent.send_signal(getattr(signal, name))
         parent.wait(20)
         awaited(lambda: not _command(Path(f"/proc/{child}")))

@@ -48,15 +48,15 @@ def serve(monkeypatch, content=b"good", error=None):
 def test_install_writes_a_manifest_and_the_second_call_fetches_nothing(toy, monkeypatch):
     serve(monkeypatch)
     lines = []
-    made = java.install(lines.append)
-    assert [(file.path, file.size, file.sha256) for file in made.files] == [("jars/engine-1.0.jar", 4, JAR.sha256)]
+    installed = java.install(lines.append)
+    assert [(file.path, file.size, file.sha256) for file in installed.files] == [("jars/engine-1.0.jar", 4, JAR.sha256)]
     assert lines[0] == "fetching a.b:engine:1.0 (1 of 1)"
     assert java.missing() is None
     assert java.verify() is None
     assert java.versions() == {"engine": "1.0"}
     serve(monkeypatch, error=AssertionError("the network was used"))
     started = time.monotonic()
-    assert java.install() == made == java.manifest()
+    assert java.install() == installed == java.manifest()
     assert time.monotonic() - started < 0.5
 
 
@@ -189,7 +189,7 @@ def test_a_manifest_of_another_version_or_platform_is_told(toy, monkeypatch):
     assert "are for win-x86_64x, this is " in java.missing()
     manifest.write_text("{}")
     assert java.manifest() is None
-    with pytest.raises(ValueError, match="is no manifest of engines"):
+    with pytest.raises(ValueError, match="is not a manifest of engines"):
         cache.Manifest.load(manifest)
 
 
@@ -223,8 +223,8 @@ def test_libtorch_that_is_there_is_not_unpacked_again(empty):
     (empty / "djl" / "libtorch.so").write_bytes(b"1234")
     assert not fetching._is_unpacked(empty, system)  # nobody says that it is whole
     file = cache.Installed(path="djl/libtorch.so", size=4, sha256="0" * 64)
-    for made, whole in ((coordinates, True), (coordinates[1:], False)):
-        cache.Manifest(platform=system, coordinates=made, files=(file,)).save(empty / "engines.json")
+    for listed, whole in ((coordinates, True), (coordinates[1:], False)):
+        cache.Manifest(platform=system, coordinates=listed, files=(file,)).save(empty / "engines.json")
         assert fetching._is_unpacked(empty, system) is whole
     cache.Manifest(platform=system, coordinates=coordinates, files=(file,)).save(empty / "engines.json")
     (empty / "djl" / "libtorch.so").write_bytes(b"123")

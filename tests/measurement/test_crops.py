@@ -94,10 +94,10 @@ def test_cellprofiler_cuts_the_same_pieces(image, labels, side, background, blan
     [
         (np.ones((3, 3)), r"labels have shape \(3, 3\) and the image \(9, 12\)"),
         (np.ones((1, 9, 12)), r"labels have shape \(1, 9, 12\)"),
-        (np.full((9, 12), 0.5), "no object numbers"),
-        (np.full((9, 12), -1), "no object numbers"),
-        (np.full((9, 12), np.nan), "no object numbers"),
-        (np.zeros((9, 12)), "hold no object: every pixel is 0"),
+        (np.full((9, 12), 0.5), "not object numbers"),
+        (np.full((9, 12), -1), "not object numbers"),
+        (np.full((9, 12), np.nan), "not object numbers"),
+        (np.zeros((9, 12)), "contain no object: every pixel is 0"),
     ],
     ids=["size", "axes", "fractions", "negative", "nan", "empty"],
 )

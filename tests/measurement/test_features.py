@@ -21,27 +21,27 @@ SMALL = [(1, 1), (1, 7), (2, 2), (3, 3), (9, 1)]
 def test_names_are_always_the_same_and_values_are_finite():
     images = [NOISE, np.zeros((9, 9)), np.full((8, 20), 7.0), DISC * 100, -NOISE.astype(float), NOISE * 1000.0]
     images += [np.full(size, 8.0) for size in SMALL] + [np.arange(size[0] * size[1], dtype=float).reshape(size) for size in SMALL]
-    found = [measurements(image) for image in images] + [measurements(NOISE, DISC), measurements(NOISE, (Y == 3) & (X == 4))]
-    assert len({tuple(one) for one in found}) == 1
-    assert len(found[0]) == 211
-    assert all(np.isfinite(list(one.values())).all() for one in found)
+    measured = [measurements(image) for image in images] + [measurements(NOISE, DISC), measurements(NOISE, (Y == 3) & (X == 4))]
+    assert len({tuple(by_name) for by_name in measured}) == 1
+    assert len(measured[0]) == 211
+    assert all(np.isfinite(list(by_name.values())).all() for by_name in measured)
 
 
 def test_intensities_are_those_of_the_masks_pixels():
-    found = measurements(NOISE, DISC)
-    assert found["intensity_mean"] == pytest.approx(NOISE[DISC].mean())
-    assert found["intensity_sum"] == NOISE[DISC].sum()
-    assert found["intensity_std"] == pytest.approx(NOISE[DISC].std())
-    assert found["intensity_p90"] == pytest.approx(np.percentile(NOISE[DISC], 90))
+    values = measurements(NOISE, DISC)
+    assert values["intensity_mean"] == pytest.approx(NOISE[DISC].mean())
+    assert values["intensity_sum"] == NOISE[DISC].sum()
+    assert values["intensity_std"] == pytest.approx(NOISE[DISC].std())
+    assert values["intensity_p90"] == pytest.approx(np.percentile(NOISE[DISC], 90))
 
 
 def test_what_lies_outside_the_object_and_where_the_object_lies_changes_nothing():
-    found = measurements(NOISE, DISC)
+    values = measurements(NOISE, DISC)
     changed = np.where(DISC, NOISE, 5000)
-    assert measurements(changed, DISC * 7) == found
-    assert measurements(np.pad(changed, 9), np.pad(DISC, 9)) == pytest.approx(found)
+    assert measurements(changed, DISC * 7) == values
+    assert measurements(np.pad(changed, 9), np.pad(DISC, 9)) == pytest.approx(values)
     gone = np.where(DISC, NOISE, np.nan)
-    assert measurements(gone, DISC) == found
+    assert measurements(gone, DISC) == values
 
 
 def test_skewness_of_a_lone_bright_pixel_is_the_closed_form():
@@ -53,12 +53,12 @@ def test_skewness_of_a_lone_bright_pixel_is_the_closed_form():
 
 def test_shape_is_that_of_the_mask_or_of_what_is_bright():
     (disc,) = regionprops(DISC.astype(np.uint8))
-    for found in (measurements(NOISE, DISC), measurements(10 + 90 * DISC)):
-        assert found["shape_area_px2"] == DISC.sum()
-        assert found["shape_axis_major_px"] == pytest.approx(2 * 12, rel=0.03)
-        assert found["shape_eccentricity"] == pytest.approx(disc.eccentricity)
-        assert found["shape_roundness"] == pytest.approx(1, abs=0.12)
-        assert found["shape_solidity"] > 0.95
+    for values in (measurements(NOISE, DISC), measurements(10 + 90 * DISC)):
+        assert values["shape_area_px2"] == DISC.sum()
+        assert values["shape_axis_major_px"] == pytest.approx(2 * 12, rel=0.03)
+        assert values["shape_eccentricity"] == pytest.approx(disc.eccentricity)
+        assert values["shape_roundness"] == pytest.approx(1, abs=0.12)
+        assert values["shape_solidity"] > 0.95
 
 
 def test_only_intensities_know_the_units():
@@ -73,20 +73,20 @@ def test_only_intensities_know_the_units():
 def test_parts_are_counted_and_measured():
     image = np.zeros((40, 40))
     image[5:10, 5:10] = image[20:30, 20:24] = 1
-    found = measurements(image)
-    assert (found["parts_count"], found["parts_area_max_px2"], found["parts_area_mean_px2"]) == (2, 40, 32.5)
-    assert found["parts_largest_share"] == pytest.approx(40 / 65)
-    assert found["parts_area_share"] == pytest.approx(65 / 1600)
-    assert found["parts_light_share"] == pytest.approx(1)
+    values = measurements(image)
+    assert (values["parts_count"], values["parts_area_max_px2"], values["parts_area_mean_px2"]) == (2, 40, 32.5)
+    assert values["parts_largest_share"] == pytest.approx(40 / 65)
+    assert values["parts_area_share"] == pytest.approx(65 / 1600)
+    assert values["parts_light_share"] == pytest.approx(1)
 
 
 def test_texture_is_that_of_mahotas():
-    found = measurements(NOISE)
+    values = measurements(NOISE)
     grey = features.levels(NOISE, np.ones(NOISE.shape, bool))
     assert (grey.min(), grey.max()) == (1, 255)
     pftas, lbp = mahotas.features.pftas(grey), mahotas.features.lbp(grey, 1, 8)
-    assert [value for name, value in found.items() if name.startswith("adjacency")] == pytest.approx(list(pftas))
-    assert [value for name, value in found.items() if name.startswith("lbp1")] == pytest.approx(list(lbp / lbp.sum()))
+    assert [value for name, value in values.items() if name.startswith("adjacency")] == pytest.approx(list(pftas))
+    assert [value for name, value in values.items() if name.startswith("lbp1")] == pytest.approx(list(lbp / lbp.sum()))
 
 
 def test_haralick_tells_fine_from_coarse_texture():
@@ -106,11 +106,11 @@ def test_stripes_have_a_direction_and_noise_has_none():
 @pytest.mark.parametrize(
     ("image", "mask", "message"),
     [
-        (np.zeros((3, 9, 9)), None, r"an image of shape \(3, 9, 9\) was to be measured: give one channel of one plane"),
+        (np.zeros((3, 9, 9)), None, r"an image of shape \(3, 9, 9\) cannot be measured: give one channel of one plane"),
         (np.zeros((0, 9)), None, r"an image of shape \(0, 9\)"),
         (np.full((9, 9), np.nan), None, "81 pixels of the object are NaN or infinite"),
-        (np.zeros((9, 9)), np.zeros((9, 9), bool), r"a mask of \(9, 9\) with 0 px"),
-        (np.zeros((9, 9)), np.ones((9, 8), bool), r"a mask of \(9, 8\) with 72 px for an image of \(9, 9\)"),
+        (np.zeros((9, 9)), np.zeros((9, 9), bool), r"the mask \(9, 9\) with 0 px"),
+        (np.zeros((9, 9)), np.ones((9, 8), bool), r"the mask \(9, 8\) with 72 px does not fit the image \(9, 9\)"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(image, mask, message):

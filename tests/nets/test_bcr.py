@@ -74,7 +74,7 @@ def test_scales_are_halves_and_the_finest_is_what_forward_gives(dimensions):
     with torch.no_grad():
         fine, half, quarter = network.scales(image)
         assert torch.equal(network(image), fine)
-    assert [tuple(one.shape[-2:]) for one in (fine, half, quarter)] == [(16, 32), (8, 16), (4, 8)]
+    assert [tuple(scale.shape[-2:]) for scale in (fine, half, quarter)] == [(16, 32), (8, 16), (4, 8)]
 
 
 def test_the_finest_resolution_sees_the_coarser_ones():

@@ -54,8 +54,8 @@ def spiral(size):
 @pytest.mark.parametrize("size", SIZES)
 def test_cores_are_numbered_like_connected_components(size):
     core = blobs(*size)[:, 1:] > 0.5
-    found = Instances(rounds=40).numbered(core).numpy()
-    for image, mask in zip(found[:, 0], core[:, 0].numpy(), strict=True):
+    labels = Instances(rounds=40).numbered(core).numpy()
+    for image, mask in zip(labels[:, 0], core[:, 0].numpy(), strict=True):
         truth, count = ndimage.label(mask, EIGHT)
         assert sorted(set(image.ravel()) - {0}) == list(range(1, count + 1))
         assert match(truth, image, 0.99).f1 == 1
@@ -65,9 +65,9 @@ def test_cores_are_numbered_like_connected_components(size):
 def test_touching_discs_get_their_own_labels():
     truth, probabilities = discs(96, [(30, 30), (30, 49), (48, 40), (80, 80), (0, 70)], 11)
     labels = Instances()(probabilities)[1].numpy()[0, 0]
-    found = match(truth, labels, 0.9)
-    assert (found.f1, found.n_second) == (1, 5)
-    assert found.mean_iou > 0.96
+    matches = match(truth, labels, 0.9)
+    assert (matches.f1, matches.n_second) == (1, 5)
+    assert matches.mean_iou > 0.96
 
 
 def test_growth_agrees_with_watershed_on_the_same_seeds():
@@ -77,9 +77,9 @@ def test_growth_agrees_with_watershed_on_the_same_seeds():
     seeds = network.numbered(torch.as_tensor((foreground > 0.5) & (distance > 0.5))[None, None])
     expected = watershed(-distance, seeds[0, 0].numpy().astype(int), mask=foreground > 0.5, connectivity=EIGHT)
     labels = network(probabilities)[1].numpy()[0, 0]
-    found = match(expected, labels)
-    assert found.n_first == found.n_second > 10
-    assert found.overlap.sum() > 0.9 * found.foreground_first
+    matches = match(expected, labels)
+    assert matches.n_first == matches.n_second > 10
+    assert matches.overlap.sum() > 0.9 * matches.foreground_first
 
 
 def ndimage_smooth(image):

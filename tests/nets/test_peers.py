@@ -18,7 +18,7 @@ def parameters(network):
 @pytest.mark.parametrize(
     ("network", "expected"),
     [(Care, 470_977), (DnCNN, 556_097), (Rcan, 266_177), (MimoUNet, 6_801_889)],
-    ids=lambda one: getattr(one, "__name__", one),
+    ids=lambda value: getattr(value, "__name__", value),
 )
 def test_sizes_are_those_that_the_tables_state(network, expected):
     assert parameters(network()) == expected
@@ -28,20 +28,20 @@ def test_dncnn_has_the_published_size_but_for_the_bias_and_scales_of_its_normali
     assert parameters(DnCNN()) - 65 == 556_032  # the benchmark code of the authors of m-rBCR; 65 biases of the first and last layer
 
 
-@pytest.mark.parametrize("network", TINY, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("network", TINY, ids=lambda value: value.__name__)
 def test_any_multiple_of_four_works_and_every_parameter_learns(network):
     torch.manual_seed(0)
-    made = network(**TINY[network])
+    built = network(**TINY[network])
     image = torch.randn(2, 1, 12, 20)
-    output = made(image)
+    output = built(image)
     assert output.shape == image.shape
     (output - torch.randn_like(output)).square().sum().backward()
     if network is not MimoUNet:
-        assert all(weights.grad is not None for weights in made.parameters())
+        assert all(weights.grad is not None for weights in built.parameters())
 
 
 @pytest.mark.parametrize(
-    ("network", "setting"), [(n, s) for n, settings in TINY.items() for s in settings], ids=lambda one: getattr(one, "__name__", one)
+    ("network", "setting"), [(n, s) for n, settings in TINY.items() for s in settings], ids=lambda value: getattr(value, "__name__", value)
 )
 def test_every_setting_changes_the_network(network, setting):
     grown = {**TINY[network], setting: 2 * TINY[network][setting]}
@@ -49,12 +49,12 @@ def test_every_setting_changes_the_network(network, setting):
 
 
 def test_mimo_gives_three_scales_of_which_forward_is_the_finest():
-    made = MimoUNet(**TINY[MimoUNet]).eval()
+    built = MimoUNet(**TINY[MimoUNet]).eval()
     image = torch.randn(1, 1, 16, 24)
     with torch.no_grad():
-        scales = made.scales(image)
-        assert torch.equal(made(image), scales[0])
-    assert [tuple(one.shape[2:]) for one in scales] == [(16, 24), (8, 12), (4, 6)]
+        scales = built.scales(image)
+        assert torch.equal(built(image), scales[0])
+    assert [tuple(scale.shape[2:]) for scale in scales] == [(16, 24), (8, 12), (4, 6)]
 
 
 def test_resizing_by_halvings_goes_both_ways():

@@ -127,7 +127,7 @@ def test_logits_are_float32_under_autocast():
     with torch.autocast("cpu", torch.bfloat16):
         logits, maps = PLCNN(1, 3, **SMALL)(torch.rand(2, 1, 16, 16))
         others = [rival(1, 3, widths)(torch.rand(2, 1, 16, 16)) for rival, widths in ((ResNet, (4, 4, 4, 4)), (VGG, (4, 4, 4, 4, 4)))]
-    assert {one.dtype for one in (logits, maps, *others)} == {torch.float32}
+    assert {output.dtype for output in (logits, maps, *others)} == {torch.float32}
 
 
 def test_probing_finds_that_any_size_works_and_a_trace_serves_them_all():

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
-from zooready.records import TOLERANCE, Bundle
+from zooready.bundle.rdf import read
 
 NODES = {  # id of an output -> (nodes, ONNX shape, axes, number of channels or None for the input's)
     "restored": ([("Mul", ["image", "two"], ["restored"], {})], "bcyx", None),
@@ -92,18 +92,20 @@ def tiny(tmp_path):
                 for name in outputs
             ],
             "weights": {"onnx": {"source": "weights.onnx"}},
-            "config": {"zooready": {"pixel_size_um": pixel_size_um} if pixel_size_um else {}},
+            "config": {
+                "zooready": {
+                    "outputs": [{"id": name, "kind": KINDS.get(name, "image")} for name in outputs],
+                    **({"pixel_size_um": pixel_size_um} if pixel_size_um else {}),
+                }
+            },
         } | changes
         graph(folder / "weights.onnx", outputs, axes, channels)
         (folder / "rdf.yaml").write_text(yaml.safe_dump(rdf))
-        return Bundle(
+        return read(
+            yaml.safe_load((folder / "rdf.yaml").read_text()),
             path=tmp_path / "tiny.zip",
             folder=folder,
-            rdf=yaml.safe_load((folder / "rdf.yaml").read_text()),
             formats={"onnx": folder / "weights.onnx"},
-            outputs=tuple((name, KINDS.get(name, "image")) for name in outputs),
-            cases=(),
-            tolerance=TOLERANCE,
             trusted=trusted,
         )
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
 from zooready.prediction.embedding import watched
-from zooready.records import TOLERANCE, Bundle
+from zooready.records import TOLERANCE, Bundle, Tensor
 
 
 def layers(last, pool):
@@ -49,10 +49,8 @@ HAS_MAPS = ("pooled", "dropout", "product")
 
 
 def bundle_of(path, kinds=("scores",)):
-    outputs = tuple((kind if kind == "scores" else f"{kind}s", kind) for kind in kinds)
-    return Bundle(
-        path=path.with_suffix(".zip"), folder=path.parent, rdf={}, formats={"onnx": path}, outputs=outputs, cases=(), tolerance=TOLERANCE
-    )
+    outputs = tuple(Tensor(name=kind if kind == "scores" else f"{kind}s", axes="bcyx", kind=kind) for kind in kinds)
+    return Bundle(path=path.with_suffix(".zip"), folder=path.parent, formats={"onnx": path}, outputs=outputs, cases=(), tolerance=TOLERANCE)
 
 
 def written(network, path):

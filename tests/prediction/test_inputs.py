@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from zooready.errors import InputInvalid
-from zooready.images.files import RGB
+from zooready.images.tiff import RGB
 from zooready.prediction import as_input
 from zooready.records import Image
 from zooready.tensors import TensorSpec

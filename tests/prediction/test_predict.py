@@ -14,7 +14,7 @@ from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, Inpu
 from zooready.images import files
 from zooready.images.files import read_image, write_image
 from zooready.prediction import Prediction, Scores, memory, predict, save, whole
-from zooready.records import Image
+from zooready.records import Architecture, Image, StatedWeights
 
 RNG = np.random.default_rng(0)
 
@@ -98,7 +98,8 @@ def test_scores_become_rows(tiny):
 
 def test_labels_are_uint16_unless_there_are_too_many(tiny):
     assert predict(tiny("labels"), make_image()).images["labels"].array.dtype == np.uint16
-    bundle = replace(tiny("restored"), outputs=(("restored", "labels"),))
+    bundle = tiny("restored")
+    bundle = replace(bundle, outputs=(replace(bundle.outputs[0], kind="labels"),))
     assert predict(bundle, Image(array=np.full((2, 2), 65535, "uint16"), axes="yx")).images["restored"].array.dtype == np.float32
 
 
@@ -213,7 +214,7 @@ def test_descriptions_that_prediction_cannot_follow_are_refused(tiny, change, ma
 
 def test_a_description_of_other_shapes_than_the_network_gives_is_refused(tiny):
     bundle = tiny("restored")
-    bundle.rdf["outputs"][0]["axes"][1]["channel_names"] = ["a", "b"]
+    bundle = replace(bundle, outputs=(replace(bundle.outputs[0], channels=("a", "b")),))
     with pytest.raises(
         BundleInvalid, match=r"promises 'restored' with axes 'bcyx' and 2 channels, and its network gave the shape \(1, 1, 5, 7\)"
     ):
@@ -257,7 +258,9 @@ def test_an_empty_output_is_refused(tiny):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_a_device_that_is_missing_is_named(tiny, traced):
-    with pytest.raises(ConsumerMissing, match="ONNX Runtime sees no CUDA device here: pip install onnxruntime-gpu, or use --device cpu"):
+    with pytest.raises(
+        ConsumerMissing, match="ONNX Runtime sees no CUDA device here: pip install onnxruntime-gpu, or choose the device cpu"
+    ):
         predict(tiny("restored"), make_image(), device="cuda")
     with pytest.raises(ConsumerMissing, match="PyTorch sees no CUDA device here"):
         predict(traced, make_image(), format="torchscript", device="cuda")
@@ -325,9 +328,12 @@ def traced(tiny, tmp_path):
         "        self.factor = torch.nn.Parameter(torch.tensor(0.0))\n    def forward(self, image):\n        return image * self.factor\n"
     )
     (folder / "architecture.py").write_text(source)
-    architecture = {"source": "architecture.py", "callable": "Doubled"}
-    bundle.rdf["weights"]["pytorch_state_dict"] = {"source": "state.pt", "architecture": architecture}
-    return replace(bundle, formats={**bundle.formats, "torchscript": folder / "weights.pt", "state_dict": folder / "state.pt"})
+    stated = StatedWeights(architecture=Architecture(source="architecture.py", callable="Doubled"))
+    return replace(
+        bundle,
+        weights={**bundle.weights, "pytorch_state_dict": stated},
+        formats={**bundle.formats, "torchscript": folder / "weights.pt", "state_dict": folder / "state.pt"},
+    )
 
 
 def test_torchscript_gives_the_same(traced):

@@ -69,10 +69,10 @@ def test_a_reason_in_brackets_is_no_markup():
 
 def test_json_holds_every_field_and_no_nan(tmp_path):
     to_json([verdict(difference=float("inf"), cases=("test",))], tmp_path / "verdicts.json")
-    (one,) = json.loads((tmp_path / "verdicts.json").read_text())["verdicts"]
-    assert one["difference"] is None
-    assert one["cases"] == ["test"]
-    assert set(one) == set(Verdict.__dataclass_fields__)
+    (stored,) = json.loads((tmp_path / "verdicts.json").read_text())["verdicts"]
+    assert stored["difference"] is None
+    assert stored["cases"] == ["test"]
+    assert set(stored) == set(Verdict.__dataclass_fields__)
 
 
 def test_reports_that_cannot_be_written_say_so(tmp_path):
@@ -85,7 +85,7 @@ def test_reports_that_cannot_be_written_say_so(tmp_path):
 def test_rows_hold_input_expectation_programs_and_the_largest_difference(compared):
     rows = dict(section(compared, title="tiny").rows)
     assert list(rows) == ["maps: foreground", "maps: boundary", "labels", "scores (a, b)"]
-    captions = [[(one.caption, one.note) for one in row] for row in rows.values()]
+    captions = [[(panel.caption, panel.note) for panel in row] for row in rows.values()]
     assert captions[0] == [
         ("input intensity", "0 to 255"),
         ("expected", "reference"),
@@ -98,13 +98,13 @@ def test_rows_hold_input_expectation_programs_and_the_largest_difference(compare
         ("java-onnx onnx", "7 pixels differ"),
         ("largest difference", "7 pixels differ"),
     ]
-    assert [one.kind for one in rows["scores (a, b)"]] == ["input", "scores", "scores", "scores"]
+    assert [panel.kind for panel in rows["scores (a, b)"]] == ["input", "scores", "scores", "scores"]
 
 
 def test_outputs_of_another_size_are_shown_without_a_difference():
     small = np.zeros((1, 2, 10, 10), np.float32)
     rows = dict(section(comparison({"torch onnx": (small, LABELS, SCORES)}), title="tiny").rows)
-    assert [one.note for one in rows["maps: foreground"]] == ["0 to 255", "reference", "other size: (10, 10)"]
+    assert [panel.note for panel in rows["maps: foreground"]] == ["0 to 255", "reference", "other size: (10, 10)"]
 
 
 def test_a_check_without_images_is_a_table_only():

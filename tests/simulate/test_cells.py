@@ -16,8 +16,8 @@ def drawn(pattern, count=ALONE, size=cells.SIZE):
     """(structure, cell) of lone cells, before optics and camera."""
     for number in range(count):
         rng = np.random.default_rng((31, number))
-        place = cells.outlined(rng, size)
-        yield PATTERNS[pattern](rng, place), place
+        cell = cells.outlined(rng, size)
+        yield PATTERNS[pattern](rng, cell), cell
 
 
 @pytest.mark.parametrize("pattern", EVERY)
@@ -41,14 +41,14 @@ def test_images_are_counts_with_a_cell_in_the_middle(pattern):
 
 @pytest.mark.parametrize("pattern", EVERY)
 def test_a_structure_lies_in_its_cell(pattern):
-    for structure, place in drawn(pattern):
+    for structure, cell in drawn(pattern):
         assert structure.min() >= -1e-9
-        assert structure[place.depth > -0.1].sum() > 0.97 * structure.sum()
+        assert structure[cell.depth > -0.1].sum() > 0.97 * structure.sum()
 
 
 @pytest.mark.parametrize("pattern", EVERY)
 def test_nuclear_patterns_are_in_the_nucleus_and_the_others_outside(pattern):
-    inside = np.mean([share(structure)[place.nucleus > 0].sum() for structure, place in drawn(pattern)])
+    inside = np.mean([share(structure)[cell.nucleus > 0].sum() for structure, cell in drawn(pattern)])
     if pattern in ("DNA", "nucleolus"):
         assert inside > 0.95
     elif pattern not in ("actin", "microtubules"):  # which lie above and below it
@@ -57,11 +57,11 @@ def test_nuclear_patterns_are_in_the_nucleus_and_the_others_outside(pattern):
 
 def test_both_golgi_patterns_stay_at_one_side_of_the_nucleus_and_endosomes_surround_it():
     def away(pattern):
-        found = []
-        for structure, place in drawn(pattern, 60):
+        distances = []
+        for structure, cell in drawn(pattern, 60):
             middle = np.array(ndimage.center_of_mass(structure))
-            found.append(np.hypot(*(middle - place.heart)) / place.core)
-        return np.median(found)
+            distances.append(np.hypot(*(middle - cell.nucleus_centre)) / cell.nucleus_radius)
+        return np.median(distances)
 
     assert min(away("giantin"), away("gpp130")) > 0.8
     assert away("endosome") < 0.5
@@ -77,8 +77,8 @@ def test_giantin_has_fewer_and_larger_pieces_than_gpp130():
 def test_the_er_thins_out_towards_the_outline():
     inner, outer = np.mean(
         [
-            [structure[(place.depth > 0.4) & (place.nucleus < 0)].mean(), structure[(place.depth > 0) & (place.depth < 0.2)].mean()]
-            for structure, place in drawn("ER")
+            [structure[(cell.depth > 0.4) & (cell.nucleus < 0)].mean(), structure[(cell.depth > 0) & (cell.depth < 0.2)].mean()]
+            for structure, cell in drawn("ER")
         ],
         axis=0,
     )
@@ -86,12 +86,12 @@ def test_the_er_thins_out_towards_the_outline():
 
 
 def test_difficulty_blurs_dims_and_hides():
-    def made(difficulty):
+    def contrast_and_light(difficulty):
         images = [cells.cell(np.random.default_rng((3, n)), "mitochondria", difficulty)[0].astype(float) for n in range(20)]
-        fine = [np.std(one - ndimage.gaussian_filter(one, 2)) / one.std() for one in images]
-        return np.mean(fine), np.median([np.percentile(one, 99.5) - np.median(one) for one in images])
+        fine = [np.std(image - ndimage.gaussian_filter(image, 2)) / image.std() for image in images]
+        return np.mean(fine), np.median([np.percentile(image, 99.5) - np.median(image) for image in images])
 
-    (sharp, bright), (soft, dim) = made(0.0), made(3.0)
+    (sharp, bright), (soft, dim) = contrast_and_light(0.0), contrast_and_light(3.0)
     assert sharp > 1.1 * soft
     assert bright > 2 * dim
 
@@ -106,20 +106,20 @@ def test_neighbours_lie_beside_the_cell_and_are_cut_by_the_border():
     for number in range(30):
         rng = np.random.default_rng(number)
         middle = cells.outlined(rng, 96)
-        other = cells.outlined(rng, 96, beside=middle).depth > 0
-        assert not (other & (middle.depth > 0)).any()
+        neighbour = cells.outlined(rng, 96, beside=middle).depth > 0
+        assert not (neighbour & (middle.depth > 0)).any()
         border = np.ones((96, 96), bool)
         border[1:-1, 1:-1] = False
-        touched += bool((other & border).any())
+        touched += bool((neighbour & border).any())
     assert touched > 20
 
 
 def test_leak_spreads_light_over_the_whole_cell():
     def rest(leak):
         rng = np.random.default_rng(2)
-        place = cells.outlined(rng, 96)
-        light = cells.emission(rng, place, "nucleolus", leak)
-        return light[(place.depth > 0) & (place.nucleus < -0.1)].sum() / light.sum()
+        cell = cells.outlined(rng, 96)
+        light = cells.emission(rng, cell, "nucleolus", leak)
+        return light[(cell.depth > 0) & (cell.nucleus < -0.1)].sum() / light.sum()
 
     assert rest(0.0) < 0.01
     assert rest(0.5) == pytest.approx(0.5 / 1.5 * 0.9, abs=0.1)  # of the leak, the part that is not in or near the nucleus

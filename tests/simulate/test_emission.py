@@ -25,7 +25,7 @@ def test_bleaching_is_exponential_within_and_between_exposures():
 
 
 def test_emission_is_dye_times_photons_with_its_unit():
-    light = DYE.emitted(SPECIMEN, frame=2)
+    light = DYE.emission(SPECIMEN, frame=2)
     assert light.array == pytest.approx(SPECIMEN.array * DYE.photons(2))
     assert (light.unit, light.axes, light.pixel_size_um, light.z_step_um) == ("photons", "yx", 0.1, None)
 

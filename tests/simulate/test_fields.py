@@ -12,7 +12,7 @@ OPTICS = Optics(na=1.3, wavelength_nm=600.0, index=1.515, pixel_size_um=0.05)
 SETTINGS = {"optics": OPTICS, "camera": Camera(gain=1.5), "photons": 400.0, "background": 6.0}
 
 
-def made(**change):
+def simulated(**change):
     return field(np.random.default_rng(0), 64, filaments, **SETTINGS | change)
 
 
@@ -20,7 +20,7 @@ def test_truth_is_the_specimen_in_camera_counts():
     specimen = filaments(np.random.default_rng(0), 64 + 2 * MARGIN_PX)
     inner = (slice(MARGIN_PX, -MARGIN_PX),) * 2
     scale = 400 / blur(specimen, OPTICS)[inner].max()
-    assert made().truth == pytest.approx(1.5 * (specimen[inner] * scale + 6) + 100, rel=1e-5)
+    assert simulated().truth == pytest.approx(1.5 * (specimen[inner] * scale + 6) + 100, rel=1e-5)
 
 
 def test_photons_are_those_of_the_brightest_blurred_pixel():
@@ -34,4 +34,4 @@ def test_photons_are_those_of_the_brightest_blurred_pixel():
     ids=lambda change: next(iter(change)),
 )
 def test_every_setting_changes_the_image(change):
-    assert not np.array_equal(made(**change).image, made().image)
+    assert not np.array_equal(simulated(**change).image, simulated().image)

@@ -9,7 +9,7 @@ from zooready.errors import InputInvalid
 from zooready.simulate.emission import Dye, Light
 from zooready.simulate.modalities import MODALITIES, SIM, STED, TIRF, BrightField, Confocal, WideField
 from zooready.simulate.optics import Optics, psf
-from zooready.simulate.stages import seen, transfer
+from zooready.simulate.stages import Microscope, optical, transfer
 
 OPTICS = Optics(na=1.3, wavelength_nm=600.0, index=1.515, pixel_size_um=0.05)
 FINE = replace(OPTICS, pixel_size_um=0.01)
@@ -34,7 +34,7 @@ def along(modality):
     return width(modality.psf(OPTICS, STACK, STEP)[12:, 32, 32], STEP)
 
 
-@pytest.mark.parametrize("modality", [*FLUORESCENT, BrightField()], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("modality", [*FLUORESCENT, BrightField()], ids=lambda value: type(value).__name__)
 def test_the_effective_psf_has_sum_one_and_its_peak_in_the_middle(modality):
     spread = modality.psf(OPTICS, (64, 65))
     assert spread.sum() == pytest.approx(1)
@@ -77,7 +77,8 @@ def test_a_confocal_psf_loses_light_away_from_focus_as_the_square_of_the_distanc
 
 def test_confocal_fills_the_missing_cone_and_wide_field_does_not():
     axes = {
-        type(one).__name__: np.abs(fft.rfftn(fft.ifftshift(one.psf(OPTICS, STACK, STEP))))[:, 0, 0] for one in (WideField(), Confocal())
+        type(modality).__name__: np.abs(fft.rfftn(fft.ifftshift(modality.psf(OPTICS, STACK, STEP))))[:, 0, 0]
+        for modality in (WideField(), Confocal())
     }
     assert axes["WideField"][1:].max() < 1e-12
     assert axes["Confocal"][1:3].min() > 0.3
@@ -100,13 +101,13 @@ def test_sted_without_depletion_is_confocal():
     assert np.array_equal(STED(saturation=0.0).psf(OPTICS, (64, 64)), Confocal().psf(OPTICS, (64, 64)))
 
 
-def emitted(modality, optics, depth=40, step=0.02):
+def emission(modality, optics, depth=40, step=0.02):
     specimen = Light(array=np.ones((depth, 4, 4)), axes="zyx", unit="dye", pixel_size_um=optics.pixel_size_um, z_step_um=step)
-    return modality.emitted(specimen, Dye(), optics).array[:, 0, 0]
+    return modality.emission(specimen, Dye(), optics).array[:, 0, 0]
 
 
 def test_tirf_light_falls_off_exponentially_with_the_depth_of_theory():
-    light = emitted(TIRF(angle_deg=68.0, excitation_nm=488.0), OIL)
+    light = emission(TIRF(angle_deg=68.0, excitation_nm=488.0), OIL)
     expected = 488 / (4 * np.pi * np.sqrt((1.515 * np.sin(np.radians(68))) ** 2 - 1.33**2))
     assert light / light[0] == pytest.approx(np.exp(-20 * np.arange(40) / expected))
     assert light[0] == pytest.approx(1000)
@@ -140,7 +141,7 @@ def test_structured_illumination_passes_twice_the_frequencies_and_no_more():
 
 
 def test_structured_illumination_removes_haze():
-    haze = [one.psf(OPTICS, STACK, STEP)[0].sum() * 24 for one in (WideField(), SIM())]
+    haze = [modality.psf(OPTICS, STACK, STEP)[0].sum() * 24 for modality in (WideField(), SIM())]
     assert haze[0] == pytest.approx(1)
     assert haze[1] < 0.6
 
@@ -157,14 +158,14 @@ def test_bright_field_passes_frequencies_up_to_the_sum_of_both_apertures(condens
 
 def test_absorption_follows_beer_and_lambert():
     specimen = Light(array=np.array([[0.0, 0.5, 1.0]]), axes="yx", unit="dye", pixel_size_um=0.05)
-    light = BrightField(absorbance=2.0).emitted(specimen, Dye(photons_per_s=1000, exposure_ms=1000), OPTICS)
+    light = BrightField(absorbance=2.0).emission(specimen, Dye(photons_per_s=1000, exposure_ms=1000), OPTICS)
     assert light.array == pytest.approx(np.array([[1000, 100, 10]]))
     assert light.unit == "photons"
 
 
 def test_bright_field_refuses_stacks():
     with pytest.raises(InputInvalid, match="bright field sees thin specimens only: simulate one plane"):
-        emitted(BrightField(), OPTICS)
+        emission(BrightField(), OPTICS)
 
 
 CHANGES = [
@@ -180,21 +181,21 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(
-    ("modality", "change"), CHANGES, ids=lambda one: type(one).__name__ if not isinstance(one, dict) else next(iter(one))
+    ("modality", "change"), CHANGES, ids=lambda value: next(iter(value)) if isinstance(value, dict) else type(value).__name__
 )
 def test_every_parameter_changes_the_psf(modality, change):
     spread = modality.psf(OPTICS, (64, 64))
     assert np.abs(replace(modality, **change).psf(OPTICS, (64, 64)) - spread).max() > 0.01 * spread.max()
 
 
-@pytest.mark.parametrize("modality", [*FLUORESCENT, BrightField()], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("modality", [*FLUORESCENT, BrightField()], ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("change", [{"na": 1.4}, {"wavelength_nm": 560.0}, {"z_um": 0.3}, {"zernike": ((4, 0, 0.15),)}])
 def test_every_parameter_of_the_optics_changes_every_modality(modality, change):
     spread = modality.psf(OPTICS, (64, 64))
     assert np.abs(modality.psf(replace(OPTICS, **change), (64, 64)) - spread).max() > 0.01 * spread.max()
 
 
-@pytest.mark.parametrize("modality", FLUORESCENT, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("modality", FLUORESCENT, ids=lambda value: type(value).__name__)
 def test_images_keep_their_light_and_shift_with_the_specimen(modality):
     flat = np.random.default_rng(0).random((48, 48)) + 10  # a floor, so that the rings of SIM are not cut off at zero
     for shape in ((48, 48), (8, 48, 48)):
@@ -202,9 +203,10 @@ def test_images_keep_their_light_and_shift_with_the_specimen(modality):
         array[..., 20, 20] += 3
         step = STEP if len(shape) == 3 else None
         light = Light(array=array, axes="zyx"[-len(shape) :], unit="photons", pixel_size_um=0.05, z_step_um=step)
-        image = seen(light, OPTICS, modality).array
+        microscope = Microscope(optics=OPTICS, modality=modality)
+        image = optical(light, microscope).array
         assert image.sum() == pytest.approx(light.array.sum())
-        moved = seen(light.with_values(np.roll(array, 5, -1), "photons"), OPTICS, modality).array
+        moved = optical(light.with_values(np.roll(array, 5, -1), "photons"), microscope).array
         assert moved == pytest.approx(np.roll(image, 5, -1))
 
 
@@ -218,7 +220,7 @@ def test_images_keep_their_light_and_shift_with_the_specimen(modality):
         (SIM(extension=2.0), 0.6 / (8 * 1.3)),
         (BrightField(condenser_na=0.65), 0.6 / (2 * 1.95)),
     ],
-    ids=lambda one: type(one).__name__,
+    ids=lambda value: type(value).__name__,
 )
 def test_pixels_above_the_limit_of_the_modality_are_refused_with_it(modality, limit):
     assert modality.largest_pixel_um(OPTICS) == pytest.approx(limit)

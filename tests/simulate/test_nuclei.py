@@ -35,9 +35,9 @@ def test_images_are_whole_counts_and_labels_run_from_one(fields):
 def test_every_nucleus_is_in_one_piece_without_holes(fields):
     for _, labels in fields[:8]:
         for name in range(1, labels.max() + 1):
-            own = labels == name
-            assert ndimage.label(own)[1] == 1
-            assert own.sum() >= 12
+            nucleus = labels == name
+            assert ndimage.label(nucleus)[1] == 1
+            assert nucleus.sum() >= 12
 
 
 def test_nuclei_are_brighter_than_what_surrounds_them(fields):
@@ -81,9 +81,9 @@ def test_the_halo_spreads_light_around_a_nucleus():
 
 
 def test_a_dim_nucleus_beside_a_bright_one_keeps_its_outline():
-    one = nuclei.Nucleus(y=50.0, x=40.0, radius=11.0, ratio=1.0, angle=0.0, brightness=1.0, flatness=0.2, lobes=())
-    other = nuclei.Nucleus(**{**vars(one), "x": 62.0, "brightness": 4.0})
-    _, labels = nuclei.render(np.random.default_rng(0), [one, other], 100, nuclei.Optics(parts=((0.8, 1.0), (0.2, 4.0))))
+    dim = nuclei.Nucleus(y=50.0, x=40.0, radius=11.0, ratio=1.0, angle=0.0, brightness=1.0, flatness=0.2, lobes=())
+    bright = nuclei.Nucleus(**{**vars(dim), "x": 62.0, "brightness": 4.0})
+    _, labels = nuclei.render(np.random.default_rng(0), [dim, bright], 100, nuclei.Optics(parts=((0.8, 1.0), (0.2, 4.0))))
     areas = np.bincount(labels.ravel())[1:]
     assert len(areas) == 2
     assert areas.min() > 0.8 * areas.max()

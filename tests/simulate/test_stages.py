@@ -9,7 +9,7 @@ from zooready.simulate.emission import Dye, Light
 from zooready.simulate.fields import MARGIN_PX
 from zooready.simulate.modalities import TIRF, BrightField, Confocal
 from zooready.simulate.optics import Optics
-from zooready.simulate.stages import PLANES, STACKS, Microscope, dyed, exposed, margin_px, record, seen
+from zooready.simulate.stages import PLANES, STACKS, Microscope, digital, emission, ground_truth, margin_px, optical, record
 
 OPTICS = Optics(na=1.3, wavelength_nm=600.0, index=1.515, pixel_size_um=0.05)
 QUIET = Camera(gain=2.0, offset=100.0, read_noise=0.0)
@@ -22,26 +22,26 @@ def recorded(microscope=MICROSCOPE, name="filaments", shape=(64, 64), **settings
 
 def test_every_stage_says_its_axes_and_unit():
     for shape, axes, step in (((48, 48), "yx", None), ((6, 40, 44), "zyx", 0.15)):
-        made = recorded(shape=shape, z_step_um=step)
-        units = [getattr(made, name).unit for name in ("specimen", "emitted", "optical", "image", "truth")]
+        recording = recorded(shape=shape, z_step_um=step)
+        units = [getattr(recording, name).unit for name in ("ground_truth", "emission", "optical", "digital", "truth")]
         assert units == ["dye", "photons", "photons", "counts", "counts"]
-        for stage in (made.specimen, made.emitted, made.optical, made.image, made.truth):
+        for stage in (recording.ground_truth, recording.emission, recording.optical, recording.digital, recording.truth):
             assert (stage.axes, stage.array.shape, stage.pixel_size_um, stage.z_step_um) == (axes, shape, 0.05, step)
-    assert (made.image.array.dtype, made.truth.array.dtype) == (np.uint16, np.float32)
+    assert (recording.digital.array.dtype, recording.truth.array.dtype) == (np.uint16, np.float32)
 
 
 def test_stages_follow_from_each_other():
-    made = recorded()
-    dye = made.microscope.dye
-    assert made.emitted.array == pytest.approx(dye.photons() * made.specimen.array + dye.background)
-    assert made.optical.array.max() == pytest.approx(400 + dye.background)
-    assert made.truth.array == pytest.approx(2 * made.emitted.array + 100, rel=1e-6)
-    assert made.image.array.mean() == pytest.approx(2 * made.optical.array.mean() + 100, rel=0.01)
+    recording = recorded()
+    dye = recording.microscope.dye
+    assert recording.emission.array == pytest.approx(dye.photons() * recording.ground_truth.array + dye.background)
+    assert recording.optical.array.max() == pytest.approx(400 + dye.background)
+    assert recording.truth.array == pytest.approx(2 * recording.emission.array + 100, rel=1e-6)
+    assert recording.digital.array.mean() == pytest.approx(2 * recording.optical.array.mean() + 100, rel=0.01)
 
 
 def test_without_photons_the_dye_sets_the_brightness():
-    made = recorded(replace(MICROSCOPE, dye=Dye(photons_per_s=3000.0, background_per_s=0.0)), photons=None)
-    assert made.emitted.array == pytest.approx(300 * made.specimen.array)
+    recording = recorded(replace(MICROSCOPE, dye=Dye(photons_per_s=3000.0, background_per_s=0.0)), photons=None)
+    assert recording.emission.array == pytest.approx(300 * recording.ground_truth.array)
 
 
 def test_nothing_wraps_around_in_an_image(monkeypatch):
@@ -51,11 +51,11 @@ def test_nothing_wraps_around_in_an_image(monkeypatch):
         return image
 
     monkeypatch.setitem(PLANES, "column", last_column)
-    made = recorded(name="column", shape=(96, 96))
-    light = made.optical.array - made.microscope.dye.background
+    recording = recorded(name="column", shape=(96, 96))
+    light = recording.optical.array - recording.microscope.dye.background
     assert light[:, 95].min() > 100
     assert light[:, 0].max() < 0.005 * light.max()
-    bare = seen(made.emitted, OPTICS, MICROSCOPE.modality).array - made.microscope.dye.background
+    bare = optical(recording.emission, MICROSCOPE).array - recording.microscope.dye.background
     assert bare[:, 0].min() > 0.5 * bare.max()  # a stage alone repeats the specimen
 
 
@@ -70,8 +70,8 @@ def test_the_margin_grows_with_the_spread_of_the_light(monkeypatch, change):
         return image
 
     monkeypatch.setitem(PLANES, "column", last_column)
-    made = recorded(replace(MICROSCOPE, optics=optics), "column", (200, 200))
-    light = made.optical.array - made.microscope.dye.background
+    recording = recorded(replace(MICROSCOPE, optics=optics), "column", (200, 200))
+    light = recording.optical.array - recording.microscope.dye.background
     assert margin > MARGIN_PX
     assert light[:, 0].max() < 0.02 * light.max()
 
@@ -86,37 +86,37 @@ def test_a_stack_has_no_dye_in_the_glass(monkeypatch):
 
 def test_tirf_sees_what_touches_the_coverslip():
     oil = Microscope(optics=replace(OPTICS, na=1.45), camera=QUIET)
-    wide, evanescent = (recorded(replace(oil, modality=one), shape=(8, 64, 64), z_step_um=0.1) for one in (oil.modality, TIRF()))
+    wide, evanescent = (recorded(replace(oil, modality=modality), shape=(8, 64, 64), z_step_um=0.1) for modality in (oil.modality, TIRF()))
     depth_um = TIRF().depth_nm(oil.optics) / 1000
-    ratio = evanescent.emitted.array - evanescent.microscope.dye.background
+    ratio = evanescent.emission.array - evanescent.microscope.dye.background
     ratio /= evanescent.microscope.dye.photons()
-    expected = wide.specimen.array * np.exp(-0.1 * np.arange(8) / depth_um)[:, None, None]
+    expected = wide.ground_truth.array * np.exp(-0.1 * np.arange(8) / depth_um)[:, None, None]
     assert ratio == pytest.approx(expected, abs=1e-9)
 
 
 def test_bright_field_is_dark_where_the_specimen_is():
-    made = recorded(replace(MICROSCOPE, modality=BrightField(absorbance=1.0)))
-    dense = made.specimen.array > 0.5
-    assert made.image.array[dense].mean() < 0.8 * made.image.array[made.specimen.array < 0.01].mean()
+    recording = recorded(replace(MICROSCOPE, modality=BrightField(absorbance=1.0)))
+    dense = recording.ground_truth.array > 0.5
+    assert recording.digital.array[dense].mean() < 0.8 * recording.digital.array[recording.ground_truth.array < 0.01].mean()
 
 
-def test_the_share_of_saturated_pixels_is_told():
-    made = recorded(replace(MICROSCOPE, camera=Camera(saturation=500)), photons=5000.0)
-    assert made.saturated == pytest.approx((made.image.array == 500).mean())
-    assert made.saturated > 0.01
+def test_the_recording_holds_the_share_of_saturated_pixels():
+    recording = recorded(replace(MICROSCOPE, camera=Camera(saturation=500)), photons=5000.0)
+    assert recording.saturated == pytest.approx((recording.digital.array == 500).mean())
+    assert recording.saturated > 0.01
     assert recorded().saturated == 0
 
 
 @pytest.mark.parametrize("name", PLANES)
 def test_every_specimen_makes_an_image(name):
-    made = recorded(name=name)
-    assert np.ptp(made.image.array) > 50
+    recording = recorded(name=name)
+    assert np.ptp(recording.digital.array) > 50
 
 
 @pytest.mark.parametrize("name", STACKS)
 def test_every_specimen_with_depth_makes_a_stack(name):
-    made = recorded(name=name, shape=(8, 48, 48), z_step_um=0.15)
-    assert np.ptp(made.image.array) > 50
+    recording = recorded(name=name, shape=(8, 48, 48), z_step_um=0.15)
+    assert np.ptp(recording.digital.array) > 50
 
 
 @pytest.mark.parametrize(
@@ -130,22 +130,35 @@ def test_every_specimen_with_depth_makes_a_stack(name):
     ids=lambda change: next(iter(change)),
 )
 def test_every_part_of_the_microscope_changes_the_image(change):
-    assert not np.array_equal(recorded(replace(MICROSCOPE, **change)).image.array, recorded().image.array)
+    assert not np.array_equal(recorded(replace(MICROSCOPE, **change)).digital.array, recorded().digital.array)
 
 
 def test_photons_and_step_change_the_image():
-    assert recorded(photons=100.0).image.array.max() < recorded().image.array.max()
-    one, other = (recorded(shape=(4, 32, 32), z_step_um=step).image.array for step in (0.1, 0.2))
-    assert not np.array_equal(one, other)
+    assert recorded(photons=100.0).digital.array.max() < recorded().digital.array.max()
+    fine, coarse = (recorded(shape=(4, 32, 32), z_step_um=step).digital.array for step in (0.1, 0.2))
+    assert not np.array_equal(fine, coarse)
 
 
 def test_one_seed_gives_one_recording():
-    assert np.array_equal(recorded().image.array, recorded().image.array)
+    assert np.array_equal(recorded().digital.array, recorded().digital.array)
+
+
+def test_the_four_stages_alone_are_those_of_a_recording_but_for_its_margin_and_background():
+    rng = np.random.default_rng(0)
+    dye = ground_truth(rng, "filaments", (96, 96), OPTICS.pixel_size_um)
+    photons = emission(dye, MICROSCOPE)
+    assert photons.array == pytest.approx(MICROSCOPE.dye.photons() * dye.array)
+    image = optical(photons, MICROSCOPE)
+    counts = digital(image, QUIET, rng)
+    recording = recorded(shape=(64, 64), photons=None)
+    assert recording.ground_truth.array == pytest.approx(dye.array[16:-16, 16:-16])
+    assert recording.optical.array == pytest.approx(image.array[16:-16, 16:-16] + MICROSCOPE.dye.background, abs=1e-6)
+    assert [stage.unit for stage in (dye, photons, image, counts)] == ["dye", "photons", "photons", "counts"]
 
 
 def test_exposure_alone_is_the_camera():
     light = Light(array=np.full((20, 20), 50.0), axes="yx", unit="photons", pixel_size_um=0.05)
-    counts = exposed(light, QUIET, np.random.default_rng(0))
+    counts = digital(light, QUIET, np.random.default_rng(0))
     assert (counts.unit, counts.array.dtype) == ("counts", np.uint16)
     assert counts.array.mean() == pytest.approx(200, rel=0.02)
 
@@ -154,7 +167,7 @@ def test_exposure_alone_is_the_camera():
     ("call", "message"),
     [
         (lambda: recorded(name="cats"), r"no plane of 'cats': choose from beads, filaments"),
-        (lambda: recorded(name="worms", shape=(4, 32, 32)), r"no stack of 'worms' \(it is there in the other of plane and stack\)"),
+        (lambda: recorded(name="worms", shape=(4, 32, 32)), r"no stack of 'worms' \(there is a plane of it\)"),
         (lambda: recorded(shape=(4, 32, 32)), r"a stack needs z_step_um"),
         (lambda: recorded(shape=(32, 40)), r"a plane of 32 x 40 px: specimens are square"),
         (lambda: recorded(shape=(2, 2, 32, 32)), r"an image of 4 axes \(2 x 2 x 32 x 32\): give \(y, x\) or \(z, y, x\)"),
@@ -162,7 +175,7 @@ def test_exposure_alone_is_the_camera():
         (lambda: recorded(photons=np.nan), r"photons=nan: it must be a positive number"),
         (lambda: recorded(photons=-3.0), r"photons=-3\.0: it must be a positive number"),
         (
-            lambda: seen(dyed(np.random.default_rng(0), "beads", (32, 32), 0.1), OPTICS, Confocal()),
+            lambda: optical(ground_truth(np.random.default_rng(0), "beads", (32, 32), 0.1), replace(MICROSCOPE, modality=Confocal())),
             r"light with pixels of 0\.1 um for optics",
         ),
     ],

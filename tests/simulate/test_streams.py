@@ -26,8 +26,8 @@ def of_pairs():
 
 
 def of_scene():
-    made = mrbcr.scene(np.random.default_rng(5), 64, mrbcr.sample_specimen)
-    return made.image, made.truth
+    field_of_view = mrbcr.scene(np.random.default_rng(5), 64, mrbcr.sample_specimen)
+    return field_of_view.image, field_of_view.truth
 
 
 def of_sample():
@@ -35,8 +35,8 @@ def of_sample():
 
 
 def of_field():
-    made = field(np.random.default_rng(3), 64, filaments, optics=mrbcr.OPTICS, camera=Camera(), photons=200.0, background=4.0)
-    return made.image, made.truth
+    field_of_view = field(np.random.default_rng(3), 64, filaments, optics=mrbcr.OPTICS, camera=Camera(), photons=200.0, background=4.0)
+    return field_of_view.image, field_of_view.truth
 
 
 def of_nuclei():
@@ -52,6 +52,6 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("made", EXPECTED, ids=lambda made: made.__name__)
-def test_a_seed_gives_what_it_always_gave(made):
-    assert digest(*made()) == EXPECTED[made]
+@pytest.mark.parametrize("arrays", EXPECTED, ids=lambda arrays: arrays.__name__)
+def test_a_seed_gives_what_it_always_gave(arrays):
+    assert digest(*arrays()) == EXPECTED[arrays]

@@ -127,8 +127,8 @@ def test_one_seed_gives_one_specimen_and_another_seed_another(specimen):
 def test_specimens_are_seldom_empty_and_the_aspect_changes_them(specimen):
     drawn = [np.ptp(specimen(np.random.default_rng(index), (16, 48, 48))) > 0.05 for index in range(10)]
     assert np.mean(drawn) > 0.8
-    one, other = (specimen(np.random.default_rng(1), (16, 48, 48), aspect) for aspect in (3.0, 1.0))
-    assert not np.array_equal(one, other)
+    long_voxels, cubes = (specimen(np.random.default_rng(1), (16, 48, 48), aspect) for aspect in (3.0, 1.0))
+    assert not np.array_equal(long_voxels, cubes)
 
 
 def test_balls_are_round_in_space():
@@ -151,12 +151,12 @@ def test_points_are_shared_out_without_loss_about_their_place():
 SETTINGS = {"optics": OPTICS, "z_step_um": STEP, "camera": Camera(gain=1.5), "photons": 400.0, "background": 6.0}
 
 
-def made(**change):
+def simulated(**change):
     return stack(np.random.default_rng(0), (10, 40, 40), filaments, **SETTINGS | change)
 
 
 def test_a_stack_has_its_truth_in_camera_counts_and_no_other_side_in_it():
-    field = made()
+    field = simulated()
     assert (field.image.shape, field.truth.shape, field.image.dtype, field.z_step_um) == ((10, 40, 40), (10, 40, 40), np.uint16, STEP)
     assert field.truth.min() == pytest.approx(1.5 * 6 + 100)
     assert field.image.max() == pytest.approx(1.5 * 406 + 100, rel=0.15)
@@ -174,12 +174,12 @@ def test_a_stack_has_its_truth_in_camera_counts_and_no_other_side_in_it():
     ids=lambda change: next(iter(change)),
 )
 def test_every_setting_changes_the_stack(change):
-    assert not np.array_equal(made(**change).image, made().image)
+    assert not np.array_equal(simulated(**change).image, simulated().image)
 
 
 def test_the_transfer_function_is_made_once_and_cannot_be_changed():
-    one = otf3d(OPTICS, SHAPE, STEP)
-    assert otf3d(OPTICS, SHAPE, STEP) is one
-    assert one == pytest.approx(fft.rfftn(fft.ifftshift(psf3d(OPTICS, SHAPE, STEP))))
+    transfer = otf3d(OPTICS, SHAPE, STEP)
+    assert otf3d(OPTICS, SHAPE, STEP) is transfer
+    assert transfer == pytest.approx(fft.rfftn(fft.ifftshift(psf3d(OPTICS, SHAPE, STEP))))
     with pytest.raises(ValueError, match="read-only"):
-        one[0, 0, 0] = 2
+        transfer[0, 0, 0] = 2

@@ -13,8 +13,8 @@ def gradients(shape, count=6):
     return [torch.randn(shape) * torch.linspace(0.1, 3, shape[-1]) for _ in range(count)]
 
 
-def moved(optimizer, weights, given):
-    for gradient in given:
+def moved(optimizer, weights, steps):
+    for gradient in steps:
         weights.grad = gradient.reshape(weights.shape).clone()
         optimizer.step()
     return weights.detach()
@@ -25,12 +25,12 @@ def moved(optimizer, weights, given):
 def test_a_hidden_kernel_moves_as_a_matrix_does_in_pytorch(shape, decay):
     start = torch.randn(shape, generator=torch.Generator().manual_seed(1))
     ours, matrix = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.flatten(1).clone())
-    given = gradients((shape[0], start[0].numel()))
-    found = moved(Muon([ours], lr=0.02, weight_decay=decay), ours, given)
+    gradient_steps = gradients((shape[0], start[0].numel()))
+    ours_moved = moved(Muon([ours], lr=0.02, weight_decay=decay), ours, gradient_steps)
     theirs = torch.optim.Muon([matrix], lr=0.02, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
-    expected = moved(theirs, matrix, given).reshape(shape)
+    expected = moved(theirs, matrix, gradient_steps).reshape(shape)
     way = (expected - start).norm()
-    assert (found - expected).norm() < 0.02 * way, "PyTorch turns in bfloat16, so it is no nearer than that"
+    assert (ours_moved - expected).norm() < 0.02 * way, "PyTorch turns in bfloat16, so it is no nearer than that"
     assert way > 0.1
 
 
@@ -39,10 +39,10 @@ def test_a_hidden_kernel_moves_as_a_matrix_does_in_pytorch(shape, decay):
 def test_all_else_moves_as_in_pytorchs_adamw(shape, decay):
     start = torch.randn(shape, generator=torch.Generator().manual_seed(1))
     ours, same = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
-    given = gradients(shape)
-    found = moved(Muon([ours], lr=0.02, weight_decay=decay), ours, given)
-    expected = moved(torch.optim.AdamW([same], lr=0.02, weight_decay=decay), same, given)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    gradient_steps = gradients(shape)
+    ours_moved = moved(Muon([ours], lr=0.02, weight_decay=decay), ours, gradient_steps)
+    expected = moved(torch.optim.AdamW([same], lr=0.02, weight_decay=decay), same, gradient_steps)
+    np.testing.assert_allclose(ours_moved, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_hidden_are_kernels_with_channels_on_both_sides():
@@ -67,9 +67,9 @@ def test_memory_order_and_lost_gradients_change_nothing():
     start = torch.randn((16, 8, 3, 3), generator=torch.Generator().manual_seed(1))
     plain, last = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone().to(memory_format=torch.channels_last))
     idle = torch.nn.Parameter(torch.ones(3))
-    given = gradients((16, 72))
-    found = moved(Muon([plain], lr=0.02), plain, given)
-    np.testing.assert_allclose(moved(Muon([last, idle], lr=0.02), last, given), found, atol=1e-5)
+    gradient_steps = gradients((16, 72))
+    ours_moved = moved(Muon([plain], lr=0.02), plain, gradient_steps)
+    np.testing.assert_allclose(moved(Muon([last, idle], lr=0.02), last, gradient_steps), ours_moved, atol=1e-5)
     assert bool((idle == 1).all())
 
 
@@ -88,8 +88,8 @@ def test_a_closure_is_called_with_gradients_and_its_loss_comes_back():
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_recipe_names_its_optimizer_rate_and_decay(name):
-    made = optimizer_of(
+    optimizer = optimizer_of(
         [torch.nn.Parameter(torch.zeros(8, 8, 3, 3))], Recipe(steps=1, batch=1, optimizer=name, learning_rate=0.03, weight_decay=0.2)
     )
-    assert type(made) is OPTIMIZERS[name]
-    assert (made.param_groups[0]["lr"], made.param_groups[0]["weight_decay"]) == (0.03, 0.2)
+    assert type(optimizer) is OPTIMIZERS[name]
+    assert (optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["weight_decay"]) == (0.03, 0.2)

@@ -13,7 +13,7 @@ def test_auto_takes_the_first_device_that_is_here(monkeypatch):
     monkeypatch.setattr(devices, "AVAILABLE", {"cpu": lambda: True, "cuda": lambda: False, "mps": lambda: True})
     assert devices.chosen("auto") == "mps"
     assert devices.chosen("cpu") == "cpu"
-    with pytest.raises(InputInvalid, match="--device cuda: PyTorch .* finds no such device here"):
+    with pytest.raises(InputInvalid, match="device='cuda': PyTorch .* finds no such device here"):
         devices.chosen("cuda")
 
 
@@ -50,8 +50,8 @@ def test_weights_are_written_whole_and_read_back(tmp_path):
     state = {"a": torch.rand(3, 2).t(), "b": torch.arange(4)}
     checkpoint.write_weights(state, tmp_path / "w.safetensors")
     assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
-    found = load_file(tmp_path / "w.safetensors")
-    assert all(torch.equal(found[name], state[name]) for name in state)
+    loaded = load_file(tmp_path / "w.safetensors")
+    assert all(torch.equal(loaded[name], state[name]) for name in state)
 
 
 def test_outside_of_a_checkout_there_is_no_commit(tmp_path):

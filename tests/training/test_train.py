@@ -84,8 +84,8 @@ def unbroken(tmp_path_factory):
     return run(tmp_path_factory.mktemp("unbroken") / "run")
 
 
-def bits(found):
-    return {name: value.numpy().tobytes() for name, value in found.state_dict().items()}
+def bits(finished):
+    return {name: value.numpy().tobytes() for name, value in finished.state_dict().items()}
 
 
 def test_a_run_leaves_weights_record_log_and_curve(unbroken):
@@ -176,8 +176,8 @@ def test_a_finished_run_is_not_trained_again(unbroken):
 
 
 def test_steps_and_batch_override_the_recipe(tmp_path):
-    found = run(tmp_path, steps=4, batch=3)
-    assert (found.steps, found.batch) == (4, 3)
+    finished = run(tmp_path, steps=4, batch=3)
+    assert (finished.steps, finished.batch) == (4, 3)
     assert len((tmp_path / "log.csv").read_text().splitlines()) == 5
 
 
@@ -189,12 +189,12 @@ def test_steps_and_batch_override_the_recipe(tmp_path):
         ({"batch": 3}, "holds a run with batch = 2, not 3"),
         ({"family": replace(TINY, name="other")}, "holds a run with family = 'tiny', not 'other'"),
         ({"family": tiny(recipe=WITH_MUON)}, "holds a run with optimizer = 'AdamW', not 'Muon'"),
-        ({"resume": False}, "already holds a run: give another --out"),
-        ({"steps": 10}, "--steps 10 has no divisor from 4 to 4, after which .*: give --steps 8, or a multiple of 4"),
-        ({"steps": 0}, "--steps 0: give a whole number from 1"),
-        ({"batch": -1}, "--batch -1: give a whole number from 1"),
-        ({"seed": -1}, "--seed -1: give a whole number from 0"),
-        ({"device": "tpu"}, "--device tpu is not known. Use one of auto, cpu, cuda, mps"),
+        ({"resume": False}, "already holds a run: give another folder as out"),
+        ({"steps": 10}, "steps=10 has no divisor from 4 to 4, so that .*: give steps=8, or a multiple of 4"),
+        ({"steps": 0}, "steps=0: give a whole number from 1"),
+        ({"batch": -1}, "batch=-1: give a whole number from 1"),
+        ({"seed": -1}, "seed=-1: give a whole number from 0"),
+        ({"device": "tpu"}, "device='tpu' is not known. Use one of 'auto', 'cpu', 'cuda', 'mps'"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(unbroken, settings, message):
@@ -214,8 +214,8 @@ def test_a_folder_without_a_readable_record_is_no_run(tmp_path, content, message
 
 def test_a_loss_that_is_not_finite_stops_and_leaves_the_batch(tmp_path):
     def poisoned(seed, index):
-        made = pair(seed, index)
-        return replace(made, target=made.target * np.nan) if (seed, index) == (0, 11) else made
+        simulated = pair(seed, index)
+        return replace(simulated, target=simulated.target * np.nan) if (seed, index) == (0, 11) else simulated
 
     with pytest.raises(ZooreadyError, match=r"the loss is nan at step 5: training stopped. The batch is in .*not-finite-step-5.npz"):
         run(tmp_path, tiny(pair=poisoned, loss=lambda output, target: (output - target).square().mean()))
@@ -232,8 +232,8 @@ def test_a_network_that_restores_learns_the_target_in_its_inputs_units(tmp_path)
         return (output - target).square().mean()
 
     def same(seed, index):
-        made = pair(seed, index)
-        return replace(made, target=made.input)
+        simulated = pair(seed, index)
+        return replace(simulated, target=simulated.input)
 
     run(tmp_path, tiny(pair=same, loss=watched, metrics=None, restores=True), steps=4)
     assert max(map(abs, seen)) < 1e-3
@@ -247,15 +247,15 @@ def test_training_on_a_folder_holds_images_out_and_records_the_hash(tmp_path):
         image = np.random.default_rng(number).integers(0, 255, (40, 50), dtype=np.uint8)
         tifffile.imwrite(data / "images" / f"{number}.tif", image)
         tifffile.imwrite(data / "masks" / f"{number}.tif", (image > 128).astype(np.uint8))
-    found = run(tmp_path / "run", steps=4, data=data)
-    assert found.data == "4 images of the folder 'my data', 1 held out"
-    assert len(found.data_sha256) == 64
+    finished = run(tmp_path / "run", steps=4, data=data)
+    assert finished.data == "4 images of the folder 'my data', 1 held out"
+    assert len(finished.data_sha256) == 64
     with pytest.raises(InputInvalid, match="holds a run with data_sha256"):
         run(tmp_path / "run", steps=4)
 
 
 def test_a_family_without_pair_of_refuses_a_folder(tmp_path):
-    with pytest.raises(InputInvalid, match="tiny trains on its simulation only. Leave --data out"):
+    with pytest.raises(InputInvalid, match="tiny trains on its simulation only. Leave data out"):
         run(tmp_path / "run", tiny(pair_of=None), data=tmp_path)
 
 

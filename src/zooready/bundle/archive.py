@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 from zooready.errors import InputInvalid
-from zooready.images.files import whole_file
+from zooready.images.whole_files import whole_file
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's first date: every member carries it
 

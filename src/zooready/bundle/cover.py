@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from zooready.images import drawing
-from zooready.images.files import whole_file
+from zooready.images.whole_files import whole_file
 from zooready.records import Array, Case
 from zooready.tensors import TensorSpec
 

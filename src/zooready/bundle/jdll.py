@@ -8,24 +8,20 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from typing import Any
 
-VERSION_KEYS = {  # state dicts have no engine in Java, so JDLL passes them over
-    "torchscript": "pytorch_version",
-    "onnx": "opset_version",
-    "tensorflow_saved_model_bundle": "tensorflow_version",
-}
+FORMATS = ("torchscript", "onnx", "tensorflow_saved_model_bundle")  # state dicts have no engine in Java, so JDLL passes them over
 BUCKETS = 16  # a HashMap's table until it holds more than twelve names
 TIE = "tie"
 
 
-def picks(rdf: Mapping[str, Any]) -> str | None:
+def picks(versions: Mapping[str, object]) -> str | None:
     """The weights that JDLL takes first.
 
     Parameters
     ----------
-    rdf
-        The parsed description, spec 0.4 or 0.5.
+    versions
+        What the description states for each kind of weights inside, by its key: pytorch_version, opset_version, tensorflow_version;
+        None where it states nothing.
 
     Returns
     -------
@@ -35,21 +31,20 @@ def picks(rdf: Mapping[str, Any]) -> str | None:
 
     Examples
     --------
-    >>> picks({"weights": {"torchscript": {"pytorch_version": "2.0.0"}, "onnx": {"opset_version": 17}}})
+    >>> picks({"torchscript": "2.0.0", "onnx": 17})
     'torchscript'
-    >>> picks({"weights": {"torchscript": {"pytorch_version": "2.8.0"}, "onnx": {"opset_version": 17}}})
+    >>> picks({"torchscript": "2.8.0", "onnx": 17})
     'onnx'
     """
-    weights = rdf.get("weights") or {}
-    buckets = {format: bucket(_name(format, weights[format])) for format in VERSION_KEYS if isinstance(weights.get(format), Mapping)}
+    buckets = {format: bucket(_name(format, versions[format])) for format in FORMATS if format in versions}
     if not buckets:
         return None
-    first = [format for format, place in buckets.items() if place == min(buckets.values())]
+    first = [format for format, number in buckets.items() if number == min(buckets.values())]
     return first[0] if len(first) == 1 else TIE
 
 
 def bucket(name: str) -> int:
-    """Place of a name in a HashMap's table of 16: the order in which Java walks through it.
+    """Index of a name in a HashMap's table of 16: the order in which Java walks through it.
 
     >>> bucket("onnx_v17")
     10
@@ -60,9 +55,8 @@ def bucket(name: str) -> int:
     return (code ^ code >> 16) & (BUCKETS - 1)
 
 
-def _name(format: str, entry: Mapping[str, Any]) -> str:
+def _name(format: str, version: object) -> str:
     """JDLL's name of these weights: local suffixes such as ``+cu121`` are cut off, and 1.13.1 stands in for no version of PyTorch."""
-    version = entry.get(VERSION_KEYS[format])
     if version is None:
         return f"{format}_v{'1.13.1' if format == 'torchscript' else 'Unknown0'}"
     return f"{format}_v{str(version).split('+')[0].split('cu')[0].strip()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +43,36 @@ def parse(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise BundleInvalid(f"{file.name} holds a {type(content).__name__} instead of a mapping: it is no description of a model.")
     return content
+
+
+def mapping(value: object, where: str) -> Mapping[str, Any]:
+    """The value, a mapping.
+
+    Raises
+    ------
+    BundleInvalid
+        It is something else; the message says what stands at ``where``.
+    """
+    if not isinstance(value, Mapping):
+        raise BundleInvalid(
+            f"rdf.yaml: {where} is {value!r}, and must be a mapping. Write the description again, e.g. with zooready export."
+        )
+    return value
+
+
+def listing(value: object, where: str) -> list[Any]:
+    """The value, a list.
+
+    Raises
+    ------
+    BundleInvalid
+        It is something else; the message says what stands at ``where``.
+    """
+    if not isinstance(value, list):
+        raise BundleInvalid(f"rdf.yaml: {where} is {value!r}, and must be a list. Write the description again, e.g. with zooready export.")
+    return value
+
+
+def has(entry: object, *keys: str) -> bool:
+    """Whether this is a mapping with a value for each key."""
+    return isinstance(entry, Mapping) and all(entry.get(key) is not None for key in keys)

@@ -35,11 +35,11 @@ def commits(kind: type) -> dict[str, str]:
     A "+" follows where that source differs from its commit.
     """
     here = Path(__file__).resolve()
-    found = {"zooready": _commit(here, here.parents[1])}
+    commits = {"zooready": _commit(here, here.parents[1])}
     with suppress(TypeError, OSError):  # a class of a notebook has no file
         network = Path(inspect.getfile(kind)).resolve()
-        found["network"] = _commit(network, network)
-    return {name: commit for name, commit in sorted(found.items()) if commit}
+        commits["network"] = _commit(network, network)
+    return {name: commit for name, commit in sorted(commits.items()) if commit}
 
 
 def _commit(file: Path, watched: Path) -> str:
@@ -69,9 +69,9 @@ def plain(value: Any, name: str = "provenance") -> Any:
         Something that is no text, number, list or mapping.
     """
     if isinstance(value, Mapping):
-        return {str(key): plain(one, f"{name}[{key!r}]") for key, one in value.items() if one is not None}
+        return {str(key): plain(item, f"{name}[{key!r}]") for key, item in value.items() if item is not None}
     if isinstance(value, list | tuple):
-        return [plain(one, f"{name}[{place}]") for place, one in enumerate(value) if one is not None]
+        return [plain(item, f"{name}[{index}]") for index, item in enumerate(value) if item is not None]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, Path):

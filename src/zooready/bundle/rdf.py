@@ -1,18 +1,41 @@
-"""``rdf.yaml``: what a bundle says of itself, in the form that every consumer reads (docs/consumers.md)."""
+"""``rdf.yaml``, what a bundle says of itself: written in the form that every consumer reads (docs/consumers.md), and read back.
+
+Nothing else in the house looks at the mapping: :func:`describe` makes it, :func:`read` turns a stranger's into a Bundle's fields.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from zooready.bundle.hashes import sha256
-from zooready.records import About, Measured, Weights
-from zooready.tensors import TensorSpec
+from zooready.bundle.parsing import has, listing, mapping
+from zooready.errors import BundleInvalid
+from zooready.records import (
+    TOLERANCE,
+    About,
+    Architecture,
+    Axis,
+    Bundle,
+    Format,
+    Measured,
+    Operator,
+    StatedWeights,
+    Tensor,
+    Weights,
+)  # fmt: skip
+from zooready.tensors import Kind, TensorSpec
 
 BUILDER = "build"  # the callable of architecture.py that builds the network
 FORMAT_VERSION = "0.5.10"  # the newest in which documentation is a plain string, which is all that JDLL can read
+KINDS: tuple[Kind, ...] = ("image", "labels", "scores")
+LETTERS = {"batch": "b", "channel": "c", "time": "t", "index": "i"}  # by the type of an axis; axes in space go by their id
+LOOSEST = 100  # times the default tolerance
+TEXTS = ("format_version", "name", "description", "license", "documentation", "git_repo")  # what the format has as text
+PIXEL_SIZE, PLANE_DISTANCE, CROP = (f"config.zooready.{key}" for key in ("pixel_size_um", "z_um", "crop_px"))
+Number = TypeVar("Number", int, float, "int | None")
 
 
 def describe(
@@ -97,3 +120,249 @@ def _weights(weights: Weights, pytorch_version: str, file: Any) -> list[tuple[st
     architecture = {**file("architecture.py"), "callable": BUILDER}
     state = {**entry, "architecture": architecture, "pytorch_version": weights.details["torch"], "dependencies": file("environment.yaml")}
     return [("pytorch_state_dict", state)]
+
+
+# Reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseFiles:
+    """Names of the files of one case, as a stranger wrote them."""
+
+    name: str
+    input: object
+    outputs: Sequence[object]
+
+
+def letter(type: str, id: str) -> str:
+    """The letter of an axis, by its type, and of an axis in space or without a type by its id.
+
+    >>> letter("time", "time"), letter("channel", "channel"), letter("space", "y"), letter("", "batch")
+    ('t', 'c', 'y', 'b')
+    """
+    return LETTERS.get(type or id, id)
+
+
+def read(rdf: Mapping[str, Any], *, path: Path, folder: Path, formats: Mapping[Format, Path], trusted: bool = False) -> Bundle:
+    """A description as a bundle without cases, of format 0.4 or 0.5.
+
+    Values of another kind than the format has do not stop the reading, since few programs read them all: they become ``faults``.
+
+    Raises
+    ------
+    BundleInvalid
+        Outputs, kinds, tolerances or our own part of ``config`` cannot be used.
+    """
+    config = mapping(rdf.get("config", {}), "config")
+    facts = mapping(config.get("zooready", {}), "config.zooready")
+    faults: dict[str, str] = {}
+    kinds = _kinds(facts)
+    outputs = [mapping(tensor, "outputs") for tensor in listing(rdf.get("outputs"), "outputs")]
+    inputs = [mapping(tensor, "inputs") for tensor in listing(rdf.get("inputs") or [], "inputs")]
+    weights = mapping(rdf.get("weights") or {}, "weights")
+    tiling = config.get("deepimagej")
+    return Bundle(
+        path=path,
+        folder=folder,
+        formats=formats,
+        inputs=tuple(_read_tensor(tensor, f"inputs[{n}]", kinds, faults) for n, tensor in enumerate(inputs)),
+        outputs=tuple(_read_tensor(tensor, f"outputs[{n}]", kinds, faults) for n, tensor in enumerate(outputs)),
+        cases=(),
+        tolerance=_tolerance(path, facts),
+        trusted=trusted,
+        id=rdf["id"] if isinstance(rdf.get("id"), str) else "",
+        name=str(rdf["name"]) if rdf.get("name") is not None else "",
+        format_version=str(rdf.get("format_version", "")),
+        weights={key: _read_weights(key, entry) for key, entry in weights.items() if isinstance(entry, Mapping)},
+        pixel_size_um=_pixel_size_um(facts.get("pixel_size_um"), faults),
+        plane_distance_um=_plane_distance_um(facts.get("z_um"), faults),
+        measured_halo_px=_measured_halo_px(facts.get("measured")),
+        crop_px=_crop_px(facts.get("crop_px"), faults),
+        texts={key: rdf[key] for key in TEXTS if rdf.get(key) is not None},
+        programs=tuple(map(str, config)),
+        allows_tiling=None if tiling is None else isinstance(tiling, Mapping) and tiling.get("allow_tiling") is True,
+        faults=faults,
+    )
+
+
+def not_understood(bundle: Bundle) -> Iterator[str]:
+    """What stands in the description of inputs and outputs and is no value that the format has there, in words with the cure."""
+    for where, fault in bundle.faults.items():
+        if not where.startswith("config"):
+            yield f"The description cannot be understood ({fault} at {where}): validate it with bioimageio validate-format."
+
+
+def case_files(rdf: Mapping[str, Any], path: Path) -> tuple[CaseFiles, ...]:
+    """The specification's test pair, then the stored cases; none for a network that does not take exactly one input.
+
+    Raises
+    ------
+    BundleInvalid
+        A case lacks a name, its input, or one of its outputs.
+    """
+    inputs, outputs = _test_files(rdf)
+    if len(inputs) != 1:
+        return ()
+    cases = [CaseFiles(name="test", input=inputs[0], outputs=outputs)]
+    facts = mapping(mapping(rdf.get("config", {}), "config").get("zooready", {}), "config.zooready")
+    for number, entry in enumerate(listing(facts.get("cases", []), "config.zooready.cases")):
+        if not has(entry, "name", "input", "outputs") or len(listing(entry["outputs"], "outputs of a case")) != len(outputs):
+            raise BundleInvalid(
+                f"{path}: config.zooready.cases[{number}] needs a name, an input and {len(outputs)} outputs, each a .npy "
+                "inside. Export again."
+            )
+        cases.append(CaseFiles(name=str(entry["name"]), input=entry["input"], outputs=entry["outputs"]))
+    return tuple(cases)
+
+
+def _test_files(rdf: Mapping[str, Any]) -> tuple[list[object], list[object]]:
+    """Names of the test inputs and the test outputs, whatever the format version."""
+    if "test_inputs" in rdf:
+        return list(rdf["test_inputs"]), list(rdf.get("test_outputs") or ())
+    return _sources(rdf, "inputs"), _sources(rdf, "outputs")
+
+
+def _sources(rdf: Mapping[str, Any], side: str) -> list[object]:
+    tensors = [mapping(tensor, side) for tensor in listing(rdf.get(side), side)]
+    return [mapping(tensor.get("test_tensor"), f"test_tensor of {side}").get("source", "") for tensor in tensors]
+
+
+def _kinds(facts: Mapping[str, Any]) -> dict[str, Kind]:
+    """Kind of each output that ``config.zooready`` names."""
+    listed = listing(facts.get("outputs", []), "config.zooready.outputs")
+    kinds = {str(entry["id"]): entry["kind"] for entry in listed if has(entry, "id", "kind")}
+    unknown = set(map(str, kinds.values())) - set(KINDS)
+    if unknown:
+        raise BundleInvalid(f"config.zooready.outputs knows kinds {sorted(unknown)}: use {', '.join(KINDS)}.")
+    return kinds
+
+
+def _read_tensor(given: Mapping[str, Any], where: str, kinds: Mapping[str, Kind], faults: dict[str, str]) -> Tensor:
+    name, stated = str(given.get("id", given.get("name"))), given.get("axes") or ""
+    entries = [] if isinstance(stated, str) else [(n, entry) for n, entry in enumerate(stated) if isinstance(entry, Mapping)]
+    details = tuple(_read_axis(entry, f"{where}.axes[{n}]", faults) for n, entry in entries)
+    axes = stated if isinstance(stated, str) else "".join(axis.letter for axis in details)
+    data = given.get("data") or {}
+    described = [entry for entry in (data if isinstance(data, list) else [data]) if isinstance(entry, Mapping)]
+    if not described:
+        faults[f"{where}.data"] = f"TypeError: data is {data!r}"
+    sample = given.get("sample_tensor")
+    return Tensor(
+        name=name,
+        axes=axes,
+        details=details,
+        kind=kinds.get(name, "image" if "y" in axes and "x" in axes else "scores"),
+        channels=next((axis.channels for axis in details if axis.letter == "c"), ()),
+        types=tuple(sorted({*(str(entry.get("type", "float32")) for entry in described), str(given.get("data_type", "float32"))})),
+        unit=str(data.get("unit") or "") if isinstance(data, Mapping) else "",
+        operators=tuple(_read_operators(given, where, faults)),
+        sample=str(sample.get("source", "")) if isinstance(sample, Mapping) else "",
+    )
+
+
+def _read_axis(given: Mapping[str, Any], where: str, faults: dict[str, str]) -> Axis:
+    def number(value: Any, kind: Callable[[Any], Number], default: Number, key: str) -> Number:
+        try:
+            return kind(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            faults[f"{where}.{key}"] = f"{type(error).__name__}: {error}"
+            return default
+
+    names, size = given.get("channel_names"), given.get("size")
+    grown = size if isinstance(size, Mapping) else {}
+    is_reference = "tensor_id" in grown
+    return Axis(
+        letter=letter(str(given.get("type") or ""), str(given.get("id", ""))),
+        id=str(given.get("id", "")),
+        type=str(given.get("type") or ""),
+        size=size if isinstance(size, int) else None,
+        minimum=number(grown.get("min", 0), int, 0, "size.min") if isinstance(size, Mapping) and not is_reference else None,
+        step=number(grown["step"], int, None, "size.step") if grown.get("step") else None,
+        reference=(str(grown["tensor_id"]), str(grown.get("axis_id", ""))) if is_reference else None,
+        offset=number(grown["offset"], int, 0, "size.offset") if grown.get("offset") else 0,
+        halo=number(given["halo"], int, 0, "halo") if given.get("halo") else 0,
+        scale=number(given.get("scale", 1), float, 1.0, "scale"),
+        channels=tuple(map(str, names)) if isinstance(names, list) else (),
+    )
+
+
+def _read_operators(given: Mapping[str, Any], where: str, faults: dict[str, str]) -> Iterator[Operator]:
+    """The steps before an input or behind an output."""
+    for key in ("preprocessing", "postprocessing"):
+        steps = given.get(key) or []
+        for number, step in enumerate(steps if isinstance(steps, list) else [steps]):
+            kwargs = step.get("kwargs") or {} if isinstance(step, Mapping) else None
+            if isinstance(kwargs, Mapping):
+                yield Operator(name=str(step.get("id", step.get("name"))), kwargs=kwargs)
+            else:
+                faults[f"{where}.{key}[{number}]"] = f"TypeError: {key} has {step!r}"
+
+
+def _read_weights(key: str, entry: Mapping[str, Any]) -> StatedWeights:
+    """Version of PyTorch, opset or TensorFlow, and where the network's class is, in format 0.5 and 0.4 alike."""
+    version = entry.get({"onnx": "opset_version", "tensorflow_saved_model_bundle": "tensorflow_version"}.get(key, "pytorch_version"))
+    given = entry.get("architecture")
+    if isinstance(given, Mapping):
+        source, module, name, kwargs = given.get("source"), given.get("import_from"), given.get("callable"), given.get("kwargs")
+    else:  # 0.4: "file.py:Class" or "package.module.Class"
+        origin, _, name = str(given or "").rpartition(":" if ":" in str(given) else ".")
+        source, module, kwargs = (origin, None, entry.get("kwargs")) if origin.endswith(".py") else (None, origin, entry.get("kwargs"))
+    if not name:
+        return StatedWeights(version=version)
+    architecture = Architecture(callable=str(name), source=str(source or ""), module=str(module or ""), kwargs=dict(kwargs or {}))
+    return StatedWeights(version=version, architecture=architecture)
+
+
+def _pixel_size_um(stated: object, faults: dict[str, str]) -> tuple[float, float] | None:
+    """Smallest and largest side of a pixel, in micrometres."""
+    if stated is None:
+        return None
+    if isinstance(stated, list) and len(stated) == 2 and all(isinstance(side, (int, float)) for side in stated):
+        low, high = map(float, stated)
+        if 0 < low <= high < float("inf"):
+            return low, high
+    faults[PIXEL_SIZE] = f"{PIXEL_SIZE} is {stated!r}; give [smallest, largest] in µm."
+    return None
+
+
+def _plane_distance_um(stated: object, faults: dict[str, str]) -> float | None:
+    """Distance of planes, in micrometres."""
+    if stated is None:
+        return None
+    if isinstance(stated, (int, float)) and 0 < stated < float("inf"):
+        return float(stated)
+    faults[PLANE_DISTANCE] = f"{PLANE_DISTANCE} is {stated!r}; give the distance of planes in µm."
+    return None
+
+
+def _measured_halo_px(measured: object) -> int | Literal["whole image"] | None:
+    """The halo that export measured; None in a bundle from elsewhere."""
+    halo = measured.get("halo") if isinstance(measured, Mapping) else None
+    if halo == "whole image":
+        return "whole image"
+    return halo if isinstance(halo, int) else None
+
+
+def _crop_px(stated: object, faults: dict[str, str]) -> int | None:
+    """Side of the image of one object, px."""
+    if stated is None:
+        return None
+    if isinstance(stated, int) and stated > 0:
+        return stated
+    faults[CROP] = f"{CROP} is {stated!r}, and pieces of {stated!r} px cannot be cut; give their side, 1 px or more."
+    return None
+
+
+def _tolerance(path: Path, facts: Mapping[str, Any]) -> dict[Format, float]:
+    """Largest difference / range for each format: the default, or what the bundle claims within bounds."""
+    claimed = mapping(facts.get("tolerance", {}), "config.zooready.tolerance")
+    tolerance = dict(TOLERANCE)
+    for format, default in TOLERANCE.items():
+        value = claimed.get(format, default)
+        if not isinstance(value, (int, float)) or not 0 < value <= LOOSEST * default:
+            raise BundleInvalid(
+                f"{path} claims a tolerance of {value!r} for {format}: a bundle may claim up to {LOOSEST * default:g}, "
+                f"{LOOSEST} times the default. Export again with weights that agree."
+            )
+        tolerance[format] = float(value)
+    return tolerance

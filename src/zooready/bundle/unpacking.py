@@ -39,7 +39,7 @@ def unpack(path: Path, folder: Path) -> None:
         return
     try:
         with zipfile.ZipFile(path) as archive:
-            _check_sizes(path, [(one.filename, one.file_size, one.compress_size) for one in archive.infolist()])
+            _check_sizes(path, [(member.filename, member.file_size, member.compress_size) for member in archive.infolist()])
             members = list(_members(path, archive))
             for info, name in members:
                 _extract(archive, info, folder / name)
@@ -122,20 +122,20 @@ def _copy_folder(path: Path, folder: Path) -> None:
     files = []
     for root, directories, names in os.walk(path):
         for name in (*directories, *names):
-            one = Path(root, name)
-            if one.is_symlink() or not (one.is_file() or one.is_dir()):
+            file = Path(root, name)
+            if file.is_symlink() or not (file.is_file() or file.is_dir()):
                 raise BundleInvalid(
-                    f"{path} holds {one.relative_to(path)}, which is a link or a device: copy the file itself into the folder."
+                    f"{path} holds {file.relative_to(path)}, which is a link or a device: copy the file itself into the folder."
                 )
-            files += [one] if one.is_file() else []
+            files += [file] if file.is_file() else []
         if len(files) > MEMBERS:
             break
-    _check_sizes(path, [(str(one.relative_to(path)), one.stat().st_size, one.stat().st_size) for one in files])
+    _check_sizes(path, [(str(file.relative_to(path)), file.stat().st_size, file.stat().st_size) for file in files])
     try:
-        for one in files:
-            target = folder / one.relative_to(path)
+        for file in files:
+            target = folder / file.relative_to(path)
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(one, target)
+            shutil.copyfile(file, target)
     except OSError as error:
         raise BundleInvalid(
             f"cannot copy {path}: {error.strerror or error}. Check that you may read it and that the disk has space."

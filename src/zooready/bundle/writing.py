@@ -151,7 +151,7 @@ def _arrays(contents: Contents, folder: Path) -> list[dict[str, Any]]:
 
 def _config(contents: Contents, stored: list[dict[str, Any]]) -> dict[str, Any]:
     about = contents.about
-    own = {
+    stated = {
         "outputs": [{"id": spec.name, "kind": spec.kind} for spec in contents.outputs],
         "cases": stored,
         "tolerance": {format: float(value) for format, value in contents.tolerance.items()},
@@ -160,5 +160,5 @@ def _config(contents: Contents, stored: list[dict[str, Any]]) -> dict[str, Any]:
         "weights": {w.format: w.details for w in contents.weights},
         "unavailable": contents.unavailable,
     }
-    facts: dict[str, Any] = plain({**own, **contents.provenance}, "config")
+    facts: dict[str, Any] = plain({**stated, **contents.provenance}, "config")
     return facts

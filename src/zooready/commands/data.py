@@ -32,7 +32,7 @@ from zooready.data import (
 from zooready.data import splits as splitting
 from zooready.errors import InputInvalid
 from zooready.families import FAMILIES
-from zooready.images.files import whole_file
+from zooready.images.whole_files import whole_file
 from zooready.records import Array, Family
 
 UNREADABLE = 2  # the exit code where files cannot be used

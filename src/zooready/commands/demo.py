@@ -17,8 +17,9 @@ from zooready.commands.export import export
 from zooready.comparison import Comparison, exit_code
 from zooready.errors import InputInvalid
 from zooready.families import FAMILIES, shipped
-from zooready.images.files import make_folder, whole_file, write_image
+from zooready.images.files import write_image
 from zooready.images.matching import f1
+from zooready.images.whole_files import make_folder, whole_file
 from zooready.records import Family
 
 BEGIN, END = "<!-- verdicts -->", "<!-- /verdicts -->"

@@ -18,7 +18,7 @@ from zooready.commands.runs import is_family
 from zooready.errors import InputInvalid
 from zooready.evaluation import cards, evaluation_of, record
 from zooready.families import FAMILIES, load_record, load_weights, named, shipped
-from zooready.images.files import make_folder, whole_file
+from zooready.images.whole_files import make_folder, whole_file
 from zooready.records import Family
 from zooready.training import checkpoint
 

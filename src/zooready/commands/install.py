@@ -12,8 +12,7 @@ from typing import Any
 
 from zooready.bundle.reading import opened
 from zooready.commands.console import print_line, print_notes
-from zooready.commands.doctor import fiji as examined
-from zooready.consumers.deepimagej import in_fiji
+from zooready.consumers.deepimagej import fiji_folder, in_fiji
 from zooready.consumers.deepimagej.fiji import VARIABLE, placed
 from zooready.consumers.torchscript_rules import only_computes
 from zooready.errors import BundleInvalid, InputInvalid
@@ -70,7 +69,7 @@ def install(bundle: Path | str, *, fiji: Path | str | None = None, force: bool =
             raise InputInvalid(
                 f"cannot write to {target.parent} ({error.strerror or error}): check its rights and the disk's space."
             ) from None
-        lacking = examined(str(home)).cure
+        lacking = fiji_folder.missing(str(home))
         notes = (*(f"{remark}." for remark in in_fiji.remarks(unpacked)), *([lacking] if lacking else []))
         return Installed(folder=target, macro=target / f"{name}.ijm", notes=notes)
 
@@ -96,7 +95,7 @@ def _demand_that_it_runs(bundle: Bundle) -> None:
 
 def _name(bundle: Bundle) -> str:
     """The bundle's id as the name of a folder."""
-    return re.sub(r"[^a-z0-9_-]+", "-", str(bundle.rdf["id"]).lower()).strip("-") or "model"
+    return re.sub(r"[^a-z0-9_-]+", "-", bundle.id.lower()).strip("-") or "model"
 
 
 def _fill(bundle: Bundle, target: Path, name: str) -> None:

@@ -120,9 +120,9 @@ def _names(images: Sequence[Any], labels: Sequence[Any] | None, segment: Path | 
 
 def _segmented(bundle: Bundle, image: Image, channel: int | str | None) -> Array:
     """Labels (y, x) by a segmentation bundle."""
-    name = next((name for name, kind in bundle.outputs if kind == "labels"), None)
+    name = next((name for name, kind in bundle.kinds if kind == "labels"), None)
     if name is None:
-        outputs = ", ".join(f"{name} ({kind})" for name, kind in bundle.outputs)
+        outputs = ", ".join(f"{name} ({kind})" for name, kind in bundle.kinds)
         raise BundleInvalid(f"{bundle.path.name} gives {outputs} and no labels, which would find objects: take a segmentation bundle.")
     labels = prediction.predict(bundle, image, channel=channel).images[name]
     if labels.axes != "yx":

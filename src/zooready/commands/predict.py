@@ -11,8 +11,9 @@ from zooready import prediction
 from zooready.bundle.reading import opened
 from zooready.commands.console import print_line, print_notes
 from zooready.errors import ConsumerFailed, InputInvalid, ZooreadyError
-from zooready.images.files import make_folder, read_image
+from zooready.images.files import read_image
 from zooready.images.loading import as_image
+from zooready.images.whole_files import make_folder
 from zooready.prediction import Prediction
 from zooready.records import Array, Bundle, Format, Image
 

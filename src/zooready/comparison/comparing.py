@@ -10,7 +10,7 @@ from zooready.bundle.reading import opened
 from zooready.comparison.user_images import as_input
 from zooready.comparison.verdicts import Result, cells, result
 from zooready.consumers import CONSUMERS, consumer
-from zooready.images.agreement import agreement
+from zooready.images.agreement import agreement, own_ranges_of
 from zooready.records import LEVELS, Array, Bundle, Case, Level, Verdict
 
 REFERENCES = (("torch", "state_dict"), ("torch", "torchscript"))  # whom the others are compared with on a given image
@@ -79,13 +79,11 @@ def compare(
         if extra:
             results = list(_on_image(results, bundle, extra[0]))
         verdicts = lifted([result.verdict for result in results])
-        kept = {f"{one.consumer} {one.format}": list(one.outputs.values())[-1] for one in results if one.outputs}
+        kept = {f"{cell.consumer} {cell.format}": list(cell.outputs.values())[-1] for cell in results if cell.outputs}
         case = Case(name="image", input=extra[0], outputs=()) if extra else next(iter(bundle.cases), None)
         images = {name: outputs[-1 if extra else 0] for name, outputs in kept.items() if outputs}
         shown = {name: outputs for name, outputs in images.items() if outputs is not None}
-        return Comparison(
-            path=Path(path), outputs=bundle.outputs, names=_channel_names(bundle), verdicts=verdicts, shown=case, results=shown
-        )
+        return Comparison(path=Path(path), outputs=bundle.kinds, names=_channel_names(bundle), verdicts=verdicts, shown=case, results=shown)
 
 
 def exit_code(verdicts: Sequence[Verdict], *, asked: set[str] | None = None, at_least: Level | None = None) -> int:
@@ -100,72 +98,70 @@ def exit_code(verdicts: Sequence[Verdict], *, asked: set[str] | None = None, at_
     at_least
         Weakest level that a pass may have.
     """
-    counted = [one for one in verdicts if asked is None or one.consumer in asked]
-    if any(one.status in ("differs", "refused", "failed") for one in counted):
+    counted = [verdict for verdict in verdicts if asked is None or verdict.consumer in asked]
+    if any(verdict.status in ("differs", "refused", "failed") for verdict in counted):
         return 1
-    passed = [one for one in counted if one.status == "passed"]
-    if asked is not None and (len(passed) < len(counted) or asked - {one.consumer for one in passed}):
+    passed = [verdict for verdict in counted if verdict.status == "passed"]
+    if asked is not None and (len(passed) < len(counted) or asked - {verdict.consumer for verdict in passed}):
         return 3
-    if not passed or (at_least is not None and any(LEVELS.index(one.level) < LEVELS.index(at_least) for one in passed)):
+    if not passed or (at_least is not None and any(LEVELS.index(verdict.level) < LEVELS.index(at_least) for verdict in passed)):
         return 3
     return 0
 
 
 def lifted(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
     """The engine inside DeepImageJ has the last word on its verdict by rules."""
-    engine = next((one for one in verdicts if one.consumer == "java-pytorch" and one.format == "torchscript"), None)
+    engine = next((verdict for verdict in verdicts if verdict.consumer == "java-pytorch" and verdict.format == "torchscript"), None)
 
-    def lift(one: Verdict) -> Verdict:
+    def lift(verdict: Verdict) -> Verdict:
         judged = engine is not None and engine.status not in ("missing", "untrusted")
-        if engine is None or not judged or one.consumer != "deepimagej" or one.status != "passed" or one.level == "ran":
-            return one
+        if engine is None or not judged or verdict.consumer != "deepimagej" or verdict.status != "passed" or verdict.level == "ran":
+            return verdict
         if engine.status == "passed":
-            why = f"{one.why} Its engine, PyTorch 2.0.0 in Java, agrees."
+            why = f"{verdict.why} Its engine, PyTorch 2.0.0 in Java, agrees."
             return replace(
-                one,
+                verdict,
                 level="engine",
                 why=why,
                 difference=engine.difference,
                 cases=engine.cases,
-                versions=dict(engine.versions) | dict(one.versions),
+                versions=dict(engine.versions) | dict(verdict.versions),
             )
-        return replace(one, status=engine.status, why=f"Its engine, PyTorch 2.0.0 in Java: {engine.why}", difference=engine.difference)
+        return replace(verdict, status=engine.status, why=f"Its engine, PyTorch 2.0.0 in Java: {engine.why}", difference=engine.difference)
 
     return tuple(map(lift, verdicts))
 
 
 def _on_image(results: Sequence[Result], bundle: Bundle, image: Array) -> Iterator[Result]:
     """Compare what the cells made of the given image with the reference; a pass may become ``differs``."""
-    last = {(one.consumer, one.format): list(one.outputs.values())[-1][-1] for one in results if one.outputs}
+    last = {(cell.consumer, cell.format): list(cell.outputs.values())[-1][-1] for cell in results if cell.outputs}
     ran = {key: outputs for key, outputs in last.items() if outputs is not None}
     chosen = next((key for key in (*REFERENCES, *ran) if key in ran), None)
-    for one in results:
-        if (one.consumer, one.format) not in ran or chosen is None or one.format is None:
-            yield one
+    for cell in results:
+        if (cell.consumer, cell.format) not in ran or chosen is None or cell.format is None:
+            yield cell
             continue
         case = Case(name="image", input=image, outputs=ran[chosen])
-        given = [found[-1] for found in one.outputs.values()]
-        tolerance = bundle.tolerance[one.format]
-        faults = [agreement(bundle, case, found, tolerance, own_range=True) for found in given if found is not None]
+        given = [outputs[-1] for outputs in cell.outputs.values()]
+        tolerance = bundle.tolerance[cell.format]
+        ranges = own_ranges_of(case)
+        faults = [agreement(case, outputs, bundle.kinds, ranges, tolerance) for outputs in given if outputs is not None]
         why = next((fault for _, fault in faults if fault), "")
         largest = max(
-            (number for number in (one.verdict.difference, *(number for number, _ in faults)) if number is not None), default=None
+            (number for number in (cell.verdict.difference, *(number for number, _ in faults)) if number is not None), default=None
         )
-        verdict = replace(one.verdict, difference=largest, cases=(*one.verdict.cases, "image"))
+        verdict = replace(cell.verdict, difference=largest, cases=(*cell.verdict.cases, "image"))
         if why and verdict.status == "passed":
             verdict = replace(verdict, status="differs", why=f"On the image, against {' '.join(map(str, chosen))}: {why}")
-        yield replace(one, verdict=verdict)
+        yield replace(cell, verdict=verdict)
 
 
 def _channel_names(bundle: Bundle) -> tuple[tuple[str, ...], ...]:
     """Names of the channels of the first input and of each output, as many as the test pair has channels."""
     if not bundle.cases:
         return ()
-    tensors = [bundle.rdf["inputs"][0], *bundle.rdf["outputs"]]
     names = []
-    for tensor, array in zip(tensors, (bundle.cases[0].input, *bundle.cases[0].outputs), strict=True):
-        listed = [axis for axis in tensor.get("axes") or () if isinstance(axis, Mapping)]
-        given = [str(name) for axis in listed for name in axis.get("channel_names") or ()]
+    for tensor, array in zip((bundle.inputs[0], *bundle.outputs), (bundle.cases[0].input, *bundle.cases[0].outputs), strict=True):
         count = array.shape[1] if array.ndim > 1 else 1
-        names.append(tuple(given) if len(given) == count else ("",) * count)
+        names.append(tensor.channels if len(tensor.channels) == count else ("",) * count)
     return tuple(names)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from zooready.consumers.deepimagej.rules import operators
+from zooready.consumers.description_rules import is_harmless, operators
 from zooready.errors import BundleInvalid, ConsumerMissing, OutputsDiffer, ZooreadyError
-from zooready.images.agreement import NOT_FINITE, agreement
+from zooready.images.agreement import NOT_FINITE, agreement, ranges_of
 from zooready.records import Array, Bundle, Format, Status, Verdict, as_float32
 
 
@@ -30,9 +30,9 @@ class Result:
 
 def cells(module: Any, bundle: Bundle, named: bool) -> Iterator[tuple[Any, Format | None]]:
     """The formats that a consumer reads; if there is none, one cell where it was asked for or is judged by rules."""
-    found = [format for format in module.READS if format in bundle.formats]
-    yield from ((module, format) for format in found)
-    if not found and (named or _by_rules(module)):
+    formats = [format for format in module.READS if format in bundle.formats]
+    yield from ((module, format) for format in formats)
+    if not formats and (named or _by_rules(module)):
         yield module, None
 
 
@@ -42,7 +42,7 @@ def result(module: Any, format: Format | None, bundle: Bundle, extra: Sequence[A
     outputs: dict[str, list[tuple[Array, ...] | None]] = {}
     images = [as_float32(case.input) for case in bundle.cases] + list(extra)
     try:
-        status, why, difference = _before(module, format, bundle)
+        status, why, difference = _before(module, format, bundle, extra)
         if status is None and format is not None:
             for variant in getattr(module, "VARIANTS", (None,)):
                 options = {} if variant is None else {"variant": variant}
@@ -60,7 +60,7 @@ def result(module: Any, format: Format | None, bundle: Bundle, extra: Sequence[A
         difference=difference,
         tolerance=bundle.tolerance[format] if format else None,
         cases=tuple(
-            case.name for n, case in enumerate(bundle.cases) if outputs and all(found[n] is not None for found in outputs.values())
+            case.name for n, case in enumerate(bundle.cases) if outputs and all(arrays[n] is not None for arrays in outputs.values())
         ),
         versions=module.versions() if ran or status == "passed" else {},
         seconds=time.monotonic() - started,
@@ -68,17 +68,21 @@ def result(module: Any, format: Format | None, bundle: Bundle, extra: Sequence[A
     return Result(consumer=module.NAME, format=format, verdict=verdict, outputs=outputs)
 
 
-def _before(module: Any, format: Format | None, bundle: Bundle) -> tuple[Status | None, str, None]:
+def _before(module: Any, format: Format | None, bundle: Bundle, extra: Sequence[Array]) -> tuple[Status | None, str, None]:
     """What is known without running anything: a status with its reason, or None when it has to run."""
     try:
-        found = [*dict.fromkeys([*_common_objections(module, bundle), *module.objections(bundle, format)])]
+        objections = [*dict.fromkeys([*_common_objections(module, bundle), *module.objections(bundle, format)])]
+        if hasattr(module, "image_objections"):
+            objections += [objection for image in extra for objection in module.image_objections(image)]
     except (TypeError, ValueError, AttributeError, LookupError) as error:  # a stranger wrote the description, and a rule stumbled
-        found = [f"The description cannot be understood ({type(error).__name__}: {error}): validate it with bioimageio validate-format."]
-    if format is None and not found:
+        objections = [
+            f"The description cannot be understood ({type(error).__name__}: {error}): validate it with bioimageio validate-format."
+        ]
+    if format is None and not objections:
         reads, holds = " or ".join(module.READS), ", ".join(bundle.formats)
-        found = [f"{module.NAME} reads {reads}, and this bundle holds {holds}: export it with {reads} as well."]
-    if found:
-        return "refused", " ".join(found), None
+        objections = [f"{module.NAME} reads {reads}, and this bundle holds {holds}: export it with {reads} as well."]
+    if objections:
+        return "refused", " ".join(objections), None
     if format == "state_dict" and not bundle.trusted:
         return "untrusted", "A state dict runs the Python that the bundle brings along: read it, then use --trust-code.", None
     absent = module.missing()
@@ -86,8 +90,8 @@ def _before(module: Any, format: Format | None, bundle: Bundle) -> tuple[Status 
         return "missing", absent, None
     if absent or not hasattr(module, "run"):
         remarks = list(module.remarks(bundle)) if hasattr(module, "remarks") else []
-        told = "; ".join(["No written rule is broken; the program itself did not run", *remarks])
-        return "passed", f"{told}. To run it: {absent}" if absent else f"{told}.", None
+        summary = "; ".join(["No written rule is broken; the program itself did not run", *remarks])
+        return "passed", f"{summary}. To run it: {absent}" if absent else f"{summary}.", None
     return None, "", None
 
 
@@ -101,7 +105,7 @@ def _common_objections(module: Any, bundle: Bundle) -> Iterator[str]:
     broken = [
         (name, case.name, expected)
         for case in bundle.cases
-        for (name, _), expected in zip(bundle.outputs, case.outputs, strict=True)
+        for (name, _), expected in zip(bundle.kinds, case.outputs, strict=True)
         if not np.isfinite(expected).all()
     ]
     if broken:
@@ -115,11 +119,8 @@ def _common_objections(module: Any, bundle: Bundle) -> Iterator[str]:
     if getattr(module, "APPLIES_OPERATORS", False):
         return
     if not bundle.cases:
-        yield (
-            f"The network takes {len(bundle.rdf.get('inputs') or ())} inputs, and {module.NAME} is handed exactly one: join them as "
-            "channels."
-        )
-    names = sorted({name for name, kwargs in operators(bundle) if (name, kwargs.get("dtype")) != ("ensure_dtype", "float32")})
+        yield (f"The network takes {len(bundle.inputs)} inputs, and {module.NAME} is handed exactly one: join them as channels.")
+    names = sorted({step.name for step in operators(bundle) if not is_harmless(step)})
     if names:
         yield (
             f"The bundle leaves {', '.join(names)} to whoever runs it, and {module.NAME} runs the bare network: fold it into the network, "
@@ -138,12 +139,12 @@ def _status_of(error: ZooreadyError) -> Status:
 def _judge_all(bundle: Bundle, format: Format, outputs: Mapping[str, list[tuple[Array, ...] | None]]) -> tuple[Status, str, float | None]:
     """Status, reason and largest difference over all cases of all variants."""
     largest: float | None = None
-    for variant, found in outputs.items():
+    for variant, results in outputs.items():
         faults = {}
-        for case, arrays in zip(bundle.cases, found, strict=False):
+        for case, arrays in zip(bundle.cases, results, strict=False):
             if arrays is None:
                 continue
-            difference, why = agreement(bundle, case, arrays, bundle.tolerance[format])
+            difference, why = agreement(case, arrays, bundle.kinds, ranges_of(bundle.cases[0]), bundle.tolerance[format])
             largest = max((one for one in (largest, difference) if one is not None), default=None)
             if why:
                 faults[case.name] = why
@@ -154,7 +155,7 @@ def _judge_all(bundle: Bundle, format: Format, outputs: Mapping[str, list[tuple[
     if len(bundle.cases) == 1:
         size = "x".join(map(str, bundle.cases[0].input.shape))
         return "passed", f"Formats agree on the test pair ({size}); the bundle stores no other case, so other sizes are unproven.", largest
-    skipped = [case.name for n, case in enumerate(bundle.cases) if any(found[n] is None for found in outputs.values())]
+    skipped = [case.name for n, case in enumerate(bundle.cases) if any(results[n] is None for results in outputs.values())]
     if len(skipped) == len(bundle.cases):
         return "failed", "None of the stored images can be handed to it (it takes one image at a time): store one of batch 1.", None
     but = f", all but {', '.join(skipped)}, which it cannot be handed" if skipped else ""

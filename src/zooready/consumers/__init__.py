@@ -10,12 +10,13 @@ A consumer is a module with these names (:class:`Consumer`), imported when it is
   limit), ``BundleInvalid`` (it refuses), ``OutputsDiffer`` (its own test disagrees). None stands for an image that it cannot be handed.
   A consumer that is judged by rules alone has no ``run``; ``BY_RULES = True`` if rules are the judge only where ``missing()`` says so;
 - ``versions()``: what runs, by name;
+- ``image_objections(image)``, if it cannot take every image that suits the bundle: why not this one, (b, c, …) float32, with the cure;
 - ``ASKED_ONLY = True``, if it is judged only where the user names it, as programs that a bundle need not be meant for;
 - ``APPLIES_OPERATORS = True``, if it applies pre- and postprocessing and not the bare network; ``remarks(bundle)``, what its user
   will notice although nothing is refused;
 - ``VARIANTS``, if it comes in several versions that must all pass; ``run`` then takes ``variant``.
 
-May import: java, formats, bundle, commands
+May import: java, formats, bundle
 """
 
 from __future__ import annotations

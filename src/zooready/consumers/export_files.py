@@ -25,7 +25,7 @@ def folder(program: str, files: Sequence[str]) -> Path:
     ConsumerMissing
         They are in neither.
     """
-    for place in (PACKAGE / "export" / program, PACKAGE.parents[1] / "export" / program):
-        if all((place / name).is_file() for name in files):
-            return place
+    for home in (PACKAGE / "export" / program, PACKAGE.parents[1] / "export" / program):
+        if all((home / name).is_file() for name in files):
+            return home
     raise ConsumerMissing(f"{files[0]} is not where zooready brings it (export/{program} below {PACKAGE}): install zooready again.")

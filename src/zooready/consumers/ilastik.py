@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zooready.consumers.deepimagej.rules import Rule, letters, name_of, operators, tensors
+from zooready.consumers.description_rules import Rule, operators, understood
 from zooready.consumers.qupath import kept
 from zooready.consumers.tile_rules import no_halo, numbers_restart, whole_image
 from zooready.records import Bundle, Format, Level
@@ -41,7 +41,7 @@ def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
 
 def remarks(bundle: Bundle) -> Iterator[str]:
     """What a user will notice although nothing is refused."""
-    named = sorted({name for name, _ in operators(bundle) if name in ("scale_range", "zero_mean_unit_variance")})
+    named = sorted({step.name for step in operators(bundle) if step.name in ("scale_range", "zero_mean_unit_variance")})
     what = f"{' and '.join(named)} and whatever" if named else "whatever"
     yield (
         f"ilastik works in blocks ({BLOCK} px where the bundle leaves the size open), and {what} the network computes from its whole "
@@ -68,7 +68,7 @@ def has_torchscript(bundle: Bundle) -> Iterator[str]:
 
 def one_input(bundle: Bundle) -> Iterator[str]:
     """The classifier asserts it: ``len(input_axes) == 1``."""
-    inputs = [name_of(one) for one in tensors(bundle, "inputs")]
+    inputs = [tensor.name for tensor in bundle.inputs]
     if len(inputs) != 1:
         yield f"{len(inputs)} inputs ({', '.join(inputs)}), and ilastik takes networks of exactly one: join them as channels of one input."
 
@@ -77,16 +77,16 @@ def one_output(bundle: Bundle) -> Iterator[str]:
     """The classifier asserts it: "Currently only single output shapes are supported"."""
     if len(bundle.outputs) != 1:
         yield (
-            f"{len(bundle.outputs)} outputs ({', '.join(name for name, _ in bundle.outputs)}), and ilastik takes networks of exactly one: "
-            f"export a bundle for it with zooready export FAMILY --outputs {kept(bundle)}."
+            f"{len(bundle.outputs)} outputs ({', '.join(output.name for output in bundle.outputs)}), and ilastik takes networks of exactly "
+            f"one: export a bundle for it with zooready export FAMILY --outputs {kept(bundle)}."
         )
 
 
 def has_channels(bundle: Bundle) -> Iterator[str]:
     """``known_classes`` of the classifier: "Channel Axis needed in output shape"; what has no y and x is no image to show."""
-    for tensor in tensors(bundle, "outputs"):
-        if not {"c", "y", "x"} <= set(letters(tensor)):
-            yield f"'{name_of(tensor)}' has axes {letters(tensor)!r}, and ilastik needs c, y and x: export another output."
+    for tensor in bundle.outputs:
+        if not {"c", "y", "x"} <= set(tensor.axes):
+            yield f"'{tensor.name}' has axes {tensor.axes!r}, and ilastik needs c, y and x: export another output."
 
 
 def depends_on_the_block(bundle: Bundle) -> Iterator[str]:
@@ -96,10 +96,9 @@ def depends_on_the_block(bundle: Bundle) -> Iterator[str]:
 
 def one_channel(bundle: Bundle) -> Iterator[str]:
     """``predict`` of the classifier joins 1 - p to an output p of one channel, which is meant for a probability."""
-    for (name, _), case in zip(bundle.outputs, (bundle.cases[0].outputs if bundle.cases else ()), strict=False):
-        axes = next((letters(one) for one in tensors(bundle, "outputs") if name_of(one) == name), "")
-        if "c" in axes and case.shape[axes.index("c")] == 1:
-            yield f"'{name}' has one channel p, to which ilastik adds a second, 1 - p"
+    for output, array in zip(bundle.outputs, (bundle.cases[0].outputs if bundle.cases else ()), strict=False):
+        if "c" in output.axes and array.shape[output.axes.index("c")] == 1:
+            yield f"'{output.name}' has one channel p, to which ilastik adds a second, 1 - p"
 
 
-RULES: tuple[Rule, ...] = (has_torchscript, one_input, one_output, has_channels, depends_on_the_block)
+RULES: tuple[Rule, ...] = (understood, has_torchscript, one_input, one_output, has_channels, depends_on_the_block)

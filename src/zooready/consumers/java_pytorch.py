@@ -22,12 +22,12 @@ def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
     """TorchScript that reaches beyond tensors: the child process has limits, but it is no sandbox."""
     if format != "torchscript":
         return
-    from zooready.formats.torchscript.operators import unsafe
+    from zooready.formats.torchscript import unsafe
 
     path = bundle.formats["torchscript"]
-    if found := unsafe(path):
+    if operators := unsafe(path):
         yield (
-            f"{path.name} is not run. It uses what is on no list of operators that only compute: {', '.join(found[:5])}. "
+            f"{path.name} is not run. It uses what is on no list of operators that only compute: {', '.join(operators[:5])}. "
             "TorchScript is code and could touch files; export the network without these."
         )
 
@@ -48,5 +48,5 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
 
 def versions() -> dict[str, str]:
     """PyTorch, DJL and ImageJ."""
-    found = java.versions("pytorch")
-    return {"pytorch": found["pytorch-native-cpu"], "djl": found["pytorch-engine"], "imagej": found["ij"]}
+    ran = java.versions("pytorch")
+    return {"pytorch": ran["pytorch-native-cpu"], "djl": ran["pytorch-engine"], "imagej": ran["ij"]}

@@ -14,16 +14,18 @@ IR = 8
 
 def opset(path: Path) -> Iterator[str]:
     """The newest operator set of ONNX Runtime 1.12."""
-    found = max((one.version for one in _graph(path).opset_import if one.domain in ("", "ai.onnx")), default=0)
-    if found > OPSET:
-        yield f"{path.name} has opset {found}, and Fiji's ONNX Runtime 1.12 and 1.13 load up to {OPSET}: export with opset_version={OPSET}."
+    stated = max((entry.version for entry in _graph(path).opset_import if entry.domain in ("", "ai.onnx")), default=0)
+    if stated > OPSET:
+        yield (
+            f"{path.name} has opset {stated}, and Fiji's ONNX Runtime 1.12 and 1.13 load up to {OPSET}: export with opset_version={OPSET}."
+        )
 
 
 def ir(path: Path) -> Iterator[str]:
     """The newest file format of ONNX Runtime 1.13."""
-    found = _graph(path).ir_version
-    if found > IR:
-        yield f"{path.name} has IR {found}, and Fiji's ONNX Runtime 1.12 and 1.13 load up to {IR}: export with IR {IR}."
+    version = _graph(path).ir_version
+    if version > IR:
+        yield f"{path.name} has IR {version}, and Fiji's ONNX Runtime 1.12 and 1.13 load up to {IR}: export with IR {IR}."
 
 
 def one_file(path: Path) -> Iterator[str]:
@@ -33,9 +35,9 @@ def one_file(path: Path) -> Iterator[str]:
     outside = sorted(
         {
             item.value
-            for one in _tensors(_graph(path))
-            if one.data_location == TensorProto.EXTERNAL
-            for item in one.external_data
+            for tensor in _tensors(_graph(path))
+            if tensor.data_location == TensorProto.EXTERNAL
+            for item in tensor.external_data
             if item.key == "location"
         }
     )

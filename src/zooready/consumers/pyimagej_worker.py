@@ -30,13 +30,13 @@ def main(path: Path) -> None:
     folder = path.parent
     try:
         work(job, folder, lambda where: (folder / "at.txt").write_text(where, encoding="utf-8"))
-        told = {}
+        answer = {}
     except Lost as error:
-        told = {"error": str(error)}
+        answer = {"error": str(error)}
     except Exception as error:  # whatever Java and pyimagej raise is what this process is for
-        told = {"error": f"{type(error).__name__}: {explained(error)}"}
+        answer = {"error": f"{type(error).__name__}: {explained(error)}"}
     partial = path.with_name("result.partial")
-    partial.write_text(json.dumps(told), encoding="utf-8")
+    partial.write_text(json.dumps(answer), encoding="utf-8")
     partial.replace(path.with_name("result.json"))
     sys.stdout.flush()
     os._exit(0)  # threads of ImageJ would keep the JVM

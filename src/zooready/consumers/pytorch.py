@@ -5,11 +5,13 @@ Both run in a child process: a state dict comes with Python, and TorchScript is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
+from zooready.bundle.builders import builder_of
 from zooready.consumers.sandbox import ask
 from zooready.consumers.torchscript_rules import only_computes
 from zooready.errors import BundleInvalid
@@ -29,7 +31,7 @@ def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
     """TorchScript that reaches beyond tensors, and state dicts without their source."""
     if format == "torchscript":
         yield from only_computes(bundle.formats["torchscript"])
-    if format == "state_dict" and not _architecture(bundle)["callable"]:
+    if format == "state_dict" and builder_of(bundle) is None:
         yield "the state dict names no architecture to load it into: add weights.pytorch_state_dict.architecture (file and callable)."
 
 
@@ -45,23 +47,11 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
     if format == "state_dict":
         if not bundle.trusted:
             raise BundleInvalid(f"{bundle.path.name}: a state dict runs the bundle's own Python. Read it, then use --trust-code.")
-        job |= _architecture(bundle)
+        if builder := builder_of(bundle):
+            job["builder"] = {**asdict(builder), "file": str(builder.file) if builder.file else None}
     return ask(job, images, who=f"PyTorch {version('torch')} ({format})")
 
 
 def versions() -> dict[str, str]:
     """The installed torch."""
     return {"torch": version("torch")}
-
-
-def _architecture(bundle: Bundle) -> dict[str, Any]:
-    """Where the network's class is: ``file`` or ``module``, ``callable`` and ``kwargs``, in format 0.5 and 0.4 alike."""
-    entry = bundle.rdf["weights"]["pytorch_state_dict"]
-    told = entry.get("architecture")
-    if isinstance(told, Mapping):
-        source, module, name, kwargs = told.get("source"), told.get("import_from"), told.get("callable"), told.get("kwargs")
-    else:  # 0.4: "file.py:Class" or "package.module.Class"
-        place, _, name = str(told or "").rpartition(":" if ":" in str(told) else ".")
-        source, module, kwargs = (place, None, entry.get("kwargs")) if place.endswith(".py") else (None, place, entry.get("kwargs"))
-    file = str(bundle.folder / source) if source and (bundle.folder / source).resolve().is_relative_to(bundle.folder) else None
-    return {"file": file, "module": module, "callable": name, "kwargs": dict(kwargs or {})}

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zooready.consumers.deepimagej.rules import Rule, letters, name_of, operators, tensors
+from zooready.consumers.description_rules import Rule, is_harmless, operators, understood
 from zooready.consumers.tile_rules import no_halo, numbers_restart, whole_image
 from zooready.records import Bundle, Format, Level
 
@@ -43,7 +43,7 @@ def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
 
 def remarks(bundle: Bundle) -> Iterator[str]:
     """What a user will notice although nothing is refused."""
-    named = sorted({name for name, _ in operators(bundle)} & PER_TILE)
+    named = sorted({step.name for step in operators(bundle)} & PER_TILE)
     what = f"{' and '.join(named)} and whatever" if named else "whatever"
     yield (
         f"QuPath works in tiles ({TILE} px unless its user changes that), and {what} the network computes from its whole input, as a "
@@ -60,7 +60,7 @@ def versions() -> dict[str, str]:
 
 def one_input(bundle: Bundle) -> Iterator[str]:
     """``BioimageIoTools.buildPatchClassifierParams``: "Only single inputs currently supported"."""
-    inputs = [name_of(one) for one in tensors(bundle, "inputs")]
+    inputs = [tensor.name for tensor in bundle.inputs]
     if len(inputs) != 1:
         yield f"{len(inputs)} inputs ({', '.join(inputs)}), and QuPath takes networks of exactly one: join them as channels of one input."
 
@@ -69,46 +69,45 @@ def one_output(bundle: Bundle) -> Iterator[str]:
     """The same function: "Only single outputs currently supported"."""
     if len(bundle.outputs) != 1:
         yield (
-            f"{len(bundle.outputs)} outputs ({', '.join(name for name, _ in bundle.outputs)}), and QuPath takes networks of exactly one: "
-            f"export a bundle for it with zooready export FAMILY --outputs {kept(bundle)}."
+            f"{len(bundle.outputs)} outputs ({', '.join(output.name for output in bundle.outputs)}), and QuPath takes networks of exactly "
+            f"one: export a bundle for it with zooready export FAMILY --outputs {kept(bundle)}."
         )
 
 
 def kept(bundle: Bundle) -> str:
     """The output to keep where a program takes one: labels if there are some, else the first."""
-    return next((name for name, kind in bundle.outputs if kind == "labels"), bundle.outputs[0][0] if bundle.outputs else "ID")
+    labels = [output.name for output in bundle.outputs if output.kind == "labels"]
+    return next(iter([*labels, *(output.name for output in bundle.outputs)]), "ID")
 
 
 def flat(bundle: Bundle) -> Iterator[str]:
     """The page of the model zoo: "a single 2D input image and give a single 2D output image (+ channels)"."""
-    for side in ("inputs", "outputs"):
-        for tensor in tensors(bundle, side):
-            found = letters(tensor)
-            if not {"c", "y", "x"} <= set(found) <= FLAT:
-                yield (
-                    f"'{name_of(tensor)}' has axes {found!r}, and QuPath takes images of c, y, x alone: export planes for planes, or use "
-                    "zooready predict."
-                )
+    for tensor in (*bundle.inputs, *bundle.outputs):
+        if not {"c", "y", "x"} <= set(tensor.axes) <= FLAT:
+            yield (
+                f"'{tensor.name}' has axes {tensor.axes!r}, and QuPath takes images of c, y, x alone: export planes for planes, or use "
+                "zooready predict."
+            )
 
 
 def same_order(bundle: Bundle) -> Iterator[str]:
     """``BioimageIoTools`` looks up the output's channels and halo at the places that axes have in the input."""
-    if len(bundle.outputs) == 1 and len(tensors(bundle, "inputs")) == 1:
-        taken, given = letters(tensors(bundle, "inputs")[0]), letters(tensors(bundle, "outputs")[0])
+    if len(bundle.outputs) == 1 and len(bundle.inputs) == 1:
+        taken, given = bundle.inputs[0].axes, bundle.outputs[0].axes
         if taken != given and set(taken) | set(given) <= FLAT:
             yield f"the input has axes {taken!r} and the output {given!r}, and QuPath needs the same order: transpose inside the network."
 
 
 def known_steps(bundle: Bundle) -> Iterator[str]:
     """``BioimageIoTools.transformToOp`` knows these; others are left out with a line in the log, so that values are wrong."""
-    unknown = {name for name, kwargs in operators(bundle) if (name, kwargs.get("dtype")) != ("ensure_dtype", "float32")} - STEPS
+    unknown = {step.name for step in operators(bundle) if not is_harmless(step)} - STEPS
     yield from (f"no '{name}' in QuPath, which leaves it out and goes on: fold it into the network." for name in sorted(unknown))
 
 
 def percentiles(bundle: Bundle) -> Iterator[str]:
     """``Processing.java`` takes 100 for an absent lower percentile and 0 for an absent upper one."""
-    for name, kwargs in operators(bundle):
-        absent = [key for key in ("min_percentile", "max_percentile") if name == "scale_range" and kwargs.get(key) is None]
+    for step in operators(bundle):
+        absent = [key for key in ("min_percentile", "max_percentile") if step.name == "scale_range" and step.kwargs.get(key) is None]
         if absent:
             yield f"'scale_range' has no {' and no '.join(absent)}, for which QuPath takes the opposite end: write both down."
 
@@ -118,4 +117,4 @@ def depends_on_the_tile(bundle: Bundle) -> Iterator[str]:
     yield from whole_image(bundle, "QuPath")
 
 
-RULES: tuple[Rule, ...] = (one_input, one_output, flat, same_order, known_steps, percentiles, depends_on_the_tile)
+RULES: tuple[Rule, ...] = (understood, one_input, one_output, flat, same_order, known_steps, percentiles, depends_on_the_tile)

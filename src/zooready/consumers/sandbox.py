@@ -55,9 +55,9 @@ def ask(job: Mapping[str, Any], images: Sequence[Array], *, who: str, seconds: f
         code = _wait(folder, who, seconds)
         failure = folder / "failure.json"
         if failure.is_file():
-            told = json.loads(failure.read_text(encoding="utf-8"))
-            kind = getattr(errors, str(told["error"]), errors.ConsumerFailed)
-            raise kind(f"{who}: {told['why']}")
+            reason = json.loads(failure.read_text(encoding="utf-8"))
+            kind = getattr(errors, str(reason["error"]), errors.ConsumerFailed)
+            raise kind(f"{who}: {reason['why']}")
         if not code and not (folder / "outputs.json").is_file():
             raise errors.ConsumerFailed(
                 f"{who} ended without a result. Last lines: {_last_lines(folder)} Check the file with another program."

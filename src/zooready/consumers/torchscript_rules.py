@@ -14,10 +14,10 @@ def only_computes(path: Path) -> Iterator[str]:
     """TorchScript is code, and can write files: what is on no list of operators that only compute is not loaded."""
     from zooready.formats.torchscript import unsafe
 
-    found = unsafe(path)
-    if found:
+    operators = unsafe(path)
+    if operators:
         yield (
-            f"{path.name} uses {_listed(found)}, on no list of operators that only compute, so it is not loaded: TorchScript can write "
+            f"{path.name} uses {_listed(operators)}, on no list of operators that only compute, so it is not loaded: TorchScript can write "
             "files. Ask its author for a plain trace of the network."
         )
 
@@ -27,15 +27,14 @@ def known_operators(path: Path) -> Iterator[str]:
     from zooready.formats.torchscript import unsupported
 
     try:
-        found = unsupported(path)
+        operators = unsupported(path)
     except InputInvalid as error:
         yield str(error)
         return
-    if found:
+    if operators:
         yield (
-            f"{path.name} uses {_listed(found)}, which Fiji's PyTorch 2.0.0 does not know: write it with older operators (rms_norm as a "
-            "mean "
-            "of squares, say), and export again."
+            f"{path.name} uses {_listed(operators)}, which Fiji's PyTorch 2.0.0 does not know: write it with older operators (rms_norm "
+            "as a mean of squares, say), and export again."
         )
 
 
@@ -44,12 +43,12 @@ def no_device(path: Path) -> Iterator[str]:
     from zooready.formats.torchscript import container
 
     try:
-        found = sorted({one for text in container.code(path).values() for one in container.devices(text)})
+        devices = sorted({device for text in container.code(path).values() for device in container.devices(text)})
     except (InputInvalid, SyntaxError, ValueError):
         return  # known_operators says so
-    if found:
+    if devices:
         yield (
-            f"{path.name} has a device written into it ({_listed(found)}), which breaks engines on a GPU: make tensors from the input, "
+            f"{path.name} has a device written into it ({_listed(devices)}), which breaks engines on a GPU: make tensors from the input, "
             "e.g. torch.ones_like(x).cumsum(-1) instead of torch.arange(device=x.device), and export again."
         )
 

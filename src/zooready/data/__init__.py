@@ -1,7 +1,8 @@
 """Files, arrays or simulations become pairs for training.
 
-In: a folder of a person's, or of a public set (``SETS``). Out: :class:`Folder` (images with partners) or :class:`Classified` (images
-with a class), and splits of their numbers. ``read_…`` refuses with all faults in one message; ``examine_…`` names them and goes on.
+In: a user's folder, or that of a public data set (``SETS``). Out: :class:`Folder` (images with partners) or :class:`Classified`
+(images with a class), and splits into training and held-out images. ``read_…`` raises one error that lists all faults; ``examine_…``
+returns the faults and whatever could be read.
 
 May import: images, simulate
 """

@@ -1,4 +1,4 @@
-"""Images as they might have been: one crop, flip and quarter turn for everything in a pair; a cell turned, scaled and shifted."""
+"""Data augmentation: the same random crop, flip and quarter turn for all images of a pair; rotation, scaling and shift of cell images."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from zooready.records import Array, Pair
 
 
 def augmented(pair: Pair, rng: np.random.Generator, size: int, planes: int | None = None) -> Pair:
-    """A random square of ``size`` px of a pair, mirrored and turned by quarters at random; of stacks ``planes`` planes in a row.
+    """A random square of ``size`` px of a pair, flipped and rotated by quarter turns at random; of stacks, ``planes`` adjacent planes.
 
     Parameters
     ----------
     pair
         Arrays end in (y, x), all of the same y and x, at least ``size`` each.
     rng
-        Draws place and turn; the same generator state gives the same crop.
+        Draws position, rotation and flip; the same generator state gives the same crop.
     size
         Side of the crop, px.
     planes
-        Of a pair of stacks (c, z, y, x), how many to keep; all if None.
+        Number of planes to keep of a pair of stacks (c, z, y, x); all if None.
 
     Raises
     ------
@@ -50,10 +50,10 @@ def augmented(pair: Pair, rng: np.random.Generator, size: int, planes: int | Non
 
 
 def placed(image: Array, rng: np.random.Generator, *, scale: float = 0.15, shift: float = 0.08) -> NDArray[np.float32]:
-    """An image of a cell, turned, mirrored, and in half of the cases also scaled and shifted.
+    """An image of a cell, rotated, flipped, and in half of the cases also scaled and shifted.
 
-    Quarter turns and mirroring keep every pixel's value; half of the images get no more than that, so that a network also sees noise
-    that no interpolation has smoothed. The others are turned by any angle, bilinear; what comes in from outside is a mirror image.
+    Quarter turns and flips keep every pixel's value; half of the images get nothing else, so that a network also sees noise that no
+    interpolation has smoothed. The others are rotated by any angle with bilinear interpolation; pixels beyond the edge are mirrored.
 
     Parameters
     ----------
@@ -62,23 +62,23 @@ def placed(image: Array, rng: np.random.Generator, *, scale: float = 0.15, shift
     rng
         The same generator state gives the same image.
     scale
-        Largest change of size: by a factor from 1 - scale to 1 / (1 - scale).
+        Largest change of size: the factor lies between 1 - scale and 1 / (1 - scale).
     shift
         Largest shift, as a share of the image's side.
 
     Returns
     -------
     (c, y, x) float32
-        Not square: half turns only.
+        Same size as the input. An image that is not square is rotated by half turns only.
     """
     is_square = image.shape[1] == image.shape[2]
     turns, is_mirrored, is_free = int(rng.integers(4)), bool(rng.integers(2)), bool(rng.integers(2))
-    found = np.rot90(image, turns if is_square else 2 * (turns // 2), axes=(1, 2))[..., :: -1 if is_mirrored else 1].astype(np.float32)
+    varied = np.rot90(image, turns if is_square else 2 * (turns // 2), axes=(1, 2))[..., :: -1 if is_mirrored else 1].astype(np.float32)
     if is_free:
         angle, zoom = rng.uniform(0, 2 * np.pi), (1 - scale) ** rng.uniform(-1, 1)
-        sides = np.array(found.shape[1:])
+        sides = np.array(varied.shape[1:])
         matrix = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         centre = (sides - 1) / 2
         offset = centre - matrix @ (centre + rng.uniform(-shift, shift, 2) * sides)
-        found = np.stack([ndimage.affine_transform(plane, matrix, offset, order=1, mode="mirror") for plane in found])
-    return np.ascontiguousarray(found)
+        varied = np.stack([ndimage.affine_transform(plane, matrix, offset, order=1, mode="mirror") for plane in varied])
+    return np.ascontiguousarray(varied)

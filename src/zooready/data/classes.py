@@ -1,9 +1,9 @@
-"""Images that have a class each, as pairs for training a classifier.
+"""Images with one class each, as pairs for training a classifier.
 
-DIR/actin/a.tif, DIR/actin/b.png, …       one folder a class, its name is the class
+DIR/actin/a.tif, DIR/actin/b.png, …       one folder per class, named after the class
 DIR/nucleus/a.tif, …
 
-A pair's input is an image (c, y, x), its target the class as (classes,) float32, 1 at the class and 0 elsewhere.
+A pair's input is an image (c, y, x); its target is the class as a one-hot vector (classes,) float32.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from zooready.images.files import read_image
 from zooready.records import Array, Pair
 
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
-STEP_PX = 32  # sides are multiples of it, which suits every network here
-WHOLE_PX = 384  # images up to this side are seen whole in training, larger ones in crops of it
-PLACES = 4  # drawn for a crop, of which the brightest is taken: fields of several cells have empty corners
+STEP_PX = 32  # sides are multiples of it, as every network here accepts
+WHOLE_PX = 384  # training uses images up to this side whole, and crops of this side of larger ones
+CANDIDATES = 4  # random crops of which the brightest is used, because fields of several cells have empty corners
 Source = Callable[[int, int], Pair]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """A file that belongs to a class: its ``name`` below the data's folder, and the place of its class."""
+    """A file with its class: ``name`` is its path relative to the data's folder, ``label`` the index of its class."""
 
     name: str
     path: Path
@@ -40,11 +40,11 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Classified:
-    """Images with a class each.
+    """Images with one class each.
 
-    ``arrays`` are (c, y, x) as stored; ``labels`` are places in ``classes``; ``pixel_sizes_um`` are 0 where a file does not say.
-    ``lists`` are published splits, by name, as numbers of images. ``faults`` name files that could not be read and are not among
-    ``names``; ``notes`` say what to know of the others.
+    ``arrays`` are (c, y, x) as stored; ``labels`` are indices into ``classes``; ``pixel_sizes_um`` are 0 where a file has no pixel size.
+    ``lists`` are published splits, by name, as indices of images. ``faults`` describe files that could not be read and are not among
+    ``names``; ``notes`` are warnings about the others.
     """
 
     classes: tuple[str, ...]
@@ -60,12 +60,12 @@ class Classified:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Images of each class."""
-        found = Counter(self.labels)
-        return {name: found[label] for label, name in enumerate(self.classes)}
+        """Number of images of each class."""
+        counts = Counter(self.labels)
+        return {name: counts[label] for label, name in enumerate(self.classes)}
 
     def shrunk(self, factor: int) -> Classified:
-        """The same images, ``factor`` x ``factor`` pixels averaged to one (float32); rows and columns left over are dropped.
+        """The same images, ``factor`` x ``factor`` pixels averaged to one (float32); remaining rows and columns are dropped.
 
         Raises
         ------
@@ -86,12 +86,12 @@ class Classified:
         )
 
     def side(self, wanted: int = WHOLE_PX) -> int:
-        """Side of what training sees, px: the largest image's, at most ``wanted``, as a multiple of 32."""
+        """Side of the training crops, px: that of the largest image, at most ``wanted``, as a multiple of 32."""
         longest = max(int(extent) for array in self.arrays for extent in array.shape[-2:])
         return min(-(-longest // STEP_PX), max(1, wanted // STEP_PX)) * STEP_PX
 
     def source(self, members: Sequence[int], side: int) -> Source:
-        """``source(seed, index)``: a square of one of these images, varied at random, (c, side, side); the same for the same numbers."""
+        """``source(seed, index)``: an augmented square (c, side, side) of one of these images; the same arguments give the same pair."""
 
         def pair(seed: int, index: int) -> Pair:
             rng = np.random.default_rng((seed, index))
@@ -101,7 +101,7 @@ class Classified:
         return pair
 
     def whole(self, member: int) -> Pair:
-        """An image as it is."""
+        """An unchanged image with its class."""
         return self._pair(member, self.arrays[member])
 
     def _pair(self, member: int, array: Array) -> Pair:
@@ -126,19 +126,19 @@ def squared(array: Array, rng: np.random.Generator, side: int) -> Array:
     array
         (c, y, x).
     rng
-        Draws the place.
+        Draws the position.
     side
-        Of the square, px. An axis that is longer is cropped, at the brightest of four random places; one that is shorter is filled up by
-        repeating the image's edge, as bundles do themselves, with the image at a random place.
+        Side of the square, px. A longer axis is cropped, at the brightest of four random positions; a shorter one is padded by
+        repeating the image's edge, as bundles do themselves, with the image at a random position.
 
     Returns
     -------
     (c, side, side)
-        The same dtype.
+        The dtype of ``array``.
     """
     spare = [max(0, extent - side) for extent in array.shape[-2:]]
     crops = []
-    for _ in range(PLACES if any(spare) else 1):
+    for _ in range(CANDIDATES if any(spare) else 1):
         top, left = (int(rng.integers(extent + 1)) for extent in spare)
         crops.append(array[..., top : top + side, left : left + side])
     best = max(crops, key=lambda crop: float(crop.sum(dtype=np.float64)))
@@ -148,62 +148,62 @@ def squared(array: Array, rng: np.random.Generator, side: int) -> Array:
 
 
 def read_classes(folder: Path) -> Classified:
-    """Read a folder with one folder a class.
+    """Read a folder with one subfolder per class.
 
     Parameters
     ----------
     folder
-        Holds at least two folders of TIFF, PNG or JPEG files, all with the same number of channels.
+        Contains at least two folders of TIFF, PNG or JPEG files, all with the same number of channels.
 
     Returns
     -------
     Classified
-        Without faults; notes name saturated and blank images.
+        Without faults; notes name saturated and constant images.
 
     Raises
     ------
     InputInvalid
         One message with all faults.
     """
-    found = examine_classes(folder)
-    refuse(folder, found.faults)
-    return found
+    data = examine_classes(folder)
+    refuse(folder, data.faults)
+    return data
 
 
 def examine_classes(folder: Path) -> Classified:
-    """Like :func:`read_classes`, but faulty files are named in ``faults`` and the rest is there.
+    """Like :func:`read_classes`, but faulty files are listed in ``faults`` and the others are returned.
 
     Raises
     ------
     InputInvalid
-        There is no such folder, or it holds no two folders with images.
+        There is no such folder, or it contains fewer than two folders.
     """
     if not folder.is_dir():
-        raise InputInvalid(f"there is no folder {folder}: check the name. It holds one folder a class.")
-    places = class_folders(folder)
-    if len(places) < 2:
+        raise InputInvalid(f"there is no folder {folder}: check the name. It should hold one folder per class.")
+    folders = class_folders(folder)
+    if len(folders) < 2:
         raise InputInvalid(
-            f"{folder} holds {len(places)} folders with images: give one folder a class, at least two, "
+            f"{folder} holds {len(folders)} folders with images: give one folder per class, at least two, "
             "e.g. DIR/actin/a.tif and DIR/nucleus/b.tif."
         )
     items, faults = [], []
-    for label, place in enumerate(places):
-        files = images_in(place)
+    for label, class_folder in enumerate(folders):
+        files = images_in(class_folder)
         items += [Item(name=path.relative_to(folder).as_posix(), path=path, label=label) for path in files]
-        faults += [] if files else [f"{place.name}/ holds no images: put TIFF, PNG or JPEG files there, or remove it"]
-    return read_items(items, tuple(place.name for place in places), faults=faults)
+        faults += [] if files else [f"{class_folder.name}/ holds no images: put TIFF, PNG or JPEG files there, or remove it"]
+    return read_items(items, tuple(class_folder.name for class_folder in folders), faults=faults)
 
 
 def class_folders(folder: Path) -> list[Path]:
-    """Folders of a folder in order of their names; none if there is no such folder. Hidden ones are left out."""
+    """Subfolders sorted by name, without hidden ones; none if the folder does not exist."""
     if not folder.is_dir():
         return []
-    return sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith((".", "__")))
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
 
 
-def images_in(place: Path) -> list[Path]:
-    """Images in a folder by their endings, in order."""
-    return sorted(path for path in place.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+def images_in(folder: Path) -> list[Path]:
+    """Image files of a folder (by file name extension), sorted by name."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
 
 
 def read_items(
@@ -216,25 +216,25 @@ def read_items(
     faults: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> Classified:
-    """Read files that belong to classes; one that cannot be used becomes a fault, and the others go on.
+    """Read image files with their classes; a file that cannot be used becomes a fault, and reading continues.
 
     Parameters
     ----------
     items
-        Files in the order that they are to have.
+        Files, in the order of the result.
     classes
-        Names that the items' labels count.
+        Class names; the items' labels are indices into them.
     channels
-        Of every image; those of most images if empty.
+        Channel names of every image; if empty, the most frequent number of channels is expected.
     has_more
-        Files may hold further channels behind these, which are dropped: a colour file with two channels in use.
+        Files may have further channels after these, which are dropped, e.g. an RGB file that uses two channels.
     lists
         Published splits as names of items; names that were not read are left out.
     faults, notes
-        Known beforehand.
+        Faults and notes that are already known; the result includes them.
     """
     faults, notes, digest = list(faults), list(notes), hashlib.sha256()
-    read: list[tuple[Item, Array, tuple[str, ...], float]] = []
+    entries: list[tuple[Item, Array, tuple[str, ...], float]] = []
     for item in items:
         try:
             content = item.path.read_bytes()
@@ -245,15 +245,15 @@ def read_items(
         digest.update(f"{classes[item.label]} {item.name} {len(content)}\n".encode() + content)
         array = array[: len(channels)] if has_more else array
         notes += notes_on(array, "cyx", item.name)
-        read.append((item, array, names, side))
-    usual = len(channels) or _usual([len(array) for _, array, _, _ in read])
-    kept = [one for one in read if len(one[1]) == usual]
+        entries.append((item, array, names, side))
+    usual = len(channels) or _usual([len(array) for _, array, _, _ in entries])
+    kept = [entry for entry in entries if len(entry[1]) == usual]
     faults += [
         f"{item.name} has {len(array)} channels, and {usual} {'are' if usual > 1 else 'is'} expected: split or merge channels first"
-        for item, array, _, _ in read
+        for item, array, _, _ in entries
         if len(array) != usual
     ]
-    places = {item.name: place for place, (item, _, _, _) in enumerate(kept)}
+    index_of = {item.name: index for index, (item, _, _, _) in enumerate(kept)}
     return Classified(
         classes=classes,
         channels=channels or _names(kept[0][2] if kept else (), usual),
@@ -262,7 +262,7 @@ def read_items(
         arrays=tuple(array for _, array, _, _ in kept),
         pixel_sizes_um=tuple(side for _, _, _, side in kept),
         sha256=digest.hexdigest(),
-        lists={name: tuple(places[one] for one in members if one in places) for name, members in (lists or {}).items()},
+        lists={name: tuple(index_of[member] for member in members if member in index_of) for name, members in (lists or {}).items()},
         faults=tuple(faults),
         notes=tuple(notes),
     )
@@ -284,8 +284,8 @@ def _usual(counts: Sequence[int]) -> int:
     return Counter(counts).most_common(1)[0][0] if counts else 1
 
 
-def _names(given: tuple[str, ...], count: int) -> tuple[str, ...]:
+def _names(names: tuple[str, ...], count: int) -> tuple[str, ...]:
     """Names of channels: the file's, "protein" for a single one, else numbers."""
     if count == 1:
         return ("protein",)
-    return given if len(given) == count else tuple(f"channel_{number}" for number in range(1, count + 1))
+    return names if len(names) == count else tuple(f"channel_{number}" for number in range(1, count + 1))

@@ -1,6 +1,6 @@
-"""What is wrong with a file of images, and what a person should know of it before training on it.
+"""Faults of image files, and notes that a user should read before training on them.
 
-A fault keeps a file from use; a note does not. Readers collect both for every file and go on, so that one message tells everything.
+A file with a fault is not used; a file with a note is. Readers collect both for all files, so that one message lists everything.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from zooready.errors import InputInvalid
 from zooready.records import Array
 
 SHOWN = 10  # faults in one message
-FULL_WELLS = {"uint8": (255,), "uint16": (1023, 4095, 16383, 65535)}  # the last value of cameras with 8, 10, 12, 14 and 16 bits
-SATURATED = 1e-3  # of the pixels; below, a few hot pixels explain it
+FULL_WELLS = {"uint8": (255,), "uint16": (1023, 4095, 16383, 65535)}  # the largest values of cameras with 8, 10, 12, 14 and 16 bits
+SATURATED = 1e-3  # share of the pixels; a smaller one is explained by a few hot pixels
 
 
-def refuse(place: Path, faults: Sequence[str], *, verb: str = "trained on") -> None:
-    """Raise one message with the first faults and the number of the others; nothing happens if there are none.
+def refuse(source: Path, faults: Sequence[str], *, verb: str = "trained on") -> None:
+    """Raise one error with the first faults and the number of the others; do nothing if there are none.
 
     Raises
     ------
@@ -29,11 +29,11 @@ def refuse(place: Path, faults: Sequence[str], *, verb: str = "trained on") -> N
     if faults:
         more = [f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
         lines = "\n  ".join([*faults[:SHOWN], *more])
-        raise InputInvalid(f"{place} cannot be {verb}, mend or remove these files:\n  {lines}")
+        raise InputInvalid(f"{source} cannot be {verb}. Repair or remove these files:\n  {lines}")
 
 
 def saturation(array: Array) -> float:
-    """Share of the pixels that hold the last value of a camera, 0 where the largest value is no such value.
+    """Share of the pixels that have the largest value of a camera; 0 if the image's largest value is not that of a camera.
 
     >>> saturation(np.array([[7, 4095], [4095, 12]], np.uint16))
     0.5
@@ -44,14 +44,14 @@ def saturation(array: Array) -> float:
 
 
 def notes_on(array: Array, axes: str, name: str) -> list[str]:
-    """Sentences on an image that can be read but may mislead: saturated, one value everywhere, blank channels or planes."""
+    """Notes on an image that can be used but may mislead: saturated, constant, constant channels or planes."""
     notes = []
     if array.size and array.min() == array.max():
         return [f"{name} is blank: every pixel is {array.flat[0]}."]
     if (share := saturation(array)) >= SATURATED:
         notes.append(
-            f"{name} is saturated: {100 * share:.1f} % of its pixels are {array.max()}, the camera's last value, "
-            "so what was brighter is lost. Take it again with less light."
+            f"{name} is saturated: {100 * share:.1f} % of its pixels are {array.max()}, the camera's largest value, "
+            "so brighter details are lost. Take it again with less light."
         )
     for axis, what in (("c", "channels"), ("z", "planes"), ("t", "times")):
         if axis in axes:
@@ -63,7 +63,7 @@ def notes_on(array: Array, axes: str, name: str) -> list[str]:
 
 
 def where_not_finite(array: Array) -> tuple[int, tuple[int, ...]]:
-    """How many values are NaN or infinite, and the place of the first; 0 and () if none is."""
+    """Number of values that are NaN or infinite, and the position of the first; 0 and () if there are none."""
     if array.dtype.kind != "f":
         return 0, ()
     bad = ~np.isfinite(array)
@@ -72,6 +72,6 @@ def where_not_finite(array: Array) -> tuple[int, tuple[int, ...]]:
 
 
 def _few(numbers: Iterable[int], most: int = 5) -> str:
-    """Numbers as words, cut after ``most``."""
-    shown = list(numbers)
-    return ", ".join(map(str, shown[:most])) + (f" and {len(shown) - most} more" if len(shown) > most else "")
+    """Numbers as text, the first ``most`` of them."""
+    listed = list(numbers)
+    return ", ".join(map(str, listed[:most])) + (f" and {len(listed) - most} more" if len(listed) > most else "")

@@ -1,9 +1,9 @@
-"""A folder of images and what belongs to them, as pairs for training.
+"""A folder of images with their masks or other partner images, as pairs for training.
 
 DIR/images/a.tif, DIR/images/b.png, …        images
-DIR/masks/a.tif,  DIR/masks/b.tif, …         for each the image of the same name before the dot
+DIR/masks/a.tif,  DIR/masks/b.tif, …         the partner of each, with the same name before the dot
 
-Single planes, or stacks for a family that takes those.
+Single planes, or stacks for a family that takes stacks.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from zooready.images.files import read_image
 from zooready.records import Array, Pair
 
 SUFFIXES = (".tif", ".tiff", ".png")
-PLANES = 16  # most of a crop
-STEP_PX = 32  # crops are multiples of it, which suits every network here
+PLANES = 16  # most planes of a crop
+STEP_PX = 32  # sides of crops are multiples of it, as every network here accepts
 Source = Callable[[int, int], Pair]
 PairOf = Callable[[Array, Array, float], Pair]
 
@@ -32,8 +32,8 @@ PairOf = Callable[[Array, Array, float], Pair]
 class Folder:
     """Images read from a folder: ``names`` (file stems), their whole ``pairs`` in the same order, and the files' ``sha256``.
 
-    ``training`` and ``held_out`` are a published split, empty if there is none. ``faults`` name files that are not among the pairs,
-    ``notes`` say what to know of the others.
+    ``training`` and ``held_out`` are a published split (indices of images), empty if there is none. ``faults`` describe files that are not
+    among the pairs; ``notes`` are warnings about the others.
     """
 
     names: tuple[str, ...]
@@ -45,9 +45,9 @@ class Folder:
     notes: tuple[str, ...] = ()
 
     def split(self, seed: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Numbers of the images to train on, and of those to hold out.
+        """Indices of the images to train on, and of those to hold out.
 
-        The published split if there is one, else a fifth (at least one) is held out by ``seed``; a single image serves as both.
+        The published split if there is one, else a random fifth (at least one image) drawn with ``seed``; a single image serves as both.
         """
         if self.training:
             return self.training, self.held_out
@@ -57,7 +57,7 @@ class Folder:
         return tuple(training), tuple(held_out or training)
 
     def source(self, members: Sequence[int], crop: int) -> Source:
-        """``source(seed, index)``: a turned crop of ``crop`` px of one of these images, the same for the same two numbers.
+        """``source(seed, index)``: an augmented crop of ``crop`` px of one of these images; the same arguments give the same pair.
 
         Crops of stacks have as many planes as the thinnest stack, but no more than 16.
         """
@@ -90,14 +90,14 @@ def read_folder(folder: Path, pair_of: PairOf, *, channels: int = 1, partner: st
     Parameters
     ----------
     folder
-        Holds ``images`` and ``masks`` (or another name: ``partner``), TIFF or PNG files with equal stems.
+        Contains ``images`` and ``masks`` (or another name, see ``partner``), TIFF or PNG files with equal stems.
     pair_of
-        Makes a whole pair of an image (c, y, x), its partner (y, x) or (c, y, x), and the side of a pixel in micrometres (1 if unknown);
-        of stacks (c, z, y, x) and (z, y, x) or (c, z, y, x).
+        Makes a pair from an image (c, y, x), its partner (y, x) or (c, y, x), and the pixel size in micrometres (1 if unknown); for
+        stacks from (c, z, y, x) and (z, y, x) or (c, z, y, x).
     channels
-        That each image must have.
+        Number of channels that each image must have.
     partner
-        The folder of what belongs to the images.
+        Name of the folder with the partner of each image, e.g. its mask.
     is_stack
         Whether the files are stacks; else they are single planes.
 
@@ -106,18 +106,18 @@ def read_folder(folder: Path, pair_of: PairOf, *, channels: int = 1, partner: st
     InputInvalid
         One message with all faults: no images, a missing partner, different sizes, wrong channels, NaN, unreadable files.
     """
-    found = examine_folder(folder, pair_of, channels=channels, partner=partner, is_stack=is_stack)
-    refuse(folder, found.faults)
-    return found
+    data = examine_folder(folder, pair_of, channels=channels, partner=partner, is_stack=is_stack)
+    refuse(folder, data.faults)
+    return data
 
 
 def examine_folder(folder: Path, pair_of: PairOf, *, channels: int = 1, partner: str = "masks", is_stack: bool = False) -> Folder:
-    """Like :func:`read_folder`, but faulty files are named in the result and the rest is there.
+    """Like :func:`read_folder`, but faulty files are listed in ``faults`` and the others are returned.
 
     Raises
     ------
     InputInvalid
-        A folder is missing or empty, or holds a name twice.
+        A folder is missing or empty, or contains two files with the same stem.
     """
     images, partners = _files(folder, "images"), _files(folder, partner)
     faults = [f"images/{images[name].name} has no partner in {partner}/" for name in sorted(images.keys() - partners.keys())]
@@ -126,9 +126,9 @@ def examine_folder(folder: Path, pair_of: PairOf, *, channels: int = 1, partner:
     notes: list[str] = []
     for name in sorted(images.keys() & partners.keys()):
         try:
-            pair, found = _pair(images[name], partners[name], pair_of, channels, is_stack)
+            pair, image_notes = _pair(images[name], partners[name], pair_of, channels, is_stack)
             pairs.append(pair)
-            notes += found
+            notes += image_notes
             names.append(name)
         except InputInvalid as error:
             faults.append(str(error))
@@ -140,36 +140,38 @@ def examine_folder(folder: Path, pair_of: PairOf, *, channels: int = 1, partner:
 
 def _files(folder: Path, kind: str) -> dict[str, Path]:
     """Images in a sub-folder by stem."""
-    place = folder / kind
-    if not place.is_dir():
-        raise InputInvalid(f"{folder} has no folder '{kind}': put images into images/ and what belongs to them, same name, into {kind}/.")
-    found = [path for path in sorted(place.iterdir()) if path.suffix.lower() in SUFFIXES]
-    if not found:
-        raise InputInvalid(f"{place} holds no images: put TIFF or PNG files there.")
-    stems = [path.stem for path in found]
-    if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):
-        raise InputInvalid(f"{place} holds several files called {twice[0]!r}: keep one of each name.")
-    return dict(zip(stems, found, strict=True))
+    subfolder = folder / kind
+    if not subfolder.is_dir():
+        raise InputInvalid(
+            f"{folder} has no folder '{kind}': put images into images/ and their partners, under the same names, into {kind}/."
+        )
+    paths = [path for path in sorted(subfolder.iterdir()) if path.suffix.lower() in SUFFIXES]
+    if not paths:
+        raise InputInvalid(f"{subfolder} holds no images: put TIFF or PNG files there.")
+    stems = [path.stem for path in paths]
+    if repeated := sorted({stem for stem in stems if stems.count(stem) > 1}):
+        raise InputInvalid(f"{subfolder} holds several files called {repeated[0]!r}: keep one of each name.")
+    return dict(zip(stems, paths, strict=True))
 
 
 def _pair(image: Path, partner: Path, pair_of: PairOf, channels: int, is_stack: bool) -> tuple[Pair, list[str]]:
-    """One image with its partner, checked, and what to know of the image."""
-    (array, pixel_size_um), (other, _) = (_planes(path, is_stack) for path in (image, partner))
+    """One image with its partner, checked, and notes on the image."""
+    (array, pixel_size_um), (partner_array, _) = (_planes(path, is_stack) for path in (image, partner))
     if len(array) != channels:
-        raise InputInvalid(f"images/{image.name} has {len(array)} channels, and {channels} is asked for: split or merge channels first.")
-    if array.shape[1:] != other.shape[1:]:
-        sizes = " and ".join("x".join(map(str, one.shape[1:])) for one in (array, other))
+        raise InputInvalid(f"images/{image.name} has {len(array)} channels instead of {channels}: split or merge channels first.")
+    if array.shape[1:] != partner_array.shape[1:]:
+        sizes = " and ".join("x".join(map(str, stored.shape[1:])) for stored in (array, partner_array))
         raise InputInvalid(f"images/{image.name} and {partner.parent.name}/{partner.name} differ in size ({sizes} px)")
     notes = notes_on(array, "czyx" if is_stack else "cyx", f"images/{image.name}")
-    return pair_of(array.astype(np.float32), other[0] if len(other) == 1 else other, pixel_size_um or 1.0), notes
+    return pair_of(array.astype(np.float32), partner_array[0] if len(partner_array) == 1 else partner_array, pixel_size_um or 1.0), notes
 
 
 def _planes(path: Path, is_stack: bool) -> tuple[Array, float | None]:
-    """A file's pixels, (c, y, x), or (c, z, y, x) of a stack, and the side of one in micrometres."""
+    """A file's pixels, (c, y, x) or, for a stack, (c, z, y, x), and the pixel size in micrometres."""
     image = read_image(path)
     name = f"{path.parent.name}/{path.name}"
     if is_stack and ("z" not in image.axes or "t" in image.axes):
-        raise InputInvalid(f"{name} is no stack ({image.axes}): give stacks of planes (z), one time each.")
+        raise InputInvalid(f"{name} is not a stack ({image.axes}): give stacks of planes (z) with a single time point.")
     if not is_stack and set(image.axes) - set("cyx"):
         raise InputInvalid(f"{name} is a stack ({image.axes}): give single planes.")
     channel = image.axes.find("c")

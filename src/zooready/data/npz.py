@@ -25,13 +25,13 @@ from zooready.data.folder import Folder
 from zooready.errors import InputInvalid
 from zooready.records import Array, Pair
 
-INPUTS, TARGETS = ("w", "low"), ("gt", "o")  # names of the arrays in a file, the first that is there is taken
+INPUTS, TARGETS = ("w", "low"), ("gt", "o")  # names of the arrays in a file; the first that exists is used
 PARTS = ("train", "val", "test")  # words in a file's name
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairsFile:
-    """One npz file: ``inputs`` and ``targets`` (n, y, x) as stored, and the ``part`` of the data it is ("" if its name does not say)."""
+    """One npz file: ``inputs`` and ``targets`` (n, y, x) as stored, and the ``part`` of the data set ("" if the name does not say)."""
 
     path: Path
     part: str
@@ -39,19 +39,19 @@ class PairsFile:
     targets: Array
 
 
-def npz_files(place: Path) -> list[Path]:
-    """The npz files that a path means: itself, or those in a folder and in its folders ``train``, ``val`` and ``test``."""
-    if place.is_file():
-        return [place] if place.suffix.lower() == ".npz" else []
-    return sorted(path for pattern in ("*.npz", *(f"{part}/*.npz" for part in PARTS)) for path in place.glob(pattern))
+def npz_files(path: Path) -> list[Path]:
+    """The npz files at a path: the file itself, or those of a folder and of its subfolders ``train``, ``val`` and ``test``."""
+    if path.is_file():
+        return [path] if path.suffix.lower() == ".npz" else []
+    return sorted(file for pattern in ("*.npz", *(f"{part}/*.npz" for part in PARTS)) for file in path.glob(pattern))
 
 
-def read_npz(place: Path, pair_of: Callable[[Array, Array, float], Pair]) -> Folder:
+def read_npz(source: Path, pair_of: Callable[[Array, Array, float], Pair]) -> Folder:
     """Read a file of pairs, or a folder of such files.
 
     Parameters
     ----------
-    place
+    source
         An npz file, or a folder of them.
     pair_of
         As for :func:`zooready.data.read_folder`.
@@ -59,32 +59,32 @@ def read_npz(place: Path, pair_of: Callable[[Array, Array, float], Pair]) -> Fol
     Returns
     -------
     Folder
-        Whose split is the published one, train against val (test if there is no val), where the files' names tell.
+        With the published split, train and val (test if there is no val), if the files' names contain it.
 
     Raises
     ------
     InputInvalid
         One message with all faults: no such arrays, pickled objects, different shapes, NaN, damaged files.
     """
-    found = examine_npz(place, pair_of)
-    refuse(place, found.faults)
-    return found
+    data = examine_npz(source, pair_of)
+    refuse(source, data.faults)
+    return data
 
 
-def examine_npz(place: Path, pair_of: Callable[[Array, Array, float], Pair]) -> Folder:
-    """Like :func:`read_npz`, but faults are named in the result and the rest is there.
+def examine_npz(source: Path, pair_of: Callable[[Array, Array, float], Pair]) -> Folder:
+    """Like :func:`read_npz`, but faults are listed in the result and the other pairs are returned.
 
     Raises
     ------
     InputInvalid
-        There is no npz file; for a place that is not there the message says where to look for public sets.
+        There is no npz file; if the path does not exist, the message says where public data sets are listed.
     """
-    if not place.exists():
-        raise InputInvalid(f"there is no {place}: check the name. `zooready data` lists the public sets and tells where they live.")
-    paths = npz_files(place)
+    if not source.exists():
+        raise InputInvalid(f"there is no {source}: check the name. `zooready data` lists the public data sets and their addresses.")
+    paths = npz_files(source)
     if not paths:
-        raise InputInvalid(f"{place} holds no npz files: give a file, or a folder with train.npz and val.npz.")
-    base = place if place.is_dir() else place.parent
+        raise InputInvalid(f"{source} holds no npz files: give a file, or a folder with train.npz and val.npz.")
+    base = source if source.is_dir() else source.parent
     digest = hashlib.sha256()
     names: list[str] = []
     pairs: list[Pair] = []
@@ -102,24 +102,24 @@ def examine_npz(place: Path, pair_of: Callable[[Array, Array, float], Pair]) -> 
             continue
         inputs, targets = (np.asarray(array, np.float32) for array in (file_of_pairs.inputs, file_of_pairs.targets))
         for number in range(len(inputs)):
-            one = f"{name}[{number}]"
-            if wrong := _wrong(file_of_pairs, number):
-                faults.append(f"{one}: {wrong}")
+            pair_name = f"{name}[{number}]"
+            if fault := _wrong(file_of_pairs, number):
+                faults.append(f"{pair_name}: {fault}")
                 continue
-            notes += notes_on(file_of_pairs.inputs[number], "yx", one)
-            notes += notes_on(file_of_pairs.targets[number], "yx", f"{one}, the sharp one,")
+            notes += notes_on(file_of_pairs.inputs[number], "yx", pair_name)
+            notes += notes_on(file_of_pairs.targets[number], "yx", f"the target of {pair_name}")
             if file_of_pairs.part:
                 parts[file_of_pairs.part].append(len(pairs))
-            names.append(one)
+            names.append(pair_name)
             pairs.append(pair_of(inputs[number][None], targets[number], 1.0))
-    judged = parts["val"] or parts["test"]
-    has_parts = bool(parts["train"] and judged)
+    held_out = parts["val"] or parts["test"]
+    has_parts = bool(parts["train"] and held_out)
     return Folder(
         names=tuple(names),
         pairs=tuple(pairs),
         sha256=digest.hexdigest(),
         training=tuple(parts["train"]) if has_parts else (),
-        held_out=tuple(judged) if has_parts else (),
+        held_out=tuple(held_out) if has_parts else (),
         faults=tuple(faults),
         notes=tuple(notes),
     )
@@ -131,7 +131,7 @@ def load(path: Path) -> PairsFile:
     Raises
     ------
     InputInvalid
-        No npz file, damaged, pickled, without the arrays, or of shapes that do not fit.
+        The file is missing, damaged or not an npz file, has pickled objects, lacks the arrays, or their shapes differ.
     """
     try:
         archive = np.load(path, allow_pickle=False)
@@ -146,20 +146,22 @@ def load(path: Path) -> PairsFile:
     except (ValueError, pickle.UnpicklingError) as error:
         if "pickle" in str(error).lower():
             raise InputInvalid(
-                f"{path} holds pickled objects, which could run code when opened, so it is not: save plain numbers, "
+                f"{path} holds pickled objects, which could run code when opened, so it was not opened: save plain numbers, "
                 "e.g. numpy.savez(path, w=w.astype('float32'), gt=gt.astype('float32'))."
             ) from None
         raise InputInvalid(f"{path} is damaged ({error}): copy it again.") from None
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
-        raise InputInvalid(f"{path} is damaged or no npz file ({error}): copy it again.") from None
+        raise InputInvalid(f"{path} is damaged or not an npz file ({error}): copy it again.") from None
     if inputs.shape != targets.shape:
-        raise InputInvalid(f"{path}: {inputs.shape} blurred and {targets.shape} sharp images differ; pairs have one size and one number.")
+        raise InputInvalid(
+            f"{path}: {inputs.shape} blurred and {targets.shape} sharp images differ: both arrays of pairs must have one shape."
+        )
     part = next((part for part in PARTS if part in path.stem.lower() or path.parent.name == part), "")
     return PairsFile(path=path, part=part, inputs=inputs, targets=targets)
 
 
 def _array(archive: Mapping[str, Array], keys: tuple[str, ...], path: Path) -> Array:
-    """The first array of these names, as (n, y, x)."""
+    """The first array with one of these names, as (n, y, x)."""
     key = next((key for key in keys if key in archive), None)
     if key is None:
         raise InputInvalid(f"{path} holds {', '.join(sorted(archive)) or 'nothing'}, but no {' or '.join(keys)}: name the arrays w and gt.")
@@ -174,9 +176,9 @@ def _array(archive: Mapping[str, Array], keys: tuple[str, ...], path: Path) -> A
 
 
 def _wrong(file: PairsFile, number: int) -> str:
-    """What keeps a pair from use; empty if nothing."""
-    for array, what in ((file.inputs, "blurred"), (file.targets, "sharp")):
-        count, place = where_not_finite(array[number])
+    """Why a pair cannot be used; empty if it can."""
+    for array, side in ((file.inputs, "blurred"), (file.targets, "sharp")):
+        count, position = where_not_finite(array[number])
         if count:
-            return f"{count} pixels of the {what} image are NaN or infinite, the first at y {place[0]}, x {place[1]}"
+            return f"{count} pixels of the {side} image are NaN or infinite, the first at y {position[0]}, x {position[1]}"
     return ""

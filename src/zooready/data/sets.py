@@ -1,7 +1,7 @@
-"""Public data sets that the published networks were trained on: what they hold, where they live, how to lay them out, how to read them.
+"""Public data sets that the published networks were trained on: their contents, addresses, folder layouts and readers.
 
-What is confirmed about a set is told apart from what is only remembered in the literature: ``confirmed`` names the facts whose breach
-is a fault; the others only give a note. Addresses were taken from programs that fetch the files; none was opened here.
+``confirmed`` names the facts about a set that are certain: a folder that contradicts one of these has a fault, and one that contradicts
+another fact only gets a note. Addresses come from programs that download the files; none was opened for this module.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Finder = Callable[[Path, tuple[str, ...], Mapping[str, str]], Layout]
 class PublicSet:
     """One data set.
 
-    ``classes`` are empty for pairs of images. ``size`` is (y, x) px, ``images`` how many, ``lists`` the lengths of published splits;
-    None and empty where nobody says. ``other_names`` of classes are in small letters (:func:`zooready.data.layouts.key`). ``claims`` are
-    what the paper says of its network on it, in percent correct, by split.
+    ``classes`` are empty for pairs of images. ``size`` is (y, x) px, ``images`` the number of images, ``lists`` the lengths of published
+    splits; None and empty where unknown. ``other_names`` of classes are as :func:`zooready.data.layouts.key` returns them. ``claims`` are
+    the published accuracies of the paper's network by split, percent correct.
     """
 
     name: str
@@ -48,39 +48,40 @@ class PublicSet:
     remark: str = ""
 
     def explained(self) -> list[str]:
-        """What it is, where it lives, how to lay it out and what to do with it: lines to print."""
+        """Its contents, addresses, folder layout and use, as lines to print."""
         known = {"images": f"{self.images} images", "size": f"{self.size[1]}x{self.size[0]} px" if self.size else ""}
         facts = [f"{words}{'' if fact in self.confirmed else ' (not confirmed)'}" for fact, words in known.items() if getattr(self, fact)]
+        training = f"protocol {self.name} DIR, with" if self.classes else "train mrbcr, with DIR as data and"
         lists = [f"{name} {count}" for name, count in self.lists.items()]
         return [
             f"{self.title}: {self.about}",
             *([f"Classes: {', '.join(self.classes)}. Channels: {', '.join(self.channels)}."] if self.classes else []),
             *([f"{'; '.join(facts)}{'; lists: ' + ', '.join(lists) if lists else ''}."] if facts else []),
             "",
-            "Where others' programs fetch it from (not opened for this page):"
+            "Addresses that other programs download it from (not checked by zooready):"
             if self.addresses
             else "No address is known; ask the authors.",
             *(f"  {address}" for address in self.addresses),
             f"Licence: {self.licence}.",
             f"Cite: {self.cite[0]}{f' doi:{self.cite[1]}' if self.cite[1] else ''}",
             "",
-            "How to lay it out:",
+            "Folder layout:",
             *(f"  {line}" for line in self.layout.splitlines()),
             "",
-            f"Look through it: zooready data {self.name} DIR",
-            f"Train: zooready {f'protocol {self.name} DIR --out OUT' if self.classes else 'train mrbcr --data DIR --out RUN'}",
+            f"Examine it: zooready data {self.name} DIR",
+            f"Train on it: zooready {training} a folder as out",
             *([f"The paper claims: {self.claimed()}. {self.remark}".rstrip()] if self.claims else []),
         ]
 
     def claimed(self) -> str:
-        """What the paper claims, in words."""
+        """The paper's accuracies, as text."""
         return ", ".join(f"{split} {percent:g} %" for split, percent in self.claims.items())
 
 
-PLAIN_TREE = "DIR/<class>/*.tif        TIFF, PNG or JPEG, a folder a class"
+PLAIN_TREE = "DIR/<class>/*.tif        TIFF, PNG or JPEG, one folder per class"
 NPZ_TREE = (
     "DIR/train.npz   DIR/val.npz   DIR/test.npz        or in folders train/, val/, test/\n"
-    "each with the arrays w (blurred) and gt (sharp), (n, y, x) or (n, y, x, 1); low and o are understood for them"
+    "each with the arrays w (blurred) and gt (sharp), (n, y, x) or (n, y, x, 1); the names low and o work as well"
 )
 LOCATE_NAMES = {
     **dict.fromkeys(("actincytoskeleton", "cytoskeleton"), "actin"),
@@ -105,7 +106,7 @@ BCR_CITE = (
 HELA = PublicSet(
     name="hela",
     title="2D HeLa",
-    about="One HeLa cell an image, ten stains: actin, DNA, endosomes, ER, two Golgi proteins (giantin, GPP130), lysosomes, microtubules, "
+    about="One HeLa cell per image, ten stains: actin, DNA, endosomes, ER, two Golgi proteins (giantin, GPP130), lysosomes, microtubules, "
     "mitochondria, nucleoli.",
     layout=PLAIN_TREE + ", as hela.tar.gz unpacks\nor DIR/<antibody>/prot/* and dna/*, as the Murphy lab's archive unpacks",
     addresses=(
@@ -124,7 +125,7 @@ HELA = PublicSet(
     other_names={"giantin": "golgia", "gpp130": "golgpp", "tubulin": "microtubules", "nucleoli": "nucleolus", "mito": "mitochondria"},
     find=layouts.hela,
     claims={"10-fold": 93.0, "90-10": 93.0, "80-20": 91.0, "70-30": 90.0, "60-40": 88.4, "50-50": 87.5},
-    remark="The paper's numbers for shares are read off a graph (about), and are means of ten runs (--repeats 10).",
+    remark="The paper's numbers for shares were read from a graph, so they are approximate; they are means of ten runs.",
 )
 CHO = PublicSet(
     name="cho",
@@ -184,7 +185,7 @@ TRANSFECTED = replace(
 YEAST = PublicSet(
     name="yeast",
     title="Yeast (DeepYeast)",
-    about="One yeast cell an image, the cytosol in mCherry and a protein in GFP, twelve compartments.",
+    about="One yeast cell per image, the cytosol in mCherry and a protein in GFP, twelve compartments.",
     layout="DIR/main/plate01/*.png ...   DIR/HOwt_train.txt   DIR/HOwt_val.txt   DIR/HOwt_test.txt\nor " + PLAIN_TREE,
     addresses=(
         "https://kodu.ut.ee/~leopoldp/2016_DeepYeast/data/main.tar.gz (unpack into DIR/main)",
@@ -227,18 +228,18 @@ def _pairs(name: str, title: str, about: str, addresses: tuple[str, ...], licenc
 
 
 SETS: Mapping[str, PublicSet] = {
-    one.name: one
-    for one in (
+    public_set.name: public_set
+    for public_set in (
         HELA,
         CHO,
         ENDOGENOUS,
         TRANSFECTED,
         YEAST,
-        _pairs("storm", "dSTORM and wide-field", "Wide-field images, and dSTORM of the same places as truth.", ()),
+        _pairs("storm", "dSTORM and wide-field", "Wide-field images, and dSTORM images of the same regions as truth.", ()),
         _pairs(
             "confocal",
             "Wide-field and confocal",
-            "Wide-field images, and confocal ones of the same places as truth; made by the authors of m-rBCR.",
+            "Wide-field images, and confocal images of the same regions as truth; made by the authors of m-rBCR.",
             ("https://rodare.hzdr.de/record/2668",),
             "as the record says",
         ),
@@ -246,7 +247,7 @@ SETS: Mapping[str, PublicSet] = {
         _pairs(
             "biosr",
             "BioSR, blurred",
-            "Images of BioSR blurred by a simulated microscope, and themselves as truth.",
+            "Images of BioSR blurred by a simulated microscope, and the originals as truth.",
             ("https://github.com/leeroyhannover/m-rBCR (100 test images: data/test/test_biosr_100_teaser.npz)",),
             "the repository: MIT; the images: those of BioSR",
         ),
@@ -270,5 +271,5 @@ def named_set(name: str) -> PublicSet:
         There is none; the message lists those that exist.
     """
     if name not in SETS:
-        raise InputInvalid(f"no data set is called {name!r}: choose from {', '.join(SETS)}, or name a folder of yours.")
+        raise InputInvalid(f"no data set is called {name!r}: choose from {', '.join(SETS)}, or give the path of your own folder.")
     return SETS[name]

@@ -1,4 +1,4 @@
-"""Simulated images on disk: each field as two OME-TIFFs, image and truth, in folders that ``zooready train --data`` reads."""
+"""Simulated images on disk: each field of view as two OME-TIFFs, image and truth, in folders that training reads."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree import ElementTree
 
-from zooready.errors import InputInvalid
-from zooready.images.files import make_folder, whole_file
+import numpy as np
 
-if TYPE_CHECKING:
-    from zooready.simulate.emission import Light
-    from zooready.simulate.stages import Microscope, Recording
+from zooready.errors import InputInvalid
+from zooready.images.whole_files import make_folder, whole_file
+from zooready.simulate import stages
+from zooready.simulate.camera import Camera
+from zooready.simulate.emission import Dye, Light
+from zooready.simulate.modalities import MODALITIES
+from zooready.simulate.optics import Optics
+from zooready.simulate.stages import Microscope, Recording
 
 EXPOSURE_MS = 100.0
 CAMERA = ("gain", "offset", "read_noise")  # by their own names; its saturation is called camera_limit
@@ -33,7 +37,7 @@ ACQUISITION = {  # OME's words; bright field is a wide field with a contrast met
 
 @dataclass(frozen=True, kw_only=True)
 class Simulated:
-    """One field on disk: its image, its truth, and what a person should know of it."""
+    """One simulated field on disk: the files of its image and of its truth, and warnings about it."""
 
     image: Path
     truth: Path
@@ -59,54 +63,50 @@ def simulate(
     specimen
         A name of :data:`zooready.simulate.stages.PLANES`; with several `planes` of ``STACKS``.
     out
-        Folder; made if it is not there.
+        Folder; created if it is missing.
     modality
         A name of :data:`zooready.simulate.modalities.MODALITIES`.
     size, planes
         Side in px, and number of planes.
     count, seed
-        How many fields; field ``i`` is drawn from ``(seed, i)`` alone, so more can be added later.
+        Number of fields; field ``i`` depends on ``(seed, i)`` alone, so more can be added later.
     photons
-        Of the brightest pixel.
+        Expected photons of the brightest pixel, above the background.
     **settings
-        See :func:`microscope`; and ``z_step_um``.
+        Those of :func:`microscope`, and ``z_step_um``, the distance of planes in micrometres.
 
     Yields
     ------
     Simulated
-        As soon as it is on disk.
+        Each field as soon as its files are written.
 
     Raises
     ------
     InputInvalid
         A setting is unknown or does not make sense, or the folder cannot be written.
     """
-    import numpy as np
-
-    from zooready.simulate import stages
-
     for name, value in (("size", size), ("planes", planes), ("count", count)):
         if value < 1:
             raise InputInvalid(f"{name}={value}: it must be at least 1.")
     step = settings.pop("z_step_um", None)
-    made_with = microscope(modality, settings)
+    instrument = microscope(modality, settings)
     if planes == 1 and step is not None:
         raise InputInvalid(f"z_step_um={step} with one plane: ask for several planes, or leave the step out.")
     if planes > 1 and step is None:
-        step = float(f"{FINER * made_with.modality.largest_step_um(made_with.optics):.3g}")
+        step = float(f"{FINER * instrument.modality.largest_step_um(instrument.optics):.3g}")
     shape = (size, size) if planes == 1 else (planes, size, size)
     folders = [Path(out) / name for name in ("images", "truth")]
     for folder in folders:
         make_folder(folder)
     for index in range(count):
         rng = np.random.default_rng((seed, index))
-        made = stages.record(rng, specimen, shape, made_with, z_step_um=step, photons=photons)
-        facts = {"specimen": specimen, "modality": modality, "seed": seed, "index": index, "photons": photons, **_facts(made)}
+        recording = stages.record(rng, specimen, shape, instrument, z_step_um=step, photons=photons)
+        facts = {"specimen": specimen, "modality": modality, "seed": seed, "index": index, "photons": photons, **_parameters(recording)}
         name = f"{specimen}_{modality}_{index:03d}.ome.tif"
-        write_ome(made.image, folders[0] / name, facts)
-        write_ome(made.truth, folders[1] / name, facts | {"truth": "counts without blur, noise and limit"})
-        share = f"{100 * made.saturated:.3g} % of the pixels are saturated: lower photons, or raise the camera's limit."
-        yield Simulated(image=folders[0] / name, truth=folders[1] / name, notes=(share,) if made.saturated else ())
+        write_ome(recording.digital, folders[0] / name, facts)
+        write_ome(recording.truth, folders[1] / name, facts | {"truth": "counts without blur, noise and limit"})
+        warning = f"{100 * recording.saturated:.3g} % of the pixels are saturated: lower photons, or raise the camera's limit."
+        yield Simulated(image=folders[0] / name, truth=folders[1] / name, notes=(warning,) if recording.saturated else ())
 
 
 def settings_of(modality: str) -> tuple[str, ...]:
@@ -117,9 +117,6 @@ def settings_of(modality: str) -> tuple[str, ...]:
     InputInvalid
         No such modality.
     """
-    from zooready.simulate.modalities import MODALITIES
-    from zooready.simulate.optics import Optics
-
     if modality not in MODALITIES:
         raise InputInvalid(f"no modality {modality!r}: choose from {', '.join(MODALITIES)}.")
     optics = tuple(field.name for field in fields(Optics) if field.name != "zernike")
@@ -134,9 +131,9 @@ def microscope(modality: str, settings: Mapping[str, float | None]) -> Microscop
     modality
         A name of :data:`zooready.simulate.modalities.MODALITIES`.
     settings
-        What optics, this modality and camera take, by their own names; the camera's limit is ``camera_limit``, since ``saturation`` is
-        that of STED, and ``background`` is in photons. None stands for the default; that of ``pixel_size_um`` is four fifths of the Nyquist
-        limit.
+        Settings of optics, modality and camera by their own names; the camera's largest count is ``camera_limit``, since ``saturation``
+        is a setting of STED, and ``background`` is in photons per pixel. None stands for the default; that of ``pixel_size_um`` is four
+        fifths of the Nyquist limit.
 
     Returns
     -------
@@ -148,36 +145,30 @@ def microscope(modality: str, settings: Mapping[str, float | None]) -> Microscop
     InputInvalid
         No such modality, or a setting that it does not take.
     """
-    from zooready.simulate.camera import Camera
-    from zooready.simulate.emission import Dye
-    from zooready.simulate.modalities import MODALITIES
-    from zooready.simulate.optics import Optics
-    from zooready.simulate.stages import Microscope
-
-    known = (*settings_of(modality), "zernike")
-    unknown = [name for name, value in settings.items() if value is not None and name not in known]
+    names = (*settings_of(modality), "zernike")
+    unknown = [name for name, value in settings.items() if value is not None and name not in names]
     if unknown:
         raise InputInvalid(f"{modality} takes no {', '.join(unknown)}: choose from {', '.join(settings_of(modality))}.")
-    left = {name: value for name, value in settings.items() if value is not None}
+    remaining = {name: value for name, value in settings.items() if value is not None}
 
-    def taken(kind: type) -> dict[str, Any]:
-        return {field.name: left.pop(field.name) for field in fields(kind) if field.name in left}
+    def settings_for(kind: type) -> dict[str, Any]:
+        return {field.name: remaining.pop(field.name) for field in fields(kind) if field.name in remaining}
 
-    chosen = MODALITIES[modality](**taken(MODALITIES[modality]))
-    given = {"na": 1.3, "wavelength_nm": 600.0, "index": 1.515} | taken(Optics)
-    background = left.pop("background", 5.0)
+    kind_of_microscope = MODALITIES[modality](**settings_for(MODALITIES[modality]))
+    optics = {"na": 1.3, "wavelength_nm": 600.0, "index": 1.515} | settings_for(Optics)
+    background = remaining.pop("background", 5.0)
     if not (isfinite(background) and background >= 0):
         raise InputInvalid(f"background={background}: it must be zero or more (photons of every pixel).")
     dye = Dye(background_per_s=1000 * background / EXPOSURE_MS, exposure_ms=EXPOSURE_MS)
-    camera: dict[str, Any] = {name: left[name] for name in CAMERA if name in left}
-    if "camera_limit" in left:
-        if not isfinite(left["camera_limit"]):
-            raise InputInvalid(f"camera_limit={left['camera_limit']}: it must be a whole number (the largest count).")
-        camera["saturation"] = int(left["camera_limit"])
-    if "pixel_size_um" not in given:
-        finest = Optics(**given, pixel_size_um=1e-6)
-        given["pixel_size_um"] = float(f"{FINER * chosen.largest_pixel_um(finest):.3g}")
-    return Microscope(optics=Optics(**given), modality=chosen, dye=dye, camera=Camera(**camera))
+    camera: dict[str, Any] = {name: remaining[name] for name in CAMERA if name in remaining}
+    if "camera_limit" in remaining:
+        if not isfinite(remaining["camera_limit"]):
+            raise InputInvalid(f"camera_limit={remaining['camera_limit']}: it must be a whole number (the largest count).")
+        camera["saturation"] = int(remaining["camera_limit"])
+    if "pixel_size_um" not in optics:
+        finest = Optics(**optics, pixel_size_um=1e-6)
+        optics["pixel_size_um"] = float(f"{FINER * kind_of_microscope.largest_pixel_um(finest):.3g}")
+    return Microscope(optics=Optics(**optics), modality=kind_of_microscope, dye=dye, camera=Camera(**camera))
 
 
 def write_ome(light: Light, path: Path, facts: Mapping[str, Any]) -> None:
@@ -248,15 +239,15 @@ def _xml(light: Light, name: str, facts: Mapping[str, Any]) -> bytes:
     return b'<?xml version="1.0" encoding="UTF-8"?>' + xml
 
 
-def _facts(made: Recording) -> dict[str, Any]:
+def _parameters(recording: Recording) -> dict[str, Any]:
     """Every parameter, as plain values."""
-    used = made.microscope
+    instrument = recording.microscope
     facts: dict[str, Any] = {
-        "optics": asdict(used.optics),
-        "settings": asdict(used.modality),
-        "camera": asdict(used.camera),
-        "dye": asdict(used.dye),
+        "optics": asdict(instrument.optics),
+        "settings": asdict(instrument.modality),
+        "camera": asdict(instrument.camera),
+        "dye": asdict(instrument.dye),
     }
     facts["dye"]["bleaching_s"] = None if facts["dye"]["bleaching_s"] == float("inf") else facts["dye"]["bleaching_s"]
-    facts["z_step_um"] = made.image.z_step_um
+    facts["z_step_um"] = recording.digital.z_step_um
     return facts

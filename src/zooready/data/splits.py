@@ -1,6 +1,6 @@
-"""Which images to train on and which to hold out: stratified, seeded, the same for the same numbers.
+"""Splits into training and held-out images: stratified, and reproducible from a seed.
 
-Every class is shuffled and dealt by itself, so that each side of a split has the classes in the proportions of the whole.
+Every class is shuffled and divided by itself, so that each side of a split has the classes in the same proportions as the whole set.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import numpy as np
 from zooready.errors import InputInvalid
 
 FOLDS = 10
-SHARES = (0.9, 0.8, 0.7, 0.6, 0.5)  # of the images, to train on
+SHARES = (0.9, 0.8, 0.7, 0.6, 0.5)  # shares of the images to train on
 
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Numbers of the images to train on and of those to hold out, sorted; they share none."""
+    """Indices of the training images and of the held-out ones, each sorted; no image is in both."""
 
     name: str
     training: tuple[int, ...]
@@ -33,14 +33,14 @@ def folds(labels: Sequence[int], count: int = FOLDS, seed: int = 0) -> tuple[Spl
     labels
         Class of each image.
     count
-        Number of splits.
+        Number of folds.
     seed
-        Of the shuffle.
+        Seed of the shuffle.
 
     Returns
     -------
     tuple of Split
-        ``fold-01`` …; held-out sides differ by at most one image, in all and in each class.
+        ``fold-01`` …; the numbers of held-out images differ by at most one, in total and in each class.
 
     Raises
     ------
@@ -58,16 +58,16 @@ def folds(labels: Sequence[int], count: int = FOLDS, seed: int = 0) -> tuple[Spl
 
 
 def share(labels: Sequence[int], training: float, seed: int = 0) -> Split:
-    """Train on a share of every class, and hold the rest out.
+    """Train on a share of every class, and hold out the rest.
 
     Parameters
     ----------
     labels
         Class of each image.
     training
-        Between 0 and 1, e.g. 0.9; of every class with at least two images at least one lies on each side.
+        Share to train on, between 0 and 1, e.g. 0.9; a class with at least two images has at least one on each side.
     seed
-        Of the shuffle.
+        Seed of the shuffle.
 
     Returns
     -------
@@ -100,29 +100,31 @@ def planned(
     count: int = FOLDS,
     shares: Sequence[float] = SHARES,
 ) -> list[tuple[str, Split]]:
-    """Every split of the PLCNN paper's protocol with its kind: cross-validation, then shares; published lists replace them all.
+    """Every split of the PLCNN paper's protocol with its kind: cross-validation, then shares; published lists replace both.
 
     Parameters
     ----------
     labels
         Class of each image.
     lists
-        Published ones, "train" and "test" among them, or empty; images for validation are on neither side.
+        Published splits, including "train" and "test", or empty; validation images are on neither side.
     seed
-        Of the first split of each kind.
+        Seed of the first split of each kind.
     repeats
-        Splits of each share.
+        Number of splits of each share.
     count, shares
-        Folds, and shares to train on.
+        Number of folds, and shares to train on.
 
     Raises
     ------
     InputInvalid
-        A list is empty, or a number makes no sense.
+        A list is empty, or a number is out of range.
     """
     if lists:
         if not all(lists.get(name) for name in ("train", "test")):
-            raise InputInvalid("the published lists name no images to train or to test on: check that they and the images are whole.")
+            raise InputInvalid(
+                "the published lists name no images to train or to test on: check that the lists and the images are complete."
+            )
         return [("published", Split(name="published", training=tuple(lists["train"]), held_out=tuple(lists["test"])))]
     plan = [(f"{count}-fold", split) for split in folds(labels, count, seed)]
     for training in shares:
@@ -133,14 +135,17 @@ def planned(
 
 
 def table(names: Sequence[str], classes: Sequence[str], splits: Sequence[Split]) -> list[list[str]]:
-    """Lines for a file that other programs can read: an image, its class, and for each split "train", "test" or nothing."""
+    """Rows of a table for other programs: an image, its class, and for each split "train", "test" or nothing."""
     sides = [dict.fromkeys(split.training, "train") | dict.fromkeys(split.held_out, "test") for split in splits]
-    lines = [[name, own, *(side.get(place, "") for side in sides)] for place, (name, own) in enumerate(zip(names, classes, strict=True))]
+    lines = [
+        [name, class_name, *(side.get(index, "") for side in sides)]
+        for index, (name, class_name) in enumerate(zip(names, classes, strict=True))
+    ]
     return [["image", "class", *(split.name for split in splits)], *lines]
 
 
 def _shuffled(labels: Sequence[int], seed: int) -> list[np.ndarray]:
-    """Members of each class in random order."""
+    """Indices of each class's images in random order."""
     rng, array = np.random.default_rng(seed), np.asarray(labels)
     return [rng.permutation(np.flatnonzero(array == label)) for label in np.unique(array)]
 

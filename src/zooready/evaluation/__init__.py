@@ -1,6 +1,8 @@
-"""Shipped networks beside classical methods, against truth: the numbers and images of the model cards.
+"""Shipped networks beside classical methods, against truth: the numbers, images and words of the model cards.
 
-In: weights. Out: plain data for ``weights/<family>.json``, which cards are written from. One :class:`Evaluation` a family.
+In: weights. Out: plain data for ``weights/<family>.json``, from which ``cards`` writes the pages. One file per family, of the family's
+name, holds its :class:`Evaluation`; ``label_images``, ``classifiers``, ``deconvolution`` and ``deconvolution_cards`` measure for them.
+``protocols`` repeats the protocol of the PLCNN paper on public sets.
 
 May import: nets, images, simulate, data, training, families, measurement
 """
@@ -20,7 +22,7 @@ __all__ = ["Evaluation", "evaluation_of", "record"]
 
 
 def evaluation_of(family: Family) -> Evaluation:
-    """How a family's weights are judged, imported now: its record names the module, and ``EVALUATION`` or another name in it.
+    """How a family's weights are judged: ``EVALUATION`` of the module that its record names, imported when it is asked for.
 
     Raises
     ------
@@ -30,5 +32,4 @@ def evaluation_of(family: Family) -> Evaluation:
     if not family.evaluation:
         judged = ", ".join(name for name, known in FAMILIES.items() if known.evaluation)
         raise InputInvalid(f"{family.name} has no evaluation: choose from {judged}.")
-    module, _, name = family.evaluation.partition(".")
-    return cast(Evaluation, getattr(importlib.import_module(f"zooready.evaluation.{module}"), name or "EVALUATION"))
+    return cast(Evaluation, importlib.import_module(f"zooready.evaluation.{family.evaluation}").EVALUATION)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zooready.families import FAMILIES, load_record, shipped
-from zooready.images.files import whole_file
+from zooready.images.whole_files import whole_file
 from zooready.records import Family
 
 TITLES = {
@@ -42,13 +42,13 @@ def page(family: Family, record: Mapping[str, Any]) -> str:
 
 
 def tables(record: Mapping[str, Any]) -> Iterator[str]:
-    """What was measured, as Markdown tables, each with the images that it was measured on."""
+    """The measured numbers as Markdown tables, each with a sentence on the images that it was measured on."""
     yield from ("## Measured quality", "")
-    where = record.get("measured_on", {})
-    for place, content in record.get("tables", {}).items():
-        yield from (f"### {str(place)[:1].upper() + str(place)[1:]}", "")
-        if place in where:
-            yield from (_sentence(where[place]), "")
+    measured_on = record.get("measured_on", {})
+    for title, content in record.get("tables", {}).items():
+        yield from (f"### {str(title)[:1].upper() + str(title)[1:]}", "")
+        if title in measured_on:
+            yield from (_sentence(measured_on[title]), "")
         yield from (*_table(_rows(content)), "")
     yield from (f"- {_sentence(note)}" for note in record.get("notes", ()))
     if record.get("notes"):
@@ -91,7 +91,7 @@ def _what(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _uses(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
-    """What it is for and not for; the general warning stands for every model."""
+    """Suited and unsuited uses; the general warning holds for every model."""
     yield from ("## For", "", *(f"- {line}" for line in record.get("suited", ())), "")
     yield from ("## Not for", "", *(f"- {line}" for line in record.get("unsuited", ())))
     yield from ("- Images of another kind than it was trained on, or of another pixel size: the numbers below do not hold for them.", "")
@@ -102,15 +102,15 @@ def _quality(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _confusion(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
-    """Counts, one row a true class."""
+    """Counts, one row per true class."""
     if "confusion" not in record:
         return
     classes, counts = record["confusion"]["classes"], record["confusion"]["counts"]
     yield from ("### Confusion: true classes in rows, answers in columns", "")
     yield "| true | " + " | ".join(classes) + " | recall |"
     yield "|---|" + "---|" * (len(classes) + 1)
-    for place, (name, row) in enumerate(zip(classes, counts, strict=True)):
-        yield f"| {name} | " + " | ".join(str(count) for count in row) + f" | {row[place] / max(sum(row), 1):.3f} |"
+    for index, (name, row) in enumerate(zip(classes, counts, strict=True)):
+        yield f"| {name} | " + " | ".join(str(count) for count in row) + f" | {row[index] / max(sum(row), 1):.3f} |"
     yield ""
 
 
@@ -126,16 +126,16 @@ def _limits(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _programs(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
-    """The verdict table: a row a format, a column a program."""
+    """The verdict table: one row per format, one column per program."""
     verdicts = record.get("verdicts", ())
     if not verdicts:
         return
-    consumers = list(dict.fromkeys(one["consumer"] for one in verdicts))
+    consumers = list(dict.fromkeys(verdict["consumer"] for verdict in verdicts))
     yield from ("## Where its bundle ran", "")
     yield "Status, level of proof, and largest difference / range to PyTorch; `missing`: not on the machine that measured."
     yield from ("", "| format | " + " | ".join(consumers) + " |", "|---|" + "---|" * len(consumers))
-    for format in dict.fromkeys(one["format"] for one in verdicts if one["format"]):
-        cells = {one["consumer"]: _cell(one) for one in verdicts if one["format"] == format}
+    for format in dict.fromkeys(verdict["format"] for verdict in verdicts if verdict["format"]):
+        cells = {verdict["consumer"]: _cell(verdict) for verdict in verdicts if verdict["format"] == format}
         yield f"| {format} | " + " | ".join(cells.get(consumer, "") for consumer in consumers) + " |"
     yield ""
 
@@ -156,7 +156,7 @@ def _origin(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
         yield f"- Thresholds {values}, chosen on {record['thresholds']['chosen_on']}."
     if record.get("git"):
         yield f"- Code: commit {record['git'][:12]}; PyTorch {record['versions']['torch']}."
-    yield "- Every number of this page is measured again by `make evaluate`, but for tables that say that other trainings made them."
+    yield "- `make evaluate` measures every number of this page again, except in tables that say that other networks were trained for them."
     yield from ("", "## Licence and citation", "", "Weights and code: BSD-3-Clause.", "")
     yield from (f"- {text}, doi:{doi}" for text, doi in family.cite)
 

@@ -18,5 +18,5 @@ NOTES = (
     "On HeLa the paper's own table has SVM-SubLoc ahead of PLCNN, 99.7 % to 93.0 %.",
     "Sources of the claims: Tahir et al. 2021, doi:10.1007/s00521-021-06715-y, arXiv:1910.04287, and the figures in "
     "https://github.com/saeed-anwar/PLCNN, which holds neither code nor weights. None of these numbers was measured here.",
-    "Numbers on simulated cells say how methods compare on these cells, and nothing of any real set.",
+    "Numbers on simulated cells compare methods on these cells only; they say nothing about real data sets.",
 )

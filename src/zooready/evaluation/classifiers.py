@@ -1,7 +1,8 @@
-"""Classifiers of cells beside what people used before networks: the numbers of plcnn's card.
+"""Classifiers of cells beside classical features with a forest or a support vector machine: the numbers of plcnn's card.
 
 Everything here is measured on simulated cells. Tables that need trainings (folds, rivals, shares) come from
-``benchmarks/classification.py``; :func:`tables` measures shipped weights again, on cells that no training and no choice has seen.
+``benchmarks/classification.py``; :func:`tables` measures shipped weights again, on cells that were used neither in training
+nor in choosing the temperature.
 """
 
 from __future__ import annotations
@@ -41,14 +42,14 @@ class Scorer:
 
     def logits(self, cells: Sequence[Array], batch: int = 50) -> Float:
         """Cells (c, y, x), all of one size -> logits (n, classes)."""
-        found = [self.answers(cells[start : start + batch])[0] for start in range(0, len(cells), batch)]
-        return np.concatenate(found)
+        batches = [self.outputs(cells[start : start + batch])[0] for start in range(0, len(cells), batch)]
+        return np.concatenate(batches)
 
-    def answers(self, cells: Sequence[Array]) -> tuple[Float, ...]:
+    def outputs(self, cells: Sequence[Array]) -> tuple[Float, ...]:
         """The network's own outputs for a batch of cells (c, y, x) of one size."""
         with torch.no_grad():
-            output = self.network(self.normalization(torch.as_tensor(np.stack(cells))))
-        return tuple(one.double().numpy() for one in (output if isinstance(output, tuple) else (output,)))
+            outputs = self.network(self.normalization(torch.as_tensor(np.stack(cells))))
+        return tuple(output.double().numpy() for output in (outputs if isinstance(outputs, tuple) else (outputs,)))
 
 
 def held_out(count: int, seed: int = HELD_OUT_SEED) -> list[Pair]:
@@ -68,15 +69,15 @@ def softmax(logits: Float, temperature: float = 1.0) -> Float:
     return np.asarray(raised / raised.sum(1, keepdims=True))
 
 
-def counts(truth: Labels, found: Labels, classes: int) -> NDArray[np.int64]:
-    """Confusion matrix (classes, classes): rows are the true classes, columns what was said."""
+def counts(truth: Labels, predicted: Labels, classes: int) -> NDArray[np.int64]:
+    """Confusion matrix (classes, classes): rows are the true classes, columns the predicted ones."""
     matrix = np.zeros((classes, classes), np.int64)
-    np.add.at(matrix, (truth, found), 1)
+    np.add.at(matrix, (truth, predicted), 1)
     return matrix
 
 
 def calibration_error(scores: Float, truth: Labels, bins: int = BINS) -> float:
-    """Expected calibration error, 0..1: how far the score of the decision is from the share of right decisions.
+    """Expected calibration error, 0..1: how far scores of predicted classes are from the share of correct predictions.
 
     Parameters
     ----------
@@ -85,17 +86,17 @@ def calibration_error(scores: Float, truth: Labels, bins: int = BINS) -> float:
     truth
         (n,) classes.
     bins
-        Of equal width from 0 to 1, weighted by what they hold.
+        Number of bins of equal width from 0 to 1, weighted by the cells in them.
 
     References
     ----------
     .. [1] C. Guo et al., "On calibration of modern neural networks", ICML 2017.
     """
     score, is_right = scores.max(1), scores.argmax(1) == truth
-    place = np.minimum((score * bins).astype(int), bins - 1)
-    held = np.bincount(place, minlength=bins)
-    gap = np.abs(np.bincount(place, score, bins) - np.bincount(place, is_right, bins))
-    return float(gap.sum() / held.sum())
+    index = np.minimum((score * bins).astype(int), bins - 1)
+    count = np.bincount(index, minlength=bins)
+    gap = np.abs(np.bincount(index, score, bins) - np.bincount(index, is_right, bins))
+    return float(gap.sum() / count.sum())
 
 
 def chosen_temperature(logits: Float, truth: Labels) -> float:
@@ -105,8 +106,8 @@ def chosen_temperature(logits: Float, truth: Labels) -> float:
         scores = softmax(logits, float(np.exp(log_temperature)))
         return float(-np.log(np.maximum(scores[np.arange(len(truth)), truth], 1e-12)).mean())
 
-    found = optimize.minimize_scalar(entropy, bounds=(np.log(0.2), np.log(5)), method="bounded")
-    return float(np.exp(found.x))
+    optimum = optimize.minimize_scalar(entropy, bounds=(np.log(0.2), np.log(5)), method="bounded")
+    return float(np.exp(optimum.x))
 
 
 def lit_unevenly(image: Array, rng: np.random.Generator) -> Array:
@@ -128,7 +129,7 @@ def blurred(image: Array, rng: np.random.Generator, sigma: float = 1.0) -> Array
 
 
 def resized(image: Array, pixel: float) -> Array:
-    """The same cell with pixels ``pixel`` times as large, at the same number of pixels; what comes in from outside is a mirror image."""
+    """The same cell with pixels ``pixel`` times as large, at the same number of pixels; pixels from outside are mirrored."""
     centre = (np.array(image.shape) - 1) / 2
     return np.asarray(
         ndimage.affine_transform(np.asarray(image, np.float64), np.eye(2) * pixel, centre * (1 - pixel), order=1, mode="mirror")
@@ -166,7 +167,7 @@ def names() -> list[str]:
 
 
 def classical(features: Float, truth: Labels, method: str, seed: int = 0) -> Any:
-    """A fitted scikit-learn classifier.
+    """A scikit-learn classifier, fitted.
 
     Parameters
     ----------
@@ -177,7 +178,7 @@ def classical(features: Float, truth: Labels, method: str, seed: int = 0) -> Any
     method
         "forest": a random forest of 500 trees. "svm": a support vector machine with a Gaussian kernel on standardised measurements.
     seed
-        Of the forest.
+        Seed of the forest.
     """
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.pipeline import make_pipeline
@@ -190,7 +191,7 @@ def classical(features: Float, truth: Labels, method: str, seed: int = 0) -> Any
 
 
 def tables(weights: Mapping[str, torch.Tensor], count: int = HELD_OUT_CELLS, temperature: float = plcnn.TEMPERATURE) -> dict[str, Any]:
-    """What can be measured of weights alone, on held-out simulated cells; plain data.
+    """Scores of weights on held-out simulated cells; plain data.
 
     Parameters
     ----------
@@ -199,7 +200,7 @@ def tables(weights: Mapping[str, torch.Tensor], count: int = HELD_OUT_CELLS, tem
     count
         Cells, best a multiple of the ten classes.
     temperature
-        Of the head.
+        Temperature of the head.
 
     Returns
     -------
@@ -223,7 +224,7 @@ def tables(weights: Mapping[str, torch.Tensor], count: int = HELD_OUT_CELLS, tem
         "confusion": {"classes": list(plcnn.CLASSES), "counts": matrix.tolist()},
         "tables": {
             "classes": [{"method": name, "recall": digits(recall), "precision": digits(precision)} for name, recall, precision in rows],
-            "robustness": [{"method": how, "accuracy": digits((found == truth).mean())} for how, found in changed.items()],
+            "robustness": [{"method": how, "accuracy": digits((predicted == truth).mean())} for how, predicted in changed.items()],
         },
     }
 
@@ -236,7 +237,7 @@ def record(
     classical: Sequence[Mapping[str, Any]],
     steps: int,
 ) -> dict[str, Any]:
-    """What ``weights/plcnn.json`` says of a finished run: a temperature chosen on cells of their own, then scores; plain data.
+    """The record ``weights/plcnn.json`` of a finished run: a temperature chosen on separate cells, then scores; plain data.
 
     Parameters
     ----------
@@ -249,18 +250,20 @@ def record(
     weights = run.state_dict()
     chosen = held_out(CHOSEN_CELLS, CHOSEN_SEED)
     temperature = round(chosen_temperature(Scorer(weights).logits([pair.input for pair in chosen]), labels(chosen)), 2)
-    found = tables(weights, temperature=temperature)
+    measured = tables(weights, temperature=temperature)
     accuracy = {row["method"]: row["accuracy"] for row in folds}
-    made = {name: getattr(run, name) for name in ("family", "seed", "steps", "batch", "optimizer", "git", "device", "precision", "seconds")}
+    facts = {
+        name: getattr(run, name) for name in ("family", "seed", "steps", "batch", "optimizer", "git", "device", "precision", "seconds")
+    }
     return {
-        **made,
+        **facts,
         "data": f"simulated cells only ({plcnn.CELLS} of {len(plcnn.CLASSES)} patterns, seed {run.seed})",
         "versions": dict(run.versions),
         "parameters": sum(weight.numel() for weight in plcnn.FAMILY.network.architecture.build().parameters()),
         "sha256": hashlib.sha256(run.weights.read_bytes()).hexdigest(),
         "thresholds": {"temperature": temperature, "chosen_on": f"{CHOSEN_CELLS} simulated cells, seed {CHOSEN_SEED}"},
         "metrics": {
-            **found["metrics"],
+            **measured["metrics"],
             "folds_accuracy": accuracy["PLCNN"],
             "folds_best_classical": max(accuracy["features + random forest"], accuracy["features + SVM"]),
             "folds_best_rival": max(accuracy["ResNet-like"], accuracy["VGG-like"]),
@@ -268,21 +271,21 @@ def record(
         "tables": {
             "folds": list(folds),
             "share": list(shares),
-            **found["tables"],
+            **measured["tables"],
             "robustness of features": list(classical),
             "claims": [dict(row) for row in CLAIMS],
         },
-        "confusion": found["confusion"],
+        "confusion": measured["confusion"],
         "notes": [
-            f"A VGG-like network with batch normalisation, which neither the published one nor PLCNN's plain path has, reaches "
+            f"A VGG-like network with batch normalisation, which neither the published VGG nor the plain path of PLCNN has, reaches "
             f"{accuracy['VGG-like, normalised']:.3f} in the five folds, PLCNN {accuracy['PLCNN']:.3f}.",
             *NOTES,
         ],
         "measured_on": {
-            "folds": f"{plcnn.CELLS} simulated cells in five parts, each method trained on four and asked about the fifth; "
+            "folds": f"{plcnn.CELLS} simulated cells in five parts, each method trained on four and tested on the fifth; "
             f"{steps} steps of {run.batch} for every network",
-            "share": f"trained on a share of the {plcnn.CELLS} cells for {steps} steps, asked about {HELD_OUT_CELLS} others; "
-            "80 % is the mean of the five folds, the others are one training each, so a hundredth between rows means nothing",
+            "share": f"trained on a share of the {plcnn.CELLS} cells for {steps} steps, tested on {HELD_OUT_CELLS} others; "
+            "80 % is the mean of the five folds, the others are one training each, so differences of 0.01 between rows are not significant",
             "classes": f"the shipped weights on {HELD_OUT_CELLS} held-out simulated cells, seed {HELD_OUT_SEED}",
             "robustness": "the shipped weights on the same held-out cells, changed in one way each",
             "robustness of features": f"the same held-out cells; forest and SVM trained on the {plcnn.CELLS} cells as simulated",

@@ -1,4 +1,4 @@
-"""What a family's evaluation gives to the pages: numbers, images, and plain words."""
+"""What a family's evaluation gives to its model card: numbers, images, and sentences."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Weights: TypeAlias = "Mapping[str, Tensor]"
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """How the weights of one family are judged.
+    """How the weights of one family are measured, and the words of its card.
 
     ``measure(weights)`` gives ``tables`` (title to rows, each with ``method`` and numbers), ``measured_on`` (title to words) and
-    ``metrics`` (flat numbers), all plain data. ``spot(weights)`` is a small part of it, exactly repeatable within seconds, by which a test
-    finds out that a card and its weights have parted. ``draw(weights, folder)`` writes PNG images and yields (file name, caption).
+    ``metrics`` (flat numbers), all plain data. ``spot(weights)`` is a small part of it that takes seconds, by which a test
+    notices a card that does not belong to its weights. ``draw(weights, folder)`` writes PNG images and yields (file name, caption).
     ``data``, ``suited``, ``unsuited`` and ``limits`` are sentences for the card.
     """
 
@@ -33,5 +33,5 @@ class Evaluation:
 
 
 def digits(value: Any, count: int = 4) -> float:
-    """A number as a record keeps it."""
+    """A number, rounded as in a record."""
     return round(float(value), count)

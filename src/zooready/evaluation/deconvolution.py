@@ -1,8 +1,8 @@
 """Networks and classical baselines against simulated truth: the numbers of the cards.
 
 Every method's image, the input itself included, is fitted to the truth by one scale and one offset (least squares) before it is
-measured, so that no method wins or loses by its units. Richardson-Lucy and Wiener get the true PSF, the true camera offset and, in
-the rows marked "best", the setting that comes out best against the truth of each image: more than anyone has in practice.
+measured, so that units do not matter. Richardson-Lucy and Wiener get the true PSF, the true camera offset and, in
+the rows marked "best", the setting that is best against the truth of each image: more than is known in practice.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _transfer(optics: Optics, shape: tuple[int, ...], z_step_um: float | None) -
 
 
 def richardson_lucy(image: Image2D, optics: Optics, iterations: Sequence[int], z_step_um: float | None = None) -> dict[int, Float]:
-    """Richardson-Lucy deconvolution with the true PSF, seen at several iterations of one run.
+    """Richardson-Lucy deconvolution with the true PSF; the estimates after several iterations of one run.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def richardson_lucy(image: Image2D, optics: Optics, iterations: Sequence[int], z
     optics
         The microscope that made it.
     iterations
-        When to look, each at least 1.
+        Numbers of iterations after which an estimate is kept, each at least 1.
     z_step_um
         Distance of planes of a stack, micrometres.
 
@@ -118,22 +118,22 @@ def richardson_lucy(image: Image2D, optics: Optics, iterations: Sequence[int], z
     padded, inner = _padded(np.maximum(image.astype(np.float64), 0.0))
     transfer = _transfer(optics, padded.shape, z_step_um)
     estimate = np.full(padded.shape, max(float(padded.mean()), 1e-12))
-    seen = {}
+    snapshots = {}
     for step in range(1, max(iterations) + 1):
         expected = np.maximum(fft.irfftn(fft.rfftn(estimate) * transfer, s=padded.shape), 1e-9)
         correction = fft.irfftn(fft.rfftn(padded / expected) * np.conj(transfer), s=padded.shape)
         estimate = estimate * np.maximum(correction, 0.0)
         if step in iterations:
-            seen[step] = estimate[inner].copy()
-    return seen
+            snapshots[step] = estimate[inner].copy()
+    return snapshots
 
 
-def deconvolved(field: Field, believed: Optics | None = None) -> dict[str, Image2D]:
+def deconvolved(field: Field, assumed: Optics | None = None) -> dict[str, Image2D]:
     """Input and classical baselines of a simulated field, by the names that cards use; each shaped like it.
 
-    ``believed`` is the microscope that the methods assume, for one that is not known exactly; the true one if None.
+    ``assumed`` is the microscope that the methods assume when the true one is not known exactly; the true one if None.
     """
-    optics, step = believed or field.optics, field.z_step_um
+    optics, step = assumed or field.optics, field.z_step_um
     light = field.image.astype(np.float64) - field.camera.offset
     filtered = [wiener(light, optics, noise, step) for noise in WIENER_NOISE]
     iterations = LUCY_ITERATIONS if field.image.ndim == 2 else LUCY_IN_STACKS
@@ -172,8 +172,8 @@ def restorer(network: nn.Module, stride: int, axes: str = "bcyx") -> Restore:
 
     def restored(image: Image2D) -> Image2D:
         with torch.no_grad():
-            found: Image2D = model(torch.from_numpy(image.astype(np.float32))[None, None])[0, 0].numpy()
-        return found
+            output: Image2D = model(torch.from_numpy(image.astype(np.float32))[None, None])[0, 0].numpy()
+        return output
 
     return restored
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zooready.images.drawing import grey, limits
-from zooready.images.files import whole_file
+from zooready.images.whole_files import whole_file
 from zooready.records import Array
 
 SIDE_IN = 1.7  # of a panel, inches
@@ -26,20 +26,20 @@ def grid(path: Path, titles: Sequence[str], rows: Sequence[tuple[str, Sequence[A
     rows
         (label, images) each; an image is (y, x), drawn in grey, or (y, x, 3) uint8, drawn as it is.
     shared
-        Black and white of a row are those of its last image (the truth) for all; else each image has its own.
+        Whether all images of a row share black and white with its last one (the truth); else each image has its own.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(SIDE_IN * len(titles) + 0.3, (SIDE_IN + 0.02) * len(rows) + 0.3), layout="constrained")
-    places = figure.subplots(len(rows), len(titles), squeeze=False)
-    for line, (label, images) in zip(places, rows, strict=True):
+    panels = figure.subplots(len(rows), len(titles), squeeze=False)
+    for line, (label, images) in zip(panels, rows, strict=True):
         contrast = limits(images[-1]) if shared and images[-1].ndim == 2 else None
         for axes, image in zip(line, images, strict=True):
             axes.imshow(image if image.ndim == 3 else grey(image, contrast), interpolation="nearest")
             axes.set(xticks=[], yticks=[])
         line[0].set_ylabel(label, fontsize=7)
-    for axes, title in zip(places[0], titles, strict=True):
+    for axes, title in zip(panels[0], titles, strict=True):
         axes.set_title(title, fontsize=7)
     content = io.BytesIO()
     figure.set_dpi(DOTS)

@@ -1,7 +1,7 @@
 """Label images of a network and of classical methods against true ones: the numbers of segmentation's card.
 
-The classical methods are Otsu's and Li's threshold followed by a watershed of the distance transform, with the settings that most
-people start from. Thresholds of the network are chosen on simulated fields, never on the real image.
+The classical methods are Otsu's and Li's threshold followed by a watershed of the distance transform, with common
+settings. Thresholds of the network are chosen on simulated fields, never on the real image.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def classical(image: Array, rule: str) -> Labels:
     image
         (y, x), any dtype.
     rule
-        "otsu" or "li": how the threshold is found, after a Gaussian blur of 1 px.
+        "otsu" or "li": the rule for the threshold, after a Gaussian blur of 1 px.
 
     Returns
     -------
@@ -54,8 +54,8 @@ def classical(image: Array, rule: str) -> Labels:
     middles = peak_local_max(depth, min_distance=APART_PX, labels=ndimage.label(mask)[0], exclude_border=False)
     seeds = np.zeros(image.shape, np.int32)
     seeds[tuple(middles.T)] = np.arange(1, len(middles) + 1)
-    found: Labels = watershed(-depth, seeds, mask=mask).astype(np.int32)
-    return found
+    labels: Labels = watershed(-depth, seeds, mask=mask).astype(np.int32)
+    return labels
 
 
 class Segmenter:
@@ -73,9 +73,9 @@ class Segmenter:
         height, width = image.shape
         tensor = torch.as_tensor(image.astype(np.float32))[None, None]
         with torch.no_grad():
-            wide = torch.nn.functional.pad(self.normalization(tensor), (0, -width % 16, 0, -height % 16), mode="replicate")
-            found: torch.Tensor = self.network(wide)[:, :, :height, :width]
-        return found
+            padded = torch.nn.functional.pad(self.normalization(tensor), (0, -width % 16, 0, -height % 16), mode="replicate")
+            probabilities: torch.Tensor = self.network(padded)[:, :, :height, :width]
+        return probabilities
 
     def __call__(self, image: Array) -> Labels:
         """(y, x) raw -> (y, x) labels."""
@@ -84,8 +84,8 @@ class Segmenter:
 
 def labelled(head: Instances, probabilities: torch.Tensor) -> Labels:
     """The label image (y, x) that a head makes of probabilities (1, 2, y, x)."""
-    found: torch.Tensor = head(probabilities)[1]
-    return found[0, 0].numpy().astype(np.int32)
+    labels: torch.Tensor = head(probabilities)[1]  # (1, 1, y, x)
+    return labels[0, 0].numpy().astype(np.int32)
 
 
 def fields(seed: int, count: int, size: int = FIELD_PX) -> list[Pair]:
@@ -100,15 +100,15 @@ def chosen(segmenter: Segmenter, pairs: Iterable[Pair]) -> tuple[float, float]:
     for pair in pairs:
         probabilities = segmenter.probabilities(pair.input[0])
         for setting, head in grid.items():
-            found = segmentation.scores(labelled(head, probabilities), pair.truth)
-            total[setting] += found["f1_50"] + found["f1_75"]
+            scores = segmentation.scores(labelled(head, probabilities), pair.truth)
+            total[setting] += scores["f1_50"] + scores["f1_75"]
     return max(total, key=lambda setting: total[setting])
 
 
 def measured(method: Method, images: Sequence[tuple[Array, Array | None]]) -> dict[str, float]:
     """Means over (image, true labels) pairs: f1_50, f1_75, mean_iou (of what matched), rounded to four digits."""
-    found = [segmentation.scores(method(image), truth) for image, truth in images]
-    return {name: round(float(np.mean([one[name] for one in found])), 4) for name in found[0]}
+    scores = [segmentation.scores(method(image), truth) for image, truth in images]
+    return {name: round(float(np.mean([score[name] for score in scores])), 4) for name in scores[0]}
 
 
 def tables(segmenter: Segmenter, count: int = HELD_OUT_FIELDS) -> dict[str, Any]:
@@ -131,11 +131,11 @@ def tables(segmenter: Segmenter, count: int = HELD_OUT_FIELDS) -> dict[str, Any]
     return {name: {title: measured(method, images) for title, method in methods.items()} for name, images in sets.items()}
 
 
-def flat(found: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, float]:
+def flat(tables: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, float]:
     """Tables as one level of names: ``f1_50`` of the network on simulated fields, ``f1_50_real`` and ``f1_50_real_otsu`` beside it."""
     return {
-        score + ("_real" if place == "real" else "") + (f"_{method}" if method != "network" else ""): value
-        for place, methods in found.items()
+        score + ("_real" if images == "real" else "") + (f"_{method}" if method != "network" else ""): value
+        for images, methods in tables.items()
         for method, scores in methods.items()
         for score, value in scores.items()
     }

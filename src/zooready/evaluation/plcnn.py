@@ -16,16 +16,16 @@ from zooready.images.drawing import grey
 from zooready.records import Array
 from zooready.simulate import cells
 
-SHOWN, ASKED = 5, 300  # images a row; held-out cells among which failures are looked for
+SHOWN, TESTED = 5, 300  # images a row; held-out cells among which failures are looked for
 SPOT = 100
 
 
 def measure(weights: Weights) -> dict[str, Any]:
     """Tables, confusion and flat numbers of the shipped weights; plain data."""
-    found = classifiers.tables(weights)
+    measured = classifiers.tables(weights)
     return {
-        **found,
-        "tables": {**found["tables"], "calibration": calibration(found["metrics"])},
+        **measured,
+        "tables": {**measured["tables"], "calibration": calibration(measured["metrics"])},
         "measured_on": {
             "calibration": f"expected calibration error on the same held-out cells, {classifiers.BINS} bins",
             "classes": f"the shipped weights on {classifiers.HELD_OUT_CELLS} held-out simulated cells",
@@ -35,7 +35,7 @@ def measure(weights: Weights) -> dict[str, Any]:
 
 
 def calibration(metrics: Mapping[str, float]) -> list[dict[str, Any]]:
-    """How far scores are from the share of right answers, with the bundle's temperature and without; rows."""
+    """How far scores are from the share of correct predictions, with the bundle's temperature and without; rows."""
     rows = ((f"scores of the bundle (temperature {plcnn.TEMPERATURE:g})", "ece"), ("plain softmax", "ece_without_temperature"))
     return [{"method": name, "ECE": metrics[key]} for name, key in rows]
 
@@ -52,20 +52,20 @@ def spot(weights: Weights) -> dict[str, float]:
 
 
 def draw(weights: Weights, folder: Path) -> list[tuple[str, str]]:
-    """A cell of every class with its class map, and the cells on which the network was surest of a wrong answer."""
+    """A cell of every class with its class map, and the cells with the highest scores of a wrong class."""
     scorer = classifiers.Scorer(weights)
-    pairs = classifiers.held_out(ASKED)
-    logits, maps = scorer.answers([pair.input for pair in pairs])
+    pairs = classifiers.held_out(TESTED)
+    logits, maps = scorer.outputs([pair.input for pair in pairs])
     scores, truth = classifiers.softmax(logits, plcnn.TEMPERATURE), classifiers.labels(pairs)
 
     def rows(chosen: list[int], classes: list[int]) -> list[tuple[str, list[Array]]]:
-        found: list[tuple[str, list[Array]]] = []
+        panels: list[tuple[str, list[Array]]] = []
         for start in range(0, len(chosen), SHOWN):
             part = list(zip(chosen[start : start + SHOWN], classes[start : start + SHOWN], strict=True))
             names = ", ".join(f"{plcnn.CLASSES[truth[n]]}" + (f" as {plcnn.CLASSES[c]}" if c != truth[n] else "") for n, c in part)
-            found.append((_folded(names), [grey(pairs[n].input[0]) for n, _ in part]))
-            found.append(("class map", [_heat(maps[n, c]) for n, c in part]))
-        return found
+            panels.append((_folded(names), [grey(pairs[n].input[0]) for n, _ in part]))
+            panels.append(("class map", [_heat(maps[n, c]) for n, c in part]))
+        return panels
 
     first = [int(np.flatnonzero((truth == label) & (scores.argmax(1) == label))[0]) for label in range(len(plcnn.CLASSES))]
     wrong = np.flatnonzero(scores.argmax(1) != truth)
@@ -73,10 +73,10 @@ def draw(weights: Weights, folder: Path) -> list[tuple[str, str]]:
     grid(folder / "plcnn-examples.png", [""] * SHOWN, rows(first, list(range(len(plcnn.CLASSES)))))
     grid(folder / "plcnn-failures.png", [""] * len(worst), rows(worst, [int(scores[n].argmax()) for n in worst]))
     return [
-        ("plcnn-examples.png", "A cell of every class and the map of that class: red where a place speaks for it, blue against."),
+        ("plcnn-examples.png", "A cell of every class and the map of that class: red pixels raise its score, blue ones lower it."),
         (
             "plcnn-failures.png",
-            f"Failure cases: of {len(wrong)} wrong answers on {ASKED} held-out cells, those of which the network was surest.",
+            f"Failure cases: of {len(wrong)} wrong answers on {TESTED} held-out cells, those with the highest scores.",
         ),
     ]
 
@@ -86,11 +86,11 @@ def _folded(words: str) -> str:
 
 
 def _heat(plane: Array) -> Array:
-    """A class map (y, x) as (y, x, 3) uint8: 0 white, for the class red, against it blue."""
+    """A class map (y, x) as (y, x, 3) uint8: white at 0, red for positive, blue for negative values."""
     share = np.clip(plane / max(float(np.abs(plane).max()), 1e-9), -1, 1)[..., None]
     tint = np.where(share > 0, np.array([180.0, 4, 38]), np.array([59.0, 76, 192]))
-    made: Array = (255 * (1 - np.abs(share)) + tint * np.abs(share)).astype(np.uint8)
-    return made
+    colours: Array = (255 * (1 - np.abs(share)) + tint * np.abs(share)).astype(np.uint8)
+    return colours
 
 
 EVALUATION = Evaluation(
@@ -104,12 +104,13 @@ EVALUATION = Evaluation(
         "One cell in the middle of an image, neighbours cut by its border.",
     ),
     unsuited=(
-        "Telling where a protein is in real cells: it was trained on simulated ones. Train it on yours.",
+        "Locating proteins in real cells: it was trained on simulated ones. Train it on your own.",
         "Whole fields of many cells: find the cells first (`zooready measure` does).",
         "Diagnosis.",
     ),
     limits=(
-        f"Pixels of {plcnn.FAMILY.pixel_size_um[0]:g} to {plcnn.FAMILY.pixel_size_um[1]:g} um; robustness tells what other ones cost.",
-        "Scores are calibrated on simulated cells of the same kind, with one temperature; on others they may be far too sure.",
+        f"Pixels of {plcnn.FAMILY.pixel_size_um[0]:g} to {plcnn.FAMILY.pixel_size_um[1]:g} um; "
+        "the table of robustness shows the loss at other sizes.",
+        "Scores are calibrated on simulated cells of the same kind, with one temperature; on other cells they may be far too high.",
     ),
 )

@@ -10,25 +10,28 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+
 from zooready.data import Classified, PublicSet, Split, named_set, planned, read_set
 from zooready.data.splits import FOLDS, SHARES
-from zooready.families import plcnn
-from zooready.images.files import whole_file
+from zooready.evaluation.classifiers import classical, features
+from zooready.families import for_classes
+from zooready.images.whole_files import whole_file
 from zooready.records import Array, Family
-from zooready.training.pairs import classified
 from zooready.training.sample import keep_sample
 
 if TYPE_CHECKING:
     from zooready.training.checkpoint import Checkpoint
 
-CONFUSION, OF_FOREST = "confusion.csv", "confusion-forest.csv"  # in the folder of a run: a row a true class, a column an answer
+CONFUSION, OF_FOREST = "confusion.csv", "confusion-forest.csv"  # in a run's folder; rows are true classes, columns predicted ones
 MEASURED = "features.npz"  # beside the runs
 TABLE = "protocol"  # .csv and .md, beside the runs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A line of the protocol's table: a kind of split, its runs, and percent correct on images that no run had trained on."""
+    """A row of the protocol's table: a kind of split, its runs, and percent correct on held-out images."""
 
     split: str
     runs: int
@@ -37,7 +40,7 @@ class Row:
     correct: float
     deviation: float | None  # standard deviation over runs; None for a single one
     forest: float | None  # percent correct of classical features and a random forest on the same splits; None if not asked for
-    largest_class: float  # percent correct of naming the largest class, always
+    largest_class: float  # percent correct of always predicting the largest class
     claimed: float | None  # by the paper
 
     def cells(self) -> tuple[str, ...]:
@@ -49,7 +52,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """A finished run, its split, and what it and the forest answered, (classes, classes) int."""
+    """A finished run, its split, and the confusion matrices of network and forest, (classes, classes) int."""
 
     run: Checkpoint
     split: Split
@@ -81,148 +84,135 @@ def protocol(
 ) -> tuple[Row, ...]:
     """Train and test PLCNN on a public set as the paper did: cross-validation and five training shares, or the set's own lists.
 
-    Leaves a run for every split, ``protocol.csv`` and ``protocol.md`` in ``out``. Stopped and called again, it goes on.
+    Leaves a run for every split, ``protocol.csv`` and ``protocol.md`` in ``out``. After an interruption, a second call continues.
 
     Parameters
     ----------
     data, folder
-        Name of a public set with classes, and where it lies.
+        Name of a public set with classes, and the folder that holds it.
     out
         Folder for the runs and the table.
     steps, batch, seed, device
-        Of every run; the family's recipe if None.
+        Settings of every run; those of the family's recipe if None.
     repeats
         Runs of every training share, each with a split of its own.
     shrink
-        So many pixels in y and x are averaged to one first, which makes training quicker.
+        Number of pixels along y and x that are averaged to one first, which makes training quicker.
     with_forest
         Also classify by measurements of intensity, shape and texture with a random forest, on the same splits.
     count, shares
         Folds of the cross-validation, and shares to train on.
     progress
-        Called with runs done, runs in all, and what comes next.
+        Called with the number of finished runs, of all runs, and the name of the next one.
 
     Raises
     ------
     InputInvalid
         The data cannot be used, or ``out`` holds runs with other settings.
     """
-    from zooready.training.loop import train as fit
+    from zooready.training import loop, pairs  # they load Lightning, which takes seconds
 
-    known = named_set(data)
-    found = read_set(known, folder).shrunk(shrink)
-    family = plcnn.family(found.classes, found.channels)
-    plan = planned(found.labels, found.lists, seed=seed, repeats=repeats, count=count, shares=shares)
-    quiet = replace(found, notes=())  # told once, in the table
+    public_set = named_set(data)
+    images = read_set(public_set, folder).shrunk(shrink)
+    family = for_classes("plcnn", images.classes, images.channels)
+    plan = planned(images.labels, images.lists, seed=seed, repeats=repeats, count=count, shares=shares)
+    without_notes = replace(images, notes=())  # they stand once, below the table
     results: dict[str, list[Result]] = {}
-    measured = partial(_measured, found, out / MEASURED)
+    measured = partial(_measured, images, out / MEASURED)
     for number, (kind, split) in enumerate(plan):
         if progress:
             progress(number, len(plan), split.name)
-        pairs = classified(quiet, split, f"{known.title}, split {split.name}")
-        run = fit(family, out / split.name, steps=steps, batch=batch, seed=seed, device=device, data=pairs)
-        keep_sample(found, split.held_out[0], run.folder)
-        counts = _confusion(run.folder / CONFUSION, found, split, partial(_answers, family, run, found, split))
-        forest = _confusion(run.folder / OF_FOREST, found, split, partial(_of_forest, measured, found, split)) if with_forest else None
+        training_data = pairs.classified(without_notes, split, f"{public_set.title}, split {split.name}")
+        run = loop.train(family, out / split.name, steps=steps, batch=batch, seed=seed, device=device, data=training_data)
+        keep_sample(images, split.held_out[0], run.folder)
+        counts = _confusion(run.folder / CONFUSION, images, split, partial(_answers, family, run, images, split))
+        forest = _confusion(run.folder / OF_FOREST, images, split, partial(_of_forest, measured, images, split)) if with_forest else None
         results.setdefault(kind, []).append(Result(run=run, split=split, counts=counts, forest=forest))
     if progress:
         progress(len(plan), len(plan), "")
-    rows = tuple(_row(kind, results[kind], known) for kind in results)
-    _write(out, known, found, rows, results)
+    rows = tuple(_row(kind, results[kind], public_set) for kind in results)
+    _write(out, public_set, images, rows, results)
     return rows
 
 
-def _confusion(path: Path, found: Classified, split: Split, answers: Callable[[], Iterable[int]]) -> Array:
-    """How often which class was given which answer, (classes, classes) int, on the held-out images; found once and kept in a file."""
-    import numpy as np
-
+def _confusion(path: Path, images: Classified, split: Split, answers: Callable[[], Iterable[int]]) -> Array:
+    """Confusion matrix, (classes, classes) int, rows the true classes, on the held-out images; counted once and kept in a file."""
     if path.exists():
         rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))[1:]
         return np.array([[int(value) for value in row[1:]] for row in rows])
-    counts = np.zeros((len(found.classes),) * 2, int)
+    counts = np.zeros((len(images.classes),) * 2, int)
     for member, answer in zip(split.held_out, answers(), strict=True):
-        counts[found.labels[member], answer] += 1
-    _save(path, _csv([["true class", *found.classes], *([name, *row] for name, row in zip(found.classes, counts.tolist(), strict=True))]))
+        counts[images.labels[member], answer] += 1
+    _save(path, _csv([["true class", *images.classes], *([name, *row] for name, row in zip(images.classes, counts.tolist(), strict=True))]))
     return counts
 
 
-def _answers(family: Family, run: Checkpoint, found: Classified, split: Split) -> Iterator[int]:
-    """What the trained network says of each held-out image."""
-    import torch
-
+def _answers(family: Family, run: Checkpoint, images: Classified, split: Split) -> Iterator[int]:
+    """The class that the trained network predicts for each held-out image."""
     network = family.network.architecture.build().eval()
     network.load_state_dict(run.state_dict())
     normalization = family.network.normalization.build() if family.network.normalization else torch.nn.Identity()
     for member in split.held_out:
         with torch.no_grad():
-            answer = network(normalization(torch.as_tensor(found.whole(member).input)[None]))
+            answer = network(normalization(torch.as_tensor(images.whole(member).input)[None]))
         yield int((answer[0] if isinstance(answer, tuple) else answer)[0].argmax())
 
 
-def _of_forest(measured: Callable[[], Array], found: Classified, split: Split) -> Iterator[int]:
-    """What a forest, grown on the measurements of the training side, says of each held-out image."""
-    import numpy as np
-
-    from zooready.evaluation.classifiers import classical
-
-    table, labels = measured(), np.array(found.labels)
+def _of_forest(measured: Callable[[], Array], images: Classified, split: Split) -> Iterator[int]:
+    """The class that a forest, fitted to measurements of the training images, predicts for each held-out image."""
+    table, labels = measured(), np.array(images.labels)
     forest = classical(table[list(split.training)], labels[list(split.training)], "forest")
     yield from map(int, forest.predict(table[list(split.held_out)]))
 
 
-def _measured(found: Classified, path: Path) -> Array:
-    """Measurements of every image, (n, measurements); kept in a file, for they take a while."""
-    import numpy as np
-
-    from zooready.evaluation.classifiers import features
-
+def _measured(images: Classified, path: Path) -> Array:
+    """Measurements of every image, (n, measurements); kept in a file, because they take minutes."""
     if path.exists():
-        with np.load(path, allow_pickle=False) as kept:
-            if str(kept["sha256"]) == found.sha256:
-                table: Array = kept["features"]
+        with np.load(path, allow_pickle=False) as stored:
+            if str(stored["sha256"]) == images.sha256:
+                table: Array = stored["features"]
                 return table
-    table = features(found.arrays)
+    table = features(images.arrays)
     with whole_file(path) as file:
-        np.savez(file, features=table, sha256=np.array(found.sha256))
+        np.savez(file, features=table, sha256=np.array(images.sha256))
     return table
 
 
-def _row(kind: str, results: Sequence[Result], known: PublicSet) -> Row:
-    """A line of the table: means over the runs."""
-    import numpy as np
+def _row(kind: str, results: Sequence[Result], public_set: PublicSet) -> Row:
+    """A row of the table: means over the runs."""
 
     def right(counts: Array) -> float:
         return 100 * float(np.trace(counts)) / float(counts.sum())
 
-    correct = [right(one.counts) for one in results]
-    forests = [right(one.forest) for one in results if one.forest is not None]
+    correct = [right(result.counts) for result in results]
+    forests = [right(result.forest) for result in results if result.forest is not None]
     return Row(
         split=kind,
         runs=len(results),
-        trained_on=round(float(np.mean([len(one.split.training) for one in results]))),
-        held_out=round(float(np.mean([len(one.split.held_out) for one in results]))),
+        trained_on=round(float(np.mean([len(result.split.training) for result in results]))),
+        held_out=round(float(np.mean([len(result.split.held_out) for result in results]))),
         correct=float(np.mean(correct)),
         deviation=float(np.std(correct, ddof=1)) if len(correct) > 1 else None,
         forest=float(np.mean(forests)) if forests else None,
-        largest_class=float(np.mean([100 * one.counts.sum(1).max() / one.counts.sum() for one in results])),
-        claimed=known.claims.get(kind),
+        largest_class=float(np.mean([100 * result.counts.sum(1).max() / result.counts.sum() for result in results])),
+        claimed=public_set.claims.get(kind),
     )
 
 
-def _write(out: Path, known: PublicSet, found: Classified, rows: Sequence[Row], results: Mapping[str, Sequence[Result]]) -> None:
-    """The table as CSV, and as a page with what one must know to read it."""
+def _write(out: Path, public_set: PublicSet, images: Classified, rows: Sequence[Row], results: Mapping[str, Sequence[Result]]) -> None:
+    """The table as CSV, and as a page with the notes needed to read it."""
     _save(out / f"{TABLE}.csv", _csv([COLUMNS, *(row.cells() for row in rows)]))
     kind, first = next(iter(results.items()))
-    run, summed = first[0].run, sum((one.counts for one in first[1:]), first[0].counts)
+    run, summed = first[0].run, sum((result.counts for result in first[1:]), first[0].counts)
     recall = [
         (name, str(int(total)), f"{100 * right / total:.1f}" if total else "")
-        for name, right, total in zip(found.classes, summed.diagonal(), summed.sum(1), strict=True)
+        for name, right, total in zip(images.classes, summed.diagonal(), summed.sum(1), strict=True)
     ]
-    notes = [f"- {note}" for note in (*found.notes, *([known.remark] if known.remark else []))]
+    notes = [f"- {note}" for note in (*images.notes, *([public_set.remark] if public_set.remark else []))]
     text = [
-        f"# PLCNN on {known.title}, after the paper's protocol",
+        f"# PLCNN on {public_set.title}, after the paper's protocol",
         "",
-        f"{len(found.names)} images of {len(found.classes)} classes, SHA-256 {found.sha256[:16]}. Every number is of images that the",
+        f"{len(images.names)} images of {len(images.classes)} classes, SHA-256 {images.sha256[:16]}. Every number is of images that the",
         "network of that run never saw. The paper does not tell how it trained; these runs took",
         f"{run.steps} steps of {run.batch} images, seed {run.seed}, with zooready {run.versions.get('zooready', '')} and "
         f"PyTorch {run.versions.get('torch', '')}.",

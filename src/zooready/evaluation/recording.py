@@ -1,4 +1,4 @@
-"""The record that a model card is written from: how weights came about, and all that was measured of them."""
+"""The record that a model card is written from: how weights were trained, and everything that was measured with them."""
 
 from __future__ import annotations
 
@@ -12,34 +12,35 @@ RUNNING = ("running_mean", "running_var", "num_batches_tracked")  # of batch nor
 
 
 def record(begun: Mapping[str, Any], weights: Weights, evaluation: Evaluation, folder: Path) -> dict[str, Any]:
-    """Measure weights again, and draw their images.
+    """Measure weights and draw the images of their card.
 
     Parameters
     ----------
     begun
-        What is known already: seed, steps, versions, and tables that other trainings are needed for. What is measured here replaces
-        what it says.
+        Facts of the training: seed, steps, versions, and tables for which further networks were trained. Newly measured values replace
+        its own.
     weights
         State dict of the family's network.
     evaluation
-        The family's.
+        How weights of this family are measured, and the words of its card.
     folder
-        For the images.
+        Folder for the images.
 
     Returns
     -------
     dict
         Plain data for ``weights/<family>.json``.
     """
-    found = evaluation.measure(weights)
+    measured = evaluation.measure(weights)
     parts = ("tables", "measured_on", "metrics")
     merged = {
-        part: {**found[part], **{key: value for key, value in begun.get(part, {}).items() if key not in found[part]}} for part in parts
+        part: {**measured[part], **{key: value for key, value in begun.get(part, {}).items() if key not in measured[part]}}
+        for part in parts
     }
     images = [{"file": file, "caption": caption} for file, caption in evaluation.draw(weights, folder)]
     return {
         **begun,
-        **{key: value for key, value in found.items() if key not in parts},
+        **{key: value for key, value in measured.items() if key not in parts},
         **merged,
         "data": begun["data"] if begun.get("data_sha256") else evaluation.data,  # a person's own images, or the simulation in words
         "suited": list(evaluation.suited),

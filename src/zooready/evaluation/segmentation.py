@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from zooready.evaluation import label_images as scoring
+from zooready.evaluation import label_images
 from zooready.evaluation.contract import Evaluation, Weights
 from zooready.evaluation.grids import grid
 from zooready.families import segmentation
@@ -19,15 +19,16 @@ from zooready.records import Array
 CHANGED_FIELDS, CHANGED_PX, SHOWN_PX = 10, 256, 256
 
 
-def robustness(segmenter: scoring.Segmenter) -> list[dict[str, Any]]:
-    """F1 of the network and of Otsu's method on simulated fields that were changed in one way each; rows."""
-    pairs = scoring.fields(scoring.HELD_OUT_SEED, CHANGED_FIELDS, CHANGED_PX)
-    rng = np.random.default_rng(scoring.HELD_OUT_SEED)
+def robustness(segmenter: label_images.Segmenter) -> list[dict[str, Any]]:
+    """F1 of the network and of Otsu's method on simulated fields that were changed in one way each; one row per change."""
+    pairs = label_images.fields(label_images.HELD_OUT_SEED, CHANGED_FIELDS, CHANGED_PX)
+    rng = np.random.default_rng(label_images.HELD_OUT_SEED)
     rows = []
-    for how, change in CHANGES.items():
+    for title, change in CHANGES.items():
         images = [(change(pair.input[0], rng), pair.truth) for pair in pairs]
-        found, classic = scoring.measured(segmenter, images), scoring.measured(lambda image: scoring.classical(image, "otsu"), images)
-        rows.append({"method": how, "F1@0.5": found["f1_50"], "F1@0.75": found["f1_75"], "F1@0.5, Otsu": classic["f1_50"]})
+        network = label_images.measured(segmenter, images)
+        otsu = label_images.measured(lambda image: label_images.classical(image, "otsu"), images)
+        rows.append({"method": title, "F1@0.5": network["f1_50"], "F1@0.75": network["f1_75"], "F1@0.5, Otsu": otsu["f1_50"]})
     return rows
 
 
@@ -51,13 +52,14 @@ CHANGES: Mapping[str, Callable[[Array, np.random.Generator], Array]] = {
 
 def measure(weights: Weights) -> dict[str, Any]:
     """Tables, where they were measured, and flat numbers of the shipped weights; plain data."""
-    segmenter = scoring.Segmenter(weights)
-    found = scoring.tables(segmenter)
+    segmenter = label_images.Segmenter(weights)
+    tables = label_images.tables(segmenter)
     return {
-        "tables": {**found, "robustness": robustness(segmenter)},
-        "metrics": scoring.flat(found),
+        "tables": {**tables, "robustness": robustness(segmenter)},
+        "metrics": label_images.flat(tables),
         "measured_on": {
-            "simulated": f"{scoring.HELD_OUT_FIELDS} held-out simulated fields of {scoring.FIELD_PX} px, seed {scoring.HELD_OUT_SEED}",
+            "simulated": f"{label_images.HELD_OUT_FIELDS} held-out simulated fields of {label_images.FIELD_PX} px, "
+            f"seed {label_images.HELD_OUT_SEED}",
             "real": "one development image with 125 nuclei outlined by hand; never trained on, and no proof of generalisation",
             "robustness": f"{CHANGED_FIELDS} of the held-out simulated fields, {CHANGED_PX} px, changed in one way each",
         },
@@ -66,27 +68,29 @@ def measure(weights: Weights) -> dict[str, Any]:
 
 def spot(weights: Weights) -> dict[str, float]:
     """F1 and mean IoU on two held-out fields, and on the real image."""
-    segmenter = scoring.Segmenter(weights)
-    simulated = scoring.measured(segmenter, [(pair.input[0], pair.truth) for pair in scoring.fields(scoring.HELD_OUT_SEED, 2)])
-    real = scoring.measured(segmenter, [(segmentation.sample().array, segmentation.sample_labels())])
+    segmenter = label_images.Segmenter(weights)
+    simulated = label_images.measured(
+        segmenter, [(pair.input[0], pair.truth) for pair in label_images.fields(label_images.HELD_OUT_SEED, 2)]
+    )
+    real = label_images.measured(segmenter, [(segmentation.sample().array, segmentation.sample_labels())])
     return {**simulated, **{f"{name}_real": value for name, value in real.items()}}
 
 
 def draw(weights: Weights, folder: Path) -> list[tuple[str, str]]:
-    """The real image with its labels, and the simulated fields that came out worst."""
-    segmenter = scoring.Segmenter(weights)
+    """The real image with its labels, and the simulated fields with the lowest F1."""
+    segmenter = label_images.Segmenter(weights)
     image, truth = segmentation.sample().array[:SHOWN_PX, :SHOWN_PX], segmentation.sample_labels()[:SHOWN_PX, :SHOWN_PX]
     titles = ("image", "Otsu + watershed", "this network", "truth")
 
     def row(image: Array, truth: Array | None) -> list[Array]:
-        drawn = truth if truth is not None else np.zeros_like(image)
-        return [grey(image), coloured(scoring.classical(image, "otsu")), coloured(segmenter(image)), coloured(drawn)]
+        labels = truth if truth is not None else np.zeros_like(image)
+        return [grey(image), coloured(label_images.classical(image, "otsu")), coloured(segmenter(image)), coloured(labels)]
 
     scored = [
         (segmentation.scores(segmenter(pair.input[0]), pair.truth)["f1_50"], number, pair)
-        for number, pair in enumerate(scoring.fields(scoring.HELD_OUT_SEED, scoring.HELD_OUT_FIELDS // 2))
+        for number, pair in enumerate(label_images.fields(label_images.HELD_OUT_SEED, label_images.HELD_OUT_FIELDS // 2))
     ]
-    worst = sorted(scored, key=lambda one: one[:2])[:3]
+    worst = sorted(scored, key=lambda entry: entry[:2])[:3]
     grid(
         folder / "segmentation-examples.png",
         titles,
@@ -110,12 +114,12 @@ EVALUATION = Evaluation(
         f"{segmentation.FAMILY.pixel_size_um[1]:g} um; single or touching, dim and bright in one image.",
     ),
     unsuited=(
-        "Histology in bright field, whole cells, bacteria, stacks as volumes: it sees one fluorescent plane.",
-        "Tightly pressed, equally bright neighbours: those are what it still merges.",
+        "Histology in bright field, whole cells, bacteria, stacks as volumes: the network takes one fluorescence plane.",
+        "Tightly packed, equally bright neighbours: it still merges some of them.",
         "Diagnosis.",
     ),
     limits=(
-        "Objects below 12 px of area were never taught.",
-        "Quality on real images was seen on one image only, which was looked at during development.",
+        "Objects below 12 px of area were not in its training images.",
+        "Quality on real images was measured on one image only, which was also used during development.",
     ),
 )

@@ -1,9 +1,9 @@
-"""Why a network says what it says: images with a scale, and the numbers behind them.
+"""Why a network gives an output: maps with a scale, and the numbers behind them.
 
 In: an opened bundle and an image. Out: an Explained (values, titles, units, facts), and its files: a figure and a float32 TIFF for
-each explanation, one JSON for all. ``classes`` explains scores, ``images`` explains images, ``checks`` tells whether to believe it.
+each explanation, one JSON for all. ``attribution`` explains scores, ``restoration`` explains images, ``checks`` tests explanations.
 
-May import: images, prediction
+May import: images, bundle, prediction
 """
 
 from zooready.explanation.attribution import integrated_gradients, occlusion
@@ -11,7 +11,8 @@ from zooready.explanation.checks import Share, completeness_error, randomised, r
 from zooready.explanation.explaining import explain
 from zooready.explanation.networks import Network, network_of
 from zooready.explanation.restoration import effective_field, noise_of, noise_sensitivity, uncertainty
-from zooready.explanation.results import Explained, Explanation, save
+from zooready.explanation.results import Explained, Explanation
+from zooready.explanation.saving import save
 
 __all__ = [
     "Explained",

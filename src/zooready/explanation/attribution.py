@@ -1,4 +1,4 @@
-"""Why this class: what in the image speaks for it, by gradients and by hiding parts of it."""
+"""Explanations of class scores: which parts of the image raise a score, by gradients and by occlusion."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     Scoring = Callable[[Tensor], Tensor]
 
-BLUR = 0.1  # of the shorter side: what remains of a cell is where it is and how bright, not its pattern
-STEPS = (32, 128, 512)  # of the integral, as many as completeness needs
+BLUR = 0.1  # of the shorter side: a cell keeps its position and brightness and loses its pattern
+STEPS = (32, 128, 512)  # of the integral; more are tried until the result is complete
 COMPLETE = 0.02  # largest error of completeness that is accepted, of the score or of its rise, whichever is larger
 WINDOW = 8  # windows along the shorter side
 DARK = 5  # percentile of the pixels that counts as background
@@ -46,17 +46,17 @@ def background(image: Array) -> Array:
 
 
 def integrated_gradients(score: Scoring, image: Array, baseline: Array, target: int) -> tuple[Array, dict[str, float]]:
-    """How much each pixel adds to a class's score, on the straight way from a baseline to the image.
+    """How much each pixel adds to a class's score, along a straight path from a baseline to the image.
 
     Parameters
     ----------
     score
         (b, c, ..., y, x) -> (b, classes), differentiable.
     image, baseline
-        (1, c, ..., y, x) float32. A constant baseline tells nothing about a network that normalises: on the way to it only contrast
-        changes, which the normalisation takes away. Hence :func:`blurred`.
+        (1, c, ..., y, x) float32. A constant baseline explains nothing of a network that normalises: along the path to it only
+        contrast changes, which the normalisation removes. Hence :func:`blurred`.
     target
-        Number of the class.
+        Index of the class, from 0.
 
     Returns
     -------
@@ -78,18 +78,18 @@ def integrated_gradients(score: Scoring, image: Array, baseline: Array, target: 
     import torch
     from captum.attr import IntegratedGradients
 
-    given, start = torch.from_numpy(as_float32(image)), torch.from_numpy(as_float32(baseline))
+    tensor, start = torch.from_numpy(as_float32(image)), torch.from_numpy(as_float32(baseline))
     with torch.no_grad():
-        here, there = (float(score(one)[0, target]) for one in (given, start))
+        final, initial = (float(score(batch)[0, target]) for batch in (tensor, start))
     method = IntegratedGradients(score, multiply_by_inputs=True)
     for steps in STEPS:
-        found = method.attribute(given, start, target=target, n_steps=steps, internal_batch_size=AT_ONCE)
-        values = found[0].detach().numpy()
-        error = completeness_error(values, here, there)
-        is_complete = error * abs(here - there) <= COMPLETE * max(abs(here), abs(here - there))
+        attributions = method.attribute(tensor, start, target=target, n_steps=steps, internal_batch_size=AT_ONCE)
+        values = attributions[0].detach().numpy()
+        error = completeness_error(values, final, initial)
+        is_complete = error * abs(final - initial) <= COMPLETE * max(abs(final), abs(final - initial))
         if is_complete:
             break
-    facts = {"score": here, "score_of_baseline": there, "completeness_error": error, "steps": steps, "is_complete": is_complete}
+    facts = {"score": final, "score_of_baseline": initial, "completeness_error": error, "steps": steps, "is_complete": is_complete}
     return as_float32(values), facts
 
 
@@ -103,9 +103,9 @@ def occlusion(score: Scoring, image: Array, fill: Array, target: int, window: in
     image
         (1, c, ..., y, x) float32.
     fill
-        What is put over it, anything that broadcasts to the image, e.g. :func:`background`.
+        Values that cover it, of any shape that broadcasts to the image, e.g. :func:`background`.
     target
-        Number of the class.
+        Index of the class, from 0.
     window
         Side of the square that hides all channels and planes at once, px; an eighth of the shorter side if None. It moves by half its side.
 
@@ -134,8 +134,8 @@ def occlusion(score: Scoring, image: Array, fill: Array, target: int, window: in
     shape, steps = (*image.shape[1:-2], side, side), (*image.shape[1:-2], stride, stride)
     filled = torch.from_numpy(np.broadcast_to(fill, image.shape).astype(np.float32))
     with torch.no_grad():
-        found = Occlusion(score).attribute(
+        attributions = Occlusion(score).attribute(
             torch.from_numpy(as_float32(image)), shape, strides=steps, baselines=filled, target=target, perturbations_per_eval=AT_ONCE
         )
-    values = found[0].numpy().reshape(-1, *image.shape[-2:])[0]  # every channel and plane holds the same number
+    values = attributions[0].numpy().reshape(-1, *image.shape[-2:])[0]  # every channel and plane holds the same number
     return as_float32(values), {"window_px": side, "stride_px": stride, "largest_fall": float(values.max())}

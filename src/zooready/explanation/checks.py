@@ -1,4 +1,4 @@
-"""Whether an explanation can be believed: what the literature asks of one before looking at it."""
+"""Tests of explanations from the literature: whether a map depends on the weights, is complete, and lies in the cell."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Share:
 
 
 def share_inside(values: Array, mask: Array) -> Share:
-    """The share of a map inside a cell, against an equally large box in the middle, which needs no network to be drawn.
+    """The share of a map inside a cell, beside that inside an equally large box in the image's middle, which needs no network.
 
     Parameters
     ----------
@@ -81,33 +81,33 @@ def rank_correlation(first: Array, second: Array) -> float:
     """
     from scipy.stats import rankdata
 
-    one, other = (rankdata(values.ravel()) for values in (first, second))
-    if not one.std() or not other.std():
+    ranks = [rankdata(values.ravel()) for values in (first, second)]
+    if not ranks[0].std() or not ranks[1].std():
         return 0.0
-    return float(np.corrcoef(one, other)[0, 1])
+    return float(np.corrcoef(*ranks)[0, 1])
 
 
 def randomised(network: nn.Module, seed: int = 0) -> nn.Module:
-    """A copy of a network whose weights are drawn anew, as each layer draws its own; layers without such a rule are normal with its spread.
+    """A copy of a network with random weights in place of the learnt ones; everything else stays.
 
-    The weights that were learnt are gone, everything else of the network is left.
+    Each layer is initialised by its own rule; weights of layers without one become normal with the spread that they had.
     """
     import torch
 
-    other = copy.deepcopy(network)
+    random_network = copy.deepcopy(network)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
-        for module in other.modules():
+        for module in random_network.modules():
             if callable(reset := getattr(module, "reset_parameters", None)):
                 reset()
             else:
                 for weight in module.parameters(recurse=False):
                     weight.normal_(0.0, float(weight.std(correction=0)) or 1.0)
-    return other
+    return random_network
 
 
 def completeness_error(attributions: Array, score: float, score_of_baseline: float) -> float:
-    """How far attributions miss what they are to add up to, the score's rise above the baseline's: difference / rise.
+    """Relative error of the sum of attributions, which should be the score's rise above the baseline's: difference / rise.
 
     References
     ----------

@@ -1,23 +1,23 @@
-"""A bundle and an image: what can be explained, explained."""
+"""Explain the output of a bundle for an image, with every method that the bundle allows."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from zooready.bundle.specs import input_spec, output_specs, pixel_range_um
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.explanation import attribution, restoration
 from zooready.explanation.checks import share_inside
 from zooready.explanation.networks import Network, network_of
 from zooready.explanation.results import Explained, Explanation
-from zooready.prediction import as_input, input_spec, output_specs
+from zooready.prediction import as_input
 from zooready.prediction.embedding import watched
 from zooready.prediction.scaling import RESCALE, outside, resampled
-from zooready.prediction.specs import pixel_range_um
 from zooready.prediction.whole import margins
 from zooready.records import Array, Bundle, Image
 from zooready.tensors import TensorSpec
@@ -27,19 +27,19 @@ SMALLEST, LARGEST = 16, 1024  # px a side: below, there is nothing to hide or to
 
 @dataclass(frozen=True, kw_only=True)
 class _Job:
-    """What is explained: ``place`` is the output's, ``image`` (1, c, ..., y, x) float32."""
+    """The output to explain: ``index`` is its position among the outputs, ``image`` the input (1, c, ..., y, x) float32."""
 
     bundle: Bundle
     network: Network
     spec: TensorSpec
     output: TensorSpec
-    place: int
+    index: int
     image: Array
     seed: int
 
     def run(self, image: Array) -> Array:
         """The output for an image."""
-        return self.network.run(image)[self.place]
+        return self.network.run(image)[self.index]
 
 
 def explain(
@@ -51,7 +51,7 @@ def explain(
     channel: int | str | None = None,
     seed: int = 0,
 ) -> Explained:
-    """Explain what a bundle says of an image.
+    """Explain the output of a bundle for an image.
 
     Parameters
     ----------
@@ -62,17 +62,17 @@ def explain(
     class_name
         The class to explain; the winning one if None.
     mask
-        (y, x), other than 0 in the cell: the share of each class map inside is told as well.
+        (y, x), other than 0 in the cell; facts then hold the share of each class map inside.
     channel
         The one channel to take, by name or by number from 1.
     seed
-        Of the noise that is added.
+        Seed of the noise that is added.
 
     Returns
     -------
     Explained
         For classifiers ``class_activation``, ``integrated_gradients``, ``occlusion``; for images ``receptive_field``,
-        ``noise_sensitivity``, ``uncertainty``. What the bundle does not allow is missing, and a note says why.
+        ``noise_sensitivity``, ``uncertainty``. Methods that the bundle does not allow are left out, and a note gives the reason.
 
     Raises
     ------
@@ -82,39 +82,39 @@ def explain(
         captum is not installed, and a classifier is to be explained.
     """
     spec, outputs = input_spec(bundle), output_specs(bundle)
-    place = _place(bundle, outputs)
+    index = _explained_index(bundle, outputs)
     array = _image(image, spec, channel)
-    if outputs[place].kind == "scores":
+    if outputs[index].kind == "scores":
         attribution.demand_captum()
-        target = None if class_name is None else _class(class_name, outputs[place])
+        target = None if class_name is None else _class(class_name, outputs[index])
     elif class_name is not None or mask is not None:
-        raise InputInvalid(f"{bundle.path.name} gives no class scores, so there is no class to explain: leave --class and --mask out.")
-    job = _Job(bundle=bundle, network=network_of(bundle), spec=spec, output=outputs[place], place=place, image=array, seed=seed)
+        raise InputInvalid(f"{bundle.path.name} gives no class scores, so there is no class to explain: give no class and no mask.")
+    job = _Job(bundle=bundle, network=network_of(bundle), spec=spec, output=outputs[index], index=index, image=array, seed=seed)
     notes = [note] if (note := outside(image.pixel_size_um, pixel_range_um(bundle), RESCALE)) else []
     facts: dict[str, Any] = {"bundle": bundle.path.name, "output": job.output.name, "weights": job.network.format, "seed": seed}
     if job.output.kind == "scores":
         scores = _scores(job)
         target = int(scores.argmax()) if target is None else target
         facts |= {"class": job.output.channels[target], "scores": dict(zip(job.output.channels, map(float, scores), strict=True))}
-        found = tuple(_of_class(job, outputs, target, float(scores[target]), mask, notes))
+        explanations = tuple(_of_class(job, outputs, target, float(scores[target]), mask, notes))
     else:
-        found = tuple(_of_image(job, notes))
-    shown = Image(
+        explanations = tuple(_of_image(job, notes))
+    network_input = Image(
         array=array[0], axes=spec.axes[1:], pixel_size_um=image.pixel_size_um, z_um=image.z_um,
         channels=spec.channels if len(spec.channels) > 1 else (),
     )  # fmt: skip
-    return Explained(explanations=found, image=shown, facts=facts, notes=tuple(notes))
+    return Explained(explanations=explanations, image=network_input, facts=facts, notes=tuple(notes))
 
 
-def _place(bundle: Bundle, outputs: tuple[TensorSpec, ...]) -> int:
+def _explained_index(bundle: Bundle, outputs: tuple[TensorSpec, ...]) -> int:
     """The output to explain: scores, else the first image."""
     for kind in ("scores", "image"):
-        for place, output in enumerate(outputs):
+        for index, output in enumerate(outputs):
             if output.kind == kind:
-                return place
-    held = ", ".join(f"{output.name} ({output.kind})" for output in outputs)
+                return index
+    available = ", ".join(f"{output.name} ({output.kind})" for output in outputs)
     raise InputInvalid(
-        f"{bundle.path.name} gives {held}, which are whole numbers without gradients or spread: explain a bundle that gives scores or "
+        f"{bundle.path.name} gives {available}, which are whole numbers without gradients or spread: explain a bundle that gives scores or "
         "an image as well, e.g. probabilities."
     )
 
@@ -123,8 +123,8 @@ def _image(image: Image, spec: TensorSpec, channel: int | str | None) -> Array:
     """The one input that the image gives."""
     inputs = as_input(image, spec, channel=channel)
     if math.prod(inputs.lengths) != 1:
-        many = " and ".join(f"{length} along {axis}" for axis, length in zip(inputs.loop, inputs.lengths, strict=True))
-        raise InputInvalid(f"the image has several planes ({many}), and one is explained: save it alone, in Fiji with Image > Duplicate.")
+        loops = " and ".join(f"{length} along {axis}" for axis, length in zip(inputs.loop, inputs.lengths, strict=True))
+        raise InputInvalid(f"the image has several planes ({loops}), and one is explained: save it alone, in Fiji with Image > Duplicate.")
     array = next(iter(inputs))
     height, width = array.shape[-2:]
     if min(height, width) < SMALLEST:
@@ -158,16 +158,16 @@ def _of_class(
     job: _Job, outputs: tuple[TensorSpec, ...], target: int, score: float, mask: Array | None, notes: list[str]
 ) -> Iterator[Explanation]:
     name = job.output.channels[target]
-    said = f"{name} (score {score:.3g})"
+    title = f"{name} (score {score:.3g})"
     if maps := _maps(job, outputs, target, notes):
         values, unit, origin = maps
         yield Explanation(
-            name="class_activation", title=f"Class activation map of {said}", values=values, axes="yx", unit=unit, scale="signed",
+            name="class_activation", title=f"Class activation map of {title}", values=values, axes="yx", unit=unit, scale="signed",
             facts={"from": origin, **_shares(values, mask)},
         )  # fmt: skip
     if (differentiable := job.network.differentiable) is not None:
         values, facts = attribution.integrated_gradients(
-            lambda x: differentiable(x)[job.place], job.image, attribution.blurred(job.image), target
+            lambda x: differentiable(x)[job.index], job.image, attribution.blurred(job.image), target
         )
         if not facts["is_complete"]:
             notes.append(f"integrated gradients miss the score's rise by {facts['completeness_error']:.0%}: do not read their size.")
@@ -176,7 +176,7 @@ def _of_class(
                 f"the blurred image has a score of {facts['score_of_baseline']:.2g} already: integrated gradients explain only the rest."
             )
         yield Explanation(
-            name="integrated_gradients", title=f"Integrated gradients of {said}, from the blurred image", values=values,
+            name="integrated_gradients", title=f"Integrated gradients of {title}, from the blurred image", values=values,
             axes=job.spec.axes[1:], unit="score per pixel", scale="signed", channels=job.spec.channels,
             facts={**facts, **_shares(values.reshape(-1, *values.shape[-2:]).sum(0), mask)},
         )  # fmt: skip
@@ -184,7 +184,7 @@ def _of_class(
         notes.append(f"no integrated gradients: {job.network.why}.")
     values, facts = attribution.occlusion(_with_numpy(job), job.image, attribution.background(job.image), target)
     yield Explanation(
-        name="occlusion", title=f"Occlusion: what hiding a part takes from {said}", values=values, axes="yx", unit="fall of the score",
+        name="occlusion", title=f"Occlusion: what hiding a part takes from {title}", values=values, axes="yx", unit="fall of the score",
         scale="signed", facts={**facts, **_shares(values, mask)},
     )  # fmt: skip
 
@@ -198,16 +198,16 @@ def _with_numpy(job: _Job) -> Callable[[Any], Any]:
 
 def _maps(job: _Job, outputs: tuple[TensorSpec, ...], target: int, notes: list[str]) -> tuple[Array, str, str] | None:
     """The class's map at the image's size, its unit, and where it comes from; None, with a note, if there is none."""
-    for place, output in enumerate(outputs):
+    for index, output in enumerate(outputs):
         if output.kind == "image" and len(output.channels) == len(job.output.channels) and output.axes == "bcyx":
             return (
-                job.network.run(job.image)[place][0, target],
-                _unit(job.bundle, place, "class activation"),
+                job.network.run(job.image)[index][0, target],
+                _unit(job.bundle, index, "class activation"),
                 f"the bundle's output '{output.name}'",
             )
     try:
-        grown = np.pad(job.image, margins(job.image.shape, job.bundle), mode="edge")
-        maps = watched(job.bundle)(np.ascontiguousarray(grown)).maps
+        padded = np.pad(job.image, margins(job.image.shape, job.bundle), mode="edge")
+        maps = watched(job.bundle)(np.ascontiguousarray(padded)).maps
     except (InputInvalid, BundleInvalid) as error:
         notes.append(f"no class activation map: {error}")
         return None
@@ -217,7 +217,7 @@ def _maps(job: _Job, outputs: tuple[TensorSpec, ...], target: int, notes: list[s
             "pooling and one linear layer, from which maps would follow."
         )
         return None
-    large = resampled(maps[:, target], (grown.shape[-2], grown.shape[-1]))[0]
+    large = resampled(maps[:, target], (padded.shape[-2], padded.shape[-1]))[0]
     size = f"{maps.shape[3]} x {maps.shape[2]}"
     return (
         large[: job.image.shape[-2], : job.image.shape[-1]],
@@ -226,21 +226,20 @@ def _maps(job: _Job, outputs: tuple[TensorSpec, ...], target: int, notes: list[s
     )
 
 
-def _unit(bundle: Bundle, place: int, otherwise: str) -> str:
+def _unit(bundle: Bundle, index: int, otherwise: str) -> str:
     """The unit that the bundle states for an output."""
-    data = bundle.rdf["outputs"][place].get("data")
-    return str(data.get("unit") or otherwise) if isinstance(data, Mapping) else otherwise
+    return bundle.outputs[index].unit or otherwise
 
 
 def _shares(values: Array, mask: Array | None) -> dict[str, float]:
-    """How much of a map lies in the cell, if there is a mask and the map is positive anywhere."""
+    """The share of a map in the cell, if there is a mask and the map is positive anywhere."""
     if mask is None or not values.max() > 0:
         return {}
     return {f"share_{key}": value for key, value in asdict(share_inside(values, mask)).items()}
 
 
 def _of_image(job: _Job, notes: list[str]) -> Iterator[Explanation]:
-    name, unit = job.output.name, _unit(job.bundle, job.place, "unit of the output")
+    name, unit = job.output.name, _unit(job.bundle, job.index, "unit of the output")
     common: dict[str, Any] = {"axes": job.output.axes[1:], "channels": job.output.channels, "unit": unit, "scale": "positive"}
     if job.network.differentiable is not None:
         field = _field(job, job.network.differentiable)
@@ -266,11 +265,10 @@ def _of_image(job: _Job, notes: list[str]) -> Iterator[Explanation]:
 
 
 def _field(job: _Job, differentiable: Callable[..., Any]) -> Explanation:
-    """How far the middle pixel sees: the halo that the bundle states, or what gradients show, and where most of it comes from."""
-    values, found = restoration.effective_field(lambda x: differentiable(x)[job.place], job.image)
-    facts: dict[str, Any] = {**found}
-    measured = ((job.bundle.rdf.get("config") or {}).get("zooready") or {}).get("measured") or {}
-    stated = measured.get("halo")
+    """How far the middle pixel sees: the halo that the bundle states, else the reach of gradients, and the radius of most of it."""
+    values, extent = restoration.effective_field(lambda x: differentiable(x)[job.index], job.image)
+    facts: dict[str, Any] = {**extent}
+    stated = job.bundle.measured_halo_px
     marks = {"90 % of the gradient, radius": facts["radius_90_px"]}
     if stated is None:
         facts |= {"halo_px": facts["reach_px"], "halo_from": "gradients of this image"}
@@ -278,8 +276,8 @@ def _field(job: _Job, differentiable: Callable[..., Any]) -> Explanation:
         facts |= {"halo_px": stated, "halo_from": "the bundle"}
     if isinstance(facts["halo_px"], int):
         marks = {"all it can see, each way": facts["halo_px"], **marks}
-    seen = f"{facts['halo_px']} px each way" if isinstance(facts["halo_px"], int) else "the whole image"
+    reach = f"{facts['halo_px']} px each way" if isinstance(facts["halo_px"], int) else "the whole image"
     return Explanation(
-        name="receptive_field", title=f"What the middle pixel of '{job.output.name}' depends on: {seen}", values=values, axes="yx",
+        name="receptive_field", title=f"What the middle pixel of '{job.output.name}' depends on: {reach}", values=values, axes="yx",
         unit="gradient / largest gradient", scale="log", facts=facts, marks=marks,
     )  # fmt: skip

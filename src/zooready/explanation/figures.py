@@ -1,4 +1,4 @@
-"""An explanation as a figure for people: the image, the values beside it with a colour bar, and how large it all is."""
+"""An explanation as a figure: the image, the values beside it with a colour bar, and a scale bar."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zooready.explanation.results import Explanation
 from zooready.images.drawing import limits
 from zooready.records import Array, Image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from zooready.explanation.results import Explanation
-
 PANEL = 3.3  # inches
 DOTS = 110  # an inch
 IMAGES, VALUES = 3, 4  # panels at most of input channels, and of values
 BRIGHTEST = 99.8  # percentile of the values' size at which colours end
 FAINTEST = 1e-4  # of the largest, on a logarithmic scale
-FIRST, SECOND = "#ffb000", "#00c8ff"  # two lines that are seen on black and on white, and apart by the colour-blind
+FIRST, SECOND = "#ffb000", "#00c8ff"  # lines visible on black and on white, and distinct for the colour-blind
 
 
 def draw(explanation: Explanation, image: Image) -> bytes:
@@ -30,9 +29,9 @@ def draw(explanation: Explanation, image: Image) -> bytes:
     Parameters
     ----------
     explanation
-        What is shown at the right, one panel a channel; of a stack its middle plane.
+        Shown on the right, one panel per channel; of a stack, the middle plane.
     image
-        What the network was given, one panel a channel at the left.
+        The input of the network, shown on the left, one panel per channel.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -43,23 +42,23 @@ def draw(explanation: Explanation, image: Image) -> bytes:
     figure = Figure(figsize=(PANEL * count, PANEL * height * 0.74 + 0.7), dpi=DOTS, layout="constrained")
     figure.suptitle(explanation.title, fontsize=10)
     axes: Any = figure.subplots(1, count, squeeze=False)[0]
-    for number, (place, plane) in enumerate(zip(axes, inputs, strict=False)):
+    for number, (panel, plane) in enumerate(zip(axes, inputs, strict=False)):
         low, high = limits(plane)
-        shown = place.imshow(plane, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+        drawing = panel.imshow(plane, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
         name = image.channels[number] if len(image.channels) == len(inputs) > 1 else "image"
-        place.set_title(name, fontsize=9)
-        figure.colorbar(shown, ax=place, shrink=0.8, extend="both").set_label("counts", fontsize=8)
+        panel.set_title(name, fontsize=9)
+        figure.colorbar(drawing, ax=panel, shrink=0.8, extend="both").set_label("counts", fontsize=8)
     _marked(axes[0], explanation)
     _scale_bar(axes[0], inputs[0].shape, image.pixel_size_um)
-    for number, (place, plane) in enumerate(zip(axes[len(inputs) :], planes, strict=True)):
-        shown = place.imshow(plane, interpolation="nearest", **_colours(plane, explanation.scale))
+    for number, (panel, plane) in enumerate(zip(axes[len(inputs) :], planes, strict=True)):
+        drawing = panel.imshow(plane, interpolation="nearest", **_colours(plane, explanation.scale))
         name = explanation.channels[number] if len(explanation.channels) > 1 else explanation.name.replace("_", " ")
-        place.set_title(name, fontsize=9)
+        panel.set_title(name, fontsize=9)
         ends = "min" if explanation.scale == "log" else "both" if explanation.scale == "signed" else "max"
-        figure.colorbar(shown, ax=place, shrink=0.8, extend=ends).set_label(explanation.unit, fontsize=8)
-    for place in axes:
-        place.set_xticks([])
-        place.set_yticks([])
+        figure.colorbar(drawing, ax=panel, shrink=0.8, extend=ends).set_label(explanation.unit, fontsize=8)
+    for panel in axes:
+        panel.set_xticks([])
+        panel.set_yticks([])
     file = io.BytesIO()
     FigureCanvasAgg(figure)
     figure.savefig(file, format="png", metadata={"Software": None})
@@ -86,8 +85,8 @@ def _colours(plane: Array, scale: str) -> dict[str, Any]:
     return {"cmap": "viridis", "vmin": 0.0, "vmax": end}
 
 
-def _marked(place: Axes, explanation: Explanation) -> None:
-    """Square and circle of a receptive field round the middle pixel, to scale, and what they mean."""
+def _marked(panel: Axes, explanation: Explanation) -> None:
+    """Square and circle of a receptive field round the middle pixel, to scale, with a legend."""
     from matplotlib.patches import Circle, Rectangle
 
     if not explanation.marks:
@@ -102,16 +101,16 @@ def _marked(place: Axes, explanation: Explanation) -> None:
             else Circle(middle, max(size, 0.5))
         )
         shape.set(fill=False, edgecolor=colour, linewidth=1.4)
-        place.add_patch(shape)
+        panel.add_patch(shape)
         lines.append((f"{name}: {size:.0f} px", colour))
-    place.plot(*middle, "+", color=SECOND, markersize=7)
+    panel.plot(*middle, "+", color=SECOND, markersize=7)
     for number, (line, colour) in enumerate(lines):
-        place.annotate(line, (0, 0), (0, -4 - 11 * number), "axes fraction", "offset points", color=colour, va="top", fontsize=8,
+        panel.annotate(line, (0, 0), (0, -4 - 11 * number), "axes fraction", "offset points", color=colour, va="top", fontsize=8,
                        bbox={"facecolor": "#303030", "edgecolor": "none", "pad": 1.0})  # fmt: skip
 
 
-def _scale_bar(place: Axes, shape: tuple[int, ...], pixel_size_um: float | None) -> None:
-    """A bar of a round length, a quarter of the width or less; none if the image does not say its pixel size."""
+def _scale_bar(panel: Axes, shape: tuple[int, ...], pixel_size_um: float | None) -> None:
+    """A bar of a round length, a quarter of the width or less; none if the pixel size is unknown."""
     from matplotlib.patches import Rectangle
 
     if not pixel_size_um:
@@ -119,8 +118,8 @@ def _scale_bar(place: Axes, shape: tuple[int, ...], pixel_size_um: float | None)
     length = round_length(shape[1] * pixel_size_um / 4)
     width, thick, margin = length / pixel_size_um, shape[0] / 60, shape[1] / 30
     left, top = shape[1] - margin - width, shape[0] - margin - thick
-    place.add_patch(Rectangle((left, top), width, thick, facecolor="white", edgecolor="black", linewidth=0.5))
-    place.text(left + width / 2, top - thick, f"{length:g} µm", color="white", ha="center", va="bottom", fontsize=8,
+    panel.add_patch(Rectangle((left, top), width, thick, facecolor="white", edgecolor="black", linewidth=0.5))
+    panel.text(left + width / 2, top - thick, f"{length:g} µm", color="white", ha="center", va="bottom", fontsize=8,
                bbox={"facecolor": "black", "alpha": 0.5, "edgecolor": "none", "pad": 0.8})  # fmt: skip
 
 

@@ -42,13 +42,13 @@ def network_of(bundle: Bundle) -> Network:
     BundleInvalid
         Its weights do not load.
     """
-    ways: tuple[Format, ...] = ("onnx", "torchscript", "state_dict")
-    format = next(way for way in ways if way in bundle.formats)
+    preferred: tuple[Format, ...] = ("onnx", "torchscript", "state_dict")
+    format = next(format for format in preferred if format in bundle.formats)
     compute = prediction.engine(bundle, format, "cpu")
 
     def run(image: Array) -> tuple[Array, ...]:
-        grown = np.pad(image, margins(image.shape, bundle), mode="edge")
-        return tuple(_cut(output, image.shape) for output in compute(as_float32(grown)))
+        padded = np.pad(image, margins(image.shape, bundle), mode="edge")
+        return tuple(_cropped(output, image.shape) for output in compute(as_float32(padded)))
 
     differentiable, why = _differentiable(bundle)
     return Network(run=run, format=format, differentiable=differentiable, why=why)
@@ -56,13 +56,13 @@ def network_of(bundle: Bundle) -> Network:
 
 def _differentiable(bundle: Bundle) -> tuple[Callable[[Tensor], tuple[Tensor, ...]] | None, str]:
     """The function, or None and the reason."""
-    held = [format for format in FORMATS if format in bundle.formats and format != "onnx"]
-    if not held:
+    formats = [format for format in FORMATS if format in bundle.formats and format != "onnx"]
+    if not formats:
         return None, f"{bundle.path.name} holds onnx alone, which has no gradients: export it with TorchScript"
     module: Any = None
     faults = []
     for format in ("torchscript", "state_dict"):
-        if format in held and module is None:
+        if format in formats and module is None:
             try:
                 module = prediction.network(bundle, format)
             except (BundleInvalid, InputInvalid) as error:
@@ -71,26 +71,26 @@ def _differentiable(bundle: Bundle) -> tuple[Callable[[Tensor], tuple[Tensor, ..
         return None, "; ".join(faults)
     for weight in module.parameters():
         weight.requires_grad_(False)
-    return _flowing(module, bundle), ""
+    return _padded(module, bundle), ""
 
 
-def _flowing(module: Any, bundle: Bundle) -> Callable[[Tensor], tuple[Tensor, ...]]:
-    """The module with its input grown and its outputs cut, so that gradients belong to the image's own pixels."""
+def _padded(module: Any, bundle: Bundle) -> Callable[[Tensor], tuple[Tensor, ...]]:
+    """The module with padded input and cropped outputs, so that gradients belong to the image's own pixels."""
     from torch.nn import functional
 
-    def flowing(image: Tensor) -> tuple[Tensor, ...]:
+    def run(image: Tensor) -> tuple[Tensor, ...]:
         added = margins(tuple(image.shape), bundle)
         outputs = module(functional.pad(image, _backwards(added, image.ndim), mode="replicate"))
-        return tuple(_cut(output, image.shape) for output in (outputs if isinstance(outputs, (tuple, list)) else (outputs,)))
+        return tuple(_cropped(output, image.shape) for output in (outputs if isinstance(outputs, (tuple, list)) else (outputs,)))
 
-    return flowing
+    return run
 
 
 def _backwards(added: list[tuple[int, int]], dimensions: int) -> list[int]:
     """Margins of the axes in space in PyTorch's order: the last axis first."""
-    return [amount for place in reversed(range(2, dimensions)) for amount in added[place]]
+    return [amount for axis in reversed(range(2, dimensions)) for amount in added[axis]]
 
 
-def _cut(output: Any, shape: tuple[int, ...]) -> Any:
-    """An output without what was added right and below; scores have no places to cut."""
+def _cropped(output: Any, shape: tuple[int, ...]) -> Any:
+    """An output without the margin on the right and below; scores have no axes to crop."""
     return output[..., : shape[-2], : shape[-1]] if output.ndim >= 4 else output

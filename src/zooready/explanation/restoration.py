@@ -1,4 +1,4 @@
-"""Why this pixel: from how far it takes what it knows, how much of it is noise, and how sure it is."""
+"""Explanations of image outputs: how far each pixel sees, how much of its value is noise, and how stable it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REPEATS = 16
 BINS = 8  # of brightness, in which noise is estimated
 MAD = 1.4826  # standard deviation / median absolute deviation of normal numbers
 SHARE = 0.9  # of the gradient, within the effective radius
-TOLD = 1e-6  # of the largest gradient: what is smaller counts as none
+NEGLIGIBLE = 1e-6  # of the largest gradient; anything smaller counts as none
 CHANNELS = 8  # of an output, whose gradients are added
 
 
@@ -40,12 +40,12 @@ def effective_field(outputs: Callable[..., object], image: Array) -> tuple[Array
     """
     import torch
 
-    given = torch.from_numpy(as_float32(image)).requires_grad_(True)
-    output: torch.Tensor = outputs(given)  # type: ignore[assignment]
+    tensor = torch.from_numpy(as_float32(image)).requires_grad_(True)
+    output: torch.Tensor = outputs(tensor)  # type: ignore[assignment]
     middle = tuple(size // 2 for size in output.shape[2:])
     squares = np.zeros(image.shape[-2:])
     for channel in range(min(CHANNELS, output.shape[1])):
-        (gradient,) = torch.autograd.grad(output[(0, channel, *middle)], given, retain_graph=True)
+        (gradient,) = torch.autograd.grad(output[(0, channel, *middle)], tensor, retain_graph=True)
         squares += (gradient.double().numpy() ** 2).reshape(-1, *image.shape[-2:]).sum(0)
     strength = np.sqrt(squares)
     values = strength / (strength.max() or 1.0)
@@ -54,15 +54,15 @@ def effective_field(outputs: Callable[..., object], image: Array) -> tuple[Array
     order = np.argsort(np.hypot(y, x), axis=None, kind="stable")
     within = np.cumsum(values.ravel()[order])
     radius = np.hypot(y, x).ravel()[order][np.searchsorted(within, SHARE * within[-1])] if within[-1] else 0.0
-    reach = np.maximum(abs(y), abs(x))[values > TOLD]
+    reach = np.maximum(abs(y), abs(x))[values > NEGLIGIBLE]
     return as_float32(values), {"radius_90_px": float(radius), "reach_px": int(reach.max()) if reach.size else 0}
 
 
 def noise_of(image: Array) -> Array:
     """Standard deviation of an image's own noise at each pixel, (..., y, x), estimated plane by plane.
 
-    Noise is what second differences along both axes leave; its variance is fitted as a straight line over local brightness, as photons
-    and a camera make it.
+    Noise is estimated from second differences along both axes; its variance is fitted as a straight line over local brightness, as for
+    photon noise plus read noise of a camera.
 
     References
     ----------
@@ -77,10 +77,10 @@ def _noise_of_plane(plane: Array) -> Array:
     from scipy.optimize import nnls
 
     difference = np.array([1.0, -2.0, 1.0])
-    rest = convolve(plane, np.outer(difference, difference), mode="mirror") / 6  # of white noise it has the standard deviation
+    residual = convolve(plane, np.outer(difference, difference), mode="mirror") / 6  # of white noise it has the standard deviation
     light = uniform_filter(plane, 5, mode="mirror")
     groups = np.array_split(np.argsort(light, axis=None, kind="stable"), BINS)
-    variance = np.array([(MAD * np.median(np.abs(rest.ravel()[group]))) ** 2 for group in groups])
+    variance = np.array([(MAD * np.median(np.abs(residual.ravel()[group]))) ** 2 for group in groups])
     level = np.array([light.ravel()[group].mean() for group in groups])
     darkest = float(light.min())
     (constant, slope), _ = nnls(np.stack([np.ones(len(groups)), level - darkest], axis=1), variance)
@@ -88,7 +88,7 @@ def _noise_of_plane(plane: Array) -> Array:
 
 
 def noise_sensitivity(run: Run, image: Array, rng: np.random.Generator, repeats: int = REPEATS) -> tuple[Array, dict[str, float]]:
-    """How much of each output pixel is due to the noise of the input: the image's own noise is added again, several times.
+    """How much each output pixel varies with the noise of the input: noise like the image's own is added, several times.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def noise_sensitivity(run: Run, image: Array, rng: np.random.Generator, repeats:
     image
         (1, c, ..., y, x) float32.
     rng
-        Draws the noise.
+        Source of the noise.
     repeats
         How often, 2 or more.
 

@@ -109,6 +109,6 @@ def _refused(key: str, value: Any) -> str:
             TypeAdapter(Annotated[rule.annotation, rule]).validate_python(value, context=context)
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(map(str, (key, *(step for step in first["loc"] if key != "license"))))
-            return f"{place!r}: {RULES[key] or first['msg']}, got {first['input']!r}"
+            key_path = ".".join(map(str, (key, *(step for step in first["loc"] if key != "license"))))
+            return f"{key_path!r}: {RULES[key] or first['msg']}, got {first['input']!r}"
     return ""

@@ -1,4 +1,4 @@
-"""What a caller of export said, made into what the rooms below take, or refused before any work is done."""
+"""The arguments of export as the rooms below take them, or refused before any work is done."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zooready.bundle import provenance as origin
 from zooready.bundle import writing
+from zooready.bundle.provenance import commits, plain, versions
 from zooready.errors import InputInvalid
-from zooready.exporting import about as facts
 from zooready.exporting import cases, probing
+from zooready.exporting.about import demand, read
+from zooready.formats.torchscript import VARIANTS
 from zooready.images.files import read_image
 from zooready.records import FORMATS, About, Array, Format, Image, Measured, Part, as_float32
 from zooready.tensors import TensorSpec
@@ -34,9 +35,9 @@ LARGEST_SAMPLE = 1024  # px a side: a sample travels in the zip, and ten runs of
 def who(about: About | Path | str) -> About:
     """The facts given, or those of the file given, which the specification's rules accept."""
     if isinstance(about, About):
-        facts.demand(about)
+        demand(about)
         return about
-    return facts.read(Path(about))
+    return read(Path(about))
 
 
 def target(out: Path | str) -> Path:
@@ -54,8 +55,6 @@ def target(out: Path | str) -> Path:
 
 def demand_known(torchscript: str, formats: Collection[Format], tolerance: Mapping[Format, float]) -> None:
     """Raise InputInvalid for a variant, a format or a tolerance that nobody would read."""
-    from zooready.formats.torchscript import VARIANTS
-
     if torchscript not in ("auto", *VARIANTS):
         raise InputInvalid(f"torchscript={torchscript!r} is not known: use one of 'auto', {', '.join(map(repr, VARIANTS))}.")
     if isinstance(formats, str) or not formats or set(formats) - set(FORMATS):
@@ -65,17 +64,17 @@ def demand_known(torchscript: str, formats: Collection[Format], tolerance: Mappi
 
 
 def provenance(given: Mapping[str, Any], module: nn.Module) -> dict[str, Any]:
-    """What the caller told, with what made this bundle; versions and commits that the caller told are those of the training."""
+    """The caller's facts, with versions and commits of this export; versions and commits that the caller gave are of the training."""
     if taken := sorted({*writing.OWN, "trained"} & set(given)):
         raise InputInvalid(f"provenance holds {', '.join(map(repr, taken))}, which zooready writes itself: use other names.")
-    told: dict[str, Any] = origin.plain(given)
-    trained = {key: told.pop(key) for key in ("versions", "git") if key in told}
-    commits = origin.commits(type(probing.unwrapped(module)))
+    facts: dict[str, Any] = plain(given)
+    trained = {key: facts.pop(key) for key in ("versions", "git") if key in facts}
+    git = commits(type(probing.unwrapped(module)))
     return {
-        **told,
+        **facts,
         **({"trained": trained} if trained else {}),
-        "versions": origin.versions(),
-        **({"git": commits} if commits else {}),
+        "versions": versions(),
+        **({"git": git} if git else {}),
     }
 
 
@@ -139,23 +138,23 @@ def output_specs(
 ) -> tuple[TensorSpec, ...]:
     """Descriptions of the outputs that the bundle gives, in order."""
     specs = _described(given, measured, head)
-    if any(place not in range(len(specs)) for place in keep) or len(set(keep)) < len(keep):
+    if any(index not in range(len(specs)) for index in keep) or len(set(keep)) < len(keep):
         raise InputInvalid(f"keep={keep}: name each output once; there are {len(specs)}, counted from 0.")
-    return tuple(specs[place] for place in keep) or specs
+    return tuple(specs[index] for index in keep) or specs
 
 
 def _described(given: tuple[TensorSpec, ...] | None, measured: Measured, head: Part | None) -> tuple[TensorSpec, ...]:
     if given is None and head is not None:
         raise InputInvalid(f"head={head.path!r} changes what comes out: describe its results with outputs=(TensorSpec(...), ...).")
-    found = []
+    returned = []
     for number, (axes, channels) in enumerate(zip(measured.outputs, measured.channels, strict=True)):
         full = axes if "c" in axes else f"bc{axes[1:]}"
         name = "output" if len(measured.outputs) == 1 else f"output_{number}"
-        found.append(TensorSpec(name=name, axes=full, channels=_channel_names(channels), kind="image" if "y" in full else "scores"))
+        returned.append(TensorSpec(name=name, axes=full, channels=_channel_names(channels), kind="image" if "y" in full else "scores"))
     if given is None:
-        return tuple(found)
-    if head is None and [(s.axes, len(s.channels)) for s in given] != [(s.axes, len(s.channels)) for s in found]:
-        stated, measured_as = ([f"{s.axes} with {len(s.channels)} channels" for s in specs] for specs in (given, found))
+        return tuple(returned)
+    if head is None and [(s.axes, len(s.channels)) for s in given] != [(s.axes, len(s.channels)) for s in returned]:
+        stated, measured_as = ([f"{s.axes} with {len(s.channels)} channels" for s in specs] for specs in (given, returned))
         raise InputInvalid(f"outputs are described as {stated}, but the network returns {measured_as}: make the two agree.")
     return given
 

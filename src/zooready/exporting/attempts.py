@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,8 +15,10 @@ from zooready import java
 from zooready.bundle.provenance import without_folders
 from zooready.bundle.rdf import BUILDER
 from zooready.errors import InputInvalid, OutputsDiffer, ZooreadyError
-from zooready.exporting import architecture as source
-from zooready.exporting import cases
+from zooready.exporting import architecture, cases
+from zooready.formats import onnx, state_dict, torchscript
+from zooready.formats.devices import Run
+from zooready.formats.proof import largest_difference
 from zooready.nets.wrapping import FijiSafe
 from zooready.records import FORMATS, Array, Case, Format, Measured, Part, Weights
 from zooready.tensors import TensorSpec
@@ -78,17 +79,17 @@ def draft(job: Job, folder: Path) -> Draft:
     reasons: list[str] = []
     for number, (stride, minimum, fixed) in enumerate(_ways(job.measured)):
         try:
-            made = _files(job, stride, minimum, fixed, folder / str(number))
+            attempt = _files(job, stride, minimum, fixed, folder / str(number))
         except InputInvalid as error:
             reasons.append(str(error))
             continue
-        if runnable[0] in made.formats:
-            return made
-        drafts.append(made)
-        reasons += [why for format, why in made.unavailable.items() if format in runnable]
-    for made in drafts:
-        if runnable[-1] in made.formats:
-            return made
+        if runnable[0] in attempt.formats:
+            return attempt
+        drafts.append(attempt)
+        reasons += [why for format, why in attempt.unavailable.items() if format in runnable]
+    for attempt in drafts:
+        if runnable[-1] in attempt.formats:
+            return attempt
     if not drafts:
         raise InputInvalid((reasons or list(job.measured.notes))[0])
     first = dict.fromkeys(reasons[: len(runnable)])  # the later ways fail for the same reason
@@ -151,27 +152,22 @@ def _demand_described(job: Job, test: Case) -> None:
 
 
 def _state_dict(job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: list[int], folder: Path) -> Weights:
-    from zooready.formats import state_dict, trials
-
     text = _source_of(job, wrapped)
     written = state_dict.write(wrapped, folder / "weights-state-dict.pt")
-    namespace: dict[str, Any] = {"__name__": "bundle_architecture"}
+    file = folder / "architecture.py"
+    file.write_text(text, encoding="utf-8")
     try:
-        exec(compile(text, "architecture.py", "exec"), namespace)
-        network = namespace[BUILDER]()
-        network.load_state_dict(state_dict.load(written.path))
+        run = state_dict.start(written.path, builder=state_dict.Builder(callable=BUILDER, file=file))
     except Exception as error:  # somebody's class and keyword arguments may fail in any way
         raise InputInvalid(
             f"architecture {job.parts[0]} does not build the network that was given ({type(error).__name__}: {str(error)[:300]}): "
             "correct its path and keyword arguments."
         ) from None
-    return _proven(written, known, partial(trials.eager, network.eval()), job.tolerance["state_dict"], labels)
+    return _proven(job, written, known, run, job.tolerance["state_dict"], labels)
 
 
 def _onnx(job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: list[int], fixed: Mapping[str, int], folder: Path) -> Weights:
     import torch
-
-    from zooready.formats import onnx
 
     written = onnx.write(
         wrapped,
@@ -183,23 +179,19 @@ def _onnx(job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: list[int
         output_axes=[spec.axes for spec in job.outputs],
         fixed=fixed,
         labels=labels,
+        tolerance=job.tolerance["onnx"],
     )
-    session = onnx.load(written.path)
-    return _proven(written, known, lambda image: session.run(None, {job.input.name: image}), job.tolerance["onnx"], labels)
+    return _proven(job, written, known, onnx.start(written.path), job.tolerance["onnx"], labels)
 
 
-def _proven(
-    weights: Weights, known: Sequence[Case], run: Callable[[Array], Sequence[Array]], tolerance: float, labels: Collection[int]
-) -> Weights:
+def _proven(job: Job, weights: Weights, known: Sequence[Case], run: Run, tolerance: float, labels: Collection[int]) -> Weights:
     """The weights with the largest difference seen.
 
     The formats' writers prove a file on images of their own; these are the cases that travel in the bundle, judged by the tolerance
     that it states, so that its own check cannot fail where it was made.
     """
-    from zooready.formats import trials
-
-    found = trials.difference(known, run, tolerance, labels)
-    return replace(weights, details={**weights.details, "difference": max(found, float(weights.details.get("difference", 0.0)))})
+    largest = largest_difference(known, run, tolerance, labels, [spec.name for spec in job.outputs])
+    return replace(weights, details={**weights.details, "difference": max(largest, float(weights.details.get("difference", 0.0)))})
 
 
 def _torchscript(
@@ -208,44 +200,42 @@ def _torchscript(
     """The variant that was asked for, or the fastest of all that agree."""
     import torch
 
-    from zooready.formats import torchscript, trials
-
     example = torch.from_numpy(known[0].input.copy())
-    found: dict[str, Weights] = {}
+    tolerance = job.tolerance["torchscript"]
+    right: dict[str, Weights] = {}
     problems: list[Exception] = []
     for variant in torchscript.VARIANTS if job.torchscript == "auto" else (job.torchscript,):
         try:
             (folder / variant).mkdir()
-            written = torchscript.write(wrapped, example, folder / variant / "weights.pt", variant=variant, fixed=fixed, labels=labels)
+            written = torchscript.write(
+                wrapped, example, folder / variant / "weights.pt", variant=variant, fixed=fixed, labels=labels, tolerance=tolerance
+            )
             if unknown := torchscript.unsupported(written.path):
                 raise InputInvalid(f"Fiji's PyTorch 2.0.0 does not know {', '.join(unknown)}: write that step with older operators.")
-            strict = VARIANT_TOLERANCE if job.torchscript == "auto" and variant != "plain" else job.tolerance["torchscript"]
-            network = torchscript.load(written.path)
-            found[variant] = _proven(written, known, partial(trials.eager, network), strict, labels)
+            strict = min(VARIANT_TOLERANCE, tolerance) if job.torchscript == "auto" and variant != "plain" else tolerance
+            right[variant] = _proven(job, written, known, torchscript.start(written.path), strict, labels)
         except (InputInvalid, OutputsDiffer) as error:
             problems.append(error)
-    if not found:
+    if not right:
         raise problems[0]
-    if len(found) == 1:
-        return next(iter(found.values())), {}, ""
-    seconds, where = _timed(job, found, known, labels)
-    return found[min(seconds, key=lambda variant: seconds[variant])], seconds, where
+    if len(right) == 1:
+        return next(iter(right.values())), {}, ""
+    seconds, timed_in = _timed(job, right, known, labels)
+    return right[min(seconds, key=lambda variant: seconds[variant])], seconds, timed_in
 
 
-def _timed(job: Job, found: Mapping[str, Weights], known: tuple[Case, ...], labels: list[int]) -> tuple[Mapping[str, float], str]:
+def _timed(job: Job, right: Mapping[str, Weights], known: tuple[Case, ...], labels: list[int]) -> tuple[Mapping[str, float], str]:
     """Median seconds of each variant on the test image: in Java, of those that are right there, if the engine is here; else in Python."""
     import torch
 
-    from zooready.formats import torchscript
-
     seconds: dict[str, float] = {}
     if java.missing() is None:
-        for variant, weights in found.items():
+        for variant, weights in right.items():
             with suppress(ZooreadyError):  # a variant that fails there is not chosen; if all do, the check of the bundle says why
                 seconds[variant] = in_java(weights, known, job.tolerance["torchscript"], labels, repeats=TIMED_RUNS)
         if seconds:
             return seconds, "java-pytorch"
-    for variant, weights in found.items():
+    for variant, weights in right.items():
         network, tensor, taken = torchscript.load(weights.path), torch.from_numpy(known[0].input.copy()), []
         with torch.no_grad():
             for _ in range(TIMED_RUNS + 1):
@@ -264,11 +254,9 @@ def in_java(weights: Weights, known: Sequence[Case], tolerance: float, labels: C
     ZooreadyError
         The engine is missing or fails, or its numbers differ.
     """
-    from zooready.formats import trials
-
     result = java.run("pytorch", weights.path, [case.input for case in known], repeats=repeats)
     outputs = iter(result.outputs)
-    trials.difference(known, lambda image: next(outputs), tolerance, labels)
+    largest_difference(known, lambda image: next(outputs), tolerance, labels)
     return result.seconds[0]
 
 
@@ -278,8 +266,8 @@ def sources(job: Job, draft: Draft) -> dict[str, str | None]:
     parts = job.parts
     if state is None or parts[0] is None:
         return {"architecture": None, "environment": None}
-    text = source.source(job.name, (parts[0], parts[1], parts[2]), draft.wrapped)
-    return {"architecture": text, "environment": source.environment((parts[0], parts[1], parts[2]), str(state.details["torch"]))}
+    text = architecture.source(job.name, (parts[0], parts[1], parts[2]), draft.wrapped)
+    return {"architecture": text, "environment": architecture.environment((parts[0], parts[1], parts[2]), str(state.details["torch"]))}
 
 
 def _source_of(job: Job, wrapped: FijiSafe) -> str:
@@ -287,5 +275,5 @@ def _source_of(job: Job, wrapped: FijiSafe) -> str:
     network, normal, head = job.parts
     if network is None:
         raise InputInvalid("the import path of its class was not given (architecture=('package.module.Class', {its keyword arguments})).")
-    source.environment((network, normal, head), "0")  # refuses what nobody else could import
-    return source.source(job.name, (network, normal, head), wrapped)
+    architecture.environment((network, normal, head), "0")  # refuses what nobody else could import
+    return architecture.source(job.name, (network, normal, head), wrapped)

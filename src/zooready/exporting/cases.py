@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zooready.errors import InputInvalid
+from zooready.nets.wrapping import flat
 from zooready.records import Array, Case, as_float32
 
 if TYPE_CHECKING:
@@ -44,14 +45,14 @@ def cases(network: nn.Module, example: Array, fixed: Mapping[str, int]) -> tuple
             continue
         image = _cut(example, batch, tuple(fixed.values()) or tuple(shape))
         inputs[name] = np.zeros_like(image) if name == "black" else image
-    found = tuple(evaluated(network, name, image) for name, image in inputs.items())
-    for index, output in enumerate(found[0].outputs):
+    known = tuple(evaluated(network, name, image) for name, image in inputs.items())
+    for index, output in enumerate(known[0].outputs):
         if np.abs(output).max() < SMALLEST:
             raise InputInvalid(
                 f"output {index} of the network is nowhere larger than {np.abs(output).max():.2g} on the example, so nothing can be "
                 f"compared (the specification demands {SMALLEST:g}): give an example in which the network finds something."
             )
-    return found
+    return known
 
 
 def long(network: nn.Module, example: Array) -> tuple[Case, ...]:
@@ -64,8 +65,6 @@ def long(network: nn.Module, example: Array) -> tuple[Case, ...]:
 def evaluated(network: nn.Module, name: str, image: Array) -> Case:
     """One case: the eager network's outputs for ``image``, (b, c, y, x) float32, which must be finite."""
     import torch
-
-    from zooready.nets.wrapping import flat
 
     image = as_float32(image)
     try:

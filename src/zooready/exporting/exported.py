@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zooready.bundle import jdll, writing
-from zooready.bundle import provenance as origin
+from zooready.bundle.provenance import without_folders
 from zooready.errors import InputInvalid, ZooreadyError
 from zooready.exporting import arguments, cases, probing
 from zooready.exporting.attempts import Draft, Job, draft, in_java, sources
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What an export made and found.
+    """The zip that an export wrote, and what was measured on the way.
 
     ``unavailable`` maps each format that could not be had to the reason. ``seconds`` are the timings by which the TorchScript variant was
     chosen, each the median of three runs on the example, in the engine that ``timed_in`` names; empty if the variant was given.
@@ -89,7 +89,7 @@ def export(
     formats
         Which formats to try.
     tolerance
-        Largest difference / range a format may show.
+        Largest difference / range that each format may show in every comparison, e.g. ``{"onnx": 5e-3}``; the bundle states it.
     provenance
         Plain data for ``config.zooready``: seed, data hash, metrics, training. Versions and git commits are added.
 
@@ -115,18 +115,18 @@ def export(
             outputs=arguments.output_specs(outputs, measured, head, keep), restores=restores, keep=keep, torchscript=torchscript,
             formats=formats, tolerance={**TOLERANCE, **(tolerance or {})}, name=who.name,
         )  # fmt: skip
-        made = draft(job, folder)
-        contents = _contents(job, made, who, sample, facts)
+        chosen = draft(job, folder)
+        contents = _contents(job, chosen, who, sample, facts)
         writing.write(contents, path)
-    script = _script(made)
+    script = _script(chosen)
     return Exported(
         path=path,
         measured=contents.measured,
-        formats=made.formats,
-        unavailable=made.unavailable,
+        formats=chosen.formats,
+        unavailable=chosen.unavailable,
         variant=str(script.details["variant"]) if script else "",
-        seconds=made.seconds,
-        timed_in=made.timed_in,
+        seconds=chosen.seconds,
+        timed_in=chosen.timed_in,
     )
 
 
@@ -145,7 +145,7 @@ def _one_thread() -> Iterator[None]:
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    """A folder for drafts, gone afterwards; a full disk is told in our words."""
+    """A folder for drafts, gone afterwards; a full disk is an InputInvalid with its cure."""
     try:
         with tempfile.TemporaryDirectory(prefix="zooready-") as folder:
             yield Path(folder)
@@ -157,27 +157,27 @@ def _scratch() -> Iterator[Path]:
         ) from error
 
 
-def _contents(job: Job, made: Draft, who: About, sample: Image, facts: Mapping[str, Any]) -> writing.Contents:
+def _contents(job: Job, chosen: Draft, who: About, sample: Image, facts: Mapping[str, Any]) -> writing.Contents:
     """Everything that goes into the zip."""
-    test = made.cases[0]
-    version, note = _declared_version(job, made)
-    found = replace(job.measured, fixed=made.fixed, stride=made.wrapped.stride, minimum=made.wrapped.minimum)
-    if made.fixed:  # the sample must have the one size too
+    test = chosen.cases[0]
+    version, note = _declared_version(job, chosen)
+    measured = replace(job.measured, fixed=chosen.fixed, stride=chosen.wrapped.stride, minimum=chosen.wrapped.minimum)
+    if chosen.fixed:  # the sample must have the one size too
         sample = replace(sample, array=test.input.reshape(test.input.shape[1 if "c" in sample.axes else 2 :]).astype(sample.array.dtype))
     return writing.Contents(
         about=who,
-        input=replace(job.input, sizes=made.fixed),
-        outputs=tuple(_sized(spec, job.input, made.fixed, output.shape) for spec, output in zip(job.outputs, test.outputs, strict=True)),
-        measured=replace(found, notes=(*(found.notes if not found.stride or made.fixed else ()), *note)),
-        weights=made.weights,
-        unavailable=made.unavailable,
-        cases=made.cases,
+        input=replace(job.input, sizes=chosen.fixed),
+        outputs=tuple(_sized(spec, job.input, chosen.fixed, output.shape) for spec, output in zip(job.outputs, test.outputs, strict=True)),
+        measured=replace(measured, notes=(*(measured.notes if not measured.stride or chosen.fixed else ()), *note)),
+        weights=chosen.weights,
+        unavailable=chosen.unavailable,
+        cases=chosen.cases,
         sample=sample,
-        sample_case=test if made.fixed else cases.evaluated(made.wrapped, "sample", job.image),
+        sample_case=test if chosen.fixed else cases.evaluated(chosen.wrapped, "sample", job.image),
         tolerance=job.tolerance,
         pytorch_version=version,
         provenance=facts,
-        **sources(job, made),
+        **sources(job, chosen),
     )
 
 
@@ -187,27 +187,27 @@ def _sized(spec: TensorSpec, input: TensorSpec, fixed: Mapping[str, int], shape:
     return replace(spec, sizes={axis: lengths[axis] for axis in spec.spatial if axis in fixed or axis not in input.axes})
 
 
-def _script(made: Draft) -> Weights | None:
-    return next((weights for weights in made.weights if weights.format == "torchscript"), None)
+def _script(chosen: Draft) -> Weights | None:
+    return next((weights for weights in chosen.weights if weights.format == "torchscript"), None)
 
 
-def _declared_version(job: Job, made: Draft) -> tuple[str, tuple[str, ...]]:
+def _declared_version(job: Job, chosen: Draft) -> tuple[str, tuple[str, ...]]:
     """The PyTorch version that JDLL reads, and a note where Fiji would not run the bundle.
 
     It is the real one, unless JDLL would then take ONNX, which crashes DeepImageJ, and PyTorch 2.0.0 gives the right numbers for the file.
     """
-    script = _script(made)
+    script = _script(chosen)
     if script is None:
         return "", ()
     real = str(script.details["torch"])
-    onnx = next((w for w in made.weights if w.format == "onnx"), None)
-    weights = {"torchscript": {"pytorch_version": real}, **({"onnx": {"opset_version": onnx.details["opset"]}} if onnx else {})}
-    if jdll.picks({"weights": weights}) == "torchscript":
+    onnx = next((w for w in chosen.weights if w.format == "onnx"), None)
+    versions = {"torchscript": real, **({"onnx": onnx.details["opset"]} if onnx else {})}
+    if jdll.picks(versions) == "torchscript":
         return real, ()
     try:
-        in_java(script, made.cases, job.tolerance["torchscript"], [n for n, spec in enumerate(job.outputs) if spec.kind == "labels"])
+        in_java(script, chosen.cases, job.tolerance["torchscript"], [n for n, spec in enumerate(job.outputs) if spec.kind == "labels"])
     except ZooreadyError as error:
-        why = origin.without_folders(str(error)).rstrip(".")
+        why = without_folders(str(error)).rstrip(".")
         return real, (
             f"DeepImageJ would take the ONNX file, and crash, because the bundle states PyTorch {real}; it could not be shown that Fiji's "
             f"PyTorch 2.0.0 runs the TorchScript file ({why}). Leave ONNX out for Fiji, or export again where the Java engines are.",

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
+from zooready.images.agreement import same_values
 from zooready.nets.wrapping import flat
 from zooready.records import Measured
 
@@ -202,19 +203,8 @@ def resized(example: Tensor, batch: int, *sizes: int) -> Tensor:
 
 
 def _agree(first: tuple[Tensor, ...], second: tuple[Tensor, ...], tolerance: float = AGREE) -> bool:
-    import torch
-
-    for a, b in zip(first, second, strict=True):
-        if a.shape != b.shape:
-            return False
-        a, b = a.double(), b.double()
-        if not torch.equal(torch.isfinite(a), torch.isfinite(b)):
-            return False
-        a, b = a.nan_to_num(0, 0, 0), b.nan_to_num(0, 0, 0)
-        span = float(a.max() - a.min()) if a.numel() else 0.0
-        if a.numel() and float((a - b).abs().max()) > tolerance * (span or 1.0):
-            return False
-    return True
+    expected, outputs = ([tensor.double().numpy() for tensor in tensors] for tensors in (first, second))
+    return same_values(expected, outputs, tolerance)
 
 
 def _works(network: nn.Module, example: Tensor, stride: int, axes: tuple[str, ...]) -> bool:
@@ -243,7 +233,7 @@ def _fits(network: nn.Module, example: Tensor, axes: tuple[str, ...], batch: int
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No warnings: tracing tells of every Python value it freezes, and the comparison that follows decides whether it matters."""
+    """No warnings: tracing warns of every Python value it freezes, and the comparison that follows decides whether it matters."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -312,10 +302,10 @@ def _halo(network: nn.Module, example: Tensor, stride: int, minimum: int, axes: 
     reach = 0
     with _quiet(), torch.backends.mkldnn.flags(enabled=False), torch.no_grad():  # its fast paths may lose a NaN
         for axis in range(2, example.ndim):
-            found = _reach(network, example, axis, stride, minimum, images)
-            if found is None:
+            along = _reach(network, example, axis, stride, minimum, images)
+            if along is None:
                 return None
-            reach = max(reach, found)
+            reach = max(reach, along)
     return reach
 
 
@@ -329,8 +319,8 @@ def _reach(network: nn.Module, example: Tensor, axis: int, stride: int, minimum:
     phases = stride if stride > 1 else PHASES
     length = max(thin, 2 * (-(-(first + phases) // stride) + 3) * stride)  # enough for every phase, and no longer
     middle = length // 2 // stride * stride
-    found = [_spread_of_nan(network, example, axis, (thin, length), middle + phase, images) for phase in range(phases)]
-    return None if None in found else max(reach for reach in found if reach is not None)
+    reaches = [_spread_of_nan(network, example, axis, (thin, length), middle + phase, images) for phase in range(phases)]
+    return None if None in reaches else max(reach for reach in reaches if reach is not None)
 
 
 def _spread_of_nan(network: nn.Module, example: Tensor, axis: int, sizes: tuple[int, int], line: int, images: list[int]) -> int | None:
@@ -353,7 +343,7 @@ def _spread_of_nan(network: nn.Module, example: Tensor, axis: int, sizes: tuple[
         if not outputs[index].is_floating_point():
             return None
         lost = torch.isnan(outputs[index]).transpose(0, axis - image.ndim)
-        where = lost.flatten(1).any(1).nonzero().flatten()
-        if len(where):
-            reach = max(reach, line - int(where[0]), int(where[-1]) - line)
+        lines = lost.flatten(1).any(1).nonzero().flatten()
+        if len(lines):
+            reach = max(reach, line - int(lines[0]), int(lines[-1]) - line)
     return reach

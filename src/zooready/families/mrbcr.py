@@ -171,5 +171,5 @@ FAMILY = Family(
     tags=("deconvolution", "image-restoration", "fluorescence-light-microscopy", "widefield", "2d"),
     sample=sample,
     quality="PSNR on held-out simulated fields {psnr:.1f} dB (input {psnr_input:.1f}, Richardson-Lucy at its best {psnr_rl_best:.1f})",
-    evaluation="mrbcr.IMAGES",
+    evaluation="mrbcr",
 )

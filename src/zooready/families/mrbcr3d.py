@@ -85,5 +85,5 @@ FAMILY = Family(
     tags=("deconvolution", "image-restoration", "fluorescence-light-microscopy", "widefield", "3d"),
     sample=sample,
     quality="PSNR on held-out simulated stacks {psnr:.1f} dB (input {psnr_input:.1f}, Richardson-Lucy at its best {psnr_rl_best:.1f})",
-    evaluation="mrbcr.STACKS_OF_PLANES",
+    evaluation="mrbcr3d",
 )

@@ -58,7 +58,7 @@ def tensors(output: Any) -> tuple[Tensor, ...]:
     """
     from torch import Tensor
 
-    found = (output,) if isinstance(output, Tensor) else tuple(output) if isinstance(output, (tuple, list)) else ()
-    if not found or not all(isinstance(one, Tensor) for one in found):
+    results = (output,) if isinstance(output, Tensor) else tuple(output) if isinstance(output, (tuple, list)) else ()
+    if not results or not all(isinstance(result, Tensor) for result in results):
         raise InputInvalid(f"the network returns {type(output).__name__}, not a tensor or a tuple of tensors: wrap it so that it does.")
-    return found
+    return results

@@ -1,15 +1,14 @@
-"""Whether a written file computes what the network computes, at sizes and images other than the example."""
+"""Trial images: sizes and pixels other than the example's, and what the eager network returns for them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zooready.errors import InputInvalid, OutputsDiffer
-from zooready.formats.copies import tensors
-from zooready.formats.warned import brief
+from zooready.errors import InputInvalid
+from zooready.formats.devices import torch_run
 from zooready.records import Array, Case, as_float32
 
 if TYPE_CHECKING:
@@ -55,8 +54,8 @@ def images(example: Array, fixed: Mapping[str, int]) -> Iterator[tuple[str, Arra
             yield name, np.float32(gains.get(name, 1)) * _cut(example, shape)
     if "b" not in fixed:
         wanted = {**SMALL, "y": SMALL["x"], "x": SMALL["y"]}
-        one = _cut(example, tuple(size[a] if a in fixed or a in "bc" else wanted[a] for a in axes))
-        yield "two images", np.concatenate([one, one.max() + one.min() - one[..., ::-1]])
+        first = _cut(example, tuple(size[a] if a in fixed or a in "bc" else wanted[a] for a in axes))
+        yield "two images", np.concatenate([first, first.max() + first.min() - first[..., ::-1]])
 
 
 def _cut(example: Array, shape: Sequence[int]) -> Array:
@@ -75,7 +74,7 @@ def cases(network: nn.Module, example: Array, fixed: Mapping[str, int] | None = 
         ``fixed`` does not say so.
     """
     fixed = dict(fixed or {})
-    done: list[Case] = []
+    known: list[Case] = []
     skipped: list[str] = []
     for name, image in images(as_float32(example), fixed):
         try:
@@ -92,64 +91,17 @@ def cases(network: nn.Module, example: Array, fixed: Mapping[str, int] | None = 
                 raise InputInvalid(f"the network returns numbers that are not finite for its example {image.shape}.")
             skipped.append(f"{name} {image.shape}: not finite")
             continue
-        done.append(Case(name=name, input=image, outputs=outputs))
+        known.append(Case(name=name, input=image, outputs=outputs))
     free = set(axes_of(as_float32(example))) - set(fixed) - {"b", "c"}
-    others = [case for case in done if case.name != "one pixel" and case.input.shape[2:] != done[0].input.shape[2:]]
+    others = [case for case in known if case.name != "one pixel" and case.input.shape[2:] != known[0].input.shape[2:]]
     if free and not others:  # one pixel is no proof: it fits everywhere by broadcasting
         raise InputInvalid(
-            f"the network works at no size but the example's {done[0].input.shape}: pad to its stride inside the network, "
+            f"the network works at no size but the example's {known[0].input.shape}: pad to its stride inside the network, "
             f"or declare the size fixed ({'; '.join(skipped)})."
         )
-    return tuple(done), tuple(skipped)
+    return tuple(known), tuple(skipped)
 
 
 def eager(network: nn.Module, image: Array) -> tuple[Array, ...]:
-    """Run a network or a loaded TorchScript file on a copy of an image, without gradients."""
-    import torch
-
-    with torch.no_grad():
-        outputs = tensors(network(torch.from_numpy(image.copy())))
-    return tuple(output.detach().cpu().numpy().copy() for output in outputs)
-
-
-def difference(expected: Sequence[Case], run: Callable[[Array], Sequence[Array]], tolerance: float, labels: Collection[int] = ()) -> float:
-    """Largest difference / range over all cases; range is max − min of that output for the first case, 1 if zero.
-
-    Parameters
-    ----------
-    labels
-        Numbers of the outputs that are label images. Their values may be permuted; compared are the foreground and the count of objects.
-
-    Raises
-    ------
-    OutputsDiffer
-        A case cannot be run, has another shape, or differs by more than the tolerance.
-    """
-    ranges = [float(np.ptp(output)) or 1.0 for output in expected[0].outputs]
-    worst = 0.0
-    for case in expected:
-        where = f"{case.name} {case.input.shape}"
-        try:
-            outputs = run(case.input)
-        except Exception as error:  # whatever an engine raises
-            raise OutputsDiffer(f"{where}: fails ({brief(error)})") from error
-        shapes = [output.shape for output in outputs], [output.shape for output in case.outputs]
-        if shapes[0] != shapes[1]:
-            raise OutputsDiffer(f"{where}: gives shapes {shapes[0]} where the network gives {shapes[1]}")
-        for number, (got, want) in enumerate(zip(outputs, case.outputs, strict=True)):
-            if number in labels:
-                _same_objects(got, want, where)
-                continue
-            off = float(np.abs(got.astype(np.float64) - want).max(initial=0.0)) / ranges[number]
-            if not off <= tolerance:
-                raise OutputsDiffer(f"{where}: output {number} differs by {off:.2g} of its range, tolerance {tolerance:g}")
-            worst = max(worst, off)
-    return worst
-
-
-def _same_objects(got: Array, want: Array, where: str) -> None:
-    """Raise OutputsDiffer unless foregrounds and counts of objects agree to 1 % (one pixel at a threshold may fall either way)."""
-    pixels = np.mean((got > 0) != (want > 0))
-    counts = abs(float(got.max(initial=0)) - float(want.max(initial=0)))
-    if not (pixels <= 0.01 and counts <= max(1.0, 0.01 * float(want.max(initial=0)))):
-        raise OutputsDiffer(f"{where}: label image with {got.max():g} objects where the network finds {want.max():g}")
+    """Run a network or a loaded TorchScript file on a copy of an image, on the CPU and without gradients; the arrays are copies too."""
+    return tuple(output.copy() for output in torch_run(network)(image))

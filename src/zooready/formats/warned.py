@@ -28,12 +28,16 @@ def known_deprecations() -> Iterator[None]:
         yield
 
 
-def tracer_lines(heard: Sequence[warnings.WarningMessage]) -> tuple[str, ...]:
+def tracer_lines(caught: Sequence[warnings.WarningMessage]) -> tuple[str, ...]:
     """What a tracer warned of, one short sorted line each: the file's name (never its folder), line and first sentence."""
     from torch.jit import TracerWarning  # type: ignore[attr-defined]
 
-    found = [one for one in heard if issubclass(one.category, TracerWarning)]
-    return tuple(sorted({f"{Path(one.filename).name}:{one.lineno}: {str(one.message).splitlines()[0].split('. ')[0]}" for one in found}))
+    lines = {
+        f"{Path(warning.filename).name}:{warning.lineno}: {str(warning.message).splitlines()[0].split('. ')[0]}"
+        for warning in caught
+        if issubclass(warning.category, TracerWarning)
+    }
+    return tuple(sorted(lines))
 
 
 def brief(error: BaseException) -> str:
@@ -41,8 +45,8 @@ def brief(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = lines[-1:] if lines and "TorchScript interpreter" in lines[0] else lines[:2]  # there the reason stands below the traceback
-    return f"{type(error).__name__}: {' '.join(told)[:300]}".rstrip(".: ")
+    reason = lines[-1:] if lines and "TorchScript interpreter" in lines[0] else lines[:2]  # there it stands below the traceback
+    return f"{type(error).__name__}: {' '.join(reason)[:300]}".rstrip(".: ")
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""Images as files, drawn, and compared: with a truth, object by object, or with what was expected.
+"""Reading, writing, drawing and comparing images: with a true image, object by object, or with an expected output.
 
-In: files and arrays. Out: an Image with named axes and calibration, images for people, and numbers.
+In: files and arrays. Out: an Image with named axes and calibration, RGB images for display, and measures of similarity.
 
 May import: nothing
 """

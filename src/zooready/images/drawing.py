@@ -1,4 +1,4 @@
-"""Arrays become images for people: grey by percentiles, labels by colours, differences from white to red."""
+"""Arrays become RGB images for display: intensities in grey, labels in colours, differences from white to red."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ RGB = NDArray[np.uint8]
 PERCENTILES = (0.2, 99.8)
 GOLDEN = 0.6180339887498949  # steps of this share of the colour circle keep neighbours apart
 COLOURS = 1024
-WORST = np.array([158.0, 22.0, 50.0])  # of a difference; none is white
+WORST = np.array([158.0, 22.0, 50.0])  # colour of the largest difference; none is white
 BAD = (255, 0, 255)  # NaN and infinity
 
 
 def limits(plane: NDArray[np.generic]) -> tuple[float, float]:
-    """Black and white of a grey image: percentiles, so that a hot pixel does not darken everything."""
+    """Intensities drawn black and white: percentiles, so that a hot pixel does not darken the image."""
     values = np.asarray(plane, dtype=np.float64)
     values = values[np.isfinite(values)]
     if not values.size:
         return 0.0, 1.0
-    low, high = (float(one) for one in np.percentile(values, PERCENTILES))
+    low, high = (float(value) for value in np.percentile(values, PERCENTILES))
     if high <= low:
         low, high = float(values.min()), float(values.max())
     return low, high if high > low else low + 1.0
 
 
 def grey(plane: NDArray[np.generic], contrast: tuple[float, float] | None = None) -> RGB:
-    """(y, x) of any range -> (y, x, 3) uint8, black and white at ``contrast`` or at :func:`limits`; what is not finite is magenta."""
+    """(y, x) of any range -> (y, x, 3) uint8, black and white at ``contrast`` or :func:`limits`; values that are not finite are magenta."""
     low, high = contrast or limits(plane)
     values = np.asarray(plane, dtype=np.float64)
     image: RGB = np.repeat((255 * np.clip((np.nan_to_num(values) - low) / (high - low), 0, 1)).astype(np.uint8)[..., None], 3, axis=-1)
@@ -37,7 +37,7 @@ def grey(plane: NDArray[np.generic], contrast: tuple[float, float] | None = None
 
 
 def coloured(labels: NDArray[np.generic]) -> RGB:
-    """(y, x) labels, 0 is background -> (y, x, 3) uint8, one bright colour for each number, the same every time."""
+    """(y, x) labels, 0 is background -> (y, x, 3) uint8, one bright colour for each label, always the same."""
     index = np.nan_to_num(np.asarray(labels)).astype(np.int64)
     palette = [colorsys.hsv_to_rgb(k * GOLDEN % 1, 0.55 + 0.15 * (k % 3), 1 - 0.12 * (k % 4)) for k in range(COLOURS)]
     image: RGB = (255 * np.array(palette)).astype(np.uint8)[index % COLOURS]
@@ -46,7 +46,7 @@ def coloured(labels: NDArray[np.generic]) -> RGB:
 
 
 def difference(plane: NDArray[np.generic]) -> RGB:
-    """(y, x) of 0 and more -> (y, x, 3) uint8 from white (none) to red (the largest); what is not finite is magenta."""
+    """(y, x) differences, at least 0 -> (y, x, 3) uint8 from white (none) to red (the largest); values that are not finite are magenta."""
     values = np.asarray(plane, dtype=np.float64)
     finite = values[np.isfinite(values)]
     largest = float(finite.max()) if finite.size else 0.0
@@ -57,7 +57,7 @@ def difference(plane: NDArray[np.generic]) -> RGB:
 
 
 def side_by_side(panels: list[RGB], gap: int = 6) -> RGB:
-    """Panels of equal height, a white gap between them."""
+    """Images (y, x, 3) in one row, padded to equal height, with white gaps of ``gap`` px between them."""
     height = max(panel.shape[0] for panel in panels)
     strips: list[RGB] = []
     for panel in panels:
@@ -69,10 +69,10 @@ def side_by_side(panels: list[RGB], gap: int = 6) -> RGB:
 def bars(values: NDArray[np.generic], height: int) -> RGB:
     """(n,) scores -> a bar chart (height, height, 3) uint8, the largest bar dark."""
     numbers = np.nan_to_num(np.asarray(values, dtype=np.float64))
-    share = (numbers - min(0.0, numbers.min())) / ((numbers.max() - min(0.0, numbers.min())) or 1.0)
+    shares = (numbers - min(0.0, numbers.min())) / ((numbers.max() - min(0.0, numbers.min())) or 1.0)
     chart: RGB = np.full((height, height, 3), 255, np.uint8)
-    width = max(1, height // len(share))
-    for index, one in enumerate(share):
-        top = height - max(1, int(one * (height - 4)))
-        chart[top:, index * width : (index + 1) * width - (width > 2)] = (40, 70, 120) if one == share.max() else (160, 180, 205)
+    width = max(1, height // len(shares))
+    for index, share in enumerate(shares):
+        top = height - max(1, int(share * (height - 4)))
+        chart[top:, index * width : (index + 1) * width - (width > 2)] = (40, 70, 120) if share == shares.max() else (160, 180, 205)
     return chart

@@ -48,17 +48,17 @@ def match(first: NDArray[Any], second: NDArray[Any], iou: float = 0.5) -> Matche
     first, second
         Label images of equal shape, e.g. (y, x); whole numbers of any dtype, 0 is background.
     iou
-        From 0.5 (where an object can have one partner at most, so that the matching is unique) to below 1.
+        At least 0.5, so that an object has at most one partner and the matching is unique, and below 1.
 
     Raises
     ------
     InputInvalid
-        Shapes differ, values are no labels, or ``iou`` is out of range.
+        Shapes differ, values are not labels, or ``iou`` is out of range.
 
     Examples
     --------
-    >>> found = match(np.array([[1, 1, 0, 7]]), np.array([[3, 3, 3, 0]]))
-    >>> found.pairs.tolist(), round(found.mean_iou, 3), found.f1
+    >>> matches = match(np.array([[1, 1, 0, 7]]), np.array([[3, 3, 3, 0]]))
+    >>> matches.pairs.tolist(), round(matches.mean_iou, 3), matches.f1
     ([[1, 3]], 0.667, 0.6666666666666666)
     """
     if first.shape != second.shape:
@@ -92,7 +92,7 @@ def f1(first: NDArray[Any], second: NDArray[Any], iou: float = 0.5) -> float:
 
 
 def _labels(image: NDArray[Any], name: str) -> NDArray[np.int64]:
-    """The image as int64, after a look at whether it holds labels at all."""
+    """The image as int64, once it is checked to hold labels."""
     if image.dtype.kind == "f" and not (np.isfinite(image).all() and (image == np.floor(image)).all()):
         raise InputInvalid(f"the {name} label image holds values that are not whole numbers: labels are 0 (background), 1, 2, …")
     if image.dtype.kind not in "iubf" or (image.size and image.min() < 0):

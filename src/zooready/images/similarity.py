@@ -1,4 +1,4 @@
-"""An image against the truth behind it: one fit of scale and offset for every method, then PSNR and SSIM."""
+"""Similarity of an image to the true image: PSNR and SSIM after a least-squares fit of scale and offset, the same for every method."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from zooready.errors import InputInvalid
 
 Float = NDArray[np.float64]
 Image2D = NDArray[Any]
-WINDOW = 7  # px, of structural similarity
+WINDOW = 7  # px, window of structural similarity
 
 
 def fit(image: Image2D, truth: Image2D) -> Float:
-    """The image scale x `image` + offset that is nearest to `truth` by least squares.
+    """Fit scale x `image` + offset to `truth` by least squares.
 
     Parameters
     ----------
     image, truth
-        One shape, any units.
+        Of equal shape, in any units.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def fit(image: Image2D, truth: Image2D) -> Float:
         raise InputInvalid(f"image {image.shape} and truth {truth.shape} differ in shape: compare images of one size.")
     x, y = image.astype(np.float64), truth.astype(np.float64)
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise InputInvalid("image or truth holds NaN or infinity: look at the method that made it before measuring it.")
+        raise InputInvalid("image or truth holds NaN or infinity: check the method that made it.")
     centred = x - x.mean()
     spread = float((centred**2).sum())
     scale = float((centred * (y - y.mean())).sum()) / spread if spread > 0 else 0.0
@@ -60,7 +60,7 @@ def ssim(image: Image2D, truth: Image2D) -> float:
 
     exact, fitted, span = truth.astype(np.float64), fit(image, truth), contrast(truth)
     planes = zip(exact, fitted, strict=True) if exact.ndim == 3 and len(exact) < WINDOW else ((exact, fitted),)
-    return float(np.mean([structural_similarity(one, other, win_size=WINDOW, data_range=span) for one, other in planes]))
+    return float(np.mean([structural_similarity(truth_plane, plane, win_size=WINDOW, data_range=span) for truth_plane, plane in planes]))
 
 
 def contrast(truth: Image2D) -> float:
@@ -69,7 +69,7 @@ def contrast(truth: Image2D) -> float:
     Raises
     ------
     InputInvalid
-        It is constant: nothing to compare with.
+        It is constant, so that similarity to it has no meaning.
     """
     span = float(truth.max()) - float(truth.min())
     if not span > 0:

@@ -1,7 +1,7 @@
-"""The JVM: a runtime, the engines' jars, and the child process that runs them.
+"""The Java virtual machine (JVM): a runtime, the engines' jar files, and the child process that runs them.
 
 In: a weight file and images (arrays, or TIFFs that ImageJ opens). Out: float32 arrays, seconds, versions.
-The only download of the whole package is :func:`install`.
+:func:`install` is the only function of the package that downloads files.
 
 May import: nothing
 """

@@ -1,4 +1,4 @@
-"""Runs a weight file in Java: a child process with limits of time and memory, whose every end becomes a result or an explanation."""
+"""Runs a weight file in Java, in a child process with limits of time and memory; every failure becomes an error that explains it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from zooready.java.jars import ENGINES, Engine, class_path, platform_name
 
 Array = NDArray[Any]
 THREADS = 2
-TAIL = 12  # lines of the child's log that a message shows
-PASSED_ON = (  # tokens, proxies, and variables that would change Java or DJL stay here
+TAIL = 12  # lines of the child process's log that a message shows
+PASSED_ON = (  # environment variables of the child process; tokens, proxies and settings of Java or DJL are not among them
     *("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "LANG", "LC_ALL", "SYSTEMROOT", "SYSTEMDRIVE"),
     *("PYTHONDONTWRITEBYTECODE",),
 )
@@ -35,10 +35,11 @@ PASSED_ON = (  # tokens, proxies, and variables that would change Java or DJL st
 
 @dataclass(frozen=True, kw_only=True)
 class JavaResult:
-    """What came out of Java.
+    """Outputs of a network in Java.
 
-    ``outputs``: per input, the network's outputs, float32, in the file's order. ``seconds``: per input, of the first run or, with
-    ``repeats``, the median after a warm-up (copying in and out included). ``versions``: what ran, e.g. ``{"pytorch": "2.0.0"}``.
+    ``outputs``: per input, the network's outputs, float32, in the order of the weight file. ``seconds``: per input, time of the first run
+    or, with ``repeats``, the median after a warm-up (copying in and out included). ``versions``: software that ran, e.g.
+    ``{"pytorch": "2.0.0"}``.
     """
 
     outputs: tuple[tuple[Array, ...], ...]
@@ -69,9 +70,10 @@ def run(
     repeats
         Timed runs of each input after a warm-up; 0 runs once.
     limit_s
-        Seconds for the whole child, its start (1-3 s) included.
+        Time limit of the child process, s, its start (1-3 s) included.
     memory_mb
-        MiB of resident memory, watched where the system tells it (Linux); a quarter of it bounds Java's heap everywhere.
+        Limit of resident memory, MiB, enforced where the system reports it (Linux); Java's heap is limited to a quarter of it on every
+        system.
     through_imagej
         Write each (1, c, y, x) and (1, c, z > 1, y, x) array as an ImageJ TIFF first, so that ImageJ reads its pixels.
 
@@ -86,49 +88,51 @@ def run(
     """
     if engine not in ENGINES:
         raise InputInvalid(f"engine {engine!r} is not known: use one of {', '.join(ENGINES)}.")
-    absent = missing(engine)
-    if absent:
-        raise ConsumerMissing(absent)
+    reason = missing(engine)
+    if reason:
+        raise ConsumerMissing(reason)
     if not weights.is_file():
         raise InputInvalid(f"no weight file at {weights}: give a TorchScript file for pytorch, an ONNX file for onnx.")
     with tempfile.TemporaryDirectory(prefix="zooready-java-", ignore_cleanup_errors=True) as name:
-        place = Path(name)
-        files = [_stored(place, number, item, through_imagej) for number, item in enumerate(inputs)]
+        job_folder = Path(name)
+        files = [_stored(job_folder, position, item, through_imagej) for position, item in enumerate(inputs)]
         job = {"weights": str(weights.resolve()), "inputs": [str(file) for file in files], "repeats": repeats}
-        result = work(place, engine, job, djl=folder() / "djl", limit_s=limit_s, memory_mb=memory_mb)
+        result = work(job_folder, engine, job, djl=folder() / "djl", limit_s=limit_s, memory_mb=memory_mb)
         outputs = tuple(
-            tuple(np.load(place / f"output_{index}_{number}.npy", allow_pickle=False) for number in range(len(shapes)))
+            tuple(np.load(job_folder / f"output_{index}_{position}.npy", allow_pickle=False) for position in range(len(shapes)))
             for index, shapes in enumerate(result["shapes"])
         )
     return JavaResult(outputs=outputs, seconds=tuple(result["seconds"]), versions=result["versions"])
 
 
-def work(place: Path, engine: Engine, job: Mapping[str, Any], *, djl: Path, limit_s: float, memory_mb: int) -> Mapping[str, Any]:
-    """Start the child in ``place``, wait for it, and return its ``result.json``; for errors see :func:`run`."""
+def work(job_folder: Path, engine: Engine, job: Mapping[str, Any], *, djl: Path, limit_s: float, memory_mb: int) -> Mapping[str, Any]:
+    """Start the child process in ``job_folder``, wait for it, and return its ``result.json``; for errors see :func:`run`."""
     jars = [str(folder() / "jars" / jar.name) for jar in class_path(engine, platform_name())]
-    java = {"jvm": str(libjvm()), "class_path": jars, "options": options(place, djl, memory_mb), "threads": THREADS}
-    (place / "job.json").write_text(json.dumps({**job, **java, "engine": engine}), encoding="utf-8")
-    command = [sys.executable, "-P", "-m", "zooready.java.worker", str(place / "job.json")]
+    java = {"jvm": str(libjvm()), "class_path": jars, "options": options(job_folder, djl, memory_mb), "threads": THREADS}
+    (job_folder / "job.json").write_text(json.dumps({**job, **java, "engine": engine}), encoding="utf-8")
+    command = [sys.executable, "-P", "-m", "zooready.java.worker", str(job_folder / "job.json")]
     started = time.monotonic()
-    end, code = attended(command, place, environment(place, djl), limit_s=limit_s, memory_mb=memory_mb)
-    return _judged(place, engine, end, code, time.monotonic() - started)
+    limit_reached, code = attended(command, job_folder, environment(job_folder, djl), limit_s=limit_s, memory_mb=memory_mb)
+    return _judged(job_folder, engine, limit_reached, code, time.monotonic() - started)
 
 
-def attended(command: Sequence[str], place: Path, environment: Mapping[str, str], *, limit_s: float, memory_mb: int) -> tuple[str, int]:
-    """Start a child in ``place``, its words going to ``log.txt`` there, wait for it, and leave no process behind.
+def attended(
+    command: Sequence[str], job_folder: Path, environment: Mapping[str, str], *, limit_s: float, memory_mb: int
+) -> tuple[str, int]:
+    """Run a child process in ``job_folder`` to its end, its output going to ``log.txt`` there, and leave no process behind.
 
     Returns
     -------
-    end
-        The limit that it reached, in words; empty if it ended by itself.
+    limit_reached
+        The limit that it exceeded, in words; empty if it ended by itself.
     code
         Its exit code, negative for a signal.
     """
-    with (place / "log.txt").open("wb") as log:
+    with (job_folder / "log.txt").open("wb") as log:
         # its own session: a Ctrl-C reaches only the parent, which then ends the whole group
         child = subprocess.Popen(
             command,
-            cwd=place,
+            cwd=job_folder,
             env=environment,
             stdin=subprocess.PIPE,
             stdout=log,
@@ -136,23 +140,23 @@ def attended(command: Sequence[str], place: Path, environment: Mapping[str, str]
             start_new_session=True,
         )
         try:
-            end = _watched(child, limit_s, memory_mb)
+            limit_reached = _watched(child, limit_s, memory_mb)
         finally:
             _end(child)
-    return end, child.returncode
+    return limit_reached, child.returncode
 
 
-def environment(place: Path, djl: Path) -> dict[str, str]:
-    """A small environment: the job's folder is home and temporary folder, no GPU, DJL offline."""
+def environment(job_folder: Path, djl: Path) -> dict[str, str]:
+    """Environment variables of the child process: ``job_folder`` is its home and temporary folder; no GPU, DJL offline."""
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    homes = dict.fromkeys(("HOME", "USERPROFILE", "APPDATA", "TMPDIR", "TEMP", "TMP"), str(place))
+    homes = dict.fromkeys(("HOME", "USERPROFILE", "APPDATA", "TMPDIR", "TEMP", "TMP"), str(job_folder))
     settings = {"DJL_OFFLINE": "true", "DJL_CACHE_DIR": str(djl), "ENGINE_CACHE_DIR": str(djl), "OPT_OUT_TRACKING": "true"}
     settings["CUDA_VISIBLE_DEVICES"] = ""
     return {**kept, **homes, **settings, "PYTHONUSERBASE": site.getuserbase()}
 
 
-def options(place: Path, djl: Path, memory_mb: int) -> list[str]:
-    """What the JVM is started with: a heap of a quarter of the memory, no screen, no network, nothing outside ``place``."""
+def options(job_folder: Path, djl: Path, memory_mb: int) -> list[str]:
+    """Arguments of the JVM: a heap of a quarter of the memory, no screen, no network, no files outside ``job_folder``."""
     return [
         f"-Xmx{max(memory_mb // 4, 64)}m",
         "-Djava.awt.headless=true",
@@ -165,16 +169,16 @@ def options(place: Path, djl: Path, memory_mb: int) -> list[str]:
         f"-Dai.djl.pytorch.num_threads={THREADS}",
         "-Dai.djl.pytorch.num_interop_threads=1",
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-        f"-Djava.io.tmpdir={place}",
-        f"-Djna.tmpdir={place}",
-        f"-XX:ErrorFile={place / 'crash.txt'}",
+        f"-Djava.io.tmpdir={job_folder}",
+        f"-Djna.tmpdir={job_folder}",
+        f"-XX:ErrorFile={job_folder / 'crash.txt'}",
         "-XX:-CreateCoredumpOnCrash",
         "-Xshare:auto",
     ]
 
 
-def _stored(place: Path, number: int, item: Array | Path, through_imagej: bool) -> Path:
-    """Where the child finds input ``number``: a TIFF of the user, or an array written as TIFF or .npy."""
+def _stored(job_folder: Path, number: int, item: Array | Path, through_imagej: bool) -> Path:
+    """Path of input ``number`` for the child process: the user's TIFF, or the array written as TIFF or .npy."""
     if isinstance(item, Path):
         if not item.is_file():
             raise InputInvalid(f"no image at {item}: give a TIFF or a float32 array.")
@@ -185,18 +189,18 @@ def _stored(place: Path, number: int, item: Array | Path, through_imagej: bool) 
     if through_imagej and item.shape[0] == 1 and item.size and (flat or (item.ndim == 5 and item.shape[2] > 1)):
         import tifffile
 
-        path = place / f"input_{number}.tif"
+        path = job_folder / f"input_{number}.tif"
         planes = item[:, :, None] if flat else item  # (t, c, z, y, x)
         # the sample axis is given, since tifffile takes a last axis of length 1 for it and would write x = 1 as y
         tifffile.imwrite(path, np.ascontiguousarray(planes.swapaxes(1, 2))[..., None], imagej=True, metadata={"axes": "TZCYXS"})
         return path
-    path = place / f"input_{number}.npy"
+    path = job_folder / f"input_{number}.npy"
     np.save(path, item)
     return path
 
 
 def _watched(child: subprocess.Popen[bytes], limit_s: float, memory_mb: int) -> str:
-    """Wait for the child; what ended it: "" (itself), or the limit that it reached, in words."""
+    """Wait until the child process ends or exceeds a limit; return that limit in words, "" if it ended by itself."""
     until = time.monotonic() + limit_s
     while True:
         try:
@@ -211,16 +215,16 @@ def _watched(child: subprocess.Popen[bytes], limit_s: float, memory_mb: int) -> 
 
 
 def _resident_mb(pid: str) -> int:
-    """MiB of memory that a process and those below it hold; 0 where the system does not tell."""
+    """Resident memory of a process and its child processes, MiB; 0 where the system does not report it."""
     with contextlib.suppress(OSError, ValueError, IndexError):
-        own = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
-        below = [one for file in Path(f"/proc/{pid}/task").glob("*/children") for one in file.read_text().split()]
-        return own + sum(map(_resident_mb, below))
+        resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+        children = [child for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
+        return resident + sum(map(_resident_mb, children))
     return 0
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """End the child and those that it started, which can outlive it."""
+    """End the child process and the processes that it started, which can outlive it."""
     if sys.platform == "win32":
         child.kill()
     else:
@@ -231,23 +235,23 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.stdin.close()
 
 
-def _judged(place: Path, engine: Engine, end: str, code: int, seconds: float) -> Mapping[str, Any]:
-    log = (place / "log.txt").read_text(errors="replace")
-    at = (place / "at.txt").read_text() if (place / "at.txt").exists() else "the start of Python"
-    where = f"{engine} in Java, at {at}"
-    if end:
-        raise ConsumerFailed(f"{where}: {end}.{tail(log)}")
-    if code or not (place / "result.json").exists():
-        raise ConsumerFailed(f"{where}: {cause(place, code)} after {seconds:.1f} s. Fiji would crash with it.{tail(log)}")
-    result: Mapping[str, Any] = json.loads((place / "result.json").read_text(encoding="utf-8"))
+def _judged(job_folder: Path, engine: Engine, limit_reached: str, code: int, seconds: float) -> Mapping[str, Any]:
+    log = (job_folder / "log.txt").read_text(errors="replace")
+    stage = (job_folder / "at.txt").read_text() if (job_folder / "at.txt").exists() else "the start of Python"
+    location = f"{engine} in Java, at {stage}"
+    if limit_reached:
+        raise ConsumerFailed(f"{location}: {limit_reached}.{tail(log)}")
+    if code or not (job_folder / "result.json").exists():
+        raise ConsumerFailed(f"{location}: {cause(job_folder, code)} after {seconds:.1f} s. Fiji would crash with it.{tail(log)}")
+    result: Mapping[str, Any] = json.loads((job_folder / "result.json").read_text(encoding="utf-8"))
     if "error" in result:
-        raise ConsumerFailed(f"{where}: {result['error'][:1500]}")
+        raise ConsumerFailed(f"{location}: {result['error'][:1500]}")
     return result
 
 
-def cause(place: Path, code: int) -> str:
-    """What killed the child, by name; the JVM turns a native SIGSEGV into SIGABRT and writes the first to its crash report."""
-    report = (place / "crash.txt").read_text(errors="replace") if (place / "crash.txt").exists() else ""
+def cause(job_folder: Path, code: int) -> str:
+    """Why the child process died. The JVM turns a native SIGSEGV into SIGABRT, and names SIGSEGV only in its crash report."""
+    report = (job_folder / "crash.txt").read_text(errors="replace") if (job_folder / "crash.txt").exists() else ""
     native = re.search(r"^#\s+(SIG[A-Z]+|EXCEPTION_[A-Z_]+) \(", report, re.MULTILINE)
     frame = re.search(r"^# Problematic frame:\s*\n#\s*(.+)$", report, re.MULTILINE)
     if native:
@@ -259,6 +263,6 @@ def cause(place: Path, code: int) -> str:
 
 
 def tail(log: str) -> str:
-    """The last lines of a log, as a message shows them."""
+    """The last lines of a log, formatted for an error message."""
     lines = [line for line in log.splitlines() if line.strip()][-TAIL:]
     return "".join(f"\n  | {line[:300]}" for line in lines)

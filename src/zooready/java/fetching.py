@@ -1,7 +1,8 @@
-"""Fetches the engines: the only download of the package, from Maven Central, every file checked against its known hash."""
+"""Downloads the engines from Maven Central and checks every file against its known hash; the package downloads nothing else."""
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import tempfile
 import time
@@ -14,61 +15,59 @@ from zooready.java.engines import PACKAGES, Installed, Manifest, folder, manifes
 from zooready.java.jars import ENGINES, PARTS, Jar, all_jars, class_path, platform_name
 
 Progress = Callable[[str], None]
-STALE_S = 86400.0  # what a killed installation left behind is removed after a day
+STALE_S = 86400.0  # temporary folders of killed installations are removed after a day
 
 
 def install(progress: Progress | None = None) -> Manifest:
-    """Fetch the jars, let DJL unpack libtorch once, and write the manifest last.
+    """Download the jars, let DJL unpack libtorch once, and write the manifest last.
 
-    A second call returns at once and needs no network. Killed at any point, nothing looks complete, and the next call goes on
-    with the jars that had arrived.
+    A second call returns at once and needs no network. If the process is killed, the installation does not look complete, and the next
+    call keeps the jars that were downloaded.
 
     Parameters
     ----------
     progress
-        Told each step in one plain line.
+        Called with one line of text for each step.
 
     Raises
     ------
     ConsumerMissing
-        A Python package is missing, nothing was published for this platform, a file cannot be fetched or is not the one that it should be.
+        A Python package is missing, nothing was published for this platform, a file cannot be downloaded or has another hash.
     InputInvalid
         The cache folder cannot be written.
     """
-    tell = progress or (lambda line: None)
+    report = progress or (lambda line: None)
     system = platform_name()
-    found = manifest()
-    if found is not None and not any(missing(engine) for engine in PARTS if class_path(engine, system)):
-        return found
+    previous = manifest()
+    if previous is not None and not any(missing(engine) for engine in PARTS if class_path(engine, system)):
+        return previous
     _check_packages(system)
     root = _writable(folder())
     try:
-        made = _installed(root, system, tell)
-        made.save(root / "engines.json")
+        current = _installed(root, system, report)
+        current.save(root / "engines.json")
     except OSError as error:  # a full disk, most of all
         raise InputInvalid(f"cannot write to {root} ({error}): make room (0.8 GB), or set ZOOREADY_CACHE to another folder.") from None
-    tell(f"{sum(file.size for file in made.files) >> 20} MiB in {root}")
-    return made
+    report(f"{sum(file.size for file in current.files) >> 20} MiB in {root}")
+    return current
 
 
-def _installed(root: Path, system: str, tell: Progress) -> Manifest:
-    """Everything in its place below ``root``; what was there and is whole stays."""
+def _installed(root: Path, system: str, report: Progress) -> Manifest:
+    """Download and unpack everything below ``root``; complete files that are already there are kept."""
     jars = tuple(all_jars(system))
     with tempfile.TemporaryDirectory(prefix="partial-", dir=root, ignore_cleanup_errors=True) as name:
         for number, jar in enumerate(jars):
             if not _is_whole(root / "jars" / jar.name, jar):
-                tell(f"fetching {jar.coordinate} ({number + 1} of {len(jars)})")
+                report(f"fetching {jar.coordinate} ({number + 1} of {len(jars)})")
                 _fetch(jar, Path(name), root / "jars" / jar.name)
         if class_path("pytorch", system) and not _is_unpacked(root, system):
-            tell("unpacking libtorch")
+            report("unpacking libtorch")
             _unpack(Path(name), root / "djl")
     files = tuple(_recorded(root, path) for path in _files(root))
     return Manifest(platform=system, coordinates=tuple(jar.coordinate for jar in jars), files=files)
 
 
 def _check_packages(system: str) -> None:
-    import importlib.util
-
     absent = [pip for module, pip in PACKAGES.items() if importlib.util.find_spec(module) is None]
     if absent:
         raise ConsumerMissing(f"Python packages are missing ({', '.join(absent)}): pip install 'zooready[java]'.")
@@ -77,14 +76,14 @@ def _check_packages(system: str) -> None:
 
 
 def _writable(root: Path) -> Path:
-    """The folder with its subfolder for jars, made if needed, and without what killed installations left."""
+    """The folder with its subfolder for jars, created if needed, without temporary folders of killed installations."""
     try:
         (root / "jars").mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=root):
             pass
-        for left in root.glob("partial-*"):
-            if time.time() - left.stat().st_mtime > STALE_S:
-                shutil.rmtree(left, ignore_errors=True)
+        for leftover in root.glob("partial-*"):
+            if time.time() - leftover.stat().st_mtime > STALE_S:
+                shutil.rmtree(leftover, ignore_errors=True)
     except OSError as error:
         raise InputInvalid(f"cannot write to {root} ({error.strerror}): set ZOOREADY_CACHE to a folder that you can write to.") from None
     return root
@@ -95,11 +94,11 @@ def _is_whole(path: Path, jar: Jar) -> bool:
 
 
 def _is_unpacked(root: Path, system: str) -> bool:
-    """Whether an earlier installation unpacked this very libtorch, which running children may be using."""
-    found = manifest()
-    if found is None or any(jar.coordinate not in found.coordinates for jar in class_path("pytorch", system)):
+    """Whether an earlier installation unpacked this version of libtorch, which running child processes may be using."""
+    installed = manifest()
+    if installed is None or any(jar.coordinate not in installed.coordinates for jar in class_path("pytorch", system)):
         return False
-    files = {root / file.path: file.size for file in found.files if file.path.startswith("djl/")}
+    files = {root / file.path: file.size for file in installed.files if file.path.startswith("djl/")}
     return bool(files) and all(path.is_file() and path.stat().st_size == size for path, size in files.items())
 
 
@@ -127,11 +126,11 @@ def _fetch(jar: Jar, staging: Path, target: Path) -> None:
 
 
 def _unpack(staging: Path, target: Path) -> None:
-    """Start DJL once with an empty cache; it unpacks libtorch there (458 MB on Linux), and the whole moves to ``target``."""
-    place, cache = staging / "start", staging / "djl"
-    place.mkdir()
+    """Start DJL once with an empty cache, where it unpacks libtorch (458 MB on Linux), and move that cache to ``target``."""
+    job_folder, cache = staging / "start", staging / "djl"
+    job_folder.mkdir()
     try:
-        work(place, "pytorch", {"weights": None, "inputs": [], "repeats": 0}, djl=cache, limit_s=600.0, memory_mb=8192)
+        work(job_folder, "pytorch", {"weights": None, "inputs": [], "repeats": 0}, djl=cache, limit_s=600.0, memory_mb=8192)
     except ZooreadyError as error:
         raise ConsumerMissing(f"the engines were fetched, but PyTorch in Java does not start: {error}") from None
     if target.exists():

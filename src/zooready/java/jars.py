@@ -1,4 +1,4 @@
-"""Which jars make up each engine, with their hashes: exactly what Maven Central serves, for four platforms."""
+"""The jar files of each engine and their hashes, as Maven Central serves them, for four platforms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal
 Engine = Literal["pytorch", "onnx-1.12.1", "onnx-1.13.1"]
 Part = Literal[Engine, "imagej"]
 ENGINES: tuple[Engine, ...] = ("pytorch", "onnx-1.12.1", "onnx-1.13.1")
-PARTS: tuple[Part, ...] = (*ENGINES, "imagej")  # "imagej": what runs macros without a screen
+PARTS: tuple[Part, ...] = (*ENGINES, "imagej")  # "imagej" runs macros without a screen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Jar:
 
     @property
     def name(self) -> str:
-        """File name, as Maven makes it."""
+        """File name in Maven's form."""
         return "-".join(self.coordinate.split(":")[1:]) + ".jar"
 
 
@@ -58,13 +58,13 @@ MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "aarch64", "aarch64"
 
 
 def platform_name() -> str:
-    """The machine as Maven classifiers call it, e.g. ``"linux-x86_64"``."""
+    """Name of this machine in the form of Maven classifiers, e.g. ``"linux-x86_64"``."""
     machine = platform.machine().lower()
     return f"{SYSTEMS.get(sys.platform, sys.platform)}-{MACHINES.get(machine, machine)}"
 
 
 def class_path(part: Part, system: str) -> tuple[Jar, ...]:
-    """The jars of one engine, or of ImageJ for macros, on one system; empty if the engine was never made for it."""
+    """The jars of one engine, or of ImageJ for macros, on one system; empty if the engine was never published for it."""
     if part == "imagej":
         return (IMAGEJ, *HEADLESS)
     if part == "pytorch":

@@ -1,7 +1,7 @@
 """The child process: one JVM, one engine, one weight file, several images.
 
 Run as ``python -m zooready.java.worker JOB.json``; reads the job, writes ``result.json`` and ``output_<image>_<n>.npy`` beside it.
-It must never import torch: libtorch of Python and libtorch of DJL cannot share a process.
+It must never import torch: Python's libtorch and DJL's cannot share a process.
 """
 
 from __future__ import annotations
@@ -27,37 +27,37 @@ WARM_UP = 2  # DJL's profiling executor settles after two runs
 
 
 class Refused(Exception):
-    """Something that the engine's user would see as an error: the message goes to the parent as it is."""
+    """An input or output that cannot be used; the parent process shows the message unchanged."""
 
 
 def work(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Do the whole job; the returned record becomes ``result.json``.
+    """Run the job; the returned record becomes ``result.json``.
 
     Raises
     ------
     Refused
-        For inputs or outputs that bundles cannot have; the message names dtype and shape.
+        An image that ImageJ cannot read, or an input or output that bundles cannot have.
     """
     import jpype
 
-    at = folder / "at.txt"  # for the parent's message, should this process end without one
-    at.write_text("the start of the JVM")
+    stage = folder / "at.txt"  # for the parent process's message if this one dies
+    stage.write_text("the start of the JVM")
     jpype.startJVM(job["jvm"], *job["options"], classpath=job["class_path"], convertStrings=False)
-    at.write_text(f"the loading of {Path(job['weights'] or 'nothing').name}")
+    stage.write_text(f"the loading of {Path(job['weights'] or 'nothing').name}")
     network, versions = torchscript(job) if job["engine"] == "pytorch" else _onnx(job)
     versions["java"] = str(jpype.JClass("java.lang.System").getProperty("java.version"))
     versions["imagej"] = str(jpype.JClass("ij.IJ").getVersion())
     shapes, seconds = [], []
     for index, name in enumerate(job["inputs"]):
         path = Path(name)
-        at.write_text(f"input {index + 1} of {len(job['inputs'])}, {path.name}")
+        stage.write_text(f"input {index + 1} of {len(job['inputs'])}, {path.name}")
         array = np.load(path, allow_pickle=False) if path.suffix == ".npy" else image(path)
-        at.write_text(f"input {index + 1} of {len(job['inputs'])}, {'x'.join(map(str, array.shape))}")
-        outputs, spent = _timed(network, np.ascontiguousarray(array, dtype=np.float32), job["repeats"])
+        stage.write_text(f"input {index + 1} of {len(job['inputs'])}, {'x'.join(map(str, array.shape))}")
+        outputs, duration = _timed(network, np.ascontiguousarray(array, dtype=np.float32), job["repeats"])
         for number, output in enumerate(outputs):
             np.save(folder / f"output_{index}_{number}.npy", output)
         shapes.append([list(output.shape) for output in outputs])
-        seconds.append(spent)
+        seconds.append(duration)
     return {"versions": versions, "seconds": seconds, "shapes": shapes}
 
 
@@ -76,21 +76,21 @@ def image(path: Path) -> Array:
     """
     import jpype
 
-    opened = jpype.JClass("ij.IJ").openImage(str(path))
-    if opened is None:
+    image_plus = jpype.JClass("ij.IJ").openImage(str(path))
+    if image_plus is None:
         raise Refused(f"ImageJ cannot open {path.name}: save it as an ImageJ TIFF.")
-    if opened.getCalibration().isSigned16Bit():
+    if image_plus.getCalibration().isSigned16Bit():
         raise Refused(f"{path.name} is signed 16-bit, which ImageJ keeps with 32768 added: save it as unsigned 16-bit or float32.")
-    frames, slices, channels = int(opened.getNFrames()), int(opened.getNSlices()), int(opened.getNChannels())
-    stack = opened.getStack()
+    frames, slices, channels = int(image_plus.getNFrames()), int(image_plus.getNSlices()), int(image_plus.getNChannels())
+    stack = image_plus.getStack()
 
     def plane(t: int, c: int, z: int) -> Array:
-        return _plane(stack.getProcessor(opened.getStackIndex(c + 1, z + 1, t + 1)))  # (y, x) or (3, y, x)
+        return _plane(stack.getProcessor(image_plus.getStackIndex(c + 1, z + 1, t + 1)))  # (y, x) or (3, y, x)
 
-    whole = np.stack([np.stack([np.stack([plane(t, c, z) for z in range(slices)]) for c in range(channels)]) for t in range(frames)])
-    if whole.ndim == 6:  # (t, c, z, 3, y, x) of RGB
-        whole = np.moveaxis(whole, 3, 2).reshape(frames, channels * 3, slices, *whole.shape[-2:])
-    return whole if slices > 1 else whole[:, :, 0]
+    pixels = np.stack([np.stack([np.stack([plane(t, c, z) for z in range(slices)]) for c in range(channels)]) for t in range(frames)])
+    if pixels.ndim == 6:  # (t, c, z, 3, y, x) of RGB
+        pixels = np.moveaxis(pixels, 3, 2).reshape(frames, channels * 3, slices, *pixels.shape[-2:])
+    return pixels if slices > 1 else pixels[:, :, 0]
 
 
 def _plane(processor: Any) -> Array:
@@ -106,20 +106,20 @@ def _timed(network: Network, array: Array, repeats: int) -> tuple[list[Array], f
     """Outputs of the first run; seconds of that run, or the median of ``repeats`` runs after a warm-up."""
     started = time.perf_counter()
     outputs = network(array)
-    spent = [time.perf_counter() - started]
+    durations = [time.perf_counter() - started]
     if repeats:
         for _ in range(WARM_UP - 1):
             network(array)
-        spent = []
+        durations = []
         for _ in range(repeats):
             started = time.perf_counter()
             network(array)
-            spent.append(time.perf_counter() - started)
-    return outputs, statistics.median(spent)
+            durations.append(time.perf_counter() - started)
+    return outputs, statistics.median(durations)
 
 
 def torchscript(job: Mapping[str, Any]) -> tuple[Network, dict[str, str]]:
-    """A TorchScript file in DJL, in the JVM that runs, and what ran it; without ``weights`` only libtorch is unpacked.
+    """A TorchScript file as a function that runs in DJL in the running JVM, and versions; without ``weights`` only libtorch is unpacked.
 
     The network takes contiguous float32 and raises :class:`Refused` for outputs that are not float32.
     """
@@ -164,12 +164,12 @@ def _onnx(job: Mapping[str, Any]) -> tuple[Network, dict[str, str]]:
     def network(array: Array) -> list[Array]:
         tensor = tensor_class.createTensor(environment, _buffer(array), JLong[:](array.shape))
         with tensor, session.run(maps.singletonMap(names[0], tensor)) as results:
-            found = []
+            arrays = []
             for number, entry in enumerate(results):
                 info = entry.getValue().getInfo()
                 _check_float32(info.type, number)
-                found.append(_array(entry.getValue().getFloatBuffer().array(), info.getShape()))
-            return found
+                arrays.append(_array(entry.getValue().getFloatBuffer().array(), info.getShape()))
+            return arrays
 
     return network, versions
 
@@ -195,7 +195,7 @@ def _array(values: Any, shape: Any) -> Array:
 
 
 def explained(error: BaseException) -> str:
-    """An exception in one line; for one of Java, its innermost cause, and of TorchScript's long traceback only the error at its end."""
+    """An exception in one line: of a Java exception the innermost cause, of a TorchScript traceback only the error at its end."""
     cause = error
     while (inner := getattr(cause, "getCause", lambda: None)()) is not None:
         cause = inner
@@ -205,17 +205,17 @@ def explained(error: BaseException) -> str:
 
 
 def _die_with_parent() -> None:
-    sys.stdin.buffer.read()  # ends when the parent does, however that came about
+    sys.stdin.buffer.read()  # returns when the parent process ends, for whatever reason
     os._exit(1)
 
 
 def main(path: Path) -> None:
-    """Read the job, work, and leave without running any engine's destructors."""
+    """Read the job, run it, and exit without running the destructors of any engine."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
     job = json.loads(path.read_text(encoding="utf-8"))
     try:
         result = work(job, path.parent)
-    except Exception as error:  # whatever the engine throws is a result: the parent makes a message of it
+    except Exception as error:  # any exception of the engine is a result, which the parent process reports
         traceback.print_exc()
         result = {"error": explained(error)}
     partial = path.with_name("result.partial")

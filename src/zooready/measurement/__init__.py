@@ -1,8 +1,8 @@
-"""Objects of images become rows of a table: what a network learnt to see in each, its class scores, and classical measurements.
+"""Measures the objects of images, one row of a table per object: a network's embedding and class scores, and classical features.
 
 In: an opened classifier bundle, images, and label images that say where the objects are. Out: a Table, and its CSV.
 
-May import: images, prediction
+May import: images, bundle, prediction
 """
 
 from zooready.measurement.crops import Crop, crops

@@ -1,4 +1,4 @@
-"""Where the objects are, and the piece of the image that a classifier is given for each: the same as CellProfiler's plugin gives."""
+"""Crops of the image around each object, the input of a classifier; identical to those of the CellProfiler plugin."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Background = Literal["keep", "zero", "lowest"]
 
 @dataclass(frozen=True, kw_only=True)
 class Crop:
-    """One object: its number, ``box`` (rows, columns of the image), and what the network is given.
+    """One object: its label, its bounding ``box`` (rows, columns of the image), and the network's input.
 
-    ``image`` is (c, h, w) float32; ``is_cut`` says that the object is larger than that, ``is_at_edge`` that it touches the image's edge.
+    ``image`` is (c, h, w) float32; ``is_cut`` means that the object is larger than that, ``is_at_edge`` that it touches the image's edge.
     """
 
     label: int
@@ -30,55 +30,55 @@ class Crop:
 
 
 def crops(image: Array, labels: Array, size: tuple[int, int] | None = None, background: Background = "keep") -> Iterator[Crop]:
-    """Each object's piece of an image, in the order of their numbers.
+    """A crop of the image around each object, in the order of the labels.
 
     Parameters
     ----------
     image
         (c, y, x).
     labels
-        (y, x), whole numbers; 0 is no object.
+        (y, x), whole numbers; 0 is background.
     size
-        (y, x) of the piece, px, around the middle of the object's box; the box itself if None. Beyond the image its edge is repeated.
+        (y, x) of the crop, px, around the middle of the object's box; the size of the box if None. Beyond the image its edge is repeated.
     background
-        What is there in place of other objects and of what is no object: ``keep`` the image, ``zero`` 0, ``lowest`` the smallest value
-        of the piece, channel by channel.
+        Values of pixels outside the object: ``keep`` those of the image, ``zero`` 0, ``lowest`` the smallest value of the crop, channel
+        by channel.
 
     Raises
     ------
     InputInvalid
-        The two have different sizes, labels that are no whole numbers from 0, no object, or a background that is not known.
+        Image and labels have different sizes, labels are not whole numbers from 0, there is no object, or ``background`` is not known.
     """
     from scipy.ndimage import find_objects
 
     if background not in get_args(Background):
         raise InputInvalid(f"background={background!r} is not known: use one of {', '.join(map(repr, get_args(Background)))}.")
     numbers, compact = _compact(labels, image)
-    for place, box in enumerate(find_objects(compact), 1):
+    for position, box in enumerate(find_objects(compact), 1):
         height, width = (extent.stop - extent.start for extent in box)
         wanted = size or (height, width)
         rows, columns = (
             np.clip((extent.start + extent.stop - side) // 2 + np.arange(side), 0, length - 1)
             for extent, side, length in zip(box, wanted, labels.shape, strict=True)
         )
-        piece = as_float32(image[:, rows[:, None], columns])
+        pixels = as_float32(image[:, rows[:, None], columns])
         if background != "keep":
-            fill = 0.0 if background == "zero" else piece.min(axis=(1, 2), keepdims=True)
-            piece = as_float32(np.where(compact[rows[:, None], columns] == place, piece, fill))
+            fill = 0.0 if background == "zero" else pixels.min(axis=(1, 2), keepdims=True)
+            pixels = as_float32(np.where(compact[rows[:, None], columns] == position, pixels, fill))
         edge = any(extent.start == 0 or extent.stop == length for extent, length in zip(box, labels.shape, strict=True))
         is_cut = height > wanted[0] or width > wanted[1]
-        yield Crop(label=int(numbers[place - 1]), box=(box[0], box[1]), image=piece, is_cut=is_cut, is_at_edge=edge)
+        yield Crop(label=int(numbers[position - 1]), box=(box[0], box[1]), image=pixels, is_cut=is_cut, is_at_edge=edge)
 
 
 def _compact(labels: Array, image: Array) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Numbers of the objects in order, and the labels with 1, 2, ... in their place."""
+    """The labels of the objects in ascending order, and the label image renumbered 1, 2, ..."""
     if labels.ndim != 2 or labels.shape != image.shape[1:]:
         raise InputInvalid(f"the labels have shape {labels.shape} and the image {image.shape[1:]}: give labels of this image.")
     whole = np.rint(labels)
     if not np.isfinite(labels).all() or (whole != labels).any() or labels.min() < 0:
-        raise InputInvalid("the labels hold values that are no object numbers (0, 1, 2, ...): give a label image, not probabilities.")
+        raise InputInvalid("the labels contain values that are not object numbers (0, 1, 2, ...): give a label image, not probabilities.")
     numbers, compact = np.unique(whole.astype(np.int64), return_inverse=True)
     if not numbers.any():
-        raise InputInvalid("the labels hold no object: every pixel is 0. Look at the segmentation.")
+        raise InputInvalid("the labels contain no object: every pixel is 0. Check the segmentation.")
     compact = compact.reshape(labels.shape).astype(np.int32) + (numbers[0] != 0)
     return numbers[numbers > 0], np.asarray(compact, dtype=np.int32)

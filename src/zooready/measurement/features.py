@@ -1,8 +1,8 @@
-"""What people measured of a cell before networks: intensity, shape, bright parts, texture, threshold adjacency, local patterns.
+"""Classical features of a cell: intensity, shape, bright parts, texture, threshold adjacency, local binary patterns.
 
-In: a grey image and the object's mask. Out: numbers by name, the same names for every object, units in the names. Haralick's 13 texture
+In: a grey image and the object's mask. Out: values by name, the same names for every object, units in the names. Haralick's 13 texture
 features (mean and range over four directions, at one and at three pixels), threshold adjacency statistics and local binary patterns are
-those of mahotas; parts of the object above Otsu's threshold stand for the objects that subcellular location features count.
+those of mahotas; the connected parts above Otsu's threshold correspond to the objects that subcellular location features count.
 
 May import: errors
 
@@ -39,7 +39,7 @@ SHAPES = {  # of regionprops
     "shape_extent": "extent", "shape_axis_major_px": "axis_major_length", "shape_axis_minor_px": "axis_minor_length",
     "shape_euler_number": "euler_number",
 }  # fmt: skip
-SMALLEST = 8  # px, side of what mahotas can look at; smaller objects get empty pixels around them
+SMALLEST = 8  # px, smallest side that mahotas accepts; smaller objects are padded
 
 
 def measurements(image: Array, mask: Array | None = None) -> dict[str, float]:
@@ -50,64 +50,66 @@ def measurements(image: Array, mask: Array | None = None) -> dict[str, float]:
     image
         (y, x), any real dtype, raw pixels.
     mask
-        (y, x), other than 0 in the object, at least one pixel; the whole image if None. Then shape is that of what is above Otsu's
-        threshold.
+        (y, x), not 0 inside the object, at least one pixel. If None, the whole image is measured, and the shape is that of the pixels
+        above Otsu's threshold.
 
     Returns
     -------
     dict of float
-        Always the same names in the same order, all finite. ``intensity_*`` are in the image's unit; names that end in ``_px`` and
-        ``_px2`` are lengths and areas; the others have no unit and do not change if the image is multiplied by a number.
+        Always the same names in the same order; all values finite. ``intensity_*`` are in the image's unit; names that end in ``_px`` and
+        ``_px2`` are lengths and areas; the others have no unit and do not change if the image is multiplied by a constant.
 
     Raises
     ------
     InputInvalid
-        The image is no (y, x), the mask does not fit or is empty, or the object has pixels that are not finite.
+        The image is not (y, x), the mask has another shape or is empty, or the object has pixels that are not finite.
     ConsumerMissing
         mahotas is not installed.
     """
     if find_spec("mahotas") is None:
         raise ConsumerMissing("mahotas measures textures and is not installed: pip install 'zooready[explain]'.")
-    pixels, own = _object(np.asarray(image), mask)
-    grey = levels(pixels, own)
-    bright = above(grey, own)
-    found: dict[str, float] = {}
-    for part in (
-        intensities(pixels[own]), shapes(bright if mask is None else own), parts(bright, own, pixels),
-        haralick(grey, own), adjacency(grey), patterns(grey),
+    pixels, inside = _object(np.asarray(image), mask)
+    grey = levels(pixels, inside)
+    bright = above(grey, inside)
+    features: dict[str, float] = {}
+    for group in (
+        intensities(pixels[inside]), shapes(bright if mask is None else inside), parts(bright, inside, pixels),
+        haralick(grey, inside), adjacency(grey), patterns(grey),
     ):  # fmt: skip
-        found.update(part)
-    return {name: float(value) if np.isfinite(value) else 0.0 for name, value in found.items()}
+        features.update(group)
+    return {name: float(value) if np.isfinite(value) else 0.0 for name, value in features.items()}
 
 
 def _object(image: Array, mask: Array | None) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """The box around an object, at least ``SMALLEST`` px a side, and where the object is in it."""
+    """The image inside the object's bounding box, padded to at least ``SMALLEST`` px per side, and the mask there."""
     if image.ndim != 2 or not image.size:
-        raise InputInvalid(f"an image of shape {image.shape} was to be measured: give one channel of one plane, (y, x).")
-    own = np.ones(image.shape, bool) if mask is None else np.asarray(mask) != 0
-    if own.shape != image.shape or not own.any():
-        raise InputInvalid(f"a mask of {own.shape} with {own.sum()} px for an image of {image.shape}: give one of its shape, not empty.")
-    (box,) = ndimage.find_objects(own.astype(np.uint8))
-    pixels, own = image[box].astype(np.float64), own[box]
-    if bad := int((~np.isfinite(pixels[own])).sum()):
+        raise InputInvalid(f"an image of shape {image.shape} cannot be measured: give one channel of one plane, (y, x).")
+    inside = np.ones(image.shape, bool) if mask is None else np.asarray(mask) != 0
+    if inside.shape != image.shape or not inside.any():
+        raise InputInvalid(
+            f"the mask {inside.shape} with {inside.sum()} px does not fit the image {image.shape}: give one of equal shape, not empty."
+        )
+    (box,) = ndimage.find_objects(inside.astype(np.uint8))
+    pixels, inside = image[box].astype(np.float64), inside[box]
+    if bad := int((~np.isfinite(pixels[inside])).sum()):
         raise InputInvalid(f"{bad} pixels of the object are NaN or infinite: replace them, in Fiji with Process > Noise > Remove NaNs.")
-    around = [(0, max(0, SMALLEST - side)) for side in own.shape]
-    return np.pad(np.where(own, pixels, pixels[own].min()), around, mode="edge"), np.pad(own, around)
+    around = [(0, max(0, SMALLEST - side)) for side in inside.shape]
+    return np.pad(np.where(inside, pixels, pixels[inside].min()), around, mode="edge"), np.pad(inside, around)
 
 
-def levels(image: Array, own: Array) -> NDArray[np.uint8]:
-    """The image in 255 levels between its 0.5th and 99.8th percentile inside the mask, 1 and more there and 0 outside."""
-    low, high = np.percentile(image[own], (0.5, 99.8))
+def levels(image: Array, inside: Array) -> NDArray[np.uint8]:
+    """The image in 255 grey levels between its 0.5th and 99.8th percentile: 1 to 255 inside the mask, 0 outside."""
+    low, high = np.percentile(image[inside], (0.5, 99.8))
     scaled = np.clip((image - low) / max(float(high - low), 1e-12), 0, 1)
-    return np.where(own, 1 + np.rint(scaled * 254), 0).astype(np.uint8)
+    return np.where(inside, 1 + np.rint(scaled * 254), 0).astype(np.uint8)
 
 
-def above(grey: NDArray[np.uint8], own: Array) -> NDArray[np.bool_]:
-    """What is above Otsu's threshold of the mask's pixels; all of it if the image is constant."""
+def above(grey: NDArray[np.uint8], inside: Array) -> NDArray[np.bool_]:
+    """The pixels of the mask above their Otsu threshold; all of them if the image is constant."""
     from skimage.filters import threshold_otsu
 
-    values = grey[own]
-    bright: NDArray[np.bool_] = own & (grey > threshold_otsu(values)) if values.min() < values.max() else own.copy()
+    values = grey[inside]
+    bright: NDArray[np.bool_] = inside & (grey > threshold_otsu(values)) if values.min() < values.max() else inside.copy()
     return bright
 
 
@@ -121,45 +123,46 @@ def intensities(values: Array) -> Iterator[tuple[str, float]]:
         yield f"intensity_p{rank:02d}", float(value)
 
 
-def shapes(own: Array) -> Iterator[tuple[str, float]]:
-    """Size and form of a mask (y, x), taken as one object."""
+def shapes(inside: Array) -> Iterator[tuple[str, float]]:
+    """Size and shape of a mask (y, x), measured as one object."""
     from skimage.measure import regionprops
 
-    (whole,) = regionprops(own.astype(np.uint8))
+    (region,) = regionprops(inside.astype(np.uint8))
     for name, feature in SHAPES.items():
-        yield name, float(getattr(whole, feature))
-    yield "shape_roundness", 4 * np.pi * whole.area / max(float(whole.perimeter), 1.0) ** 2
+        yield name, float(getattr(region, feature))
+    yield "shape_roundness", 4 * np.pi * region.area / max(float(region.perimeter), 1.0) ** 2
 
 
-def parts(bright: Array, own: Array, image: Array) -> Iterator[tuple[str, float]]:
-    """Number, size, distance and share of light of the connected parts (y, x) that are brighter than Otsu's threshold."""
+def parts(bright: Array, inside: Array, image: Array) -> Iterator[tuple[str, float]]:
+    """Number, sizes, distances from the centre and share of intensity of the connected parts above Otsu's threshold."""
     labels, count = ndimage.label(bright)
     areas = np.bincount(labels.ravel())[1:].astype(float)
-    light = np.where(own, image - np.percentile(image[own], 0.5), 0).clip(0)
+    light = np.where(inside, image - np.percentile(image[inside], 0.5), 0).clip(0)
     middle = np.array(ndimage.center_of_mass(light + 1e-12))
-    away = np.array([np.hypot(*(np.array(at) - middle)) for at in ndimage.center_of_mass(bright, labels, range(1, count + 1))])
+    distances = np.array([np.hypot(*(np.array(centre) - middle)) for centre in ndimage.center_of_mass(bright, labels, range(1, count + 1))])
     yield from (("parts_count", count), ("parts_area_mean_px2", areas.mean()), ("parts_area_std_px2", areas.std()))
     yield from (("parts_area_max_px2", areas.max()), ("parts_area_median_px2", float(np.median(areas))))
     yield "parts_largest_share", areas.max() / areas.sum()
-    yield from (("parts_away_mean_px", away.mean()), ("parts_away_std_px", away.std()), ("parts_away_max_px", away.max()))
-    yield from (("parts_area_share", areas.sum() / own.sum()), ("parts_light_share", light[bright].sum() / max(float(light.sum()), 1e-12)))
-    rows, columns = np.nonzero(own)
-    weights = light[own]
+    yield from (("parts_away_mean_px", distances.mean()), ("parts_away_std_px", distances.std()), ("parts_away_max_px", distances.max()))
+    yield "parts_area_share", areas.sum() / inside.sum()
+    yield "parts_light_share", light[bright].sum() / max(float(light.sum()), 1e-12)
+    rows, columns = np.nonzero(inside)
+    weights = light[inside]
     distance = np.hypot(rows - middle[0], columns - middle[1])
     yield "parts_light_radius", float((weights * distance).sum() / max(float(weights.sum()), 1e-12) / max(float(distance.mean()), 1e-12))
 
 
-def haralick(grey: NDArray[np.uint8], own: Array) -> Iterator[tuple[str, float]]:
+def haralick(grey: NDArray[np.uint8], inside: Array) -> Iterator[tuple[str, float]]:
     """Haralick's features at 1 and 3 px, mean and range over four directions; pixels outside the mask do not count."""
     import mahotas
 
-    coarse = np.where(own, 1 + grey.astype(int) * (LEVELS - 1) // 256, 0)
+    coarse = np.where(inside, 1 + grey.astype(int) * (LEVELS - 1) // 256, 0)
     for distance in (1, 3):
         try:
-            found = mahotas.features.haralick(coarse, ignore_zeros=True, distance=distance)
-        except ValueError:  # the object has no two pixels that far apart
-            found = np.zeros((4, len(HARALICK)))
-        for name, values in zip(HARALICK, found.T, strict=True):
+            by_direction = mahotas.features.haralick(coarse, ignore_zeros=True, distance=distance)
+        except ValueError:  # no two pixels of the object are that far apart
+            by_direction = np.zeros((4, len(HARALICK)))
+        for name, values in zip(HARALICK, by_direction.T, strict=True):
             yield from ((f"haralick{distance}_{name}", values.mean()), (f"haralick{distance}_{name}_range", np.ptp(values)))
 
 
@@ -175,5 +178,5 @@ def patterns(grey: NDArray[np.uint8]) -> Iterator[tuple[str, float]]:
     import mahotas
 
     for radius in (1, 3):
-        found = mahotas.features.lbp(grey, radius, 8)
-        yield from ((f"lbp{radius}_{index:02d}", value / found.sum()) for index, value in enumerate(found))
+        histogram = mahotas.features.lbp(grey, radius, 8)
+        yield from ((f"lbp{radius}_{index:02d}", value / histogram.sum()) for index, value in enumerate(histogram))

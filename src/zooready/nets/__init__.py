@@ -1,4 +1,4 @@
-"""Networks: tensors in, tensors out. They know no files, and each file stands alone, because it travels inside bundles.
+"""Networks: tensors in, tensors out. They read no files. Each module is self-contained, because its source text is part of bundles.
 
 May import: nothing
 """

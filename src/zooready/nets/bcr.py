@@ -5,9 +5,9 @@ r"""BCR: deconvolution in the wavelet (nonstandard) form of Beylkin, Coifman and
                                               |              |                |              because operators are banded there
     restored <-- Haar^-1 -- 4 bands <-- inverse(v1 + v^, d1) <-- Haar^-1 -- ... <-- Haar^-1  synthesis, from coarse to fine
 
-Deconvolution is read as ``(K^T K + eps I)^-1 K^T``: the coarser levels stand for ``K^T``, a chain of convolutions on the finest bands
-for the inverse. All work is done at half the image's size or less; the four bands lose nothing. Locally connected layers of the
-published form are plain convolutions here, since blur is the same everywhere, so any size works. With more than one resolution the
+Deconvolution is written as ``(K^T K + eps I)^-1 K^T``: the coarser levels represent ``K^T``, a chain of convolutions on the finest
+bands the inverse. All work is done at half the image's size or less; the four bands lose nothing. The published form has locally
+connected layers; here they are convolutions, because blur is the same everywhere, so any size works. With more than one resolution the
 restored coarse image is an input of the next finer one. Wavelets are fixed (Haar); their channels are learned.
 
 Fan, Orozco Bohorquez, Ying, J. Comput. Phys. 384, 1 (2019), doi:10.1016/j.jcp.2019.02.002
@@ -39,13 +39,13 @@ class BCR(nn.Module):
     resolutions
         1: the image alone; 2: also at half, 3: also at a quarter of its size, from coarse to fine.
     dimensions
-        2 for (b, 1, y, x); 3 for (b, 1, z, y, x), where convolutions see three planes and wavelets halve y and x only, because
-        planes lie further apart than pixels.
+        2 for (b, 1, y, x); 3 for (b, 1, z, y, x), where convolutions span three planes and wavelets halve only y and x, because
+        planes are further apart than pixels.
 
     Raises
     ------
     ValueError
-        A number below 1, more than three resolutions, or neither two nor three dimensions.
+        A number below 1, more than three resolutions, or dimensions other than 2 and 3.
     """
 
     def __init__(
@@ -57,22 +57,22 @@ class BCR(nn.Module):
                 raise ValueError(f"{name}={value}: use {'1, 2 or 3' if name == 'resolutions' else '1 or more'}.")
         if dimensions not in CONVOLUTION:
             raise ValueError(f"dimensions={dimensions}: use 2 or 3.")
-        stages = [Stage(1 if place == resolutions - 1 else 2, width, levels, depth, inverse, dimensions) for place in range(resolutions)]
+        stages = [Stage(1 if index == resolutions - 1 else 2, width, levels, depth, inverse, dimensions) for index in range(resolutions)]
         self.stages = nn.ModuleList(stages)  # from fine to coarse
 
     def forward(self, image: Tensor) -> Tensor:
-        """The restored image, shaped like the given one, float32, about zero mean and unit spread."""
+        """The restored image, shaped like the input, float32, of about zero mean and unit standard deviation."""
         return self.scales(image)[0]
 
     def scales(self, image: Tensor) -> tuple[Tensor, ...]:
-        """The restored images, each half as large as the one before, for a loss that sees them all."""
+        """The restored images, each half as large as the one before, for a loss over all of them."""
         restored: list[Tensor] = []
         for level in reversed(range(len(self.stages))):
-            seen = image[..., :: 2**level, :: 2**level]  # the published network's coarse images, and so the loss's
+            view = image[..., :: 2**level, :: 2**level]  # subsampled as in the published network and in the loss
             if restored:
-                restored.insert(0, self.stages[level](seen, torch.cat((seen, enlarged(restored[0])), 1)))
+                restored.insert(0, self.stages[level](view, torch.cat((view, enlarged(restored[0])), 1)))
             else:
-                restored.insert(0, self.stages[level](seen, seen))
+                restored.insert(0, self.stages[level](view, view))
         return tuple(restored)
 
 
@@ -91,7 +91,7 @@ class Stage(nn.Module):
         nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
 
     def forward(self, image: Tensor, seen: Tensor) -> Tensor:
-        """(b, 1, ...) and what the stage sees, (b, channels_in, ...), into the restored (b, 1, ...)."""
+        """The image (b, 1, ...) and the input of the stage (b, channels_in, ...) -> the restored image (b, 1, ...)."""
         levels = [self.lift(analysis(seen))]
         for _ in self.bands:
             levels.append(analysis(coarse_of(levels[-1])))
@@ -117,7 +117,7 @@ class Pair(nn.Module):
         nn.init.normal_(self.second.weight, std=0.01)
 
     def forward(self, features: Tensor) -> Tensor:
-        """See the class. Works in place on its own results, because on large images new memory costs time."""
+        """See the class. Works in place on intermediate results, because allocating memory for large images costs time."""
         added: Tensor = self.second(functional.relu_(self.first(features))).add_(features)
         return added
 

@@ -1,11 +1,11 @@
-"""Object labels from probabilities, inside the network, in operations that every engine has.
+"""Object labels from probabilities, computed inside the network with operations that every engine supports.
 
-    core = certain foreground near an object's middle  ->  one number per connected core  ->  growth into the foreground
+    core = foreground near an object's middle  ->  one number per connected core  ->  growth into the foreground
 
-Connected cores are found by pointers. Each core pixel points to the largest pixel index that it has heard of: 3×3 maxima bring
-news from neighbours, and following pointers (``gather``) brings news from far away. The pixel of a core that points to itself is its
-root, and roots are counted. Indices are int64, because float32 counts pixels exactly only up to 4096 × 4096; the 3×3 maxima are written
-out, because ONNX has no max-pooling of integers, and because this is four times as fast as ``max_pool2d`` on a CPU.
+Connected cores are labelled with pointers. Each core pixel stores a pointer to the largest pixel index known in its part: 3×3 maxima
+spread indices to neighbours, and following pointers (``gather``) spreads them over long distances. The pixel that points to itself is
+the root of its core, and roots are numbered. Indices are int64, because float32 counts pixels exactly only up to 4096 × 4096; the 3×3
+maxima are written out, because ONNX has no max-pooling of integers, and because this is four times as fast as ``max_pool2d`` on a CPU.
 """
 
 import torch
@@ -29,11 +29,11 @@ class Instances(nn.Module):
     core
         Distance (0 at an outline, 1 in the middle) above which a foreground pixel belongs to an object's core.
     rounds
-        Times that each core pixel asks its neighbours twice and then follows its pointer. Twelve join any core whose shape is not very
-        winding; an arm that news does not reach becomes an object of its own, and never a part of another one.
+        Number of rounds, each of two 3×3 maxima and one step along the pointers. Twelve join any core whose shape is not very winding;
+        an arm that is not reached becomes a separate object, never part of another one.
     growth
-        Times that objects grow by one pixel: first down the hill of distances, for the last quarter into any foreground. Foreground farther
-        from every core is background.
+        Number of steps in which objects grow by one pixel: first towards lower distances, in the last quarter into any foreground.
+        Foreground that is farther from every core becomes background.
     """
 
     def __init__(self, foreground: float = 0.5, core: float = 0.5, rounds: int = 12, growth: int = 20) -> None:
@@ -65,7 +65,7 @@ class Instances(nn.Module):
             pointer = self.followed(pointer) * inside
         target = pointer.flatten(1)
         is_root = (flat & (target == index)).to(torch.int64)
-        number = is_root.cumsum(1) * is_root  # a pointer that has not arrived at a root finds 0, never another object's number
+        number = is_root.cumsum(1) * is_root  # a pointer that does not reach a root gives 0, never another object's number
         return (torch.gather(number, 1, (target - 1).clamp(min=0)).reshape(core.shape) * inside).to(torch.float32)
 
     def followed(self, pointer: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 Each module has ``statistics(image) -> (offset, scale)``, both (b, c, 1, 1) float32 (one more 1 for a volume), and
 ``forward(image) = (image - offset) / scale``. Tiles of one image share the statistics of the whole. Any image without
-NaN and infinity gives finite values: a constant one, a black one, a single pixel. There is nothing to learn and nothing to store.
+NaN and infinity gives finite values: a constant one, a black one, a single pixel. These modules have no parameters and no buffers.
 """
 
 import torch
@@ -17,7 +17,7 @@ def trailing(values: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
 
 
 def usable(scale: torch.Tensor) -> torch.Tensor:
-    """The scale, with 1 instead of what is too small to divide by."""
+    """The scale, with 1 in place of values too small to divide by."""
     return torch.where(scale > 1e-12, scale, torch.ones_like(scale))
 
 

@@ -1,11 +1,11 @@
-r"""PLCNN: one network of two cross-connected paths that says which compartment a protein is in, and where it saw it.
+r"""PLCNN: a network of two cross-connected paths that classifies a protein's compartment and maps the evidence for it.
 
     x -- stem ------- residual -- join -- residual -- join -- residual -- join -- residual --.
     x -- plain ------ plain ----/    \-- plain ----/    \-- plain ----/    \-- plain -------- join -- linear --> maps, logits
     x -- features ----------------------------------------------------------------------------/
 
 The topology is that of the paper's figure: a residual path (ResNet-like), a plain one (VGG-like), each concatenation feeding both, and a
-block of features straight from the image to the last concatenation. What the paper does not tell is chosen here: widths (a
+block of features straight from the image to the last concatenation. What the paper does not state is chosen here: widths (a
 parameter), kernels of 3x3 (the stem 5x5, the convolutions after a concatenation 1x1), ReLU after each addition, maximum pooling over
 3x3, strides (4 before the first concatenation, then 2, 1, 1, so that maps are not too coarse), features by three strided
 convolutions, global average pooling before the one linear layer.
@@ -22,7 +22,7 @@ STEM = 4  # stride before the first concatenation
 class PLCNN(nn.Module):
     """(b, channels_in, y, x) -> logits (b, classes) and class activation maps (b, classes, y, x), float32; any size from 1x1.
 
-    A logit is the mean of its map plus the bias of the linear layer, exactly, at every size: the maps are what the decision is made of.
+    At every size a logit is exactly the mean of its map plus the bias of the linear layer: the maps show what the decision is based on.
 
     Parameters
     ----------
@@ -31,14 +31,14 @@ class PLCNN(nn.Module):
     widths
         Channels of each path: in the plain path's first block, at the first concatenation, and in the three stages after it.
     features
-        Channels of the block that goes straight to the last concatenation.
+        Channels of the block that leads directly to the last concatenation.
     strides
-        Of the three stages after the first concatenation, 1 or 2 each.
+        Strides of the three stages after the first concatenation, 1 or 2 each.
 
     Raises
     ------
     ValueError
-        Widths or strides of another number.
+        Not five widths, or not three strides of 1 or 2.
     """
 
     def __init__(
@@ -64,14 +64,14 @@ class PLCNN(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
-        seen = self.seen(image)
-        with torch.autocast(seen.device.type, enabled=False):
-            coarse = functional.conv2d(seen.float(), self.last.weight[:, :, None, None])
+        features = self.seen(image)
+        with torch.autocast(features.device.type, enabled=False):
+            coarse = functional.conv2d(features.float(), self.last.weight[:, :, None, None])
             maps = enlarged(coarse, self.stride, image)
             return maps.mean((2, 3)) + self.last.bias, maps
 
     def embedding(self, image: Tensor) -> Tensor:
-        """What the linear layer sees of an image: (b, channels_in, y, x) -> (b, 2 * widths[-1] + features)."""
+        """The input of the linear layer: (b, channels_in, y, x) -> (b, 2 * widths[-1] + features)."""
         return enlarged(self.seen(image).float(), self.stride, image).mean((2, 3))
 
     def seen(self, image: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ class Scores(nn.Module):
     Parameters
     ----------
     temperature
-        Above 0; larger makes scores more alike. It changes no decision.
+        Above 0; a larger one makes scores more alike. It does not change which class has the highest score.
     """
 
     def __init__(self, temperature: float = 1.0) -> None:
@@ -174,7 +174,7 @@ def pooling(stride: int) -> nn.Module:
 def enlarged(coarse: Tensor, stride: int, image: Tensor) -> Tensor:
     """Values (b, c, y/stride, x/stride) at the image's size (b, c, y, x), bilinear; value i belongs to pixel i * stride.
 
-    That is where padded convolutions and poolings of 3x3 put it. Beyond the last one, values stay.
+    Padded convolutions and poolings of 3x3 place it there. Beyond the last value, it is repeated.
     """
     height, width = coarse.shape[2:]
     padded = functional.pad(coarse, (0, 1, 0, 1), mode="replicate")

@@ -3,7 +3,7 @@
     x, x[::2, ::2], x[::4, ::4]  -- K^T: pointwise stacks, fused from coarse to fine -->  y, y2, y4
     y4 -- B: directional convolutions, residual dense blocks -->  restored at 1/4, then 1/2, then 1
 
-Deconvolution is read as ``(K^T K + eps I)^-1 K^T``; the first half stands for ``K^T``, the second for the inverse. The topology and
+Deconvolution is written as ``(K^T K + eps I)^-1 K^T``; the first half represents ``K^T``, the second the inverse. The topology and
 its 236,630 parameters are those of the authors' released checkpoint, whose "Conv1D" layers convolve along the width only.
 Li, Kudryashev, Yakimovich, ECCV 2024, doi:10.1007/978-3-031-73226-3_22
 """
@@ -34,13 +34,13 @@ class RBCR(nn.Module):
     Parameters
     ----------
     kernel
-        Shape of the convolutions before the dense blocks. ``"released"``: 1x5, which sees the width only; ``"alternating"``:
+        Shape of the convolutions before the dense blocks. ``"released"``: 1x5, along the width only; ``"alternating"``:
         1x5 and 5x1 in turn, 13x13 px in all, as many parameters; ``"isotropic"``: 3x3, 13x13 px in all, 310,486 parameters.
 
     Raises
     ------
     ValueError
-        Another kernel.
+        An unknown kernel.
     """
 
     def __init__(self, kernel: Kernel = "alternating") -> None:
@@ -57,11 +57,11 @@ class RBCR(nn.Module):
         self.apply(initialise)
 
     def forward(self, image: Tensor) -> Tensor:
-        """The restored image, (b, 1, y, x) float32; y and x multiples of 4, values about zero mean and unit spread."""
+        """The restored image, (b, 1, y, x) float32; y and x multiples of 4, values of about zero mean and unit standard deviation."""
         return self.scales(image)[0]
 
     def scales(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The restored images (b, 1, y, x), (b, 1, y/2, x/2), (b, 1, y/4, x/4), for a loss that sees all three."""
+        """The restored images (b, 1, y, x), (b, 1, y/2, x/2), (b, 1, y/4, x/4), for a loss over all three."""
         features, features_2, features_4 = (stack(image[:, :, ::step, ::step]) for stack, step in zip(self.stacks, (1, 2, 4), strict=True))
         up_2, up_4 = enlarged(features_2, 2), enlarged(features_4, 4)  # (b, 32, y, x) each
         fused = self.fuse_adjoint(features, up_2)
@@ -100,7 +100,7 @@ class Fusion(nn.Module):
 
 
 class ResidualDense(nn.Module):
-    """Three pairs of 3x3 convolutions that see all before them; the input plus four channels comes out."""
+    """Three pairs of 3x3 convolutions, each of the input and all earlier outputs; returns four new channels and the input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -111,10 +111,10 @@ class ResidualDense(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Turn (b, c, y, x) into (b, 4 + c, y, x)."""
-        seen = image
+        features = image
         for first, second in zip(self.first, self.second, strict=True):
-            seen = torch.cat((seen, second(functional.relu(first(seen)))), 1)
-        return torch.cat((self.mix(seen), image), 1)
+            features = torch.cat((features, second(functional.relu(first(features)))), 1)
+        return torch.cat((self.mix(features), image), 1)
 
 
 class InverseBlock(nn.Sequential):
@@ -128,12 +128,12 @@ class InverseBlock(nn.Sequential):
 
 
 def enlarged(image: Tensor, factor: int) -> Tensor:
-    """Bilinear resize with half-pixel centres by a whole factor, so that no size is baked in by tracing."""
+    """Bilinear resize with half-pixel centres by a whole factor, so that tracing records no fixed size."""
     return functional.interpolate(image, scale_factor=float(factor), mode="bilinear", align_corners=False)
 
 
 def initialise(module: nn.Module) -> None:
-    """He's normal weights and zero biases: signals keep their size through the twelve pointwise layers."""
+    """He's normal weights and zero biases: signals keep their variance through the twelve pointwise layers."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         if module.bias is not None:

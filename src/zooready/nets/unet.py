@@ -1,4 +1,4 @@
-r"""U-Net: convolutions on halving sizes, and back, with a bridge at each size.
+r"""U-Net: convolutions at successively halved sizes and back, with a skip connection at each size.
 
     x -- block --------------------- join -- block -- last -->
           \ pool -- block --- join -- block -- up /
@@ -31,7 +31,7 @@ class UNet(nn.Module):
     Parameters
     ----------
     channels_in, channels_out
-        Channels of the image and of the answer.
+        Channels of the image and of the output.
     base
         Channels at full size; multiples of 16 train fastest in bfloat16.
     levels
@@ -39,7 +39,7 @@ class UNet(nn.Module):
     widest
         Each halving doubles the channels, up to this number. Base 16, five levels and 128 make 1.3 million parameters.
     final
-        What ends the network: "none" (any value) or "sigmoid" (0..1). The last layer stays in float32 under autocast.
+        Final activation: "none" (any value) or "sigmoid" (0..1). The last layer stays in float32 under autocast.
     """
 
     def __init__(
@@ -75,5 +75,5 @@ class UNet(nn.Module):
 
     def finish(self, features: torch.Tensor) -> torch.Tensor:
         """The last layer: (b, base, y, x) -> (b, channels_out, y, x)."""
-        answer = self.last(features)
-        return torch.sigmoid(answer) if self.final == "sigmoid" else answer
+        output = self.last(features)
+        return torch.sigmoid(output) if self.final == "sigmoid" else output

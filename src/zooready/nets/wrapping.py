@@ -1,6 +1,6 @@
-"""Any network becomes Fiji-safe: raw pixels of any size in, float32 outputs of the image's size out.
+"""Makes any network Fiji-safe: raw pixels of any size in, float32 outputs of the image's size out.
 
-This file travels inside every bundle, as part of its architecture: it needs PyTorch and nothing else.
+The source text of this module is part of every bundle's architecture, so it imports nothing but PyTorch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch.nn import functional
 
 
 def flat(output: object) -> tuple[Tensor, ...]:
-    """Every tensor in a network's output, in order: tensors, lists, tuples and mappings of them; None is dropped."""
+    """Every tensor in a network's output, in order: tensors, lists, tuples and mappings of them; None is left out."""
     if isinstance(output, Tensor):
         return (output,)
     if output is None:
@@ -37,14 +37,14 @@ class FijiSafe(nn.Module):
     head
         Module called with the network's outputs, cropped to the image; returns the bundle's outputs.
     stride, minimum
-        In pixels, for every spatial axis. The image is padded right and below by replication, and outputs are cropped back,
-        so that an image of one pixel works. 0 switches padding off (networks of one fixed size).
+        In pixels, for every spatial axis. The image is padded at the right and below by replication, and outputs are cropped
+        back, so that an image of one pixel works. A stride of 0 disables padding (networks of one fixed size).
     axes
         Axes of each output of the network, e.g. ``("bcyx", "bc")``; a missing channel axis is added.
     restores
-        Map outputs that have the image's axes back to its intensities: output * scale + offset.
+        Convert outputs that have the image's axes back to its intensities: output * scale + offset.
     keep
-        Places of the outputs to return, after the head; all if empty.
+        Indices of the outputs to return, after the head; all if empty.
 
     Shapes: (b, c, y, x) or (b, c, z, y, x) float32 -> one tensor, or a tuple of them, float32.
     """
@@ -74,8 +74,8 @@ class FijiSafe(nn.Module):
     def missing(self, size: int) -> int:
         """Pixels to add to ``size``; arithmetic only, so that a trace records it for every size."""
         multiple = (size + self.stride - 1) // self.stride * self.stride
-        enough = (multiple + self.minimum + abs(multiple - self.minimum)) // 2  # the larger of the two
-        return enough - size
+        padded = (multiple + self.minimum + abs(multiple - self.minimum)) // 2  # the larger of the two
+        return padded - size
 
     def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Outputs for raw pixels ``image``, (b, c, y, x) or (b, c, z, y, x) float32, any range."""
@@ -101,5 +101,5 @@ class FijiSafe(nn.Module):
         if self.head is not None:
             outputs = list(flat(self.head(*outputs)))
         if self.keep:
-            outputs = [outputs[place] for place in self.keep]
+            outputs = [outputs[index] for index in self.keep]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)

@@ -2,13 +2,12 @@
 
 Comes in: an opened Bundle and an Image. Goes out: a Prediction (images, score tables, notes), and its files.
 
-May import: images, formats
+May import: images, formats, bundle
 """
 
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.output import save
 from zooready.prediction.sessions import engine, network
-from zooready.prediction.specs import input_spec, output_specs
 from zooready.prediction.whole import Prediction, Scores, predict
 
 __all__ = [
@@ -17,9 +16,7 @@ __all__ = [
     "Scores",
     "as_input",
     "engine",
-    "input_spec",
     "network",
-    "output_specs",
     "predict",
     "save",
 ]

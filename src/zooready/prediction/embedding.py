@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
+from zooready.formats import onnx
 from zooready.records import Array, Bundle
 
 LAYERS = ("Gemm", "MatMul", "Conv")  # what multiplies by weights
@@ -36,7 +37,7 @@ class Seen:
 
 
 def watched(bundle: Bundle) -> Callable[[Array], Seen]:
-    """A function that runs a classifier and tells what its last layer with weights saw.
+    """A function that runs a classifier and returns what its last layer with weights saw.
 
     Returns
     -------
@@ -50,66 +51,64 @@ def watched(bundle: Bundle) -> Callable[[Array], Seen]:
     BundleInvalid
         The weights do not load, lie in another file, or no layer with weights leads to the scores.
     """
-    import onnxruntime
-
-    place = _scores(bundle)
+    index = _scores(bundle)
     model = _model(bundle)
     graph = model.graph
     given = [output.name for output in graph.output]
-    wanted = [name for name, _ in bundle.outputs]
+    wanted = [name for name, _ in bundle.kinds]
     order = wanted if sorted(given) == sorted(wanted) else given
-    last = _last_layer(graph, order[place], bundle)
+    last = _last_layer(graph, order[index], bundle)
     pooled, linear = _pooled(graph, last)
     taken = [last.input[0], *((pooled, last.output[0]) if pooled else ())]
     for name in taken:
         if name not in {output.name for output in graph.output}:
             graph.output.add().name = name
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors only
     try:
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime has a class of error for each reason
-        raise BundleInvalid(f"{bundle.path.name}: the ONNX weights do not load ({error}). Export or download it again.") from error
-    entry = session.get_inputs()[0].name
+        run_all = onnx.start(model.SerializeToString(), outputs=[*order, *taken])
+    except InputInvalid as error:
+        raise BundleInvalid(
+            f"{bundle.path.name}: the ONNX weights do not load ({error.__cause__}). Export or download it again."
+        ) from error
 
     def run(image: Array) -> Seen:
         try:
-            found = session.run([*order, *taken], {entry: image})
-        except Exception as error:  # as above
+            arrays = run_all(image)
+        except Exception as error:  # ONNX Runtime has a class of error for each reason
             raise ConsumerFailed(
                 f"the onnx network of {bundle.path.name} failed on an image of shape {image.shape} ({str(error)[:300]}): "
                 "run zooready check on the bundle."
             ) from error
-        seen = found[len(order)]
-        maps = _maps(found[-2], found[-1], *linear) if linear else None
-        return Seen(outputs=tuple(found[: len(order)]), embedding=seen.mean(axis=tuple(range(2, seen.ndim))), maps=maps)
+        seen = arrays[len(order)]
+        maps = _maps(arrays[-2], arrays[-1], *linear) if linear else None
+        return Seen(outputs=arrays[: len(order)], embedding=seen.mean(axis=tuple(range(2, seen.ndim))), maps=maps)
 
     return run
 
 
 def _scores(bundle: Bundle) -> int:
-    """Place of the first output that holds class scores."""
-    for place, (_, kind) in enumerate(bundle.outputs):
+    """Index of the first output that holds class scores."""
+    for index, (_, kind) in enumerate(bundle.kinds):
         if kind == "scores":
-            return place
-    held = ", ".join(f"{name} ({kind})" for name, kind in bundle.outputs)
+            return index
+    held = ", ".join(f"{name} ({kind})" for name, kind in bundle.kinds)
     raise InputInvalid(f"{bundle.path.name} gives {held} and no class scores: take the bundle of a classifier.")
 
 
 def _model(bundle: Bundle) -> Any:
     """The bundle's ONNX graph, in memory."""
-    import onnx
+    from onnx import TensorProto
+    from onnx import load as load_model
 
     if "onnx" not in bundle.formats:
         held = ", ".join(bundle.formats)
         raise InputInvalid(f"{bundle.path.name} holds {held} and no ONNX, in whose graph the last layer is found: export it with ONNX.")
     try:
-        model = onnx.load(bundle.formats["onnx"], load_external_data=False)
+        model = load_model(bundle.formats["onnx"], load_external_data=False)
     except Exception as error:  # protobuf raises its own, without a common class
         raise BundleInvalid(
             f"{bundle.path.name}: the ONNX weights do not load ({type(error).__name__}). Export or download it again."
         ) from error
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+    if any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer):
         raise BundleInvalid(f"{bundle.path.name}: its ONNX graph keeps weights in another file: export it as one file.")
     return model
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zooready.errors import InputInvalid
-from zooready.images.files import RGB
+from zooready.images.tiff import RGB
 from zooready.records import Array, Image, as_float32
 from zooready.tensors import TensorSpec
 
@@ -63,9 +63,9 @@ def as_input(image: Image, spec: TensorSpec, *, channel: int | str | None = None
     loop = "".join(axis for axis in "tz" if axis in axes and axis not in spec.axes)
     array = array.transpose([axes.index(axis) for axis in loop + spec.axes[1:]])
     for axis, size in spec.sizes.items():
-        found = array.shape[(loop + spec.axes[1:]).index(axis)]
-        if found != size:
-            raise InputInvalid(f"the network takes exactly {size} along {axis}, and the image has {found}: crop or pad it to {size}.")
+        length = array.shape[(loop + spec.axes[1:]).index(axis)]
+        if length != size:
+            raise InputInvalid(f"the network takes exactly {size} along {axis}, and the image has {length}: crop or pad it to {size}.")
     if array.dtype == np.float64 and np.abs(array).max() > np.finfo(np.float32).max:
         raise InputInvalid(
             "the image has values beyond 3.4e38, which float32 does not hold: rescale it in Fiji with Process > Math > Multiply."

@@ -6,7 +6,8 @@ import csv
 import io
 from pathlib import Path
 
-from zooready.images.files import make_folder, whole_file, write_image
+from zooready.images.files import write_image
+from zooready.images.whole_files import make_folder, whole_file
 from zooready.prediction.whole import Prediction, Scores
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable
-from contextlib import nullcontext
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from zooready.bundle.builders import builder_of
 from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, InputInvalid
+from zooready.formats import FORMATS, state_dict, torchscript
+from zooready.formats.devices import Device, Run
+from zooready.formats.warned import brief
 from zooready.records import Array, Bundle, Format
 
-Device = Literal["auto", "cpu", "cuda"]
-Run = Callable[[Array], tuple[Array, ...]]
+if TYPE_CHECKING:
+    from torch import nn
+
 NO_ROOM = ("out of memory", "bad_alloc", "failed to allocate", "can't allocate", "cannot allocate")
 
 
@@ -46,14 +47,19 @@ def engine(bundle: Bundle, format: Format = "onnx", device: Device = "auto") -> 
     """
     if format not in bundle.formats:
         raise InputInvalid(f"{bundle.path.name} has no {format} weights: use --format {' or '.join(bundle.formats)}.")
-    start = {"onnx": _onnx, "torchscript": _torchscript, "state_dict": _state_dict}[format]
+    _demand_trust(bundle, format)
+    options: dict[str, Any] = {}
+    if format == "onnx":
+        options["outputs"] = [name for name, _ in bundle.kinds]
+    if format == "state_dict":
+        options["builder"] = _builder(bundle)
     try:
-        run = start(bundle, bundle.formats[format], device)
-    except (ConsumerMissing, BundleInvalid, InputInvalid):
+        run = FORMATS[format].start(bundle.formats[format], device, **options)
+    except (ConsumerMissing, BundleInvalid):
         raise
     except Exception as error:  # each runtime has its own errors for files that it cannot load
         raise BundleInvalid(
-            f"{bundle.path.name}: the {format} weights do not load ({_brief(error)}). Export or download it again."
+            f"{bundle.path.name}: the {format} weights do not load ({brief(error)}). Export or download it again."
         ) from error
     return _explaining(run, bundle, format)
 
@@ -71,11 +77,11 @@ def _explaining(run: Run, bundle: Bundle, format: Format) -> Run:
                     f"not enough memory for an image of {size}: cut it into smaller ones, or use --device cpu or a larger machine."
                 ) from None
             raise ConsumerFailed(
-                f"the {format} network of {bundle.path.name} failed on an image of shape {image.shape} ({_brief(error)}): "
+                f"the {format} network of {bundle.path.name} failed on an image of shape {image.shape} ({brief(error)}): "
                 "run zooready check on the bundle."
             ) from error
-        if len(outputs) != len(bundle.outputs):
-            names = ", ".join(name for name, _ in bundle.outputs)
+        if len(outputs) != len(bundle.kinds):
+            names = ", ".join(name for name, _ in bundle.kinds)
             raise BundleInvalid(
                 f"{bundle.path.name} promises outputs {names}, and its {format} network gave {len(outputs)}. Export it again."
             )
@@ -84,32 +90,7 @@ def _explaining(run: Run, bundle: Bundle, format: Format) -> Run:
     return explained
 
 
-def _onnx(bundle: Bundle, path: Path, device: Device) -> Run:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors only
-    providers: list[Any] = ["CPUExecutionProvider"]
-    has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    if device == "cuda" and not has_cuda:
-        raise ConsumerMissing("ONNX Runtime sees no CUDA device here: pip install onnxruntime-gpu, or use --device cpu.")
-    if device != "cpu" and has_cuda:
-        providers.insert(0, ("CUDAExecutionProvider", {"use_tf32": "0"}))
-    session = onnxruntime.InferenceSession(path, options, providers=providers)
-    if device == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
-        raise ConsumerMissing("ONNX Runtime found no usable CUDA libraries: install those of its version, or use --device cpu.")
-    name = session.get_inputs()[0].name
-    given = [output.name for output in session.get_outputs()]
-    wanted = [output for output, _ in bundle.outputs]
-    order = wanted if sorted(given) == sorted(wanted) else given
-
-    def run(image: Array) -> tuple[Array, ...]:
-        return tuple(session.run(order, {name: image}))
-
-    return run
-
-
-def network(bundle: Bundle, format: Literal["torchscript", "state_dict"]) -> Any:
+def network(bundle: Bundle, format: Literal["torchscript", "state_dict"]) -> nn.Module:
     """The bundle's network as a PyTorch module, on the CPU, in eval mode; autograd works on it.
 
     Raises
@@ -119,69 +100,27 @@ def network(bundle: Bundle, format: Literal["torchscript", "state_dict"]) -> Any
     BundleInvalid
         TorchScript with operators that a network does not need.
     """
-    from zooready.formats import state_dict, torchscript
-
+    _demand_trust(bundle, format)
     path = bundle.formats[format]
-    if format == "torchscript":
-        if not bundle.trusted and (reason := torchscript.unsafe(path)):
-            raise BundleInvalid(
-                f"{bundle.path.name}: its TorchScript is not run here ({reason}). "
-                "Use --format onnx, or --trust-code if you know its author."
-            )
-        return torchscript.load(path)
-    if not bundle.trusted:
+    return torchscript.load(path) if format == "torchscript" else state_dict.network(path, _builder(bundle))
+
+
+def _demand_trust(bundle: Bundle, format: Format) -> None:
+    """Refuse code that nobody trusts: a state dict's Python, and TorchScript that does more than compute."""
+    if bundle.trusted:
+        return
+    if format == "torchscript" and (operators := torchscript.unsafe(bundle.formats[format])):
+        raise BundleInvalid(
+            f"{bundle.path.name}: its TorchScript is not run here ({operators}). Use --format onnx, or --trust-code if you know its author."
+        )
+    if format == "state_dict":
         raise InputInvalid(
             f"{bundle.path.name}: a state dict needs the bundle's own Python: use --format onnx, or --trust-code if you know its author."
         )
-    built = _architecture(bundle)
-    built.load_state_dict(state_dict.load(path))
-    return built.eval()
 
 
-def _torchscript(bundle: Bundle, path: Path, device: Device) -> Run:
-    return _torch(network(bundle, "torchscript").to(_torch_device(device)), _torch_device(device))
-
-
-def _state_dict(bundle: Bundle, path: Path, device: Device) -> Run:
-    return _torch(network(bundle, "state_dict").to(_torch_device(device)), _torch_device(device))
-
-
-def _architecture(bundle: Bundle) -> Any:
-    """The network that a trusted bundle's own file, or an installed package, builds."""
-    entry = bundle.rdf["weights"]["pytorch_state_dict"]["architecture"]
-    if "import_from" in entry:
-        module = importlib.import_module(entry["import_from"])
-    else:
-        spec = importlib.util.spec_from_file_location("zooready_bundle_architecture", bundle.folder / entry["source"])
-        if spec is None or spec.loader is None:
-            raise BundleInvalid(f"{bundle.path.name}: {entry['source']} is no Python file. Export it again.")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return getattr(module, entry["callable"])(**entry.get("kwargs", {}))
-
-
-def _torch_device(device: Device) -> str:
-    import torch
-
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConsumerMissing("PyTorch sees no CUDA device here: check nvidia-smi, or use --device cpu.")
-    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
-
-
-def _torch(network: Any, device: str) -> Run:
-    import torch
-
-    from zooready.formats.copies import tensors
-
-    def run(image: Array) -> tuple[Array, ...]:
-        exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False) if device == "cuda" else nullcontext()
-        with torch.inference_mode(), exact:
-            return tuple(output.cpu().numpy() for output in tensors(network(torch.from_numpy(image.copy()).to(device))))
-
-    return run
-
-
-def _brief(error: Exception) -> str:
-    """The last line of an error's message, where engines name the reason."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__)[:300]
+def _builder(bundle: Bundle) -> state_dict.Builder:
+    builder = builder_of(bundle)
+    if builder is None:
+        raise BundleInvalid(f"{bundle.path.name}: its state dict names no architecture that lies inside. Export it again.")
+    return builder

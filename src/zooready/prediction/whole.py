@@ -9,13 +9,14 @@ from typing import Literal
 
 import numpy as np
 
+from zooready.bundle.specs import input_spec, output_specs, pixel_range_um, plane_distance_um, size_steps
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
-from zooready.images.files import in_order
+from zooready.formats.devices import Device, Run
+from zooready.images.tiff import in_order
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.memory import demand_room
 from zooready.prediction.scaling import outside, resampled, zoom_of
-from zooready.prediction.sessions import Device, Run, engine
-from zooready.prediction.specs import input_spec, output_specs, pixel_range_um, plane_distance_um, size_steps
+from zooready.prediction.sessions import engine
 from zooready.records import Array, Bundle, Format, Image
 from zooready.tensors import TensorSpec
 
@@ -128,7 +129,7 @@ def _one(run: Run, bundle: Bundle, image: Array, outputs: tuple[TensorSpec, ...]
     given = _grown(resampled(image, scaled), bundle)
     if first:
         demand_room(run, given)
-    found = []
+    kept = []
     for tensor, output in zip(outputs, run(given), strict=True):
         if output.ndim != len(tensor.axes) or output.shape[tensor.axes.index("c")] != len(tensor.channels):
             raise BundleInvalid(
@@ -142,19 +143,19 @@ def _one(run: Run, bundle: Bundle, image: Array, outputs: tuple[TensorSpec, ...]
             output = output[..., :height, :width]
             if zoom != 1.0:
                 output = resampled(output, size, labels=tensor.kind == "labels")
-        found.append(output)
-    return found
+        kept.append(output)
+    return kept
 
 
 def margins(shape: tuple[int, ...], bundle: Bundle) -> list[tuple[int, int]]:
     """Pixels to add before and after each axis of an input of this shape, so that its y and x have lengths that the bundle takes."""
     steps = size_steps(bundle)
-    found = [(0, 0)] * len(shape)
-    for place, axis in ((-2, "y"), (-1, "x")):
+    added = [(0, 0)] * len(shape)
+    for index, axis in ((-2, "y"), (-1, "x")):
         minimum, step = steps.get(axis, (1, 1))
-        have = shape[place]
-        found[place] = (0, minimum - have if have < minimum else -(have - minimum) % step)
-    return found
+        have = shape[index]
+        added[index] = (0, minimum - have if have < minimum else -(have - minimum) % step)
+    return added
 
 
 def _grown(image: Array, bundle: Bundle) -> Array:

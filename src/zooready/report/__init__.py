@@ -1,4 +1,4 @@
-"""Verdicts for people and for programs: a table in the terminal, JSON, and one HTML page with the images side by side.
+"""Verdicts as a table in the terminal, as JSON, and as an HTML page with the images side by side.
 
 May import: images, comparison
 """

@@ -1,4 +1,4 @@
-"""What a page shows of one bundle: rows of images that belong side by side."""
+"""The images that a page shows of one bundle, in rows."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from zooready.comparison import Comparison
 from zooready.records import Array, Verdict
 
-CHANNELS = 3  # of one output that are drawn
+CHANNELS = 3  # most channels of an output that are drawn
 EXPECTED = "expected"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One image: (y, x), or (k,) for ``kind`` "scores"; ``kind`` is input, image, labels, scores or difference; ``note`` stands under."""
+    """One image: (y, x), or (k,) for ``kind`` "scores"; ``kind`` is input, image, labels, scores or difference; ``note`` is its caption."""
 
     caption: str
     array: Array
@@ -35,7 +35,7 @@ class Section:
 
 
 def section(comparison: Comparison, *, title: str | None = None, note: str = "") -> Section:
-    """A section with the input, what every program made of it, and the largest difference between them."""
+    """A section with the input, the output of every program, and the largest difference from the reference."""
     rows = tuple(_rows(comparison)) if comparison.shown is not None and comparison.results else ()
     return Section(title=title or comparison.path.stem, verdicts=comparison.verdicts, rows=rows, note=note)
 
@@ -45,42 +45,42 @@ def _rows(comparison: Comparison) -> Iterator[tuple[str, tuple[Panel, ...]]]:
     if case is None:
         return
     size = " x ".join(map(str, case.input.shape))
-    inputs = tuple(_input(f"input {comparison.names[0][k]}".strip(), one) for k, one in enumerate(_planes(case.input)))
+    inputs = tuple(_input(f"input {comparison.names[0][k]}".strip(), plane) for k, plane in enumerate(_planes(case.input)))
     if len(inputs) > 1:
         yield f"{case.name}, {size}", inputs
     for k, (name, kind) in enumerate(comparison.outputs):
-        found = {EXPECTED: case.outputs[k]} if case.outputs else {}
-        found |= {who: outputs[k] for who, outputs in comparison.results.items() if len(outputs) > k}
+        arrays = {EXPECTED: case.outputs[k]} if case.outputs else {}
+        arrays |= {source: outputs[k] for source, outputs in comparison.results.items() if len(outputs) > k}
         if kind == "scores":
-            panels = (Panel(caption=who, array=np.ravel(array[0]), kind="scores") for who, array in found.items())
+            panels = (Panel(caption=source, array=np.ravel(array[0]), kind="scores") for source, array in arrays.items())
             yield f"{name} ({', '.join(comparison.names[k + 1])})", (inputs[0], *panels)
             continue
-        drawn = {who: _planes(array) for who, array in found.items()}
-        for channel in range(max(map(len, drawn.values()))):
-            row = {who: planes[channel] for who, planes in drawn.items() if len(planes) > channel}
-            called = comparison.names[k + 1][channel]
-            yield f"{name}: {called}" if called not in ("", name) else name, (inputs[0], *_compared(row, kind))
+        planes_of = {source: _planes(array) for source, array in arrays.items()}
+        for channel in range(max(map(len, planes_of.values()))):
+            row = {source: planes[channel] for source, planes in planes_of.items() if len(planes) > channel}
+            channel_name = comparison.names[k + 1][channel]
+            yield f"{name}: {channel_name}" if channel_name not in ("", name) else name, (inputs[0], *_compared(row, kind))
 
 
 def _compared(row: Mapping[str, Array], kind: str) -> Iterator[Panel]:
-    """The reference, the others, and where any of them differs from it."""
+    """Panels of the reference, of the other outputs, and of their largest difference from the reference."""
     reference = next(iter(row.values()))
-    same = {who: one for who, one in row.items() if one.shape == reference.shape}
-    differences = {who: _difference(reference, one, kind) for who, one in same.items()}
-    for number, (who, one) in enumerate(row.items()):
-        note = "reference" if number == 0 else _note(differences[who], kind) if who in differences else f"other size: {one.shape}"
-        yield Panel(caption=who, array=one, kind=kind, note=note)
-    if len(same) > 1:
-        worst: Array = np.max(np.stack(list(differences.values())), axis=0)
-        yield Panel(caption="largest difference", array=worst, kind="difference", note=_note(worst, kind))
+    same_size = {source: array for source, array in row.items() if array.shape == reference.shape}
+    differences = {source: _difference(reference, array, kind) for source, array in same_size.items()}
+    for number, (source, array) in enumerate(row.items()):
+        note = "reference" if number == 0 else _note(differences[source], kind) if source in differences else f"other size: {array.shape}"
+        yield Panel(caption=source, array=array, kind=kind, note=note)
+    if len(same_size) > 1:
+        largest: Array = np.max(np.stack(list(differences.values())), axis=0)
+        yield Panel(caption="largest difference", array=largest, kind="difference", note=_note(largest, kind))
 
 
-def _difference(reference: Array, one: Array, kind: str) -> Array:
+def _difference(reference: Array, output: Array, kind: str) -> Array:
     difference: Array
     if kind == "labels":
-        difference = (reference != one).astype(np.float64)
+        difference = (reference != output).astype(np.float64)
         return difference
-    difference = np.nan_to_num(np.abs(one.astype(np.float64) - reference.astype(np.float64)), nan=np.inf, posinf=np.inf)
+    difference = np.nan_to_num(np.abs(output.astype(np.float64) - reference.astype(np.float64)), nan=np.inf, posinf=np.inf)
     return difference
 
 

@@ -1,4 +1,4 @@
-"""Images inside a page."""
+"""Images embedded in an HTML page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from io import BytesIO
 from zooready.images import drawing
 from zooready.records import Array
 
-SIDE = 420  # px; larger images are thinned out
+SIDE = 420  # px; of larger images only every second, third, ... pixel is shown
 
 
 def data_url(array: Array, kind: str, contrast: tuple[float, float]) -> str:
@@ -21,7 +21,7 @@ def data_url(array: Array, kind: str, contrast: tuple[float, float]) -> str:
     kind
         ``image`` in grey between the two values of ``contrast``, ``labels`` in colours by number, ``difference`` from white to red.
     contrast
-        Black and white of an image.
+        Intensities drawn black and white.
     """
     from PIL import Image
 

@@ -1,8 +1,9 @@
-"""Simulated specimens, optics and cameras: an image and the truth behind it, in NumPy.
+"""Simulated specimens, optics and cameras: an image and the sharp truth behind it, in NumPy.
 
-``stages`` is the whole way, each stage on its own: a specimen (``specimens``, ``bodies``, ``volumes``), what it emits (``emission``), what
-a kind of microscope sees of it (``modalities`` on top of ``optics``), and what the ``camera`` makes of that. ``fields`` is the short way
-that training takes; ``nuclei`` and ``cells`` are for the families that label or name them.
+In: a random generator and numbers. Out: arrays with axes, units and voxel size. ``stages`` runs a simulation in four steps that can each be
+called and plotted: ground truth (``specimens``, ``bodies``, ``volumes``), ``emission``, optical image (``modalities`` on top of
+``optics``) and digital image (``camera``). ``fields`` is the shorter way that training takes; ``nuclei`` and ``cells`` are simulations of
+their own for segmentation and for the classification of cells.
 
 May import: nothing
 """

@@ -15,7 +15,7 @@ from scipy import ndimage
 from zooready.simulate import specimens, volumes
 
 Float = NDArray[np.float64]
-SHARE_OF_PARENT = 0.79  # radius after a fork into two: the cross-sections' 3/2 powers add up nearly, as Rall found
+SHARE_OF_PARENT = 0.79  # radius after a fork into two: the 3/2 powers of the radii nearly add up (Rall's law)
 THINNEST_PX = 0.6
 IN_A_SECTION = 24  # points across a tube
 LARGEST_TREE = 80  # pieces between forks
@@ -69,15 +69,15 @@ def _neurons(
             start, turn, radius, length = heads.popleft()
             path, along, radii = _process(rng, start, turn, radius, length * rng.uniform(0.25, 0.6), flat)
             pieces.append((path, along, radii))
-            thinner, left = SHARE_OF_PARENT * radius, 0.7 * length
-            if thinner > THINNEST_PX and left > 8:
+            thinner, remaining = SHARE_OF_PARENT * radius, 0.7 * length
+            if thinner > THINNEST_PX and remaining > 8:
                 heading, fork = float(np.arctan2(along[1, -1], along[2, -1])), rng.uniform(0.25, 0.7)
-                heads.extend((path[:, -1], heading + sign * fork, thinner * rng.uniform(0.85, 1.1), left) for sign in (-1, 1))
+                heads.extend((path[:, -1], heading + sign * fork, thinner * rng.uniform(0.85, 1.1), remaining) for sign in (-1, 1))
     path, along, radii = (np.concatenate(parts, axis=-1) for parts in zip(*pieces, strict=True))
     side = np.stack((np.zeros_like(along[0]), -along[2], along[1])) / np.hypot(along[1], along[2])
     other = np.cross(along, side, axis=0)
-    place = np.arange(IN_A_SECTION)[:, None] + 0.5  # a sunflower's seeds share out a disc evenly
-    out, turns = np.sqrt(place / IN_A_SECTION), place * np.pi * (3 - np.sqrt(5))
+    number = np.arange(IN_A_SECTION)[:, None] + 0.5  # as in a sunflower, the seeds cover a disc evenly
+    out, turns = np.sqrt(number / IN_A_SECTION), number * np.pi * (3 - np.sqrt(5))
     at = path[:, None] + out * radii * (side[:, None] * np.cos(turns) + other[:, None] * np.sin(turns))
     weights = np.broadcast_to(_stain(radii) * np.pi * radii**2 / (2 * IN_A_SECTION), at.shape[1:])
     return somas, at.reshape(3, -1), weights.ravel()

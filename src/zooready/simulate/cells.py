@@ -1,8 +1,8 @@
-"""Cells, each with one stained compartment of ten, as in the 2D HeLa images: an image, and the outline of its cell.
+"""Simulated cells with one of ten stained compartments, as in the 2D HeLa images: the image and the mask of its cell.
 
     outline and nucleus -> structure of the pattern -> leak, haze, blur -> neighbours -> camera
 
-Optics are a Gaussian core and a wide haze; no image of a real cell went into this.
+Optics are a Gaussian core and a wide haze; no image of a real cell was used.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def cell(
     Parameters
     ----------
     rng
-        Draws everything.
+        Source of everything that is random.
     pattern
         One of ``PATTERNS``.
     difficulty
@@ -69,7 +69,7 @@ def cell(
 
 
 def outlined(rng: np.random.Generator, size: int, beside: Cell | None = None) -> Cell:
-    """A cell's outline and nucleus: in the image's middle, or beside another cell, where the border cuts it."""
+    """Shape of a cell and its nucleus, in the middle of the image or, next to the cell ``beside``, cut by the border."""
     radius = rng.uniform(*RADIUS_UM) / PIXEL_SIZE_UM
     ratio, angle = rng.uniform(1.0, 1.9), rng.uniform(0, 2 * np.pi)
     direction = rng.uniform(0, 2 * np.pi)
@@ -83,21 +83,21 @@ def outlined(rng: np.random.Generator, size: int, beside: Cell | None = None) ->
     depth = 1 - np.hypot(along, across) / (radius * (1 + waves))
     if beside is not None:
         depth = np.where(beside.depth > -0.04, -1.0, depth)
-    core = radius * rng.uniform(0.36, 0.5)
-    heart = centre + rng.normal(0, 0.1 * radius, 2)
-    v, u = np.mgrid[:size, :size] - heart[:, None, None]
+    nucleus_radius = radius * rng.uniform(0.36, 0.5)
+    nucleus_centre = centre + rng.normal(0, 0.1 * radius, 2)
+    v, u = np.mgrid[:size, :size] - nucleus_centre[:, None, None]
     tilt, squash = angle + rng.normal(0, 0.4), rng.uniform(1.0, 1.5)
     rim = 1 + rng.normal(0, 0.04) * np.cos(3 * np.arctan2(v, u) + rng.uniform(0, 2 * np.pi))
     long, short = (u * np.cos(tilt) + v * np.sin(tilt)) / np.sqrt(squash), (v * np.cos(tilt) - u * np.sin(tilt)) * np.sqrt(squash)
-    nucleus = np.where(depth > 0.02, 1 - np.hypot(long, short) / (core * rim), -1.0)
+    nucleus = np.where(depth > 0.02, 1 - np.hypot(long, short) / (nucleus_radius * rim), -1.0)
     return Cell(
         depth=depth, nucleus=nucleus, angle=angle, centre=(float(centre[0]), float(centre[1])),
-        heart=(float(heart[0]), float(heart[1])), radius=float(radius), core=float(core),
+        nucleus_centre=(float(nucleus_centre[0]), float(nucleus_centre[1])), radius=float(radius), nucleus_radius=float(nucleus_radius),
     )  # fmt: skip
 
 
-def emission(rng: np.random.Generator, place: Cell, pattern: str, leak: float) -> Float:
-    """The light of one cell, (size, size): its structure, and ``leak`` times as much spread over the cell, thickest at the nucleus."""
-    structure = PATTERNS[pattern](rng, place)
-    body = np.clip(place.depth, 0, None) ** rng.uniform(0.4, 0.8) * np.where(place.nucleus > 0, rng.uniform(0.3, 1.2), 1.0)
+def emission(rng: np.random.Generator, outline: Cell, pattern: str, leak: float) -> Float:
+    """Emission of one cell, (size, size) float64, relative: its structure, and ``leak`` times as much light over the whole cell."""
+    structure = PATTERNS[pattern](rng, outline)
+    body = np.clip(outline.depth, 0, None) ** rng.uniform(0.4, 0.8) * np.where(outline.nucleus > 0, rng.uniform(0.3, 1.2), 1.0)
     return (share(structure) + leak * share(body)) * rng.uniform(0.6, 1.4)

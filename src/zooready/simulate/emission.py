@@ -1,4 +1,4 @@
-"""Light between specimen and objective: what a dye emits while the camera's shutter is open."""
+"""Emission: the light of a dye while the camera's shutter is open, and the array type that all stages of a simulation share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zooready.errors import InputInvalid
 
 @dataclass(frozen=True, kw_only=True)
 class Light:
-    """An array of a stage of the simulation with what it means.
+    """The result of one stage of a simulation: an array, its axes, unit and voxel size.
 
     Parameters
     ----------
@@ -34,24 +34,24 @@ class Light:
     z_step_um: float | None = None
 
     def with_values(self, array: NDArray[np.generic], unit: str) -> Light:
-        """The same place in another stage."""
+        """Other values of the same field of view, e.g. those of the next stage."""
         return replace(self, array=array, unit=unit)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dye:
-    """How bright a specimen is, and for how long.
+    """How bright a dye is, and how fast it bleaches.
 
     Parameters
     ----------
     photons_per_s
-        What the camera gets in a second from a pixel full of fresh dye, before any blur.
+        Photons per second that the camera detects from a pixel full of fresh dye, before any blur.
     background_per_s
-        What every pixel gets besides; it does not bleach.
+        Photons per second that every pixel detects in addition; the background does not bleach.
     exposure_ms
         How long the shutter is open for a frame; frames follow each other without a gap.
     bleaching_s
-        Time in which light destroys all but 1/e of the dye; infinite: never.
+        Time after which 1/e of the dye is left; infinite for a dye that does not bleach.
 
     Raises
     ------
@@ -84,9 +84,9 @@ class Dye:
 
     @property
     def background(self) -> float:
-        """Photons that every pixel gets besides in a frame."""
+        """Background photons of every pixel in a frame."""
         return self.background_per_s * self.exposure_ms / 1000
 
-    def emitted(self, specimen: Light, frame: int = 0) -> Light:
-        """What a specimen of unit ``"dye"`` emits during a frame, in photons, without the background."""
+    def emission(self, specimen: Light, frame: int = 0) -> Light:
+        """Photons per pixel that a specimen of unit ``"dye"`` emits during a frame, without background; same shape, float64."""
         return specimen.with_values(self.photons(frame) * np.asarray(specimen.array, np.float64), "photons")

@@ -1,4 +1,4 @@
-"""A field of view: specimen, optics and camera together, with the truth behind it."""
+"""A simulated field of view for training: specimen, optics and camera in one call, with the sharp truth."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ def field(
     Field
         Image and truth, (size, size) each.
     """
-    emitted = specimen(rng, size + 2 * MARGIN_PX)
+    emission = specimen(rng, size + 2 * MARGIN_PX)
     inner = (slice(MARGIN_PX, MARGIN_PX + size),) * 2
-    return _exposed(rng, emitted[inner], blur(emitted, optics)[inner], optics, camera, photons, background)
+    return _digital(rng, emission[inner], blur(emission, optics)[inner], optics, camera, photons, background)
 
 
 def stack(
@@ -100,20 +100,21 @@ def stack(
     """
     margins = (MARGIN_PLANES, MARGIN_PX, MARGIN_PX)
     high, tall, wide = (side + 2 * margin for side, margin in zip(shape, margins, strict=True))
-    emitted = specimen(rng, (high, tall, wide))
+    emission = specimen(rng, (high, tall, wide))
     inner = tuple(slice(margin, margin + side) for side, margin in zip(shape, margins, strict=True))
-    seen = blur_volume(emitted, optics, z_step_um)
-    made = _exposed(rng, emitted[inner], seen[inner], optics, camera, photons, background)
-    return replace(made, z_step_um=z_step_um)
+    optical = blur_volume(emission, optics, z_step_um)
+    exposure = _digital(rng, emission[inner], optical[inner], optics, camera, photons, background)
+    return replace(exposure, z_step_um=z_step_um)
 
 
-def _exposed(
-    rng: np.random.Generator, emitted: Float, seen: Float, optics: Optics, camera: Camera, photons: float, background: float
+def _digital(
+    rng: np.random.Generator, emission: Float, optical: Float, optics: Optics, camera: Camera, photons: float, background: float
 ) -> Field:
-    scale = photons / max(float(seen.max()), 1e-9)
+    """Emission and optical image, both relative, as photons, and as counts of the camera."""
+    scale = photons / max(float(optical.max()), 1e-9)
     return Field(
-        image=camera.exposed(seen * scale + background, rng),
-        truth=camera.expected(emitted * scale + background).astype(np.float32),
+        image=camera.exposed(optical * scale + background, rng),
+        truth=camera.expected(emission * scale + background).astype(np.float32),
         optics=optics,
         camera=camera,
     )

@@ -1,6 +1,6 @@
 """Kinds of microscopes: what each lights up, and its point spread function (PSF).
 
-Each is a frozen record with the same four methods, so that a stage takes any of them: ``emitted`` (dye to photons), ``psf``, and the
+Each is a frozen record with the same four methods, so that a stage takes any of them: ``emission`` (dye to photons), ``psf``, and the
 Nyquist limits ``largest_pixel_um`` and ``largest_step_um``. PSFs are effective ones: they describe the image that the microscope's own
 scanning or reconstruction gives, not its raw data, and have sum 1, so brightness is set by the dye alone. A shape (y, x) is one plane,
 a shape (z, y, x) a stack with the focus in plane z // 2.
@@ -37,11 +37,11 @@ NOTCH, NOTCH_WIDTH = 0.98, 0.12  # of a copy's middle, where its haze is: the sh
 
 @dataclass(frozen=True, kw_only=True)
 class WideField:
-    """Everything is lit at once, and every plane's light reaches the camera."""
+    """The whole specimen is illuminated, and the light of every plane reaches the camera."""
 
-    def emitted(self, specimen: Light, dye: Dye, optics: Optics) -> Light:
-        """Photons of a specimen of unit ``"dye"``."""
-        return dye.emitted(specimen)
+    def emission(self, specimen: Light, dye: Dye, optics: Optics) -> Light:
+        """Photons per pixel that a specimen of unit ``"dye"`` emits; same shape, float64."""
+        return dye.emission(specimen)
 
     def psf(self, optics: Optics, shape: tuple[int, ...], z_step_um: float | None = None) -> Float:
         """The effective PSF, of sum 1: (y, x) float64, or (z, y, x) with `z_step_um`."""
@@ -84,19 +84,19 @@ class Confocal(WideField):
 
     def psf(self, optics: Optics, shape: tuple[int, ...], z_step_um: float | None = None) -> Float:
         """The effective PSF, of sum 1: (y, x) float64, or (z, y, x) with `z_step_um`."""
-        deep = len(shape) == 3
+        is_stack = len(shape) == 3
         plane = (shape[-2], shape[-1])
-        if deep:
+        if is_stack:
             demand_step(optics, z_step_um or 0.0)
-        offsets = np.arange(shape[0]) - shape[0] // 2 if deep else np.zeros(1)
+        offsets = np.arange(shape[0]) - shape[0] // 2 if is_stack else np.zeros(1)
         heights = [float(optics.z_um + offset * (z_step_um or 0.0)) for offset in offsets]
         fold = np.max([repeats(optics, plane, height) for height in (heights[0], heights[-1])], axis=0)
         wide = (int(fold[0]) * plane[0], int(fold[1]) * plane[1])  # products of folded light would be wrong
         spot = planes(replace(optics, wavelength_nm=_excitation_nm(optics, self.excitation_nm)), wide, heights)
-        product = np.stack([self.narrowed(one, optics) for one in np.multiply(spot, self._collected(optics, wide, heights))])
+        product = np.stack([self.narrowed(plane_psf, optics) for plane_psf in np.multiply(spot, self._collected(optics, wide, heights))])
         product = fft.ifftshift(product, axes=(1, 2)).reshape(len(heights), fold[0], plane[0], fold[1], plane[1]).sum((1, 3))
         product = fft.fftshift(product, axes=(1, 2)) / product.sum()
-        return np.asarray(product if deep else product[0])
+        return np.asarray(product if is_stack else product[0])
 
     def _collected(self, optics: Optics, shape: tuple[int, int], heights: Sequence[float]) -> Float:
         """What the pinhole collects of light from every place: the emission's PSF spread over the pinhole."""
@@ -109,7 +109,7 @@ class Confocal(WideField):
         return np.stack([convolved(plane, disc) for plane in collected])
 
     def narrowed(self, plane: Float, optics: Optics) -> Float:
-        """The product in one plane after whatever switches its rim off; here nothing."""
+        """The product in one plane (y, x), narrowed by depletion; unchanged in a confocal microscope."""
         return plane
 
     def largest_pixel_um(self, optics: Optics) -> float:
@@ -123,7 +123,7 @@ class Confocal(WideField):
 
 @dataclass(frozen=True, kw_only=True)
 class STED(Confocal):
-    """Stimulated emission depletion: the confocal spot, of which a second, hollow beam leaves the middle.
+    """Stimulated emission depletion: the confocal spot, of which a second, hollow beam leaves only the middle.
 
     An effective model: the hollow beam is a parabola around its zero and the same at every depth. It divides the spot's width at half
     maximum, of ``d = 0.5145 excitation wavelength / NA``, by ``sqrt(1 + saturation)``.
@@ -146,7 +146,7 @@ class STED(Confocal):
         return spot_um / sqrt(1 + self.saturation)
 
     def narrowed(self, plane: Float, optics: Optics) -> Float:
-        """The product in one plane, its rim switched off."""
+        """The product in one plane (y, x), its rim switched off by depletion."""
         y, x = (((np.arange(side) - side // 2) * optics.pixel_size_um) for side in plane.shape)
         full = self.width_um(optics) * sqrt(1 + self.saturation)
         return np.asarray(plane * 0.5 ** (self.saturation * 4 * (y[:, None] ** 2 + x[None, :] ** 2) / full**2))
@@ -201,10 +201,10 @@ class TIRF(WideField):
             )
         return _excitation_nm(optics, self.excitation_nm) / (4 * pi * sqrt((optics.index * sin(radians(angle))) ** 2 - behind**2))
 
-    def emitted(self, specimen: Light, dye: Dye, optics: Optics) -> Light:
-        """Photons of a specimen of unit ``"dye"``; plane 0 touches the coverslip, and a single plane lies there."""
+    def emission(self, specimen: Light, dye: Dye, optics: Optics) -> Light:
+        """Photons per pixel of a specimen of unit ``"dye"``; plane 0 touches the coverslip, and a single plane lies there."""
         depth_nm = self.depth_nm(optics)
-        light = dye.emitted(specimen)
+        light = dye.emission(specimen)
         if light.z_step_um is None:
             return light
         z_nm = 1000 * light.z_step_um * np.arange(light.array.shape[0])
@@ -217,7 +217,7 @@ class SIM(WideField):
 
     Three stripe patterns, 60 degrees apart, move copies of the transfer function to and fro. The reconstruction takes most of each copy's
     middle out, where the haze of other planes is, weights the sum as a Wiener filter does that knows the optics, and tapers it down to the
-    new limit. Noise is that of the camera on the finished image; the noise pattern of a real reconstruction is not there.
+    new limit. Noise is that of the camera on the finished image; the noise pattern of a real reconstruction is not simulated.
 
     Parameters
     ----------
@@ -279,8 +279,8 @@ class BrightField(WideField):
         _demand("absorbance", self.absorbance)
         _demand("condenser_na", self.condenser_na)
 
-    def emitted(self, specimen: Light, dye: Dye, optics: Optics) -> Light:
-        """Photons behind a specimen of unit ``"dye"`` when an empty field gives those of a pixel full of dye."""
+    def emission(self, specimen: Light, dye: Dye, optics: Optics) -> Light:
+        """Photons per pixel behind a specimen of unit ``"dye"``; an empty field gives the photons of a pixel full of dye."""
         if specimen.z_step_um is not None:
             raise InputInvalid("bright field sees thin specimens only: simulate one plane, not a stack.")
         dense = np.asarray(specimen.array, np.float64)
@@ -304,7 +304,7 @@ class BrightField(WideField):
         return optics.wavelength_nm / 1000 / (2 * (optics.na + min(self.condenser_na or optics.na, optics.na)))
 
 
-Modality = WideField  # the type of every one of them
+Modality = WideField  # the type that all of them share
 MODALITIES: dict[str, type[Modality]] = {
     "widefield": WideField,
     "confocal": Confocal,
@@ -326,6 +326,6 @@ def _excitation_nm(optics: Optics, excitation_nm: float | None) -> float:
 
 
 def _demand(name: str, value: float | None, *, zero: bool = False) -> None:
-    """Refuse what is no positive number; None is for the caller to fill in."""
+    """Refuse values that are not positive numbers; None stands for a default and passes."""
     if value is not None and not (isfinite(value) and (value > 0 or (zero and value == 0))):
         raise InputInvalid(f"{name}={value}: it must be {'zero or more' if zero else 'a positive number'}.")

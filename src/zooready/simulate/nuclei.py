@@ -51,16 +51,16 @@ class Optics:
 
 
 def field(rng: np.random.Generator, size: int, pixel_size_um: float | None = None) -> tuple[Floats, NDArray[np.int32]]:
-    """A raw image of nuclei and its truth.
+    """A raw image of nuclei and its true label image.
 
     Parameters
     ----------
     rng
-        Draws everything: density, touching, brightness, optics, light, camera.
+        Source of everything that is random: density, touching, brightness, optics, light, camera.
     size
         Side of the square field, px.
     pixel_size_um
-        Side of a pixel in micrometres, 0.35..1 in training; drawn if None.
+        Side of a pixel in micrometres, 0.35 to 1 in training; drawn at random if None.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def field(rng: np.random.Generator, size: int, pixel_size_um: float | None = Non
         (y, x) int32, 0 background, 1…n; an outline lies at half of the nucleus's own height.
     """
     if pixel_size_um is not None and not (np.isfinite(pixel_size_um) and pixel_size_um > 0):
-        raise InputInvalid(f"pixel_size_um={pixel_size_um}: it must be a positive number, 0.35 to 1 in training, or None to draw one.")
+        raise InputInvalid(f"pixel_size_um={pixel_size_um}: it must be a positive number, 0.35 to 1 in training, or None for a random one.")
     pixel_size_um = draw_pixel_size_um(rng) if pixel_size_um is None else pixel_size_um
     radius = rng.uniform(*DIAMETER_UM) / pixel_size_um / 2
     nuclei = population(rng, size, radius)
@@ -132,10 +132,10 @@ def _reach(nucleus: Nucleus, direction: float) -> float:
     return float(long * short / np.hypot(short * np.cos(turned), long * np.sin(turned)))
 
 
-def _is_apart(one: Nucleus, other: Nucleus) -> bool:
+def _is_apart(first: Nucleus, second: Nucleus) -> bool:
     """Whether two nuclei overlap by less than a seventh of their extent."""
-    distance, direction = np.hypot(other.y - one.y, other.x - one.x), np.arctan2(other.y - one.y, other.x - one.x)
-    return bool(distance >= 0.85 * (_reach(one, direction) + _reach(other, direction + np.pi)))
+    distance, direction = np.hypot(second.y - first.y, second.x - first.x), np.arctan2(second.y - first.y, second.x - first.x)
+    return bool(distance >= 0.85 * (_reach(first, direction) + _reach(second, direction + np.pi)))
 
 
 def draw_optics(rng: np.random.Generator, radius: float) -> Optics:
@@ -166,9 +166,9 @@ def render(rng: np.random.Generator, nuclei: Sequence[Nucleus], size: int, optic
         height /= np.percentile(height[emission > 0], 75) if (emission > 0).any() else 1.0
         rows, columns = slice(max(0, top), max(0, top + len(height))), slice(max(0, left), max(0, left + len(height)))
         inside = nearest[rows, columns]
-        seen = height[max(0, -top) :, max(0, -left) :][: inside.shape[0], : inside.shape[1]]
-        labels[rows, columns] = np.where(seen > inside, labels.max() + 1, labels[rows, columns])
-        nearest[rows, columns] = np.maximum(seen, inside)
+        visible = height[max(0, -top) :, max(0, -left) :][: inside.shape[0], : inside.shape[1]]
+        labels[rows, columns] = np.where(visible > inside, labels.max() + 1, labels[rows, columns])
+        nearest[rows, columns] = np.maximum(visible, inside)
     light = optics.blur(light)[pad : pad + size, pad : pad + size]
     return light, _largest_parts(labels)
 

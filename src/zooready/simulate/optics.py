@@ -152,8 +152,8 @@ def pupil(optics: Optics, shape: tuple[int, int]) -> NDArray[np.complex128]:
     shifts = (np.arange(EDGE_SAMPLES) + 0.5) / EDGE_SAMPLES - 0.5
     inside = np.zeros(shape)
     for shift in shifts:
-        for other in shifts:
-            inside += np.hypot(high[:, None] + shift * steps[0], wide[None, :] + other * steps[1]) <= optics.rim_per_um
+        for sideways in shifts:
+            inside += np.hypot(high[:, None] + shift * steps[0], wide[None, :] + sideways * steps[1]) <= optics.rim_per_um
     transmission = inside / EDGE_SAMPLES**2
     phase = optics.waves(radius, optics.z_um)
     for n, m, waves in optics.zernike:
@@ -162,7 +162,7 @@ def pupil(optics: Optics, shape: tuple[int, int]) -> NDArray[np.complex128]:
 
 
 def zernike(n: int, m: int, radius: Float, angle: Float) -> Float:
-    """Zernike circle polynomial of unit rms over the disc; `radius` in 0-1, `angle` in radians, both of one shape, which returns."""
+    """Zernike circle polynomial of unit rms over the disc; `radius` 0 to 1, `angle` in radians, both of the shape of the result."""
     order = abs(m)
     radial = sum(
         (-1) ** k
@@ -190,8 +190,8 @@ def planes(optics: Optics, shape: tuple[int, int], heights_um: Sequence[float]) 
     Returns
     -------
     (plane, y, x) float64
-        Non-negative, each plane of sum 1, centred at pixel (y // 2, x // 2). What spreads beyond the border comes in at the other side,
-        as in a specimen that is repeated.
+        Non-negative, each plane of sum 1, centred at pixel (y // 2, x // 2). Light beyond the border comes in at the opposite side,
+        as in a periodic specimen.
 
     Raises
     ------
@@ -200,7 +200,7 @@ def planes(optics: Optics, shape: tuple[int, int], heights_um: Sequence[float]) 
     """
     spread = np.empty((len(heights_um), *shape))
     focused: dict[tuple[int, int], NDArray[np.complex128]] = {}
-    for place, height in enumerate(heights_um):
+    for plane, height in enumerate(heights_um):
         fold = repeats(optics, shape, height)
         grid = (fold[0] * shape[0], fold[1] * shape[1])
         if grid not in focused:
@@ -209,7 +209,7 @@ def planes(optics: Optics, shape: tuple[int, int], heights_um: Sequence[float]) 
         defocus = np.exp(2j * np.pi * (optics.waves(radius, height) - optics.waves(radius, 0.0)))
         intensity = np.abs(fft.ifft2(focused[grid] * defocus)) ** 2
         folded = intensity.reshape(fold[0], shape[0], fold[1], shape[1]).sum((0, 2))  # intensities add, fields would interfere
-        spread[place] = fft.fftshift(folded / folded.sum())
+        spread[plane] = fft.fftshift(folded / folded.sum())
     return spread
 
 
@@ -220,7 +220,7 @@ def reach_um(optics: Optics, height_um: float) -> float:
 
 
 def repeats(optics: Optics, shape: tuple[int, int], height_um: float) -> tuple[int, int]:
-    """How many times an image's side, in y and x, the light from `height_um` needs so as not to meet itself."""
+    """How many image sides, in y and x, the light from `height_um` covers; a grid of that size keeps it from overlapping itself."""
     needed = 2 * reach_um(optics, height_um) / optics.pixel_size_um
     if needed > LARGEST_PX:
         raise InputInvalid(
@@ -250,7 +250,7 @@ def otf(optics: Optics, shape: tuple[int, int]) -> NDArray[np.complex128]:
 
 
 def blur(specimen: NDArray[np.floating], optics: Optics) -> Float:
-    """What the microscope sees of a thin specimen.
+    """The image that a microscope forms of a thin specimen.
 
     Parameters
     ----------
@@ -275,5 +275,5 @@ def convolved(light: NDArray[np.floating], transfer: NDArray[np.complex128]) -> 
     same shape, float64
         Non-negative if the light is: a PSF without negative values gives none, but for rounding.
     """
-    seen = fft.irfftn(fft.rfftn(light) * transfer, s=light.shape)
-    return np.asarray(np.maximum(seen, 0.0) if light.min() >= 0 else seen)
+    blurred = fft.irfftn(fft.rfftn(light) * transfer, s=light.shape)
+    return np.asarray(np.maximum(blurred, 0.0) if light.min() >= 0 else blurred)

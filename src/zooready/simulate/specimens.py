@@ -133,7 +133,7 @@ TEXTURES: tuple[Specimen, ...] = (clouds, leaves, stripes, mosaic, bumps)
 
 
 def mixed(rng: np.random.Generator, size: int) -> Float:
-    """One structure upon one texture."""
+    """One structure on top of one texture."""
     share = rng.uniform(0.2, 0.8)
     structure, texture = STRUCTURES[rng.integers(len(STRUCTURES))], TEXTURES[rng.integers(len(TEXTURES))]
     return share * structure(rng, size) + (1 - share) * texture(rng, size)

@@ -1,6 +1,6 @@
-"""Specimens that no training and no tuning may see: they show what a network does with what it does not know.
+"""Specimens that no training and no tuning may use: they measure a network on structures that it does not know.
 
-Only evaluation/ draws them; tests/simulate/test_unseen.py sees to it that families, training and data do not. Each takes a
+Only evaluation/ draws them; tests/simulate/test_unseen.py checks that families, training and data do not. Each takes a
 generator and a side in px and returns (size, size) float64, zero or more, with a maximum of one; those of ``UNSEEN_VOLUMES`` take a shape
 (z, y, x) in place of the side, as those of :mod:`zooready.simulate.volumes` do.
 """

@@ -57,7 +57,7 @@ def otf3d(optics: Optics, shape: Shape, z_step_um: float) -> NDArray[np.complex1
 
 
 def blur_volume(volume: NDArray[np.floating], optics: Optics, z_step_um: float) -> Float:
-    """What a wide-field microscope sees of a specimen with depth, focal plane by focal plane.
+    """The wide-field image of a specimen with depth, one focal plane after the other.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def blur_volume(volume: NDArray[np.floating], optics: Optics, z_step_um: float) 
 
 
 def demand_step(optics: Optics, z_step_um: float) -> None:
-    """Refuse distances of planes that cannot be, or that are too long for the NA."""
+    """Refuse a distance of planes that is impossible, or too long for the NA."""
     if not (np.isfinite(z_step_um) and z_step_um > 0):
         raise InputInvalid(f"z_step_um={z_step_um}: it must be a positive number.")
     if z_step_um > optics.nyquist_z_um:
@@ -164,9 +164,9 @@ SOLIDS: tuple[Solid, ...] = (filaments, puncta, beads, tubes, clouds)
 def mixed(rng: np.random.Generator, shape: Shape, aspect: float = ASPECT) -> Float:
     """Two different specimens in one volume."""
     share = rng.uniform(0.3, 0.7)
-    one, other = rng.choice(len(SOLIDS), 2, replace=False)
-    made = (SOLIDS[int(which)](rng, shape, aspect) for which in (one, other))  # type: ignore[call-arg]
-    return np.asarray(share * next(made) + (1 - share) * next(made))
+    indices = rng.choice(len(SOLIDS), 2, replace=False)
+    first, second = (SOLIDS[int(index)](rng, shape, aspect) for index in indices)  # type: ignore[call-arg]
+    return np.asarray(share * first + (1 - share) * second)
 
 
 def _walks(rng: np.random.Generator, count: int, steps: int, size: int, depth: float, *, bend: float, flat: float) -> Float:
@@ -180,9 +180,9 @@ def _walks(rng: np.random.Generator, count: int, steps: int, size: int, depth: f
 
 def splatted(at: Float, weights: Float, shape: Shape, aspect: float) -> Float:
     """Points (3, n) of (z, y, x), all in pixels, shared out among their eight voxels by linear weights; those outside are lost."""
-    place = at / np.array([[aspect], [1.0], [1.0]])
-    corner = np.floor(place).astype(int)
-    part = place - corner
+    position = at / np.array([[aspect], [1.0], [1.0]])  # (3, n), voxels
+    corner = np.floor(position).astype(int)
+    part = position - corner
     volume = np.zeros(int(np.prod(shape)))
     for step in np.ndindex(2, 2, 2):
         voxel = corner + np.array(step)[:, None]

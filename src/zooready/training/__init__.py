@@ -1,6 +1,6 @@
-"""A family becomes a checkpoint: losses, metrics, loop.
+"""Training: a family becomes a checkpoint.
 
-In: a Family and a folder for the run. Out: a Checkpoint. Needs Lightning, which is imported only when training starts.
+In: a Family and a folder for the run. Out: a Checkpoint. ``loop`` and ``callbacks`` need Lightning; import them only to train.
 
 May import: images, data
 """

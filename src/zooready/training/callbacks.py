@@ -1,4 +1,4 @@
-"""What happens around the steps: the log, the curve, the checkpoint, the progress bar."""
+"""Lightning callbacks: the log, the loss curve, the checkpoint, the progress bar."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LAST = "last.ckpt"
 
 
 class Log(lightning.Callback):
-    """Rows of ``log.csv``; part of every checkpoint, so that a resumed run has one log without gaps or repeats."""
+    """Collects the rows of ``log.csv``. They are part of every checkpoint, so the log of a resumed run has no gaps or repeated rows."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -32,15 +32,15 @@ class Log(lightning.Callback):
         self.since = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """The state that a checkpoint stores."""
         return {"rows": self.rows, "seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue where the checkpoint was written."""
+        """Continue from the state in a checkpoint."""
         self.rows, self.seconds = list(state_dict["rows"]), state_dict["seconds"]
 
     def on_train_batch_start(self, trainer: lightning.Trainer, task: lightning.LightningModule, batch: Any, batch_idx: int) -> None:
-        """Note the rate that this step uses."""
+        """Store the learning rate of this step."""
         self.rate = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_batch_end(
@@ -56,7 +56,7 @@ class Log(lightning.Callback):
         self.since = time.monotonic()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
-        """Measure the held-out loss, then write log, curve and checkpoint, each whole or not at all."""
+        """Compute the held-out loss, then write log, curve and checkpoint, each complete or not at all."""
         if not isinstance(task, Task):
             raise TypeError(f"{type(task).__name__}: the log belongs to a Task.")
         self.rows[-1][2] = round(held_out_loss(task, trainer), 6)
@@ -68,16 +68,16 @@ class Log(lightning.Callback):
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Lightning's checkpoints, written whole or not at all, and unreadable ones explained."""
+    """Lightning's checkpoints, written complete or not at all, with an error that explains an unreadable file."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write one; for errors see :func:`zooready.training.checkpoint.replace`."""
+        """Write a checkpoint; for errors see :func:`zooready.training.checkpoint.replace`."""
         content = io.BytesIO()
         torch.save(checkpoint, content)
         replace(Path(path), content.getvalue())
 
     def load_checkpoint(self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = None) -> dict[str, Any]:
-        """Read one.
+        """Read a checkpoint.
 
         Raises
         ------
@@ -88,7 +88,9 @@ class WholeCheckpoints(TorchCheckpointIO):
             return super().load_checkpoint(path, map_location, weights_only)
         except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
             reason = str(error).strip().split("\n")[0]
-            raise InputInvalid(f"{path} is cut off or damaged ({reason}): remove it, and training starts from its first step.") from None
+            raise InputInvalid(
+                f"{path} is cut off or damaged ({reason}): remove it, and training starts again from its first step."
+            ) from None
 
 
 def held_out_loss(task: Task, trainer: lightning.Trainer) -> float:
@@ -125,16 +127,16 @@ class Bar(lightning.Callback):
         self.steps = steps
 
     def on_train_start(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
-        """Show the bar, at the step that the run resumes from."""
+        """Show the bar, starting at the step from which the run resumes."""
         self.number = self.progress.add_task("", total=self.steps, completed=trainer.global_step, loss="")
         self.progress.start()
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, task: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Move on."""
+        """Advance the bar."""
         self.progress.update(self.number, completed=trainer.global_step, loss=f"{float(outputs['loss']):.4f}")
 
     def teardown(self, trainer: lightning.Trainer, task: lightning.LightningModule, stage: str) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
         self.progress.stop()

@@ -1,4 +1,4 @@
-"""What a finished run leaves: weights, and a record of how they came about."""
+"""The result of a training run: weights, and a record of how they were trained."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
-from zooready.images.files import whole_file
+from zooready.images.whole_files import whole_file
 
 if TYPE_CHECKING:
     import torch
@@ -23,10 +23,10 @@ WEIGHTS, RECORD = "weights.safetensors", "run.json"
 class Checkpoint:
     """A trained network on disk: ``weights.safetensors`` and ``run.json`` in ``folder``.
 
-    ``data`` says what it was trained on in words, ``data_sha256`` identifies the files (empty for simulated data, which
-    ``seed`` makes again). ``classes`` are those of a classifier, ``channels`` those of the input, so that the family of a person's own
-    classes can be made again; ``pixel_size_um`` is the range of its files, empty if unknown. ``git`` is the commit of the checkout that
-    trained, empty outside of one. ``metrics`` were measured on held-out pairs. ``is_finished`` is false until the last step.
+    ``data`` describes the training data, ``data_sha256`` identifies its files (empty for simulated data, which ``seed`` reproduces).
+    ``classes`` are those of a classifier and ``channels`` those of the input, from which the family for a user's own classes can be made
+    again; ``pixel_size_um`` is the range of the files' pixel sizes, empty if unknown. ``git`` is the commit of the source checkout, empty
+    outside of one. ``metrics`` were measured on held-out pairs. ``is_finished`` is false until the last step.
     """
 
     folder: Path
@@ -59,22 +59,22 @@ class Checkpoint:
         Raises
         ------
         InputInvalid
-            Training has not reached its last step, or the file is damaged.
+            Training is not finished, or the file is damaged.
         """
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         if not self.weights.exists():
-            raise InputInvalid(f"{self.folder} holds no {WEIGHTS}: its training is not finished. Start the same `zooready train` again.")
+            raise InputInvalid(f"{self.folder} holds no {WEIGHTS}: its training is not finished. Start the same training again.")
         try:
             return load_file(self.weights)
         except SafetensorError as error:
             raise InputInvalid(f"{self.weights} is damaged ({error}): copy the run again, or train into an empty folder.") from None
 
     def write(self) -> None:
-        """Put the record beside the weights; the folder's own path is not part of it."""
-        facts = {key: value for key, value in asdict(self).items() if key != "folder"}
-        replace(self.folder / RECORD, (json.dumps(facts, indent=2, sort_keys=True) + "\n").encode())
+        """Write the record into the run's folder; the folder's path is not part of it."""
+        record = {key: value for key, value in asdict(self).items() if key != "folder"}
+        replace(self.folder / RECORD, (json.dumps(record, indent=2, sort_keys=True) + "\n").encode())
 
 
 def read(folder: Path) -> Checkpoint:
@@ -87,53 +87,55 @@ def read(folder: Path) -> Checkpoint:
     """
     path = folder / RECORD
     try:
-        facts: dict[str, Any] = json.loads(path.read_text())
-        facts |= {key: tuple(facts.get(key, ())) for key in ("classes", "channels", "pixel_size_um")}  # JSON knows lists only
-        return Checkpoint(folder=folder, **facts)
+        record: dict[str, Any] = json.loads(path.read_text())
+        record |= {key: tuple(record.get(key, ())) for key in ("classes", "channels", "pixel_size_um")}  # JSON knows lists only
+        return Checkpoint(folder=folder, **record)
     except FileNotFoundError:
-        raise InputInvalid(f"{folder} holds no {RECORD}: it is not the folder of a run. Give the --out of a `zooready train`.") from None
+        raise InputInvalid(
+            f"{folder} holds no {RECORD}: it is not the folder of a training run. Give the folder that was `out` in training."
+        ) from None
     except (ValueError, TypeError, AttributeError) as error:
         raise InputInvalid(f"{path} cannot be read as the record of a run ({error}): train again into an empty folder.") from None
 
 
 def write_weights(state: Mapping[str, torch.Tensor], path: Path) -> None:
-    """A state dict as safetensors; the file appears whole or not at all."""
+    """Write a state dict as safetensors, complete or not at all."""
     from safetensors.torch import save
 
     replace(path, save({key: value.detach().cpu().contiguous() for key, value in state.items()}))
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
+    """Write a file, complete or not at all.
 
     Raises
     ------
     InputInvalid
-        No permission, or the disk is full.
+        The file cannot be written, e.g. no permission, or the disk is full.
     """
     with whole_file(path) as file:
         file.write(content)
 
 
 def versions() -> dict[str, str]:
-    """Of what the numbers depend on."""
+    """Versions of the software that the numbers depend on."""
     from importlib.metadata import version
 
     return {"python": platform.python_version(), **{name: version(name) for name in ("torch", "lightning", "numpy", "zooready")}}
 
 
 def git_commit(folder: Path = Path(__file__).parent) -> str:
-    """The commit of the checkout that holds this file, with a "+" if files differ from it; empty outside of one."""
+    """The commit of the checkout that contains this file, with a "+" if files were changed; empty outside of a checkout."""
     try:
-        answers = [
-            subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-            for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no", "."))
+        outputs = [
+            subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+            for arguments in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no", "."))
         ]
     except (OSError, subprocess.SubprocessError):
         return ""
-    return answers[0] + ("+" if answers[1] else "")
+    return outputs[0] + ("+" if outputs[1] else "")
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, float]:
-    """Numbers of any kind as floats of six digits, for a record."""
+    """Numbers of any type as floats, rounded to six decimals."""
     return {key: round(float(value), 6) for key, value in values.items()}

@@ -1,4 +1,4 @@
-"""Which device trains, and in which numbers."""
+"""The device and the numerical precision of training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AVAILABLE: Mapping[str, Callable[[], bool]] = {"cpu": lambda: True, "cuda": torc
 
 
 def chosen(device: str) -> str:
-    """The device to train on: "cpu", "cuda" or "mps"; "auto" takes the fastest that is here.
+    """The device to train on: "cpu", "cuda" or "mps"; "auto" is the fastest one available.
 
     Raises
     ------
@@ -24,9 +24,9 @@ def chosen(device: str) -> str:
     if device == "auto":
         return next(name for name in ("cuda", "mps", "cpu") if AVAILABLE[name]())
     if device not in AVAILABLE:
-        raise InputInvalid(f"--device {device} is not known. Use one of auto, cpu, cuda, mps.")
+        raise InputInvalid(f"device={device!r} is not known. Use one of 'auto', 'cpu', 'cuda', 'mps'.")
     if not AVAILABLE[device]():
-        raise InputInvalid(f"--device {device}: PyTorch {torch.__version__} finds no such device here. Use --device auto or cpu.")
+        raise InputInvalid(f"device={device!r}: PyTorch {torch.__version__} finds no such device here. Use 'auto' or 'cpu'.")
     return device
 
 
@@ -38,5 +38,5 @@ def precision(device: str) -> Literal["bf16-mixed", "32-true"]:
 
 
 def _has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the processor names bfloat16 among its abilities; only Linux tells without running anything."""
+    """Whether the processor supports bfloat16 arithmetic, according to Linux; false on other systems."""
     return cpuinfo.exists() and bool({"avx512_bf16", "amx_bf16", "bf16"} & set(cpuinfo.read_text(errors="replace").split()))

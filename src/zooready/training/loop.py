@@ -1,4 +1,4 @@
-"""Training: a family and a folder for the run, out comes a checkpoint. Killed at any point, the same call goes on."""
+"""The training loop: a family is trained into a checkpoint. If the process is killed, the same call resumes."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace as changed
+from dataclasses import replace
 from pathlib import Path
 
+import lightning
 import numpy as np
 import torch
 
 from zooready.errors import InputInvalid
 from zooready.records import Family, Pair, Recipe
 from zooready.training import checkpoint
+from zooready.training.callbacks import LAST, Bar, Log, WholeCheckpoints
 from zooready.training.checkpoint import Checkpoint
 from zooready.training.devices import chosen, precision
 from zooready.training.module import HELD_OUT, Task
 from zooready.training.pairs import Pairs, classes_of, pairs_of
 
-CHUNK, LEAST = 50, 10  # most steps between two checkpoints, and the fewest, for writing them takes time
-EVALUATED = 24  # held-out pairs behind the metrics of the record
+CHUNK, LEAST = 50, 10  # most and fewest steps between two checkpoints; writing them takes time
+EVALUATED = 24  # held-out pairs for the metrics of the record
 
 
 def train(
@@ -39,48 +41,48 @@ def train(
 ) -> Checkpoint:
     """Train a family's network.
 
-    Leaves in ``out``: ``weights.safetensors``, ``run.json``, ``log.csv``, ``curve.png``, and ``last.ckpt`` to resume from.
-    A run that was killed and resumed ends with exactly the weights of an unbroken one (on the same machine, on the CPU).
+    Writes into ``out``: ``weights.safetensors``, ``run.json``, ``log.csv``, ``curve.png``, and ``last.ckpt`` to resume from.
+    A run that was killed and resumed gives exactly the weights of an uninterrupted one (on the same machine, on the CPU).
 
     Parameters
     ----------
     family
-        What to train; its recipe holds unless ``steps`` or ``batch`` say otherwise.
+        Family to train, with its recipe unless ``steps`` or ``batch`` are given.
     out
-        Folder of the run; made if missing.
+        Folder of the run; created if missing.
     steps, batch
-        Optimiser steps, and pairs in each.
+        Number of optimiser steps, and of pairs per step.
     seed
-        Of weights, data and augmentation.
+        Seed of weights, data and augmentation.
     device
         "auto", "cpu", "cuda" or "mps".
     data
         Files in a layout that :func:`zooready.training.pairs.pairs_of` knows, or pairs; the family's simulation if None.
     resume
-        Go on from ``last.ckpt`` if it is there; False demands a folder without one.
+        Resume from ``last.ckpt`` if it exists; False requires a folder without a run.
     chunk
-        Most steps between checkpoints; the largest divisor of the steps below it is taken.
+        Most steps between checkpoints; the largest divisor of ``steps`` up to it is used.
     is_quiet
         Show no progress bar.
 
     Raises
     ------
     InputInvalid
-        The folder holds another run or cannot be written, the device is missing, the data or a number cannot be used.
+        The folder contains another run or cannot be written, the device is missing, or the data or a number cannot be used.
     ZooreadyError
         The loss became infinite or not a number.
     """
     device = chosen(device)
     recipe = recipe_of(family, steps, batch)
     if seed < 0:
-        raise InputInvalid(f"--seed {seed}: give a whole number from 0.")
+        raise InputInvalid(f"seed={seed}: give a whole number from 0.")
     chunk = chunk_of(recipe.steps, chunk)
     pairs = data if isinstance(data, Pairs) else pairs_of(family, data, seed)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputInvalid(f"cannot make the folder {out} ({error.strerror}): choose one that you may write to.") from None
-    begun = Checkpoint(
+    record = Checkpoint(
         folder=out,
         family=family.name,
         seed=seed,
@@ -97,19 +99,19 @@ def train(
         precision=precision(device),
         versions=checkpoint.versions(),
     )
-    if _is_finished(begun, resume):
+    if _is_finished(record, resume):
         return checkpoint.read(out)
-    begun.write()
+    record.write()
     task = Task(family, recipe, source=pairs.source, held_out=pairs.held_out, seed=seed, chunk=chunk, folder=out)
-    seconds = _fit(task, begun, is_quiet)
-    checkpoint.write_weights(task.network.state_dict(), begun.weights)
-    done = changed(begun, is_finished=True, seconds=round(seconds, 1), metrics=held_out_metrics(task, pairs.judged))
-    done.write()
-    return done
+    seconds = _fit(task, record, is_quiet)
+    checkpoint.write_weights(task.network.state_dict(), record.weights)
+    finished = replace(record, is_finished=True, seconds=round(seconds, 1), metrics=held_out_metrics(task, pairs.judged))
+    finished.write()
+    return finished
 
 
 def recipe_of(family: Family, steps: int | None, batch: int | None) -> Recipe:
-    """The family's recipe with other numbers of steps and pairs, where they are given.
+    """The family's recipe, with ``steps`` and ``batch`` replaced where they are given.
 
     Raises
     ------
@@ -118,13 +120,13 @@ def recipe_of(family: Family, steps: int | None, batch: int | None) -> Recipe:
     """
     for name, value in (("steps", steps), ("batch", batch)):
         if value is not None and value < 1:
-            raise InputInvalid(f"--{name} {value}: give a whole number from 1.")
+            raise InputInvalid(f"{name}={value}: give a whole number from 1.")
     recipe = family.training.recipe
-    return changed(recipe, steps=recipe.steps if steps is None else steps, batch=recipe.batch if batch is None else batch)
+    return replace(recipe, steps=recipe.steps if steps is None else steps, batch=recipe.batch if batch is None else batch)
 
 
 def chunk_of(steps: int, most: int = CHUNK) -> int:
-    """Steps between two checkpoints: the largest divisor of ``steps`` that is not above ``most``, so that resuming is exact.
+    """Steps between two checkpoints: the largest divisor of ``steps`` up to ``most``, so that resuming is exact.
 
     >>> chunk_of(20), chunk_of(120), chunk_of(6000)
     (20, 40, 50)
@@ -132,7 +134,7 @@ def chunk_of(steps: int, most: int = CHUNK) -> int:
     Raises
     ------
     InputInvalid
-        There are only small ones; the message names the nearest number of steps that has a larger one.
+        All divisors are too small; the message gives the nearest number of steps that has a larger one.
     """
 
     def largest(number: int) -> int:
@@ -145,34 +147,30 @@ def chunk_of(steps: int, most: int = CHUNK) -> int:
     nearest = min(good, key=lambda number: abs(number - steps))
     if nearest != steps:
         raise InputInvalid(
-            f"--steps {steps} has no divisor from {least} to {most}, after which training could write a checkpoint: "
-            f"give --steps {nearest}, or a multiple of {most}."
+            f"steps={steps} has no divisor from {least} to {most}, so that checkpoints cannot be written at equal intervals: "
+            f"give steps={nearest}, or a multiple of {most}."
         )
     return largest(steps)
 
 
-def _is_finished(begun: Checkpoint, resume: bool) -> bool:
-    """Whether the folder already holds this very run, to its end; it may hold no other."""
-    if not (begun.folder / checkpoint.RECORD).exists():
+def _is_finished(record: Checkpoint, resume: bool) -> bool:
+    """Whether the folder already contains this run, finished; a different run there is an error."""
+    if not (record.folder / checkpoint.RECORD).exists():
         return False
     if not resume:
-        raise InputInvalid(f"{begun.folder} already holds a run: give another --out, or let it resume.")
-    before = checkpoint.read(begun.folder)
+        raise InputInvalid(f"{record.folder} already holds a run: give another folder as out, or let it resume.")
+    previous = checkpoint.read(record.folder)
     for name in ("family", "seed", "steps", "batch", "optimizer", "data_sha256"):
-        if getattr(before, name) != getattr(begun, name):
+        if getattr(previous, name) != getattr(record, name):
             raise InputInvalid(
-                f"{begun.folder} holds a run with {name} = {getattr(before, name)!r}, not {getattr(begun, name)!r}: "
-                "give the same settings to go on with it, or another --out."
+                f"{record.folder} holds a run with {name} = {getattr(previous, name)!r}, not {getattr(record, name)!r}: "
+                "give the same settings to resume it, or another folder as out."
             )
-    return before.is_finished
+    return previous.is_finished
 
 
 def _fit(task: Task, run: Checkpoint, is_quiet: bool) -> float:
-    """Run Lightning from the last checkpoint to the last step; the seconds spent, those of earlier sessions included."""
-    import lightning
-
-    from zooready.training.callbacks import LAST, Bar, Log, WholeCheckpoints
-
+    """Train with Lightning from the last checkpoint to the last step; return the time in seconds, including that of interrupted runs."""
     log = Log(run.folder)
     last = run.folder / LAST
     with _without_chatter():
@@ -193,7 +191,7 @@ def _fit(task: Task, run: Checkpoint, is_quiet: bool) -> float:
         )
         try:
             trainer.fit(task, ckpt_path=last if last.exists() else None, weights_only=True)
-        except SystemExit as end:  # what Lightning makes of Ctrl-C
+        except SystemExit as end:  # Lightning turns Ctrl-C into SystemExit
             if isinstance(end.__context__, KeyboardInterrupt):
                 raise KeyboardInterrupt from None
             raise
@@ -202,7 +200,7 @@ def _fit(task: Task, run: Checkpoint, is_quiet: bool) -> float:
 
 @contextmanager
 def _without_chatter() -> Iterator[None]:
-    """Lightning's advice on workers, devices and logging intervals is for other programs."""
+    """Silence Lightning's advice on workers, devices and logging intervals, which does not apply here."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -216,13 +214,13 @@ def _without_chatter() -> Iterator[None]:
 
 
 def held_out_metrics(task: Task, judged: tuple[Callable[[int], Pair], int] | None = None) -> dict[str, float]:
-    """Means of the family's metrics over pairs that training never saw, in float32: those ``judged`` by, or some held-out ones.
+    """Means of the family's metrics over held-out pairs, in float32: those of ``judged``, or some of the run's own.
 
-    Pairs without metrics do not count; nothing if there are no others.
+    Pairs without metrics are left out; the result is empty if no pair has any.
     """
     if task.family.training.metrics is None:
         return {}
-    found: list[dict[str, float]] = []
+    measurements: list[dict[str, float]] = []
     task.eval().cpu()
     pair_of, count = judged or (lambda index: task.held_out(task.seed + HELD_OUT, index), EVALUATED)
     for index in range(count):
@@ -231,6 +229,7 @@ def held_out_metrics(task: Task, judged: tuple[Callable[[int], Pair], int] | Non
             image = torch.as_tensor(pair.input)[None]
             offset, scale = task.statistics(image)
             output = task.network((image - offset) / scale)
-        if measured := task.family.training.metrics(output, pair):
-            found.append(dict(measured))
-    return checkpoint.plain({name: np.mean([one[name] for one in found]) for name in found[0]}) if found else {}
+        if values := task.family.training.metrics(output, pair):
+            measurements.append(dict(values))
+    names = measurements[0] if measurements else {}
+    return checkpoint.plain({name: np.mean([measurement[name] for measurement in measurements]) for name in names})

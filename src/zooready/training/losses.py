@@ -1,4 +1,4 @@
-"""Losses that families combine: tensors in, one number out."""
+"""Losses that families combine: tensors to one number."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def dice(probability: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 def cross_entropy(probability: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Mean binary cross-entropy of probabilities with a 0/1 target of the same shape; a certain error costs 100 at most."""
+    """Mean binary cross-entropy of probabilities with a 0/1 target of the same shape; at most 100 per pixel."""
     from torch.nn import functional
 
     return functional.binary_cross_entropy(probability, target)

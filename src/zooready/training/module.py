@@ -1,4 +1,4 @@
-"""What Lightning trains: a family's network behind its normalisation."""
+"""The Lightning module: a family's network with its normalisation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from zooready.training.optimizers import optimizer_of
 
 Source = Callable[[int, int], Pair]
 Batch = tuple[torch.Tensor, torch.Tensor]
-HELD_OUT = 1_000_003  # added to the seed: pairs that training never sees
+HELD_OUT = 1_000_003  # added to the seed for the held-out pairs
 
 
 class Indexed(Dataset[Batch]):
@@ -40,14 +40,14 @@ class Indexed(Dataset[Batch]):
 
 def in_float32(output: Any) -> Any:
     """A network's output, a tensor or a tuple of them, in float32."""
-    return output.float() if isinstance(output, torch.Tensor) else tuple(one.float() for one in output)
+    return output.float() if isinstance(output, torch.Tensor) else tuple(tensor.float() for tensor in output)
 
 
 class Task(lightning.LightningModule):
-    """A network in training. Step s sees pairs s·batch, …, and an epoch is ``chunk`` steps, after which training can be resumed.
+    """A network in training. Step s uses pairs s·batch, …, and an epoch is ``chunk`` steps, after which training can be resumed.
 
-    ``source(seed, index)`` gives the pairs to learn from, ``held_out(seed, index)`` those to judge by. A network that answers at several
-    scales offers them all as a method ``scales``, and the loss sees those.
+    ``source(seed, index)`` gives the training pairs, ``held_out(seed, index)`` the held-out ones. If a network has outputs at several
+    scales, its method ``scales`` returns them all for the loss.
     """
 
     def __init__(self, family: Family, recipe: Recipe, *, source: Source, held_out: Source, seed: int, chunk: int, folder: Path) -> None:
@@ -69,7 +69,7 @@ class Task(lightning.LightningModule):
         return DataLoader(Indexed(self.held_out, self.seed + HELD_OUT, 0, 2 * self.recipe.batch), batch_size=self.recipe.batch)
 
     def configure_optimizers(self) -> Any:
-        """The recipe's; the rate rises over the first twentieth and falls as a cosine to 0."""
+        """The recipe's optimiser; the learning rate rises over the first twentieth of the steps and then falls as a cosine to 0."""
         steps, rise = self.recipe.steps, max(1, self.recipe.steps // 20)
         optimizer = optimizer_of(self.network.parameters(), self.recipe)
         rate = torch.optim.lr_scheduler.LambdaLR(
@@ -78,11 +78,11 @@ class Task(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
     def on_train_epoch_start(self) -> None:
-        """Draw the same random numbers in an epoch whether or not the run was interrupted before it."""
+        """Seed the epoch, so that its random numbers do not depend on earlier interruptions."""
         torch.manual_seed(self.seed * 100_003 + self.current_epoch)
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        """The family's loss in float32 of one batch of (input, target), (b, c, y, x) each."""
+        """The family's loss, in float32, of one batch (input, target), (b, c, y, x) each."""
         image, target = batch
         with torch.autocast(image.device.type, enabled=False):
             offset, scale = self.statistics(image)

@@ -1,7 +1,8 @@
 """Optimisers by the names that recipes use: parameters and a recipe in, an optimiser out.
 
-Muon turns the step of a hidden convolution into the nearest orthogonal matrix, so that all directions of its kernel learn at one pace;
-it moves as far as AdamW would at the same rate. PyTorch's own takes matrices only, hence this one, which a test holds against it.
+Muon replaces the step of a hidden convolution by the nearest orthogonal matrix, so that all directions of its kernel learn at the same
+speed; the step is as long as AdamW's at the same learning rate. PyTorch's Muon accepts only matrices, hence this one; a test compares
+the two.
 
 Jordan et al. (2024), https://kellerjordan.github.io/posts/muon: the method and the polynomial
 Liu et al. (2025), arXiv:2502.16982: the factor 0.2 sqrt(largest side) that makes learning rates those of AdamW
@@ -20,8 +21,8 @@ from zooready.records import Recipe
 
 MOMENTUM = 0.95  # of Muon
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # of AdamW
-POLYNOMIAL, TURNS = (3.4445, -4.7750, 2.0315), 5  # after so many turns singular values of any size lie between about 0.7 and 1.2
-LEAST_CHANNELS = 8  # in and out, of a kernel that is seen as a matrix; those of an image's own channels are left to AdamW
+POLYNOMIAL, ITERATIONS = (3.4445, -4.7750, 2.0315), 5  # after so many iterations singular values of any size lie between about 0.7 and 1.2
+LEAST_CHANNELS = 8  # in and out, of a kernel that Muon treats as a matrix; layers at the image's channels are left to AdamW
 
 
 class Muon(torch.optim.Optimizer):
@@ -30,11 +31,11 @@ class Muon(torch.optim.Optimizer):
     Parameters
     ----------
     parameters
-        Of the network.
+        Parameters of the network.
     lr
         Learning rate of both rules.
     weight_decay
-        Decoupled, per unit of learning rate, of both.
+        Decoupled weight decay of both rules, per unit of learning rate.
     """
 
     def __init__(self, parameters: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
@@ -57,12 +58,12 @@ class Muon(torch.optim.Optimizer):
 
 
 def is_hidden(weights: Tensor) -> bool:
-    """Whether these are a kernel with enough channels on both sides to be seen as a matrix."""
+    """Whether these weights are a convolution kernel with enough input and output channels for Muon."""
     return weights.dim() >= 4 and min(weights.shape[:2]) >= LEAST_CHANNELS
 
 
 def orthogonal_step(gradient: Tensor, state: dict[str, Tensor]) -> Tensor:
-    """Muon's step at learning rate 1: Nesterov momentum, turned into an orthogonal matrix; shaped like the gradient."""
+    """Muon's step at learning rate 1: Nesterov momentum made orthogonal; shaped like the gradient."""
     if not state:
         state["momentum"] = torch.zeros_like(gradient)
     momentum = state["momentum"].lerp_(gradient, 1 - MOMENTUM)
@@ -72,15 +73,15 @@ def orthogonal_step(gradient: Tensor, state: dict[str, Tensor]) -> Tensor:
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """(rows, columns) float32 -> the same shape: about the nearest matrix whose singular values are 1, by Newton and Schulz; 0 of 0."""
+    """(rows, columns) float32 -> same shape: about the nearest matrix with singular values 1, by Newton-Schulz iteration; 0 stays 0."""
     if matrix.shape[0] > matrix.shape[1]:
         return orthogonal(matrix.T).T
     linear, cubic, quintic = POLYNOMIAL
-    turned: Tensor = matrix / matrix.norm().clamp(min=1e-7)
-    for _ in range(TURNS):
-        gram = turned @ turned.T
-        turned = linear * turned + (cubic * gram + quintic * gram @ gram) @ turned
-    return turned
+    result: Tensor = matrix / matrix.norm().clamp(min=1e-7)
+    for _ in range(ITERATIONS):
+        gram = result @ result.T
+        result = linear * result + (cubic * gram + quintic * gram @ gram) @ result
+    return result
 
 
 def adam_step(gradient: Tensor, state: dict[str, Tensor]) -> Tensor:

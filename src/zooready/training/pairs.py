@@ -1,4 +1,4 @@
-"""Where a run's pairs come from: a simulation, or files in whatever layout they are found."""
+"""The training pairs of a run: simulated, or read from files in one of several layouts."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from zooready.records import Family, Pair
 if TYPE_CHECKING:
     from zooready.training.module import Source
 
-SHOWN = 10  # notes
-CROP_PX, CROP_PX_OF_STACKS = 160, 64  # of what is in a folder
-TRAINED_ON = 0.8  # of a person's own classes
+SHOWN = 10  # notes that are logged
+CROP_PX, CROP_PX_OF_STACKS = 160, 64  # largest side of the crops of a user's images
+TRAINED_ON = 0.8  # share of a user's labelled images to train on
 LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pairs:
-    """What a run learns from and is judged by: two sources, the data in words, and the hash of its files.
+    """Training and held-out pairs of a run, a description of the data, and the hash of its files.
 
-    ``judged`` gives the pairs behind the metrics and their number; None takes some of ``held_out``. ``pixel_size_um`` is the smallest and
-    the largest side of the images' pixels, empty where that is unknown.
+    ``judged`` gives the pairs for the metrics and their number; None uses some of ``held_out``. ``pixel_size_um`` is the smallest and the
+    largest pixel size of the images, empty if unknown.
     """
 
     source: Source
@@ -39,60 +39,62 @@ class Pairs:
 
 
 def pairs_of(family: Family, data: Path | None, seed: int) -> Pairs:
-    """A family's simulated pairs, or those of files: npz files, folders of classes for a classifier, else a folder of images.
+    """A family's simulated pairs, or those of files: npz files, folders of classes for a classifier, or a folder of images.
 
-    What a person should know of readable files, such as saturated images, is logged as a warning.
+    Notes on readable files, such as saturated images, are logged as warnings.
 
     Raises
     ------
     InputInvalid
-        The data cannot be used, or the family reads none.
+        The data cannot be used, or the family trains on its simulation only.
     """
     if data is None:
         return Pairs(source=family.training.pair, held_out=family.training.pair, words="simulated")
     if classes := classes_of(family):
-        given = read_classes(data)
-        if given.classes != classes or len(given.channels) != len(family.input.channels):
+        labelled = read_classes(data)
+        if labelled.classes != classes or len(labelled.channels) != len(family.input.channels):
             raise InputInvalid(
-                f"{data} has the classes {', '.join(given.classes)} and {len(given.channels)} channels, but this record of "
-                f"{family.name} is for {', '.join(classes)} and {len(family.input.channels)}: make the record for the folder's classes."
+                f"{data} has the classes {', '.join(labelled.classes)} and {len(labelled.channels)} channels, but this "
+                f"family {family.name} is for {', '.join(classes)} and {len(family.input.channels)}: "
+                "make the family for the folder's classes."
             )
-        return classified(given, share(given.labels, TRAINED_ON, seed), f"the folder {data.resolve().name!r}")
+        return classified(labelled, share(labelled.labels, TRAINED_ON, seed), f"the folder {data.resolve().name!r}")
     if family.training.pair_of is None:
-        raise InputInvalid(f"--data {data}: {family.name} trains on its simulation only. Leave --data out.")
+        raise InputInvalid(f"data={str(data)!r}: {family.name} trains on its simulation only. Leave data out.")
     is_stack = "z" in family.input.axes
     if data.suffix.lower() == ".npz" or (npz_files(data) and not (data / "images").is_dir()):
         if not family.network.restores or is_stack:
             raise InputInvalid(
-                f"--data {data}: npz pairs are blurred and sharp single planes, and {family.name} restores none. Train mrbcr on them."
+                f"data={str(data)!r}: npz pairs are blurred and sharp single planes, and {family.name} does not restore those. "
+                "Train mrbcr on them."
             )
         return _in_crops(read_npz(data, family.training.pair_of), data, seed, CROP_PX)
     channels, partner = len(family.input.channels), family.training.partner
-    found = read_folder(data, family.training.pair_of, channels=channels, partner=partner, is_stack=is_stack)
-    return _in_crops(found, data, seed, CROP_PX_OF_STACKS if is_stack else CROP_PX)
+    images = read_folder(data, family.training.pair_of, channels=channels, partner=partner, is_stack=is_stack)
+    return _in_crops(images, data, seed, CROP_PX_OF_STACKS if is_stack else CROP_PX)
 
 
 def classes_of(family: Family) -> tuple[str, ...]:
-    """The classes that a family tells apart; none if it is no classifier."""
+    """The classes of a classifier; none for other families."""
     return next((spec.channels for spec in family.outputs if spec.kind == "scores"), ())
 
 
-def classified(found: Classified, split: Split, words: str) -> Pairs:
-    """Pairs of images with classes: crops of the training side to learn from, every held-out image once and whole to be judged by."""
-    _warn(found.notes)
-    side = found.side()
+def classified(images: Classified, split: Split, words: str) -> Pairs:
+    """Pairs of images with classes: crops of the training images, and for the metrics every held-out image once, uncropped."""
+    _warn(images.notes)
+    side = images.side()
     return Pairs(
-        source=found.source(split.training, side),
-        held_out=found.source(split.held_out, side),
+        source=images.source(split.training, side),
+        held_out=images.source(split.held_out, side),
         words=f"{len(split.training)} images of {words}, {len(split.held_out)} held out",
-        sha256=sha256(f"{found.sha256} {split.training} {split.held_out}".encode()).hexdigest(),
-        judged=(lambda number: found.whole(split.held_out[number]), len(split.held_out)),
-        pixel_size_um=(min(found.pixel_sizes_um), max(found.pixel_sizes_um)) if all(found.pixel_sizes_um) else (),
+        sha256=sha256(f"{images.sha256} {split.training} {split.held_out}".encode()).hexdigest(),
+        judged=(lambda number: images.whole(split.held_out[number]), len(split.held_out)),
+        pixel_size_um=(min(images.pixel_sizes_um), max(images.pixel_sizes_um)) if all(images.pixel_sizes_um) else (),
     )
 
 
 def _in_crops(folder: Folder, data: Path, seed: int, most_px: int) -> Pairs:
-    """Crops of images with partners, of which some are held out."""
+    """Crops of images with partners; some images are held out."""
     _warn(folder.notes)
     crop = folder.crop(most_px)
     training, held_out = folder.split(seed)
@@ -105,4 +107,4 @@ def _warn(notes: Sequence[str]) -> None:
     for note in notes[:SHOWN]:
         LOG.warning(note)
     if len(notes) > SHOWN:
-        LOG.warning("and %d more notes on images; `zooready data` shows all.", len(notes) - SHOWN)
+        LOG.warning("and %d more notes on images; `zooready data` shows all of them.", len(notes) - SHOWN)

@@ -53,21 +53,21 @@ def pipeline(outputs: Sequence[TensorSpec], *, channels: int, volume: bool, bund
         Several outputs with labels or scores, of which the plugin takes the first.
     """
     for kind in ("labels", "scores"):
-        if sum(one.kind == kind for one in outputs) > 1:
+        if sum(output.kind == kind for output in outputs) > 1:
             raise BundleInvalid(
                 f"the bundle has several outputs with {kind}, and CellProfiler's plugin takes the first: export one of them."
             )
     images = [
-        (f"{one.name}: {name}", f"Output{k}x{c}", f"-{k}-{c}")
-        for k, one in enumerate(outputs)
-        if one.kind == "image"
-        for c, name in enumerate(one.channels)
+        (f"{output.name}: {name}", f"Output{k}x{c}", f"-{k}-{c}")
+        for k, output in enumerate(outputs)
+        if output.kind == "image"
+        for c, name in enumerate(output.channels)
     ]
-    labels = [k for k, one in enumerate(outputs) if one.kind == "labels"]
+    labels = [k for k, output in enumerate(outputs) if output.kind == "labels"]
     modules = [*_inputs(channels, volume)]
     if labels or images:
         modules.append(_zooready("Find objects" if labels else "Make images", channels, bundle, images))
-    if any(one.kind == "scores" for one in outputs):
+    if any(output.kind == "scores" for output in outputs):
         modules.append(_zooready("Classify images", channels, bundle, []))
         modules.append(_table())
     for k in labels:
@@ -103,7 +103,7 @@ def _inputs(channels: int, volume: bool) -> tuple[Module, ...]:
         ),
         *(("Range", scaling), ("Assignments", channels), ("Single images", 0), ("Maximum", 255.0), ("3D", "Yes" if volume else "No")),
         *(("x", 1.0), ("y", 1.0), ("z", 1.0)),
-        *(one for group in assigned for one in group),
+        *(entry for group in assigned for entry in group),
     )
     metadata: Settings = (
         *(("Extract", "No"), ("Type", "Text"), ("Types", "{}"), ("Count", 1), ("Method", "Extract from file/folder names")),
@@ -126,7 +126,7 @@ def _inputs(channels: int, volume: bool) -> tuple[Module, ...]:
 
 def _zooready(task: str, channels: int, bundle: str, images: Sequence[tuple[str, str, str]]) -> Module:
     """The plugin, with its settings as people would choose them for raw images; nothing is cut into tiles or resampled."""
-    chosen = [one for choice, name, _ in images for one in (("Output", choice), ("Image", name))]
+    chosen = [pair for choice, name, _ in images for pair in (("Output", choice), ("Image", name))]
     settings = (
         *(("Input", "Channel0"), ("Folder", "Default Input Folder|"), ("Bundle", bundle), ("Task", task), ("Objects", "Objects")),
         *(("Objects to classify", "None"), ("Scores", "Out"), ("Piece", 0), ("Hide", "No"), ("Raw", "Yes")),

@@ -16,7 +16,6 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from zooready.consumers.cellprofiler.cppipe import pipeline
 from zooready.consumers.onnx_rules import one_file
 from zooready.consumers.sandbox import MEMORY, PASSED_ON
 from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, InputInvalid
-from zooready.records import Array, Bundle, Format, Level, as_float32
+from zooready.records import Array, Bundle, Format, Level, Tensor, as_float32
 from zooready.tensors import TensorSpec
 
 NAME = "cellprofiler"
@@ -36,15 +35,14 @@ BUNDLE = "bundle.zip"
 SECONDS = 900.0
 VARIABLE = "ZOOREADY_CELLPROFILER"
 CURE = f"Run make cellprofiler in a checkout of zooready, or set {VARIABLE} to the command cellprofiler of an environment with it."
-LETTERS = {"batch": "b", "channel": "c", "time": "t", "index": "i"}
 
 
 def missing() -> str | None:
     """None with a CellProfiler here: the one that ZOOREADY_CELLPROFILER names, else that of ``make cellprofiler``."""
-    said = os.environ.get(VARIABLE, "")
-    if said and not Path(said).is_file():
-        return f"{VARIABLE} is {said!r}, which is no file: set it to the path of the command cellprofiler."
-    return None if said or _made().is_file() else f"No CellProfiler here. {CURE}"
+    named = os.environ.get(VARIABLE, "")
+    if named and not Path(named).is_file():
+        return f"{VARIABLE} is {named!r}, which is no file: set it to the path of the command cellprofiler."
+    return None if named or _of_checkout().is_file() else f"No CellProfiler here. {CURE}"
 
 
 def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
@@ -82,22 +80,25 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
         (folder / "all.cppipe").write_text(text, encoding="utf-8")
         log = launch(folder / "all.cppipe", folder / "in", folder / "out", home=folder / "home")
         try:
-            table = _table(folder / "out" / "Image.csv") if any(one.kind == "scores" for one in outputs) else {}
+            table = _table(folder / "out" / "Image.csv") if any(output.kind == "scores" for output in outputs) else {}
             return [
-                tuple(np.stack([_read(folder / "out", stem, k, one, table) for stem in batch]) for k, one in enumerate(outputs))
+                tuple(np.stack([_read(folder / "out", stem, k, output, table) for stem in batch]) for k, output in enumerate(outputs))
                 for batch in stems
             ]
         except (FileNotFoundError, KeyError) as error:
-            raise ConsumerFailed(f"CellProfiler ran, but {error} is missing in what it exported. It said: {_told(log)}") from None
+            raise ConsumerFailed(f"CellProfiler ran, but {error} is missing in what it exported. It said: {_errors(log)}") from None
 
 
 def versions() -> dict[str, str]:
     """CellProfiler and ONNX Runtime, by the packages beside the command."""
-    found = {}
-    for name in ("cellprofiler", "onnxruntime"):
-        for path in _command().resolve().parent.parent.glob(f"[Ll]ib*/**/site-packages/{name}-*.dist-info"):
-            found[name] = path.name.removeprefix(f"{name}-").removesuffix(".dist-info")
-    return found
+    home = _command().resolve().parent.parent
+    packages = [folder for pattern in ("[Ll]ib*/site-packages", "[Ll]ib*/python*/site-packages") for folder in home.glob(pattern)]
+    return {
+        name: path.name.removeprefix(f"{name}-").removesuffix(".dist-info")
+        for name in ("cellprofiler", "onnxruntime")
+        for folder in packages
+        for path in folder.glob(f"{name}-*.dist-info")
+    }
 
 
 def plugins() -> Path:
@@ -154,9 +155,9 @@ def launch(file: Path, images: Path, out: Path, *, home: Path, seconds: float = 
             child.wait()
     text = (home / "log.txt").read_text(encoding="utf-8", errors="replace")
     if "in CellProfiler's Python" in text:
-        raise ConsumerMissing(_told(text))
+        raise ConsumerMissing(_errors(text))
     if code or "Error detected during run" in text or re.search("could not load these modules: .*runzooready", text):
-        raise ConsumerFailed(f"CellProfiler ended with exit code {code}. It said: {_told(text)}")
+        raise ConsumerFailed(f"CellProfiler ended with exit code {code}. It said: {_errors(text)}")
     return text
 
 
@@ -180,24 +181,20 @@ def specs(bundle: Bundle) -> tuple[TensorSpec, tuple[TensorSpec, ...]]:
     BundleInvalid, InputInvalid
         Not format 0.5, several inputs, or axes beyond b, c, z, y, x.
     """
-    inputs = bundle.rdf.get("inputs") or []
-    if not str(bundle.rdf.get("format_version", "")).startswith("0.5") or len(inputs) != 1:
+    if not bundle.format_version.startswith("0.5") or len(bundle.inputs) != 1:
         raise BundleInvalid(
-            f"CellProfiler's plugin takes bundles of format 0.5 with one input, and this one has format {bundle.rdf.get('format_version')} "
-            f"and {len(inputs)}: update or export it again."
+            f"CellProfiler's plugin takes bundles of format 0.5 with one input, and this one has format {bundle.format_version} "
+            f"and {len(bundle.inputs)}: update or export it again."
         )
-    return _spec(inputs[0], "image"), tuple(_spec(one, kind) for one, (_, kind) in zip(bundle.rdf["outputs"], bundle.outputs, strict=True))
+    return _spec(bundle.inputs[0]), tuple(map(_spec, bundle.outputs))
 
 
-def _spec(described: Mapping[str, Any], kind: str) -> TensorSpec:
-    axes = described.get("axes") or []
-    letters = "".join(LETTERS.get(str(axis.get("type")), str(axis.get("id", "?"))) for axis in axes)
-    if set(letters) - set("bczyx") or (kind != "scores" and not {"y", "x"} <= set(letters)):
+def _spec(tensor: Tensor) -> TensorSpec:
+    if set(tensor.axes) - set("bczyx") or (tensor.kind != "scores" and not {"y", "x"} <= set(tensor.axes)):
         raise BundleInvalid(
-            f"CellProfiler's plugin knows axes b, c, z, y, x, and '{described.get('id')}' has {letters!r}: export it with these."
+            f"CellProfiler's plugin knows axes b, c, z, y, x, and '{tensor.name}' has {tensor.axes!r}: export it with these."
         )
-    names = next((axis.get("channel_names") or ["value"] for axis in axes if axis.get("type") == "channel"), ())
-    return TensorSpec(name=str(described["id"]), axes=letters, channels=tuple(map(str, names)), kind=kind)  # type: ignore[arg-type]
+    return TensorSpec(name=tensor.name, axes=tensor.axes, channels=tensor.channels or ("value",), kind=tensor.kind)
 
 
 def canonical(spec: TensorSpec) -> str:
@@ -205,14 +202,14 @@ def canonical(spec: TensorSpec) -> str:
     return "".join(axis for axis in "bczyx" if axis in spec.axes)
 
 
-def _made() -> Path:
+def _of_checkout() -> Path:
     """Where ``make cellprofiler`` puts the command."""
-    place = export_files.PACKAGE.parents[1] / ".venv-cellprofiler"
-    return place / "Scripts" / "cellprofiler.exe" if os.name == "nt" else place / "bin" / "cellprofiler"
+    environment = export_files.PACKAGE.parents[1] / ".venv-cellprofiler"
+    return environment / "Scripts" / "cellprofiler.exe" if os.name == "nt" else environment / "bin" / "cellprofiler"
 
 
 def _command() -> Path:
-    return Path(os.environ.get(VARIABLE) or _made()).absolute()
+    return Path(os.environ.get(VARIABLE) or _of_checkout()).absolute()
 
 
 def _java() -> dict[str, str]:
@@ -248,16 +245,16 @@ def _write(image: Array, folder: Path, stem: str) -> str:
     return f"{stem}-channel0"
 
 
-def _read(folder: Path, stem: str, place: int, spec: TensorSpec, table: Mapping[str, Mapping[str, str]]) -> Array:
+def _read(folder: Path, stem: str, number: int, spec: TensorSpec, table: Mapping[str, Mapping[str, str]]) -> Array:
     """One output of one image, its axes in the bundle's order without b, float32."""
     import tifffile
 
     if spec.kind == "scores":
         row = table[f"{stem}.tif"]
         return np.array([float(row[name]) for name in _columns(spec)], np.float32)
-    files = [f"{stem}-{place}.tiff"] if spec.kind == "labels" else [f"{stem}-{place}-{c}.tiff" for c in range(len(spec.channels))]
-    found = np.stack([_image(as_float32(tifffile.imread(folder / file)), len(canonical(spec)) - 2) for file in files])
-    return found.transpose([canonical(spec)[1:].index(axis) for axis in spec.axes if axis != "b"])
+    files = [f"{stem}-{number}.tiff"] if spec.kind == "labels" else [f"{stem}-{number}-{c}.tiff" for c in range(len(spec.channels))]
+    array = np.stack([_image(as_float32(tifffile.imread(folder / file)), len(canonical(spec)) - 2) for file in files])
+    return array.transpose([canonical(spec)[1:].index(axis) for axis in spec.axes if axis != "b"])
 
 
 def _columns(spec: TensorSpec) -> list[str]:
@@ -268,11 +265,11 @@ def _columns(spec: TensorSpec) -> list[str]:
     return [f"RunZooready_Out_{name}" for name in classes]
 
 
-def _image(found: Array, axes: int) -> Array:
+def _image(array: Array, axes: int) -> Array:
     """A TIFF with the axes that it was saved with: a stack of one plane comes back as a plane, one of 3 or 4 rows with an axis more."""
-    while found.ndim > axes and found.shape[-1] == 1:
-        found = found[..., 0]
-    return found.reshape(*(1,) * (axes - found.ndim), *found.shape)
+    while array.ndim > axes and array.shape[-1] == 1:
+        array = array[..., 0]
+    return array.reshape(*(1,) * (axes - array.ndim), *array.shape)
 
 
 def _table(file: Path) -> dict[str, dict[str, str]]:
@@ -281,7 +278,7 @@ def _table(file: Path) -> dict[str, dict[str, str]]:
         return {row["FileName_Channel0"]: row for row in csv.DictReader(stream)}
 
 
-def _told(log: str) -> str:
+def _errors(log: str) -> str:
     """The errors in what CellProfiler printed, else its last line."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     errors = [re.sub(r"^\w+(\.\w+)*(Error|Exception): ", "", line) for line in lines if re.match(r"\w+(\.\w+)*(Error|Exception): ", line)]

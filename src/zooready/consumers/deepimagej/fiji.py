@@ -8,16 +8,14 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
-from typing import Any
 
 from zooready import java
-from zooready.commands.doctor import fiji as examined
 from zooready.consumers import export_files
-from zooready.consumers.deepimagej.rules import letters, name_of, tensors
+from zooready.consumers.deepimagej import fiji_folder
 from zooready.errors import ConsumerFailed
 from zooready.java import child, engines
 from zooready.records import Bundle
@@ -34,17 +32,15 @@ def home() -> Path:
 
 def missing() -> str | None:
     """What Fiji with DeepImageJ lacks here, with the cure; None if it can run."""
-    found = examined(os.environ.get(VARIABLE, ""))
-    if not found.present:
-        return found.cure
+    if lacking := fiji_folder.missing(os.environ.get(VARIABLE, "")):
+        return lacking
     absent = [pip for module, pip in engines.PACKAGES.items() if module != "jgo" and find_spec(module) is None]
     return f"Python packages are missing ({', '.join(absent)}): pip install 'zooready[java]'." if absent else None
 
 
 def versions() -> dict[str, str]:
     """ImageJ, JDLL and DeepImageJ, by the names of their jars."""
-    found = examined(os.environ.get(VARIABLE, "")).version
-    return {name: version for name, _, version in (part.rpartition(" ") for part in found.split(", ")) if name}
+    return fiji_folder.versions(home())
 
 
 def class_path(folder: Path) -> list[str]:
@@ -92,21 +88,16 @@ def macros() -> Path:
 
 def facts(bundle: Bundle, name: str) -> dict[str, str]:
     """What the macro says of a bundle, in words that cannot be more than words of a macro."""
-    (image,) = tensors(bundle, "inputs")
-    sample = str((image.get("sample_tensor") or {}).get("source", ""))
-    channels = bundle.cases[0].input.shape[letters(image).index("c")]
-    own = (bundle.rdf.get("config") or {}).get("zooready") or {}
-    sides = own.get("pixel_size_um") if isinstance(own, Mapping) else None
-    known = isinstance(sides, list) and len(sides) == 2 and all(isinstance(side, (int, float)) for side in sides)
+    (image,), sides = bundle.inputs, bundle.pixel_size_um
     return {
         "id": word(name),
-        "name": word(str(bundle.rdf.get("name", name))),
-        "sample": word(sample) if sample.endswith((".tif", ".tiff")) else "",
-        "outputs": _listed([name_of(one) for one in tensors(bundle, "outputs")]),
-        "kinds": _listed([kind for _, kind in bundle.outputs]),
-        "names": _listed([",".join(_channel_names(one)) for one in tensors(bundle, "outputs")]),
-        "channels": str(channels),
-        "range": "|".join(f"{side:g}" for side in sides) if known and sides else "",
+        "name": word(bundle.name or name),
+        "sample": word(image.sample) if image.sample.endswith((".tif", ".tiff")) else "",
+        "outputs": _listed([output.name for output in bundle.outputs]),
+        "kinds": _listed([output.kind for output in bundle.outputs]),
+        "names": _listed([",".join(channel.replace(",", " ") for channel in output.channels) for output in bundle.outputs]),
+        "channels": str(bundle.cases[0].input.shape[image.axes.index("c")]),
+        "range": "|".join(f"{side:g}" for side in sides) if sides else "",
     }
 
 
@@ -119,13 +110,7 @@ def _listed(texts: Sequence[str]) -> str:
     return ", ".join(f'"{word(text)}"' for text in texts)
 
 
-def _channel_names(tensor: Mapping[str, Any]) -> list[str]:
-    axes = tensor.get("axes")
-    named = [axis.get("channel_names") for axis in axes if isinstance(axis, Mapping)] if isinstance(axes, list) else []
-    return [str(name).replace(",", " ") for names in named if names for name in names]
-
-
-def run_macro(macro: Path, arguments: Sequence[str], place: Path, *, limit_s: float, memory_mb: int) -> list[str]:
+def run_macro(macro: Path, arguments: Sequence[str], folder: Path, *, limit_s: float, memory_mb: int) -> list[str]:
     """Run a macro once for each argument, in one JVM with all jars of the Fiji that ZOOREADY_FIJI names.
 
     Parameters
@@ -134,7 +119,7 @@ def run_macro(macro: Path, arguments: Sequence[str], place: Path, *, limit_s: fl
         An ``.ijm`` file.
     arguments
         What ``getArgument()`` gives.
-    place
+    folder
         Working folder of the child, in which DeepImageJ looks for ``engines``; its log is left there.
     limit_s, memory_mb
         Seconds and MiB of resident memory for all of it, the engine's own process included.
@@ -150,19 +135,19 @@ def run_macro(macro: Path, arguments: Sequence[str], place: Path, *, limit_s: fl
         The JVM crashed, hung, or took too much memory; the message has its last lines.
     """
     fiji = home()
-    (place / "engines").unlink(missing_ok=True)
+    (folder / "engines").unlink(missing_ok=True)
     try:
-        (place / "engines").symlink_to(fiji / "engines", target_is_directory=True)
+        (folder / "engines").symlink_to(fiji / "engines", target_is_directory=True)
     except OSError:  # Windows without the right to make links
-        shutil.copytree(fiji / "engines", place / "engines")
-    options = [f"-Dplugins.dir={fiji}", f"-Dij1.plugin.dirs={fiji / 'plugins'}", f"-Duser.home={place}"]
-    return in_imagej(macro, arguments, place, class_path(fiji), options, limit_s=limit_s, memory_mb=memory_mb)
+        shutil.copytree(fiji / "engines", folder / "engines")
+    options = [f"-Dplugins.dir={fiji}", f"-Dij1.plugin.dirs={fiji / 'plugins'}", f"-Duser.home={folder}"]
+    return in_imagej(macro, arguments, folder, class_path(fiji), options, limit_s=limit_s, memory_mb=memory_mb)
 
 
 def in_imagej(
     macro: Path,
     arguments: Sequence[str],
-    place: Path,
+    folder: Path,
     jars: Sequence[str],
     options: Sequence[str] = (),
     *,
@@ -173,16 +158,16 @@ def in_imagej(
     started = time.monotonic()
     job = {
         "jvm": str(engines.libjvm()),
-        "options": [*child.options(place, djl(), memory_mb), *options],
+        "options": [*child.options(folder, djl(), memory_mb), *options],
         "class_path": list(jars),
         "macro": str(macro),
         "arguments": list(arguments),
     }
-    (place / "job.json").write_text(json.dumps(job), encoding="utf-8")
-    command = [sys.executable, "-P", "-m", "zooready.consumers.deepimagej.fiji_worker", str(place / "job.json")]
-    end, code = child.attended(command, place, child.environment(place, djl()), limit_s=limit_s, memory_mb=memory_mb)
-    log = (place / "log.txt").read_text(encoding="utf-8", errors="replace")
-    if end or code or not (place / "result.json").is_file():
-        why = end or f"{child.cause(place, code)} after {time.monotonic() - started:.1f} s"
+    (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    command = [sys.executable, "-P", "-m", "zooready.consumers.deepimagej.fiji_worker", str(folder / "job.json")]
+    end, code = child.attended(command, folder, child.environment(folder, djl()), limit_s=limit_s, memory_mb=memory_mb)
+    log = (folder / "log.txt").read_text(encoding="utf-8", errors="refolder")
+    if end or code or not (folder / "result.json").is_file():
+        why = end or f"{child.cause(folder, code)} after {time.monotonic() - started:.1f} s"
         raise ConsumerFailed(f"ImageJ, running {macro.name}: {why}.{child.tail(log)}")
-    return [str(one) for one in json.loads((place / "result.json").read_text(encoding="utf-8"))]
+    return [str(answer) for answer in json.loads((folder / "result.json").read_text(encoding="utf-8"))]

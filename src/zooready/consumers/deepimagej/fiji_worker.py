@@ -19,9 +19,9 @@ def main(path: Path) -> None:
     jpype.startJVM(job["jvm"], *job["options"], classpath=job["class_path"])
     jpype.JClass("net.imagej.patcher.LegacyInjector").preinit()  # before any class of ij: macros need no screen then
     imagej = jpype.JClass("ij.IJ")
-    told = [str(imagej.runMacroFile(job["macro"], argument)) for argument in job["arguments"]]
+    answers = [str(imagej.runMacroFile(job["macro"], argument)) for argument in job["arguments"]]
     partial = path.with_name("result.partial")
-    partial.write_text(json.dumps(told), encoding="utf-8")
+    partial.write_text(json.dumps(answers), encoding="utf-8")
     partial.replace(path.with_name("result.json"))
     sys.stdout.flush()
     os._exit(0)  # threads that plugins left behind would keep the JVM

@@ -9,15 +9,15 @@ same check, the engine that DeepImageJ starts has computed the same numbers, and
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from zooready.bundle.jdll import TIE, picks
 from zooready.consumers.deepimagej import fiji
-from zooready.consumers.deepimagej.rules import RULES, Rule, axes, letters, tensors
+from zooready.consumers.deepimagej.rules import RULES, image_size
+from zooready.consumers.description_rules import Rule, axes
 from zooready.consumers.torchscript_rules import known_operators, no_device, only_computes
 from zooready.errors import BundleInvalid, ConsumerFailed
 from zooready.java.child import tail
@@ -47,27 +47,27 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
     ConsumerFailed
         Fiji crashed, hung, or DeepImageJ wrote no output; the message has its last lines.
     """
-    if found := list(only_computes(bundle.formats[format])):
-        raise BundleInvalid(" ".join(found))
-    (taken,), outputs = tensors(bundle, "inputs"), tensors(bundle, "outputs")
+    if faults := list(only_computes(bundle.formats[format])):
+        raise BundleInvalid(" ".join(faults))
+    (taken,) = bundle.inputs
     with tempfile.TemporaryDirectory(prefix="zooready-fiji-", ignore_cleanup_errors=True) as temporary:
-        place = Path(temporary).resolve()
-        macro = fiji.placed(bundle, place / "models" / "bundle", "bundle")
-        written = {n: place / f"image{n}.tif" for n, image in enumerate(images) if _write(image, letters(taken), place / f"image{n}.tif")}
-        arguments = [f"{path}|{place / 'out'}" for path in written.values()]
-        told = fiji.run_macro(macro, arguments, place, limit_s=SECONDS, memory_mb=MEMORY_MB) if arguments else []
-        log = (place / "log.txt").read_text(encoding="utf-8", errors="replace") if arguments else ""
-        found_outputs: list[tuple[Array, ...] | None] = [None] * len(images)
-        for (n, path), end in zip(written.items(), told, strict=True):
-            files = [place / "out" / f"{path.stem}_{name}.tif" for name, _ in bundle.outputs]
+        folder = Path(temporary).resolve()
+        macro = fiji.placed(bundle, folder / "models" / "bundle", "bundle")
+        written = {n: folder / f"image{n}.tif" for n, image in enumerate(images) if _write(image, taken.axes, folder / f"image{n}.tif")}
+        arguments = [f"{path}|{folder / 'out'}" for path in written.values()]
+        returned = fiji.run_macro(macro, arguments, folder, limit_s=SECONDS, memory_mb=MEMORY_MB) if arguments else []
+        log = (folder / "log.txt").read_text(encoding="utf-8", errors="replace") if arguments else ""
+        outputs: list[tuple[Array, ...] | None] = [None] * len(images)
+        for (n, path), end in zip(written.items(), returned, strict=True):
+            files = [folder / "out" / f"{path.stem}_{output.name}.tif" for output in bundle.outputs]
             absent = [file.name for file in files if not file.is_file()]
             if absent:
                 raise ConsumerFailed(
                     f"DeepImageJ wrote no {', '.join(absent)} for an image of {images[n].shape} (the macro returned {end!r}). "
                     f"Try the bundle in Fiji's window to see more.{tail(log)}"
                 )
-            found_outputs[n] = tuple(_read(file, letters(one)) for file, one in zip(files, outputs, strict=True))
-        return found_outputs
+            outputs[n] = tuple(_read(file, output.axes) for file, output in zip(files, bundle.outputs, strict=True))
+        return outputs
 
 
 def _write(image: Array, axes: str, path: Path) -> bool:
@@ -113,16 +113,19 @@ def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
         yield from rule(bundle)
 
 
+def image_objections(image: Array) -> Iterator[str]:
+    """An image that DeepImageJ would never come back from."""
+    yield from image_size(image)
+
+
 def remarks(bundle: Bundle) -> Iterator[str]:
     """What a user will notice although nothing is refused."""
-    for tensor, axis in axes(bundle, "inputs"):
-        size = axis.get("size")
-        if isinstance(size, Mapping) and int(size.get("step") or 1) > 1:
+    for tensor, axis in axes(bundle.inputs):
+        if axis.step and axis.step > 1:
             yield (
-                f"sizes that are no multiple of {size['step']} ({axis.get('id')} of '{tensor}') are cut into tiles, with seams unless "
-                "there is a halo"
+                f"sizes that are no multiple of {axis.step} ({axis.id} of '{tensor}') are cut into tiles, with seams unless there is a halo"
             )
-    if any(axis.get("halo") for _, axis in axes(bundle, "outputs")):
+    if any(axis.halo for _, axis in axes(bundle.outputs)):
         yield "with a halo Fiji mirrors the image at its rim, so that rim pixels differ from Python"
 
 
@@ -131,21 +134,26 @@ def versions() -> dict[str, str]:
     return {"rules of JDLL": "0.6.1"} if missing() else fiji.versions()
 
 
-def _entry(bundle: Bundle, key: str) -> Mapping[str, Any]:
-    return (bundle.rdf.get("weights") or {}).get(key) or {}
+def _taken(bundle: Bundle) -> str | None:
+    """The weights that JDLL takes."""
+    return picks({key: stated.version for key, stated in bundle.weights.items()})
+
+
+def _version(bundle: Bundle, key: str) -> object:
+    """The version that the description states for these weights, as written; None without them."""
+    return bundle.weights[key].version if key in bundle.weights else None
 
 
 def has_engine(bundle: Bundle) -> Iterator[str]:
     """A state dict alone asks for a Python environment, not for the Java engine."""
-    if picks(bundle.rdf) is None:
+    if _taken(bundle) is None:
         held = ", ".join(bundle.formats)
         yield f"only {held} inside, which Fiji cannot run with its own engines (it would set up Python): add TorchScript."
 
 
 def picks_torchscript(bundle: Bundle) -> Iterator[str]:
     """ONNX inside DeepImageJ 3 closes its outputs twice and crashes Fiji, and there is no fall-back."""
-    taken, version = picks(bundle.rdf), _entry(bundle, "torchscript").get("pytorch_version")
-    opset = _entry(bundle, "onnx").get("opset_version")
+    taken, version, opset = _taken(bundle), _version(bundle, "torchscript"), _version(bundle, "onnx")
     if taken == "onnx" and "torchscript" not in bundle.formats:
         yield "only ONNX inside, with which DeepImageJ 3 crashes Fiji at the end of every run: add TorchScript."
     elif taken == "onnx":
@@ -168,7 +176,7 @@ def pytorch_version(bundle: Bundle) -> Iterator[str]:
     """JDLL's newest engine is PyTorch 2.0.0, taken for 2.x and for nothing else."""
     if "torchscript" not in bundle.formats:
         return
-    version = _entry(bundle, "torchscript").get("pytorch_version")
+    version = _version(bundle, "torchscript")
     if not isinstance(version, str):
         yield f"pytorch_version is {version!r} and not text, so JDLL may ask for another engine: write it in quotes, e.g. '2.0.0'."
     elif not version.startswith("2."):

@@ -49,7 +49,7 @@ def to_opset_17(model: Any) -> Any:
     import onnx
     import onnx.inliner
 
-    opsets = {one.domain: one.version for one in model.opset_import}
+    opsets = {entry.domain: entry.version for entry in model.opset_import}
     if opsets.get("", opsets.get("ai.onnx")) != FROM:
         raise InputInvalid(f"the exporter wrote opset {opsets}, not {FROM}.")
     model = onnx.inliner.inline_local_functions(model) if model.functions else onnx.ModelProto.FromString(model.SerializeToString())
@@ -89,19 +89,19 @@ def _graphs(graph: Any) -> Iterator[Any]:
 
 def _values(graph: Any) -> Iterator[Any]:
     """Everything in a graph that has a known type with a shape."""
-    for one in _graphs(graph):
-        yield from (v for v in [*one.input, *one.output, *one.value_info] if v.type.tensor_type.HasField("shape"))
+    for part in _graphs(graph):
+        yield from (v for v in [*part.input, *part.output, *part.value_info] if v.type.tensor_type.HasField("shape"))
 
 
 def _constants(graph: Any) -> dict[str, Any]:
     """Constant arrays of a graph by name."""
     from onnx import numpy_helper
 
-    found = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type == "Constant" and node.attribute[0].name == "value":
-            found[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
-    return found
+            constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+    return constants
 
 
 def _rewrite(graph: Any, scope: _Scope, refused: list[str]) -> None:
@@ -177,11 +177,11 @@ def _pad(node: Any, scope: _Scope) -> list[Any]:
     order = [axes.index(n) + side * len(axes) if n in axes else 2 * len(axes) for side in (0, 1) for n in range(rank)]
     zero, picked, extended, amounts = (scope.fresh("pad") for _ in range(4))
     constants = {zero: np.zeros(1, np.int64), picked: np.array(order, np.int64)}
-    made = [helper.make_node("Constant", [], [name], value=numpy_helper.from_array(array)) for name, array in constants.items()]
-    made.append(helper.make_node("Concat", [node.input[1], zero], [extended], axis=0))
-    made.append(helper.make_node("Gather", [extended, picked], [amounts], axis=0))
+    nodes = [helper.make_node("Constant", [], [name], value=numpy_helper.from_array(array)) for name, array in constants.items()]
+    nodes.append(helper.make_node("Concat", [node.input[1], zero], [extended], axis=0))
+    nodes.append(helper.make_node("Gather", [extended, picked], [amounts], axis=0))
     value = [node.input[2]] if node.input[2] else []
-    return [*made, helper.make_node("Pad", [node.input[0], amounts, *value], list(node.output), name=node.name, **_attributes(node))]
+    return [*nodes, helper.make_node("Pad", [node.input[0], amounts, *value], list(node.output), name=node.name, **_attributes(node))]
 
 
 def _split(node: Any, scope: _Scope) -> list[Any]:

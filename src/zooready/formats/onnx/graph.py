@@ -84,7 +84,7 @@ def _dimensions(value: Any, axes: str, names: Names, shapes: Sequence[tuple[int,
     del shape.dim[:]
     for number, letter in enumerate(axes):
         dimension = shape.dim.add()
-        lengths = {one[number] for one in shapes}
+        lengths = {shape[number] for shape in shapes}
         if number in free:
             dimension.dim_param = letter
         elif len(lengths) == 1:

@@ -56,10 +56,10 @@ def code(path: Path) -> dict[str, str]:
     InputInvalid
         As for :func:`members`; also when a text is not UTF-8.
     """
-    found = members(path)
+    entries = members(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            return {name: archive.read(info).decode("utf-8") for name, info in found.items() if name.endswith(".py")}
+            return {name: archive.read(info).decode("utf-8") for name, info in entries.items() if name.endswith(".py")}
     except (UnicodeDecodeError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
         raise InputInvalid(f"{path.name}: its code cannot be read ({error}).") from None
 
@@ -72,9 +72,9 @@ def strip(source: Path, target: Path, texts: Mapping[str, str]) -> None:
     texts
         Code files that replace those of the source, by name below the root.
     """
-    found = members(source)
+    entries = members(source)
     with zipfile.ZipFile(source) as archive, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as out:
-        for name, info in found.items():
+        for name, info in entries.items():
             if f"/{name}".endswith(NEEDLESS) or name.startswith("traced_inputs/"):
                 continue
             content = texts[name].encode() if name in texts else archive.read(info)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from zooready.errors import InputInvalid, OutputsDiffer
 from zooready.formats import trials
 from zooready.formats.copies import evaluating
+from zooready.formats.devices import Device, Run, torch_run
+from zooready.formats.proof import largest_difference
 from zooready.formats.torchscript import container
-from zooready.formats.torchscript.operators import operators, unsafe, unsupported
 from zooready.formats.torchscript.tracing import DataBranch, Recorded, Route, record_apart
 from zooready.formats.versions import torch_version
 from zooready.formats.warned import brief, known_deprecations
@@ -21,8 +22,6 @@ from zooready.records import TOLERANCE, Case, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-__all__ = ["VARIANTS", "Variant", "load", "operators", "unsafe", "unsupported", "write"]
 
 Variant = Literal["plain", "frozen", "channels_last"]
 VARIANTS: tuple[Variant, ...] = ("plain", "frozen", "channels_last")
@@ -39,6 +38,7 @@ class _Order:
     cases: tuple[Case, ...]
     static: tuple[int, ...]
     labels: Collection[int]
+    tolerance: float
 
 
 def write(
@@ -49,6 +49,7 @@ def write(
     variant: str = "plain",
     fixed: Mapping[str, int] | None = None,
     labels: Collection[int] = (),
+    tolerance: float = TOLERANCE["torchscript"],
 ) -> Weights:
     """Write a module as TorchScript that any engine can load, byte-identical when written again.
 
@@ -70,6 +71,8 @@ def write(
         Axes that take one length only, e.g. ``{"z": 7}``.
     labels
         Numbers of the outputs that are label images, compared by objects.
+    tolerance
+        Largest difference / range that the file may show on a trial image.
 
     Returns
     -------
@@ -89,8 +92,16 @@ def write(
     network = evaluating(module)
     cases, skipped = trials.cases(network, example.detach().cpu().numpy(), fixed)
     static = tuple(n for n, axis in enumerate(trials.axes_of(cases[0].input)) if axis in (fixed or {}))
-    order = _Order(network=network, example=example.detach().cpu().float(), variant=variant, cases=cases, static=static, labels=labels)
-    faults = []
+    order = _Order(
+        network=network,
+        example=example.detach().cpu().float(),
+        variant=variant,
+        cases=cases,
+        static=static,
+        labels=labels,
+        tolerance=tolerance,
+    )
+    faults: list[tuple[str, Exception]] = []
     for route in ROUTES:
         with TemporaryDirectory(dir=path.parent) as folder:
             try:
@@ -98,16 +109,23 @@ def write(
             except DataBranch as fault:
                 raise InputInvalid(f"{type(module).__name__} cannot be written: {fault}.") from None
             except (InputInvalid, OutputsDiffer) as fault:
-                faults.append(f"{'torch.jit.trace' if route == 'trace' else 'torch.export + script'}: {fault}")
+                faults.append(("torch.jit.trace" if route == "trace" else "torch.export + script", fault))
                 continue
             (Path(folder) / "weights.pt").replace(path)
         facts = {"torch": torch_version(), "variant": variant, **details, "skipped": skipped}
         return Weights(format="torchscript", path=path, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), details=facts)
     raise InputInvalid(
-        f"{type(module).__name__} cannot be written as TorchScript that is right at every size. {'. '.join(faults)}. "
-        "Cure: take sizes from x.shape without int() or NumPy, put torch.where in the place of a Python if on values, "
-        "or declare the size fixed."
+        f"{type(module).__name__} cannot be written as TorchScript that is right at every size. "
+        f"{'. '.join(f'{route}: {fault}' for route, fault in faults)}. {_cure([fault for _, fault in faults])}"
     )
+
+
+def _cure(faults: Sequence[Exception]) -> str:
+    """What to change, by what was seen: a larger tolerance helps only a file that was written and differs."""
+    cures = ["take sizes from x.shape without int() or NumPy, put torch.where in the place of a Python if on values"]
+    if any(isinstance(fault, OutputsDiffer) for fault in faults):
+        cures.append("allow torchscript a larger tolerance if the difference is rounding that you accept")
+    return f"Cure: {', '.join(cures)}, or declare the size fixed."
 
 
 def _attempt(order: _Order, route: Route, folder: Path) -> dict[str, Any]:
@@ -116,13 +134,12 @@ def _attempt(order: _Order, route: Route, folder: Path) -> dict[str, Any]:
     texts, moved = _portable(recorded.path)
     target = folder / "weights.pt"
     container.strip(recorded.path, target, texts)
-    loaded = load(target)
-    largest = trials.difference(order.cases, lambda image: trials.eager(loaded, image), TOLERANCE["torchscript"], order.labels)
+    largest = largest_difference(order.cases, start(target), order.tolerance, order.labels)
     details: dict[str, Any] = {"exporter": route, "difference": largest, "reproducible": not recorded.irreproducible}
     if recorded.irreproducible:
         details["reason"] = recorded.irreproducible
-    said = [*recorded.warnings, *(f"{name}: device follows the input" for name in moved)]
-    return {**details, "warnings": tuple(said)}
+    warnings = [*recorded.warnings, *(f"{name}: device follows the input" for name in moved)]
+    return {**details, "warnings": tuple(warnings)}
 
 
 def _portable(path: Path) -> tuple[dict[str, str], list[str]]:
@@ -161,5 +178,18 @@ def load(path: Path) -> nn.Module:
         try:
             loaded: Any = torch.jit.load(str(path), map_location="cpu")
         except Exception as error:  # torch raises runtime, value and unicode errors, depending on where the file is broken
-            raise InputInvalid(f"{path.name} cannot be loaded ({brief(error)}): export it again.") from None
+            raise InputInvalid(f"{path.name} cannot be loaded ({brief(error)}): export it again.") from error
     return loaded.eval()  # type: ignore[no-any-return]
+
+
+def start(path: Path, device: Device = "cpu") -> Run:
+    """A function that runs a TorchScript file. It is code: ask :func:`unsafe` first about a stranger's.
+
+    Raises
+    ------
+    InputInvalid
+        PyTorch cannot read it.
+    ConsumerMissing
+        CUDA was asked for and is not here.
+    """
+    return torch_run(load(path), device)

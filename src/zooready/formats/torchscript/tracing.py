@@ -51,14 +51,14 @@ def record_apart(
     variant: str,
     route: Route,
     folder: Path,
-    heard: tuple[str, ...] = (),
+    warned: tuple[str, ...] = (),
     static: tuple[int, ...] = (),
 ) -> Recorded:
     """Record in a fresh process; in this one if the network cannot be sent there.
 
     Parameters
     ----------
-    heard
+    warned
         For the route ``branches``: what a tracer warned of.
     static
         Positions of the axes that take one length only.
@@ -68,7 +68,7 @@ def record_apart(
     InputInvalid
         The network cannot be recorded by this route; the message is the tracer's reason.
     """
-    job = {"network": network, "example": example, "variant": variant, "route": route, "heard": heard, "static": static}
+    job = {"network": network, "example": example, "variant": variant, "route": route, "warned": warned, "static": static}
     try:
         with _by_value(network):
             (folder / "job.pkl").write_bytes(_pickled(job))
@@ -79,8 +79,8 @@ def record_apart(
     command = [sys.executable, "-c", CHILD, str(folder)]
     log = folder / "log.txt"
     with (
-        log.open("wb") as said_aloud,
-        subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=said_aloud, stderr=said_aloud) as child,
+        log.open("wb") as stream,
+        subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=stream, stderr=stream) as child,
     ):
         try:
             code = child.wait(TIME_LIMIT_S)
@@ -91,39 +91,39 @@ def record_apart(
     result = folder / "result.json"
     if not result.exists():
         raise InputInvalid(f"recording ended with code {code}: {log.read_text(errors='replace').strip()[-500:]}")
-    said = json.loads(result.read_text())
-    if said["stage"] == "reading":
-        return record_here(job, folder, f"the network cannot be rebuilt in a fresh process ({said['error']})")
-    if said["stage"] == "branching":
-        raise DataBranch(said["error"])
-    if said["error"]:
-        raise InputInvalid(said["error"])
-    return Recorded(path=folder / "raw.pt", warnings=tuple(said["warnings"]))
+    report = json.loads(result.read_text())
+    if report["stage"] == "reading":
+        return record_here(job, folder, f"the network cannot be rebuilt in a fresh process ({report['error']})")
+    if report["stage"] == "branching":
+        raise DataBranch(report["error"])
+    if report["error"]:
+        raise InputInvalid(report["error"])
+    return Recorded(path=folder / "raw.pt", warnings=tuple(report["warnings"]))
 
 
 def record_here(job: dict[str, Any], folder: Path, reason: str) -> Recorded:
     """Record in this process, and say why."""
     try:
-        said = record(**job, path=folder / "raw.pt")
+        lines = record(**job, path=folder / "raw.pt")
     except InputInvalid:
         raise
     except Exception as error:  # the tracer raises whatever the network's code raises
         raise InputInvalid(brief(error)) from error
-    return Recorded(path=folder / "raw.pt", warnings=said, irreproducible=reason)
+    return Recorded(path=folder / "raw.pt", warnings=lines, irreproducible=reason)
 
 
 def record(
-    network: nn.Module, example: Tensor, variant: str, route: Route, path: Path, heard: tuple[str, ...] = (), static: tuple[int, ...] = ()
+    network: nn.Module, example: Tensor, variant: str, route: Route, path: Path, warned: tuple[str, ...] = (), static: tuple[int, ...] = ()
 ) -> tuple[str, ...]:
     """Write the network's TorchScript to ``path`` and return what the tracer warned of, one short line each.
 
-    The route ``branches`` writes nothing. It and ``trace`` raise DataBranch where the tracer saw, now or as ``heard``, a value turned
+    The route ``branches`` writes nothing. It and ``trace`` raise DataBranch where the tracer saw, now or as ``warned``, a value turned
     into Python's, and the network branches on it.
     """
     import torch
 
     if route == "branches":
-        _refuse_branches(network, example, heard, static)
+        _refuse_branches(network, example, warned, static)
         return ()
 
     with warnings.catch_warnings(record=True) as caught, torch.no_grad():
@@ -137,9 +137,9 @@ def record(
             if variant != "plain":
                 scripted = torch.jit.freeze(scripted)
             torch.jit.save(scripted, str(path))
-    said = tracer_lines(caught)
-    _refuse_branches(network, example, said, static)
-    return said
+    lines = tracer_lines(caught)
+    _refuse_branches(network, example, lines, static)
+    return lines
 
 
 def _channels_last(network: nn.Module, dimensions: int) -> nn.Module:
@@ -155,7 +155,7 @@ def _channels_last(network: nn.Module, dimensions: int) -> nn.Module:
 
         def forward(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
             output = self.network(image.contiguous(memory_format=order))
-            contiguous = tuple(one.contiguous() for one in tensors(output))
+            contiguous = tuple(one.contiguous() for one in tensors(output))  # a trace writes these names into the file, whose bytes stay
             return contiguous[0] if isinstance(output, torch.Tensor) else contiguous
 
     return ChannelsLast().eval()
@@ -245,14 +245,14 @@ def _by_value(network: nn.Module) -> Iterator[None]:
 
 
 def _is_importable(module: ModuleType) -> bool:
-    """Whether a fresh process with our search path finds the same module; names built into Python count as found."""
+    """Whether a fresh process with our search path finds the same module; names built into Python count too."""
     top = module.__name__.split(".")[0]
     if top in sys.builtin_module_names or getattr(module, "__file__", None) is None:
         return top in sys.builtin_module_names
     finders: Sequence[Any] = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
-    found = next((spec for spec in (finder.find_spec(top, None) for finder in finders) if spec is not None), None)
+    spec = next((spec for spec in (finder.find_spec(top, None) for finder in finders) if spec is not None), None)
     ours = getattr(sys.modules.get(top), "__spec__", None)
-    return found is not None and ours is not None and found.origin == ours.origin
+    return spec is not None and ours is not None and spec.origin == ours.origin
 
 
 def _end_with_the_parent() -> None:

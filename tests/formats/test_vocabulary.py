@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from zooready.errors import InputInvalid
 from zooready.formats import unsafe, unsupported
 from zooready.formats.torchscript import container, operators
-from zooready.formats.torchscript.operators import known
+from zooready.formats.torchscript.vocabulary import known
 
 
 def written(tmp_path, code, names=("weights/code/__torch__.py",)):

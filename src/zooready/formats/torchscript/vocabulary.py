@@ -47,12 +47,12 @@ class Use:
 @cache
 def known() -> Mapping[str, tuple[Overload, ...]]:
     """Overloads of each operator of libtorch 2.0.0, e.g. ``known()["aten::relu"]``."""
-    found: dict[str, list[Overload]] = {}
+    overloads_by_name: dict[str, list[Overload]] = {}
     for line in resources.files("zooready.formats").joinpath(LIST).read_text().splitlines():
         if line and not line.startswith("#"):
             head, arguments = line.rstrip(")").split("(", 1)
-            found.setdefault(head.split(".")[0], []).append(_overload(arguments))
-    return {name: tuple(overloads) for name, overloads in found.items()}
+            overloads_by_name.setdefault(head.split(".")[0], []).append(_overload(arguments))
+    return {name: tuple(overloads) for name, overloads in overloads_by_name.items()}
 
 
 @cache
@@ -101,15 +101,15 @@ def unsupported(path: Path) -> tuple[str, ...]:
     InputInvalid
         As for :func:`operators`.
     """
-    found: set[str] = set()
+    unknown: set[str] = set()
     for use in _uses(path):
         overloads = known().get(use.operator)
         if overloads is None:
-            found.add(use.operator)
+            unknown.add(use.operator)
         elif use.count is not None and not any(overload.takes(use.count, use.names) for overload in overloads):
             words = [f"{use.count} by position", *sorted(use.names)]
-            found.add(f"{use.operator}({', '.join(words)})")
-    return tuple(sorted(found))
+            unknown.add(f"{use.operator}({', '.join(words)})")
+    return tuple(sorted(unknown))
 
 
 def unsafe(path: Path) -> tuple[str, ...]:
@@ -207,9 +207,9 @@ class _Reader:
     def _attribute(self, node: ast.Attribute, call: ast.Call | None) -> Iterator[Use]:
         chain = _chain(node)
         arguments = [*call.args, *(k.value for k in call.keywords)] if call else []
-        told = call is not None and not any(isinstance(a, ast.Starred) for a in arguments) and all(k.arg for k in call.keywords)
-        count = len(call.args) if call and told else None
-        names = frozenset(str(k.arg) for k in call.keywords) if call and told else frozenset()
+        is_literal = call is not None and not any(isinstance(a, ast.Starred) for a in arguments) and all(k.arg for k in call.keywords)
+        count = len(call.args) if call and is_literal else None
+        names = frozenset(str(k.arg) for k in call.keywords) if call and is_literal else frozenset()
         if chain[0] == "torch":
             if chain[1:] in (["device"], ["dtype"]) or chain[1:2] == ["jit"]:
                 yield from () if chain[1:] == ["device"] else (Use(operator=f"unknown::{'.'.join(chain)}"),)

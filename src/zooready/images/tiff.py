@@ -1,0 +1,202 @@
+"""Reads TIFF files of any kind: pixels, named axes, colour, channel names and calibration."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from zooready.errors import InputInvalid
+from zooready.records import Array, Image
+
+if TYPE_CHECKING:
+    from tifffile import TiffFile, TiffPageSeries
+
+ORDER = "tzcyx"  # the order of an Image's axes, which is also ImageJ's
+RGB = ("red", "green", "blue")
+MICROMETRES = {  # micrometres per unit, by the unit's name in ImageJ, OME-XML and TIFF tags
+    **dict.fromkeys(("µm", "μm", "um", "micron", "microns", "micrometer", "micrometre", "micrometers", "micrometres"), 1.0),
+    **dict.fromkeys(("nm", "nanometer", "nanometre"), 1e-3),
+    **dict.fromkeys(("mm", "millimeter", "millimetre"), 1e3),
+    **dict.fromkeys(("cm", "centimeter", "centimetre"), 1e4),
+    **dict.fromkeys(("m", "meter", "metre"), 1e6),
+    **dict.fromkeys(("inch", "in", "inches"), 25_400.0),
+    **dict.fromkeys(("å", "angstrom"), 1e-4),
+    "pm": 1e-6,
+}
+PRINT_UM = 20.0  # a resolution per inch or centimetre with larger pixels (1270 dpi) is meant for printing, not as calibration
+
+
+class _LoggedErrors(logging.Handler):
+    """Collects errors that tifffile only logs: it reads a cut-off stack as its first plane, for example."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+@contextmanager
+def _errors_explained(path: Path) -> Iterator[None]:
+    """Turn every error that tifffile raises or logs within the block into InputInvalid."""
+    logger, logged = logging.getLogger("tifffile"), _LoggedErrors()
+    logger.addHandler(logged)
+    try:
+        yield
+    except InputInvalid:
+        if not logged.messages:  # otherwise the damage caused it
+            raise
+    except MemoryError:
+        raise InputInvalid(
+            f"{path} does not fit into memory: cut it into smaller images in Fiji, or use a machine with more memory."
+        ) from None
+    except Exception as error:  # a damaged TIFF raises nearly anything: struct.error, ValueError, KeyError, errors of every codec
+        raise InputInvalid(f"{path} is damaged or cut off ({type(error).__name__}: {error}): copy or save it again.") from error
+    finally:
+        logger.removeHandler(logged)
+    if logged.messages:
+        raise InputInvalid(f"{path} is damaged or cut off ({logged.messages[0]}): copy or save it again.")
+
+
+def read_tiff(path: Path, axes: str | None) -> Image:
+    """Read a TIFF file with one image; for ``axes`` and the result see :func:`zooready.images.files.read_image`.
+
+    Raises
+    ------
+    InputInvalid
+        The file is damaged, incomplete or inverted, contains several images, or its axes are unknown.
+    """
+    import tifffile
+
+    with _errors_explained(path), tifffile.TiffFile(path) as tiff:
+        if len(tiff.series) != 1:
+            shapes = ", ".join(str(series.shape) for series in tiff.series[:4])
+            raise InputInvalid(f"{path} holds {len(tiff.series)} images (sizes {shapes}): save the one you want as its own TIFF in Fiji.")
+        series = tiff.series[0]
+        page = series.keyframe
+        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and page.dtype != np.bool_:
+            raise InputInvalid(
+                f"{path} is stored inverted (zero is white): in Fiji use Edit > Invert, Image > Lookup Tables > Invert LUT, and save it."
+            )
+        if tiff.is_ome and any(frame is None for frame in series.pages):
+            raise InputInvalid(f"{path} is one of several files of an OME-TIFF, and others are missing: put them into the same folder.")
+        if 0 in series.shape:
+            raise InputInvalid(f"{path} has no pixels (shape {series.shape}): save it again.")
+        pixels = series.asarray()
+        if pixels.size != series.size:  # tifffile reads the existing part of a cut-off stack
+            raise InputInvalid(
+                f"{path} names {series.size // series.keyframe.size} planes and holds {pixels.size // series.keyframe.size}: planes are "
+                "missing. Copy or save it again, or in Fiji set Image > Properties to the planes that it has, and save it."
+            )
+        array, letters = _named(pixels, axes or series.axes, path, is_given=axes is not None)
+        if "s" in letters:
+            array, letters, channels = _colour(array, letters, page, path)
+        else:
+            channels = ()
+        array, letters = in_order(array, letters)
+        pixel_size_um, z_um = _calibration(tiff, series, path)
+        names = channels or _channel_names(tiff, array.shape[letters.index("c")] if "c" in letters else 1)
+    return Image(array=array, axes=letters, pixel_size_um=pixel_size_um, z_um=z_um, channels=names)
+
+
+def _named(array: Array, axes: str, path: Path, *, is_given: bool) -> tuple[Array, str]:
+    """The array and its lower-case axes (of tzcyxs), without those of length 1; InputInvalid for unknown axes."""
+    letters = axes.lower()
+    if len(letters) != array.ndim or (is_given and (set(letters) - set(ORDER) or len(set(letters)) != len(letters))):
+        raise InputInvalid(
+            f"axes {axes!r} do not fit {path}, an array of shape {array.shape}: give {array.ndim} different letters of '{ORDER}'."
+        )
+    drop = tuple(i for i, axis in enumerate(letters) if array.shape[i] == 1 and axis not in "yx")
+    array, letters = array.squeeze(drop), "".join(axis for i, axis in enumerate(letters) if i not in drop)
+    unknown = [f"{axis.upper()} of length {array.shape[i]}" for i, axis in enumerate(letters) if axis not in "tzcyxs"]
+    if unknown or "y" not in letters or "x" not in letters:
+        raise InputInvalid(
+            f"{path} (shape {array.shape}) does not say what its axes are ({', '.join(unknown) or letters}): "
+            "in Fiji set Image > Properties (channels, slices, frames) and save it, or name them, e.g. axes 'zyx'."
+        )
+    return array, letters
+
+
+def _colour(array: Array, letters: str, page: Any, path: Path) -> tuple[Array, str, tuple[str, ...]]:
+    """The samples of each pixel as channels: colours are named, alpha is dropped."""
+    import tifffile
+
+    if "c" in letters:
+        raise InputInvalid(f"{path} has several channels in colour (axes {letters!r}): in Fiji split them, and save one image per channel.")
+    samples = letters.index("s")
+    alpha = sum(extra != tifffile.EXTRASAMPLE.UNSPECIFIED for extra in page.extrasamples)
+    is_colour = page.photometric in (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR)
+    array = np.take(array, range(3 if is_colour else array.shape[samples] - alpha), axis=samples)
+    letters = letters.replace("s", "c")
+    if array.shape[samples] == 1:
+        return array.squeeze(samples), letters.replace("c", ""), ()
+    return array, letters, RGB if is_colour else ()
+
+
+def _calibration(tiff: TiffFile, series: TiffPageSeries, path: Path) -> tuple[float | None, float | None]:
+    """Pixel size and distance of planes in micrometres, None where the file has none."""
+    if tiff.is_ome and tiff.ome_metadata:
+        pixels = _ome_pixels(tiff.ome_metadata)
+        x, y, z = (_micrometres(pixels.get(f"PhysicalSize{a}"), pixels.get(f"PhysicalSize{a}Unit", "µm")) for a in "XYZ")
+        return _square(x, y, path), z
+    imagej = tiff.imagej_metadata or {}
+    tags = series.keyframe.tags
+    codes = {2: "inch", 3: "cm"}
+    unit = str(imagej.get("unit") or codes.get(int(tags["ResolutionUnit"].value) if "ResolutionUnit" in tags else 2, ""))
+    sides = []
+    for name in ("XResolution", "YResolution"):
+        numerator, denominator = tags[name].value if name in tags else (0, 1)
+        sides.append(_micrometres(denominator / numerator, unit) if numerator and denominator else None)
+    side = _square(sides[0], sides[1], path)
+    if side and unit in codes.values() and side > PRINT_UM:
+        return None, None
+    return side, _micrometres(imagej.get("spacing"), unit)
+
+
+def _square(x: float | None, y: float | None, path: Path) -> float | None:
+    if x and y and abs(x - y) > 0.01 * max(x, y):
+        raise InputInvalid(f"{path} has pixels of {x:.4g} x {y:.4g} µm: networks need square ones. In Fiji use Image > Scale, and save it.")
+    return x if y is None or x is None else (x + y) / 2
+
+
+def _micrometres(value: object, unit: object) -> float | None:
+    """A length in micrometres; None if there is no value, the unit is not a length, or the length is not positive and finite."""
+    try:
+        length = float(str(value)) * MICROMETRES[re.sub(r"\\u00[bB]5", "µ", str(unit)).strip().lower()]
+    except (ValueError, KeyError):
+        return None
+    return length if 0 < length < float("inf") else None
+
+
+def _ome_pixels(xml: str) -> ElementTree.Element:
+    """The Pixels element of the first image; an empty one if there is none."""
+    pixels = ElementTree.fromstring(xml).find("{*}Image/{*}Pixels")
+    return ElementTree.Element("Pixels") if pixels is None else pixels
+
+
+def _channel_names(tiff: TiffFile, channels: int) -> tuple[str, ...]:
+    """Channel names if the file has a distinct one for each channel, else none."""
+    if tiff.is_ome and tiff.ome_metadata:
+        names = [element.get("Name", "") for element in _ome_pixels(tiff.ome_metadata).findall("{*}Channel")]
+    else:
+        names = [str(label) for label in (tiff.imagej_metadata or {}).get("Labels", [])]
+        names = names[:channels] if names == names[:channels] * (len(names) // channels) else []
+    return tuple(names) if len(names) == channels and all(names) and len(set(names)) == channels else ()
+
+
+def in_order(array: Array, axes: str) -> tuple[Array, str]:
+    """The same array with its axes in the order t, z, c, y, x, and that order.
+
+    >>> in_order(np.zeros((4, 5, 3)), "yxc")[1]
+    'cyx'
+    """
+    order = "".join(axis for axis in ORDER if axis in axes)
+    return array.transpose([axes.index(axis) for axis in order]), order
