@@ -18,6 +18,7 @@ import pytest
 import tifffile
 import torch
 from foreign import good
+from interrupting import interruptible
 
 import zooready
 from zooready import families, java
@@ -526,7 +527,7 @@ def environment(**more):
 
 def start(*arguments, code="from zooready.cli import entry; entry()", **options):
     """``zooready ARGUMENTS`` in a process of its own."""
-    how = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "encoding": "utf-8", "env": environment()}
+    how = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", env=environment(), preexec_fn=interruptible)
     return subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)], **{**how, **options})
 
 
@@ -615,7 +616,7 @@ def test_ctrl_c_between_images_keeps_the_finished_ones_only(bundle, tmp_path):
 TOY_WITH_A_PAUSE = """
 import sys, time
 from dataclasses import replace
-sys.path.insert(0, sys.argv.pop(1))
+sys.path[:0] = [sys.argv[1], sys.argv.pop(1) + "/helpers"]
 import test_bad_input as here
 def slow(seed, index):
     time.sleep(60 * (seed == 0 and index == 130))

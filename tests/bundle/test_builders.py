@@ -5,13 +5,12 @@ from pathlib import Path
 import pytest
 
 from zooready.bundle.builders import builder_of
+from zooready.bundle.rdf import read
 from zooready.formats.state_dict import Builder
-from zooready.records import TOLERANCE, Bundle
 
 
 def bundle_of(folder, entry):
-    rdf = {"weights": {"pytorch_state_dict": entry}}
-    return Bundle(path=Path("a.zip"), folder=folder, rdf=rdf, formats={}, outputs=(), cases=(), tolerance=TOLERANCE)
+    return read({"inputs": [], "outputs": [], "weights": {"pytorch_state_dict": entry}}, path=Path("a.zip"), folder=folder, formats={})
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,8 @@
-"""A new consumer is one file with these names: ONNX's reference evaluator, which is slow, plain NumPy, and nobody's engine.
+"""ONNX's reference evaluator: every operator in plain NumPy, slow, and nobody's engine."""
 
-    python add_a_consumer.py BUNDLE
-
-checks BUNDLE with it. In the package the file would be src/zooready/consumers/onnx_reference.py, with one line in CONSUMERS.
-"""
-
-# ruff: noqa: T201  scripts print
-
-import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
-from pathlib import Path
 
 from zooready.consumers.onnx_rules import one_file
 from zooready.errors import ConsumerFailed
@@ -48,13 +39,3 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
 def versions() -> dict[str, str]:
     """What ran."""
     return {"onnx": version("onnx")}
-
-
-if __name__ == "__main__":
-    import zooready
-    from zooready.consumers import CONSUMERS
-
-    CONSUMERS[NAME] = __name__  # in the package: a line of the dictionary in consumers/__init__.py
-    for verdict in zooready.check(Path(sys.argv[1]), consumers=[NAME]).verdicts:
-        print(f"{verdict.consumer} {verdict.format}: {verdict.status} ({verdict.level}). {verdict.why}")
-        print(f"largest difference / range {verdict.difference:.1g}, tolerance {verdict.tolerance:g}")

@@ -23,6 +23,7 @@ import tifffile
 import torch
 import yaml
 from foreign import core_says
+from interrupting import interruptible
 from networks import ABOUT, UNET, BakedSize, Planes, Several, SmallUNet, cells, seeded, unet_bundle
 from torch import nn
 
@@ -657,9 +658,8 @@ def test_ctrl_c_leaves_no_file_behind(tmp_path):
         (tmp_path / name).mkdir()
     (tmp_path / "out" / "plain.zip").write_bytes(b"older")
     command = [sys.executable, "-c", ELSEWHERE, str(Path(__file__).parents[1] / "helpers"), str(tmp_path / "out")]
-    child = subprocess.Popen(
-        command, env={**os.environ, "TMPDIR": str(tmp_path / "scratch")}, stderr=subprocess.PIPE, start_new_session=True
-    )
+    home = {**os.environ, "TMPDIR": str(tmp_path / "scratch")}
+    child = subprocess.Popen(command, env=home, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=interruptible)
     deadline = time.monotonic() + 120
     while not list((tmp_path / "scratch").glob("zooready-*/*")) and child.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -14,6 +14,7 @@ import onnx
 import pytest
 import tifffile
 import torch
+from interrupting import interruptible
 from java_networks import save
 from torch import nn
 
@@ -281,7 +282,8 @@ def test_missing_engines_are_told_with_the_cure(identity, monkeypatch, tmp_path)
 def test_the_child_ends_with_its_parent(name, tmp_path):
     code = "import sys, numpy, pathlib, zooready.java as j; j.run('pytorch', pathlib.Path(sys.argv[1]), [numpy.zeros((1, 1, 2, 3), 'f')])"
     command = [sys.executable, "-c", code, str(endless(tmp_path / "weights.pt"))]
-    parent = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(tmp_path)})
+    home = {**os.environ, "TMPDIR": str(tmp_path)}
+    parent = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=home, preexec_fn=interruptible)
     try:
         job_folder = awaited(lambda: next((p.parent for p in tmp_path.glob("zooready-java-*/at.txt") if "1x1x2x3" in p.read_text()), None))
         child = next(int(p.name) for p in Path("/proc").glob("[0-9]*") if job_folder.name in _command(p) and "worker" in _command(p))

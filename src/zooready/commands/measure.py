@@ -15,7 +15,7 @@ from zooready.commands.numbers import positive
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.images.loading import as_image, as_plane
 from zooready.measurement import Table
-from zooready.measurement.crops import Background
+from zooready.measurement.cutouts import Background
 from zooready.records import Array, Bundle, Image
 
 

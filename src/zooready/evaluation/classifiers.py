@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import ndimage, optimize
 
@@ -22,6 +21,9 @@ from zooready.families import plcnn
 from zooready.measurement.features import measurements
 from zooready.records import Array, Family, Pair
 from zooready.training.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Float = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -35,10 +37,12 @@ Disturb = Callable[[Array, np.random.Generator], Array]  # (y, x) -> the same sh
 class Scorer:
     """A trained network as a classifier of cells: images of one size in, logits out."""
 
-    def __init__(self, weights: Mapping[str, torch.Tensor], family: Family = plcnn.FAMILY) -> None:
+    def __init__(self, weights: Mapping[str, Tensor], family: Family = plcnn.FAMILY) -> None:
+        from torch import nn
+
         self.network = family.network.architecture.build().eval()
         self.network.load_state_dict(weights)
-        self.normalization = family.network.normalization.build() if family.network.normalization else torch.nn.Identity()
+        self.normalization = family.network.normalization.build() if family.network.normalization else nn.Identity()
 
     def logits(self, cells: Sequence[Array], batch: int = 50) -> Float:
         """Cells (c, y, x), all of one size -> logits (n, classes)."""
@@ -47,6 +51,8 @@ class Scorer:
 
     def outputs(self, cells: Sequence[Array]) -> tuple[Float, ...]:
         """The network's own outputs for a batch of cells (c, y, x) of one size."""
+        import torch
+
         with torch.no_grad():
             outputs = self.network(self.normalization(torch.as_tensor(np.stack(cells))))
         return tuple(output.double().numpy() for output in (outputs if isinstance(outputs, tuple) else (outputs,)))
@@ -190,7 +196,7 @@ def classical(features: Float, truth: Labels, method: str, seed: int = 0) -> Any
     return make_pipeline(StandardScaler(), SVC(C=PENALTY)).fit(features, truth)
 
 
-def tables(weights: Mapping[str, torch.Tensor], count: int = HELD_OUT_CELLS, temperature: float = plcnn.TEMPERATURE) -> dict[str, Any]:
+def tables(weights: Mapping[str, Tensor], count: int = HELD_OUT_CELLS, temperature: float = plcnn.TEMPERATURE) -> dict[str, Any]:
     """Scores of weights on held-out simulated cells; plain data.
 
     Parameters

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from zooready.data import Classified, PublicSet, Split, named_set, planned, read_set
 from zooready.data.splits import FOLDS, SHARES
@@ -149,6 +148,8 @@ def _confusion(path: Path, images: Classified, split: Split, answers: Callable[[
 
 def _answers(family: Family, run: Checkpoint, images: Classified, split: Split) -> Iterator[int]:
     """The class that the trained network predicts for each held-out image."""
+    import torch
+
     network = family.network.architecture.build().eval()
     network.load_state_dict(run.state_dict())
     normalization = family.network.normalization.build() if family.network.normalization else torch.nn.Identity()

@@ -17,8 +17,8 @@ from zooready.bundle.rdf import BUILDER
 from zooready.errors import InputInvalid, OutputsDiffer, ZooreadyError
 from zooready.exporting import architecture, cases
 from zooready.formats import onnx, state_dict, torchscript
-from zooready.formats.devices import Run
 from zooready.formats.proof import largest_difference
+from zooready.formats.starting import Run
 from zooready.nets.wrapping import FijiSafe
 from zooready.records import FORMATS, Array, Case, Format, Measured, Part, Weights
 from zooready.tensors import TensorSpec

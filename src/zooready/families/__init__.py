@@ -17,7 +17,15 @@ from zooready.records import Family
 if TYPE_CHECKING:
     import torch
 
-FAMILIES: Mapping[str, Family] = {family.name: family for family in (segmentation.FAMILY, mrbcr.FAMILY, mrbcr3d.FAMILY, plcnn.FAMILY)}
+FAMILIES: Mapping[str, Family] = {
+    family.name: family
+    for family in (
+        segmentation.FAMILY,
+        mrbcr.FAMILY,
+        mrbcr3d.FAMILY,
+        plcnn.FAMILY,
+    )
+}
 
 
 def named(name: str) -> Family:
@@ -43,13 +51,9 @@ def for_classes(name: str, classes: tuple[str, ...], channels: tuple[str, ...]) 
     """
     make = FAMILIES[name].for_classes if name in FAMILIES else None
     if make is None:
-        raise InputInvalid(f"{name!r} is no classifier: choose from {', '.join(classifiers())}.")
+        classifiers = ", ".join(family.name for family in FAMILIES.values() if family.for_classes)
+        raise InputInvalid(f"{name!r} is no classifier: choose from {classifiers}.")
     return make(classes, channels)
-
-
-def classifiers() -> tuple[str, ...]:
-    """Names of the families that can be made for other classes."""
-    return tuple(name for name, family in FAMILIES.items() if family.for_classes)
 
 
 def shipped() -> tuple[str, ...]:

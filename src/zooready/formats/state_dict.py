@@ -14,8 +14,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import BundleInvalid, InputInvalid
-from zooready.formats.devices import Device, Run, torch_run
-from zooready.formats.versions import torch_version
+from zooready.formats.installed import torch_version
+from zooready.formats.starting import Device, Run, torch_run
 from zooready.records import Weights
 
 if TYPE_CHECKING:

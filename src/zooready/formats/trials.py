@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zooready.errors import InputInvalid
-from zooready.formats.devices import torch_run
+from zooready.formats.starting import torch_run
 from zooready.records import Array, Case, as_float32
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ In: an opened classifier bundle, images, and label images that say where the obj
 May import: images, bundle, prediction
 """
 
-from zooready.measurement.crops import Crop, crops
-from zooready.measurement.table import Measurer, Table, save, table
+from zooready.measurement.cutouts import Crop, crops
+from zooready.measurement.rows import Measurer, Table, save, table
 
 __all__ = ["Crop", "Measurer", "Table", "crops", "save", "table"]

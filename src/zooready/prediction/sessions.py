@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from zooready.bundle.builders import builder_of
 from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, InputInvalid
 from zooready.formats import FORMATS, state_dict, torchscript
-from zooready.formats.devices import Device, Run
+from zooready.formats.starting import Device, Run
 from zooready.formats.warned import brief
 from zooready.records import Array, Bundle, Format
 

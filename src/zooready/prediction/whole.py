@@ -11,7 +11,7 @@ import numpy as np
 
 from zooready.bundle.specs import input_spec, output_specs, pixel_range_um, plane_distance_um, size_steps
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
-from zooready.formats.devices import Device, Run
+from zooready.formats.starting import Device, Run
 from zooready.images.tiff import in_order
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.memory import demand_room

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zooready.errors import InputInvalid
-from zooready.formats.versions import torch_version
+from zooready.formats.installed import torch_version
 from zooready.records import Case
 
 OPSET, IR = 17, 8

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from zooready.errors import BundleInvalid, ConsumerMissing, InputInvalid, OutputsDiffer
 from zooready.formats import trials
 from zooready.formats.copies import evaluating
-from zooready.formats.devices import Device, Run
+from zooready.formats.installed import torch_version
 from zooready.formats.onnx.downgrade import to_opset_17
 from zooready.formats.onnx.graph import IR, OPSET, Names, check, cleaned
 from zooready.formats.proof import largest_difference
+from zooready.formats.starting import Device, Run
 from zooready.formats.torchscript.tracing import DataBranch, record_apart
-from zooready.formats.versions import torch_version
 from zooready.formats.warned import brief, known_deprecations, silence, tracer_lines
 from zooready.records import TOLERANCE, Array, Case, Weights
 

@@ -14,7 +14,7 @@ import numpy as np
 from zooready.bundle.specs import input_spec, output_specs, pixel_range_um, stated_crop_px
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.images.whole_files import make_folder, whole_file
-from zooready.measurement.crops import Background, crops
+from zooready.measurement.cutouts import Background, crops
 from zooready.measurement.features import measurements
 from zooready.prediction import as_input
 from zooready.prediction.embedding import Seen, watched
