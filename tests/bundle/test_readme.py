@@ -65,7 +65,7 @@ def test_any_size_or_one_size(page):
     text = page(input=fixed, measured=replace(MEASURED, stride=0))
     assert "**It takes images of one size only: 64 px in y × 48 px in x.** Crop or pad your images." in text
     assert "multiples" not in text
-    assert "any size" not in text
+    assert "may have any size" not in text
 
 
 def test_the_pixel_size_is_told_or_said_to_be_unknown(page):

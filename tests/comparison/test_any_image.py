@@ -59,7 +59,7 @@ def test_a_good_bundle_agrees_on_every_kind_of_image(written):
     assert code == 0
     assert "Nothing disagrees." in text
     assert "**" not in "".join(re.findall(r"^\|.+\|$", text, re.MULTILINE))
-    assert 'A whole RGB image is refused by name. `zooready check --image`, for all programs: "RGB.tif has axes' in text
+    assert 'A whole RGB image is refused. `zooready check --image`, for all programs: "RGB.tif has axes' in text
     assert "`onnxruntime`: onnxruntime " in text
 
 

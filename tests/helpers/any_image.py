@@ -42,18 +42,18 @@ COLOUR = "RGB, green"
 LUMINANCE = (0.2125, 0.7154, 0.0721)  # of red, green and blue where CellProfiler makes an image grey
 KINDS = ("sample", "8-bit", "16-bit", "float", COLOUR, "odd size", "z-stack", "time series")
 CAUSES: dict[tuple[str, str], str] = {}  # (bundle, program): why it disagrees and what to do, one sentence
-HEAD = """# Any image, the same answer
+HEAD = """# The outputs of all programs for images of every kind
 
-What each program computes for images of every kind, compared with the network itself, run eagerly by PyTorch: the largest difference
-divided by the range (largest minus smallest value) of the eager output for that image. For labels: objects found of objects expected,
-and how many pixels are not shared by objects matched one to one. **Bold** is beyond the tolerance of
+The output of each program for images of every kind, compared with the network run by PyTorch in eager mode: the largest difference
+divided by the range (largest minus smallest value) of the eager output for that image. For labels: the number of objects found and
+expected, and the number of pixels that are not shared by objects matched one to one. **Bold** values exceed the tolerance of
 [verdicts.md](verdicts.md#when-numbers-agree).
 
-All images are made of the bundle's sample image: the sample as it is; cut to {side} × {side} px and stretched over 8 bits, over
-16 bits, and to mean 0 and deviation 1 with fractions and negative values; as the green channel of an RGB image; cut to {odd}; three
-shifted pieces as a z-stack, and as a time series that fades, which are run plane by plane. `predict` opens these files, ImageJ before the
-Java engines one file for each plane, both with their bit depth; the other programs get the same pixels as the check hands them over
-(arrays; for CellProfiler 16-bit TIFFs, 32-bit where values are no whole numbers).
+All images are made from the bundle's sample image: the unchanged sample; cropped to {side} × {side} px and scaled to 8 bits, to
+16 bits, and to mean 0 and standard deviation 1 with fractions and negative values; as the green channel of an RGB image; cropped to {odd};
+three shifted crops as a z-stack, and as a time series with decreasing intensity, both processed plane by plane. `predict` opens these files; for
+the Java engines, ImageJ opens one file per plane; both use the bit depth of the files. The other programs are given the same pixels in the
+way of `zooready check` (arrays; for CellProfiler 16-bit TIFFs, or 32-bit TIFFs if values are not whole numbers).
 
 """
 
@@ -114,8 +114,8 @@ def sample_of(bundle):
 
 def runs(bundle, images, names):
     """(program, format, version or "", outputs of each plane of each image) of everything that is here."""
-    flat = [plane for one in images for plane in one.planes]
-    files = [file for one in images for file in one.files]
+    flat = [plane for image in images for plane in image.planes]
+    files = [file for image in images for file in image.files]
     for name in names:
         module = consumer(name)
         for format in [format for format in module.READS if format in bundle.formats]:
@@ -130,27 +130,27 @@ def runs(bundle, images, names):
     for format in bundle.formats:
         print(f"  predict {format}", file=sys.stderr)
         run = engine(bundle, format, "cpu")
-        yield "predict", format, "", [predicted(bundle, one, run) for one in images]
+        yield "predict", format, "", [predicted(bundle, image, run) for image in images]
 
 
 def regrouped(outputs, images):
     """Outputs of a flat list of planes, by image."""
     queue = iter(outputs)
-    return [[next(queue) for _ in one.planes] for one in images]
+    return [[next(queue) for _ in image.planes] for image in images]
 
 
 def predicted(bundle, image, run):
     """What ``predict`` makes of the file, taken apart into planes (1, c, y, x)."""
-    found = predict(bundle, read_image(image.path), run=run, channel=2 if image.name == COLOUR else None)
+    prediction = predict(bundle, read_image(image.path), run=run, channel=2 if image.name == COLOUR else None)
     planes = []
     for n in range(len(image.planes)):
         outputs = []
         for name, kind in bundle.kinds:
             if kind == "scores":
-                table = found.scores[name]
+                table = prediction.scores[name]
                 outputs.append(as_float32(np.array([table.rows[n][-len(outputs_of(bundle, name)) :]])))
                 continue
-            array, axes = found.images[name].array, found.images[name].axes
+            array, axes = prediction.images[name].array, prediction.images[name].axes
             for axis in "tz":
                 if axis in axes:
                     array, axes = np.take(array, n, axis=axes.index(axis)), axes.replace(axis, "")
@@ -164,24 +164,26 @@ def outputs_of(bundle, name):
     return next(spec.channels for spec in headless.specs(bundle)[1] if spec.name == name)
 
 
-def compared(kind, expected, found, tolerance):
+def compared(kind, expected, outputs, tolerance):
     """(text of a cell, whether it agrees) for one output of one image; lists of planes."""
-    if any(one.shape != other.shape for one, other in zip(expected, found, strict=True)):
-        return f"shape {found[0].shape}", False
+    if any(reference.shape != output.shape for reference, output in zip(expected, outputs, strict=True)):
+        return f"shape {outputs[0].shape}", False
     if kind == "labels":
-        both = [match(one, other) for one, other in zip(expected, found, strict=True)]
-        first, second = sum(one.n_first for one in both), sum(one.n_second for one in both)
-        any_pixel = sum(int(((one > 0) | (other > 0)).sum()) for one, other in zip(expected, found, strict=True))
-        apart = any_pixel - sum(int(one.overlap.sum()) for one in both)
+        both = [match(reference, output) for reference, output in zip(expected, outputs, strict=True)]
+        first, second = sum(matched.n_first for matched in both), sum(matched.n_second for matched in both)
+        any_pixel = sum(int(((reference > 0) | (output > 0)).sum()) for reference, output in zip(expected, outputs, strict=True))
+        apart = any_pixel - sum(int(matched.overlap.sum()) for matched in both)
         shared = min(
-            int(one.overlap.sum()) / size if size else 1.0 for one in both for size in (one.foreground_first, one.foreground_second)
+            int(matched.overlap.sum()) / size if size else 1.0
+            for matched in both
+            for size in (matched.foreground_first, matched.foreground_second)
         )
-        agrees = all(one.n_first == one.n_second for one in both) and shared >= SHARED
+        agrees = all(matched.n_first == matched.n_second for matched in both) and shared >= SHARED
         return f"{second} of {first}, {apart} px", agrees
     largest = 0.0
-    for one, other in zip(expected, found, strict=True):
-        span = float(np.ptp(one.astype(np.float64))) or 1.0
-        apart = np.abs(one.astype(np.float64) - other.astype(np.float64)).max(initial=0.0) / span
+    for reference, output in zip(expected, outputs, strict=True):
+        span = float(np.ptp(reference.astype(np.float64))) or 1.0
+        apart = np.abs(reference.astype(np.float64) - output.astype(np.float64)).max(initial=0.0) / span
         largest = float(np.maximum(largest, apart))  # which keeps NaN, as max() does not
     return f"{largest:.1e}" if largest else "0", math.isfinite(largest) and largest <= tolerance
 
@@ -193,13 +195,13 @@ def section(path, names):
         print(path.name, file=sys.stderr)
         images = scenes(bundle, Path(temporary))
         eager = engine(bundle, "state_dict", "cpu")
-        expected = [[eager(plane) for plane in one.planes] for one in images]
+        expected = [[eager(plane) for plane in image.planes] for image in images]
         rows = {k: [] for k in range(len(bundle.outputs))}
-        for program, format, variant, found in runs(bundle, images, names):
+        for program, format, variant, outputs in runs(bundle, images, names):
             for k, (_, kind) in enumerate(bundle.kinds):
                 cells = [
-                    compared(kind, [one[k] for one in first], [one[k] for one in second], bundle.tolerance[format])
-                    for first, second in zip(expected, found, strict=True)
+                    compared(kind, [arrays[k] for arrays in first], [arrays[k] for arrays in second], bundle.tolerance[format])
+                    for first, second in zip(expected, outputs, strict=True)
                 ]
                 for name, (text, agrees) in zip(KINDS, cells, strict=True):
                     if not agrees:
@@ -226,8 +228,8 @@ def made(bundle):
 
 def refusals(bundle, images):
     """What is said of the RGB image as it is, where one channel is asked for."""
-    (path,) = [one.path for one in images if one.name == COLOUR]
-    said = []
+    (path,) = [image.path for image in images if image.name == COLOUR]
+    messages = []
     for what, call in (
         ("`zooready check --image`, for all programs", lambda: as_input(bundle, path)),
         ("`predict` without `--channel`", lambda: predict(bundle, read_image(path))),
@@ -235,15 +237,15 @@ def refusals(bundle, images):
         try:
             call()
         except InputInvalid as error:
-            said.append(f'{what}: "{str(error).replace("|", "")}"')
+            messages.append(f'{what}: "{str(error).replace("|", "")}"')
         else:
             raise AssertionError(f"{what} took an RGB image for a network of one channel")
-    return "A whole RGB image is refused by name. " + " ".join(said)
+    return "A whole RGB image is refused. " + " ".join(messages)
 
 
 def mixed(bundle, images, eager):
     """What CellProfiler makes of the RGB image: its pipelines declare grey images, so that it mixes the colours itself."""
-    (path,) = [one.path for one in images if one.name == COLOUR]
+    (path,) = [image.path for image in images if image.name == COLOUR]
     stem, (_, outputs) = "case000-000-channel0", headless.specs(bundle)
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -254,18 +256,18 @@ def mixed(bundle, images, eager):
         pipeline = cppipe.pipeline(outputs, channels=1, volume=False, bundle=headless.BUNDLE)
         (folder / "all.cppipe").write_text(pipeline, encoding="utf-8")
         headless.launch(folder / "all.cppipe", folder / "in", folder / "out", home=folder / "home")
-        table = headless._table(folder / "out" / "Image.csv") if any(one.kind == "scores" for one in outputs) else {}
-        found = [headless._read(folder / "out", stem, k, one, table)[None] for k, one in enumerate(outputs)]
+        table = headless._table(folder / "out" / "Image.csv") if any(spec.kind == "scores" for spec in outputs) else {}
+        results = [headless._read(folder / "out", stem, k, spec, table)[None] for k, spec in enumerate(outputs)]
     expected = eager(as_float32((tifffile.imread(path) @ np.array(LUMINANCE))[None, None]))
     cells = []
-    for one, first, second in zip(outputs, expected, found, strict=True):
-        text, agrees = compared(one.kind, [first], [second], bundle.tolerance["onnx"])
-        assert agrees, f"CellProfiler does not mix colours by {LUMINANCE} any more: {one.name} {text}"
-        cells.append(f"`{one.name}` {text}")
+    for spec, first, second in zip(outputs, expected, results, strict=True):
+        text, agrees = compared(spec.kind, [first], [second], bundle.tolerance["onnx"])
+        assert agrees, f"CellProfiler does not mix colours by {LUMINANCE} any more: {spec.name} {text}"
+        cells.append(f"`{spec.name}` {text}")
     return (
         " CellProfiler alone does not refuse it: its pipelines declare grey images, so it mixes red, green and blue by "
         f"{', '.join(map(str, LUMINANCE))} before the plugin sees them, and then agrees with the network on that mixture "
-        f"({', '.join(cells)}). Who wants one colour puts CellProfiler's ColorToGray before RunZooready."
+        f"({', '.join(cells)}). To use a single colour, put CellProfiler's ColorToGray before RunZooready."
     )
 
 
@@ -273,8 +275,8 @@ def page(paths, names, absent):
     """(The whole page, what disagrees without a known cause)."""
     text, unknown = HEAD.format(side=SIDE, odd=f"{ODD[1]} × {ODD[0]} px"), []
     for path in paths:
-        one, faults = section(path, names)
-        text += one
+        written, faults = section(path, names)
+        text += written
         for who, cells in faults.items():
             cause = next((why for (stem, start), why in CAUSES.items() if stem == path.stem and who.startswith(start)), None)
             if cause is None:
@@ -287,12 +289,12 @@ def page(paths, names, absent):
 
 def foot(names, absent):
     versions = {"Python": platform.python_version(), "NumPy": version("numpy"), "PyTorch (eager)": version("torch")}
-    said = [", ".join(f"{key} {value}" for key, value in versions.items())]
-    said += [f"`{name}`: " + ", ".join(f"{key} {value}" for key, value in consumer(name).versions().items()) for name in names]
+    versions_used = [", ".join(f"{key} {value}" for key, value in versions.items())]
+    versions_used += [f"`{name}`: " + ", ".join(f"{key} {value}" for key, value in consumer(name).versions().items()) for name in names]
     when = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
     where = f"{platform.system()} on {platform.machine()}"
     text = "## Where the numbers are from\n\nMeasured by `python tests/helpers/any_image.py` "
-    text += f"on {when}, {where}; not by hand. {'; '.join(said)}.\n"
+    text += f"on {when}, {where}; not typed by hand. {'; '.join(versions_used)}.\n"
     return text + (f"\nNot run there: {', '.join(f'`{name}`' for name in absent)}.\n" if absent else "")
 
 
