@@ -70,7 +70,7 @@ def evaluate(
     make_folder(folder)
     progress(f"{family.name}: measuring, and drawing images")
     measured = record(known, weights, evaluation, folder)
-    progress(f"{family.name}: exporting, and running the bundle in every program that is here")
+    progress(f"{family.name}: exporting the bundle and running it in every program on this machine")
     facts = {**measured, "verdicts": _verdicts(source, family.torchscript)}
     with whole_file(Path(records or out) / f"{family.name}.json") as file:
         file.write((json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode())

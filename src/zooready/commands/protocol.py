@@ -47,4 +47,4 @@ def run(data: str, folder: Path, out: Path, shares: Sequence[int], **options: An
     for row in rows:
         table.add_row(*row.cells())
     CONSOLE.print(table)
-    print_line(f"{out / 'protocol.md'} says what to know about it.")
+    print_line(f"{out / 'protocol.md'} explains the table.")
