@@ -194,7 +194,7 @@ def test_the_command_prints_the_table(unbroken, hela, capsys):
     printed = capsys.readouterr().out
     assert "fold-02: run 2 of 3" in printed
     assert "87.5" in printed
-    assert "protocol.md says what to know about it" in printed
+    assert "protocol.md explains the table" in printed
 
 
 def test_shares_that_are_no_percents_are_usage_errors(capsys):
