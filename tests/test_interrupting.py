@@ -17,8 +17,10 @@ PARENT = f"import subprocess, sys; from interrupting import interruptible; subpr
 @pytest.mark.parametrize(("start", "reached"), [("interruptible", "True"), ("None", "False")])
 def test_a_child_is_interruptible_only_where_a_test_asks_for_it(start, reached):
     script = 'trap "" INT; exec "$0" -c "$1"'  # as nohup and cron start things
-    place = {**os.environ, "PYTHONPATH": str(TESTS / "helpers")}
-    ended = subprocess.run(["sh", "-c", script, sys.executable, PARENT % start], capture_output=True, text=True, env=place, check=True)
+    environment = {**os.environ, "PYTHONPATH": str(TESTS / "helpers")}
+    ended = subprocess.run(
+        ["sh", "-c", script, sys.executable, PARENT % start], capture_output=True, text=True, env=environment, check=True
+    )
     assert ended.stdout.strip() == reached
 
 

@@ -64,7 +64,7 @@ def main(folder: Path) -> Path:
         folder / "image.tif",
         about,
         folder / "spots.zip",
-        normalization="mean-std",  # from camera counts to what the network was made for; it becomes part of the bundle
+        normalization="mean-std",  # from camera counts to what the network was trained on; it becomes part of the bundle
         outputs=(chances,),
         torchscript="plain",  # leave this out, and three variants are written and timed
     )

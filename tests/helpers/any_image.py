@@ -52,8 +52,8 @@ expected, and the number of pixels that are not shared by objects matched one to
 All images are made from the bundle's sample image: the unchanged sample; cropped to {side} × {side} px and scaled to 8 bits, to
 16 bits, and to mean 0 and standard deviation 1 with fractions and negative values; as the green channel of an RGB image; cropped to {odd};
 three shifted crops as a z-stack, and as a time series with decreasing intensity, both processed plane by plane. `predict` opens these
-files; for the Java engines, ImageJ opens one file per plane; both use the bit depth of the files. The other programs are given the same pixels
-in the way of `zooready check` (arrays; for CellProfiler 16-bit TIFFs, or 32-bit TIFFs if values are not whole numbers).
+files; for the Java engines, ImageJ opens one file per plane; both use the bit depth of the files. The other programs are given the
+same pixels in the way of `zooready check` (arrays; for CellProfiler 16-bit TIFFs, or 32-bit TIFFs if values are not whole numbers).
 
 """
 

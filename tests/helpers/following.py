@@ -53,13 +53,13 @@ def patched(content, diff, name):
     starts = [n for n in range(len(lines)) if all(line.startswith(start) for line, start in zip(lines[n:], here, strict=False))]
     starts = [n for n in starts if n + len(here) <= len(lines)]
     assert len(starts) == 1, f"{name}: these lines are there {len(starts)} times: {here}"
-    place = starts[0]
+    index = starts[0]
     for change in changes:
         if change.startswith("+"):
-            lines.insert(place, change[1:])
+            lines.insert(index, change[1:])
         elif change.startswith("-"):
-            del lines[place]
-        place += not change.startswith("-")
+            del lines[index]
+        index += not change.startswith("-")
     return "\n".join(lines) + "\n"
 
 

@@ -247,10 +247,10 @@ from bioimageio.core import test_model
 for path in sys.argv[1:]:
     try:
         summary = test_model(path)
-        found = [summary.status, *(str(error.msg) for detail in summary.details for error in detail.errors)]
+        reported = [summary.status, *(str(error.msg) for detail in summary.details for error in detail.errors)]
     except Exception as error:
-        found = ["raises", f"{type(error).__name__}: {error}"]
-    print("CORE" + json.dumps(found[:2]), flush=True)
+        reported = ["raises", f"{type(error).__name__}: {error}"]
+    print("CORE" + json.dumps(reported[:2]), flush=True)
 """
 
 
