@@ -63,7 +63,7 @@ def test_a_bundle_whose_stored_output_is_wrong_differs(bundles, tmp_path):
     (tmp_path / "open" / "rdf.yaml").write_text(yaml.safe_dump(rdf))
     (verdict,) = check(tmp_path / "open", consumers=["cellprofiler"]).verdicts
     assert verdict.status == "differs"
-    assert "'restored' of case 'test' (1, 1, 6, 8) is off" in verdict.why
+    assert "'restored' of case 'test' (1, 1, 6, 8) differs by" in verdict.why
 
 
 @pytest.fixture
