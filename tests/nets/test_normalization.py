@@ -1,10 +1,13 @@
 """Normalisation: the same in NumPy, TorchScript and ONNX, and finite for every image without NaN."""
 
+import warnings
+
 import numpy as np
 import onnxruntime
 import pytest
 import torch
 
+from zooready import java
 from zooready.nets.normalization import MeanStd, MinMax, Percentiles
 
 MODULES = [Percentiles(1, 99), Percentiles(0, 100), Percentiles(2.5, 99.8), MeanStd(), MinMax()]
@@ -28,8 +31,8 @@ def test_percentiles_are_nearest_ranks_of_each_channel():
 
 def test_mean_and_standard_deviation_are_those_of_numpy():
     image = make_image(2, 3, 40, 30)
-    offset, scale = MeanStd().statistics(image)
-    np.testing.assert_allclose(offset[..., 0, 0], image.numpy().mean((2, 3)), rtol=1e-5)
+    offset, remainder, scale = MeanStd().statistics(image)
+    np.testing.assert_allclose((offset + remainder)[..., 0, 0], image.numpy().mean((2, 3)), rtol=1e-5)
     np.testing.assert_allclose(scale[..., 0, 0], image.numpy().std((2, 3)), rtol=1e-5)
 
 
@@ -42,8 +45,11 @@ def test_min_max_maps_to_zero_and_one():
 @pytest.mark.parametrize("module", MODULES, ids=IDS)
 def test_forward_is_the_statistics_applied(module):
     image = make_image(2, 2, 30, 20)
-    offset, scale = module.statistics(image)
-    assert torch.equal(module(image), (image - offset) / scale)
+    *offsets, scale = module.statistics(image)
+    values = image
+    for offset in offsets:
+        values = values - offset
+    assert torch.equal(module(image), values / scale)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=IDS)
@@ -63,8 +69,7 @@ def test_a_few_bright_pixels_on_black_are_finite_and_of_order_one(module):
 @pytest.mark.parametrize("module", MODULES, ids=IDS)
 def test_volumes_have_one_more_axis(module):
     volume = make_image(2, 1, 5, 12, 13)
-    offset, scale = module.statistics(volume)
-    assert offset.shape == scale.shape == (2, 1, 1, 1, 1)
+    assert {statistic.shape for statistic in module.statistics(volume)} == {(2, 1, 1, 1, 1)}
     assert torch.equal(module(volume).flatten(2), module(volume.flatten(2, 3)).flatten(2))
 
 
@@ -86,18 +91,75 @@ def test_nothing_is_stored(module):
     assert not module.state_dict()
 
 
-@pytest.mark.filterwarnings("ignore")
+def written(module, folder):
+    """The module as n.pt and n.onnx, for (b, c, y, x) of any size."""
+    example = make_image(1, 2, 37, 41)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(module, example)
+        torch.jit.save(traced, str(folder / "n.pt"))
+        torch.onnx.export(
+            module, (example,), folder / "n.onnx", dynamo=False, opset_version=17, input_names=["image"],
+            output_names=["values"], dynamic_axes=dict.fromkeys(("image", "values"), dict(enumerate("bcyx"))),
+        )  # fmt: skip
+    session = onnxruntime.InferenceSession(folder / "n.onnx", providers=["CPUExecutionProvider"])
+    return traced, lambda image: session.run(None, {"image": np.asarray(image)})[0]
+
+
 @pytest.mark.parametrize("module", MODULES, ids=IDS)
 def test_torchscript_and_onnx_equal_eager_at_any_size(module, tmp_path):
-    example = make_image(1, 2, 37, 41)
-    traced = torch.jit.trace(module, example)
+    traced, in_onnx = written(module, tmp_path)
     assert "Device = " not in str(traced.inlined_graph)
-    torch.onnx.export(
-        module, (example,), tmp_path / "n.onnx", dynamo=False, opset_version=17, input_names=["image"],
-        output_names=["values"], dynamic_axes=dict.fromkeys(("image", "values"), dict(enumerate("bcyx"))),
-    )  # fmt: skip
-    session = onnxruntime.InferenceSession(tmp_path / "n.onnx", providers=["CPUExecutionProvider"])
     for size in SIZES:
         image = make_image(*size, seed=1)
         assert torch.equal(traced(image), module(image))
-        np.testing.assert_allclose(session.run(None, {"image": image.numpy()})[0], module(image), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(in_onnx(image), module(image), rtol=1e-5, atol=1e-5)
+
+
+# A camera's offset is large and what varies is small: float32 then has few digits for the mean, and none to lose in a sum.
+
+CAMERAS = {  # size, offset and spread in counts
+    "60000 +- 20": ((1, 1, 512, 512), 60000, 20),
+    "65000 +- 1": ((1, 1, 301, 257), 65000, 1),
+    "60000 +- 1, two channels": ((2, 2, 128, 77), 60000, 1),
+    "one row": ((1, 1, 1, 200_000), 60000, 20),
+    "one column": ((1, 1, 200_000, 1), 60000, 1),
+    "darkness": ((1, 1, 512, 512), 0, 2),
+    "a stripe": ((1, 1, 512, 512), 60000, 0),
+}
+
+
+def camera(name):
+    """Counts of a 16-bit camera, float32; the last one varies by one count between its halves, and has a dead and a hot pixel."""
+    size, offset, spread = CAMERAS[name]
+    image = np.round(offset + spread * np.random.default_rng(3).standard_normal(size)).clip(0, 65535)
+    if name == "a stripe":
+        image[..., : size[-1] // 2] += 1
+        image[0, 0, 0, 0], image[0, 0, 7, 8] = 65535, 0
+    return image.astype(np.float32)
+
+
+def in_standard_deviations(image):
+    """(b, c, y, x) -> the same shape: what MeanStd must give, in float64."""
+    exact = image.astype(np.float64)
+    return (exact - exact.mean((2, 3), keepdims=True)) / exact.std((2, 3), keepdims=True)
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+def test_mean_and_standard_deviation_are_exact_for_every_16_bit_camera(name, tmp_path):
+    image = camera(name)
+    expected = in_standard_deviations(image)
+    traced, in_onnx = written(MeanStd(), tmp_path)
+    tensor = torch.from_numpy(image)
+    for engine, values in {"eager": MeanStd()(tensor).numpy(), "script": traced(tensor).numpy(), "onnx": in_onnx(image)}.items():
+        np.testing.assert_allclose(values, expected, rtol=1e-6, atol=1e-5, err_msg=engine)
+
+
+@pytest.mark.java
+@pytest.mark.parametrize("engine", ["pytorch", "onnx-1.12.1", "onnx-1.13.1"])
+def test_mean_and_standard_deviation_are_exact_in_fijis_engines(engine, engines, tmp_path):
+    written(MeanStd(), tmp_path)
+    images = [camera(name) for name in ("60000 +- 20", "one row")]
+    results = java.run(engine, tmp_path / ("n.pt" if engine == "pytorch" else "n.onnx"), images)
+    for image, (values,) in zip(images, results.outputs, strict=True):
+        np.testing.assert_allclose(values, in_standard_deviations(image), rtol=1e-6, atol=1e-5)

@@ -1,8 +1,11 @@
 """PLCNN and its two paths alone: sizes, maps that add up to the decision, and what each setting changes."""
 
 import inspect
+import warnings
 
 import classifiers
+import numpy as np
+import onnxruntime
 import pytest
 import torch
 from classifiers import VGG, ResNet
@@ -72,6 +75,24 @@ def test_a_logit_is_the_mean_of_its_map_plus_the_bias(size):
     torch.nn.init.normal_(network.last.bias)
     logits, maps = network(torch.randn(2, 1, *size))
     torch.testing.assert_close(maps.double().mean((2, 3)) + network.last.bias.double(), logits.double(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(200_000, 1), (512, 517), (1, 1)])
+def test_the_mean_of_a_constant_map_is_its_value_in_onnx_at_any_size(size, tmp_path):
+    class Average(torch.nn.Module):
+        def forward(self, maps):
+            return plcnn.average(maps)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            Average(), (torch.rand(1, 2, 5, 7),), tmp_path / "n.onnx", dynamo=False, opset_version=17, input_names=["maps"],
+            dynamic_axes={"maps": {2: "y", 3: "x"}},
+        )  # fmt: skip
+    session = onnxruntime.InferenceSession(tmp_path / "n.onnx", providers=["CPUExecutionProvider"])
+    maps = np.full((1, 2, *size), 7.3, np.float32)
+    for values in (session.run(None, {"maps": maps})[0], plcnn.average(torch.from_numpy(maps)).numpy()):
+        np.testing.assert_allclose(values, maps[:, :, 0, 0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -172,6 +172,11 @@ def _cure(bundle: Bundle, faults: Mapping[str, str]) -> str:
             f"Keep the network finite on such images ({', '.join(broken)}): add a small constant where it divides, takes a logarithm or "
             "a root, or normalises by a spread that is 0 on a flat image; then export again."
         )
+    if set(faults) == {"offset"}:
+        return (
+            "Only the image with a large offset differs: a sum over the image loses its last digits in this program. Subtract a first "
+            "estimate, such as one pixel, before the mean is taken (the normalisation 'mean-std' does), and export again."
+        )
     if "test" not in faults:
         return (
             f"The test pair agrees but {len(faults)} of {len(bundle.cases) - 1} other cases do not: a size or value is probably baked in "

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zooready.errors import InputInvalid
+from zooready.images.agreement import agreement, ranges_of
 from zooready.nets.wrapping import flat
 from zooready.records import Array, Case, as_float32
 
@@ -18,11 +20,15 @@ SMALLEST = 1e-4  # bioimageio.spec refuses a test output that is smaller everywh
 LONG, THIN = 1111, 40  # px
 LARGEST_TEST = 128  # px; enough to show structure, small enough to travel, and to run a dozen times in every check
 SIZES_2D = {"odd": (1, 70, 97), "batch": (2, 33, 40), "pixel": (1, 1, 1), "black": (1, 32, 32)}  # (batch, y, x)
+OFFSET_2D, OFFSET_3D = (1, 71, 97), (1, 3, 37, 61)
+CAMERAS = ((60003, 20), (30003, 40), (20003, 80))  # offset and spread, counts
+STEP = 8  # counts between values: all end in the same bits, so that a sum which loses these drifts in one direction
+OWN_ERROR = 5e-6  # share of the range by which a network's float32 may be wrong itself on an image that others are compared on
 SIZES_3D = {"odd": (1, 5, 21, 34), "batch": (2, 4, 17, 16), "pixel": (1, 1, 1, 1), "black": (1, 4, 16, 16)}  # (batch, z, y, x)
 
 
 def cases(network: nn.Module, example: Array, fixed: Mapping[str, int]) -> tuple[Case, ...]:
-    """The test pair, from the middle of the example, and odd, batched, one-pixel and black images.
+    """The test pair, from the middle of the example, odd, batched, one-pixel and black images, and one of a large offset.
 
     Parameters
     ----------
@@ -52,7 +58,39 @@ def cases(network: nn.Module, example: Array, fixed: Mapping[str, int]) -> tuple
                 f"output {index} of the network is nowhere larger than {np.abs(output).max():.2g} on the example, so nothing can be "
                 f"compared (the specification demands {SMALLEST:g}): give an example in which the network finds something."
             )
-    return known
+    faint = offset(network, example, fixed, known[0])
+    return (*known, faint) if faint else known
+
+
+def offset(network: nn.Module, example: Array, fixed: Mapping[str, int], test: Case) -> Case | None:
+    """An image with a large offset and a small spread, as cameras make them: it finds sums in which float32 loses its last digits.
+
+    The example's pixels, at 60000 ± 20 counts. None for a network that does not normalise and takes other values than counts, and for
+    one whose own float32 is not exact there: it is compared with its float64, by the range of ``test``, also at smaller offsets.
+    """
+    if getattr(network, "normalization", None) is None and not (np.array_equal(example, np.rint(example)) and example.max() > 255):
+        return None
+    pixels = _cut(example, 1, tuple(fixed.values()) or (OFFSET_2D if example.ndim == 4 else OFFSET_3D)[1:]).astype(np.float64)
+    shape = (pixels - pixels.mean()) / (pixels.std() or 1.0)
+    for counts, spread in CAMERAS:
+        image = as_float32((counts + STEP * np.rint(shape * spread / STEP)).clip(0, 65535))
+        try:
+            case, exact = evaluated(network, "offset", image), _in_float64(network, image)
+        except Exception:  # whatever somebody's forward raises; it was promised raw images like the example, not this one
+            continue
+        kinds = [(str(number), "image") for number in range(len(exact))]
+        if not agreement(case, exact, kinds, ranges_of(test), OWN_ERROR)[1]:
+            return case
+    return None
+
+
+def _in_float64(network: nn.Module, image: Array) -> tuple[Array, ...]:
+    """The network's outputs, computed in float64 by a copy of it, as float32."""
+    import torch
+
+    with torch.no_grad():
+        outputs = flat(copy.deepcopy(network).double()(torch.from_numpy(image.astype(np.float64))))
+    return tuple(as_float32(output.numpy()) for output in outputs)
 
 
 def long(network: nn.Module, example: Array) -> tuple[Case, ...]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 STEM = 4  # stride before the first concatenation
+ADDED = 256  # values of a map that are added in float32 before their sum is put aside
 
 
 class PLCNN(nn.Module):
@@ -68,11 +69,11 @@ class PLCNN(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             coarse = functional.conv2d(features.float(), self.last.weight[:, :, None, None])
             maps = enlarged(coarse, self.stride, image)
-            return maps.mean((2, 3)) + self.last.bias, maps
+            return average(maps) + self.last.bias, maps
 
     def embedding(self, image: Tensor) -> Tensor:
         """The input of the linear layer: (b, channels_in, y, x) -> (b, 2 * widths[-1] + features)."""
-        return enlarged(self.seen(image).float(), self.stride, image).mean((2, 3))
+        return average(enlarged(self.seen(image).float(), self.stride, image))
 
     def seen(self, image: Tensor) -> Tensor:
         """The last concatenation, (b, 2 * widths[-1] + features, y / stride, x / stride), sizes rounded up."""
@@ -169,6 +170,16 @@ class Features(nn.Sequential):
 def pooling(stride: int) -> nn.Module:
     """Maximum over 3x3 px, size divided by the stride and rounded up, as 3x3 convolutions with padding do."""
     return nn.MaxPool2d(3, stride=stride, padding=1)
+
+
+def average(maps: Tensor) -> Tensor:
+    """(b, c, y, x) -> (b, c): the mean of each map, added 256 values at a time, since ONNX Runtime loses digits in the sum of a large map."""
+    sums = maps.flatten(2)
+    for _ in range(2):
+        length = sums.shape[2]
+        missing = (length + ADDED - 1) // ADDED * ADDED - length
+        sums = functional.pad(sums, (0, missing)).reshape(sums.shape[0], sums.shape[1], -1, ADDED).sum(3)
+    return sums.sum(2) / (maps.shape[2] * maps.shape[3])
 
 
 def enlarged(coarse: Tensor, stride: int, image: Tensor) -> Tensor:

@@ -33,7 +33,8 @@ class FijiSafe(nn.Module):
     network
         (b, c, ...) -> tensors; sizes must be multiples of ``stride`` and at least ``minimum``.
     normalization
-        Module with ``statistics(image) -> (offset, scale)``, each (b, c, 1, ...); the network sees (image - offset) / scale.
+        Module with ``statistics(image) -> (offset, scale)``, each (b, c, 1, ...); the network sees (image - offset) / scale. There may
+        be several offsets before the scale, which are subtracted one after the other.
     head
         Module called with the network's outputs, cropped to the image; returns the bundle's outputs.
     stride, minimum
@@ -42,7 +43,7 @@ class FijiSafe(nn.Module):
     axes
         Axes of each output of the network, e.g. ``("bcyx", "bc")``; a missing channel axis is added.
     restores
-        Convert outputs that have the image's axes back to its intensities: output * scale + offset.
+        Convert outputs that have the image's axes back to its intensities: output * scale + offset, the last offset first.
     keep
         Indices of the outputs to return, after the head; all if empty.
 
@@ -81,8 +82,10 @@ class FijiSafe(nn.Module):
         """Outputs for raw pixels ``image``, (b, c, y, x) or (b, c, z, y, x) float32, any range."""
         sizes = image.shape[2:]
         if self.normalization is not None:
-            offset, scale = self.normalization.statistics(image)  # type: ignore[operator]
-            image = (image - offset) / scale
+            *offsets, scale = self.normalization.statistics(image)  # type: ignore[operator]
+            for offset in offsets:
+                image = image - offset
+            image = image / scale
         if self.stride:
             padding = [amount for size in reversed(sizes) for amount in (0, self.missing(size))]
             image = functional.pad(image, padding, mode="replicate")
@@ -96,7 +99,9 @@ class FijiSafe(nn.Module):
             for axis, size in zip(range(2, 2 + len(sizes)), sizes, strict=True) if output.ndim == image.ndim else ():
                 output = output.narrow(axis, 0, size)
             if self.restores and self.normalization is not None and output.ndim == image.ndim:
-                output = output * scale + offset
+                output = output * scale
+                for offset in reversed(offsets):
+                    output = output + offset
             outputs.append(output)
         if self.head is not None:
             outputs = list(flat(self.head(*outputs)))

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from zooready.errors import InputInvalid
+from zooready.nets.normalization import normalised
 from zooready.records import Family, Pair, Recipe
 from zooready.training import checkpoint
 from zooready.training.callbacks import LAST, Bar, Log, WholeCheckpoints
@@ -227,8 +228,7 @@ def held_out_metrics(task: Task, judged: tuple[Callable[[int], Pair], int] | Non
         pair = pair_of(index)
         with torch.no_grad():
             image = torch.as_tensor(pair.input)[None]
-            offset, scale = task.statistics(image)
-            output = task.network((image - offset) / scale)
+            output = task.network(normalised(image, task.statistics(image)))
         if values := task.family.training.metrics(output, pair):
             measurements.append(dict(values))
     names = measurements[0] if measurements else {}

@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from zooready.errors import ZooreadyError
+from zooready.nets.normalization import normalised
 from zooready.records import Family, Pair, Recipe
 from zooready.training.checkpoint import replace
 from zooready.training.optimizers import optimizer_of
@@ -85,21 +86,21 @@ class Task(lightning.LightningModule):
         """The family's loss, in float32, of one batch (input, target), (b, c, y, x) each."""
         image, target = batch
         with torch.autocast(image.device.type, enabled=False):
-            offset, scale = self.statistics(image)
-            image = ((image - offset) / scale).contiguous(memory_format=self.memory)
+            statistics = self.statistics(image)
+            image = normalised(image, statistics).contiguous(memory_format=self.memory)
             if self.family.network.restores:
-                target = (target - offset) / scale
+                target = normalised(target, statistics)
         output = getattr(self.network, "scales", self.network)(image)
         with torch.autocast(image.device.type, enabled=False):
             loss: torch.Tensor = self.family.training.loss(in_float32(output), target)
         return loss
 
-    def statistics(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Offset and scale of each image, (b, c, 1, 1); 0 and 1 for a family without normalisation."""
+    def statistics(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Offsets and scale of each image, (b, c, 1, 1); 0 and 1 for a family without normalisation."""
         if self.normalization is None:
             return torch.zeros_like(image[:, :, :1, :1]), torch.ones_like(image[:, :, :1, :1])
-        offset, scale = self.normalization.statistics(image)
-        return offset, scale
+        statistics: tuple[torch.Tensor, ...] = self.normalization.statistics(image)
+        return statistics
 
     def training_step(self, batch: Batch, number: int) -> torch.Tensor:
         """The loss of one batch.
