@@ -25,7 +25,7 @@ def options(parser: ArgumentParser) -> None:
     add("bundle", help="zip, folder, run, or a family with shipped weights; a classifier")
     add("images", type=Path, nargs="+", metavar="IMAGE", help="TIFF, OME-TIFF, PNG or JPEG; one plane each")
     add("-o", "--out", type=Path, required=True, metavar="TABLE.csv", help="the table")
-    add("--labels", type=Path, nargs="+", default=SUPPRESS, metavar="FILE", help="a label image for each image")
+    add("--labels", type=Path, nargs="+", action="extend", default=SUPPRESS, metavar="FILE", help="a label image for each image")
     add("--segment", default=SUPPRESS, metavar="BUNDLE", help="find the objects by this bundle's labels")
     add("--background", choices=("keep", "zero", "lowest"), default="keep", help="what the network sees around an object")
     add("--crop", dest="crop_px", type=positive, default=SUPPRESS, metavar="PX", help="side of the piece that it is given")
