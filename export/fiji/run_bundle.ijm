@@ -1,15 +1,22 @@
 // Runs ${name} on the open image, or on its sample image if none is open, and shows the outputs.
 // Needs Fiji with the update site DeepImageJ. Written by zooready install from export/fiji/run_bundle.ijm.
 // Without a screen: the argument "image|folder" runs a file and writes its results into the folder.
+// DeepImageJ loses planes of images with several axes. So it is handed one piece at a time, a plane or, for a network of stacks,
+// a stack, and the results are put together again in the order of the image.
 
 var ID = "${id}";
 var SAMPLE = "${sample}";
+var TAKES_Z = ${z}; // whether the input is a stack
+var TAKES_T = ${t}; // whether it is a time series
+var PLANES = newArray(${planes}); // of the input: the least, and in which steps (0: exactly that many)
 var OUTPUTS = newArray(${outputs});
 var KINDS = newArray(${kinds}); // image, labels or scores
 var NAMES = newArray(${names}); // of each output's channels
 var CHANNELS = ${channels}; // of the input
-var RANGE = "${range}"; // pixel sizes in micrometres that the network was trained for
-var LIMIT = 50331648; // elements; DeepImageJ hangs on larger images
+var RANGE = "${range}"; // pixel sizes and distance of planes in micrometres that the network was trained for; 0 if unknown
+var STACKS = ${stacks}; // whether an output is a stack made of a plane
+var MADE = ${made}; // the distance of such planes in micrometres; 0 if unknown
+var LIMIT = 50331648; // elements; DeepImageJ hangs on larger pieces
 var HERE = "";
 
 HERE = home();
@@ -30,17 +37,11 @@ function onScreen() {
     warning = check();
     if (warning != "")
         showMessageWithCancel("${name}", warning + "\nContinue?");
-    out = slashed(getDirectory("temp"));
-    out = out + "zooready-" + ID + "-" + d2s(getTime(), 0) + "/";
-    File.makeDirectory(out);
-    run("Duplicate...", "title=image duplicate");
-    saveAs("Tiff", out + "image.tif");
-    close();
-    through(out + "image.tif", out);
+    pieces = folderOfPieces();
+    count = through(image, pieces);
     for (k = 0; k < OUTPUTS.length; k++) {
-        open(out + "image_" + OUTPUTS[k] + ".tif");
+        assemble(image, pieces, count, k);
         rename(title + " " + OUTPUTS[k]);
-        calibrate(image);
         if (KINDS[k] == "scores") {
             other("scores_to_table.ijm", NAMES[k]);
             close();
@@ -49,6 +50,7 @@ function onScreen() {
         if (KINDS[k] == "labels")
             other("labels_to_rois.ijm", "");
     }
+    removeAll(pieces);
 }
 
 function onFiles(parts) {
@@ -62,38 +64,29 @@ function onFiles(parts) {
     warning = check();
     if (warning != "")
         print(warning);
-    stem = File.getNameWithoutExtension(path);
-    if (indexOf(stem, " ") >= 0) { // DeepImageJ cuts file names at a space
-        stem = replace(stem, " ", "_");
-        path = out + stem + ".tif";
-        saveAs("Tiff", path);
-    }
-    through(path, out);
+    stem = replace(File.getNameWithoutExtension(path), " ", "_");
+    pieces = folderOfPieces();
+    count = through(image, pieces);
     for (k = 0; k < OUTPUTS.length; k++) {
         written = out + stem + "_" + OUTPUTS[k];
-        if (KINDS[k] != "image") {
-            open(written + ".tif");
-            if (KINDS[k] == "scores") {
-                names = "" + NAMES[k] + "|" + written + ".csv";
-                other("scores_to_table.ijm", names);
-            } else {
-                calibrate(image);
-                other("labels_to_rois.ijm", "overlay");
-                saveAs("Tiff", written + "-outlined.tif");
-            }
-            close();
+        assemble(image, pieces, count, k);
+        if (KINDS[k] != "scores")
+            named(NAMES[k]);
+        saveAs("Tiff", written + ".tif");
+        if (KINDS[k] == "scores") {
+            names = "" + NAMES[k] + "|" + written + ".csv";
+            other("scores_to_table.ijm", names);
         }
+        if (KINDS[k] == "labels") {
+            other("labels_to_rois.ijm", "overlay");
+            saveAs("Tiff", written + "-outlined.tif");
+        }
+        close();
     }
+    removeAll(pieces);
+    selectImage(image);
+    close();
     setBatchMode(false);
-}
-
-// Runs DeepImageJ; success is judged by the files that it writes, because it reports no errors to a macro
-function through(path, out) {
-    run("DeepImageJ Run", "model_path=[" + HERE + "] input_path=[" + path + "] output_folder=[" + out + "] display_output=null");
-    stem = File.getNameWithoutExtension(path);
-    for (k = 0; k < OUTPUTS.length; k++)
-        if (!File.exists(out + stem + "_" + OUTPUTS[k] + ".tif"))
-            exit("DeepImageJ wrote no output '" + OUTPUTS[k] + "': see Window > Console for the reason.");
 }
 
 // Ends the macro if the image cannot be used; returns a warning if results may be poor
@@ -101,27 +94,158 @@ function check() {
     getDimensions(width, height, channels, slices, frames);
     if (bitDepth() == 24)
         channels = 3;
-    if (width * height * channels * slices * frames > LIMIT)
-        exit("This image has " + width * height * channels * slices * frames + " elements, but DeepImageJ hangs above " + LIMIT
-            + ": use zooready predict in a terminal, or crop it.");
-    if (width < 2 || height < 2)
-        exit("This image is " + width + " x " + height + ", but DeepImageJ takes no images that are one pixel wide or high: use zooready predict.");
     if (channels != CHANNELS)
         exit("${name} takes " + CHANNELS + " channel(s), but this image has " + channels + ": use Image > Duplicate to select the right ones.");
+    if (width < 2 || height < 2)
+        exit("This image is " + width + " x " + height + ", but DeepImageJ takes no images that are one pixel wide or high: use zooready predict.");
+    if (TAKES_Z)
+        checkStack(slices, frames);
+    if (slices > 1 && !TAKES_Z && STACKS)
+        exit("${name} makes a stack of every plane, but this image is a stack already: use Image > Duplicate to select one plane.");
+    elements = width * height * channels;
+    if (TAKES_Z)
+        elements = elements * slices;
+    if (TAKES_T)
+        elements = elements * frames;
+    if (elements > LIMIT)
+        exit("This image has " + elements + " elements, but DeepImageJ hangs above " + LIMIT
+            + ": use zooready predict in a terminal, or crop it.");
     if (RANGE == "")
         return "";
     warning = other("check_pixel_size.ijm", RANGE); // a function cannot return another function's value directly
     return warning;
 }
 
-function calibrate(image) {
-    output = getImageID();
+// A network of stacks gets whole stacks only, of a depth that it takes
+function checkStack(slices, frames) {
+    if (slices == 1 && frames > 1)
+        exit("${name} takes stacks (z), but the planes of this image are stored as time (" + frames
+            + " frames): if they are a stack, exchange slices and frames in Image > Properties.");
+    if (slices == 1 && !(PLANES[0] == 1 && PLANES[1] == 0))
+        exit("${name} takes stacks, but this image is a single plane: open the whole stack.");
+    if (PLANES[1] == 0 && slices != PLANES[0])
+        exit("${name} takes exactly " + PLANES[0] + " planes, but this image has " + slices + ": use Image > Duplicate to select them.");
+    if (PLANES[1] > 0 && (slices < PLANES[0] || (slices - PLANES[0]) % PLANES[1] != 0))
+        exit("${name} takes " + PLANES[0] + " planes or more, in steps of " + PLANES[1] + ", but this image has " + slices
+            + ": use Image > Duplicate to select as many.");
+}
+
+// Runs DeepImageJ on each piece of the image; success is judged by the files that it writes, because it reports no errors to a macro.
+// Returns the number of pieces; their results are <pieces>/<number>_<output>.tif, the planes of a time point following each other.
+function through(image, pieces) {
     selectImage(image);
+    getDimensions(width, height, channels, slices, frames);
+    inTurn = slices;
+    if (TAKES_Z)
+        inTurn = 1;
+    count = inTurn;
+    if (!TAKES_T)
+        count = inTurn * frames;
+    for (n = 0; n < count; n++) {
+        z = newArray(1, slices);
+        t = newArray(1, frames);
+        if (!TAKES_Z)
+            z = newArray(n % inTurn + 1, n % inTurn + 1);
+        if (!TAKES_T)
+            t = newArray(floor(n / inTurn) + 1, floor(n / inTurn) + 1);
+        path = pieces + n + ".tif";
+        savePiece(image, z, t, path);
+        run("DeepImageJ Run", "model_path=[" + HERE + "] input_path=[" + path + "] output_folder=[" + pieces + "] display_output=null");
+        for (k = 0; k < OUTPUTS.length; k++)
+            if (!File.exists(pieces + n + "_" + OUTPUTS[k] + ".tif"))
+                exit("DeepImageJ wrote no output '" + OUTPUTS[k] + "': see Window > Console for the reason.");
+        showProgress(n + 1, count);
+    }
+    return count;
+}
+
+// Saves all channels of the slices z[0] to z[1] and frames t[0] to t[1] as an image of their own, with the values that ImageJ shows
+function savePiece(image, z, t, path) {
+    selectImage(image);
+    getDimensions(width, height, channels, slices, frames);
+    run("Select None");
+    options = "title=piece";
+    if (Stack.isHyperstack)
+        options = options + " duplicate channels=1-" + channels + " slices=" + z[0] + "-" + z[1] + " frames=" + t[0] + "-" + t[1];
+    else if (nSlices > 1) {
+        from = ((t[0] - 1) * slices + z[0] - 1) * channels + 1;
+        to = ((t[1] - 1) * slices + z[1]) * channels;
+        options = options + " duplicate range=" + from + "-" + to;
+    }
+    run("Duplicate...", options);
+    if (nSlices > 1)
+        Stack.setDimensions(channels, z[1] - z[0] + 1, t[1] - t[0] + 1);
+    if (bitDepth() < 24 && (calibrate(0) != 0 || calibrate(1) != 1)) // e.g. signed 16 bits
+        run("32-bit");
+    saveAs("Tiff", path);
+    close();
+}
+
+// Opens an output of all pieces as one image, with the calibration of the image that it is from
+function assemble(image, pieces, count, k) {
+    if (count == 1)
+        open(pieces + "0_" + OUTPUTS[k] + ".tif");
+    else
+        join(image, pieces, count, k);
+    output = getImageID();
+    getDimensions(x, y, c, z, t);
+    if (x < 2 && y < 2)
+        return;
+    selectImage(image);
+    getDimensions(x, y, c, slices, frames);
     getVoxelSize(width, height, depth, unit);
+    interval = Stack.getFrameInterval();
+    Stack.getUnits(unitX, unitY, unitZ, unitT, unitValue);
+    micrometres = parseFloat(other("check_pixel_size.ijm", "unit"));
+    if (slices == 1 && z > 1 && MADE > 0 && micrometres > 0)
+        depth = MADE / micrometres;
     selectImage(output);
-    getDimensions(x, y, channels, slices, frames);
-    if (x > 1 || y > 1)
-        setVoxelSize(width, height, depth, unit);
+    setVoxelSize(width, height, depth, unit);
+    if (t > 1) {
+        Stack.setFrameInterval(interval);
+        Stack.setTUnit(unitT);
+    }
+}
+
+// Puts the results of all pieces into one image in the order of the image: channels, slices, frames
+function join(image, pieces, count, k) {
+    selectImage(image);
+    getDimensions(width, height, channels, slices, frames);
+    inTurn = slices;
+    if (TAKES_Z)
+        inTurn = 1;
+    for (n = 0; n < count; n++) {
+        open(pieces + n + "_" + OUTPUTS[k] + ".tif");
+        piece = getImageID();
+        getDimensions(width, height, c, z, t);
+        if (KINDS[k] == "scores") {
+            c = nSlices;
+            z = 1;
+            t = 1;
+        }
+        if (n == 0) {
+            Z = z * inTurn; // one of both is 1, as of the frames
+            newImage("joined", "" + bitDepth() + "-bit black", width, height, c, Z, t * floor(count / inTurn));
+            output = getImageID();
+        }
+        for (p = 0; p < c * z * t; p++) {
+            selectImage(piece);
+            if (nSlices > 1)
+                setSlice(p + 1);
+            run("Select All");
+            run("Copy");
+            selectImage(output);
+            slice = n % inTurn + floor(p / c) % z;
+            frame = floor(n / inTurn) + floor(p / (c * z));
+            setSlice((frame * Z + slice) * c + p % c + 1);
+            run("Paste");
+        }
+        selectImage(piece);
+        close();
+    }
+    selectImage(output);
+    run("Select None");
+    setSlice(1);
 }
 
 // Sets the contrast from the values, names the channels, and shows the middle plane of a stack
@@ -157,6 +281,23 @@ function home() {
         folder = File.getParent(file);
     folder = slashed(folder);
     return folder + "/";
+}
+
+// A new folder for pieces of the image; DeepImageJ cuts file names at a space
+function folderOfPieces() {
+    pieces = slashed(getDirectory("temp"));
+    if (!endsWith(pieces, "/"))
+        pieces = pieces + "/";
+    pieces = pieces + "zooready-" + ID + "-" + d2s(getTime(), 0) + "-" + floor(random * 1000000) + "/";
+    File.makeDirectory(pieces);
+    return pieces;
+}
+
+function removeAll(pieces) {
+    list = getFileList(pieces);
+    for (n = 0; n < list.length; n++)
+        gone = File.delete(pieces + list[n]);
+    gone = File.delete(pieces);
 }
 
 // Windows accepts forward slashes in paths, and DeepImageJ accepts nothing else

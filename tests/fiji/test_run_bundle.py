@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pytest
+import stand_in
 import tifffile
 import toy
 
@@ -11,7 +12,6 @@ from zooready.commands.install import install
 from zooready.comparison import compare
 from zooready.consumers.deepimagej import fiji
 
-DEEPIMAGEJ = '    run("DeepImageJ Run",'
 STATE = """
 text = told;
 for (i = 1; i <= nImages; i++) {
@@ -39,20 +39,6 @@ def made(bundle, tmp_path, monkeypatch):
     return install(bundle, fiji=tmp_path / "Fiji.app")
 
 
-def without_deepimagej(made, folder, names=toy.NAMES):
-    """Let the macro find what DeepImageJ would write for the sample."""
-    folder.mkdir()
-    for name, (axes, array) in toy.outputs(toy.make_image()).items():
-        tifffile.imwrite(folder / f"{name}.tif", array[..., None], imagej=True, metadata={"axes": axes + "S"})
-    lines = made.macro.read_text().split("\n")
-    (place,) = [number for number, line in enumerate(lines) if line.startswith(DEEPIMAGEJ)]
-    lines[place] = "    for (k = 0; k < OUTPUTS.length; k++)\n"
-    lines[place] += f'        if (indexOf("{" ".join(names)}", OUTPUTS[k]) >= 0)\n'
-    lines[place] += f'            File.copy("{folder}/" + OUTPUTS[k] + ".tif", '
-    lines[place] += 'out + File.getNameWithoutExtension(path) + "_" + OUTPUTS[k] + ".tif");'
-    made.macro.write_text("\n".join(lines))
-
-
 def make_image(path, array=None, **calibration):
     array = toy.make_image() if array is None else array
     tifffile.imwrite(path, array, imagej=True, resolution=(1 / toy.PIXEL_UM, 1 / toy.PIXEL_UM), metadata={"unit": "um"})
@@ -72,7 +58,7 @@ def check_files(out, stem):
 
 @pytest.mark.java
 def test_files_become_outlined_labels_and_tables(macro, made, tmp_path):
-    without_deepimagej(made, tmp_path / "prepared")
+    stand_in.put_into(made.macro, toy.NAMES)
     path = make_image(tmp_path / "my cells.tif")
     assert macro(f'return runMacro("{made.macro}", "{path}|{tmp_path / "out"}");') == ["OK"]
     check_files(tmp_path / "out", "my_cells")
@@ -80,7 +66,7 @@ def test_files_become_outlined_labels_and_tables(macro, made, tmp_path):
 
 @pytest.mark.java
 def test_on_a_screen_every_output_opens_with_calibration_and_names(macro, made, tmp_path):
-    without_deepimagej(made, tmp_path / "prepared")
+    stand_in.put_into(made.macro, toy.NAMES)
     made.macro.write_text(made.macro.read_text().replace('"labels_to_rois.ijm", ""', '"labels_to_rois.ijm", "overlay"'))  # no ROI Manager
     (told,) = macro(f'setBatchMode(true);\ntold = runMacro("{made.macro}", "");\n{STATE}')
     assert told.replace("microns", "um").split("\n") == [
@@ -94,7 +80,7 @@ def test_on_a_screen_every_output_opens_with_calibration_and_names(macro, made, 
 
 @pytest.mark.java
 def test_what_does_not_fit_or_did_not_run_ends_the_macro(macro, made, tmp_path):
-    without_deepimagej(made, tmp_path / "prepared", names=("labels", "maps"))
+    stand_in.put_into(made.macro, ("labels", "maps"))
     made.macro.write_text(made.macro.read_text().replace("LIMIT = 50331648", "LIMIT = 9000"))
     files = {
         "good": toy.make_image(),  # of which scores and stack are not written

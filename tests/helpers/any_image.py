@@ -25,7 +25,7 @@ import yaml
 
 from zooready import java
 from zooready.bundle.reading import opened
-from zooready.comparison.user_images import as_input
+from zooready.comparison.user_images import as_inputs
 from zooready.consumers import CONSUMERS, consumer
 from zooready.consumers.cellprofiler import cppipe, headless
 from zooready.errors import InputInvalid, ZooreadyError
@@ -231,7 +231,7 @@ def refusals(bundle, images):
     (path,) = [image.path for image in images if image.name == COLOUR]
     messages = []
     for what, call in (
-        ("`zooready check --image`, for all programs", lambda: as_input(bundle, path)),
+        ("`zooready check --image`, for all programs", lambda: as_inputs(bundle, path)),
         ("`predict` without `--channel`", lambda: predict(bundle, read_image(path))),
     ):
         try:

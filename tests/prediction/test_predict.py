@@ -130,6 +130,22 @@ def test_a_pixel_size_outside_the_range_is_noted_with_the_cure(tiny):
     )
 
 
+@pytest.mark.parametrize(
+    ("z_um", "noted"),
+    [
+        (0.15, ""),
+        (0.156, ""),
+        (0.3, "the planes of the image are 0.3 µm apart, and the network was trained for planes 0.15 µm apart: results may be poor"),
+        (None, "the image does not say how far apart its planes are, and the network was trained for planes 0.15 µm apart: set it in Fiji"),
+    ],
+)
+def test_planes_at_another_distance_than_the_network_was_trained_for_are_noted(tiny, z_um, noted):
+    bundle = tiny("restored", axes="bczyx", config={"zooready": {"z_um": 0.15}})
+    notes = predict(bundle, make_image("zyx", (3, 5, 7), z_um=z_um)).notes
+    assert (noted in notes[0]) if noted else notes == ()
+    assert predict(tiny("restored", config={"zooready": {"z_um": 0.15}}), make_image("zyx", (3, 5, 7), z_um=z_um)).notes == ()
+
+
 def test_an_unknown_pixel_size_is_noted(tiny):
     (note,) = predict(tiny("restored", pixel_size_um=[0.3, 0.6]), make_image()).notes
     assert "does not say its pixel size, and the network was trained for 0.3 to 0.6 µm: set it in Fiji with Image > Properties" in note

@@ -70,7 +70,7 @@ def pixel_range_um(bundle: Bundle) -> tuple[float, float] | None:
 
 
 def plane_distance_um(bundle: Bundle) -> float | None:
-    """Distance of the planes of a stack that the network itself makes, in micrometres; None if the bundle does not say.
+    """Distance of the planes of a stack that the network takes, or makes of a plane, in micrometres; None if the bundle does not say.
 
     It is in ``config.zooready.z_um``, because Fiji misreads a ``scale`` of an axis.
 

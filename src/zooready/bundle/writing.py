@@ -156,6 +156,7 @@ def _config(contents: Contents, stored: list[dict[str, Any]]) -> dict[str, Any]:
         "cases": stored,
         "tolerance": {format: float(value) for format, value in contents.tolerance.items()},
         **({"pixel_size_um": [float(side) for side in about.pixel_size_um]} if about.pixel_size_um else {}),
+        **({"z_um": float(contents.sample.z_um)} if contents.sample.z_um and "z" in contents.input.axes else {}),
         "measured": measured_facts(contents.measured),
         "weights": {w.format: w.details for w in contents.weights},
         "unavailable": contents.unavailable,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from zooready.bundle.reading import opened
 from zooready.commands.console import CONSOLE, print_line
+from zooready.commands.lists import Several
 from zooready.commands.runs import is_family, is_run, sample_of, trained
 from zooready.errors import InputInvalid
 from zooready.records import About, Array, Bundle, Family, Format, Image, Part
@@ -43,7 +44,7 @@ def options(parser: ArgumentParser) -> None:
     add("-o", "--out", type=Path, default=SUPPRESS, help="zip to write (default: <family>.zip)")
     add("--about", type=Path, default=SUPPRESS, help="about.yaml with authors, licence, citation (default: the family's)")
     add("--torchscript", default="auto", choices=("auto", "plain", "frozen", "channels_last"), help="variant; auto keeps the fastest")
-    add("--outputs", dest="keep", nargs="+", default=SUPPRESS, metavar="ID", help="keep only these outputs (QuPath takes one)")
+    add("--outputs", dest="keep", action=Several, default=SUPPRESS, metavar="ID", help="keep only these outputs (QuPath takes one)")
 
 
 def export(

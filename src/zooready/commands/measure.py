@@ -25,7 +25,7 @@ def options(parser: ArgumentParser) -> None:
     add("bundle", help="zip, folder, run, or a family with shipped weights; a classifier")
     add("images", type=Path, nargs="+", metavar="IMAGE", help="TIFF, OME-TIFF, PNG or JPEG; one plane each")
     add("-o", "--out", type=Path, required=True, metavar="TABLE.csv", help="table to write")
-    add("--labels", type=Path, nargs="+", default=SUPPRESS, metavar="FILE", help="one label image per image")
+    add("--labels", type=Path, nargs="+", action="extend", default=SUPPRESS, metavar="FILE", help="one label image per image")
     add("--segment", default=SUPPRESS, metavar="BUNDLE", help="find the objects by the labels of this bundle")
     add("--background", choices=("keep", "zero", "lowest"), default="keep", help="pixels around an object in the input of the network")
     add("--crop", dest="crop_px", type=positive, default=SUPPRESS, metavar="PX", help="side of the crop around an object, pixels")

@@ -10,6 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from zooready.commands.console import CONSOLE, print_line
+from zooready.commands.lists import Several
 from zooready.commands.numbers import percent, positive, seed
 from zooready.evaluation.protocols import COLUMNS, Row, protocol
 
@@ -25,7 +26,7 @@ def options(parser: ArgumentParser) -> None:
     add("--steps", type=positive, default=SUPPRESS, help="optimiser steps of every run (default: the family's recipe)")
     add("--batch", type=positive, default=SUPPRESS, help="images per step (default: the family's recipe)")
     add("--folds", dest="count", type=positive, default=10, help="number of folds of the cross-validation")
-    add("--shares", nargs="+", type=percent, default=[90, 80, 70, 60, 50], metavar="PERCENT", help="shares of the images to train on")
+    add("--shares", action=Several, type=percent, default=[90, 80, 70, 60, 50], metavar="PERCENT", help="shares of the images to train on")
     add("--repeats", type=positive, default=1, help="runs of every share, each with another split")
     add("--no-forest", dest="with_forest", action="store_false", default=SUPPRESS, help="leave out the random forest on features")
     add("--shrink", type=positive, default=1, metavar="N", help="first average N x N pixels into one: faster, at lower resolution")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zooready.bundle.reading import opened
-from zooready.comparison.user_images import as_input
+from zooready.comparison.user_images import UserImage, as_inputs
 from zooready.comparison.verdicts import Result, cells, result
 from zooready.consumers import CONSUMERS, consumer
 from zooready.images.agreement import agreement, own_ranges_of
@@ -48,10 +48,11 @@ def compare(
     path
         Zip or folder.
     consumers
-        Names of :data:`zooready.consumers.CONSUMERS`; None takes all that find something to read,
+        Names of :data:`zooready.consumers.CONSUMERS`, or one text with commas; None takes all that find something to read,
         without those that are judged only when named (``ASKED_ONLY``).
     image
-        An image to run as well; formats and programs are compared with each other on it, since no stored output exists.
+        An image to run as well; formats and programs are compared with each other on it, since no stored output exists. Of a stack or
+        time series that the network does not take at once, up to five planes are run, each by itself.
     trust_code
         Whether the bundle's own Python may run, without which state dicts are ``untrusted``.
     progress
@@ -64,10 +65,11 @@ def compare(
     InputInvalid
         Unknown consumers, or an image that does not fit the bundle's input.
     """
+    consumers = consumers.split(",") if isinstance(consumers, str) else consumers
     asked = list(dict.fromkeys(consumers)) if consumers is not None else None
     modules = [module for module in map(consumer, asked or CONSUMERS) if asked or not getattr(module, "ASKED_ONLY", False)]
     with opened(path, trust_code=trust_code) as bundle:
-        extra = [] if image is None else [as_input(bundle, Path(image))]
+        extra = () if image is None else as_inputs(bundle, Path(image))
         todo = [cell for module in modules for cell in cells(module, bundle, asked is not None)]
         results = []
         for done, (module, format) in enumerate(todo):
@@ -77,11 +79,11 @@ def compare(
         if progress:
             progress(len(todo), len(todo), "done")
         if extra:
-            results = list(_on_image(results, bundle, extra[0]))
+            results = list(_on_image(results, bundle, extra))
         verdicts = lifted([result.verdict for result in results])
         kept = {f"{cell.consumer} {cell.format}": list(cell.outputs.values())[-1] for cell in results if cell.outputs}
-        case = Case(name="image", input=extra[0], outputs=()) if extra else next(iter(bundle.cases), None)
-        images = {name: outputs[-1 if extra else 0] for name, outputs in kept.items() if outputs}
+        case = Case(name="image", input=extra[0].array, outputs=()) if extra else next(iter(bundle.cases), None)
+        images = {name: outputs[-len(extra)] for name, outputs in kept.items() if outputs}  # of no image: the first
         shown = {name: outputs for name, outputs in images.items() if outputs is not None}
         return Comparison(path=Path(path), outputs=bundle.kinds, names=_channel_names(bundle), verdicts=verdicts, shown=case, results=shown)
 
@@ -132,28 +134,42 @@ def lifted(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
     return tuple(map(lift, verdicts))
 
 
-def _on_image(results: Sequence[Result], bundle: Bundle, image: Array) -> Iterator[Result]:
-    """Compare what the cells made of the given image with the reference; a pass may become ``differs``."""
-    last = {(cell.consumer, cell.format): list(cell.outputs.values())[-1][-1] for cell in results if cell.outputs}
-    ran = {key: outputs for key, outputs in last.items() if outputs is not None}
+def _on_image(results: Sequence[Result], bundle: Bundle, images: Sequence[UserImage]) -> Iterator[Result]:
+    """Compare what the cells made of the given image with the reference, and say so; a pass may become ``differs``."""
+    last = {(cell.consumer, cell.format): list(cell.outputs.values())[-1][-len(images) :] for cell in results if cell.outputs}
+    ran = {key: [one for one in outputs if one is not None] for key, outputs in last.items()}
+    ran = {key: outputs for key, outputs in ran.items() if len(outputs) == len(images)}
     chosen = next((key for key in (*REFERENCES, *ran) if key in ran), None)
     for cell in results:
         if (cell.consumer, cell.format) not in ran or chosen is None or cell.format is None:
             yield cell
             continue
-        case = Case(name="image", input=image, outputs=ran[chosen])
-        given = [outputs[-1] for outputs in cell.outputs.values()]
+        cases = [Case(name=image.name, input=image.array, outputs=outputs) for image, outputs in zip(images, ran[chosen], strict=True)]
         tolerance = bundle.tolerance[cell.format]
-        ranges = own_ranges_of(case)
-        faults = [agreement(case, outputs, bundle.kinds, ranges, tolerance) for outputs in given if outputs is not None]
+        faults = [
+            agreement(case, outputs, bundle.kinds, own_ranges_of(case), tolerance)
+            for given in cell.outputs.values()
+            for case, outputs in zip(cases, given[-len(images) :], strict=True)
+            if outputs is not None
+        ]
         why = next((fault for _, fault in faults if fault), "")
-        largest = max(
-            (number for number in (cell.verdict.difference, *(number for number, _ in faults)) if number is not None), default=None
-        )
-        verdict = replace(cell.verdict, difference=largest, cases=(*cell.verdict.cases, "image"))
+        here = max((number for number, _ in faults if number is not None), default=None)
+        largest = max((number for number in (cell.verdict.difference, here) if number is not None), default=None)
+        verdict = replace(cell.verdict, difference=largest, cases=(*cell.verdict.cases, *(image.name for image in images)))
         if why and verdict.status == "passed":
             verdict = replace(verdict, status="differs", why=f"On the image, against {' '.join(map(str, chosen))}: {why}")
+        elif verdict.status == "passed":
+            compared = _words(" ".join(map(str, chosen)), here, is_alone=len(ran) == 1, is_itself=(cell.consumer, cell.format) == chosen)
+            pieces = f" ({'; '.join(image.where for image in images)})" if images[0].where else ""
+            verdict = replace(verdict, why=f"{verdict.why} On the image{pieces}: {compared}.")
         yield replace(cell, verdict=verdict)
+
+
+def _words(chosen: str, difference: float | None, *, is_alone: bool, is_itself: bool) -> str:
+    """What was compared with what."""
+    if is_itself:
+        return "compared with nothing, since no other program or format ran it" if is_alone else "what the others are compared with"
+    return f"as {chosen}" + (f", up to {difference:.1e} of the range" if difference is not None else "")
 
 
 def _channel_names(bundle: Bundle) -> tuple[tuple[str, ...], ...]:

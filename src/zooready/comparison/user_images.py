@@ -1,36 +1,83 @@
-"""An image in the shape of a bundle's input."""
+"""An image, or each of its planes, in the shape of a bundle's input."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from zooready.errors import InputInvalid
 from zooready.images.files import read_image
-from zooready.records import Array, Bundle, as_float32
+from zooready.records import Array, Bundle, Image, as_float32
+
+MOST = 5  # planes of one image that every program runs
+FOR_IMAGEJ = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 
 
-def as_input(bundle: Bundle, path: Path) -> Array:
-    """The image in the shape of the bundle's input, (b, c, …) float32.
+@dataclass(frozen=True, kw_only=True)
+class UserImage:
+    """A whole image, or one piece of it, for a bundle's input.
+
+    ``array`` is (b, c, …) float32. ``path`` is the person's file where the file is that input and nothing else, for programs that open
+    files themselves. ``name`` is what verdicts call it, ``where`` which piece it is, e.g. ``"t 2, z 1"``, empty for a whole image.
+    """
+
+    name: str
+    array: Array
+    path: Path | None = None
+    where: str = ""
+
+
+def as_inputs(bundle: Bundle, path: Path) -> tuple[UserImage, ...]:
+    """What the bundle's network is given for an image: all of it, or planes and time points that the network does not take at once.
+
+    Of more than :data:`MOST` pieces as many are taken, evenly spread from the first to the last.
 
     Raises
     ------
     InputInvalid
-        The bundle takes several inputs, or the image has other axes or channels than its one.
+        The bundle takes several inputs, or the image has other channels than its one, or no stack where it takes stacks.
     """
     if not bundle.cases:
         raise InputInvalid(f"{path.name} cannot be run: the bundle takes {len(bundle.inputs)} inputs. Leave the image out.")
     image = read_image(path)
     letters, shape = bundle.inputs[0].axes, bundle.cases[0].input.shape
-    channels = shape[letters.index("c")] if "c" in letters else 1
-    here = image.array.shape[image.axes.index("c")] if "c" in image.axes else 1
-    foreign = set(image.axes) - set(letters)
-    if here != channels or foreign - {"c"} or len(letters) != len(shape):
-        raise InputInvalid(
-            f"{path.name} has axes {image.axes!r} {image.array.shape}, and the bundle takes {letters!r} with {channels} channel(s): "
-            "choose the channel or plane in Fiji and save it as its own TIFF."
-        )
+    _demand_fit(bundle, image, path)
     array, axes = image.array, image.axes
     for axis in letters:
         if axis not in axes:
             array, axes = array[None], axis + axes
-    return as_float32(array.transpose([axes.index(axis) for axis in letters]))
+    loop = "".join(axis for axis in "tz" if axis in axes and axis not in letters)
+    array = array.transpose([axes.index(axis) for axis in loop + letters])
+    indices = list(np.ndindex(*array.shape[: len(loop)]))
+    if len(indices) > MOST:
+        indices = [indices[round(n)] for n in np.linspace(0, len(indices) - 1, MOST)]
+    whole = path if not loop and len(letters) == len(shape) and path.suffix.lower() in FOR_IMAGEJ else None
+    pieces = []
+    for index in indices:
+        where = ", ".join(f"{axis} {number + 1}" for axis, number in zip(loop, index, strict=True))
+        name = f"image {where}".strip()
+        pieces.append(UserImage(name=name, array=as_float32(array[index]), path=whole, where=where))
+    return tuple(pieces)
+
+
+def _demand_fit(bundle: Bundle, image: Image, path: Path) -> None:
+    letters, shape = bundle.inputs[0].axes, bundle.cases[0].input.shape
+    sizes = dict(zip(image.axes, image.array.shape, strict=True))
+    channels = shape[letters.index("c")] if "c" in letters else 1
+    if sizes.get("c", 1) != channels or len(letters) != len(shape):
+        raise InputInvalid(
+            f"{path.name} has axes {image.axes!r} {image.array.shape}, and the bundle takes {letters!r} with {channels} channel(s): "
+            "choose the channel in Fiji and save it as its own TIFF."
+        )
+    for axis, what in (("z", "stacks"), ("t", "time series")):
+        if axis in letters and axis not in sizes and shape[letters.index(axis)] > 1:
+            cure = (
+                "if its frames are the planes of a stack, exchange slices and frames in Fiji (Image > Properties) and save it"
+                if axis == "z" and "t" in sizes
+                else f"give an image with an axis {axis}"
+            )
+            raise InputInvalid(
+                f"{path.name} has axes {image.axes!r} {image.array.shape}, and the bundle takes {what} ({letters!r}): {cure}."
+            )

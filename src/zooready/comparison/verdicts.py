@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from zooready.comparison.user_images import UserImage
 from zooready.consumers.description_rules import is_harmless, operators
 from zooready.errors import BundleInvalid, ConsumerMissing, OutputsDiffer, ZooreadyError
 from zooready.images.agreement import NOT_FINITE, agreement, ranges_of
@@ -36,11 +37,12 @@ def cells(module: Any, bundle: Bundle, named: bool) -> Iterator[tuple[Any, Forma
         yield module, None
 
 
-def result(module: Any, format: Format | None, bundle: Bundle, extra: Sequence[Array]) -> Result:
+def result(module: Any, format: Format | None, bundle: Bundle, extra: Sequence[UserImage]) -> Result:
     """One cell: rules first, then the program."""
     started = time.monotonic()
     outputs: dict[str, list[tuple[Array, ...] | None]] = {}
-    images = [as_float32(case.input) for case in bundle.cases] + list(extra)
+    opens_files = getattr(module, "OPENS_FILES", False)
+    images = [*(as_float32(case.input) for case in bundle.cases), *(one.path if opens_files and one.path else one.array for one in extra)]
     try:
         status, why, difference = _before(module, format, bundle, extra)
         if status is None and format is not None:
@@ -48,6 +50,8 @@ def result(module: Any, format: Format | None, bundle: Bundle, extra: Sequence[A
                 options = {} if variant is None else {"variant": variant}
                 outputs[variant or ""] = list(module.run(bundle, format, images, **options))
             status, why, difference = _judge_all(bundle, format, outputs)
+            noticed = list(module.remarks(bundle)) if status == "passed" and hasattr(module, "remarks") else []
+            why = f"{why} Its user will notice: {'; '.join(noticed)}." if noticed else why
     except ZooreadyError as error:
         status, why, difference = _status_of(error), str(error), None
     ran = bool(outputs) or status == "failed"
@@ -68,12 +72,12 @@ def result(module: Any, format: Format | None, bundle: Bundle, extra: Sequence[A
     return Result(consumer=module.NAME, format=format, verdict=verdict, outputs=outputs)
 
 
-def _before(module: Any, format: Format | None, bundle: Bundle, extra: Sequence[Array]) -> tuple[Status | None, str, None]:
+def _before(module: Any, format: Format | None, bundle: Bundle, extra: Sequence[UserImage]) -> tuple[Status | None, str, None]:
     """What is known without running anything: a status with its reason, or None when it has to run."""
     try:
         objections = [*dict.fromkeys([*_common_objections(module, bundle), *module.objections(bundle, format)])]
         if hasattr(module, "image_objections"):
-            objections += [objection for image in extra for objection in module.image_objections(image)]
+            objections += [objection for image in extra for objection in module.image_objections(image.array)]
     except (TypeError, ValueError, AttributeError, LookupError) as error:  # a stranger wrote the description, and a rule stumbled
         objections = [
             f"The description cannot be understood ({type(error).__name__}: {error}): validate it with bioimageio validate-format."

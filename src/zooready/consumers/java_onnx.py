@@ -6,6 +6,7 @@ A pass says nothing about DeepImageJ 3, whose interface to these engines closes 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import cast
 
 from zooready import java
@@ -16,6 +17,7 @@ from zooready.records import Array, Bundle, Format, Level, as_float32
 NAME = "java-onnx"
 READS: tuple[Format, ...] = ("onnx",)
 LEVEL: Level = "engine"
+OPENS_FILES = True
 VARIANTS = ("1.12.1", "1.13.1")  # both must pass
 SECONDS = 600.0  # for all images of one bundle together
 
@@ -31,10 +33,11 @@ def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
         yield from onnx_objections(bundle.formats["onnx"])
 
 
-def run(bundle: Bundle, format: Format, images: Sequence[Array], variant: str = VARIANTS[-1]) -> list[tuple[Array, ...]]:
+def run(bundle: Bundle, format: Format, images: Sequence[Array | Path], variant: str = VARIANTS[-1]) -> list[tuple[Array, ...]]:
     """Outputs of one version for each (b, c, y, x) or (b, c, z, y, x) image, float32.
 
-    Images of batch 1 are written as ImageJ TIFF and read by ImageJ; larger batches, which it has no axis for, go as arrays.
+    Images of batch 1 are written as ImageJ TIFF and read by ImageJ, files are opened by ImageJ as they are; larger batches, which it has
+    no axis for, go as arrays.
 
     Raises
     ------
@@ -45,7 +48,7 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array], variant: str = 
     """
     if variant not in VARIANTS:
         raise InputInvalid(f"variant {variant!r} of java-onnx is not known: use one of {', '.join(VARIANTS)}.")
-    inputs = [as_float32(image) for image in images]
+    inputs = [image if isinstance(image, Path) else as_float32(image) for image in images]
     return list(java.run(_engine(variant), bundle.formats[format], inputs, limit_s=SECONDS, through_imagej=True).outputs)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from zooready import java
 from zooready.records import Array, Bundle, Format, Level, as_float32
@@ -10,6 +11,7 @@ from zooready.records import Array, Bundle, Format, Level, as_float32
 NAME = "java-pytorch"
 READS: tuple[Format, ...] = ("torchscript",)
 LEVEL: Level = "engine"
+OPENS_FILES = True
 SECONDS = 600.0  # for all images of one bundle together
 
 
@@ -32,17 +34,18 @@ def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
         )
 
 
-def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[Array, ...]]:
+def run(bundle: Bundle, format: Format, images: Sequence[Array | Path]) -> list[tuple[Array, ...]]:
     """Outputs for each (b, c, y, x) or (b, c, z, y, x) image, float32.
 
-    Images of batch 1 are written as ImageJ TIFF and read by ImageJ; larger batches, which it has no axis for, go as arrays.
+    Images of batch 1 are written as ImageJ TIFF and read by ImageJ, files are opened by ImageJ as they are; larger batches, which it has
+    no axis for, go as arrays.
 
     Raises
     ------
     ConsumerMissing, ConsumerFailed
         See :func:`zooready.java.run`.
     """
-    inputs = [as_float32(image) for image in images]
+    inputs = [image if isinstance(image, Path) else as_float32(image) for image in images]
     return list(java.run("pytorch", bundle.formats[format], inputs, limit_s=SECONDS, through_imagej=True).outputs)
 
 

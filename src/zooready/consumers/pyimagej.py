@@ -29,6 +29,7 @@ from zooready.records import Array, Bundle, Format, Level, as_float32
 NAME = "pyimagej"
 READS: tuple[Format, ...] = ("torchscript",)
 LEVEL: Level = "ran"
+OPENS_FILES = True
 IMAGEJ = "2.17.0"  # of net.imagej:imagej, where no Fiji is named
 PARTS = {  # what pyimagej needs below a Fiji folder
     "jars/imagej-2.*.jar": "Help > Update",
@@ -71,7 +72,7 @@ def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
             yield f"axes {tensor.axes!r} have no place in an ImagePlus, which has t, z, c, y and x: export the network with these."
 
 
-def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[Array, ...] | None]:
+def run(bundle: Bundle, format: Format, images: Sequence[Array | Path]) -> list[tuple[Array, ...] | None]:
     """What comes back from pyimagej for each image; a batch travels as time, and None stands for a batch of time series.
 
     Raises
@@ -83,9 +84,7 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
     with tempfile.TemporaryDirectory(prefix="zooready-pyimagej-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary).resolve()
         axes = taken.axes
-        given = [n for n, image in enumerate(images) if not {"b", "t"} <= set(axes) or image.shape[axes.index("b")] == 1]
-        for n in given:
-            _write(as_float32(images[n]), axes, folder / f"input{n}.tif")
+        files = _written(images, axes, folder)
         job = {
             "imagej": str(home()) if os.environ.get(VARIABLE) else IMAGEJ,
             "offline": bool(os.environ.get(VARIABLE)),
@@ -94,12 +93,13 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
             "weights": str(bundle.formats[format]),
             "axes": axes,
             "outputs": [output.axes for output in bundle.outputs],
-            "images": given,
+            "images": {str(n): str(file) for n, file in files.items()},
+            "calibrated": [n for n in files if not isinstance(images[n], Path)],
             "pixel_um": PIXEL_UM,
         }
         _attended(folder, job)
         outputs: list[tuple[Array, ...] | None] = [None] * len(images)
-        for n in given:
+        for n in files:
             outputs[n] = tuple(np.load(folder / f"output{n}_{k}.npy", allow_pickle=False) for k in range(len(bundle.outputs)))
         return outputs
 
@@ -152,6 +152,18 @@ def _maven(part: str) -> Path:
 
 def _fetched() -> set[Path]:
     return set(_maven("repository").glob("net/imagej/imagej/*/imagej-*.jar"))
+
+
+def _written(images: Sequence[Array | Path], axes: str, folder: Path) -> dict[int, Path]:
+    """Number and file of each image but batches of time series; a person's own file stays where it is."""
+    files = {}
+    for n, image in enumerate(images):
+        if isinstance(image, Path):
+            files[n] = image.resolve()
+        elif not {"b", "t"} <= set(axes) or image.shape[axes.index("b")] == 1:
+            files[n] = folder / f"input{n}.tif"
+            _write(as_float32(image), axes, files[n])
+    return files
 
 
 def _write(image: Array, axes: str, path: Path) -> None:

@@ -48,11 +48,13 @@ def work(job: Mapping[str, Any], folder: Path, at: Callable[[str], object]) -> N
     gateway = started(job)
     at(f"the loading of {Path(job['weights']).name}")
     network, _ = torchscript(job)
-    for n in job["images"]:
+    for n, file in ((int(n), file) for n, file in job["images"].items()):
         at(f"image {n + 1}")
-        opened = gateway.IJ.openImage(str(folder / f"input{n}.tif"))
+        opened = gateway.IJ.openImage(file)
+        if opened is None:
+            raise Lost(f"ImageJ cannot open {Path(file).name}: save it as an ImageJ TIFF.")
         calibration = opened.getCalibration()
-        if abs(float(calibration.pixelWidth) - job["pixel_um"]) > 1e-6:
+        if n in job["calibrated"] and abs(float(calibration.pixelWidth) - job["pixel_um"]) > 1e-6:
             raise Lost(f"ImageJ reads pixels of {calibration.pixelWidth} {calibration.getUnit()}, {job['pixel_um']} um were written.")
         array = by_name(gateway.py.from_java(opened), job["axes"])
         for k, (output, axes) in enumerate(zip(network(np.ascontiguousarray(array, np.float32)), job["outputs"], strict=True)):

@@ -7,6 +7,7 @@ import numpy as np
 from zooready.errors import InputInvalid
 from zooready.records import Array
 
+PLANES = 0.05  # difference / distance of planes up to which two distances count as equal
 ROUNDING = 0.005  # calibrations are written with few digits: so far outside the range still counts as inside
 RESAMPLE = "use pixel_size='auto', which resamples the image into the range and the results back"
 RESCALE = "rescale the image in Fiji with Image > Scale"  # where nothing is resampled
@@ -32,6 +33,26 @@ def outside(pixel_size_um: float | None, allowed: tuple[float, float] | None, cu
     if target(pixel_size_um, allowed) == pixel_size_um:
         return ""
     return f"the image has pixels of {pixel_size_um:.4g} µm, and {trained}: results may be poor; {cure}."
+
+
+def planes_differ(z_um: float | None, trained_um: float | None) -> str:
+    """Why the distance of an image's planes does not suit the network, with the cure; empty if it does, or if the network does not say.
+
+    Parameters
+    ----------
+    z_um
+        Distance of the image's planes, in micrometres; None if unknown.
+    trained_um
+        The distance that the network was trained for, in micrometres.
+    """
+    if trained_um is None:
+        return ""
+    trained = f"the network was trained for planes {trained_um:.4g} µm apart"
+    if z_um is None:
+        return f"the image does not say how far apart its planes are, and {trained}: set it in Fiji with Image > Properties, and compare."
+    if abs(z_um - trained_um) <= PLANES * trained_um:
+        return ""
+    return f"the planes of the image are {z_um:.4g} µm apart, and {trained}: results may be poor; rescale z in Fiji with Image > Scale."
 
 
 def target(pixel_size_um: float, allowed: tuple[float, float]) -> float:

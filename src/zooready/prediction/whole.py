@@ -15,7 +15,7 @@ from zooready.formats.starting import Device, Run
 from zooready.images.tiff import in_order
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.memory import demand_room
-from zooready.prediction.scaling import outside, resampled, zoom_of
+from zooready.prediction.scaling import outside, planes_differ, resampled, zoom_of
 from zooready.prediction.sessions import engine
 from zooready.records import Array, Bundle, Format, Image
 from zooready.tensors import TensorSpec
@@ -92,6 +92,8 @@ def predict(
     _check_stacks(inputs, outputs)
     zoom = zoom_of(image.pixel_size_um, allowed) if pixel_size == "auto" else 1.0
     notes = [] if pixel_size == "auto" else [note] if (note := outside(image.pixel_size_um, allowed)) else []
+    if "z" in spec.axes and (note := planes_differ(image.z_um, plane_distance_um(bundle))):
+        notes.append(note)
     run, total = run or engine(bundle, format, device), math.prod(inputs.lengths)
     results: list[list[Array]] = [[] for _ in outputs]
     for done, array in enumerate(inputs):

@@ -18,7 +18,7 @@ from zooready.consumers import export_files
 from zooready.consumers.deepimagej import fiji_folder
 from zooready.errors import ConsumerFailed
 from zooready.java import child, engines
-from zooready.records import Bundle
+from zooready.records import Axis, Bundle
 
 VARIABLE = "ZOOREADY_FIJI"
 RUNNER = "run_bundle.ijm"  # filled in for each bundle; the others go with it as they are
@@ -88,7 +88,10 @@ def macros() -> Path:
 
 def facts(bundle: Bundle, name: str) -> dict[str, str]:
     """What the macro says of a bundle, in words that cannot be more than words of a macro."""
-    (image,), sides = bundle.inputs, bundle.pixel_size_um
+    (image,), distance = bundle.inputs, bundle.plane_distance_um or 0
+    low, high = bundle.pixel_size_um or (0, 0)
+    takes_z = "z" in image.axes
+    depth = next((axis for axis in image.details if axis.letter == "z"), Axis(letter="z"))
     return {
         "id": word(name),
         "name": word(bundle.name or name),
@@ -97,7 +100,12 @@ def facts(bundle: Bundle, name: str) -> dict[str, str]:
         "kinds": _listed([output.kind for output in bundle.outputs]),
         "names": _listed([",".join(channel.replace(",", " ") for channel in output.channels) for output in bundle.outputs]),
         "channels": str(bundle.cases[0].input.shape[image.axes.index("c")]),
-        "range": "|".join(f"{side:g}" for side in sides) if sides else "",
+        "z": str(takes_z).lower(),
+        "t": str("t" in image.axes).lower(),
+        "planes": f"{depth.size}, 0" if depth.size else f"{depth.minimum or 1}, {depth.step or 1}",
+        "range": f"{low:g}|{high:g}|{distance if takes_z else 0:g}" if high or (takes_z and distance) else "",
+        "stacks": str(not takes_z and any("z" in output.axes for output in bundle.outputs)).lower(),
+        "made": f"{0 if takes_z else distance:g}",
     }
 
 

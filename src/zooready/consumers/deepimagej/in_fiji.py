@@ -8,6 +8,7 @@ same check, the engine that DeepImageJ starts has computed the same numbers, and
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ NAME = "deepimagej"
 READS: tuple[Format, ...] = ("torchscript",)
 LEVEL: Level = "ran"
 BY_RULES = True
+OPENS_FILES = True
 APPLIES_OPERATORS = True
 SECONDS = 900.0  # for all images of one bundle together
 MEMORY_MB = 16384
@@ -37,7 +39,7 @@ def missing() -> str | None:
     return fiji.missing()
 
 
-def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[Array, ...] | None]:
+def run(bundle: Bundle, format: Format, images: Sequence[Array | Path]) -> list[tuple[Array, ...] | None]:
     """What DeepImageJ writes for each image; None for batches, and for lines and single pixels, which DeepImageJ 3.1 drops an axis of.
 
     Raises
@@ -53,7 +55,7 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
     with tempfile.TemporaryDirectory(prefix="zooready-fiji-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary).resolve()
         macro = fiji.placed(bundle, folder / "models" / "bundle", "bundle")
-        written = {n: folder / f"image{n}.tif" for n, image in enumerate(images) if _write(image, taken.axes, folder / f"image{n}.tif")}
+        written = _written(images, taken.axes, folder)
         arguments = [f"{path}|{folder / 'out'}" for path in written.values()]
         returned = fiji.run_macro(macro, arguments, folder, limit_s=SECONDS, memory_mb=MEMORY_MB) if arguments else []
         log = (folder / "log.txt").read_text(encoding="utf-8", errors="replace") if arguments else ""
@@ -62,12 +64,25 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
             files = [folder / "out" / f"{path.stem}_{output.name}.tif" for output in bundle.outputs]
             absent = [file.name for file in files if not file.is_file()]
             if absent:
+                image = images[n]
+                which = image.name if isinstance(image, Path) else f"an image of {image.shape}"
                 raise ConsumerFailed(
-                    f"DeepImageJ wrote no {', '.join(absent)} for an image of {images[n].shape} (the macro returned {end!r}). "
+                    f"DeepImageJ wrote no {', '.join(absent)} for {which} (the macro returned {end!r}). "
                     f"Try the bundle in Fiji's window to see more.{tail(log)}"
                 )
             outputs[n] = tuple(_read(file, output.axes) for file, output in zip(files, bundle.outputs, strict=True))
         return outputs
+
+
+def _written(images: Sequence[Array | Path], axes: str, folder: Path) -> dict[int, Path]:
+    """Number and file of each image that DeepImageJ can be handed; a person's file is copied byte for byte, under a plain name."""
+    files = {}
+    for n, image in enumerate(images):
+        if isinstance(image, Path):
+            files[n] = Path(shutil.copyfile(image, folder / f"image{n}{image.suffix}"))
+        elif _write(image, axes, folder / f"image{n}.tif"):
+            files[n] = folder / f"image{n}.tif"
+    return files
 
 
 def _write(image: Array, axes: str, path: Path) -> bool:

@@ -1,0 +1,139 @@
+"""Stacks, time series and both: the macro gives every plane what the network gives it alone, or says in words why not."""
+
+import csv
+import re
+
+import numpy as np
+import pytest
+import stand_in
+import tifffile
+import toy
+
+from zooready.commands.install import install
+
+pytestmark = pytest.mark.java
+KINDS = {"labels": "labels", "maps": "image", "scores": "scores", "stack": "image"}
+NAMES = {"labels": "bands", "maps": "bright,dark", "scores": "highest,middle,lowest", "stack": "grey"}
+AXES = {"plane": "YX", "depth1": "TZCYX", "z": "ZYX", "t": "TYX", "tz": "TZYX"}
+SHAPES = {"plane": (), "depth1": (1, 1, 1), "z": (2,), "t": (3,), "tz": (3, 2)}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return toy.write(tmp_path_factory.mktemp("toy") / "toy.zip")
+
+
+@pytest.fixture
+def installed(bundle, tmp_path, monkeypatch):
+    """Install the toy as a macro of some outputs, and of stacks where ``planes`` says so, run by the stand-in."""
+    monkeypatch.delenv("ZOOREADY_FIJI", raising=False)
+    for name in ("jars", "plugins"):
+        (tmp_path / "Fiji.app" / name).mkdir(parents=True)
+
+    def macro_of(names, planes="", about=""):
+        macro = install(bundle, fiji=tmp_path / "Fiji.app", force=True).macro
+        stated = {
+            "OUTPUTS": f"newArray({_quoted(names)})",
+            "KINDS": f"newArray({_quoted(KINDS[name] for name in names)})",
+            "NAMES": f"newArray({_quoted(NAMES[name] for name in names)})",
+            "STACKS": str("stack" in names and not planes).lower(),
+            "TAKES_Z": str(bool(planes)).lower(),
+        }
+        stated |= {"PLANES": f"newArray({planes})"} if planes else {}
+        stated |= {"RANGE": f'"{about}"'} if about else {}
+        text = macro.read_text(encoding="utf-8")
+        for name, value in stated.items():
+            text, count = re.subn(rf"(?m)^var {name} = .*?;", f"var {name} = {value};", text)
+            assert count == 1
+        macro.write_text(text, encoding="utf-8")
+        stand_in.put_into(macro, names)
+        return macro
+
+    return macro_of
+
+
+def _quoted(texts):
+    return ", ".join(f'"{text}"' for text in texts)
+
+
+def planes_of(kind):
+    """uint16 (…, 20, 30), every plane another one."""
+    shape = (*SHAPES[kind], 20, 30)
+    return (np.arange(np.prod(shape)).reshape(shape) * 7 % 397 + 100 * np.random.default_rng(0).integers(0, 3, shape)).astype(np.uint16)
+
+
+def write(folder, kind, axes=""):
+    resolution = (1 / toy.PIXEL_UM, 1 / toy.PIXEL_UM)
+    metadata = {"unit": "um", "spacing": 0.8, "finterval": 2.5, "axes": axes or AXES[kind]}
+    tifffile.imwrite(folder / f"{kind}.tif", planes_of(kind), imagej=True, resolution=resolution, metadata=metadata)
+    return folder / f"{kind}.tif"
+
+
+def expected(kind, name, plane_axes):
+    """(… of the image, …): the output of each plane alone, by NumPy in PyTorch's hands (:func:`toy.outputs`)."""
+    planes = planes_of(kind)
+    flat = [toy.outputs(plane)[name][1] for plane in planes.reshape(-1, *planes.shape[-2:])]
+    return np.stack(flat).reshape(*planes.shape[:-2], *flat[0].shape).squeeze()
+
+
+def ran(macro, path, paths, folder):
+    return macro(f'return runMacro("{path}", getArgument());', *(f"{one}|{folder / 'out'}" for one in paths))
+
+
+def test_every_plane_of_every_kind_of_image_is_what_it_is_alone(macro, installed, tmp_path):
+    path = installed(("labels", "maps", "scores"))
+    assert ran(macro, path, [write(tmp_path, kind) for kind in AXES], tmp_path) == ["OK"] * len(AXES)
+    for kind in AXES:
+        for name in ("labels", "maps"):
+            with tifffile.TiffFile(tmp_path / "out" / f"{kind}_{name}.tif") as tiff:
+                found, facts = tiff.asarray().squeeze(), tiff.imagej_metadata
+                side = tiff.pages[0].tags["XResolution"].value
+            np.testing.assert_allclose(found, expected(kind, name, "yx"), atol=1e-6, err_msg=f"{kind} {name}")
+            assert side[1] / side[0] == pytest.approx(toy.PIXEL_UM, rel=1e-4)
+            assert facts.get("slices", 1) == (2 if "z" in kind else 1)
+            assert facts.get("frames", 1) == (3 if "t" in kind and kind != "depth1" else 1)
+            assert not kind.endswith("z") or facts["spacing"] == pytest.approx(0.8)
+            assert not kind.startswith("t") or facts["finterval"] == pytest.approx(2.5)
+        with (tmp_path / "out" / f"{kind}_scores.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        scores = np.array([float(row["score"]) for row in rows]).reshape(*SHAPES[kind], 3).squeeze()
+        np.testing.assert_allclose(scores, expected(kind, "scores", "c"), rtol=1e-3)
+    assert [(row["slice"], row["frame"]) for row in rows[::3]] == [(str(z + 1), str(t + 1)) for t in range(3) for z in range(2)]
+
+
+def test_a_stack_made_of_a_plane_comes_for_every_time_point_and_not_for_every_plane(macro, installed, tmp_path):
+    path = installed(("stack",))
+    paths = [write(tmp_path, kind) for kind in ("plane", "t", "z", "tz")]
+    assert ran(macro, path, paths, tmp_path) == ["OK", "OK", "[aborted]", "[aborted]"]
+    for kind in ("plane", "t"):
+        found = tifffile.imread(tmp_path / "out" / f"{kind}_stack.tif")
+        np.testing.assert_allclose(found, expected(kind, "stack", "zyx"), atol=1e-4)
+
+
+def test_a_network_of_stacks_takes_stacks_alone_and_each_time_point_as_one(macro, installed, tmp_path):
+    path = installed(("labels",), planes="2, 1", about="0.2|0.4|0.8")
+    paths = [write(tmp_path, kind) for kind in ("z", "tz", "t", "plane", "depth1")]
+    assert ran(macro, path, paths, tmp_path) == ["OK", "OK", *["[aborted]"] * 3]
+    for kind in ("z", "tz"):
+        np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / f"{kind}_labels.tif"), planes_of(kind) // 100)
+    assert ran(macro, installed(("labels",), planes="4, 4"), paths[:1], tmp_path) == ["[aborted]"]
+    assert ran(macro, installed(("labels",), planes="3, 0"), paths[:1], tmp_path) == ["[aborted]"]
+
+
+def test_what_was_refused_is_said_with_the_cure(installed):
+    text = installed(("labels",), planes="2, 1").read_text()
+    for words in (
+        "are stored as time (",
+        "exchange slices and frames in Image > Properties",
+        "but this image is a single plane: open the whole stack",
+        "use Image > Duplicate to select one plane",
+    ):
+        assert words in text
+
+
+def test_values_are_those_that_imagej_shows(macro, installed, tmp_path):
+    """ImageJ keeps signed 16 bits as 32768 more, and shows them by a calibration function."""
+    shown = (np.arange(600).reshape(20, 30) - 100).astype(np.int16)
+    tifffile.imwrite(tmp_path / "signed.tif", shown)
+    assert ran(macro, installed(("stack",)), [tmp_path / "signed.tif"], tmp_path) == ["OK"]
+    np.testing.assert_allclose(tifffile.imread(tmp_path / "out" / "signed_stack.tif")[0], shown, atol=0.01)
