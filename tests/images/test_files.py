@@ -96,7 +96,15 @@ def test_a_written_file_may_be_read_by_colleagues(tmp_path):
 
 @pytest.mark.parametrize(
     ("unit", "pixels_per_unit", "um"),
-    [("micron", 10, 0.1), ("um", 10, 0.1), ("\\u00B5m", 10, 0.1), ("nm", 0.01, 0.1), ("mm", 10_000, 0.1), ("inch", 254_000, 0.1)]
+    [
+        ("micron", 10, 0.1),
+        ("um", 10, 0.1),
+        ("\\u00B5m", 10, 0.1),
+        ("\\u03BCm", 10, 0.1),
+        ("nm", 0.01, 0.1),
+        ("mm", 10_000, 0.1),
+        ("inch", 254_000, 0.1),
+    ]
     + [("pixel", 1, None), ("furlong", 1, None), ("inch", 72, None), ("micron", 0.01, 100.0)],
 )
 def test_imagej_units_become_micrometres(tmp_path, unit, pixels_per_unit, um):
@@ -105,6 +113,48 @@ def test_imagej_units_become_micrometres(tmp_path, unit, pixels_per_unit, um):
     image = read_image(path)
     assert image.pixel_size_um == (um and pytest.approx(um, rel=1e-6))
     assert image.z_um == (um and pytest.approx(3 * um, rel=1e-6))
+
+
+@pytest.mark.parametrize("unit", ["\u00b5m", "\u03bcm", "um"])
+def test_ome_units_may_have_either_letter_for_micro(tmp_path, unit):
+    metadata = {"axes": "YX", "PhysicalSizeX": 0.1, "PhysicalSizeY": 0.1, "PhysicalSizeXUnit": unit, "PhysicalSizeYUnit": unit}
+    path = saved(tmp_path / "a.ome.tif", noise((5, 7)), metadata={**metadata})
+    assert read_image(path).pixel_size_um == pytest.approx(0.1)
+
+
+def test_planes_taken_downwards_have_a_distance(tmp_path):
+    metadata = {"axes": "ZYX", "unit": "micron", "spacing": -0.3}
+    image = read_image(saved(tmp_path / "a.tif", noise((3, 5, 7)), imagej=True, resolution=(10, 10), metadata=metadata))
+    assert (image.pixel_size_um, image.z_um) == (pytest.approx(0.1), pytest.approx(0.3))
+
+
+@pytest.mark.parametrize(
+    ("calibration", "dtype", "stored", "shown", "becomes"),
+    [
+        ({"cf": 0, "c0": -32768.0, "c1": 1.0}, "uint16", [0, 32763, 32768, 65535], [-32768, -5, 0, 32767], "int16"),
+        ({"cf": 0, "c0": 10.0, "c1": 2.5}, "uint8", [0, 1, 4, 255], [10, 12.5, 20, 647.5], "float32"),
+        ({"cf": 0, "c0": 10.0}, "uint8", [0, 1, 4, 255], [0, 1, 4, 255], "uint8"),
+        ({"cf": 20}, "uint8", [0, 1, 4, 255], [0, 1, 4, 255], "uint8"),
+        ({"cf": 0, "c0": -32768.0, "c1": 1.0}, "float32", [0, 1, 4, 255], [0, 1, 4, 255], "float32"),
+    ],
+)
+def test_calibrated_pixels_are_read_as_imagej_shows_them(tmp_path, calibration, dtype, stored, shown, becomes):
+    array = np.array([stored], dtype)
+    image = read_image(saved(tmp_path / "a.tif", array, imagej=True, metadata={"axes": "YX", "vunit": "OD", **calibration}))
+    assert image.array.dtype == becomes
+    assert image.array.tolist() == [shown]
+
+
+def test_a_calibration_without_a_unit_is_ignored_as_imagej_does(tmp_path):
+    array = np.array([[0, 1, 4, 255]], np.uint8)
+    path = saved(tmp_path / "a.tif", array, imagej=True, metadata={"axes": "YX", "cf": 0, "c0": 10.0, "c1": 2.5})
+    assert np.array_equal(read_image(path).array, array)
+
+
+def test_a_curve_of_calibration_is_refused_with_the_cure(tmp_path):
+    path = saved(tmp_path / "a.tif", noise((5, 7)), imagej=True, metadata={"axes": "YX", "cf": 21, "vunit": "OD"})
+    with pytest.raises(InputInvalid, match=r"a.tif is calibrated by a curve \(ImageJ's function 21\).*Image > Type > 32-bit"):
+        read_image(path)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from zooready.images.files import read_image, write_image
 from zooready.java.engines import folder, libjvm
@@ -22,6 +23,7 @@ WRITTEN = [
     ("tyx", (3, 5, 7)),
     ("tzcyx", (2, 3, 4, 5, 7)),
 ]
+SIGNED = np.arange(-32768, 32768, 328, dtype=np.int16).reshape(4, 5, 10)
 CHILD = """
 import json, sys
 from pathlib import Path
@@ -52,6 +54,8 @@ images = {
     "hyper": IJ.createHyperStack("a", 20, 10, 2, 3, 4, 16),
     "green": IJ.createImage("a", "8-bit ramp", 20, 10, 1),
     "inverted": IJ.createImage("a", "8-bit ramp", 20, 10, 1),
+    "signed": IJ.openImage(str(Path(place, "signed.tif"))),
+    "signed stack": IJ.openImage(str(Path(place, "signed stack.tif"))),
 }
 images["green"].setLut(jpype.JClass("ij.process.LUT").createLutFromColor(jpype.JClass("java.awt.Color").GREEN))
 images["inverted"].getProcessor().invertLut()
@@ -79,6 +83,8 @@ def visited(tmp_path_factory, engines):
             channels = tuple("abcd")[: shape[axes.index("c")]] if "c" in axes else ()
             image = Image(array=array.astype(dtype), axes=axes, pixel_size_um=0.1083, z_um=0.3, channels=channels)
             write_image(image, images_folder / (name(axes, shape, dtype) + ".tif"))
+    tifffile.imwrite(images_folder / "signed.tif", SIGNED[0])
+    tifffile.imwrite(images_folder / "signed stack.tif", SIGNED, photometric="minisblack")
     (jar,) = (folder() / "jars").glob("ij-*.jar")
     command = [sys.executable, "-c", CHILD, str(libjvm()), str(jar), str(images_folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -121,3 +127,13 @@ def test_what_imagej_saves_is_read(visited, saved, axes, shape, dtype):
     assert image.z_um == (pytest.approx(0.5) if "z" in axes else None)
     if dtype == "uint8":
         assert image.array.reshape(-1, 10, 20)[0, 0, :3].tolist() == [0, 12, 25]
+
+
+@pytest.mark.parametrize(("saved", "expected"), [("signed", SIGNED[0]), ("signed stack", SIGNED)])
+def test_signed_images_that_imagej_saves_with_32768_added_are_read_as_it_shows_them(visited, saved, expected):
+    with tifffile.TiffFile(visited[0] / f"saved {saved}.tif") as tiff:
+        assert tiff.pages[0].dtype == np.uint16
+    image = read_image(visited[0] / f"saved {saved}.tif")
+    assert image.array.dtype == np.int16
+    assert np.array_equal(image.array, expected)
+    assert image.pixel_size_um == pytest.approx(0.2)

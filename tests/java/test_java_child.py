@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import PIL.Image
 import pytest
 import tifffile
 import torch
@@ -20,6 +21,7 @@ from torch import nn
 
 from zooready import java
 from zooready.errors import ConsumerFailed, ConsumerMissing, InputInvalid
+from zooready.images.files import read_image
 
 pytestmark = [pytest.mark.java, pytest.mark.usefixtures("engines")]
 
@@ -257,9 +259,26 @@ def test_images_that_imagej_cannot_take_as_they_are_get_refused(identity, tmp_pa
     (tmp_path / "no.tif").write_bytes(b"no TIFF")
     with pytest.raises(ConsumerFailed, match=r"at input 1 of 1, no.tif: ImageJ cannot open no.tif: save it as an ImageJ TIFF"):
         java.run("pytorch", identity, [tmp_path / "no.tif"])
-    tifffile.imwrite(tmp_path / "signed.tif", np.zeros((4, 4), np.int16))
-    with pytest.raises(ConsumerFailed, match=r"signed.tif is signed 16-bit, which ImageJ keeps with 32768 added"):
-        java.run("pytorch", identity, [tmp_path / "signed.tif"])
+
+
+def test_a_persons_own_file_is_opened_with_the_values_that_imagej_shows(identity, tmp_path):
+    signed = np.array([[-32768, -5, 0], [7, 300, 32767]], np.int16)
+    grey = np.array([[0, 1, 4], [7, 100, 255]], np.uint8)
+    line = {"axes": "YX", "cf": 0, "c0": 10.0, "c1": 2.5, "vunit": "Gray Value"}
+    tifffile.imwrite(tmp_path / "stored.tif", signed)
+    tifffile.imwrite(
+        tmp_path / "offset.tif",
+        (signed.astype(np.int32) + 32768).astype(np.uint16),
+        imagej=True,
+        metadata=line | {"c0": -32768.0, "c1": 1.0},
+    )
+    tifffile.imwrite(tmp_path / "line.tif", grey, imagej=True, metadata=line)
+    PIL.Image.fromarray(grey).save(tmp_path / "grey.PNG")
+    expected = {"stored.tif": signed, "offset.tif": signed, "line.tif": 10 + 2.5 * grey, "grey.PNG": grey}
+    seen = java.run("pytorch", identity, [tmp_path / name for name in expected]).outputs
+    for (name, values), (output,) in zip(expected.items(), seen, strict=True):
+        assert np.array_equal(output, values[None, None]), name
+        assert np.array_equal(read_image(tmp_path / name).array, values), name
 
 
 def test_wrong_arguments_are_told_before_anything_starts(identity, tmp_path):

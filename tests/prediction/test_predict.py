@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, InputInvalid
-from zooready.images import files
+from zooready.images import whole_files
 from zooready.images.files import read_image, write_image
 from zooready.prediction import Prediction, Scores, memory, predict, save, whole
 from zooready.records import Architecture, Image, StatedWeights
@@ -216,8 +216,8 @@ def test_a_plane_distance_that_is_none_is_refused(tiny, stated):
         ({"format_version": "0.4.10"}, "has format 0.4.10: run bioimageio update-format"),
         ({"inputs": []}, "takes 0 inputs, and prediction gives one image"),
         (
-            {"inputs": [{"id": "image", "axes": [], "preprocessing": [{"id": "ensure_dtype"}, {"id": "zero_mean_unit_variance"}]}]},
-            "asks for zero_mean_unit_variance outside its network.*use bioimageio.core",
+            {"inputs": [{"id": "image", "axes": [], "preprocessing": [{"id": "ensure_dtype"}, {"id": "custom"}]}]},
+            "asks for custom outside its network.*use bioimageio.core",
         ),
         ({"inputs": [{"id": "image", "axes": [{"id": "time", "type": "space"}]}]}, r"'image' has axes \['time'\], and one-letter ids"),
         ({"inputs": [{"id": "Image", "axes": [{"id": "b", "type": "batch"}, {"id": "c", "type": "channel"}]}]}, "tensor name 'Image'"),
@@ -419,7 +419,7 @@ def test_a_full_disk_leaves_no_half_table(tmp_path, monkeypatch):
     def refuse(descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(files.os, "fsync", refuse)
+    monkeypatch.setattr(whole_files.os, "fsync", refuse)
     with pytest.raises(InputInvalid, match="cannot write .*No space left"):
         save(TABLE, tmp_path, "a")
     assert not list(tmp_path.iterdir())

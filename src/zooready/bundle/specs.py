@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from zooready.bundle.rdf import CROP, PIXEL_SIZE, PLANE_DISTANCE, not_understood
 from zooready.errors import BundleInvalid, InputInvalid
-from zooready.records import Bundle, Tensor
+from zooready.records import Bundle, Operator, Tensor
 from zooready.tensors import TensorSpec
 
-HARMLESS = ("ensure_dtype",)  # the only step that leaves float32 pixels as they are
 
-
-def input_spec(bundle: Bundle) -> TensorSpec:
+def input_spec(bundle: Bundle, steps: Collection[str] = ()) -> TensorSpec:
     """The one input of a bundle.
+
+    Parameters
+    ----------
+    steps
+        Names of the steps outside the network that the caller runs.
 
     Returns
     -------
@@ -21,8 +26,8 @@ def input_spec(bundle: Bundle) -> TensorSpec:
     Raises
     ------
     BundleInvalid
-        Not one input, format 0.4, steps outside the network (which would have to be done again here), axes that no image has, values that
-        the format does not have.
+        Not one input, format 0.4, other steps outside the network that change float32 pixels, axes that no image has, values that the
+        format does not have.
     """
     if not bundle.format_version.startswith("0.5"):
         raise BundleInvalid(f"{bundle.path.name} has format {bundle.format_version}: run bioimageio update-format on it first.")
@@ -30,10 +35,11 @@ def input_spec(bundle: Bundle) -> TensorSpec:
         raise BundleInvalid(
             f"{bundle.path.name} takes {len(bundle.inputs)} inputs, and prediction gives one image: use bioimageio.core instead."
         )
-    outside = [step.name for tensor in (*bundle.inputs, *bundle.outputs) for step in tensor.operators if step.name not in HARMLESS]
+    asked = [step for tensor in (*bundle.inputs, *bundle.outputs) for step in tensor.operators]
+    outside = [step.name for step in asked if step.name not in steps and not _is_harmless(step)]
     if outside:
         raise BundleInvalid(
-            f"{bundle.path.name} asks for {', '.join(outside)} outside its network, and prediction runs the network alone: "
+            f"{bundle.path.name} asks for {', '.join(outside)} outside its network, and only the network itself would be run here: "
             "use bioimageio.core, or export the bundle again with these steps inside."
         )
     if faults := list(not_understood(bundle)):
@@ -98,6 +104,11 @@ def stated_crop_px(bundle: Bundle) -> int | None:
 def _demand_understood(bundle: Bundle, where: str) -> None:
     if where in bundle.faults:
         raise BundleInvalid(f"{bundle.path.name}: {bundle.faults[where]} Export it again.")
+
+
+def _is_harmless(step: Operator) -> bool:
+    """Whether a step leaves float32 pixels as they are."""
+    return step.name == "ensure_dtype" and step.kwargs.get("dtype") == "float32"
 
 
 def _spec(bundle: Bundle, tensor: Tensor) -> TensorSpec:

@@ -45,7 +45,7 @@ CONSUMERS: Mapping[str, str] = {
 
 
 class Consumer(Protocol):
-    """What the modules of this room have in common; ``run``, ``BY_RULES``, ``OPENS_FILES``, ``ASKED_ONLY`` and ``VARIANTS`` are optional."""
+    """What the modules of this room have in common; ``run`` and the names in capitals that it does not list are optional."""
 
     NAME: str
     READS: tuple[Format, ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 ORDER = "tzcyx"  # the order of an Image's axes, which is also ImageJ's
 RGB = ("red", "green", "blue")
-MICROMETRES = {  # micrometres per unit, by the unit's name in ImageJ, OME-XML and TIFF tags
-    **dict.fromkeys(("µm", "μm", "um", "micron", "microns", "micrometer", "micrometre", "micrometers", "micrometres"), 1.0),
+MICROMETRES = {  # micrometres per unit, by the unit's name in ImageJ, OME-XML and TIFF tags; the sign for micro is the Greek mu (NFKC)
+    **dict.fromkeys(("μm", "um", "micron", "microns", "micrometer", "micrometre", "micrometers", "micrometres"), 1.0),
     **dict.fromkeys(("nm", "nanometer", "nanometre"), 1e-3),
     **dict.fromkeys(("mm", "millimeter", "millimetre"), 1e3),
     **dict.fromkeys(("cm", "centimeter", "centimetre"), 1e4),
@@ -30,6 +31,9 @@ MICROMETRES = {  # micrometres per unit, by the unit's name in ImageJ, OME-XML a
     **dict.fromkeys(("å", "angstrom"), 1e-4),
     "pm": 1e-6,
 }
+ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # how ImageJ writes letters beyond ASCII
+STRAIGHT_LINE, UNCALIBRATED = 0, 20  # calibration functions of ImageJ: c0 + c1 * stored, and none
+SIGNED = -32768.0  # c0 of signed 16-bit images, which ImageJ stores with 32768 added
 PRINT_UM = 20.0  # a resolution per inch or centimetre with larger pixels (1270 dpi) is meant for printing, not as calibration
 
 
@@ -96,6 +100,7 @@ def read_tiff(path: Path, axes: str | None) -> Image:
                 f"{path} names {series.size // series.keyframe.size} planes and holds {pixels.size // series.keyframe.size}: planes are "
                 "missing. Copy or save it again, or in Fiji set Image > Properties to the planes that it has, and save it."
             )
+        pixels = _as_shown(pixels, tiff.imagej_metadata or {}, path)
         array, letters = _named(pixels, axes or series.axes, path, is_given=axes is not None)
         if "s" in letters:
             array, letters, channels = _colour(array, letters, page, path)
@@ -105,6 +110,33 @@ def read_tiff(path: Path, axes: str | None) -> Image:
         pixel_size_um, z_um = _calibration(tiff, series, path)
         names = channels or _channel_names(tiff, array.shape[letters.index("c")] if "c" in letters else 1)
     return Image(array=array, axes=letters, pixel_size_um=pixel_size_um, z_um=z_um, channels=names)
+
+
+def _as_shown(pixels: Array, metadata: dict[str, Any], path: Path) -> Array:
+    """The values that ImageJ shows for stored 8- and 16-bit pixels, which its calibration function may make of them.
+
+    Signed 16-bit images come back as int16, other straight lines as float32. A function that ImageJ ignores, since it lacks a unit of the
+    values or a coefficient, is ignored here too.
+
+    Raises
+    ------
+    InputInvalid
+        The calibration is a curve.
+    """
+    function = metadata.get("cf")
+    if function in (None, UNCALIBRATED) or "vunit" not in metadata or pixels.dtype.kind != "u" or pixels.dtype.itemsize > 2:
+        return pixels
+    if function == STRAIGHT_LINE and not {"c0", "c1"} <= metadata.keys():
+        return pixels
+    if function != STRAIGHT_LINE:
+        raise InputInvalid(
+            f"{path} is calibrated by a curve (ImageJ's function {function}), so that Fiji shows other values than the file stores: in "
+            "Fiji use Image > Type > 32-bit, which keeps the values shown, or Analyze > Calibrate with None for those stored, and save it."
+        )
+    offset, slope = float(metadata["c0"]), float(metadata["c1"])
+    if (offset, slope, pixels.dtype.name) == (SIGNED, 1.0, "uint16"):
+        return (pixels ^ np.uint16(0x8000)).view(np.int16)
+    return (offset + slope * pixels.astype(np.float64)).astype(np.float32)
 
 
 def _named(array: Array, axes: str, path: Path, *, is_given: bool) -> tuple[Array, str]:
@@ -168,9 +200,13 @@ def _square(x: float | None, y: float | None, path: Path) -> float | None:
 
 
 def _micrometres(value: object, unit: object) -> float | None:
-    """A length in micrometres; None if there is no value, the unit is not a length, or the length is not positive and finite."""
+    """A length in micrometres without its sign; None if there is none, if it is zero or not finite, or if the unit is none of length.
+
+    ImageJ writes a negative distance of planes where they were taken downwards.
+    """
+    name = unicodedata.normalize("NFKC", ESCAPED.sub(lambda code: chr(int(code[1], 16)), str(unit)))
     try:
-        length = float(str(value)) * MICROMETRES[re.sub(r"\\u00[bB]5", "µ", str(unit)).strip().lower()]
+        length = abs(float(str(value))) * MICROMETRES[name.strip().lower()]
     except (ValueError, KeyError):
         return None
     return length if 0 < length < float("inf") else None

@@ -66,7 +66,8 @@ def run(
     weights
         TorchScript for ``"pytorch"``, else ONNX.
     inputs
-        float32 arrays of any rank, or TIFF files, which ImageJ opens: (t, c, y, x), with several slices (t, c, z, y, x), raw values.
+        float32 arrays of any rank, or a person's own files (TIFF, PNG, JPEG), which ImageJ opens as they are: (t, c, y, x), with several
+        slices (t, c, z, y, x), the values that it shows.
     repeats
         Timed runs of each input after a warm-up; 0 runs once.
     limit_s
@@ -181,7 +182,7 @@ def _stored(job_folder: Path, number: int, item: Array | Path, through_imagej: b
     """Path of input ``number`` for the child process: the user's TIFF, or the array written as TIFF or .npy."""
     if isinstance(item, Path):
         if not item.is_file():
-            raise InputInvalid(f"no image at {item}: give a TIFF or a float32 array.")
+            raise InputInvalid(f"no image at {item}: give a TIFF, PNG or JPEG file, or a float32 array.")
         return item.resolve()
     if item.dtype != np.float32:
         raise InputInvalid(f"input {number + 1} is {item.dtype}: bundles take raw pixels as float32; use `.astype('float32')`.")

@@ -67,25 +67,26 @@ def image(path: Path) -> Array:
     Returns
     -------
     ndarray
-        (t, c, y, x) float32, or (t, c, z, y, x) when there are several slices; raw values, never calibrated. RGB gives three channels.
+        (t, c, y, x) float32, or (t, c, z, y, x) when there are several slices. Values are those that ImageJ shows: what the file stores,
+        calibrated where the image has a function for it, as every signed 16-bit image has. RGB gives three channels.
 
     Raises
     ------
     Refused
-        ImageJ cannot open the file, or keeps its pixels with an offset (signed 16 bit).
+        ImageJ cannot open the file.
     """
     import jpype
 
     image_plus = jpype.JClass("ij.IJ").openImage(str(path))
     if image_plus is None:
         raise Refused(f"ImageJ cannot open {path.name}: save it as an ImageJ TIFF.")
-    if image_plus.getCalibration().isSigned16Bit():
-        raise Refused(f"{path.name} is signed 16-bit, which ImageJ keeps with 32768 added: save it as unsigned 16-bit or float32.")
+    shown = image_plus.getCalibration().getCTable()  # the value shown for each one stored; null without a calibration function
+    shown = None if shown is None else np.array(memoryview(shown))
     frames, slices, channels = int(image_plus.getNFrames()), int(image_plus.getNSlices()), int(image_plus.getNChannels())
     stack = image_plus.getStack()
 
     def plane(t: int, c: int, z: int) -> Array:
-        return _plane(stack.getProcessor(image_plus.getStackIndex(c + 1, z + 1, t + 1)))  # (y, x) or (3, y, x)
+        return _plane(stack.getProcessor(image_plus.getStackIndex(c + 1, z + 1, t + 1)), shown)  # (y, x) or (3, y, x)
 
     pixels = np.stack([np.stack([np.stack([plane(t, c, z) for z in range(slices)]) for c in range(channels)]) for t in range(frames)])
     if pixels.ndim == 6:  # (t, c, z, 3, y, x) of RGB
@@ -93,13 +94,15 @@ def image(path: Path) -> Array:
     return pixels if slices > 1 else pixels[:, :, 0]
 
 
-def _plane(processor: Any) -> Array:
+def _plane(processor: Any, shown: Array | None) -> Array:
     pixels = np.array(memoryview(processor.getPixels()))
     shape = (int(processor.getHeight()), int(processor.getWidth()))
     if pixels.dtype == np.int32:  # 0x00RRGGBB
         return np.stack([(pixels >> shift & 255).reshape(shape) for shift in (16, 8, 0)]).astype(np.float32)
-    unsigned = {"int8": np.uint8, "int16": np.uint16}.get(pixels.dtype.name)
-    return (pixels.view(unsigned) if unsigned else pixels).reshape(shape).astype(np.float32)
+    if unsigned := {"int8": np.uint8, "int16": np.uint16}.get(pixels.dtype.name):
+        pixels = pixels.view(unsigned)
+        pixels = pixels if shown is None else shown[pixels]
+    return pixels.reshape(shape).astype(np.float32)
 
 
 def _timed(network: Network, array: Array, repeats: int) -> tuple[list[Array], float]:

@@ -15,9 +15,11 @@ from zooready.formats.starting import Device, Run
 from zooready.images.tiff import in_order
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.memory import demand_room
+from zooready.prediction.operators import OPERATORS, Measured, axis_ids, processed
+from zooready.prediction.operators import notes as notes_on_steps
 from zooready.prediction.scaling import outside, planes_differ, resampled, zoom_of
 from zooready.prediction.sessions import engine
-from zooready.records import Array, Bundle, Format, Image
+from zooready.records import Array, Bundle, Format, Image, as_float32
 from zooready.tensors import TensorSpec
 
 
@@ -86,7 +88,7 @@ def predict(
     BundleInvalid, ConsumerFailed, ConsumerMissing
         As :func:`zooready.prediction.sessions.engine`.
     """
-    spec, outputs = input_spec(bundle), output_specs(bundle)
+    spec, outputs = input_spec(bundle, OPERATORS), output_specs(bundle)
     allowed = pixel_range_um(bundle)
     inputs = as_input(image, spec, channel=channel)
     _check_stacks(inputs, outputs)
@@ -95,6 +97,8 @@ def predict(
     if "z" in spec.axes and (note := planes_differ(image.z_um, plane_distance_um(bundle))):
         notes.append(note)
     run, total = run or engine(bundle, format, device), math.prod(inputs.lengths)
+    for described in (*bundle.inputs, *bundle.outputs):
+        notes += notes_on_steps(described, is_many=total > 1, is_input=described in bundle.inputs)
     results: list[list[Array]] = [[] for _ in outputs]
     for done, array in enumerate(inputs):
         for result, output in zip(results, _one(run, bundle, array, outputs, zoom, first=done == 0), strict=True):
@@ -128,11 +132,13 @@ def _one(run: Run, bundle: Bundle, image: Array, outputs: tuple[TensorSpec, ...]
     """The outputs for one input, at the input's size."""
     size = image.shape[-2:]
     scaled = (max(1, round(size[0] * zoom)), max(1, round(size[1] * zoom)))
-    given = _grown(resampled(image, scaled), bundle)
+    raw = resampled(image, scaled)
+    inputs = {bundle.inputs[0].name: Measured(array=raw, axes=axis_ids(bundle.inputs[0]))}
+    given = np.ascontiguousarray(_grown(processed(raw, bundle.inputs[0], inputs, is_input=True), bundle))
     if first:
         demand_room(run, given)
     kept = []
-    for tensor, output in zip(outputs, run(given), strict=True):
+    for tensor, described, output in zip(outputs, bundle.outputs, run(given), strict=True):
         if output.ndim != len(tensor.axes) or output.shape[tensor.axes.index("c")] != len(tensor.channels):
             raise BundleInvalid(
                 f"{bundle.path.name} promises '{tensor.name}' with axes {tensor.axes!r} and {len(tensor.channels)} channels, and its "
@@ -143,8 +149,9 @@ def _one(run: Run, bundle: Bundle, image: Array, outputs: tuple[TensorSpec, ...]
         if tensor.axes.endswith("yx"):
             height, width = (have * want // grown for have, want, grown in zip(output.shape[-2:], scaled, given.shape[-2:], strict=True))
             output = output[..., :height, :width]
-            if zoom != 1.0:
-                output = resampled(output, size, labels=tensor.kind == "labels")
+        output = as_float32(processed(output, described, inputs))
+        if zoom != 1.0 and tensor.axes.endswith("yx"):
+            output = resampled(output, size, labels=tensor.kind == "labels")
         kept.append(output)
     return kept
 
