@@ -12,6 +12,7 @@ import yaml
 from foreign import SIZES, good, make_image, npy
 
 from zooready.bundle import unpacking
+from zooready.bundle.parsing import dump, parse
 from zooready.bundle.rdf import read
 from zooready.bundle.reading import opened, read_array
 from zooready.errors import BundleInvalid
@@ -284,3 +285,132 @@ def test_a_description_of_odd_values_is_refused(tmp_path):
     draft = good()
     draft.rdf["test_inputs"] = 3
     refused(draft.write(tmp_path / "odd.zip"), r"odd.zip: rdf.yaml cannot be understood \(TypeError: ")
+
+
+# --- one description, read as YAML 1.2 -------------------------------------------------------------------------------------
+
+
+def renamed(path, out, **names):
+    """The same zip with members of other names beside or in place of its own; each new name has the content of an old one."""
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(out, "w") as copy:
+        for name in archive.namelist():
+            copy.writestr(name, archive.read(name))
+        for new, content in names.items():
+            copy.writestr(new, content)
+    return out
+
+
+@pytest.mark.parametrize("other", ["a.rdf.yaml", "deep/er/a.rdf.yaml"])
+def test_a_description_that_bioimageio_would_prefer_is_refused(tmp_path, other):
+    path = renamed(good().write(tmp_path / "tiny.zip"), tmp_path / "two.zip", **{other: b"type: model\n"})
+    refused(path, f"holds {other} beside rdf.yaml: bioimageio reads the one, Fiji and zooready the other. Keep one description")
+
+
+@pytest.mark.parametrize("other", ["z.rdf.yaml", "bioimageio.yaml", "model.yaml", "environment.yaml"])
+def test_a_description_that_nobody_prefers_is_only_a_file(tmp_path, other):
+    with opened(renamed(good().write(tmp_path / "tiny.zip"), tmp_path / "two.zip", **{other: b"type: model\n"})) as bundle:
+        assert bundle.name == "tiny network"
+
+
+def test_numbers_and_words_are_those_of_yaml_1_2(tmp_path):
+    file = tmp_path / "rdf.yaml"
+    file.write_text(
+        "{float: [1e-05, 5e-4, .5, -1., 1.5e3, .inf, -.INF], int: [10, 010, -3, 0o17, 0x1F], bool: [true, False], none: [null, ~, ],\n"
+        " text: [yes, No, on, off, y, 12:30, 2026-11-27, 1_000, 0b1, '1e-05', 1.2.3, a=b]}"
+    )
+    content = parse(file)
+    assert content["float"] == [1e-05, 5e-4, 0.5, -1.0, 1500.0, float("inf"), -float("inf")]
+    assert content["int"] == [10, 10, -3, 15, 31]
+    assert content["bool"] == [True, False]
+    assert content["none"] == [None, None]
+    assert content["text"] == ["yes", "No", "on", "off", "y", "12:30", "2026-11-27", "1_000", "0b1", "1e-05", "1.2.3", "a=b"]
+    assert all(type(value) is float for value in content["float"])
+    from ruyaml import YAML  # what bioimageio reads with
+
+    theirs = YAML(typ="safe").load(file.read_text())
+    assert {key: theirs[key] for key in ("float", "int", "bool", "none")} == {key: content[key] for key in ("float", "int", "bool", "none")}
+
+
+def test_what_is_written_reads_the_same_in_yaml_1_1_and_1_2(tmp_path):
+    content = {"a": [1e-05, 1e20, 1.0, 7, True, None, "yes", "010", "12:30", "1e-05", "ä\nö", "", "~"], "yes": {"b": []}}
+    dump(content, tmp_path / "out.yaml")
+    assert yaml.safe_load((tmp_path / "out.yaml").read_text(encoding="utf-8")) == content
+    assert parse(tmp_path / "out.yaml") == content
+
+
+def test_a_bundle_that_bioimageio_saved_again_is_read(tmp_path):
+    from bioimageio.spec import load_model_description, save_bioimageio_package
+
+    draft = good()
+    draft.rdf["outputs"][0]["axes"][3]["scale"] = 1.0
+    draft.rdf["attachments"] = [{"source": name} for name in draft.files if name.startswith("cases/")]
+    draft.rdf["config"]["zooready"] |= {"tolerance": {"torchscript": 1e-05}, "pixel_size_um": [1e-05, 0.5]}
+    model = load_model_description(draft.write(tmp_path / "tiny.zip"), perform_io_checks=False)
+    again = save_bioimageio_package(model, output_path=tmp_path / "again.zip")
+    assert b"1e-05" in zipfile.ZipFile(again).read("rdf.yaml"), "without such a number this test shows nothing"
+    with opened(again) as bundle:
+        assert bundle.pixel_size_um == (1e-05, 0.5)
+        assert bundle.tolerance["torchscript"] == 1e-05
+        assert bundle.faults == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("type: model\ntype: dataset", "the key 'type' stands there twice"),
+        ("a: {b: 1, 'b': 2}", "the key 'b' stands there twice"),
+        ("1: a", "the key 1 is no text, quote it"),
+        ("null: a", "the key None is no text"),
+        ("? [a]\n: b", "is no text, quote it"),
+        ("a: {<<: {b: 1}, c: 2}", "'<<' joins mappings in some programs only"),
+        ("a: !!set {b, c}", "not readable YAML"),
+        ("a: !!binary aGk=", "not readable YAML"),
+        ("a: !!int seven", "not readable YAML"),
+        ("a: " + "9" * 5000, "not readable YAML"),
+        ("!!map 3", "not readable YAML"),
+        ("a: \x00", "not readable YAML"),
+    ],
+)
+def test_what_programs_read_differently_is_refused(tmp_path, text, message):
+    (tmp_path / "rdf.yaml").write_text(text)
+    with pytest.raises(BundleInvalid, match=message):
+        parse(tmp_path / "rdf.yaml")
+
+
+def test_the_torchscript_of_an_opened_bundle_is_what_was_scanned_and_its_hash_follows(tmp_path):
+    from zooready.consumers import bioimageio
+
+    draft = good()
+    original = draft.files["weights.pt"]
+    draft.files["weights.pt"] = b"#!/bin/sh\n" + original
+    draft.rdf["config"]["note"] = "yes"
+    with opened(draft.write(tmp_path / "tiny.zip")) as bundle:
+        file = bundle.formats["torchscript"]
+        names = zipfile.ZipFile(file).namelist()
+        assert file.read_bytes().startswith(b"PK")
+        assert not [name for name in names if "debug" in name or "traced_inputs" in name]
+        assert parse(bundle.folder / "rdf.yaml")["config"]["note"] == "yes"
+        (outputs,) = bioimageio.run(bundle, "torchscript", [make_image("odd")])  # its own test compares hashes
+        np.testing.assert_allclose(outputs[0], bundle.cases[1].outputs[0], atol=1e-5)
+        assert sorted(path.name for path in bundle.folder.iterdir() if path.name.startswith("weights")) == [
+            *("weights.onnx", "weights.pt", "weights_state_dict.pt"),
+        ]
+
+
+def test_the_torchscript_that_we_write_ourselves_is_left_byte_for_byte(tmp_path):
+    from zooready.formats.torchscript import container
+
+    draft = good()
+    raw, clean = tmp_path / "raw.pt", tmp_path / "clean.pt"
+    raw.write_bytes(draft.files["weights.pt"])
+    container.strip(raw, clean, {})
+    draft.files["weights.pt"] = clean.read_bytes()
+    path = draft.write(tmp_path / "tiny.zip")
+    with opened(path) as bundle:
+        assert bundle.formats["torchscript"].read_bytes() == clean.read_bytes()
+        assert (bundle.folder / "rdf.yaml").read_bytes() == zipfile.ZipFile(path).read("rdf.yaml")
+
+
+def test_many_swollen_members_are_one_bomb(tmp_path, monkeypatch):
+    monkeypatch.setattr(unpacking, "SMALL", 2_000_000)
+    refused(zipped(tmp_path, {f"{n}.npy": bytes(100_000 * 10) for n in range(3)}), r"how zip bombs look \(3 such files\)")

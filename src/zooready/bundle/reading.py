@@ -8,18 +8,20 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from zooready.bundle.parsing import has, mapping, parse
+from zooready.bundle.parsing import dump, has, mapping, parse
 from zooready.bundle.rdf import CaseFiles, case_files, read
 from zooready.bundle.unpacking import safe_name, unpack
-from zooready.errors import BundleInvalid
+from zooready.errors import BundleInvalid, InputInvalid, ZooreadyError
+from zooready.formats.torchscript import container
 from zooready.records import FORMATS, Array, Bundle, Case, Format
 
 DESCRIPTIONS = ("rdf.yaml", "bioimageio.yaml")
+READ_BY_CORE = (*DESCRIPTIONS, "model.yaml")  # or what ends in a point and such a name; bioimageio.spec, _internal/io.py
 KEYS: Mapping[Format, str] = {"state_dict": "pytorch_state_dict", "torchscript": "torchscript", "onnx": "onnx"}
 DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64")
 ELEMENTS = 2**28  # of one stored array: 1 GiB as float32
@@ -47,7 +49,9 @@ def opened(path: Path | str, *, trust_code: bool = False) -> Iterator[Bundle]:
         unpack(path, folder)
         try:
             bundle = _read(path, folder, trust_code)
-        except (TypeError, ValueError, AttributeError, LookupError) as error:  # a value of another kind than the format has there
+        except ZooreadyError:
+            raise
+        except Exception as error:  # the guard at the door: a value of another kind than the format has there
             raise BundleInvalid(
                 f"{path}: rdf.yaml cannot be understood ({type(error).__name__}: {error}). Validate it with bioimageio validate-format."
             ) from error
@@ -55,7 +59,8 @@ def opened(path: Path | str, *, trust_code: bool = False) -> Iterator[Bundle]:
 
 
 def _read(path: Path, folder: Path, trusted: bool) -> Bundle:
-    rdf = parse(_description(path, folder))
+    description = _description(path, folder)
+    rdf = parse(description)
     if not str(rdf.get("format_version", "")).startswith(("0.4", "0.5")) or rdf.get("type", "model") != "model":
         raise BundleInvalid(
             f"{path} is a {rdf.get('type')!r} of format {rdf.get('format_version')!r}: zooready reads models of format 0.4 and 0.5. "
@@ -71,6 +76,8 @@ def _read(path: Path, folder: Path, trusted: bool) -> Bundle:
     }
     if not formats:
         raise BundleInvalid(f"{path} holds weights {sorted(weights)}, of which zooready runs none: add {', '.join(KEYS.values())}.")
+    if "torchscript" in formats:
+        _write_anew(formats["torchscript"], rdf, description)
     bundle = read(rdf, path=path, folder=folder, formats=formats, trusted=trusted)
     return replace(bundle, cases=tuple(_cases(path, folder, case_files(rdf, path))))
 
@@ -78,15 +85,56 @@ def _read(path: Path, folder: Path, trusted: bool) -> Bundle:
 def _description(path: Path, folder: Path) -> Path:
     for name in DESCRIPTIONS:
         if (folder / name).is_file():
+            taken = _taken_by_core(folder)
+            if taken != name:
+                raise BundleInvalid(
+                    f"{path} holds {taken} beside {name}: bioimageio reads the one, Fiji and zooready the other. Keep one description."
+                )
             return folder / name
     below = [str(file.relative_to(folder)) for name in DESCRIPTIONS for file in folder.rglob(name)]
     where = f"it lies at {below[0]}: zip the files, not the folder around them" if below else "this is no BioImage.IO bundle"
     raise BundleInvalid(f"{path} has no rdf.yaml at its root; {where}.")
 
 
-def _sources(node: object) -> Iterator[Mapping[str, Any]]:
+def _taken_by_core(folder: Path) -> str:
+    """The description that bioimageio takes of these files."""
+    names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.yaml") if file.is_file())
+    return next(name for end in READ_BY_CORE for name in names if name == end or name.endswith(f".{end}"))
+
+
+def _write_anew(torchscript: Path, rdf: Mapping[str, Any], description: Path) -> None:
+    """Leave of a TorchScript file what was scanned, so that nothing else can be loaded; the description follows with its hash.
+
+    A file that cannot be read stays as it is: ``formats.unsafe`` refuses it wherever it would be loaded.
+    """
+    fresh = torchscript.with_name(f"{torchscript.name}.new")
+    try:
+        container.strip(torchscript, fresh, {})
+    except InputInvalid:
+        fresh.unlink(missing_ok=True)
+        return
+    fresh.replace(torchscript)
+    digest = _sha256(torchscript)
+    folder, is_stale = description.parent, False
+    for entry in _sources(rdf):
+        if entry.get("sha256") not in (None, digest) and folder / entry["source"] == torchscript:
+            entry["sha256"] = digest
+            is_stale = True
+    if is_stale:
+        dump(rdf, description)
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while chunk := stream.read(2**20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _sources(node: object) -> Iterator[dict[str, Any]]:
     """Every mapping that names a file by ``source``, and the bare file names of format 0.4."""
-    if isinstance(node, Mapping):
+    if isinstance(node, dict):
         if isinstance(node.get("source"), str):
             yield node
         for key in ("test_inputs", "test_outputs"):
@@ -104,13 +152,10 @@ def _check_source(path: Path, folder: Path, entry: Mapping[str, Any]) -> None:
     file = _inside(path, folder, entry["source"])
     if entry.get("sha256") is None:
         return
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while chunk := stream.read(2**20):
-            digest.update(chunk)
-    if digest.hexdigest() != str(entry["sha256"]).lower():
+    digest = _sha256(file)
+    if digest != str(entry["sha256"]).lower():
         raise BundleInvalid(
-            f"{path}: {entry['source']} was changed after the bundle was made: its sha256 is {digest.hexdigest()}, "
+            f"{path}: {entry['source']} was changed after the bundle was made: its sha256 is {digest}, "
             f"rdf.yaml says {entry['sha256']}. Download or export the bundle again."
         )
 
@@ -127,8 +172,16 @@ def _inside(path: Path, folder: Path, source: object) -> Path:
 
 def _cases(path: Path, folder: Path, listed: Sequence[CaseFiles]) -> Iterator[Case]:
     for case in listed:
-        arrays = [read_array(_inside(path, folder, source)) for source in (case.input, *case.outputs)]
+        arrays = [read_array(_case_file(path, folder, source)) for source in (case.input, *case.outputs)]
         yield Case(name=case.name, input=arrays[0], outputs=tuple(arrays[1:]))
+
+
+def _case_file(path: Path, folder: Path, source: object) -> Path:
+    """The file of a case; bioimageio, when it saves a bundle again, puts all files at the root and leaves ``config`` as it was."""
+    if isinstance(source, str) and not (folder / safe_name(source, path)).is_file():
+        name = PurePosixPath(source).name
+        return _inside(path, folder, name if (folder / name).is_file() else source)
+    return _inside(path, folder, source)
 
 
 def read_array(file: Path) -> Array:

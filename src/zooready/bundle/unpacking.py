@@ -14,7 +14,7 @@ from zooready.errors import BundleInvalid
 
 MEMBERS = 2_000
 BYTES = 8 * 2**30  # of all files together, unpacked
-RATIO = 200  # unpacked / packed, for members above SMALL; a black image legitimately reaches 1000
+RATIO = 200  # unpacked / packed, for members that have more than SMALL together; a black image legitimately reaches 1000
 SMALL = 64 * 2**20
 CHUNK = 2**20
 
@@ -100,12 +100,13 @@ def _check_sizes(path: Path, sizes: list[tuple[str, int, int]]) -> None:
         raise BundleInvalid(
             f"{path} unpacks to {total / 2**30:.1f} GiB, and at most {BYTES / 2**30:.0f} GiB are unpacked. Make it smaller."
         )
-    for name, size, packed in sizes:
-        if size > SMALL and size > RATIO * packed:
-            raise BundleInvalid(
-                f"{path} holds {name!r}, which unpacks to {size / max(packed, 1):.0f} times its size (limit {RATIO}): "
-                "this is how zip bombs look. Package it again without compression."
-            )
+    swollen = sorted((size, packed, name) for name, size, packed in sizes if size > RATIO * packed)
+    if sum(size for size, _, _ in swollen) > SMALL:
+        size, packed, name = swollen[-1]
+        raise BundleInvalid(
+            f"{path} holds {name!r}, which unpacks to {size / max(packed, 1):.0f} times its size (limit {RATIO}): "
+            f"this is how zip bombs look ({len(swollen)} such files). Package it again without compression."
+        )
 
 
 def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 
+from zooready.bundle.reading import DESCRIPTIONS
 from zooready.consumers.sandbox import ask
 from zooready.consumers.torchscript_rules import only_computes
 from zooready.errors import BundleInvalid
@@ -47,8 +48,8 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
     """
     if format == "state_dict" and not bundle.trusted:
         raise BundleInvalid(f"{bundle.path.name}: a state dict runs the bundle's own Python. Read it, then use trust_code=True.")
-    path = bundle.path if bundle.path.is_file() else bundle.folder
-    job = {"kind": "bioimageio", "bundle": str(path.resolve()), "weights": WEIGHTS[format]}
+    description = next(bundle.folder / name for name in DESCRIPTIONS if (bundle.folder / name).is_file())  # the one that was judged
+    job = {"kind": "bioimageio", "bundle": str(description), "weights": WEIGHTS[format]}
     return ask(job, images, who=f"bioimageio.core {version('bioimageio.core')} ({format})")
 
 

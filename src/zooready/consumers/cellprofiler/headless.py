@@ -224,10 +224,7 @@ def _java() -> dict[str, str]:
 
 
 def _zip(bundle: Bundle, target: Path) -> None:
-    """The bundle as one file, which a bundle in a folder is not yet."""
-    if bundle.path.is_file():
-        shutil.copyfile(bundle.path, target)
-        return
+    """The bundle as it was judged, as one file."""
     with zipfile.ZipFile(target, "w") as archive:
         for file in sorted(bundle.folder.rglob("*")):
             archive.write(file, file.relative_to(bundle.folder).as_posix())

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import ast
+import pickletools
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from zooready.errors import InputInvalid
 
-LARGEST_CODE = 2**25  # bytes of TorchScript text; the largest network seen has 2 MB
+LARGEST_CODE = 2**25  # bytes of TorchScript text, and of pickled structure; the largest network seen has 2 MB
 ROOT = "weights"
-NEEDLESS = (
-    ".debug_pkl",
-    "/traced_inputs.pkl",
-    "/.data/serialization_id",
-)  # source positions with absolute paths; the example's shape; a hash
+# Names below the root that exporters write, and engines read. PyTorch opens names without regard to case: x.PY would run unseen as x.py.
+NEEDED = re.compile(
+    r"(data|constants)\.pkl|(data|constants)/\w+|code/(\w+/)*\w+\.py|version|\.data/version|byteorder|\.format_version|\.storage_alignment"
+)
+# Source positions with absolute paths; the example's shape; a hash; notes of the author that no engine reads.
+NEEDLESS = re.compile(r"code/(\w+/)*\w+\.py\.debug_pkl|traced_inputs\.pkl|traced_inputs/\w+|\.data/serialization_id|extra/[^/]+")
+PICKLES = ("data.pkl", "constants.pkl")
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -26,8 +29,8 @@ def members(path: Path) -> dict[str, zipfile.ZipInfo]:
     Raises
     ------
     InputInvalid
-        Not a zip, entries that two readers could understand differently (doubled, outside the root, other names in the local
-        headers), or more code than any network needs.
+        Not a zip, entries that two readers could understand differently (equal but for case, outside the root, other names in the
+        local headers), or more code than any network needs.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -39,11 +42,11 @@ def members(path: Path) -> dict[str, zipfile.ZipInfo]:
         raise InputInvalid(f"{path.name} is no TorchScript zip ({error}): export it again.") from None
     names = [info.filename for info in infos]
     roots = {name.split("/")[0] for name in names}
-    if len(set(names)) != len(names) or len(roots) != 1 or comment or not all("/" in name for name in names):
+    if len({name.casefold() for name in names}) != len(names) or len(roots) != 1 or comment or not all("/" in name for name in names):
         raise InputInvalid(
             f"{path.name}: its zip has doubled entries, several roots {sorted(roots)[:3]} or a comment, as no exporter writes."
         )
-    if sum(info.file_size for info in infos if info.filename.endswith(".py")) > LARGEST_CODE:
+    if sum(info.file_size for info in infos if info.filename.casefold().endswith((".py", ".pkl"))) > LARGEST_CODE:
         raise InputInvalid(f"{path.name}: more than {LARGEST_CODE} bytes of code, which no network needs.")
     return {info.filename.split("/", 1)[1]: info for info in infos}
 
@@ -64,21 +67,71 @@ def code(path: Path) -> dict[str, str]:
         raise InputInvalid(f"{path.name}: its code cannot be read ({error}).") from None
 
 
+def unexpected(path: Path) -> tuple[str, ...]:
+    """Entries of names that no exporter writes, below the root; such a file is not to be loaded.
+
+    Raises
+    ------
+    InputInvalid
+        As for :func:`members`.
+    """
+    return tuple(name for name in members(path) if not NEEDED.fullmatch(name) and not NEEDLESS.fullmatch(name))
+
+
+def native_classes(path: Path) -> tuple[str, ...]:
+    """Classes of PyTorch's own C++ code that the pickled structure asks for, e.g. ``torch.classes.dist_c10d.Store``.
+
+    Raises
+    ------
+    InputInvalid
+        As for :func:`members`; also when a pickle cannot be taken apart.
+    """
+    entries, names = members(path), set()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in PICKLES:
+                if name in entries:
+                    names |= set(_named_classes(archive.read(entries[name])))
+    except (ValueError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+        raise InputInvalid(f"{path.name}: its {' or '.join(PICKLES)} cannot be read ({error}).") from None
+    return tuple(sorted(name for name in names if name.startswith("__torch__.torch.classes.")))
+
+
+def _named_classes(pickled: bytes) -> Iterator[str]:
+    """Classes and functions that a pickle names, which is taken apart and never run."""
+    for opcode, argument, _ in pickletools.genops(pickled):
+        if opcode.name == "GLOBAL":
+            yield ".".join(str(argument).split(" "))
+        elif opcode.name in ("STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4"):
+            raise ValueError(f"opcode {opcode.name}, which no exporter writes")
+
+
 def strip(source: Path, target: Path, texts: Mapping[str, str]) -> None:
-    """Copy a TorchScript file without debug files, with stored entries, one time stamp and the root ``weights/``.
+    """Write a TorchScript file anew: only what engines need, stored entries, one time stamp and the root ``weights/``.
+
+    What is read is what Python's zip reader shows and :func:`code` scans. So nothing is left by which another reader could see
+    another file: a second zip before or behind, other names, data between the entries.
 
     Parameters
     ----------
     texts
         Code files that replace those of the source, by name below the root.
+
+    Raises
+    ------
+    InputInvalid
+        As for :func:`members`; also when an entry has a name that no exporter writes, or is damaged.
     """
-    entries = members(source)
-    with zipfile.ZipFile(source) as archive, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as out:
-        for name, info in entries.items():
-            if f"/{name}".endswith(NEEDLESS) or name.startswith("traced_inputs/"):
-                continue
-            content = texts[name].encode() if name in texts else archive.read(info)
-            out.writestr(zipfile.ZipInfo(f"{ROOT}/{name}", EPOCH), content)
+    if foreign := unexpected(source):
+        raise InputInvalid(f"{source.name} holds {', '.join(foreign[:3])}, as no exporter writes: export it again.")
+    try:
+        with zipfile.ZipFile(source) as archive, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as out:
+            for name, info in members(source).items():
+                if NEEDED.fullmatch(name):
+                    content = texts[name].encode() if name in texts else archive.read(info)
+                    out.writestr(zipfile.ZipInfo(f"{ROOT}/{name}", EPOCH), content)
+    except (zipfile.BadZipFile, zipfile.zlib.error, EOFError) as error:  # type: ignore[attr-defined]
+        raise InputInvalid(f"{source.name} is damaged ({error}): export or download it again.") from None
 
 
 def devices(text: str) -> list[str]:

@@ -120,20 +120,13 @@ def unsafe(path: Path) -> tuple[str, ...]:
     try:
         texts = container.code(path)
         used = {use.operator for use in _uses(path)}
-        foreign = {f"unknown::{name}" for name in container.members(path) if not _is_expected(name)}
+        foreign = {f"unknown::{name}" for name in (*container.unexpected(path), *container.native_classes(path))}
     except InputInvalid as error:
         return (f"unknown::file ({error})",)
     words = {word for text in texts.values() for word in re.findall(r"[A-Za-z_]\w*", text)}
     named = {name for name in _listed("system") if name.split("::")[1] in words}  # anywhere in the text, however it is reached
     allowed = {name for name in known() if name.startswith("aten::")} | _listed("operator")
     return tuple(sorted((used - allowed) | named | foreign))
-
-
-def _is_expected(name: str) -> bool:
-    """Whether an exporter writes an entry of this name."""
-    fixed = {"data.pkl", "constants.pkl", "version", "byteorder", ".data/serialization_id", ".format_version", ".storage_alignment"}
-    folders = ("data/", "constants/", "code/", "traced_inputs", "extra/")
-    return name in fixed or name.startswith(folders)
 
 
 def _uses(path: Path) -> Iterator[Use]:
@@ -220,7 +213,7 @@ class _Reader:
             name = f"{chain[1]}::{chain[2]}" if len(chain) == 3 else f"unknown::{'.'.join(chain)}"
             yield Use(operator=name, count=count, names=names)
         elif chain[0] == "__torch__":
-            if chain[-1] not in self.declared or "classes" in chain:
+            if chain[-1] not in self.declared or chain[1:3] == ["torch", "classes"]:
                 yield Use(operator=f"unknown::{'.'.join(chain)}")
         elif chain[0] == "CONSTANTS":
             return
