@@ -144,7 +144,7 @@ def _on_image(results: Sequence[Result], bundle: Bundle, image: Array) -> Iterat
         case = Case(name="image", input=image, outputs=ran[chosen])
         given = [outputs[-1] for outputs in cell.outputs.values()]
         tolerance = bundle.tolerance[cell.format]
-        ranges = own_ranges_of(case)
+        ranges = own_ranges_of(case, [output.axes for output in bundle.outputs])
         faults = [agreement(case, outputs, bundle.kinds, ranges, tolerance) for outputs in given if outputs is not None]
         why = next((fault for _, fault in faults if fault), "")
         largest = max(
