@@ -144,3 +144,38 @@ def test_a_pixel_in_a_thousand_may_change_sides():
     assert label_fault(first, second) == ""
     second[0, 0, 0, :2] = 0
     assert "of its objects' pixels" in label_fault(first, second)
+
+
+def two_channels(large, small):
+    """(1, 2, 16, 20) float32: two ramps of these ranges."""
+    ramp = np.linspace(0, 1, 320).reshape(16, 20)
+    return np.stack([ramp * large, ramp[::-1] * small])[None].astype(np.float32)
+
+
+@pytest.mark.parametrize("judge", [ranges_of, own_ranges_of])
+def test_a_small_channel_is_judged_by_its_own_range_and_not_by_a_large_one(judge):
+    expected = two_channels(65535, 1)
+    output = expected.copy()
+    output[:, 1] *= 1.05
+    case = case_of(expected)
+    difference, why = agreement(case, [output], IMAGE, judge(case), 1e-5)
+    assert difference == pytest.approx(0.05 / 6.5535, rel=0.01)  # a ten thousandth of the whole range is the least that a channel has
+    assert "differs by" in why
+    assert agreement(case, [expected * np.float32(1 + 1e-6)], IMAGE, judge(case), 1e-5)[1] == ""
+    assert not same_values([expected], [output], 1e-5)
+
+
+def test_the_channels_of_other_orders_of_axes_are_judged_by_themselves_too():
+    expected = np.moveaxis(two_channels(1000, 1), 1, 3)
+    case = case_of(expected)
+    (ranges,) = ranges_of(case, ["byxc"])
+    assert np.allclose(ranges, np.array([1000, 1.0]))
+
+
+@pytest.mark.parametrize(("value", "agrees"), [(3000.0, True), (1e6, True), (0.5, False)])
+def test_the_rounding_of_an_almost_constant_output_is_no_difference(value, agrees):
+    expected = np.full((1, 1, 16, 20), value, np.float32)
+    expected[..., 0] += np.float32(value * 1e-5)  # varies by a hundred thousandth
+    case = case_of(expected)
+    off = expected + np.float32(4e-7 * value if agrees else 1e-3)
+    assert (agreement(case, [off], IMAGE, ranges_of(case), 1e-5)[1] == "") == agrees

@@ -147,7 +147,7 @@ def _on_image(results: Sequence[Result], bundle: Bundle, images: Sequence[UserIm
         cases = [Case(name=image.name, input=image.array, outputs=outputs) for image, outputs in zip(images, ran[chosen], strict=True)]
         tolerance = bundle.tolerance[cell.format]
         faults = [
-            agreement(case, outputs, bundle.kinds, own_ranges_of(case), tolerance)
+            agreement(case, outputs, bundle.kinds, own_ranges_of(case, [output.axes for output in bundle.outputs]), tolerance)
             for given in cell.outputs.values()
             for case, outputs in zip(cases, given[-len(images) :], strict=True)
             if outputs is not None

@@ -143,13 +143,14 @@ def _status_of(error: ZooreadyError) -> Status:
 def _judge_all(bundle: Bundle, format: Format, outputs: Mapping[str, list[tuple[Array, ...] | None]]) -> tuple[Status, str, float | None]:
     """Status, reason and largest difference over all cases of all variants."""
     largest: float | None = None
+    ranges = ranges_of(bundle.cases[0], [output.axes for output in bundle.outputs]) if bundle.cases else ()
     for variant, results in outputs.items():
         faults = {}
         for case, arrays in zip(bundle.cases, results, strict=False):
             if arrays is None:
                 continue
-            difference, why = agreement(case, arrays, bundle.kinds, ranges_of(bundle.cases[0]), bundle.tolerance[format])
-            largest = max((one for one in (largest, difference) if one is not None), default=None)
+            difference, why = agreement(case, arrays, bundle.kinds, ranges, bundle.tolerance[format])
+            largest = max((number for number in (largest, difference) if number is not None), default=None)
             if why:
                 faults[case.name] = why
         if faults:

@@ -1,12 +1,12 @@
 """Whether outputs agree with what was expected: THE judge of export, of check and of probing.
 
-Images and scores agree by value (largest difference / range), labels by matched objects whatever their numbers; where outputs disagree,
-the judge says in words where and by how much.
+Images and scores agree by value (largest difference / range of the channel), labels by matched objects whatever their numbers; where
+outputs disagree, the judge says in words where and by how much.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,17 @@ from zooready.errors import InputInvalid
 from zooready.images.matching import match
 from zooready.records import Array, Case
 
+Range = float | Array  # one number, or one a channel in an array that broadcasts over the output
+
 IOU = 0.5  # of two objects that are the same
 NOT_FINITE = "values that are NaN or infinite"
+FLAT = 0.1  # of a channel's largest magnitude: its range is taken as no less, since float32 rounds by shares of the magnitude
+BESIDE = 1e-4  # of the range of the whole output: that of a channel is taken as no less
 SHARED = 0.999  # of both foregrounds that must lie inside overlaps of matched objects
 
 
 def agreement(
-    case: Case, outputs: Sequence[Array], kinds: Sequence[tuple[str, str]], ranges: Sequence[float], tolerance: float
+    case: Case, outputs: Sequence[Array], kinds: Sequence[tuple[str, str]], ranges: Sequence[Range], tolerance: float
 ) -> tuple[float | None, str]:
     """How far outputs are from a case's.
 
@@ -61,17 +65,43 @@ def agreement(
     return largest, " ".join(faults)
 
 
-def ranges_of(test: Case) -> tuple[float, ...]:
-    """Range of each output of the test pair, max - min, by which all cases are judged; 1 where it is zero."""
-    return tuple(_range(output) for output in test.outputs)
+def ranges_of(test: Case, axes: Sequence[str] = ()) -> tuple[Range, ...]:
+    """Range of each output of the test pair, by which all cases are judged: max - min of every channel, 1 where that is zero.
+
+    A small channel is not judged by a large one beside it. Where a channel hardly varies, a share of its magnitude counts as its range,
+    and where it is next to nothing, a share of the whole output's.
+
+    Parameters
+    ----------
+    axes
+        Of each output, e.g. ``"bcyx"``; without them, the second axis of four or five is that of the channels.
+    """
+    return tuple(
+        _by_channel(output, _range, letters) for output, letters in zip(test.outputs, axes or [""] * len(test.outputs), strict=True)
+    )
 
 
-def own_ranges_of(case: Case) -> tuple[float, ...]:
-    """Range of each output of a case whose intensities may be far from those of the test pair.
+def own_ranges_of(case: Case, axes: Sequence[str] = ()) -> tuple[Range, ...]:
+    """Range of each output, channel by channel, of a case whose intensities may be far from those of the test pair.
 
     It is max - min, or the largest magnitude if that is larger, which keeps a flat image's rounding from being a difference.
     """
-    return tuple(_magnitude(output) for output in case.outputs)
+    return tuple(
+        _by_channel(output, _magnitude, letters) for output, letters in zip(case.outputs, axes or [""] * len(case.outputs), strict=True)
+    )
+
+
+def _by_channel(output: Array, measure: Callable[[Array], float], axes: str) -> Range:
+    """A measure of the whole output, or of every channel of one that has several and is an image, to divide the output by."""
+    whole = measure(output)
+    axis = axes.find("c") if axes else 1
+    if output.ndim < 4 or axis < 0 or output.shape[axis] == 1 or not output.size:
+        return whole
+    shape = [1] * output.ndim
+    shape[axis] = -1
+    spread = float(np.ptp(output.astype(np.float64)))
+    values = [max(measure(channel), BESIDE * spread) if channel.any() else whole for channel in np.moveaxis(output, axis, 0)]
+    return np.array(values).reshape(shape)
 
 
 def same_values(expected: Sequence[Array], outputs: Sequence[Array], tolerance: float) -> bool:
@@ -90,7 +120,7 @@ def _same(expected: Array, output: Array, tolerance: float) -> bool:
         return False
     if not finite.all():
         expected, output = np.where(finite, expected, 0), np.where(finite, output, 0)
-    return not value_fault(expected, output, _range(expected), tolerance)[1]
+    return not value_fault(expected, output, _by_channel(expected, _range, ""), tolerance)[1]
 
 
 def _form_fault(expected: Array, output: Array) -> str:
@@ -104,15 +134,15 @@ def _form_fault(expected: Array, output: Array) -> str:
     return ""
 
 
-def value_fault(expected: Array, output: Array, value_range: float, tolerance: float) -> tuple[float, str]:
+def value_fault(expected: Array, output: Array, value_range: Range, tolerance: float) -> tuple[float, str]:
     """Largest difference / range of two finite arrays of one shape, and what is wrong with it."""
     if not expected.size:
         return 0.0, ""
-    difference = np.abs(output.astype(np.float64) - expected.astype(np.float64))
-    largest = float(difference.max()) / value_range
+    difference = np.abs(output.astype(np.float64) - expected.astype(np.float64)) / value_range
+    largest = float(difference.max())
     if largest <= tolerance:
         return largest, ""
-    share = float((difference > tolerance * value_range).mean())
+    share = float((difference > tolerance).mean())
     position = _position(difference.argmax(), difference.shape)
     return largest, f"differs by {largest:.2g} of its range at {position}, tolerance {tolerance:g} ({share:.1%} of the values do)"
 
@@ -138,7 +168,8 @@ def _range(expected: Array) -> float:
     if not expected.size:
         return 1.0
     exact = expected if expected.dtype.kind == "f" else expected.astype(np.float64)  # the range of integers may exceed their type
-    return float(np.ptp(exact)) or 1.0
+    spread, floor = float(np.ptp(exact)), FLAT * float(np.abs(exact).max())
+    return max(spread, floor) if spread else max(1.0, floor)
 
 
 def _magnitude(expected: Array) -> float:

@@ -13,14 +13,15 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import BundleInvalid, ConsumerMissing, InputInvalid, OutputsDiffer
-from zooready.formats import trials
+from zooready.formats import branches, trials
+from zooready.formats.branches import DataBranch
 from zooready.formats.copies import evaluating
 from zooready.formats.installed import torch_version
 from zooready.formats.onnx.downgrade import to_opset_17
 from zooready.formats.onnx.graph import IR, OPSET, Names, check, cleaned
 from zooready.formats.proof import largest_difference
 from zooready.formats.starting import Device, Run
-from zooready.formats.torchscript.tracing import DataBranch, record_apart
+from zooready.formats.torchscript.tracing import record_apart
 from zooready.formats.warned import brief, known_deprecations, silence, tracer_lines
 from zooready.records import TOLERANCE, Array, Case, Weights
 
@@ -125,9 +126,10 @@ def _content(exporter: str, network: nn.Module, image: Tensor, names: Names, cas
     lines: list[str] = []
     with _quiet(lines):
         model = _legacy(network, image, names) if exporter == "legacy" else _dynamo(network, image, names)
-    if exporter == "legacy" and lines:
+    if exporter == "legacy" and branches.taken(network, image):
         with TemporaryDirectory() as folder:
-            record_apart(network, image, variant="plain", route="branches", folder=Path(folder), warned=tuple(lines), static=names.static)
+            said = record_apart(network, image, variant="plain", route="branches", folder=Path(folder), static=names.static)
+        lines += said.warnings
     return cleaned(model, names, cases), tuple(lines)
 
 

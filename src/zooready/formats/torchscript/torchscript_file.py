@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zooready.errors import InputInvalid, OutputsDiffer
 from zooready.formats import trials
+from zooready.formats.branches import DataBranch
 from zooready.formats.copies import evaluating
 from zooready.formats.installed import torch_version
 from zooready.formats.proof import largest_difference
 from zooready.formats.starting import Device, Run, torch_run
 from zooready.formats.torchscript import container
-from zooready.formats.torchscript.tracing import DataBranch, Recorded, Route, record_apart
+from zooready.formats.torchscript.tracing import Recorded, Route, record_apart
 from zooready.formats.warned import brief, known_deprecations
 from zooready.records import TOLERANCE, Case, Weights
 

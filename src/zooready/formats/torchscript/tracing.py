@@ -19,6 +19,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from zooready.errors import InputInvalid
+from zooready.formats import branches
+from zooready.formats.branches import DataBranch
 from zooready.formats.copies import tensors
 from zooready.formats.torchscript.folding import fold
 from zooready.formats.warned import brief, known_deprecations, tracer_lines
@@ -29,10 +31,6 @@ if TYPE_CHECKING:
 Route = Literal["trace", "export", "branches"]
 TIME_LIMIT_S = 600  # of one recording; `torch.export` of a large transformer takes minutes, and of some networks has no end
 CHILD = "import pathlib, sys; from zooready.formats.torchscript.tracing import main; main(pathlib.Path(sys.argv[1]))"
-
-
-class DataBranch(InputInvalid):
-    """The network's Python branches on pixel values, so that no recording can be right."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,15 +49,12 @@ def record_apart(
     variant: str,
     route: Route,
     folder: Path,
-    warned: tuple[str, ...] = (),
     static: tuple[int, ...] = (),
 ) -> Recorded:
     """Record in a fresh process; in this one if the network cannot be sent there.
 
     Parameters
     ----------
-    warned
-        For the route ``branches``: what a tracer warned of.
     static
         Positions of the axes that take one length only.
 
@@ -68,7 +63,7 @@ def record_apart(
     InputInvalid
         The network cannot be recorded by this route; the message is the tracer's reason.
     """
-    job = {"network": network, "example": example, "variant": variant, "route": route, "warned": warned, "static": static}
+    job = {"network": network, "example": example, "variant": variant, "route": route, "static": static}
     try:
         with _by_value(network):
             (folder / "job.pkl").write_bytes(_pickled(job))
@@ -112,19 +107,19 @@ def record_here(job: dict[str, Any], folder: Path, reason: str) -> Recorded:
     return Recorded(path=folder / "raw.pt", warnings=lines, irreproducible=reason)
 
 
-def record(
-    network: nn.Module, example: Tensor, variant: str, route: Route, path: Path, warned: tuple[str, ...] = (), static: tuple[int, ...] = ()
-) -> tuple[str, ...]:
-    """Write the network's TorchScript to ``path`` and return what the tracer warned of, one short line each.
+def record(network: nn.Module, example: Tensor, variant: str, route: Route, path: Path, static: tuple[int, ...] = ()) -> tuple[str, ...]:
+    """Write the network's TorchScript to ``path`` and return what there is to say of it, one short line each.
 
-    The route ``branches`` writes nothing. It and ``trace`` raise DataBranch where the tracer saw, now or as ``warned``, a value turned
-    into Python's, and the network branches on it.
+    The route ``branches`` writes nothing. It and ``trace`` raise DataBranch where pixel values decide through Python.
     """
     import torch
 
+    def refused() -> tuple[str, ...]:
+        return branches.refuse(plain, example, lambda: _exported(plain, example, static))
+
+    plain = network
     if route == "branches":
-        _refuse_branches(network, example, warned, static)
-        return ()
+        return refused()
 
     with warnings.catch_warnings(record=True) as caught, torch.no_grad():
         warnings.simplefilter("always")
@@ -137,9 +132,7 @@ def record(
             if variant != "plain":
                 scripted = torch.jit.freeze(scripted)
             torch.jit.save(scripted, str(path))
-    lines = tracer_lines(caught)
-    _refuse_branches(network, example, lines, static)
-    return lines
+    return (*tracer_lines(caught), *(refused() if route == "trace" else ()))
 
 
 def _channels_last(network: nn.Module, dimensions: int) -> nn.Module:
@@ -199,21 +192,6 @@ def _scriptable(module: Any) -> nn.Module:
         graph.erase_node(device)
     graph.set_codegen(torch.fx.graph.CodeGen())
     return torch.fx.GraphModule(module, graph).eval()
-
-
-def _refuse_branches(network: nn.Module, example: Tensor, warned: Sequence[str], static: tuple[int, ...]) -> None:
-    """Raise InputInvalid where the tracer saw a value turned into Python's and `torch.export` finds that a branch hangs on it."""
-    suspects = sorted({line.split(": ")[0] for line in warned if "to a Python" in line})
-    if not suspects:
-        return
-    try:
-        _exported(network, example, static)
-    except Exception as error:  # other reasons than a branch are no fault of a trace
-        if "data-dependent" in str(error):
-            raise DataBranch(
-                f"an 'if' hangs on pixel values ({', '.join(suspects)}), so that only one of its branches would be in the file: "
-                "use torch.where(condition, a, b)"
-            ) from None
 
 
 def _pickled(job: dict[str, Any]) -> bytes:
