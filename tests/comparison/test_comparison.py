@@ -284,6 +284,41 @@ def test_remarks_of_the_rules_stay_when_the_program_ran(tmp_path, monkeypatch):
     assert "in 4 cases. Its user will notice: with a halo Fiji mirrors the image at its rim" in one.why
 
 
+@pytest.mark.parametrize("seams", [False, True])
+def test_a_size_off_the_step_is_run_where_the_program_takes_it_and_seams_are_told(tmp_path, monkeypatch, seams):
+    """The tiny network pads with zeros: tiles of 4 px without overlap differ from the image as a whole, repeated edges do not."""
+    draft = good()
+    for axis in draft.rdf["inputs"][0]["axes"][2:]:
+        axis["size"] = {"min": 4, "step": 4}
+    stored = draft.rdf["config"]["zooready"]
+    stored["cases"] = [case for case in stored["cases"] if case["name"] == "black"]
+    seen = []
+
+    def run(bundle, format, images):
+        seen.append(images[2])
+        return [case.outputs for case in bundle.cases] + [tiled(images[2]) if seams else at_once(images[2])]
+
+    def at_once(image):
+        import torch
+
+        grown = np.pad(image, [(0, 0), (0, 0), (0, 2), (0, 2)], mode="edge")
+        return (network()(torch.from_numpy(grown)).detach().numpy()[..., :-2, :-2],)
+
+    def tiled(image):
+        rows = [np.concatenate([at_once(part)[0] for part in np.split(row, [8], axis=3)], 3) for row in np.split(image, [8], axis=2)]
+        return (np.concatenate(rows, 2),)
+
+    monkeypatch.setattr(in_fiji, "missing", lambda: None)
+    monkeypatch.setattr(in_fiji, "versions", lambda: {"ij": "1.54p"})
+    monkeypatch.setattr(in_fiji, "run", run)
+    (one,) = compare(draft.write(tmp_path / "step.zip"), consumers=["deepimagej"]).verdicts
+    np.testing.assert_array_equal(seen[0], make_image("test")[..., :14, :18])
+    assert (one.status, one.cases) == ("passed", ("test", "black"))
+    assert ("But at 14 x 18, off its step, where the program cuts the image into tiles, it is off by 0." in one.why) is seams
+    assert ("At 14 x 18, off its step, it agrees as well." in one.why) is not seams
+    assert "sizes that are no multiple of 4 (y of 'image') are cut into tiles, with seams unless there is a halo" in one.why
+
+
 def test_an_unknown_consumer_is_refused(tiny):
     with pytest.raises(InputInvalid, match="no consumer is called 'icy': choose from bioimageio, torch"):
         compare(tiny, consumers=["icy"])

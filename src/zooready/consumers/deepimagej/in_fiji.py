@@ -28,6 +28,7 @@ READS: tuple[Format, ...] = ("torchscript",)
 LEVEL: Level = "ran"
 BY_RULES = True
 OPENS_FILES = True
+CUTS_TILES = True
 APPLIES_OPERATORS = True
 NEWEST, OLDER = "2.0.0", "1.13.1"  # of the engines
 SECONDS = 900.0  # for all images of one bundle together
