@@ -1,6 +1,7 @@
 """Verdicts: what passes, what is caught, and with which words."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ from foreign import expect, good, make_image, network, torchscript
 
 from zooready.comparison import compare, exit_code
 from zooready.comparison.comparing import lifted
+from zooready.comparison.user_images import as_inputs
+from zooready.consumers import java_pytorch
+from zooready.consumers.deepimagej import in_fiji
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.records import Verdict
 
@@ -162,6 +166,157 @@ def test_an_image_with_other_channels_is_refused(tmp_path, tiny):
     tifffile.imwrite(tmp_path / "two.tif", np.zeros((2, 8, 9), np.float32), imagej=True, metadata={"axes": "CYX"})
     with pytest.raises(InputInvalid, match=r"axes 'cyx' \(2, 8, 9\), and the bundle takes 'bcyx' with 1 channel"):
         compare(tiny, consumers=["deepimagej"], image=tmp_path / "two.tif")
+
+
+def test_the_verdict_says_what_was_compared_with_what_on_the_image(tmp_path, tiny):
+    import tifffile
+
+    tifffile.imwrite(tmp_path / "one.tif", make_image("odd")[0, 0])
+    torch_, onnx = [
+        one
+        for one in compare(tiny, consumers="torch,onnxruntime", image=tmp_path / "one.tif").verdicts
+        if one.status == "passed"  # as one text, too
+    ]
+    assert torch_.why.endswith("in 5 cases. On the image: what the others are compared with.")
+    assert re.search(r"in 5 cases\. On the image: as torch torchscript, up to \d\.\de-\d\d of the range\.$", onnx.why)
+    (alone,) = compare(tiny, consumers=["onnxruntime"], image=tmp_path / "one.tif").verdicts
+    assert alone.why.endswith("On the image: compared with nothing, since no other program or format ran it.")
+
+
+def test_each_plane_of_a_stack_is_compared_and_of_many_some(tmp_path, tiny):
+    import tifffile
+
+    planes = np.random.default_rng(0).uniform(0, 4, (3, 2, 6, 7)).astype(np.float32)
+    tifffile.imwrite(tmp_path / "tz.tif", planes, imagej=True, metadata={"axes": "TZYX"})
+    found = compare(tiny, consumers=["torch", "onnxruntime"], image=tmp_path / "tz.tif")
+    (onnx,) = [one for one in found.verdicts if one.consumer == "onnxruntime"]
+    names = [f"image t {t}, z {z}" for t, z in ((1, 1), (1, 2), (2, 1), (3, 1), (3, 2))]
+    assert list(onnx.cases[5:]) == names
+    assert "On the image (t 1, z 1; t 1, z 2; t 2, z 1; t 3, z 1; t 3, z 2): as torch torchscript, up to" in onnx.why
+    np.testing.assert_array_equal(found.shown.input[0, 0], planes[0, 0])
+    for outputs in found.results.values():
+        np.testing.assert_allclose(outputs[0], network()(as_tensor(planes[0, 0])).detach().numpy(), atol=1e-6)
+
+
+def as_tensor(plane):
+    import torch
+
+    return torch.from_numpy(plane)[None, None]
+
+
+def test_formats_that_disagree_on_one_plane_differ(tmp_path):
+    import tifffile
+    import torch
+
+    planes = np.full((3, 5, 6), 1, np.float32)
+    planes[1] = 100
+    tifffile.imwrite(tmp_path / "z.tif", planes, imagej=True, metadata={"axes": "ZYX"})
+    draft = good()
+    clipping = network()
+    clipping.register_forward_pre_hook(lambda module, inputs: (torch.clip(inputs[0], max=4.5),))
+    draft.files["weights.pt"] = torchscript(clipping)
+    found = compare(draft.write(tmp_path / "tiny.zip"), consumers=["torch", "onnxruntime"], image=tmp_path / "z.tif")
+    (onnx,) = [one for one in found.verdicts if one.consumer == "onnxruntime"]
+    assert onnx.status == "differs"
+    assert "of case 'image z 2' (1, 1, 5, 6) differs by" in onnx.why
+
+
+def test_a_stack_stored_as_time_is_refused_by_a_network_of_stacks_with_the_cure(tmp_path):
+    import tifffile
+
+    from zooready.bundle.reading import opened
+
+    tifffile.imwrite(tmp_path / "t.tif", np.zeros((3, 6, 7), np.float32), imagej=True, metadata={"axes": "TYX"})
+    tifffile.imwrite(tmp_path / "plane.tif", np.zeros((6, 7), np.float32))
+    with opened(good().write(tmp_path / "tiny.zip")) as bundle:
+        case = replace(bundle.cases[0], input=np.zeros((1, 1, 4, 6, 7), np.float32))
+        volumes = replace(bundle, inputs=(replace(bundle.inputs[0], axes="bczyx"),), cases=(case,))
+    with pytest.raises(InputInvalid, match=r"t.tif has axes 'tyx' .* takes stacks .*: if its frames are the planes of a stack, exchange"):
+        as_inputs(volumes, tmp_path / "t.tif")
+    with pytest.raises(InputInvalid, match=r"plane.tif has axes 'yx' .* takes stacks .*: give an image with an axis z"):
+        as_inputs(volumes, tmp_path / "plane.tif")
+
+
+def test_programs_of_imagej_are_handed_the_file_itself_and_others_its_pixels(tmp_path, tiny, monkeypatch):
+    import tifffile
+
+    seen = []
+
+    def run(bundle, format, images):
+        seen.extend(images[len(bundle.cases) :])
+        return [case.outputs for case in bundle.cases] + [bundle.cases[1].outputs for _ in images[len(bundle.cases) :]]
+
+    monkeypatch.setattr(java_pytorch, "missing", lambda: None)
+    monkeypatch.setattr(java_pytorch, "run", run)
+    tifffile.imwrite(tmp_path / "one.tif", make_image("odd")[0, 0])
+    tifffile.imwrite(tmp_path / "z.tif", np.stack([make_image("odd")[0, 0]] * 2), imagej=True, metadata={"axes": "ZYX"})
+    (one,) = compare(tiny, consumers=["java-pytorch"], image=tmp_path / "one.tif").verdicts
+    assert one.status == "passed"
+    assert seen == [tmp_path / "one.tif"]
+    compare(tiny, consumers=["java-pytorch"], image=tmp_path / "z.tif")
+    assert [image.shape for image in seen[1:]] == [(1, 1, 13, 7)] * 2
+
+
+def with_halo():
+    """A bundle for tiles: a halo of 2, and no image too small for it."""
+    draft = good()
+    for axis in (*draft.rdf["inputs"][0]["axes"][2:], *draft.rdf["outputs"][0]["axes"][2:]):
+        axis |= {"halo": 2} if "tensor_id" in axis["size"] else {"size": {"min": 7, "step": 1}}
+    stored = draft.rdf["config"]["zooready"]
+    stored["cases"] = [case for case in stored["cases"] if case["name"] != "one"]
+    return draft
+
+
+@pytest.mark.parametrize("consumer", ["torch", "bioimageio"])
+def test_a_bundle_with_a_halo_passes_where_nothing_is_cut_into_tiles(tmp_path, consumer):
+    draft = with_halo()
+    found = [one for one in compare(draft.write(tmp_path / "halo.zip"), consumers=[consumer]).verdicts if one.format == "torchscript"]
+    assert [(one.status, one.cases) for one in found] == [("passed", ("test", "odd", "batch", "black"))], found[0].why
+
+
+def test_remarks_of_the_rules_stay_when_the_program_ran(tmp_path, monkeypatch):
+    draft = with_halo()
+    monkeypatch.setattr(in_fiji, "missing", lambda: None)
+    monkeypatch.setattr(in_fiji, "versions", lambda: {"ij": "1.54p"})
+    monkeypatch.setattr(in_fiji, "run", lambda bundle, format, images: [case.outputs for case in bundle.cases])
+    (one,) = compare(draft.write(tmp_path / "halo.zip"), consumers=["deepimagej"]).verdicts
+    assert (one.status, one.level) == ("passed", "ran")
+    assert "in 4 cases. Its user will notice: with a halo Fiji mirrors the image at its rim" in one.why
+
+
+@pytest.mark.parametrize("seams", [False, True])
+def test_a_size_off_the_step_is_run_where_the_program_takes_it_and_seams_are_told(tmp_path, monkeypatch, seams):
+    """The tiny network pads with zeros: tiles of 4 px without overlap differ from the image as a whole, repeated edges do not."""
+    draft = good()
+    for axis in draft.rdf["inputs"][0]["axes"][2:]:
+        axis["size"] = {"min": 4, "step": 4}
+    stored = draft.rdf["config"]["zooready"]
+    stored["cases"] = [case for case in stored["cases"] if case["name"] == "black"]
+    seen = []
+
+    def run(bundle, format, images):
+        seen.append(images[2])
+        return [case.outputs for case in bundle.cases] + [tiled(images[2]) if seams else at_once(images[2])]
+
+    def at_once(image):
+        import torch
+
+        grown = np.pad(image, [(0, 0), (0, 0), (0, 2), (0, 2)], mode="edge")
+        return (network()(torch.from_numpy(grown)).detach().numpy()[..., :-2, :-2],)
+
+    def tiled(image):
+        rows = [np.concatenate([at_once(part)[0] for part in np.split(row, [8], axis=3)], 3) for row in np.split(image, [8], axis=2)]
+        return (np.concatenate(rows, 2),)
+
+    monkeypatch.setattr(in_fiji, "missing", lambda: None)
+    monkeypatch.setattr(in_fiji, "versions", lambda: {"ij": "1.54p"})
+    monkeypatch.setattr(in_fiji, "run", run)
+    (one,) = compare(draft.write(tmp_path / "step.zip"), consumers=["deepimagej"]).verdicts
+    np.testing.assert_array_equal(seen[0], make_image("test")[..., :14, :18])
+    assert (one.status, one.cases) == ("passed", ("test", "black"))
+    assert ("But at 14 x 18, off its step, where the program cuts the image into tiles, it is off by 0." in one.why) is seams
+    assert ("At 14 x 18, off its step, it agrees as well." in one.why) is not seams
+    assert "sizes that are no multiple of 4 (y of 'image') are cut into tiles, with seams unless there is a halo" in one.why
 
 
 def test_an_unknown_consumer_is_refused(tiny):

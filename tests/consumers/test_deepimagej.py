@@ -6,6 +6,7 @@ from foreign import axis, good, npy
 
 from zooready.bundle.reading import opened
 from zooready.comparison import compare
+from zooready.consumers import java_pytorch
 from zooready.consumers.deepimagej import in_fiji
 from zooready.consumers.deepimagej.rules import RULES
 from zooready.images.files import write_image
@@ -72,6 +73,47 @@ def test_texts_are_plain_strings(found, key):
     (one,) = found(draft)
     assert f"'{key}' is {{'source': 'README.md'" in one
     assert "JDLL reads it as text only (ClassCastException): write a plain, quoted string" in one
+
+
+def test_a_documentation_mapping_has_the_cure_that_the_specification_takes(found):
+    draft = good()
+    draft.rdf["documentation"] = {"source": "README.md"}
+    assert "the file's name, and format_version 0.5.10, since later ones refuse that" in found(draft)[0]
+    draft.rdf |= {"documentation": "README.md", "format_version": "0.5.10"}
+    assert found(draft) == []
+
+
+def test_an_id_is_needed_beside_a_config_only(found):
+    draft = good()
+    draft.rdf.pop("id", None)
+    assert found(draft) == [
+        "no 'id' at the top of rdf.yaml, but a 'config', on which JDLL stops with a NullPointerException: add one, e.g. id: my-network."
+    ]
+    del draft.rdf["config"]
+    assert found(draft) == []
+
+
+def test_the_older_engine_runs_and_is_not_the_one_that_is_checked(tmp_path, found, monkeypatch):
+    draft = without("onnx")
+    draft.rdf["weights"]["torchscript"]["pytorch_version"] = "1.13.1"
+    assert found(draft) == []
+    monkeypatch.delenv("ZOOREADY_FIJI", raising=False)
+    monkeypatch.setattr(java_pytorch, "missing", lambda: None)
+    monkeypatch.setattr(java_pytorch, "versions", dict)
+    monkeypatch.setattr(java_pytorch, "run", lambda bundle, format, images: [case.outputs for case in bundle.cases])
+    *_, fiji = compare(draft.write(tmp_path / "older.zip"), consumers=["java-pytorch", "deepimagej"]).verdicts
+    assert (fiji.status, fiji.level) == ("passed", "rules")
+    assert "asks for PyTorch 1.13.1, which DeepImageJ fetches at its first run; only '2.0.0' asks for the engine" in fiji.why
+
+
+def test_percentiles_outside_the_network_are_remarked_and_refused_by_no_engine(tmp_path, found, monkeypatch):
+    draft = preprocessed(("scale_range", {"min_percentile": 1, "max_percentile": 99}))
+    assert found(draft) == []
+    monkeypatch.delenv("ZOOREADY_FIJI", raising=False)
+    monkeypatch.setattr(java_pytorch, "missing", lambda: None)
+    *_, fiji = compare(draft.write(tmp_path / "percentiles.zip"), consumers=["java-pytorch", "deepimagej"]).verdicts
+    assert (fiji.status, fiji.level) == ("passed", "rules")
+    assert "'scale_range' takes percentiles without interpolation in JDLL" in fiji.why
 
 
 def test_an_axis_without_a_type_is_named(found):
@@ -166,7 +208,6 @@ def test_operators_that_jdll_has_not_are_named(found):
         ("fixed_zero_mean_unit_variance", {"mean": [1.0], "std": 2.0}, "'fixed_zero_mean_unit_variance' has a list as 'mean'"),
         ("binarize", {"threshold": [0.5]}, "'binarize' has a list as 'threshold'"),
         ("clip", {"min": 0}, "'clip' has no max, and JDLL needs min and max"),
-        ("scale_range", {"min_percentile": 1, "max_percentile": 99}, "'scale_range' takes percentiles without interpolation"),
         ("zero_mean_unit_variance", {"axes": ["batch", "y", "x"]}, "'zero_mean_unit_variance' over the batch axis is misread"),
     ],
 )

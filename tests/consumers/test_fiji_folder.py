@@ -9,6 +9,9 @@ from zooready.consumers.deepimagej import fiji_folder
 
 FIJI = (
     "jars/ij-1.54p.jar",
+    "jars/ij1-patcher-1.2.7.jar",
+    "jars/javassist-3.30.2-GA.jar",
+    "jars/imglib2-7.1.4.jar",
     "jars/dl-modelrunner-0.6.1.jar",
     "plugins/DeepImageJ_-3.1.0.jar",
     "models/readme",
@@ -24,7 +27,7 @@ ENGINE = (
 def home(tmp_path):
     for name in (*FIJI, *(str(Path(FIJI[-1]).parent / name) for name in ENGINE)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
+        (tmp_path / name).write_bytes(b"jar")
     return tmp_path
 
 
@@ -37,10 +40,13 @@ def test_a_whole_fiji_is_found_with_its_versions(home):
     ("part", "named"),
     [
         (FIJI[0], "jars/ij-1.*.jar"),
-        (FIJI[1], "jars/dl-modelrunner-*.jar"),
-        (FIJI[2], "plugins/*DeepImageJ*.jar"),
-        (FIJI[3], "models"),
-        (FIJI[4], "engines/pytorch-2.0.0-*"),
+        (FIJI[1], "jars/ij1-patcher-*.jar"),
+        (FIJI[2], "jars/javassist-*.jar"),
+        (FIJI[3], "jars/imglib2-*.jar"),
+        (FIJI[4], "jars/dl-modelrunner-*.jar"),
+        (FIJI[5], "plugins/*DeepImageJ*.jar"),
+        (FIJI[6], "models"),
+        (FIJI[7], "engines/pytorch-2.0.0-*"),
     ],
 )
 def test_each_missing_part_of_fiji_is_named(home, part, named):
@@ -54,6 +60,12 @@ def test_each_missing_part_of_fiji_is_named(home, part, named):
     assert f"{named} (" in lacking
 
 
+@pytest.mark.parametrize("part", [FIJI[0], FIJI[4], FIJI[-1]])
+def test_an_empty_file_of_a_download_that_broke_is_missing(home, part):
+    (home / part).write_bytes(b"")
+    assert Path(part).name.split("-")[0] in fiji_folder.missing(str(home))
+
+
 def test_an_engine_that_lacks_a_jar_is_told_with_the_jar(home):
     (home / FIJI[-1]).unlink()
     (home / FIJI[-1]).with_name("jna-5.13.0.jar").rename((home / FIJI[-1]).with_name("jna-5.14.0.jar"))
@@ -62,7 +74,7 @@ def test_an_engine_that_lacks_a_jar_is_told_with_the_jar(home):
     whole = home / "engines" / "pytorch-2.0.0-whole"
     whole.mkdir()
     for name in ("api-0.22.1.jar", *ENGINE):
-        (whole / name).touch()
+        (whole / name).write_bytes(b"jar")
     assert fiji_folder.missing(str(home)) is None
 
 

@@ -43,6 +43,56 @@ close();
     assert outlines == ["3 0001:12x1 0003:15x3 0004:2x4"] * 3
 
 
+def test_outlines_hold_every_pixel_of_a_label_and_no_other(macro, tmp_path):
+    labels = np.zeros((40, 50), np.float32)
+    labels[2:12, 2:12] = 1
+    labels[5:9, 5:9] = 2  # in a hole of 1
+    labels[20:30, 40:] = 3  # at the rim
+    labels[30:, 45:] = 4  # in the corner, touching 3
+    labels[15, 5] = labels[16, 6] = labels[17, 5] = 5  # corner to corner
+    labels[33:36, 0:20] = 6
+    labels[38, 10:30] = 6  # in two pieces
+    labels[0, 0] = 7
+    labels[35, 10] = 300  # cut out of 6, and not of 8 bits
+    tifffile.imwrite(tmp_path / "float.tif", labels, imagej=True)
+    tifffile.imwrite(tmp_path / "short.tif", labels.astype(np.uint16), imagej=True)
+    tifffile.imwrite(tmp_path / "huge.tif", np.where(labels == 300, 70000, labels), imagej=True)  # stays 32-bit
+    tifffile.imwrite(tmp_path / "byte.tif", np.where(labels == 300, 30, labels).astype(np.uint8), imagej=True)
+    code = """
+text = "";
+for (i = 0; i < Overlay.size; i++) {
+    Overlay.activateSelection(i);
+    getStatistics(area, mean, min, max);
+    text = text + " " + parseInt(Roi.getName) + ":" + area + ":" + min + ":" + max;
+}
+close();
+"""
+    for name, last in (("float", 300), ("short", 300), ("huge", 70000), ("byte", 30)):
+        (told,) = seen(macro, code, tmp_path / f"{name}.tif")
+        areas = {label: int((labels == (label if label < 8 else 300)).sum()) for label in (*range(1, 8), last)}
+        assert told == f"8 {' '.join(f'{label}:{area}:{label}:{label}' for label, area in areas.items())}"
+
+
+def test_outlines_take_time_by_pixels_and_not_by_pixels_times_labels(macro, tmp_path):
+    """Sixteen times the labels in the same image take less than eight times as long; the whole image for each label took sixteen."""
+    side = 640
+    for cells in (10, 40):
+        y, x = np.indices((side, side)) * cells // side
+        tifffile.imwrite(tmp_path / f"{cells}.tif", (1 + y * cells + x).astype(np.uint16), imagej=True)
+    code = f"""
+setBatchMode(true);
+open(getArgument());
+started = getTime();
+told = runMacro("{FOLDER / "labels_to_rois.ijm"}", "overlay");
+took = getTime() - started;
+close();
+return told + " " + took;
+"""
+    few, many = (told.split() for told in macro(code, str(tmp_path / "10.tif"), str(tmp_path / "40.tif")))
+    assert (few[0], many[0]) == ("100", "1600")
+    assert float(many[1]) < 8 * float(few[1])
+
+
 def test_a_stack_is_outlined_plane_by_plane(macro, tmp_path):
     stack = np.stack([LABELS, np.zeros_like(LABELS), LABELS.T[:9].repeat(2, axis=1)[:, :12]])
     tifffile.imwrite(tmp_path / "labels.tif", stack, imagej=True, metadata={"axes": "ZYX"})

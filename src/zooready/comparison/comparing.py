@@ -10,6 +10,8 @@ from zooready.bundle.reading import opened
 from zooready.comparison.user_images import UserImage, as_inputs
 from zooready.comparison.verdicts import Result, cells, result
 from zooready.consumers import CONSUMERS, consumer
+from zooready.consumers.deepimagej import in_fiji
+from zooready.consumers.description_rules import is_harmless, operators
 from zooready.images.agreement import agreement, own_ranges_of
 from zooready.records import LEVELS, Array, Bundle, Case, Level, Verdict
 
@@ -80,7 +82,8 @@ def compare(
             progress(len(todo), len(todo), "done")
         if extra:
             results = list(_on_image(results, bundle, extra))
-        verdicts = lifted([result.verdict for result in results])
+        verdicts = tuple(result.verdict for result in results)
+        verdicts = lifted(verdicts) if _is_fiji_engine(bundle) else verdicts
         kept = {f"{cell.consumer} {cell.format}": list(cell.outputs.values())[-1] for cell in results if cell.outputs}
         case = Case(name="image", input=extra[0].array, outputs=()) if extra else next(iter(bundle.cases), None)
         images = {name: outputs[-len(extra)] for name, outputs in kept.items() if outputs}  # of no image: the first
@@ -132,6 +135,11 @@ def lifted(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
         return replace(verdict, status=engine.status, why=f"Its engine, PyTorch 2.0.0 in Java: {engine.why}", difference=engine.difference)
 
     return tuple(map(lift, verdicts))
+
+
+def _is_fiji_engine(bundle: Bundle) -> bool:
+    """Whether ``java-pytorch`` computes what DeepImageJ would: the same PyTorch, and no step outside the network."""
+    return in_fiji.engine(bundle) == in_fiji.NEWEST and all(map(is_harmless, operators(bundle)))
 
 
 def _on_image(results: Sequence[Result], bundle: Bundle, images: Sequence[UserImage]) -> Iterator[Result]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from zooready.comparison.off_step import off_step, words
 from zooready.comparison.user_images import UserImage
 from zooready.consumers.description_rules import is_harmless, operators
 from zooready.errors import BundleInvalid, ConsumerMissing, OutputsDiffer, ZooreadyError
@@ -42,7 +43,9 @@ def result(module: Any, format: Format | None, bundle: Bundle, extra: Sequence[U
     started = time.monotonic()
     outputs: dict[str, list[tuple[Array, ...] | None]] = {}
     opens_files = getattr(module, "OPENS_FILES", False)
-    images = [*(as_float32(case.input) for case in bundle.cases), *(one.path if opens_files and one.path else one.array for one in extra)]
+    beside = off_step(bundle) if format and getattr(module, "CUTS_TILES", False) and not module.missing() else None
+    stored = [as_float32(case.input) for case in (*bundle.cases, *filter(None, [beside]))]
+    images = [*stored, *(one.path if opens_files and one.path else one.array for one in extra)]
     try:
         status, why, difference = _before(module, format, bundle, extra)
         if status is None and format is not None:
@@ -50,6 +53,8 @@ def result(module: Any, format: Format | None, bundle: Bundle, extra: Sequence[U
                 options = {} if variant is None else {"variant": variant}
                 outputs[variant or ""] = list(module.run(bundle, format, images, **options))
             status, why, difference = _judge_all(bundle, format, outputs)
+            if beside and status == "passed":
+                why += words(bundle, beside, list(outputs.values())[-1][len(bundle.cases)], bundle.tolerance[format])
             noticed = list(module.remarks(bundle)) if status == "passed" and hasattr(module, "remarks") else []
             why = f"{why} Its user will notice: {'; '.join(noticed)}." if noticed else why
     except ZooreadyError as error:

@@ -13,6 +13,7 @@ A consumer is a module with these names (:class:`Consumer`), imported when it is
 - ``image_objections(image)``, if it cannot take every image that suits the bundle: why not this one, (b, c, …) float32, with the cure;
 - ``OPENS_FILES = True``, if ImageJ opens files for it: an image may then be the path of a person's own file, one plane or stack for
   the network, instead of its pixels;
+- ``CUTS_TILES = True``, if it takes images of sizes that the description leaves out, and cuts them into tiles;
 - ``ASKED_ONLY = True``, if it is judged only where the user names it, as programs that a bundle need not be meant for;
 - ``APPLIES_OPERATORS = True``, if it applies pre- and postprocessing and not the bare network; ``remarks(bundle)``, what its user
   will notice although nothing is refused;

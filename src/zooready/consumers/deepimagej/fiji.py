@@ -22,6 +22,7 @@ from zooready.records import Axis, Bundle
 
 VARIABLE = "ZOOREADY_FIJI"
 RUNNER = "run_bundle.ijm"  # filled in for each bundle; the others go with it as they are
+EXCEPTION = re.compile(r"(Exception in thread .*)?\s*([a-z_]\w*\.)+\w*(Exception|Error)\b")  # the first line of Java's report
 MACROS = ("check_pixel_size.ijm", "labels_to_rois.ijm", "scores_to_table.ijm")
 
 
@@ -152,6 +153,26 @@ def run_macro(macro: Path, arguments: Sequence[str], folder: Path, *, limit_s: f
     return in_imagej(macro, arguments, folder, class_path(fiji), options, limit_s=limit_s, memory_mb=memory_mb)
 
 
+def complaint(log: str) -> str:
+    """What a log of ImageJ says went wrong: the first exception with its root, or the macro's error; else the log's last lines.
+
+    >>> complaint("started\\njava.lang.RuntimeException: no\\n\\tat ij.Macro.run\\nCaused by: java.io.IOException: disk full\\n\\tat x")
+    ' It said: java.lang.RuntimeException: no, caused by java.io.IOException: disk full'
+    """
+    lines = log.splitlines()
+    first = next((n for n, line in enumerate(lines) if EXCEPTION.match(line)), None)
+    if first is None:
+        said = next((line.strip() for line in lines if line.startswith("Macro Error")), "")
+        return f" It said: {said[:300]}" if said else child.tail(log)
+    said, root = re.sub("^Exception in thread .*?\" ", "", lines[first].strip()), ""
+    for line in lines[first + 1 :]:
+        if line.startswith("Caused by: "):
+            root = f", caused by {line.removeprefix('Caused by: ').strip()[:300]}"
+        elif not line.startswith(("\t", "  ")):
+            break
+    return f" It said: {said[:300]}{root}"
+
+
 def in_imagej(
     macro: Path,
     arguments: Sequence[str],
@@ -177,5 +198,5 @@ def in_imagej(
     log = (folder / "log.txt").read_text(encoding="utf-8", errors="replace")
     if end or code or not (folder / "result.json").is_file():
         why = end or f"{child.cause(folder, code)} after {time.monotonic() - started:.1f} s"
-        raise ConsumerFailed(f"ImageJ, running {macro.name}: {why}.{child.tail(log)}")
+        raise ConsumerFailed(f"ImageJ, running {macro.name}: {why}.{complaint(log)}")
     return [str(answer) for answer in json.loads((folder / "result.json").read_text(encoding="utf-8"))]

@@ -17,11 +17,10 @@ import numpy as np
 
 from zooready.bundle.jdll import TIE, picks
 from zooready.consumers.deepimagej import fiji
-from zooready.consumers.deepimagej.rules import RULES, image_size
+from zooready.consumers.deepimagej.rules import RULES, image_size, rounded_percentiles
 from zooready.consumers.description_rules import Rule, axes
 from zooready.consumers.torchscript_rules import known_operators, no_device, only_computes
 from zooready.errors import BundleInvalid, ConsumerFailed
-from zooready.java.child import tail
 from zooready.records import Array, Bundle, Format, Level, as_float32
 
 NAME = "deepimagej"
@@ -29,7 +28,9 @@ READS: tuple[Format, ...] = ("torchscript",)
 LEVEL: Level = "ran"
 BY_RULES = True
 OPENS_FILES = True
+CUTS_TILES = True
 APPLIES_OPERATORS = True
+NEWEST, OLDER = "2.0.0", "1.13.1"  # of the engines
 SECONDS = 900.0  # for all images of one bundle together
 MEMORY_MB = 16384
 
@@ -68,7 +69,7 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array | Path]) -> list[
                 which = image.name if isinstance(image, Path) else f"an image of {image.shape}"
                 raise ConsumerFailed(
                     f"DeepImageJ wrote no {', '.join(absent)} for {which} (the macro returned {end!r}). "
-                    f"Try the bundle in Fiji's window to see more.{tail(log)}"
+                    f"Try the bundle in Fiji's window to see more.{fiji.complaint(log)}"
                 )
             outputs[n] = tuple(_read(file, output.axes) for file, output in zip(files, bundle.outputs, strict=True))
         return outputs
@@ -142,6 +143,17 @@ def remarks(bundle: Bundle) -> Iterator[str]:
             )
     if any(axis.halo for _, axis in axes(bundle.outputs)):
         yield "with a halo Fiji mirrors the image at its rim, so that rim pixels differ from Python"
+    yield from rounded_percentiles(bundle)
+    if engine(bundle) == OLDER:
+        yield (
+            f"pytorch_version {_version(bundle, 'torchscript')} asks for PyTorch {OLDER}, which DeepImageJ fetches at its first run; only "
+            "'2.0.0' asks for the engine that is checked here"
+        )
+
+
+def engine(bundle: Bundle) -> str:
+    """The PyTorch that DeepImageJ starts for a bundle that passes the rules."""
+    return OLDER if _version(bundle, "torchscript") == OLDER else NEWEST
 
 
 def versions() -> dict[str, str]:
@@ -188,15 +200,16 @@ def picks_torchscript(bundle: Bundle) -> Iterator[str]:
 
 
 def pytorch_version(bundle: Bundle) -> Iterator[str]:
-    """JDLL's newest engine is PyTorch 2.0.0, taken for 2.x and for nothing else."""
+    """JDLL's newest engine is PyTorch 2.0.0, taken for 2.x; it also has 1.13.1, taken for itself."""
     if "torchscript" not in bundle.formats:
         return
     version = _version(bundle, "torchscript")
     if not isinstance(version, str):
         yield f"pytorch_version is {version!r} and not text, so JDLL may ask for another engine: write it in quotes, e.g. '2.0.0'."
-    elif not version.startswith("2."):
+    elif not version.startswith("2.") and version != OLDER:
         yield (
-            f"pytorch_version '{version}' asks for an engine that Fiji does not have beside 2.0.0: export with PyTorch 2, declare '2.0.0'."
+            f"pytorch_version '{version}' asks for an engine that Fiji does not have beside {NEWEST} and {OLDER}: export with PyTorch 2, "
+            "declare '2.0.0'."
         )
 
 
