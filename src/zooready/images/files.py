@@ -49,6 +49,30 @@ def read_image(path: Path | str, *, axes: str | None = None) -> Image:
     return replace(image, array=_native(image.array))
 
 
+def read_mask(path: Path | str) -> Image:
+    """Like :func:`read_image`, for an image whose values are numbers of objects or classes: a PNG of indexed colour gives its indices.
+
+    Of colour images with a single channel that is not black, that channel is taken.
+
+    Raises
+    ------
+    InputInvalid
+        As :func:`read_image`.
+    """
+    path = Path(path)
+    image = _read_pillow(path, indices=True) if _kind(path) == "pillow" else read_image(path)
+    image = replace(image, array=_native(image.array))
+    used = (
+        [number for number, plane in enumerate(np.moveaxis(image.array, image.axes.find("c"), 0)) if plane.any()]
+        if image.channels == RGB
+        else []
+    )
+    if image.channels != RGB or len(used) > 1:
+        return image
+    kept = np.take(image.array, used[0] if used else 0, axis=image.axes.index("c"))
+    return replace(image, array=kept, axes=image.axes.replace("c", ""), channels=())
+
+
 def write_image(image: Image, path: Path | str) -> None:
     """Write a TIFF that ImageJ opens with the right channels, slices, frames, channel names and calibration.
 
@@ -121,7 +145,7 @@ def _kind(path: Path) -> str:
     raise InputInvalid(f"{path} is not a TIFF, PNG or JPEG (it begins with {head[:4]!r}): open it in Fiji and save it as TIFF.")
 
 
-def _read_pillow(path: Path) -> Image:
+def _read_pillow(path: Path, *, indices: bool = False) -> Image:
     import PIL.Image
 
     try:
@@ -132,6 +156,8 @@ def _read_pillow(path: Path) -> Image:
                 raise InputInvalid(f"{path} is a 16-bit colour PNG, which can only be read with 8 bits: save it as TIFF.")
             if getattr(image, "n_frames", 1) > 1:
                 raise InputInvalid(f"{path} is an animation: save its frames as a TIFF stack.")
+            if indices and image.mode == "P":
+                return Image(array=np.asarray(image), axes="yx")
             return _pillow_image(image)
     except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
         raise InputInvalid(f"{path} is damaged, cut off, or too large for PNG and JPEG ({error}): save it again, best as TIFF.") from error
