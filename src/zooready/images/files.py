@@ -16,6 +16,25 @@ from zooready.records import Array, Image
 if TYPE_CHECKING:
     import PIL.Image
 
+WITH_BIO_FORMATS = (
+    "open it in Fiji with Plugins > Bio-Formats > Bio-Formats Importer and save each image with File > Save As > Tiff, or convert all at "
+    "once with bfconvert: bfconvert IN OUT_%s.ome.tiff (%s numbers the images). Both keep channels, planes and pixel sizes."
+)
+MICROSCOPES = {  # first bytes of the files of microscopes: what they are, and what to do
+    b"ZISRAWFI": ("a CZI file of Zeiss", WITH_BIO_FORMATS),
+    b"\xda\xce\xbe\x0a": ("an ND2 file of Nikon", WITH_BIO_FORMATS),
+    b"\x00\x00\x00\x0cjP  ": ("JPEG 2000, or an old ND2 file of Nikon", WITH_BIO_FORMATS),
+    b"\x70\x00\x00\x00": ("a LIF file of Leica", WITH_BIO_FORMATS),
+    b"\xd0\xcf\x11\xe0": ("an OIB file of Olympus or a ZVI file of Zeiss", WITH_BIO_FORMATS),
+    b"\x89HDF\r\n\x1a\n": (
+        "HDF5, as Imaris and ilastik write it",
+        "export it as TIFF from that program.",
+    ),
+    b"\x93NUMPY": ("an array of NumPy", "write it as TIFF with tifffile.imwrite, or give the array itself in Python."),
+    b"GIF8": ("a GIF", "save it as TIFF in Fiji."),
+    b"BM": ("a BMP", "save it as TIFF in Fiji."),
+}
+
 IMAGEJ_DTYPES = ("uint8", "uint16", "float32")
 
 
@@ -142,6 +161,9 @@ def _kind(path: Path) -> str:
         return "tiff"
     if head == b"\x89PNG\r\n\x1a\n" or head[:3] == b"\xff\xd8\xff":
         return "pillow"
+    for start, (format, cure) in MICROSCOPES.items():
+        if head.startswith(start):
+            raise InputInvalid(f"{path} is {format}, which is not read here: {cure}")
     raise InputInvalid(f"{path} is not a TIFF, PNG or JPEG (it begins with {head[:4]!r}): open it in Fiji and save it as TIFF.")
 
 

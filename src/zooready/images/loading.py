@@ -40,7 +40,7 @@ def as_image(image: Given, *, axes: str | None = None) -> Image:
     Raises
     ------
     InputInvalid
-        The file cannot be read, or the array has other axes, no numbers, or values that are not finite.
+        The file cannot be read, or the array has other axes or no numbers.
     """
     if isinstance(image, Image):
         return image
