@@ -109,7 +109,7 @@ def add_nan(folder):
 
 
 def add_channels(folder):
-    Image.fromarray(np.zeros((52, 70, 3), np.uint8)).save(folder / "images" / "f2.png")
+    Image.fromarray(np.full((52, 70, 3), [1, 2, 3], np.uint8)).save(folder / "images" / "f2.png")
     (folder / "images" / "f2.tif").unlink()
 
 
@@ -131,7 +131,7 @@ def remove_all(folder):
 
 
 def remove_folder(folder):
-    (folder / "masks").rename(folder / "labels")
+    (folder / "masks").rename(folder / "outlines")
 
 
 @pytest.mark.parametrize(

@@ -313,6 +313,36 @@ def test_files_that_are_no_images_are_refused(tmp_path, content, match):
         read_image(tmp_path / "a.tif")
 
 
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        (
+            b"ZISRAWFILE\0\0",
+            r"a CZI file of Zeiss, which is not read here: open it in Fiji with .*Bio-Formats Importer.*bfconvert IN OUT_%s",
+        ),
+        (b"\xda\xce\xbe\x0a" + b"\0" * 12, "an ND2 file of Nikon, .*Bio-Formats"),
+        (b"\x70\0\0\0" + b"\0" * 12, "a LIF file of Leica, .*Bio-Formats"),
+        (b"\x89HDF\r\n\x1a\n" + b"\0" * 8, "HDF5, as Imaris and ilastik write it, .*: export it as TIFF"),
+        (b"\x93NUMPY\1\0", r"an array of NumPy, .*: write it as TIFF with tifffile.imwrite"),
+    ],
+)
+def test_files_of_microscopes_are_named_with_how_to_convert_them(tmp_path, start, message):
+    (tmp_path / "a.dat").write_bytes(start)
+    with pytest.raises(InputInvalid, match=message):
+        read_image(tmp_path / "a.dat")
+
+
+def test_a_plain_stack_is_read_with_the_axes_that_the_caller_names(tmp_path):
+    stack = noise((3, 5, 7))
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
+        for plane in stack:
+            tiff.write(plane, contiguous=False, metadata=None)
+    with pytest.raises(InputInvalid, match="does not say what its axes are .* or name them, e.g. axes 'zyx'"):
+        read_image(tmp_path / "a.tif")
+    image = read_image(tmp_path / "a.tif", axes="zyx")
+    assert (image.axes, image.array.tolist()) == ("zyx", stack.tolist())
+
+
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     with pytest.raises(InputInvalid, match="there is no such file. Check the name"):
         read_image(tmp_path / "none.tif")

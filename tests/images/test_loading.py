@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
+import xarray
 
 from zooready.errors import InputInvalid
 from zooready.images.files import write_image
-from zooready.images.loading import as_image, as_plane
+from zooready.images.loading import as_grey, as_image, as_plane
+from zooready.images.tiff import RGB
 from zooready.records import Image
 
 PLANE = np.arange(12, dtype=np.uint16).reshape(3, 4)
@@ -33,3 +36,56 @@ def test_a_mask_is_one_plane():
     np.testing.assert_array_equal(as_plane(PLANE), PLANE)
     with pytest.raises(InputInvalid, match="a mask or label image has axes 'cyx': give one plane of one channel"):
         as_plane(np.stack([PLANE, PLANE]))
+
+
+class Wrapped:
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array if dtype is None else self.array.astype(dtype)
+
+
+GIVEN = {
+    "list": PLANE.tolist(),
+    "tensor": torch.from_numpy(PLANE.astype(np.float32)),
+    "tensor with gradients": torch.from_numpy(PLANE.astype(np.float32)).requires_grad_(),
+    "__array__": Wrapped(PLANE),
+    "xarray": xarray.DataArray(PLANE, dims=("y", "x")),
+    "xarray turned": xarray.DataArray(PLANE.T, dims=("x", "y")),
+    "xarray of other names": xarray.DataArray(PLANE, dims=("row", "column")),
+}
+
+
+@pytest.mark.parametrize("kind", GIVEN)
+def test_arrays_of_other_libraries_are_images(kind):
+    image = as_image(GIVEN[kind])
+    assert (image.axes, image.array.tolist()) == ("yx", PLANE.tolist())
+
+
+def test_axes_name_those_of_an_array():
+    stack = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    image = as_image(stack, axes="cyxz")
+    assert (image.axes, image.array.shape) == ("zcyx", (5, 2, 3, 4))
+    assert np.array_equal(image.array, stack.transpose(3, 0, 1, 2))
+    assert as_image(xarray.DataArray(stack, dims=tuple("tcyx"))).axes == "tcyx"
+    with pytest.raises(InputInvalid, match=r"an image of shape \(2, 3, 4, 5\) with axes 'zyx': .* or axes, 4 different letters of 'tzcyx'"):
+        as_image(stack, axes="zyx")
+
+
+@pytest.mark.parametrize("given", [["text"], [["a", "b"]], [[1, 2], [3]], np.ones((3, 4), complex), object()])
+def test_what_holds_no_numbers_is_refused(given):
+    with pytest.raises(InputInvalid, match="an image of type"):
+        as_image(given)
+
+
+def test_grey_stored_in_colour_is_one_channel_and_colour_stays():
+    grey = Image(array=np.stack([PLANE] * 3), axes="cyx", channels=RGB, pixel_size_um=0.2)
+    assert (as_grey(grey).axes, as_grey(grey).channels, as_grey(grey).pixel_size_um) == ("yx", (), 0.2)
+    assert np.array_equal(as_grey(grey).array, PLANE)
+    colour = Image(array=np.stack([PLANE, PLANE, PLANE + 1]), axes="cyx", channels=RGB)
+    assert as_grey(colour) is colour
+    three = Image(array=np.stack([PLANE] * 3), axes="cyx", channels=("a", "b", "c"))
+    assert as_grey(three) is three
+    deep = Image(array=np.stack([np.stack([PLANE] * 3)] * 2), axes="zcyx", channels=RGB)
+    assert (as_grey(deep).axes, as_grey(deep).array.shape) == ("zyx", (2, 3, 4))

@@ -110,3 +110,11 @@ def test_an_index_axis_is_refused():
 def test_values_beyond_float32_are_refused():
     with pytest.raises(InputInvalid, match=r"values beyond 3.4e38, which float32 does not hold"):
         as_input(Image(array=np.full((5, 7), 1e39), axes="yx"), GREY)
+
+
+def test_grey_stored_as_equal_colours_is_one_channel_and_colour_is_refused():
+    plane = np.arange(35).reshape(5, 7)
+    grey = Image(array=np.stack([plane] * 3), axes="cyx", channels=RGB)
+    assert np.array_equal(next(iter(as_input(grey, GREY)))[0, 0], plane)
+    with pytest.raises(InputInvalid, match="the image is in colour"):
+        as_input(Image(array=np.stack([plane, plane, plane + 1]), axes="cyx", channels=RGB), GREY)

@@ -28,6 +28,7 @@ from zooready.data import (
     named_set,
     npz_files,
     planned,
+    subfolder,
 )
 from zooready.data import splits as splitting
 from zooready.errors import InputInvalid
@@ -43,7 +44,7 @@ class Examined:
     """What lies in a folder of data.
 
     ``counts`` are images by class, or pairs; ``sizes`` how many have which ("382x382 px"); ``lists`` the lengths of a published split;
-    ``faults`` what is wrong with files, ``notes`` what to know of the others.
+    ``contents`` says what is in each mask, ``faults`` what is wrong with files, ``notes`` what to know of the others.
     """
 
     title: str
@@ -51,6 +52,7 @@ class Examined:
     sizes: Mapping[str, int]
     lists: Mapping[str, int]
     channels: tuple[str, ...] = ()
+    contents: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -101,10 +103,10 @@ def _own_data(folder: Path, splits: Path | None, seed: int) -> Examined:
     """Data of a person's own, in whichever layout it is."""
     if not folder.exists():
         raise InputInvalid(f"{str(folder)!r} is neither a data set nor a folder: `zooready data` lists the sets.")
-    if class_folders(folder) and not (folder / "images").is_dir() and not npz_files(folder):
+    if class_folders(folder) and not subfolder(folder, "images") and not npz_files(folder):
         return _of_classes("a folder a class", examine_classes(folder), splits, seed)
     _demand_classes(splits)
-    if (folder / "images").is_dir():
+    if subfolder(folder, "images"):
         return _of_images(folder)
     if npz_files(folder):
         return _of_pairs("npz pairs", examine_npz(folder, _pair_of_planes()))
@@ -114,7 +116,7 @@ def _own_data(folder: Path, splits: Path | None, seed: int) -> Examined:
 def _of_images(folder: Path) -> Examined:
     """A folder of images with partners, read as each family that can, reported as of the one with the fewest faults."""
     readers = [family for family in FAMILIES.values() if family.training.pair_of]
-    fitting = [family for family in readers if (folder / family.training.partner).is_dir()]
+    fitting = [family for family in readers if subfolder(folder, family.training.partner)]
     if not fitting:
         partners = sorted({f"{family.training.partner}/" for family in readers})
         raise InputInvalid(f"{folder} has images/ but no partner folder: add {' or '.join(partners)}.")
@@ -158,7 +160,16 @@ def _of_classes(title: str, images: Classified, path: Path | None, seed: int) ->
 def _of_pairs(title: str, folder: Folder) -> Examined:
     lists = {"train": len(folder.training), "held out": len(folder.held_out)} if folder.training else {}
     sizes = _sizes([pair.input for pair in folder.pairs])
-    return Examined(title=title, counts={"pairs": len(folder.pairs)}, sizes=sizes, lists=lists, faults=folder.faults, notes=folder.notes)
+    contents = tuple(map(str, folder.masks))
+    return Examined(
+        title=title,
+        counts={"pairs": len(folder.pairs)},
+        sizes=sizes,
+        lists=lists,
+        contents=contents,
+        faults=folder.faults,
+        notes=folder.notes,
+    )
 
 
 def _sizes(arrays: Sequence[Array]) -> dict[str, int]:
@@ -203,6 +214,8 @@ def _print_examined(examined: Examined) -> None:
     print_line(f"sizes: {', '.join(sizes[:5])}{f' and {len(sizes) - 5} others' if len(sizes) > 5 else ''}")
     if examined.channels:
         print_line(f"channels: {', '.join(examined.channels)}")
+    for line in examined.contents:
+        print_line(line)
     print_notes(examined.notes)
     for fault in examined.faults:
         print_line(f"fault: {fault}", "red")

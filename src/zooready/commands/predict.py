@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zooready import prediction
-from zooready.bundle.reading import opened
 from zooready.commands.console import print_line, print_notes
+from zooready.commands.export import bundle_of
+from zooready.data import images_in
 from zooready.errors import ConsumerFailed, InputInvalid, ZooreadyError
 from zooready.images.files import read_image
-from zooready.images.loading import as_image
+from zooready.images.loading import Given, as_image
 from zooready.images.whole_files import make_folder
 from zooready.prediction import Prediction
-from zooready.records import Array, Bundle, Format, Image
+from zooready.records import Bundle, Format
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -23,34 +24,37 @@ Device = Literal["auto", "cpu", "cuda"]
 def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready predict``."""
     add = parser.add_argument
-    add("bundle", type=Path, help="zip or folder")
-    add("images", type=Path, nargs="+", metavar="IMAGE", help="TIFF, OME-TIFF, PNG or JPEG")
+    add("bundle", help="zip, folder, run, or a family with shipped weights")
+    add("images", type=Path, nargs="+", metavar="IMAGE-or-DIR", help="TIFF, OME-TIFF, PNG or JPEG, or a folder of them")
     add("-o", "--out", type=Path, required=True, help="folder for the results")
     add("--format", choices=("onnx", "torchscript", "state_dict"), default="onnx", help="weights to run")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
     add("--pixel-size", choices=("auto",), default=SUPPRESS, help="auto: resample the image into the bundle's range, and back")
     add("--channel", default=SUPPRESS, help="channel to use: its name, or its number from 1")
+    add("--axes", default=SUPPRESS, help="axes of files that do not name them, e.g. zyx for a plain stack")
     add("--trust-code", action="store_true", help="run the Python code in the bundle, which --format state_dict needs")
 
 
 def predict(
     bundle: Path | str,
-    image: Path | str | Image | Array,
+    image: Given,
     *,
     format: Format = "onnx",
     device: Device = "auto",
     pixel_size: Literal["auto"] | None = None,
     channel: int | str | None = None,
+    axes: str | None = None,
     trust_code: bool = False,
 ) -> Prediction:
-    """Run a bundle on an image of any size: a file, an :class:`Image`, or an array (y, x) or (c, y, x).
+    """Run a bundle on an image of any size: a file, an image, or an array of any library.
 
     Parameters
     ----------
     bundle
-        Zip or folder.
+        Zip, folder, the folder of a finished run, or a family with shipped weights; of these two a bundle is made first, which takes a
+        while.
     image
-        The image.
+        The image; an array is (y, x) or (c, y, x) unless ``axes``, or its own dimensions, say something else.
     format
         The weights to run.
     device
@@ -59,6 +63,8 @@ def predict(
         "auto" resamples the image into the bundle's range of pixel sizes, and the results back.
     channel
         The one channel to take, by name or by number from 1.
+    axes
+        Letters of ``tzcyx``: the axes of the array, or of the file's if it does not name them, as plain stacks do not.
     trust_code
         Whether the bundle's own Python may be run, which a state dict needs.
 
@@ -74,8 +80,8 @@ def predict(
     BundleInvalid
         The bundle cannot be read safely.
     """
-    loaded = as_image(image)
-    with opened(bundle, trust_code=trust_code) as opened_bundle:
+    loaded = as_image(image, axes=axes)
+    with bundle_of(bundle, trust_code=trust_code) as opened_bundle:
         _demand(opened_bundle, format)
         return prediction.predict(opened_bundle, loaded, format=format, device=device, pixel_size=pixel_size, channel=channel)
 
@@ -87,6 +93,7 @@ def predict_files(
     *,
     format: Format = "onnx",
     device: Device = "auto",
+    axes: str | None = None,
     trust_code: bool = False,
     **options: Any,
 ) -> Iterator[tuple[Path, Prediction | InputInvalid | ConsumerFailed, tuple[Path, ...]]]:
@@ -95,8 +102,8 @@ def predict_files(
     Parameters
     ----------
     bundle, images, out
-        The bundle, the images, and the folder for ``<stem>_<output id>.tif`` and ``.csv``.
-    format, device, trust_code
+        The bundle, the images or folders of them, and the folder for ``<stem>_<output id>.tif`` and ``.csv``.
+    format, device, axes, trust_code
         As for :func:`predict`.
     **options
         ``pixel_size`` and ``channel`` of :func:`predict`.
@@ -113,18 +120,19 @@ def predict_files(
     InputInvalid
         Two images share a name, or the folder cannot be made.
     """
+    images = _listed(images, out)
     stems = [image.stem for image in images]
     if repeated := sorted({stem for stem in stems if stems.count(stem) > 1}):
         raise InputInvalid(
             f"several images are called {', '.join(repeated)}, so their results would share a name: run them into two folders."
         )
-    with opened(bundle, trust_code=trust_code) as opened_bundle:
+    with bundle_of(bundle, trust_code=trust_code) as opened_bundle:
         _demand(opened_bundle, format)
         engine = prediction.engine(opened_bundle, format, device)
         make_folder(out)
         for image in images:
             try:
-                result = prediction.predict(opened_bundle, read_image(image), run=engine, **options)
+                result = prediction.predict(opened_bundle, read_image(image, axes=axes), run=engine, **options)
                 yield image, result, prediction.save(result, out, image.stem)
             except (InputInvalid, ConsumerFailed) as error:
                 yield image, error, ()
@@ -135,7 +143,20 @@ def _demand(bundle: Bundle, format: Format) -> None:
         raise InputInvalid(f"{bundle.path.name} holds no {format}: choose --format from {', '.join(bundle.formats)}.")
 
 
-def run(bundle: Path, images: Sequence[Path], out: Path, **options: Any) -> int:
+def _listed(images: Sequence[Path], out: Path) -> list[Path]:
+    """The images, and those in the folders among them."""
+    listed = []
+    for path in images:
+        if path.is_dir() and path.resolve() == out.resolve():
+            raise InputInvalid(f"the results would be written among the images of {path}: name another folder for them.")
+        inside = images_in(path) if path.is_dir() else [path]
+        if not inside:
+            raise InputInvalid(f"{path} holds no TIFF, PNG or JPEG files: name the folder that they are in, or the files.")
+        listed += inside
+    return listed
+
+
+def run(bundle: str, images: Sequence[Path], out: Path, **options: Any) -> int:
     """Run every image; one that cannot be read, or that the network fails on, is named, and the others go on."""
     code = 0
     for image, result, written in predict_files(bundle, images, out, **options):

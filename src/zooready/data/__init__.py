@@ -8,8 +8,8 @@ May import: images, simulate
 """
 
 from zooready.data.augmentation import augmented
-from zooready.data.classes import Classified, class_folders, examine_classes, read_classes
-from zooready.data.folder import Folder, examine_folder, read_folder
+from zooready.data.classes import Classified, class_folders, examine_classes, images_in, read_classes
+from zooready.data.folder import Folder, examine_folder, read_folder, subfolder
 from zooready.data.npz import examine_npz, npz_files, read_npz
 from zooready.data.sets import SETS, PublicSet, named_set
 from zooready.data.splits import Split, folds, planned, share
@@ -29,6 +29,7 @@ __all__ = [
     "examine_pairs",
     "examine_set",
     "folds",
+    "images_in",
     "named_set",
     "npz_files",
     "planned",
@@ -37,5 +38,6 @@ __all__ = [
     "read_npz",
     "read_set",
     "share",
+    "subfolder",
     "where",
 ]

@@ -202,8 +202,9 @@ def class_folders(folder: Path) -> list[Path]:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Image files of a folder (by file name extension), sorted by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    """Image files of a folder (by file name extension), sorted by name; without hidden ones, as macOS leaves them (``._a.tif``)."""
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    return [path for path in files if not path.is_dir()]
 
 
 def read_items(

@@ -1,27 +1,33 @@
 """A folder of images with their masks or other partner images, as pairs for training.
 
 DIR/images/a.tif, DIR/images/b.png, …        images
-DIR/masks/a.tif,  DIR/masks/b.tif, …         the partner of each, with the same name before the dot
+DIR/masks/a.tif,  DIR/masks/b_mask.tif, …    the partner of each, with the same name before the dot, or with _mask, _label, … after it
 
-Single planes, or stacks for a family that takes stacks.
+Single planes, or stacks for a family that takes stacks. ``labels/`` will do for ``masks/``, in capitals or not.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from zooready.data.augmentation import augmented
+from zooready.data.classes import images_in
 from zooready.data.faults import notes_on, refuse
+from zooready.data.masks import Mask, examined, nothing_to_learn
 from zooready.errors import InputInvalid
-from zooready.images.files import read_image
-from zooready.records import Array, Pair
+from zooready.images.files import read_image, read_mask
+from zooready.images.loading import as_grey
+from zooready.records import Array, Image, Pair
 
-SUFFIXES = (".tif", ".tiff", ".png")
+MASKS = "masks"  # the partners that are looked through for what is wrong with masks
+OTHER_NAMES = {"images": ("images", "image"), MASKS: (MASKS, "labels", "mask", "label")}  # folders, in order of preference
+ENDS = re.compile(r"[-_ .]?(masks?|labels?|labelled|seg|segmentation)$", re.IGNORECASE)  # of names of masks, after that of the image
 PLANES = 16  # most planes of a crop
 STEP_PX = 32  # sides of crops are multiples of it, as every network here accepts
 Source = Callable[[int, int], Pair]
@@ -32,8 +38,8 @@ PairOf = Callable[[Array, Array, float], Pair]
 class Folder:
     """Images read from a folder: ``names`` (file stems), their whole ``pairs`` in the same order, and the files' ``sha256``.
 
-    ``training`` and ``held_out`` are a published split (indices of images), empty if there is none. ``faults`` describe files that are not
-    among the pairs; ``notes`` are warnings about the others.
+    ``training`` and ``held_out`` are a published split (indices of images), empty if there is none. ``masks`` says what is in each mask,
+    empty if the partners are none. ``faults`` describe files that are not among the pairs; ``notes`` are warnings about the others.
     """
 
     names: tuple[str, ...]
@@ -41,6 +47,7 @@ class Folder:
     sha256: str
     training: tuple[int, ...] = ()
     held_out: tuple[int, ...] = ()
+    masks: tuple[Mask, ...] = ()
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -120,55 +127,86 @@ def examine_folder(folder: Path, pair_of: PairOf, *, channels: int = 1, partner:
         A folder is missing or empty, or contains two files with the same stem.
     """
     images, partners = _files(folder, "images"), _files(folder, partner)
+    partners = _renamed(partners, images) if partner == MASKS else partners
     faults = [f"images/{images[name].name} has no partner in {partner}/" for name in sorted(images.keys() - partners.keys())]
     faults += [f"{partner}/{partners[name].name} has no image in images/" for name in sorted(partners.keys() - images.keys())]
     names, pairs, digest = [], [], hashlib.sha256()
     notes: list[str] = []
+    masks: list[Mask] = []
     for name in sorted(images.keys() & partners.keys()):
         try:
-            pair, image_notes = _pair(images[name], partners[name], pair_of, channels, is_stack)
-            pairs.append(pair)
-            notes += image_notes
+            array, partner_array, pixel_size_um = _read(images[name], partners[name], channels, is_stack)
+            pairs.append(pair_of(array.astype(np.float32), partner_array, pixel_size_um))
+            notes += notes_on(array, "czyx" if is_stack else "cyx", f"images/{images[name].name}")
             names.append(name)
+            if partner == MASKS and partner_array.ndim == 2:
+                masks.append(examined(partner_array, array[0], f"{partner}/{partners[name].name}", f"images/{images[name].name}"))
         except InputInvalid as error:
             faults.append(str(error))
         for file in (images[name], partners[name]):
             content = file.read_bytes()
             digest.update(f"{file.parent.name}/{file.name} {len(content)}\n".encode() + content)
-    return Folder(names=tuple(names), pairs=tuple(pairs), sha256=digest.hexdigest(), faults=tuple(faults), notes=tuple(notes))
+    if fault := nothing_to_learn(masks):
+        faults.append(fault)
+    return Folder(
+        names=tuple(names),
+        pairs=tuple(pairs),
+        sha256=digest.hexdigest(),
+        masks=tuple(masks),
+        faults=tuple(faults),
+        notes=(*(mask.problem for mask in masks if mask.problem), *notes),
+    )
+
+
+def subfolder(folder: Path, kind: str) -> Path | None:
+    """The folder of images or of their partners, under one of its names, in capitals or not; None if there is none."""
+    lower = {path.name.lower(): path for path in sorted(folder.iterdir(), reverse=True) if path.is_dir()} if folder.is_dir() else {}
+    return next((lower[name] for name in OTHER_NAMES.get(kind, (kind,)) if name in lower), None)
 
 
 def _files(folder: Path, kind: str) -> dict[str, Path]:
-    """Images in a sub-folder by stem."""
-    subfolder = folder / kind
-    if not subfolder.is_dir():
+    """Images in a sub-folder by stem, without the ``.ome`` of OME-TIFF."""
+    inside = subfolder(folder, kind)
+    if inside is None:
         raise InputInvalid(
             f"{folder} has no folder '{kind}': put images into images/ and their partners, under the same names, into {kind}/."
         )
-    paths = [path for path in sorted(subfolder.iterdir()) if path.suffix.lower() in SUFFIXES]
+    paths = images_in(inside)
     if not paths:
-        raise InputInvalid(f"{subfolder} holds no images: put TIFF or PNG files there.")
-    stems = [path.stem for path in paths]
+        raise InputInvalid(f"{inside} holds no images: put TIFF, PNG or JPEG files there.")
+    stems = [re.sub(r"\.ome$", "", path.stem, flags=re.IGNORECASE) for path in paths]
     if repeated := sorted({stem for stem in stems if stems.count(stem) > 1}):
-        raise InputInvalid(f"{subfolder} holds several files called {repeated[0]!r}: keep one of each name.")
+        raise InputInvalid(f"{inside} holds several files called {repeated[0]!r}: keep one of each name.")
     return dict(zip(stems, paths, strict=True))
 
 
-def _pair(image: Path, partner: Path, pair_of: PairOf, channels: int, is_stack: bool) -> tuple[Pair, list[str]]:
-    """One image with its partner, checked, and notes on the image."""
-    (array, pixel_size_um), (partner_array, _) = (_planes(path, is_stack) for path in (image, partner))
+def _renamed(masks: Mapping[str, Path], images: Mapping[str, Path]) -> dict[str, Path]:
+    """The masks under their images' stems: those of the same name, and ``a_mask``, ``a_masks``, ``a_label`` … for ``a``."""
+    renamed = {}
+    for stem, path in masks.items():
+        bare = ENDS.sub("", stem)
+        is_free = bare in images and bare not in masks and bare not in renamed
+        renamed[bare if stem not in images and is_free else stem] = path
+    return renamed
+
+
+def _read(image: Path, partner: Path, channels: int, is_stack: bool) -> tuple[Array, Array, float]:
+    """One image with its partner, which fit each other, and the pixel size in micrometres (1 if unknown)."""
+    array, pixel_size_um = _planes(image, read_image(image), channels, is_stack)
+    partner_array, _ = _planes(
+        partner, read_mask(partner) if partner.parent.name.lower() in OTHER_NAMES[MASKS] else read_image(partner), 1, is_stack
+    )
     if len(array) != channels:
         raise InputInvalid(f"images/{image.name} has {len(array)} channels instead of {channels}: split or merge channels first.")
     if array.shape[1:] != partner_array.shape[1:]:
         sizes = " and ".join("x".join(map(str, stored.shape[1:])) for stored in (array, partner_array))
         raise InputInvalid(f"images/{image.name} and {partner.parent.name}/{partner.name} differ in size ({sizes} px)")
-    notes = notes_on(array, "czyx" if is_stack else "cyx", f"images/{image.name}")
-    return pair_of(array.astype(np.float32), partner_array[0] if len(partner_array) == 1 else partner_array, pixel_size_um or 1.0), notes
+    return array, partner_array[0] if len(partner_array) == 1 else partner_array, pixel_size_um or 1.0
 
 
-def _planes(path: Path, is_stack: bool) -> tuple[Array, float | None]:
-    """A file's pixels, (c, y, x) or, for a stack, (c, z, y, x), and the pixel size in micrometres."""
-    image = read_image(path)
+def _planes(path: Path, image: Image, channels: int, is_stack: bool) -> tuple[Array, float | None]:
+    """A file's pixels, (c, y, x) or, for a stack, (c, z, y, x), and the pixel size in micrometres; grey in colour is one channel."""
+    image = as_grey(image) if channels == 1 else image
     name = f"{path.parent.name}/{path.name}"
     if is_stack and ("z" not in image.axes or "t" in image.axes):
         raise InputInvalid(f"{name} is not a stack ({image.axes}): give stacks of planes (z) with a single time point.")

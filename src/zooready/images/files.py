@@ -16,6 +16,25 @@ from zooready.records import Array, Image
 if TYPE_CHECKING:
     import PIL.Image
 
+WITH_BIO_FORMATS = (
+    "open it in Fiji with Plugins > Bio-Formats > Bio-Formats Importer and save each image with File > Save As > Tiff, or convert all at "
+    "once with bfconvert: bfconvert IN OUT_%s.ome.tiff (%s numbers the images). Both keep channels, planes and pixel sizes."
+)
+MICROSCOPES = {  # first bytes of the files of microscopes: what they are, and what to do
+    b"ZISRAWFI": ("a CZI file of Zeiss", WITH_BIO_FORMATS),
+    b"\xda\xce\xbe\x0a": ("an ND2 file of Nikon", WITH_BIO_FORMATS),
+    b"\x00\x00\x00\x0cjP  ": ("JPEG 2000, or an old ND2 file of Nikon", WITH_BIO_FORMATS),
+    b"\x70\x00\x00\x00": ("a LIF file of Leica", WITH_BIO_FORMATS),
+    b"\xd0\xcf\x11\xe0": ("an OIB file of Olympus or a ZVI file of Zeiss", WITH_BIO_FORMATS),
+    b"\x89HDF\r\n\x1a\n": (
+        "HDF5, as Imaris and ilastik write it",
+        "export it as TIFF from that program.",
+    ),
+    b"\x93NUMPY": ("an array of NumPy", "write it as TIFF with tifffile.imwrite, or give the array itself in Python."),
+    b"GIF8": ("a GIF", "save it as TIFF in Fiji."),
+    b"BM": ("a BMP", "save it as TIFF in Fiji."),
+}
+
 IMAGEJ_DTYPES = ("uint8", "uint16", "float32")
 
 
@@ -47,6 +66,30 @@ def read_image(path: Path | str, *, axes: str | None = None) -> Image:
     image = read_tiff(path, axes) if kind == "tiff" else _read_pillow(path)
     _demand_usable(image.array, image.axes, path)
     return replace(image, array=_native(image.array))
+
+
+def read_mask(path: Path | str) -> Image:
+    """Like :func:`read_image`, for an image whose values are numbers of objects or classes: a PNG of indexed colour gives its indices.
+
+    Of colour images with a single channel that is not black, that channel is taken.
+
+    Raises
+    ------
+    InputInvalid
+        As :func:`read_image`.
+    """
+    path = Path(path)
+    image = _read_pillow(path, indices=True) if _kind(path) == "pillow" else read_image(path)
+    image = replace(image, array=_native(image.array))
+    used = (
+        [number for number, plane in enumerate(np.moveaxis(image.array, image.axes.find("c"), 0)) if plane.any()]
+        if image.channels == RGB
+        else []
+    )
+    if image.channels != RGB or len(used) > 1:
+        return image
+    kept = np.take(image.array, used[0] if used else 0, axis=image.axes.index("c"))
+    return replace(image, array=kept, axes=image.axes.replace("c", ""), channels=())
 
 
 def write_image(image: Image, path: Path | str) -> None:
@@ -118,10 +161,13 @@ def _kind(path: Path) -> str:
         return "tiff"
     if head == b"\x89PNG\r\n\x1a\n" or head[:3] == b"\xff\xd8\xff":
         return "pillow"
+    for start, (format, cure) in MICROSCOPES.items():
+        if head.startswith(start):
+            raise InputInvalid(f"{path} is {format}, which is not read here: {cure}")
     raise InputInvalid(f"{path} is not a TIFF, PNG or JPEG (it begins with {head[:4]!r}): open it in Fiji and save it as TIFF.")
 
 
-def _read_pillow(path: Path) -> Image:
+def _read_pillow(path: Path, *, indices: bool = False) -> Image:
     import PIL.Image
 
     try:
@@ -132,6 +178,8 @@ def _read_pillow(path: Path) -> Image:
                 raise InputInvalid(f"{path} is a 16-bit colour PNG, which can only be read with 8 bits: save it as TIFF.")
             if getattr(image, "n_frames", 1) > 1:
                 raise InputInvalid(f"{path} is an animation: save its frames as a TIFF stack.")
+            if indices and image.mode == "P":
+                return Image(array=np.asarray(image), axes="yx")
             return _pillow_image(image)
     except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
         raise InputInvalid(f"{path} is damaged, cut off, or too large for PNG and JPEG ({error}): save it again, best as TIFF.") from error

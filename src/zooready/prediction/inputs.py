@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zooready.errors import InputInvalid
+from zooready.images.loading import as_grey
 from zooready.images.tiff import RGB
 from zooready.records import Array, Image, as_float32
 from zooready.tensors import TensorSpec
@@ -40,7 +41,8 @@ def as_input(image: Image, spec: TensorSpec, *, channel: int | str | None = None
     Parameters
     ----------
     image
-        Any axes; time points, and planes of a stack if the network has no z, become independent inputs.
+        Any axes; time points, and planes of a stack if the network has no z, become independent inputs. Grey stored as equal red, green
+        and blue is one channel for a network of one.
     spec
         The bundle's input. Channels with the same names in another order are put into the network's order.
     channel
@@ -51,6 +53,7 @@ def as_input(image: Image, spec: TensorSpec, *, channel: int | str | None = None
     InputInvalid
         Wrong number of channels, no stack where one is needed, a size that is not the fixed one, values beyond float32.
     """
+    image = as_grey(image) if len(spec.channels) == 1 and channel is None else image
     array, axes = image.array, image.axes
     if "c" not in axes:
         array, axes = array[..., np.newaxis], axes + "c"

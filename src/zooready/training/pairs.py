@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zooready.data import Classified, Folder, Split, npz_files, read_classes, read_folder, read_npz, share
+from zooready.data import Classified, Folder, Split, npz_files, read_classes, read_folder, read_npz, share, subfolder
 from zooready.errors import InputInvalid
 from zooready.records import Family, Pair
 
@@ -62,7 +62,7 @@ def pairs_of(family: Family, data: Path | None, seed: int) -> Pairs:
     if family.training.pair_of is None:
         raise InputInvalid(f"data={str(data)!r}: {family.name} trains on its simulation only. Leave data out.")
     is_stack = "z" in family.input.axes
-    if data.suffix.lower() == ".npz" or (npz_files(data) and not (data / "images").is_dir()):
+    if data.suffix.lower() == ".npz" or (npz_files(data) and not subfolder(data, "images")):
         if not family.network.restores or is_stack:
             raise InputInvalid(
                 f"data={str(data)!r}: npz pairs are blurred and sharp single planes, and {family.name} does not restore those. "

@@ -1,0 +1,159 @@
+"""What is wrong with a mask although it can be read: wrong background, grey edges, classes, inverted, swapped, sparse, joined.
+
+A mask is (y, x): 0 background and a number for each object, or one number for all, whose connected parts then are the objects. A region
+is a connected part of one value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from zooready.records import Array
+
+FEW = 10  # most values of a mask of classes
+SLIVER = 4.0  # px: median regions up to this size come from grey edges or noise, not from objects
+PLATEAU = 50.0  # px: mean size of the regions of equal value in a mask; in an image they have one or two
+FULL, EMPTY = 0.999, 0.0  # shares of foreground with nothing to learn
+SOLID, SMALL_PX = (0.9, 0.93), 300  # area / area of the convex hull, of small and larger pieces: ellipses have more, touching discs less
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mask:
+    """Objects, foreground (share of the pixels) and number of different values of a mask, and what is wrong with it, in words."""
+
+    name: str
+    objects: int
+    foreground: float
+    values: int
+    problem: str = ""
+    is_swapped: bool = False
+
+    def __str__(self) -> str:
+        plural = "" if self.objects == 1 else "s"
+        return f"{self.name}: {self.objects} object{plural}, {100 * self.foreground:.3g} % foreground"
+
+
+def examined(mask: Array, image: Array, name: str, image_name: str) -> Mask:
+    """A mask beside its image, both (y, x); a mask with negative values or fractions is refused elsewhere."""
+    from skimage.measure import label, regionprops
+
+    mask = mask.astype(np.int64)
+    values = np.unique(mask[mask > 0])
+    regions = regionprops(label(mask, background=0, connectivity=2))
+    objects = len(regions) if len(values) == 1 else len(values)
+    foreground = float((mask > 0).mean())
+    areas = np.array([region.area for region in regions])
+    is_swapped = _region_px(mask) < SLIVER and _region_px(image) > PLATEAU
+    if is_swapped:
+        found = f"looks like an image, and {image_name} like its mask: swap the two, so that images/ holds what the microscope saw"
+    elif not len(values):
+        found = "is empty: right only if the image shows no object; otherwise outline its objects, or take it out"
+    elif foreground > FULL:
+        found = _full(mask, values)
+    elif len(values) > 1 and len(areas) >= 2 * len(values) and np.median(areas) <= SLIVER:
+        found = (
+            f"has {len(values)} values in {len(areas)} pieces, half of them of {SLIVER:g} px or less, as JPEG or interpolation leave grey "
+            "edges: save masks as PNG or TIFF, resize them without interpolation, and make these two-valued again, in Fiji with Image > "
+            "Adjust > Threshold"
+        )
+    elif 1 < len(values) <= FEW and len(areas) >= 2 * len(values):
+        listed = ", ".join(map(str, values))
+        found = (
+            f"has the values {listed} in {len(areas)} separate pieces, so these seem to be classes: each would count as one object. Give "
+            "each object its own number, in Fiji with Analyze Particles and Count Masks"
+        )
+    elif len(values) == 1:
+        found = _binary(
+            mask, areas, [region.solidity < SOLID[int(region.area > SMALL_PX)] for region in regions if region.area > 2 * SLIVER]
+        )
+    else:
+        found = ""
+    if not found and not is_swapped:
+        found = _sparse(mask, image)
+    summary = Mask(name=name, objects=objects, foreground=foreground, values=len(values), is_swapped=is_swapped)
+    return replace(summary, problem=f"{summary}; it {found}.") if found else summary
+
+
+def nothing_to_learn(masks: Sequence[Mask]) -> str:
+    """Why a whole folder of masks teaches nothing; empty if it does: with all masks empty, finding nothing would be perfect."""
+    if not masks:
+        return ""
+    if sum(mask.is_swapped for mask in masks) > len(masks) / 2:
+        return f"images and masks seem to be swapped ({masks[0].problem})"
+    if all(mask.foreground == EMPTY for mask in masks):
+        return f"all {len(masks)} masks are empty, so that a network that finds nothing would score perfectly: outline the objects"
+    if all(mask.foreground > FULL and mask.values <= FEW for mask in masks):
+        return (
+            f"no mask of {len(masks)} has background, which must be 0 (ilastik writes 1): subtract 1 from all, in Fiji with Process > Math "
+            "> Subtract"
+        )
+    return ""
+
+
+def _full(mask: Array, values: Array) -> str:
+    """What is wrong with a mask without background; empty if its objects may cover everything, as cells in a tissue do."""
+    areas = np.array([(mask == value).sum() for value in values[: FEW + 1]])
+    if len(values) > 2 and areas[0] < 3 * np.median(areas[1:]):
+        return ""
+    border, counts = np.unique(_border(mask), return_counts=True)
+    ground = int(border[counts.argmax()])
+    listed = f"{values[0]}" if len(values) == 1 else f"{values[0]} to {values[-1]}"
+    cure = f"Subtract {ground}, in Fiji with Process > Math > Subtract" if ground == values[0] else f"Change {ground} to 0"
+    return (
+        f"has no background, which must be 0: its values are {listed}, and {ground} seems to be the background (ilastik writes 1). {cure}"
+    )
+
+
+def _binary(mask: Array, areas: Array, are_joined: Sequence[bool]) -> str:
+    """What is wrong with a mask of one value; ``are_joined`` says which of its pieces are no single convex thing."""
+    from skimage.measure import label
+
+    border, holes = float((_border(mask) > 0).mean()), int(label(mask == 0, connectivity=1).max())
+    if border > (0.5 if holes > 1 else 0.9) and areas.max() > 0.9 * areas.sum() and (mask > 0).mean() > 0.5:
+        return (
+            f"seems inverted: its foreground is one piece with {holes} hole{'' if holes == 1 else 's'}, which reaches the image's border. "
+            "Objects must be the higher value: in Fiji use Edit > Invert"
+        )
+    joined = sum(are_joined)
+    if joined:
+        return (
+            f"has one value for all objects, and {joined} of its {len(areas)} pieces seem to be several that touch, each of which counts "
+            "as one object: give each object its own number, or leave a pixel of background between them (in Fiji Process > Binary "
+            "> Watershed)"
+        )
+    return ""
+
+
+def _sparse(mask: Array, image: Array) -> str:
+    """Whether much that is as bright as the objects has none; only said of images whose objects are bright."""
+    from skimage.filters import threshold_otsu
+
+    inside = mask > 0
+    if image.min() == image.max() or not inside.any() or inside.all():
+        return ""
+    bright = image > threshold_otsu(image)
+    if bright[inside].mean() < 0.5 or bright.mean() > 0.5:
+        return ""
+    missed = float((bright & ~inside).sum() / bright.sum())
+    if missed <= 0.5:
+        return ""
+    return (
+        f"covers {100 * (1 - missed):.0f} % of what is as bright in the image: a network learns that the rest is background. Outline all "
+        "objects, or cut the image to a part where all are"
+    )
+
+
+def _border(mask: Array) -> Array:
+    """The pixels along the image's border."""
+    return np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+
+
+def _region_px(array: Array) -> float:
+    """Mean size of the connected parts of equal value, px: one or two in an image of a camera, many in a mask."""
+    from skimage.measure import label
+
+    ranks = np.unique(array, return_inverse=True)[1].reshape(array.shape)  # label() takes whole numbers
+    return float(array.size / label(ranks, background=-1, connectivity=1).max())

@@ -1,0 +1,73 @@
+"""`zooready predict`: folders, axes, grey in colour, and what else people have."""
+
+import numpy as np
+import pytest
+import tifffile
+from broken import good
+
+import zooready
+from zooready import cli
+from zooready.commands.predict import predict_files
+from zooready.errors import InputInvalid
+from zooready.images.files import read_image
+
+GREY = np.random.default_rng(0).integers(0, 250, (20, 24), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return good().write(tmp_path_factory.mktemp("bundle") / "tiny.zip")
+
+
+def written(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_folder_gives_all_images_in_it_and_no_hidden_files(bundle, tmp_path, capsys):
+    images = tmp_path / "images"
+    images.mkdir()
+    for name in ("a.tif", "b.TIFF"):
+        tifffile.imwrite(images / name, GREY)
+    (images / "._a.tif").write_bytes(b"\0\5\26\7")
+    (images / "notes.txt").write_text("none")
+    (images / "deeper.tif").mkdir()
+    assert cli.main(["predict", str(bundle), str(images), "-o", str(tmp_path / "out")]) == 0, capsys.readouterr().out
+    assert written(tmp_path / "out") == ["a_probabilities.tif", "b_probabilities.tif"]
+
+
+def test_a_folder_without_images_or_for_the_results_too_is_refused(bundle, tmp_path, capsys):
+    assert cli.main(["predict", str(bundle), str(tmp_path), "-o", str(tmp_path / "out")]) == 2
+    assert "holds no TIFF, PNG or JPEG files" in " ".join(capsys.readouterr().err.split() + capsys.readouterr().out.split())
+    tifffile.imwrite(tmp_path / "a.tif", GREY)
+    with pytest.raises(InputInvalid, match="the results would be written among the images of"):
+        list(predict_files(bundle, [tmp_path], tmp_path))
+
+
+def test_a_plain_stack_is_predicted_with_its_axes(bundle, tmp_path, capsys):
+    with tifffile.TiffWriter(tmp_path / "stack.tif") as tiff:
+        for shift in range(3):
+            tiff.write(np.roll(GREY, shift, 0), contiguous=False, metadata=None)
+    assert cli.main(["predict", str(bundle), str(tmp_path / "stack.tif"), "-o", str(tmp_path / "out"), "--axes", "zyx"]) == 0
+    result = read_image(tmp_path / "out" / "stack_probabilities.tif")
+    assert result.axes.startswith("z")
+    for shift in range(3):
+        alone = zooready.predict(bundle, np.roll(GREY, shift, 0)).images["probabilities"].array
+        assert np.array_equal(result.array[shift], alone)
+    assert np.array_equal(zooready.predict(bundle, tmp_path / "stack.tif", axes="zyx").images["probabilities"].array, result.array)
+
+
+def test_grey_in_colour_gives_what_grey_gives(bundle, tmp_path):
+    tifffile.imwrite(tmp_path / "rgba.tif", np.stack([GREY] * 3 + [GREY * 0 + 255], -1), photometric="rgb", extrasamples=["unassalpha"])
+    grey, colour = (zooready.predict(bundle, image).images["probabilities"].array for image in (GREY, tmp_path / "rgba.tif"))
+    assert np.array_equal(grey, colour)
+
+
+def test_a_family_is_predicted_as_its_bundle_is(bundle, monkeypatch):
+    from zooready.commands import export, predict
+
+    asked = []
+    monkeypatch.setattr(export, "is_family", lambda source: source == "segmentation")
+    monkeypatch.setattr(export, "export", lambda source, **options: asked.append(source) or type("Result", (), {"path": bundle}))
+    result = predict.predict("segmentation", GREY)
+    assert asked == ["segmentation"]
+    assert np.array_equal(result.images["probabilities"].array, predict.predict(bundle, GREY).images["probabilities"].array)
