@@ -84,8 +84,9 @@ def _listed(channels: tuple[str, ...]) -> str:
 def _measured(measured: Measured, cases: tuple[Case, ...], weights: tuple[Weights, ...], unavailable: Mapping[str, str]) -> Iterator[str]:
     yield from ("## What was measured when this file was made", "")
     if measured.stride > 1:
-        yield f"- The network works at multiples of {measured.stride} px, from {measured.minimum} px on. Images are padded to \
-that inside (by repeating the last pixel), and results are cropped back."
+        strides, minimums = (" x ".join(str(side or "one length") for side in sides) for sides in (measured.strides, measured.minimums))
+        yield f"- The network works at multiples of {strides or measured.stride} px, from {minimums or measured.minimum} px on. Images \
+are padded to that inside (by repeating the last pixel), and results are cropped back."
     elif measured.stride:
         yield f"- The network works at every size from {measured.minimum} px on."
     yield (
@@ -93,6 +94,8 @@ that inside (by repeating the last pixel), and results are cropped back."
         if measured.halo is None
         else f"- Inside the network, a pixel of the result depends on what lies up to {measured.halo} px away."
     )
+    if measured.compared:
+        yield f"- The largest image on which files were compared with the network had {' × '.join(map(str, measured.compared))} px."
     images = ", ".join(f"{case.name} {' × '.join(map(str, case.input.shape))}" for case in cases)
     yield f"- Each file was run and compared with the PyTorch network on {len(cases)} images ({images}):"
     yield from ("", "| file | format | largest difference, share of the range |", "|---|---|---|")

@@ -144,7 +144,9 @@ def _judge_all(bundle: Bundle, format: Format, outputs: Mapping[str, list[tuple[
         for case, arrays in zip(bundle.cases, results, strict=False):
             if arrays is None:
                 continue
-            difference, why = agreement(case, arrays, bundle.kinds, ranges_of(bundle.cases[0], [output.axes for output in bundle.outputs]), bundle.tolerance[format])
+            difference, why = agreement(
+                case, arrays, bundle.kinds, ranges_of(bundle.cases[0], [output.axes for output in bundle.outputs]), bundle.tolerance[format]
+            )
             largest = max((one for one in (largest, difference) if one is not None), default=None)
             if why:
                 faults[case.name] = why
