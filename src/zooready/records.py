@@ -223,8 +223,10 @@ class Measured:
 
     ``stride``: sizes that are multiples of it work, px. ``minimum``: smallest size that works, px (a multiple of
     ``stride``). ``halo``: px on each side that an output depends on beyond itself; None when every output depends on
-    the whole image. ``outputs``: axes of each output, e.g. ``("bcyx", "bc")``. ``fixed``: the only size that works
-    (axis to px), empty for networks that take any.
+    the whole image. ``outputs``: axes of each output, e.g. ``("bcyx", "bc")``, empty for one that nobody asked for. ``fixed``: the only
+    size that works (axis to px), empty for networks that take any. ``strides``, ``minimums``: one a spatial axis (0: fixed), where they
+    differ; ``stride`` and ``minimum`` are then the largest. ``compared``: the largest image on which files were compared with the
+    network, px.
     """
 
     stride: int
@@ -233,7 +235,11 @@ class Measured:
     outputs: tuple[str, ...]
     channels: tuple[int, ...]
     fixed: Mapping[str, int] = field(default_factory=dict)
-    eager_stride: int = 0  # of the eager network, where ``stride`` is 0 because no trace serves every size
+    eager_stride: int = 0  # of the eager network, which may take more sizes than its trace
+    strides: tuple[int, ...] = ()
+    minimums: tuple[int, ...] = ()
+    decides_on_sizes: bool = False  # a size became Python's while tracing, so that something may hang on it
+    compared: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
 

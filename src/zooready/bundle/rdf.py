@@ -83,6 +83,10 @@ def describe(
 def measured_facts(measured: Measured) -> dict[str, Any]:
     """What probing found, as plain data; an unbounded halo is said in words."""
     facts = {key: value for key, value in asdict(measured).items() if key in ("stride", "minimum", "fixed") and value}
+    if measured.strides:
+        facts |= {"strides": list(measured.strides), "minimums": list(measured.minimums)}
+    if measured.compared:
+        facts["compared"] = list(measured.compared)
     return {**facts, "halo": "whole image" if measured.halo is None else measured.halo, "notes": list(measured.notes)}
 
 

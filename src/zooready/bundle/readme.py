@@ -84,8 +84,9 @@ def _listed(channels: tuple[str, ...]) -> str:
 def _measured(measured: Measured, cases: tuple[Case, ...], weights: tuple[Weights, ...], unavailable: Mapping[str, str]) -> Iterator[str]:
     yield from ("## Measurements made at export", "")
     if measured.stride > 1:
-        yield f"- The network needs sizes that are multiples of {measured.stride} px, from {measured.minimum} px on. The bundle pads \
-images to such a size (by repeating the last pixel) and crops the outputs."
+        strides, minimums = (" x ".join(str(side or "one length") for side in sides) for sides in (measured.strides, measured.minimums))
+        yield f"- The network needs sizes that are multiples of {strides or measured.stride} px, from {minimums or measured.minimum} px \
+on. The bundle pads images to such a size (by repeating the last pixel) and crops the outputs."
     elif measured.stride:
         yield f"- The network takes every size from {measured.minimum} px on."
     yield (
@@ -93,6 +94,8 @@ images to such a size (by repeating the last pixel) and crops the outputs."
         if measured.halo is None
         else f"- A pixel of the output depends on pixels up to {measured.halo} px away."
     )
+    if measured.compared:
+        yield f"- The largest image on which files were compared with the network had {' × '.join(map(str, measured.compared))} px."
     images = ", ".join(f"{case.name} {' × '.join(map(str, case.input.shape))}" for case in cases)
     yield f"- Each file was run on {len(cases)} images ({images}) and compared with the PyTorch network:"
     yield from ("", "| file | format | largest difference, divided by the range of the output |", "|---|---|---|")

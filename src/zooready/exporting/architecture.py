@@ -54,7 +54,7 @@ def source(name: str, parts: tuple[Part, Part | None, Part | None], wrapped: Fij
     pieces["wrapping"] = _standalone(inspect.getsource(wrapping))
     network, normalization, head = calls
     settings = (
-        f"stride={wrapped.stride}, minimum={wrapped.minimum}, axes={wrapped.axes!r}, restores={wrapped.restores}, keep={wrapped.keep!r}"
+        f"stride={wrapped.stride!r}, minimum={wrapped.minimum!r}, axes={wrapped.axes!r}, restores={wrapped.restores}, keep={wrapped.keep!r}"
     )
     build = (
         f"def {BUILDER}() -> FijiSafe:\n"

@@ -153,7 +153,9 @@ def _described(given: tuple[TensorSpec, ...] | None, measured: Measured, head: P
         returned.append(TensorSpec(name=name, axes=full, channels=_channel_names(channels), kind="image" if "y" in full else "scores"))
     if given is None:
         return tuple(returned)
-    if head is None and [(s.axes, len(s.channels)) for s in given] != [(s.axes, len(s.channels)) for s in returned]:
+    asked = [bool(axes) for axes in measured.outputs]
+    forms = [[(s.axes, len(s.channels)) for s, is_asked in zip(specs, asked, strict=False) if is_asked] for specs in (given, returned)]
+    if head is None and (len(given) != len(returned) or forms[0] != forms[1]):
         stated, measured_as = ([f"{s.axes} with {len(s.channels)} channels" for s in specs] for specs in (given, returned))
         raise InputInvalid(f"outputs are described as {stated}, but the network returns {measured_as}: make the two agree.")
     return given

@@ -15,8 +15,10 @@ from zooready import java
 from zooready.bundle.provenance import without_folders
 from zooready.bundle.rdf import BUILDER
 from zooready.errors import InputInvalid, OutputsDiffer, ZooreadyError
-from zooready.exporting import architecture, cases
+from zooready.exporting import architecture, cases, sizes
+from zooready.exporting.trying import ODD, resized
 from zooready.formats import onnx, state_dict, torchscript
+from zooready.formats.copies import copied
 from zooready.formats.proof import largest_difference
 from zooready.formats.starting import Run
 from zooready.nets.wrapping import FijiSafe
@@ -24,7 +26,7 @@ from zooready.records import FORMATS, Array, Case, Format, Measured, Part, Weigh
 from zooready.tensors import TensorSpec
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 VARIANT_TOLERANCE = 1e-6  # of the range: a faster TorchScript must compute the same
 TIMED_RUNS = 3
@@ -54,11 +56,13 @@ class Draft:
 
     wrapped: FijiSafe
     cases: tuple[Case, ...]
+    compared: tuple[int, ...]
     weights: tuple[Weights, ...]
     unavailable: Mapping[str, str]
     fixed: Mapping[str, int]
     seconds: Mapping[str, float]
     timed_in: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def formats(self) -> tuple[Format, ...]:
@@ -96,10 +100,13 @@ def draft(job: Job, folder: Path) -> Draft:
     raise InputInvalid(f"no file that programs can run came of this network: {' '.join(first)}")
 
 
-def _ways(measured: Measured) -> Iterator[tuple[int, int, Mapping[str, int]]]:
+Steps = int | tuple[int, ...]  # px, for all spatial axes or one for each
+
+
+def _ways(measured: Measured) -> Iterator[tuple[Steps, Steps, Mapping[str, int]]]:
     """(stride, minimum, fixed sizes) to try: as measured; by another tracer at the eager network's stride; at one size."""
     if measured.stride:
-        yield measured.stride, measured.minimum, {}
+        yield measured.strides or measured.stride, measured.minimums or measured.minimum, measured.fixed
         return
     if measured.eager_stride:
         yield measured.eager_stride, measured.minimum, {}
@@ -107,17 +114,22 @@ def _ways(measured: Measured) -> Iterator[tuple[int, int, Mapping[str, int]]]:
         yield 0, 0, measured.fixed
 
 
-def _files(job: Job, stride: int, minimum: int, fixed: Mapping[str, int], folder: Path) -> Draft:
+def _files(job: Job, stride: Steps, minimum: Steps, fixed: Mapping[str, int], folder: Path) -> Draft:
     """Wrap, compute the cases, write every format and keep those that give the eager network's numbers."""
+    import torch
+
     folder.mkdir(parents=True)
     _, normal, head = (part.build() if part and index else None for index, part in enumerate(job.parts))
     wrapped = FijiSafe(
         job.network, normal, head, stride=stride, minimum=minimum, axes=job.measured.outputs, restores=job.restores, keep=job.keep
     ).eval()
-    known = cases.cases(wrapped, job.image, fixed)
+    known = cases.cases(copied(wrapped), job.image, fixed)
     _demand_described(job, known[0])
+    known, notes = cases.steady(wrapped, known, max(job.tolerance.values()))
+    doubted = job.measured.decides_on_sizes or not job.measured.stride
+    large = tuple(cases.large(wrapped, job.image, sizes.large(wrapped, torch.from_numpy(job.image), fixed, doubted)))
     # Where no plain trace was right at every size, the way that is tried instead must show more.
-    proof = known if job.measured.stride or fixed else (*known, *cases.long(wrapped, job.image))
+    proof = (*known, *large) if job.measured.stride or fixed else (*known, *large, *cases.long(copied(wrapped), job.image))
     labels = [index for index, spec in enumerate(job.outputs) if spec.kind == "labels"]
     weights: list[Weights] = []
     unavailable: dict[str, str] = {}
@@ -135,8 +147,9 @@ def _files(job: Job, stride: int, minimum: int, fixed: Mapping[str, int], folder
         except (InputInvalid, OutputsDiffer) as error:
             unavailable[format] = without_folders(str(error).replace(FijiSafe.__name__, type(job.network).__name__))
     return Draft(
-        wrapped=wrapped, cases=known, weights=tuple(weights), unavailable=unavailable, fixed=fixed, seconds=seconds, timed_in=timed_in
-    )
+        wrapped=wrapped, cases=known, compared=max((case.input.shape[2:] for case in proof), key=np.prod),
+        weights=tuple(weights), unavailable=unavailable, fixed=fixed, seconds=seconds, timed_in=timed_in, notes=notes,
+    )  # fmt: skip
 
 
 def _demand_described(job: Job, test: Case) -> None:
@@ -163,7 +176,7 @@ def _state_dict(job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: li
             f"architecture {job.parts[0]} does not build the network that was given ({type(error).__name__}: {str(error)[:300]}): "
             "correct its path and keyword arguments."
         ) from None
-    return _proven(job, written, known, run, job.tolerance["state_dict"], labels)
+    return _proven(job, written, known, run, job.tolerance["state_dict"], labels, wrapped)
 
 
 def _onnx(job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: list[int], fixed: Mapping[str, int], folder: Path) -> Weights:
@@ -178,19 +191,32 @@ def _onnx(job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: list[int
         output_names=[spec.name for spec in job.outputs],
         output_axes=[spec.axes for spec in job.outputs],
         fixed=fixed,
+        others=_others(job, fixed),
         labels=labels,
         tolerance=job.tolerance["onnx"],
     )
-    return _proven(job, written, known, onnx.start(written.path), job.tolerance["onnx"], labels)
+    return _proven(job, written, known, onnx.start(written.path), job.tolerance["onnx"], labels, wrapped)
 
 
-def _proven(job: Job, weights: Weights, known: Sequence[Case], run: Run, tolerance: float, labels: Collection[int]) -> Weights:
+def _others(job: Job, fixed: Mapping[str, int]) -> tuple[Tensor, ...]:
+    """Images to record on where the test image is of a size at which a network that pads inside need not."""
+    import torch
+
+    if max(job.measured.strides or (job.measured.stride or job.measured.eager_stride,)) > 1 or set(fixed) >= {"y", "x"}:
+        return ()
+    lengths = (*(fixed.get("z", ODD[0]) for _ in range(job.image.ndim - 4)), *ODD)
+    return (resized(torch.from_numpy(job.image), 1, *lengths),)
+
+
+def _proven(
+    job: Job, weights: Weights, known: Sequence[Case], run: Run, tolerance: float, labels: Collection[int], wrapped: FijiSafe
+) -> Weights:
     """The weights with the largest difference seen.
 
     The formats' writers prove a file on images of their own; these are the cases that travel in the bundle, judged by the tolerance
     that it states, so that its own check cannot fail where it was made.
     """
-    largest = largest_difference(known, run, tolerance, labels, [spec.name for spec in job.outputs])
+    largest = largest_difference(known, run, tolerance, labels, [spec.name for spec in job.outputs], network=wrapped)
     return replace(weights, details={**weights.details, "difference": max(largest, float(weights.details.get("difference", 0.0)))})
 
 
@@ -208,14 +234,17 @@ def _torchscript(
         try:
             (folder / variant).mkdir()
             written = torchscript.write(
-                wrapped, example, folder / variant / "weights.pt", variant=variant, fixed=fixed, labels=labels, tolerance=tolerance
-            )
+                wrapped, example, folder / variant / "weights.pt",
+                variant=variant, fixed=fixed, others=_others(job, fixed), labels=labels, tolerance=tolerance,
+            )  # fmt: skip
             if unknown := torchscript.unsupported(written.path):
                 raise InputInvalid(f"Fiji's PyTorch 2.0.0 does not know {', '.join(unknown)}: write that step with older operators.")
             strict = min(VARIANT_TOLERANCE, tolerance) if job.torchscript == "auto" and variant != "plain" else tolerance
-            right[variant] = _proven(job, written, known, torchscript.start(written.path), strict, labels)
+            right[variant] = _proven(job, written, known, torchscript.start(written.path), strict, labels, wrapped)
         except (InputInvalid, OutputsDiffer) as error:
             problems.append(error)
+            if variant == "plain" and not (folder / variant / "weights.pt").exists():
+                break  # a recording that failed is not repeated
     if not right:
         raise problems[0]
     if len(right) == 1:

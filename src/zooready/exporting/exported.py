@@ -18,6 +18,7 @@ from zooready.bundle.provenance import without_folders
 from zooready.errors import InputInvalid, ZooreadyError
 from zooready.exporting import arguments, cases, probing
 from zooready.exporting.attempts import Draft, Job, draft, in_java, sources
+from zooready.formats.copies import untouched
 from zooready.records import FORMATS, TOLERANCE, About, Array, Format, Image, Measured, Part, Weights
 from zooready.tensors import TensorSpec
 
@@ -109,7 +110,9 @@ def export(
     part = Part(path=architecture[0], kwargs=architecture[1]) if isinstance(architecture, tuple) else architecture
     with torch.random.fork_rng(devices=[]), _one_thread(), _scratch() as folder:
         network = probing.prepared(module)
-        measured = probing.measure(network, arguments.normalised(normal, image))
+        chosen_outputs = () if head else keep
+        with untouched(probing.unwrapped(module)):
+            measured = probing.measure(network, arguments.normalised(normal, image), chosen_outputs)
         job = Job(
             network=network, parts=(part, normal, head), image=image, measured=measured, input=arguments.input_spec(input, image),
             outputs=arguments.output_specs(outputs, measured, head, keep), restores=restores, keep=keep, torchscript=torchscript,
@@ -161,14 +164,16 @@ def _contents(job: Job, chosen: Draft, who: About, sample: Image, facts: Mapping
     """Everything that goes into the zip."""
     test = chosen.cases[0]
     version, note = _declared_version(job, chosen)
-    measured = replace(job.measured, fixed=chosen.fixed, stride=chosen.wrapped.stride, minimum=chosen.wrapped.minimum)
+    stride, minimum = (max(side) if isinstance(side, tuple) else side for side in (chosen.wrapped.stride, chosen.wrapped.minimum))
+    measured = replace(job.measured, fixed=chosen.fixed, stride=stride, minimum=minimum, compared=chosen.compared)
+    notes = (*(measured.notes if job.measured.stride or chosen.fixed else ()), *chosen.notes, *note)
     if chosen.fixed:  # the sample must have the one size too
         sample = replace(sample, array=test.input.reshape(test.input.shape[1 if "c" in sample.axes else 2 :]).astype(sample.array.dtype))
     return writing.Contents(
         about=who,
         input=replace(job.input, sizes=chosen.fixed),
         outputs=tuple(_sized(spec, job.input, chosen.fixed, output.shape) for spec, output in zip(job.outputs, test.outputs, strict=True)),
-        measured=replace(measured, notes=(*(measured.notes if not measured.stride or chosen.fixed else ()), *note)),
+        measured=replace(measured, notes=notes),
         weights=chosen.weights,
         unavailable=chosen.unavailable,
         cases=chosen.cases,

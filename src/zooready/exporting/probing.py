@@ -1,22 +1,21 @@
-"""What any module needs and returns, measured: stride, smallest size, halo, axes of its outputs.
+"""What any module needs and returns, measured: strides, smallest size, halo, axes of its outputs.
 
-The order was found on 59 published networks (docs/consumers.md): sizes are measured on the trace against the eager
-network, because a size or a branch that tracing bakes in is wrong without a word; the halo by a NaN, which no
-weight can hide.
+The order was found on 59 published networks (docs/consumers.md): sizes are measured on the trace against the eager network, because a
+size or a branch that tracing bakes in is wrong without a word. Each run is of a network as it was given.
 """
 
 from __future__ import annotations
 
-import copy
 import inspect
 import itertools
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
-from zooready.images.agreement import same_values
+from zooready.exporting import reach, sizes
+from zooready.exporting.trying import UNFIT, Trial, agree, axes_of, resized
+from zooready.formats.copies import copied
 from zooready.nets.wrapping import flat
 from zooready.records import Measured
 
@@ -24,10 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 STRIDES = (1, 2, 4, 8, 16, 32, 64, 3, 5, 6, 7, 10, 12, 14, 20, 24, 28, 40, 48, 56, 96, 112, 128)
-AGREE = 1e-4  # of the output's range: a baked size or branch is off by far more, rounding by far less
-PHASES = 32  # lines to try in a network of stride 1: one that pads by itself has coarse inner levels all the same, most often 32
-LONG = 1100  # px; beyond it an 'if' on the size is not found
-LONGEST_PROBE = 2048  # px; a network that still reaches both ends is said to see the whole image
+SAID = 0.001  # of the range: padding that moves results by less is not told
 
 
 def prepared(network: nn.Module) -> nn.Module:
@@ -46,7 +42,7 @@ def prepared(network: nn.Module) -> nn.Module:
     if any(tensor.is_meta for tensor in itertools.chain(network.parameters(), network.buffers())):
         raise InputInvalid(f"{type(network).__name__} has weights on the 'meta' device, which hold no numbers: load its weights first.")
     try:
-        network = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
+        network = copied(network).cpu().float().eval().requires_grad_(False)
     except Exception as error:
         raise InputInvalid(
             f"{type(network).__name__} cannot be copied ({type(error).__name__}: {error}): drop what is no weight (open files, "
@@ -80,73 +76,92 @@ def unwrapped(network: nn.Module) -> nn.Module:
     return network
 
 
-def measure(network: nn.Module, example: Tensor) -> Measured:
-    """Stride, smallest size, halo and outputs of ``network``, a module from :func:`prepared`.
+@dataclass(frozen=True, kw_only=True)
+class _Grid:
+    """Sizes at which a trace was right: ``strides`` and ``minimums`` a spatial axis, px (0: that axis has one length).
+
+    ``note`` says what could not be shown of larger images, ``decides`` that a size became Python's while tracing.
+    """
+
+    strides: tuple[int, ...]
+    minimums: tuple[int, ...]
+    note: str = ""
+    decides: bool = False
+
+
+def measure(network: nn.Module, example: Tensor, keep: Sequence[int] = ()) -> Measured:
+    """Strides, smallest size, halo and outputs of ``network``, a module from :func:`prepared`.
 
     Parameters
     ----------
     example
         (1, c, y, x) or (1, c, z, y, x) float32, as the network itself sees it (normalised).
+    keep
+        Places of the outputs that the bundle gives; all if empty.
 
     Raises
     ------
     InputInvalid
-        The network fails on the example, returns what no bundle can hold, changes the image's size, or is random.
+        The network fails on the example, returns what no bundle can hold, changes the image's size, is random, or keeps what it saw.
 
     Notes
     -----
     ``stride == 0`` means that no trace serves every size: ``fixed`` is then the one size at which it does (or empty),
     ``eager_stride`` and ``minimum`` are those of the eager network, for another way to TorchScript, and ``notes`` says why.
     """
-    example, outputs = _first_run(network, example)
-    axes = tuple(_axes(output, example) for output in outputs)
-    _demand_repeatable(network, example, outputs)
-    channels = tuple(int(output.shape[1]) if "c" in a else 1 for output, a in zip(outputs, axes, strict=True))
-    facts: dict[str, Any] = {"outputs": axes, "channels": channels}
-    eager_stride = minimum = 0
-    for stride in STRIDES:
-        if not _works(network, example, stride, axes):
-            continue
-        if _trace_agrees(network, example, stride, axes):
-            minimum = _minimum(network, example, stride, axes)
-            halo = _halo(network, example, stride, minimum, axes)
-            return Measured(stride=stride, minimum=minimum, halo=halo, **facts)
-        if not eager_stride:
-            eager_stride, minimum = stride, _minimum(network, example, stride, axes, traced=False)
-    fixed = dict(zip("zyx"[-(example.ndim - 2) :], map(int, example.shape[2:]), strict=True))
-    why = "its trace is wrong at other sizes" if eager_stride else "it fails at other sizes"
-    size = " x ".join(map(str, fixed.values()))
-    note = f"works at {size} px only, since {why}; larger images are cut into such tiles, which shows where the network sees further"
-    if not _trace_agrees_here(network, example):
-        fixed = {}
-        note = (
+    trial, outputs = _first_run(network, example, keep)
+    trial = replace(trial, has_state=_has_state(trial, outputs))
+    note = _batch_note(trial)
+    channels = tuple(int(output.shape[1]) if "c" in a else 1 for output, a in zip(outputs, trial.axes, strict=True))
+    facts: dict[str, Any] = {"outputs": trial.axes, "channels": channels}
+    lengths = dict(zip("zyx"[-(trial.example.ndim - 2) :], map(int, trial.example.shape[2:]), strict=True))
+    eager: tuple[int, int] = (0, 0)  # smallest stride at which the network itself works, and its smallest size
+    for fixed in ({}, {"z": lengths["z"]}) if "z" in lengths else ({},):
+        grid, eager = _grid(trial, tuple(0 if axis in fixed else 1 for axis in lengths))
+        if grid is not None:
+            planes = f"takes stacks of {fixed['z']} planes only, and images of any y and x" if fixed else ""
+            said = (note, grid.note, _padding_note(trial, grid, eager[0]), planes)
+            return Measured(
+                stride=max(grid.strides), minimum=max(grid.minimums), halo=reach.halo(trial, grid.strides, grid.minimums), fixed=fixed,
+                strides=grid.strides if len(set(grid.strides) - {0}) > 1 or fixed else (),
+                minimums=grid.minimums if len(set(grid.strides) - {0}) > 1 or fixed else (),
+                eager_stride=eager[0], decides_on_sizes=grid.decides, notes=tuple(filter(None, said)), **facts,
+            )  # fmt: skip
+        if eager[0]:
+            break
+    why = "its trace is wrong at other sizes" if eager[0] else "it fails at other sizes"
+    size = " x ".join(map(str, lengths.values()))
+    only = f"works at {size} px only, since {why}; larger images are cut into such tiles, which shows where the network sees further"
+    if not trial.agrees_here():
+        lengths = {}
+        only = (
             f"the trace of {type(network).__name__} cannot be made, or differs from the network even at the example's size: a Python 'if' "
             "on pixel values is frozen by tracing. Replace it by torch.where, or export a module without the branch."
         )
-    return Measured(stride=0, minimum=minimum, halo=None, fixed=fixed, eager_stride=eager_stride, notes=(note,), **facts)
+    notes = tuple(filter(None, (only, note)))
+    return Measured(stride=0, minimum=eager[1], halo=None, fixed=lengths, eager_stride=eager[0], notes=notes, **facts)
 
 
-def _first_run(network: nn.Module, example: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The example, enlarged to the next multiple of a stride if the network demands one, and the outputs for it."""
+def _first_run(network: nn.Module, example: Tensor, keep: Sequence[int]) -> tuple[Trial, tuple[Tensor, ...]]:
+    """A trial, and the outputs for its example, which is enlarged to the next multiple of a stride if the network demands one."""
+    first: InputInvalid | None = None
+    for stride in STRIDES:
+        lengths = [max(2 * stride, -(-size // stride) * stride) if stride > 1 else int(size) for size in example.shape[2:]]
+        enlarged = resized(example, 1, *lengths) if stride > 1 else example
+        trial = Trial(network=network, example=enlarged, has_state=True)
+        try:
+            outputs = _run(trial, enlarged)
+            return replace(trial, axes=axes_of(outputs, enlarged, keep)), outputs
+        except InputInvalid as fault:
+            first = first or fault
+            if "failed on the example" not in str(first) and UNFIT.partition("{")[0] not in str(first):
+                raise
+    raise first or InputInvalid("the network works at no size.")
+
+
+def _run(trial: Trial, image: Tensor) -> tuple[Tensor, ...]:
     try:
-        return example, _run(network, example)
-    except InputInvalid as first:
-        for stride in STRIDES[1:]:
-            sizes = [max(2 * stride, -(-size // stride) * stride) for size in example.shape[2:]]
-            enlarged = resized(example, 1, *sizes)
-            try:
-                return enlarged, _run(network, enlarged)
-            except InputInvalid:
-                continue
-        raise first
-
-
-def _run(network: nn.Module, image: Tensor) -> tuple[Tensor, ...]:
-    import torch
-
-    try:
-        with torch.no_grad():
-            outputs = flat(network(image.clone()))
+        outputs = trial.run(image)
     except Exception as error:
         raise InputInvalid(
             f"the network failed on the example {tuple(image.shape)}: {type(error).__name__}: {str(error)[:300]}. "
@@ -157,193 +172,155 @@ def _run(network: nn.Module, image: Tensor) -> tuple[Tensor, ...]:
     return outputs
 
 
-def _axes(output: Tensor, image: Tensor) -> str:
-    """Axes of an output by its shape, or the reason why no bundle can hold it."""
-    spatial = "zyx"[-(image.ndim - 2) :]
-    batch, sizes = image.shape[0], tuple(image.shape[2:])
-    if output.is_complex():
-        raise InputInvalid(f"an output is complex ({output.dtype}), which no program reads: return real and imaginary part as channels.")
-    if output.ndim == image.ndim and output.shape[0] == batch and tuple(output.shape[2:]) == sizes:
-        return "bc" + spatial
-    if output.ndim == image.ndim - 1 and output.shape[0] == batch and tuple(output.shape[1:]) == sizes:
-        return "b" + spatial
-    if output.ndim <= 2 and output.ndim > 0 and output.shape[0] == batch:
-        return "bc"[: output.ndim]
-    if output.ndim == 5 and image.ndim == 4 and output.shape[0] == batch and tuple(output.shape[3:]) == sizes:
-        return "bczyx"
-    if output.ndim == image.ndim and output.shape[0] == batch:
-        raise InputInvalid(
-            f"the network turns {sizes} px into {tuple(output.shape[2:])} px, and DeepImageJ only places outputs of the input's size: "
-            "resize inside the module (torch.nn.functional.interpolate to x.shape[2:]), or pad unpadded convolutions."
-        )
-    raise InputInvalid(
-        f"an output of shape {tuple(output.shape)} for an input of {tuple(image.shape)} has no meaning for an image: "
-        "return (b, c, y, x), (b, y, x) or (b, c) tensors."
-    )
+def _has_state(trial: Trial, outputs: tuple[Tensor, ...]) -> bool:
+    """Whether a run changes the network, which must not show in its outputs.
 
+    Raises
+    ------
+    InputInvalid
+        Two fresh copies differ, so the network is random; or one that saw another image differs, so it keeps what it saw.
+    """
+    import torch
 
-def _demand_repeatable(network: nn.Module, image: Tensor, outputs: tuple[Tensor, ...]) -> None:
-    for first, second in zip(outputs, _run(network, image), strict=True):
-        if not _agree((first,), (second,), 1e-5):
+    for first, second in zip(outputs, _run(trial, trial.example), strict=True):
+        if not agree((first,), (second,), 1e-5):
             raise InputInvalid(
                 f"two runs of the network on one image differ by {float((first.float() - second.float()).abs().max()):.3g}: "
                 "remove what is random in eval mode (functional.dropout without training=self.training, torch.rand)."
             )
+    used = copied(trial.network)
+    before = _state(used)
+    opposite = trial.example.max() + trial.example.min() - trial.example
+    with torch.no_grad():
+        flat(used(opposite.clone()))
+        after = _state(used)
+        changed = sorted(name for name in {*before, *after} if not _is_same(before.get(name), after.get(name)))
+        try:
+            again = flat(used(trial.example.clone()))
+        except Exception:  # what it kept fits no other image
+            again = ()
+    if not agree(outputs, again, 1e-5):
+        raise InputInvalid(
+            f"the network's output depends on the images that it saw before: it keeps {', '.join(changed) or 'something'} from one "
+            "image to the next, and no program resets that. Compute it anew in every forward pass."
+        )
+    return bool(changed)
 
 
-def resized(example: Tensor, batch: int, *sizes: int) -> Tensor:
-    """The example repeated and cut to (batch, c, *sizes); every image of the batch starts elsewhere."""
+def _state(network: nn.Module) -> dict[str, Any]:
+    """Copies of all tensors and plain attributes in a network, by name."""
     import torch
 
-    repeats = [-(-size // have) + 1 for size, have in zip(sizes, example.shape[2:], strict=True)]
-    tiled = example.repeat(1, 1, *repeats)
-    window = (slice(None), slice(None), *(slice(0, size) for size in sizes))
-    images = [torch.roll(tiled, index * 5 + 1, dims=-1)[window] for index in range(batch)]
-    return torch.cat(images).contiguous()
+    held: dict[str, Any] = {name: tensor.detach().clone() for name, tensor in network.state_dict(keep_vars=True).items()}
+    for path, part in network.named_modules():
+        for name, value in vars(part).items():
+            if name.startswith("_") and name[1:] in ("parameters", "buffers", "modules"):
+                continue
+            if isinstance(value, torch.Tensor):
+                held[f"{path}.{name}".lstrip(".")] = value.detach().clone()
+            elif isinstance(value, bool | int | float | str | type(None)):
+                held[f"{path}.{name}".lstrip(".")] = value
+            elif isinstance(value, list | dict | set | tuple):
+                held[f"{path}.{name}".lstrip(".")] = len(value)
+    return held
 
 
-def _agree(first: tuple[Tensor, ...], second: tuple[Tensor, ...], tolerance: float = AGREE) -> bool:
-    expected, outputs = ([tensor.double().numpy() for tensor in tensors] for tensors in (first, second))
-    return same_values(expected, outputs, tolerance)
-
-
-def _works(network: nn.Module, example: Tensor, stride: int, axes: tuple[str, ...]) -> bool:
-    """Whether the eager network returns the image's size at several multiples of the stride."""
-    large = max(stride, -(-24 // stride) * stride)
-    shapes = [(large + stride * i, large + stride * (i + 1)) for i in (0, 1, 3)]
-    return all(_fits(network, example, axes, 1, *_spread(example, shape)) for shape in shapes)
-
-
-def _spread(example: Tensor, sizes: tuple[int, int]) -> tuple[int, ...]:
-    """(y, x) for images, (y, y, x) for stacks."""
-    return (sizes[0],) * (example.ndim - 4) + sizes
-
-
-def _fits(network: nn.Module, example: Tensor, axes: tuple[str, ...], batch: int, *sizes: int) -> bool:
+def _is_same(first: Any, second: Any) -> bool:
     import torch
 
-    image = resized(example, batch, *sizes)
-    try:
-        with torch.no_grad():
-            outputs = flat(network(image))
-        return tuple(_axes(output, image) for output in outputs) == axes and all(bool(torch.isfinite(o.double()).all()) for o in outputs)
-    except Exception:  # a network may fail in any way at a size that it does not take: that is what is asked
-        return False
+    if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
+        return torch.equal(first, second)
+    return type(first) is type(second) and bool(first == second or first is second)
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No warnings: tracing warns of every Python value it freezes, and the comparison that follows decides whether it matters."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+def _batch_note(trial: Trial) -> str:
+    """What to say of a network whose images influence each other in a batch; empty if they do not.
 
-
-def _traced(network: nn.Module, image: Tensor) -> Callable[[Tensor], object] | None:
-    """The network's tensors as a trace computes them; flattened first, since no trace returns a dict or a None."""
-    import torch
-
-    try:
-        with _quiet(), torch.no_grad():
-            traced: Callable[[Tensor], object] = torch.jit.trace(lambda x: flat(network(x)), (image,), check_trace=False)
-            return traced
-    except Exception:  # no trace, for whatever reason: the format's writer says which and tries its rescue
-        return None
-
-
-def _same(network: nn.Module, traced: Callable[[Tensor], object], image: Tensor) -> bool:
-    import torch
-
-    try:
-        with torch.no_grad():
-            return _agree(flat(network(image.clone())), flat(traced(image.clone())))
-    except Exception:  # one of the two fails where the other may not: they do not agree
-        return False
-
-
-def _trace_agrees(network: nn.Module, example: Tensor, stride: int, axes: tuple[str, ...]) -> bool:
-    """A trace at an odd multiple of the stride, compared at others: not square, batch 2, images of opposite mean."""
-    base = next(k for k in itertools.count(1, 2) if k * stride >= 24) * stride
-    traced = _traced(network, resized(example, 1, *_spread(example, (base, base + 2 * stride))))
-    if traced is None:
-        return False
-    shapes = [(base, base + 2 * stride), (base + stride, base), (base + 3 * stride, base + 4 * stride)]
-    long = -(-LONG // stride) * stride
-    trials = [(batch, shape, factor) for batch, shape in zip((1, 2, 1), shapes, strict=True) for factor in (1, -1, 100)]
-    thin = 2 * stride if _fits(network, example, axes, 1, *_spread(example, (2 * stride, long))) else base  # attention's cost is its square
-    trials += [(1, (thin, long), 1)] + ([(1, (long, thin), 1)] if example.ndim == 4 else [])
-    return all(_same(network, traced, factor * resized(example, batch, *_spread(example, shape))) for batch, shape, factor in trials)
-
-
-def _trace_agrees_here(network: nn.Module, example: Tensor) -> bool:
-    traced = _traced(network, example)
-    return traced is not None and all(_same(network, traced, image) for image in (example, -example, example.flip(-1) * 0.5))
-
-
-def _minimum(network: nn.Module, example: Tensor, stride: int, axes: tuple[str, ...], traced: bool = True) -> int:
-    """Smallest multiple of the stride at which the eager network works, alone and in a batch, as does its trace if it has one."""
-    base = next(k for k in itertools.count(1, 2) if k * stride >= 24) * stride
-    trace = _traced(network, resized(example, 1, *_spread(example, (base, base)))) if traced else network
-    for multiple in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32):
-        size = multiple * stride
-        image = resized(example, 2, *_spread(example, (size, size)))
-        if _fits(network, example, axes, 1, *image.shape[2:]) and trace is not None and _same(network, trace, image):
-            return size
-    return base
-
-
-def _halo(network: nn.Module, example: Tensor, stride: int, minimum: int, axes: tuple[str, ...]) -> int | None:
-    """Pixels on each side that an output depends on; None when it depends on the whole image or cannot be measured."""
-    import torch
-
-    images = [index for index, a in enumerate(axes) if len(a) > 2]
-    if not images:
-        return None
-    reach = 0
-    with _quiet(), torch.backends.mkldnn.flags(enabled=False), torch.no_grad():  # its fast paths may lose a NaN
-        for axis in range(2, example.ndim):
-            along = _reach(network, example, axis, stride, minimum, images)
-            if along is None:
-                return None
-            reach = max(reach, along)
-    return reach
-
-
-def _reach(network: nn.Module, example: Tensor, axis: int, stride: int, minimum: int, images: list[int]) -> int | None:
-    """How far one line of NaN spreads along an axis, over all phases of the stride; the other axes are kept short."""
-    thin = max(minimum, 2 * stride)
-    longest = max(thin, -(-LONGEST_PROBE // stride) * stride)
-    first = _spread_of_nan(network, example, axis, (thin, longest), longest // 2 // stride * stride, images)
-    if first is None or first >= longest // 2 - stride:
-        return None
-    phases = stride if stride > 1 else PHASES
-    length = max(thin, 2 * (-(-(first + phases) // stride) + 3) * stride)  # enough for every phase, and no longer
-    middle = length // 2 // stride * stride
-    reaches = [_spread_of_nan(network, example, axis, (thin, length), middle + phase, images) for phase in range(phases)]
-    return None if None in reaches else max(reach for reach in reaches if reach is not None)
-
-
-def _spread_of_nan(network: nn.Module, example: Tensor, axis: int, sizes: tuple[int, int], line: int, images: list[int]) -> int | None:
-    """Largest distance, px along ``axis``, from a line of NaN to an output that became NaN; None if it cannot be seen.
-
-    ``sizes`` are (length of the other axes, length of this one).
+    Raises
+    ------
+    InputInvalid
+        Two images give other shapes than each by itself, so an output has no place for the second.
     """
     import torch
 
-    shape = [sizes[0]] * (example.ndim - 2)
-    shape[axis - 2] = sizes[1]
-    image = resized(example, 1, *shape)
-    image.select(axis, line).fill_(float("nan"))
+    first, second = trial.example, (trial.example.max() + trial.example.min() - trial.example).flip(-1)
     try:
-        outputs = flat(network(image))
-    except Exception:  # some networks demand finite numbers
-        return None
-    reach = 0
-    for index in images:
-        if not outputs[index].is_floating_point():
-            return None
-        lost = torch.isnan(outputs[index]).transpose(0, axis - image.ndim)
-        lines = lost.flatten(1).any(1).nonzero().flatten()
-        if len(lines):
-            reach = max(reach, line - int(lines[0]), int(lines[-1]) - line)
-    return reach
+        alone = [trial.run(image) for image in (first, second)]
+        both = trial.run(torch.cat([first, second]))
+    except Exception:  # it takes one image at a time, which the comparisons that follow find
+        return ""
+    expected = tuple(torch.cat(pair) for pair, axes in zip(zip(*alone, strict=True), trial.axes, strict=True) if axes)
+    outputs = tuple(output for output, axes in zip(both, trial.axes, strict=True) if axes)
+    for have, want in zip(outputs, expected, strict=True):
+        if have.shape != want.shape:
+            raise InputInvalid(
+                f"two images give an output of shape {tuple(have.shape)} instead of {tuple(want.shape)}: the network mixes the images of a "
+                "batch. Reduce over c, y and x only, so that every image keeps a result of its own (b, ...)."
+            )
+    if agree(expected, outputs, 1e-3):
+        return ""
+    return "the images of a batch influence each other in this network: give it one image at a time"
+
+
+def _grid(trial: Trial, free: tuple[int, ...]) -> tuple[_Grid | None, tuple[int, int]]:
+    """The smallest strides at which a trace is right, and the smallest stride and size of the network itself.
+
+    ``free`` is 1 for each spatial axis that may vary, 0 for the others.
+    """
+    eager = (0, 0)
+    for stride in STRIDES:
+        strides = tuple(stride * one for one in free)
+        if not trial.works(strides):
+            continue
+        if not eager[0]:
+            eager = (stride, 0)
+        for lengths in trial.recordings(strides):
+            traced, lines = trial.traced(trial.image(lengths))
+            if traced is None or not trial.agrees(traced, strides):
+                continue
+            note = ""
+            if lines:  # a size became Python's: what hangs on it?
+                right, note = sizes.doubted(trial, traced, strides, trial.smallest(strides, traced) * stride, lengths)
+                if not right:
+                    return None, (eager[0], trial.smallest(tuple(eager[0] * one for one in free), None) * eager[0])
+            if eager[0] == stride > 1:
+                strides, traced = _finer(trial, strides, traced)
+            multiple = trial.smallest(strides, traced)
+            return _Grid(strides=strides, minimums=tuple(multiple * one for one in strides), note=note, decides=bool(lines)), eager
+    if eager[0]:
+        eager = (eager[0], trial.smallest(tuple(eager[0] * one for one in free), None) * eager[0])
+    return None, eager
+
+
+def _finer(
+    trial: Trial, strides: tuple[int, ...], traced: Callable[[Tensor], object]
+) -> tuple[tuple[int, ...], Callable[[Tensor], object]]:
+    """The strides with that of each axis as small as the network takes it while the others stay, and the trace for them."""
+    finest = list(strides)
+    for number, stride in enumerate(strides):
+        for smaller in sorted(divisor for divisor in STRIDES if divisor < stride and stride % divisor == 0):
+            if trial.works([*finest[:number], smaller, *finest[number + 1 :]]):
+                finest[number] = smaller
+                break
+    if tuple(finest) == strides:
+        return strides, traced
+    for lengths in trial.recordings(finest):
+        again, _ = trial.traced(trial.image(lengths))
+        if again is not None and trial.agrees(again, finest):
+            return tuple(finest), again
+    return strides, traced
+
+
+def _padding_note(trial: Trial, grid: _Grid, eager_stride: int) -> str:
+    """What the bundle's padding changes where the network itself takes a size: which sizes, and by how much results move."""
+    stride = max(grid.strides)
+    if eager_stride >= stride:
+        return ""
+    moved, where = sizes.padding_moves(trial, grid.strides, grid.minimums)
+    if moved <= SAID:
+        return ""
+    return (
+        f"the network itself takes any size that is a multiple of {eager_stride} px, but no recording of it does, because it decides on "
+        f"sizes in Python: in this bundle, sizes that are no multiple of {stride} px, and those below {max(grid.minimums)} px, are padded "
+        f"by repeating the last pixel, which moves results by up to {moved:.2g} of their range (at {where} px)"
+    )

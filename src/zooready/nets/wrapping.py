@@ -38,10 +38,11 @@ class FijiSafe(nn.Module):
     head
         Module called with the network's outputs, cropped to the image; returns the bundle's outputs.
     stride, minimum
-        In pixels, for every spatial axis. The image is padded at the right and below by replication, and outputs are cropped
-        back, so that an image of one pixel works. A stride of 0 disables padding (networks of one fixed size).
+        In pixels, one number for every spatial axis or one for each. The image is padded at the right and below by replication, and
+        outputs are cropped back, so that an image of one pixel works. A stride of 0 disables padding (axes of one fixed length).
     axes
-        Axes of each output of the network, e.g. ``("bcyx", "bc")``; a missing channel axis is added.
+        Axes of each output of the network, e.g. ``("bcyx", "bc")``; a missing channel axis is added. An empty text stands for an output
+        that is not kept and may have any shape.
     restores
         Convert outputs that have the image's axes back to its intensities: output * scale + offset, the last offset first.
     keep
@@ -56,8 +57,8 @@ class FijiSafe(nn.Module):
         normalization: nn.Module | None = None,
         head: nn.Module | None = None,
         *,
-        stride: int = 1,
-        minimum: int = 1,
+        stride: int | tuple[int, ...] = 1,
+        minimum: int | tuple[int, ...] = 1,
         axes: tuple[str, ...] = ("bcyx",),
         restores: bool = False,
         keep: tuple[int, ...] = (),
@@ -72,10 +73,14 @@ class FijiSafe(nn.Module):
         self.restores = restores
         self.keep = keep
 
-    def missing(self, size: int) -> int:
-        """Pixels to add to ``size``; arithmetic only, so that a trace records it for every size."""
-        multiple = (size + self.stride - 1) // self.stride * self.stride
-        padded = (multiple + self.minimum + abs(multiple - self.minimum)) // 2  # the larger of the two
+    def missing(self, size: int, axis: int = 0) -> int:
+        """Pixels to add to ``size`` of a spatial axis, 0 for the first; arithmetic only, so that a trace records it for every size."""
+        stride = self.stride[axis] if isinstance(self.stride, tuple) else self.stride
+        minimum = self.minimum[axis] if isinstance(self.minimum, tuple) else self.minimum
+        if not stride:
+            return 0
+        multiple = (size + stride - 1) // stride * stride
+        padded = (multiple + minimum + abs(multiple - minimum)) // 2  # the larger of the two
         return padded - size
 
     def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
@@ -87,12 +92,15 @@ class FijiSafe(nn.Module):
                 image = image - offset
             image = image / scale
         if self.stride:
-            padding = [amount for size in reversed(sizes) for amount in (0, self.missing(size))]
+            padding = [amount for axis in reversed(range(len(sizes))) for amount in (0, self.missing(sizes[axis], axis))]
             image = functional.pad(image, padding, mode="replicate")
         else:
             image = image.clone()  # a network may change its input, which is the caller's
         outputs = []
         for axes, output in zip(self.axes, flat(self.network(image)), strict=True):
+            if not axes:
+                outputs.append(output)
+                continue
             output = output.to(torch.float32)
             if "c" not in axes:
                 output = output.unsqueeze(1)

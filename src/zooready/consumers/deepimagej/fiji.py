@@ -164,7 +164,7 @@ def complaint(log: str) -> str:
     if first is None:
         said = next((line.strip() for line in lines if line.startswith("Macro Error")), "")
         return f" It said: {said[:300]}" if said else child.tail(log)
-    said, root = re.sub("^Exception in thread .*?\" ", "", lines[first].strip()), ""
+    said, root = re.sub('^Exception in thread .*?" ', "", lines[first].strip()), ""
     for line in lines[first + 1 :]:
         if line.startswith("Caused by: "):
             root = f", caused by {line.removeprefix('Caused by: ').strip()[:300]}"

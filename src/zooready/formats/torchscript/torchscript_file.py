@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
@@ -49,6 +49,7 @@ def write(
     *,
     variant: str = "plain",
     fixed: Mapping[str, int] | None = None,
+    others: Sequence[Tensor] = (),
     labels: Collection[int] = (),
     tolerance: float = TOLERANCE["torchscript"],
 ) -> Weights:
@@ -70,6 +71,8 @@ def write(
         the file, frozen), which more than halves the time of many networks in Fiji's engine.
     fixed
         Axes that take one length only, e.g. ``{"z": 7}``.
+    others
+        Further images to record on if the file for the example is wrong: of sizes at which a network that pads inside does pad.
     labels
         Numbers of the outputs that are label images, compared by objects.
     tolerance
@@ -94,7 +97,7 @@ def write(
     cases, skipped = trials.cases(network, example.detach().cpu().numpy(), fixed)
     static = tuple(n for n, axis in enumerate(trials.axes_of(cases[0].input)) if axis in (fixed or {}))
     order = _Order(
-        network=network,
+        network=evaluating(module),  # not the one that ran: it may keep what it saw
         example=example.detach().cpu().float(),
         variant=variant,
         cases=cases,
@@ -103,10 +106,13 @@ def write(
         tolerance=tolerance,
     )
     faults: list[tuple[str, Exception]] = []
-    for route in ROUTES:
+    ways: list[tuple[Route, Tensor]] = [("trace", order.example), *(("trace", other) for other in others), ("export", order.example)]
+    for route, image in [way for way in ways if way[0] in ROUTES]:
+        if image is not order.example and not isinstance(faults[-1][1], OutputsDiffer):
+            continue  # it cannot be traced at all
         with TemporaryDirectory(dir=path.parent) as folder:
             try:
-                details = _attempt(order, route, Path(folder))
+                details = _attempt(replace(order, example=image), route, Path(folder))
             except DataBranch as fault:
                 raise InputInvalid(f"{type(module).__name__} cannot be written: {fault}.") from None
             except (InputInvalid, OutputsDiffer) as fault:
@@ -135,11 +141,13 @@ def _attempt(order: _Order, route: Route, folder: Path) -> dict[str, Any]:
     texts, moved = _portable(recorded.path)
     target = folder / "weights.pt"
     container.strip(recorded.path, target, texts)
-    largest = largest_difference(order.cases, start(target), order.tolerance, order.labels)
+    left_out: list[str] = []
+    largest = largest_difference(order.cases, start(target), order.tolerance, order.labels, network=order.network, left_out=left_out)
     details: dict[str, Any] = {"exporter": route, "difference": largest, "reproducible": not recorded.irreproducible}
     if recorded.irreproducible:
         details["reason"] = recorded.irreproducible
-    warnings = [*recorded.warnings, *(f"{name}: device follows the input" for name in moved)]
+    unsteady = [f"{name}: the network's float32 is far from its float64" for name in left_out]
+    warnings = [*recorded.warnings, *unsteady, *(f"{name}: device follows the input" for name in moved)]
     return {**details, "warnings": tuple(warnings)}
 
 

@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from zooready.errors import InputInvalid
 from zooready.formats import branches
 from zooready.formats.branches import DataBranch
-from zooready.formats.copies import tensors
+from zooready.formats.copies import evaluating, tensors
 from zooready.formats.torchscript.folding import fold
 from zooready.formats.warned import brief, known_deprecations, tracer_lines
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-Route = Literal["trace", "export", "branches"]
+Route = Literal["trace", "export", "branches", "guards"]
 TIME_LIMIT_S = 600  # of one recording; `torch.export` of a large transformer takes minutes, and of some networks has no end
 CHILD = "import pathlib, sys; from zooready.formats.torchscript.tracing import main; main(pathlib.Path(sys.argv[1]))"
 
@@ -99,7 +99,7 @@ def record_apart(
 def record_here(job: dict[str, Any], folder: Path, reason: str) -> Recorded:
     """Record in this process, and say why."""
     try:
-        lines = record(**job, path=folder / "raw.pt")
+        lines = record(**{**job, "network": evaluating(job["network"])}, path=folder / "raw.pt")
     except InputInvalid:
         raise
     except Exception as error:  # the tracer raises whatever the network's code raises
@@ -110,7 +110,8 @@ def record_here(job: dict[str, Any], folder: Path, reason: str) -> Recorded:
 def record(network: nn.Module, example: Tensor, variant: str, route: Route, path: Path, static: tuple[int, ...] = ()) -> tuple[str, ...]:
     """Write the network's TorchScript to ``path`` and return what there is to say of it, one short line each.
 
-    The route ``branches`` writes nothing. It and ``trace`` raise DataBranch where pixel values decide through Python.
+    The route ``branches`` writes nothing. It and ``trace`` raise DataBranch where pixel values decide through Python. ``guards`` writes
+    nothing either, and returns the conditions on sizes that `torch.export` met.
     """
     import torch
 
@@ -120,15 +121,21 @@ def record(network: nn.Module, example: Tensor, variant: str, route: Route, path
     plain = network
     if route == "branches":
         return refused()
+    if route == "guards":
+        return tuple(getattr(_program(plain, example, static), "_guards_code", ()) or ())
 
     with warnings.catch_warnings(record=True) as caught, torch.no_grad():
         warnings.simplefilter("always")
         with known_deprecations():
             if variant == "channels_last":
                 network = _channels_last(fold(network, example), example.ndim)
+            state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
             scripted = (
                 torch.jit.trace(network, example.clone(), check_trace=False) if route == "trace" else _scripted(network, example, static)
             )
+            for name, tensor in scripted.state_dict().items():  # a network that counts its runs counted this one
+                if name in state:
+                    tensor.copy_(state[name])
             if variant != "plain":
                 scripted = torch.jit.freeze(scripted)
             torch.jit.save(scripted, str(path))
@@ -155,13 +162,18 @@ def _channels_last(network: nn.Module, dimensions: int) -> nn.Module:
 
 
 def _exported(network: nn.Module, example: Tensor, static: tuple[int, ...]) -> Any:
-    """The graph of `torch.export`, dynamic in every size that the example leaves open (a length of 1 is taken as the only one)."""
+    """The graph of `torch.export`."""
+    return _program(network, example, static).module()
+
+
+def _program(network: nn.Module, example: Tensor, static: tuple[int, ...]) -> Any:
+    """The program of `torch.export`, dynamic in every size that the example leaves open (a length of 1 is taken as the only one)."""
     import torch
 
     pair = example if 0 in static else torch.cat([example, example.flip(-1)])
     free = (axis for axis in range(pair.ndim) if axis not in (1, *static) and pair.shape[axis] > 1)
     dynamic = dict.fromkeys(free, torch.export.Dim.DYNAMIC)
-    return torch.export.export(network, (pair,), dynamic_shapes=(dynamic,), strict=False).module()
+    return torch.export.export(network, (pair,), dynamic_shapes=(dynamic,), strict=False)
 
 
 def _scripted(network: nn.Module, example: Tensor, static: tuple[int, ...]) -> Any:

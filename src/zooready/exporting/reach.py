@@ -1,0 +1,101 @@
+"""How far a network sees (the halo): one line of an image is changed, and where outputs change is looked up.
+
+A NaN, which no weight can hide, shows the farthest reach of sums and products. It dies in comparisons, in nan_to_num and in a choice of
+the largest, so the line gets finite values too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from zooready.exporting.trying import Trial, quiet
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PHASES = 32  # lines to try in a network of stride 1: one that pads by itself has coarse inner levels all the same, most often 32
+LONGEST_PROBE = 2048  # px; a network that still reaches both ends is said to see the whole image
+VALUES = ("nan", "bright", "dark")  # what the line becomes
+MOVED = 1e-6  # of an output's range: rounding is less
+
+
+def halo(trial: Trial, strides: Sequence[int], minimums: Sequence[int]) -> int | None:
+    """Pixels on each side that an output depends on; None when it depends on the whole image or cannot be measured."""
+    import torch
+
+    images = [index for index, axes in enumerate(trial.axes) if len(axes) > 2]
+    if not images:
+        return None
+    reach = 0
+    with quiet(), torch.backends.mkldnn.flags(enabled=False), torch.no_grad():  # its fast paths may lose a NaN
+        for number, stride in enumerate(strides):
+            if not stride:  # one length only: nothing is ever cut along it
+                continue
+            along = _along(trial, number, strides, minimums, images)
+            if along is None:
+                return None
+            reach = max(reach, along)
+    return reach
+
+
+def _along(trial: Trial, number: int, strides: Sequence[int], minimums: Sequence[int], images: list[int]) -> int | None:
+    """How far one changed line reaches along an axis, over all phases of the stride; the other axes are kept short."""
+    stride = strides[number]
+    thin = [max(minimum, 2 * step) or int(have) for minimum, step, have in zip(minimums, strides, trial.example.shape[2:], strict=True)]
+    longest = max(thin[number], -(-LONGEST_PROBE // stride) * stride)
+
+    def reaches(length: int, lines: Sequence[int], values: Sequence[str]) -> list[int | None]:
+        return _reaches(trial, (*thin[:number], length, *thin[number + 1 :]), number + 2, lines, values, images)
+
+    middle = longest // 2 // stride * stride
+    by_value = {value: reaches(longest, [middle], [value])[0] for value in VALUES}
+    seen = [reach for reach in by_value.values() if reach is not None]
+    if not seen or max(seen) >= longest // 2 - stride:
+        return None
+    first = max(seen)
+    farthest = [next(value for value, reach in by_value.items() if reach == first)]  # a NaN, unless something stops it
+    phases = stride if stride > 1 else PHASES
+    length = max(thin[number], 2 * (-(-(first + phases) // stride) + 3) * stride)  # enough for every phase, and no longer
+    middle = length // 2 // stride * stride
+    found = reaches(length, [middle + phase for phase in range(phases)], farthest)
+    return None if None in found else max(reach for reach in found if reach is not None)
+
+
+def _reaches(
+    trial: Trial, lengths: tuple[int, ...], axis: int, lines: Sequence[int], values: Sequence[str], images: list[int]
+) -> list[int | None]:
+    """Largest distance, px, from each line along an axis to an output that changes with it; None if it cannot be seen."""
+    image = trial.image(lengths)
+    try:
+        before = trial.run(image)
+    except Exception:  # a size that it does not take after all
+        return [None]
+    if any(not before[index].is_floating_point() for index in images):
+        return [None]
+    top, bottom = float(image.max()), float(image.min())
+    given = {"nan": float("nan"), "bright": 2 * top - bottom + 1, "dark": 2 * bottom - top - 1}
+    found: list[int | None] = []
+    for line in lines:
+        reach = None
+        for value in values:
+            changed = image.clone()
+            changed.select(axis, line).fill_(given[value])
+            try:
+                after = trial.run(changed)
+            except Exception:  # some networks demand finite numbers
+                continue
+            reach = max(reach or 0, *(_distance(before[index], after[index], line, axis - image.ndim) for index in images))
+        found.append(reach)
+    return found
+
+
+def _distance(before: Tensor, after: Tensor, line: int, axis: int) -> int:
+    """Largest distance along the axis (counted from the end) from a line to a value that is another than before."""
+    import torch
+
+    finite = before.nan_to_num()
+    moved = torch.isnan(after) != torch.isnan(before)
+    moved |= (after.nan_to_num() - finite).abs() > MOVED * (float(finite.max() - finite.min()) or 1.0)
+    lines = moved.transpose(0, axis).flatten(1).any(1).nonzero().flatten()
+    return max(line - int(lines[0]), int(lines[-1]) - line) if len(lines) else 0
