@@ -10,6 +10,7 @@ from typing import Any, Literal
 from zooready import prediction
 from zooready.bundle.reading import opened
 from zooready.commands.console import print_line, print_notes
+from zooready.commands.numbers import positive
 from zooready.errors import ConsumerFailed, InputInvalid, ZooreadyError
 from zooready.images.files import read_image
 from zooready.images.loading import as_image
@@ -30,6 +31,7 @@ def options(parser: ArgumentParser) -> None:
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
     add("--pixel-size", choices=("auto",), default=SUPPRESS, help="auto: resample into the bundle's range, and back")
     add("--channel", default=SUPPRESS, help="the channel to take: its name, or its number from 1")
+    add("--time-limit", dest="time_limit_s", type=positive, default=SUPPRESS, metavar="S", help="seconds that one image may take")
     add("--trust-code", action="store_true", help="allow --format state_dict of a bundle from elsewhere")
 
 
@@ -42,6 +44,7 @@ def predict(
     pixel_size: Literal["auto"] | None = None,
     channel: int | str | None = None,
     trust_code: bool = False,
+    time_limit_s: float | None = None,
 ) -> Prediction:
     """Run a bundle on an image of any size: a file, an :class:`Image`, or an array (y, x) or (c, y, x).
 
@@ -61,6 +64,8 @@ def predict(
         The one channel to take, by name or by number from 1.
     trust_code
         Whether the bundle's own Python may be run, which a state dict needs.
+    time_limit_s
+        How long the network may take for one image, s; an hour if None.
 
     Returns
     -------
@@ -75,7 +80,7 @@ def predict(
         The bundle cannot be read safely.
     """
     loaded = as_image(image)
-    with opened(bundle, trust_code=trust_code) as opened_bundle:
+    with opened(bundle, trust_code=trust_code, time_limit_s=time_limit_s) as opened_bundle:
         _demand(opened_bundle, format)
         return prediction.predict(opened_bundle, loaded, format=format, device=device, pixel_size=pixel_size, channel=channel)
 
@@ -88,6 +93,7 @@ def predict_files(
     format: Format = "onnx",
     device: Device = "auto",
     trust_code: bool = False,
+    time_limit_s: float | None = None,
     **options: Any,
 ) -> Iterator[tuple[Path, Prediction | InputInvalid | ConsumerFailed, tuple[Path, ...]]]:
     """Run a bundle on many images, the network loaded once; an image that cannot be used does not stop the others.
@@ -96,7 +102,7 @@ def predict_files(
     ----------
     bundle, images, out
         The bundle, the images, and the folder for ``<stem>_<output id>.tif`` and ``.csv``.
-    format, device, trust_code
+    format, device, trust_code, time_limit_s
         As for :func:`predict`.
     **options
         ``pixel_size`` and ``channel`` of :func:`predict`.
@@ -118,7 +124,7 @@ def predict_files(
         raise InputInvalid(
             f"several images are called {', '.join(repeated)}, so their results would share a name: run them into two folders."
         )
-    with opened(bundle, trust_code=trust_code) as opened_bundle:
+    with opened(bundle, trust_code=trust_code, time_limit_s=time_limit_s) as opened_bundle:
         _demand(opened_bundle, format)
         engine = prediction.engine(opened_bundle, format, device)
         make_folder(out)

@@ -166,7 +166,7 @@ def in_imagej(
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
     command = [sys.executable, "-P", "-m", "zooready.consumers.deepimagej.fiji_worker", str(folder / "job.json")]
     end, code = child.attended(command, folder, child.environment(folder, djl()), limit_s=limit_s, memory_mb=memory_mb)
-    log = (folder / "log.txt").read_text(encoding="utf-8", errors="refolder")
+    log = (folder / "log.txt").read_text(encoding="utf-8", errors="replace")
     if end or code or not (folder / "result.json").is_file():
         why = end or f"{child.cause(folder, code)} after {time.monotonic() - started:.1f} s"
         raise ConsumerFailed(f"ImageJ, running {macro.name}: {why}.{child.tail(log)}")

@@ -8,7 +8,6 @@ same check, the engine that DeepImageJ starts has computed the same numbers, and
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from zooready.consumers.description_rules import Rule, axes
 from zooready.consumers.torchscript_rules import known_operators, no_device, only_computes
 from zooready.errors import BundleInvalid, ConsumerFailed
 from zooready.java.child import tail
+from zooready.processes import memory_bytes, scratch
 from zooready.records import Array, Bundle, Format, Level, as_float32
 
 NAME = "deepimagej"
@@ -29,7 +29,6 @@ LEVEL: Level = "ran"
 BY_RULES = True
 APPLIES_OPERATORS = True
 SECONDS = 900.0  # for all images of one bundle together
-MEMORY_MB = 16384
 
 
 def missing() -> str | None:
@@ -50,12 +49,12 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
     if faults := list(only_computes(bundle.formats[format])):
         raise BundleInvalid(" ".join(faults))
     (taken,) = bundle.inputs
-    with tempfile.TemporaryDirectory(prefix="zooready-fiji-", ignore_cleanup_errors=True) as temporary:
-        folder = Path(temporary).resolve()
+    with scratch() as folder:
         macro = fiji.placed(bundle, folder / "models" / "bundle", "bundle")
         written = {n: folder / f"image{n}.tif" for n, image in enumerate(images) if _write(image, taken.axes, folder / f"image{n}.tif")}
         arguments = [f"{path}|{folder / 'out'}" for path in written.values()]
-        returned = fiji.run_macro(macro, arguments, folder, limit_s=SECONDS, memory_mb=MEMORY_MB) if arguments else []
+        limit_s = bundle.time_limit_s or SECONDS
+        returned = fiji.run_macro(macro, arguments, folder, limit_s=limit_s, memory_mb=memory_bytes() >> 20) if arguments else []
         log = (folder / "log.txt").read_text(encoding="utf-8", errors="replace") if arguments else ""
         outputs: list[tuple[Array, ...] | None] = [None] * len(images)
         for (n, path), end in zip(written.items(), returned, strict=True):
