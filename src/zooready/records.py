@@ -343,7 +343,8 @@ class Bundle:
     """An opened bundle: its zip, the folder that it was safely unpacked to, and what its description says (:mod:`zooready.bundle.rdf`).
 
     ``formats`` maps each format inside to its file below ``folder``. ``cases`` begins with the specification's test pair, named
-    "test", followed by the stored ones; ``tolerance`` is per format. ``trusted`` tells whether the bundle's own Python may be run.
+    "test", followed by the stored ones; ``tolerance`` is per format. ``trusted`` tells whether the bundle's own Python may be run;
+    ``time_limit_s`` is how long its network may take, for each image or for all of a check in one program, None for the program's own.
 
     ``id`` and ``name`` are empty if absent. ``weights`` are by their key in the description, e.g. ``"pytorch_state_dict"``.
     ``pixel_size_um`` is the smallest and largest side of a pixel that the network was trained for, ``plane_distance_um`` the distance of
@@ -360,6 +361,7 @@ class Bundle:
     cases: tuple[Case, ...]
     tolerance: Mapping[Format, float]
     trusted: bool = False
+    time_limit_s: float | None = None
     id: str = ""
     name: str = ""
     format_version: str = ""

@@ -16,6 +16,7 @@ from zooready.bundle.reading import opened
 from zooready.consumers import consumer, export_files
 from zooready.consumers.cellprofiler import cppipe, headless
 from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing
+from zooready.processes import memory_bytes
 from zooready.tensors import TensorSpec
 
 ROOT = Path(__file__).parents[2]
@@ -125,7 +126,7 @@ def test_secrets_and_preferences_stay_outside(fake, tmp_path, monkeypatch):
 
 def test_memory_of_the_program_is_bounded(fake, tmp_path):
     fake("sleep 1; ulimit -d")()
-    assert int((tmp_path / "home" / "log.txt").read_text()) == headless.MEMORY // 1024
+    assert int((tmp_path / "home" / "log.txt").read_text()) == memory_bytes() // 1024
 
 
 def test_java_comes_from_the_system_or_from_zooready(monkeypatch):

@@ -5,10 +5,10 @@ Nothing else in the house looks at the mapping: :func:`describe` makes it, :func
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from zooready.bundle.hashes import sha256
 from zooready.bundle.parsing import has, listing, mapping
@@ -33,9 +33,10 @@ FORMAT_VERSION = "0.5.10"  # the newest in which documentation is a plain string
 KINDS: tuple[Kind, ...] = ("image", "labels", "scores")
 LETTERS = {"batch": "b", "channel": "c", "time": "t", "index": "i"}  # by the type of an axis; axes in space go by their id
 LOOSEST = 100  # times the default tolerance
+OLD_AXES = "bitczyx"  # of format 0.4, in which axes are one word
+LARGEST = 2**16  # px of an axis; Fiji's images end at 46,341 squared, and a minimum beyond would be padded to
 TEXTS = ("format_version", "name", "description", "license", "documentation", "git_repo")  # what the format has as text
 PIXEL_SIZE, PLANE_DISTANCE, CROP = (f"config.zooready.{key}" for key in ("pixel_size_um", "z_um", "crop_px"))
-Number = TypeVar("Number", int, float, "int | None")
 
 
 def describe(
@@ -243,9 +244,14 @@ def _kinds(facts: Mapping[str, Any]) -> dict[str, Kind]:
 
 def _read_tensor(given: Mapping[str, Any], where: str, kinds: Mapping[str, Kind], faults: dict[str, str]) -> Tensor:
     name, stated = str(given.get("id", given.get("name"))), given.get("axes") or ""
+    stated = stated if isinstance(stated, (str, list)) else ""
     entries = [] if isinstance(stated, str) else [(n, entry) for n, entry in enumerate(stated) if isinstance(entry, Mapping)]
     details = tuple(_read_axis(entry, f"{where}.axes[{n}]", faults) for n, entry in entries)
     axes = stated if isinstance(stated, str) else "".join(axis.letter for axis in details)
+    letters = list(axes) if isinstance(stated, str) else [axis.letter for axis in details]
+    is_wrong = set(letters) - set(OLD_AXES) if isinstance(stated, str) else len(entries) < len(stated)
+    if not letters or len(set(letters)) < len(letters) or is_wrong:
+        faults[f"{where}.axes"] = f"ValueError: axes are {letters or stated!r}, and each needs a type, an id and a place of its own"
     data = given.get("data") or {}
     described = [entry for entry in (data if isinstance(data, list) else [data]) if isinstance(entry, Mapping)]
     if not described:
@@ -265,27 +271,33 @@ def _read_tensor(given: Mapping[str, Any], where: str, kinds: Mapping[str, Kind]
 
 
 def _read_axis(given: Mapping[str, Any], where: str, faults: dict[str, str]) -> Axis:
-    def number(value: Any, kind: Callable[[Any], Number], default: Number, key: str) -> Number:
-        try:
-            return kind(value)
-        except (TypeError, ValueError, OverflowError) as error:
-            faults[f"{where}.{key}"] = f"{type(error).__name__}: {error}"
-            return default
+    def whole(entry: Mapping[str, Any], key: str, least: int, prefix: str = "") -> int | None:
+        """A whole number from ``least``; None if absent, or if it is something else, which is a fault."""
+        value = entry.get(key)
+        if value is None or (isinstance(value, int) and not isinstance(value, bool) and least <= value <= LARGEST):
+            return value
+        faults[f"{where}.{prefix}{key}"] = f"ValueError: {value!r} is no whole number from {least} to {LARGEST}"
+        return None
 
-    names, size = given.get("channel_names"), given.get("size")
+    names, size, scale = given.get("channel_names"), given.get("size"), given.get("scale", 1.0)
     grown = size if isinstance(size, Mapping) else {}
     is_reference = "tensor_id" in grown
+    if names is not None and not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
+        faults[f"{where}.channel_names"] = f"TypeError: channel_names is {names!r}"
+    if isinstance(scale, bool) or not isinstance(scale, (int, float)) or not 0 < scale < float("inf"):
+        faults[f"{where}.scale"] = f"ValueError: {scale!r} is no positive number"
+        scale = 1.0
     return Axis(
         letter=letter(str(given.get("type") or ""), str(given.get("id", ""))),
         id=str(given.get("id", "")),
         type=str(given.get("type") or ""),
-        size=size if isinstance(size, int) else None,
-        minimum=number(grown.get("min", 0), int, 0, "size.min") if isinstance(size, Mapping) and not is_reference else None,
-        step=number(grown["step"], int, None, "size.step") if grown.get("step") else None,
+        size=None if isinstance(size, Mapping) else whole(given, "size", 1),
+        minimum=(whole(grown, "min", 0, "size.") or 0) if isinstance(size, Mapping) and not is_reference else None,
+        step=whole(grown, "step", 1, "size."),
         reference=(str(grown["tensor_id"]), str(grown.get("axis_id", ""))) if is_reference else None,
-        offset=number(grown["offset"], int, 0, "size.offset") if grown.get("offset") else 0,
-        halo=number(given["halo"], int, 0, "halo") if given.get("halo") else 0,
-        scale=number(given.get("scale", 1), float, 1.0, "scale"),
+        offset=whole(grown, "offset", -LARGEST, "size.") or 0,
+        halo=whole(given, "halo", 0) or 0,
+        scale=float(scale),
         channels=tuple(map(str, names)) if isinstance(names, list) else (),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-import tempfile
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,22 +13,25 @@ from typing import Any
 
 import numpy as np
 
+from zooready.bundle.fitting import misfits
 from zooready.bundle.parsing import dump, has, mapping, parse
 from zooready.bundle.rdf import CaseFiles, case_files, read
 from zooready.bundle.unpacking import safe_name, unpack
 from zooready.errors import BundleInvalid, InputInvalid, ZooreadyError
 from zooready.formats.torchscript import container
+from zooready.processes import scratch
 from zooready.records import FORMATS, Array, Bundle, Case, Format
 
 DESCRIPTIONS = ("rdf.yaml", "bioimageio.yaml")
 READ_BY_CORE = (*DESCRIPTIONS, "model.yaml")  # or what ends in a point and such a name; bioimageio.spec, _internal/io.py
 KEYS: Mapping[Format, str] = {"state_dict": "pytorch_state_dict", "torchscript": "torchscript", "onnx": "onnx"}
 DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64")
+VERSION = re.compile(r"0\.[45]\.[0-9]+([.a-z][0-9a-z.]*)?")
 ELEMENTS = 2**28  # of one stored array: 1 GiB as float32
 
 
 @contextmanager
-def opened(path: Path | str, *, trust_code: bool = False) -> Iterator[Bundle]:
+def opened(path: Path | str, *, trust_code: bool = False, time_limit_s: float | None = None) -> Iterator[Bundle]:
     """A bundle, unpacked to a temporary folder that vanishes when the block ends.
 
     Parameters
@@ -37,6 +40,8 @@ def opened(path: Path | str, *, trust_code: bool = False) -> Iterator[Bundle]:
         A zip or a folder with ``rdf.yaml`` (or ``bioimageio.yaml``) at its root, spec 0.4 or 0.5.
     trust_code
         Whether the bundle's own Python may be run later; nothing is run here.
+    time_limit_s
+        How long its network may take later, s; None leaves it to whoever runs it.
 
     Raises
     ------
@@ -44,8 +49,7 @@ def opened(path: Path | str, *, trust_code: bool = False) -> Iterator[Bundle]:
         Broken, unsafe, incomplete, changed since its hashes were written, or without weights that zooready knows.
     """
     path = Path(path)
-    with tempfile.TemporaryDirectory(prefix="zooready-") as temporary:
-        folder = Path(temporary).resolve()
+    with scratch() as folder:
         unpack(path, folder)
         try:
             bundle = _read(path, folder, trust_code)
@@ -55,17 +59,20 @@ def opened(path: Path | str, *, trust_code: bool = False) -> Iterator[Bundle]:
             raise BundleInvalid(
                 f"{path}: rdf.yaml cannot be understood ({type(error).__name__}: {error}). Validate it with bioimageio validate-format."
             ) from error
-        yield bundle
+        yield replace(bundle, time_limit_s=time_limit_s)
 
 
 def _read(path: Path, folder: Path, trusted: bool) -> Bundle:
     description = _description(path, folder)
     rdf = parse(description)
-    if not str(rdf.get("format_version", "")).startswith(("0.4", "0.5")) or rdf.get("type", "model") != "model":
+    if not VERSION.fullmatch(str(rdf.get("format_version", ""))) or rdf.get("type", "model") != "model":
         raise BundleInvalid(
-            f"{path} is a {rdf.get('type')!r} of format {rdf.get('format_version')!r}: zooready reads models of format 0.4 and 0.5. "
-            "Update it with bioimageio update-format."
+            f"{path} is a {rdf.get('type')!r} of format {rdf.get('format_version')!r}: zooready reads models of format 0.4 and 0.5, "
+            "written in full as in '0.5.4'. Correct it, or update it with bioimageio update-format."
         )
+    for name in (rdf.get("documentation"), *(rdf["covers"] if isinstance(rdf.get("covers"), list) else ())):
+        if isinstance(name, str) and "://" not in name:
+            safe_name(name, path)  # bioimageio would follow it out of a folder, and package what lies there
     for entry in _sources(rdf):
         _check_source(path, folder, entry)
     weights = mapping(rdf.get("weights"), "weights")
@@ -79,7 +86,8 @@ def _read(path: Path, folder: Path, trusted: bool) -> Bundle:
     if "torchscript" in formats:
         _write_anew(formats["torchscript"], rdf, description)
     bundle = read(rdf, path=path, folder=folder, formats=formats, trusted=trusted)
-    return replace(bundle, cases=tuple(_cases(path, folder, case_files(rdf, path))))
+    cases = tuple(_cases(path, folder, case_files(rdf, path)))
+    return replace(bundle, cases=cases, faults={**misfits(bundle, cases), **bundle.faults})
 
 
 def _description(path: Path, folder: Path) -> Path:

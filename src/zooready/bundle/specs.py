@@ -60,7 +60,8 @@ def output_specs(bundle: Bundle) -> tuple[TensorSpec, ...]:
 
 def size_steps(bundle: Bundle) -> dict[str, tuple[int, int]]:
     """Smallest length and step of each input axis that grows by steps, px: axis to (min, step)."""
-    return {axis.letter: (axis.minimum, axis.step or 1) for axis in bundle.inputs[0].details if axis.minimum is not None}
+    details = bundle.inputs[0].details if bundle.inputs else ()
+    return {axis.letter: (axis.minimum, axis.step or 1) for axis in details if axis.minimum is not None}
 
 
 def pixel_range_um(bundle: Bundle) -> tuple[float, float] | None:

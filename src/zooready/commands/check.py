@@ -9,6 +9,7 @@ from pathlib import Path
 from zooready import report
 from zooready.commands.console import CONSOLE, progress_bar
 from zooready.commands.lists import Several
+from zooready.commands.numbers import positive
 from zooready.comparison import Comparison, compare, exit_code
 from zooready.records import LEVELS, Level
 
@@ -20,6 +21,7 @@ def options(parser: ArgumentParser) -> None:
     add("--in", dest="consumers", action=Several, default=SUPPRESS, metavar="CONSUMER", help="programs that must pass")
     add("--at-least", choices=LEVELS, default=SUPPRESS, help="weakest level of proof that counts")
     add("--image", type=Path, default=SUPPRESS, help="also run this image in all programs")
+    add("--time-limit", dest="time_limit_s", type=positive, default=SUPPRESS, metavar="S", help="seconds that a program may take")
     add("--trust-code", action="store_true", help="run the Python code in the bundle")
     add("--json", type=Path, default=SUPPRESS, metavar="FILE", help="write the verdicts as JSON")
     add("--html", type=Path, default=SUPPRESS, metavar="FILE", help="write an HTML page with images")
@@ -31,13 +33,14 @@ def check(
     consumers: Sequence[str] | None = None,
     image: Path | str | None = None,
     trust_code: bool = False,
+    time_limit_s: float | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Comparison:
     """Run a bundle in every program that is here, and compare the numbers; see docs/verdicts.md.
 
     Parameters and errors are those of :func:`zooready.comparison.compare`.
     """
-    return compare(bundle, consumers=consumers, image=image, trust_code=trust_code, progress=progress)
+    return compare(bundle, consumers=consumers, image=image, trust_code=trust_code, time_limit_s=time_limit_s, progress=progress)
 
 
 def run(
@@ -46,12 +49,13 @@ def run(
     at_least: Level | None = None,
     image: Path | None = None,
     trust_code: bool = False,
+    time_limit_s: float | None = None,
     json: Path | None = None,
     html: Path | None = None,
 ) -> int:
     """Check, print the table, and write the files that were asked for; the exit code says what came of it."""
     with progress_bar() as progress:
-        result = check(bundle, consumers=consumers, image=image, trust_code=trust_code, progress=progress)
+        result = check(bundle, consumers=consumers, image=image, trust_code=trust_code, time_limit_s=time_limit_s, progress=progress)
     CONSOLE.print(report.table(result.verdicts))
     if json:
         report.to_json(result.verdicts, json)

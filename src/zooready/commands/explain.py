@@ -10,7 +10,7 @@ from typing import Any
 from zooready import explanation
 from zooready.commands.console import CONSOLE, print_line, print_notes
 from zooready.commands.export import bundle_of
-from zooready.commands.numbers import seed
+from zooready.commands.numbers import positive, seed
 from zooready.explanation import Explained
 from zooready.images.loading import as_image, as_plane
 from zooready.records import Array, Image
@@ -26,6 +26,7 @@ def options(parser: ArgumentParser) -> None:
     add("--mask", type=Path, default=SUPPRESS, metavar="FILE", help="image whose pixels are not 0 inside the cell")
     add("--channel", default=SUPPRESS, help="channel to use: its name, or its number from 1")
     add("--seed", type=seed, default=0, help="seed of the added noise")
+    add("--time-limit", dest="time_limit_s", type=positive, default=SUPPRESS, metavar="S", help="seconds that one image may take")
     add("--trust-code", action="store_true", help="run the Python code in the bundle for gradients, if it has no TorchScript")
 
 
@@ -39,6 +40,7 @@ def explain(
     channel: int | str | None = None,
     seed: int = 0,
     trust_code: bool = False,
+    time_limit_s: float | None = None,
 ) -> Explained:
     """Explain what a network says of an image; see docs/explain.md.
 
@@ -60,6 +62,8 @@ def explain(
         Of the noise that is added.
     trust_code
         Whether the bundle's own Python may be run, for gradients where it has no TorchScript.
+    time_limit_s
+        How long the network may take for one image, s; an hour if None.
 
     Raises
     ------
@@ -71,7 +75,7 @@ def explain(
         captum is not installed.
     """
     loaded = as_image(image)
-    with bundle_of(bundle, trust_code=trust_code) as opened_bundle:
+    with bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s) as opened_bundle:
         cell = None if mask is None else as_plane(mask)
         result = explanation.explain(opened_bundle, loaded, class_name=class_name, mask=cell, channel=channel, seed=seed)
     if out is not None:

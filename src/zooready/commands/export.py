@@ -6,7 +6,6 @@ from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from zooready.bundle.reading import opened
@@ -14,6 +13,7 @@ from zooready.commands.console import CONSOLE, print_line
 from zooready.commands.lists import Several
 from zooready.commands.runs import is_family, is_run, sample_of, trained
 from zooready.errors import InputInvalid
+from zooready.processes import scratch
 from zooready.records import About, Array, Bundle, Family, Format, Image, Part
 from zooready.tensors import TensorSpec
 
@@ -132,7 +132,7 @@ def _positions(family: Family, keep: Sequence[int] | Sequence[str]) -> tuple[int
 
 
 @contextmanager
-def bundle_of(source: Path | str, *, trust_code: bool = False) -> Iterator[Bundle]:
+def bundle_of(source: Path | str, *, trust_code: bool = False, time_limit_s: float | None = None) -> Iterator[Bundle]:
     """A bundle, opened; of a run or of a family, one that is made for this and gone afterwards.
 
     Raises
@@ -143,13 +143,13 @@ def bundle_of(source: Path | str, *, trust_code: bool = False) -> Iterator[Bundl
         The bundle cannot be read safely.
     """
     if not is_run(source) and (Path(source).exists() or not is_family(source)):
-        with opened(source, trust_code=trust_code) as bundle:
+        with opened(source, trust_code=trust_code, time_limit_s=time_limit_s) as bundle:
             yield bundle
         return
-    with TemporaryDirectory(prefix="zooready-") as folder:
+    with scratch() as folder:
         name = Path(source).resolve().name if is_run(source) else str(source)
-        result = export(source, out=Path(folder) / f"{name}.zip", torchscript="plain")
-        with opened(result.path, trust_code=True) as bundle:
+        result = export(source, out=folder / f"{name}.zip", torchscript="plain")
+        with opened(result.path, trust_code=True, time_limit_s=time_limit_s) as bundle:
             yield bundle
 
 

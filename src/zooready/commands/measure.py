@@ -31,6 +31,7 @@ def options(parser: ArgumentParser) -> None:
     add("--crop", dest="crop_px", type=positive, default=SUPPRESS, metavar="PX", help="side of the crop around an object, pixels")
     add("--channel", default=SUPPRESS, help="the classifier's channel: its name, or its number from 1")
     add("--segment-channel", default=SUPPRESS, help="the segmentation's channel")
+    add("--time-limit", dest="time_limit_s", type=positive, default=SUPPRESS, metavar="S", help="seconds that one image may take")
     add("--trust-code", action="store_true", help="run the Python code in the bundle")
 
 
@@ -46,6 +47,7 @@ def measure(
     channel: int | str | None = None,
     segment_channel: int | str | None = None,
     trust_code: bool = False,
+    time_limit_s: float | None = None,
 ) -> Table:
     """A row for each object of some images: embedding, class scores, shape, intensity, texture; see docs/measure.md.
 
@@ -69,6 +71,8 @@ def measure(
         The one channel that the classifier and the segmentation take, by name or by number from 1.
     trust_code
         Whether the bundle's own Python may be run; measuring needs none, exporting a run implies it.
+    time_limit_s
+        How long each network may take for one image, s; an hour if None.
 
     Raises
     ------
@@ -81,8 +85,8 @@ def measure(
     rows: list[Any] = []
     notes: list[str] = []
     with ExitStack() as stack:
-        opened_bundle = stack.enter_context(bundle_of(bundle, trust_code=trust_code))
-        segmentation = stack.enter_context(bundle_of(segment)) if segment is not None else None
+        opened_bundle = stack.enter_context(bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s))
+        segmentation = stack.enter_context(bundle_of(segment, time_limit_s=time_limit_s)) if segment is not None else None
         measurer = measurement.Measurer.of(opened_bundle, crop_px=crop_px, background=background)
         for index, (name, image) in enumerate(zip(names, images, strict=True)):
             loaded = as_image(image)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from zooready import prediction
 from zooready.commands.console import print_line, print_notes
 from zooready.commands.export import bundle_of
+from zooready.commands.numbers import positive
 from zooready.data import images_in
 from zooready.errors import ConsumerFailed, InputInvalid, ZooreadyError
 from zooready.images.files import read_image
@@ -32,6 +33,7 @@ def options(parser: ArgumentParser) -> None:
     add("--pixel-size", choices=("auto",), default=SUPPRESS, help="auto: resample the image into the bundle's range, and back")
     add("--channel", default=SUPPRESS, help="channel to use: its name, or its number from 1")
     add("--axes", default=SUPPRESS, help="axes of files that do not name them, e.g. zyx for a plain stack")
+    add("--time-limit", dest="time_limit_s", type=positive, default=SUPPRESS, metavar="S", help="seconds that one image may take")
     add("--trust-code", action="store_true", help="run the Python code in the bundle, which --format state_dict needs")
 
 
@@ -45,6 +47,7 @@ def predict(
     channel: int | str | None = None,
     axes: str | None = None,
     trust_code: bool = False,
+    time_limit_s: float | None = None,
 ) -> Prediction:
     """Run a bundle on an image of any size: a file, an image, or an array of any library.
 
@@ -67,6 +70,8 @@ def predict(
         Letters of ``tzcyx``: the axes of the array, or of the file's if it does not name them, as plain stacks do not.
     trust_code
         Whether the bundle's own Python may be run, which a state dict needs.
+    time_limit_s
+        How long the network may take for one image, s; an hour if None.
 
     Returns
     -------
@@ -81,7 +86,7 @@ def predict(
         The bundle cannot be read safely.
     """
     loaded = as_image(image, axes=axes)
-    with bundle_of(bundle, trust_code=trust_code) as opened_bundle:
+    with bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s) as opened_bundle:
         _demand(opened_bundle, format)
         return prediction.predict(opened_bundle, loaded, format=format, device=device, pixel_size=pixel_size, channel=channel)
 
@@ -95,6 +100,7 @@ def predict_files(
     device: Device = "auto",
     axes: str | None = None,
     trust_code: bool = False,
+    time_limit_s: float | None = None,
     **options: Any,
 ) -> Iterator[tuple[Path, Prediction | InputInvalid | ConsumerFailed, tuple[Path, ...]]]:
     """Run a bundle on many images, the network loaded once; an image that cannot be used does not stop the others.
@@ -103,7 +109,7 @@ def predict_files(
     ----------
     bundle, images, out
         The bundle, the images or folders of them, and the folder for ``<stem>_<output id>.tif`` and ``.csv``.
-    format, device, axes, trust_code
+    format, device, axes, trust_code, time_limit_s
         As for :func:`predict`.
     **options
         ``pixel_size`` and ``channel`` of :func:`predict`.
@@ -126,7 +132,7 @@ def predict_files(
         raise InputInvalid(
             f"several images are called {', '.join(repeated)}, so their results would share a name: run them into two folders."
         )
-    with bundle_of(bundle, trust_code=trust_code) as opened_bundle:
+    with bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s) as opened_bundle:
         _demand(opened_bundle, format)
         engine = prediction.engine(opened_bundle, format, device)
         make_folder(out)

@@ -41,6 +41,7 @@ def compare(
     consumers: Sequence[str] | None = None,
     image: Path | str | None = None,
     trust_code: bool = False,
+    time_limit_s: float | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Run a bundle in every consumer and compare with the outputs stored inside.
@@ -57,6 +58,8 @@ def compare(
         time series that the network does not take at once, up to five planes are run, each by itself.
     trust_code
         Whether the bundle's own Python may run, without which state dicts are ``untrusted``.
+    time_limit_s
+        How long each program may take for all images together, s; None leaves it to each, ten or fifteen minutes.
     progress
         Called with (cells done, cells in all, what runs next).
 
@@ -70,7 +73,7 @@ def compare(
     consumers = consumers.split(",") if isinstance(consumers, str) else consumers
     asked = list(dict.fromkeys(consumers)) if consumers is not None else None
     modules = [module for module in map(consumer, asked or CONSUMERS) if asked or not getattr(module, "ASKED_ONLY", False)]
-    with opened(path, trust_code=trust_code) as bundle:
+    with opened(path, trust_code=trust_code, time_limit_s=time_limit_s) as bundle:
         extra = () if image is None else as_inputs(bundle, Path(image))
         todo = [cell for module in modules for cell in cells(module, bundle, asked is not None)]
         results = []

@@ -19,7 +19,7 @@ A consumer is a module with these names (:class:`Consumer`), imported when it is
   will notice although nothing is refused;
 - ``VARIANTS``, if it comes in several versions that must all pass; ``run`` then takes ``variant``.
 
-May import: java, formats, bundle
+May import: processes, java, formats, bundle
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
         raise BundleInvalid(f"{bundle.path.name}: a state dict runs the bundle's own Python. Read it, then use trust_code=True.")
     description = next(bundle.folder / name for name in DESCRIPTIONS if (bundle.folder / name).is_file())  # the one that was judged
     job = {"kind": "bioimageio", "bundle": str(description), "weights": WEIGHTS[format]}
-    return ask(job, images, who=f"bioimageio.core {version('bioimageio.core')} ({format})")
+    return ask(job, images, who=f"bioimageio.core {version('bioimageio.core')} ({format})", seconds=bundle.time_limit_s)
 
 
 def versions() -> dict[str, str]:

@@ -97,7 +97,7 @@ def depends_on_the_block(bundle: Bundle) -> Iterator[str]:
 def one_channel(bundle: Bundle) -> Iterator[str]:
     """``predict`` of the classifier joins 1 - p to an output p of one channel, which is meant for a probability."""
     for output, array in zip(bundle.outputs, (bundle.cases[0].outputs if bundle.cases else ()), strict=False):
-        if "c" in output.axes and array.shape[output.axes.index("c")] == 1:
+        if "c" in output.axes and array.ndim == len(output.axes) and array.shape[output.axes.index("c")] == 1:
             yield f"'{output.name}' has one channel p, to which ilastik adds a second, 1 - p"
 
 

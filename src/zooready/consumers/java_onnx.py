@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from zooready import java
-from zooready.consumers.onnx_rules import onnx_objections
+from zooready.consumers.onnx_rules import onnx_objections, stated_opset
 from zooready.errors import InputInvalid
 from zooready.records import Array, Bundle, Format, Level, as_float32
 
@@ -30,6 +30,7 @@ def missing() -> str | None:
 def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
     """Opset above 17, IR above 8, and tensors outside the file: refused at load."""
     if format == "onnx":
+        yield from stated_opset(bundle)
         yield from onnx_objections(bundle.formats["onnx"])
 
 
@@ -49,7 +50,8 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array | Path], variant:
     if variant not in VARIANTS:
         raise InputInvalid(f"variant {variant!r} of java-onnx is not known: use one of {', '.join(VARIANTS)}.")
     inputs = [image if isinstance(image, Path) else as_float32(image) for image in images]
-    return list(java.run(_engine(variant), bundle.formats[format], inputs, limit_s=SECONDS, through_imagej=True).outputs)
+    limit_s = bundle.time_limit_s or SECONDS
+    return list(java.run(_engine(variant), bundle.formats[format], inputs, limit_s=limit_s, through_imagej=True).outputs)
 
 
 def versions() -> dict[str, str]:

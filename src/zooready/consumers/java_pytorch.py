@@ -46,7 +46,7 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array | Path]) -> list[
         See :func:`zooready.java.run`.
     """
     inputs = [image if isinstance(image, Path) else as_float32(image) for image in images]
-    return list(java.run("pytorch", bundle.formats[format], inputs, limit_s=SECONDS, through_imagej=True).outputs)
+    return list(java.run("pytorch", bundle.formats[format], inputs, limit_s=bundle.time_limit_s or SECONDS, through_imagej=True).outputs)
 
 
 def versions() -> dict[str, str]:

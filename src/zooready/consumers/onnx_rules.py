@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zooready.errors import BundleInvalid
+from zooready.records import Bundle
 
 OPSET = 17
 IR = 8
@@ -19,6 +20,14 @@ def opset(path: Path) -> Iterator[str]:
         yield (
             f"{path.name} has opset {stated}, and Fiji's ONNX Runtime 1.12 and 1.13 load up to {OPSET}: export with opset_version={OPSET}."
         )
+
+
+def stated_opset(bundle: Bundle) -> Iterator[str]:
+    """JDLL chooses its ONNX Runtime by what the description says, not by the file."""
+    held = max((entry.version for entry in _graph(bundle.formats["onnx"]).opset_import if entry.domain in ("", "ai.onnx")), default=0)
+    stated = bundle.weights["onnx"].version
+    if stated != held:
+        yield f"rdf.yaml says opset_version {stated!r} and {bundle.formats['onnx'].name} has opset {held}: write {held} there."
 
 
 def ir(path: Path) -> Iterator[str]:
@@ -52,6 +61,18 @@ def onnx_objections(path: Path) -> Iterator[str]:
     """All rules of this file."""
     for rule in (opset, ir, one_file):
         yield from rule(path)
+
+
+def consistent(path: Path) -> Iterator[str]:
+    """Operators that the opset and the IR which the file claims do not have, found by ONNX's own checker."""
+    import onnx
+
+    model = _graph(path)
+    try:
+        onnx.checker.check_model(model)
+    except Exception as error:  # the checker and its shape inference raise their own, without a common class
+        first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        yield f"{path.name} is not valid ONNX of its opset and IR ({first[:300]}): export it again."
 
 
 def _graph(path: Path) -> Any:

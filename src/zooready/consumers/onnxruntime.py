@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 
-from zooready.consumers.onnx_rules import one_file
+from zooready.consumers.onnx_rules import one_file, stated_opset
 from zooready.consumers.sandbox import ask
 from zooready.records import Array, Bundle, Format, Level
 
@@ -23,12 +23,14 @@ def missing() -> str | None:
 def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
     """Tensors outside the file, whose hash nobody checks."""
     if format == "onnx":
+        yield from stated_opset(bundle)
         yield from one_file(bundle.formats["onnx"])
 
 
 def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[Array, ...]]:
     """Outputs of the network for each image, from a child process."""
-    return ask({"kind": "onnx", "path": str(bundle.formats[format])}, images, who=f"ONNX Runtime {version('onnxruntime')}")
+    job = {"kind": "onnx", "path": str(bundle.formats[format])}
+    return ask(job, images, who=f"ONNX Runtime {version('onnxruntime')}", seconds=bundle.time_limit_s)
 
 
 def versions() -> dict[str, str]:

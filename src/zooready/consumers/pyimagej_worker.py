@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from zooready.java.worker import explained, torchscript
+from zooready.processes import end_with_parent
 from zooready.records import Array
 
 NAMES = {"t": "t", "z": "pln", "c": "ch", "y": "row", "x": "col"}  # what pyimagej calls the axes of ImageJ
@@ -26,6 +27,7 @@ class Lost(Exception):
 
 def main(path: Path) -> None:
     """Do the job."""
+    end_with_parent()
     job = json.loads(path.read_text(encoding="utf-8"))
     folder = path.parent
     try:

@@ -49,7 +49,7 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
             raise BundleInvalid(f"{bundle.path.name}: a state dict runs the bundle's own Python. Read it, then use trust_code=True.")
         if builder := builder_of(bundle):
             job["builder"] = {**asdict(builder), "file": str(builder.file) if builder.file else None}
-    return ask(job, images, who=f"PyTorch {version('torch')} ({format})")
+    return ask(job, images, who=f"PyTorch {version('torch')} ({format})", seconds=bundle.time_limit_s)
 
 
 def versions() -> dict[str, str]:

@@ -1,32 +1,36 @@
-"""A child process that runs a network, so that a crash, a hang or a greedy file is a verdict and not the end of the check."""
+"""A child process that runs a network, so that a crash, a hang or a greedy file is a verdict and not the end of the command."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-import tempfile
+import time
+import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from zooready import errors
+from zooready.processes import memory_bytes, scratch
 from zooready.records import Array, as_float32
 
 SECONDS = 600.0
-MEMORY = 24 * 2**30  # bytes of data; torch alone maps several GiB
 LAST_LINES = 4
+POLL_S = (0.002, 0.05)  # between two looks for an answer, the first and the longest
 PASSED_ON = re.compile(  # the rest of the environment, tokens and proxies among it, stays here
-    r"(LD_LIBRARY_|DYLD_LIBRARY_|PYTHON)?PATH|PYTHON(DONTWRITEBYTECODE|PYCACHEPREFIX)|LANG|LC_ALL|SYSTEMROOT|TE?MP|TMPDIR|(OMP|MKL|OPENBLAS)_NUM_THREADS|CUDA_VISIBLE_DEVICES"
+    r"(LD_LIBRARY_|DYLD_LIBRARY_|PYTHON)?PATH|PYTHON(DONTWRITEBYTECODE|PYCACHEPREFIX)|LANG|LC_ALL|SYSTEMROOT|(OMP|MKL|OPENBLAS)_NUM_THREADS|CUDA_VISIBLE_DEVICES"
 )
 
 
-def ask(job: Mapping[str, Any], images: Sequence[Array], *, who: str, seconds: float = SECONDS) -> list[tuple[Array, ...]]:
+def ask(job: Mapping[str, Any], images: Sequence[Array], *, who: str, seconds: float | None = None) -> list[tuple[Array, ...]]:
     """Run one job of :mod:`zooready.consumers.sandbox_worker` in a fresh process.
 
     Parameters
@@ -38,7 +42,7 @@ def ask(job: Mapping[str, Any], images: Sequence[Array], *, who: str, seconds: f
     who
         What is running, for messages.
     seconds
-        Time limit for all images together.
+        Time limit for all images together; :data:`SECONDS` if None.
 
     Raises
     ------
@@ -47,69 +51,151 @@ def ask(job: Mapping[str, Any], images: Sequence[Array], *, who: str, seconds: f
     BundleInvalid, OutputsDiffer
         What the job itself found.
     """
-    with tempfile.TemporaryDirectory(prefix="zooready-") as temporary:
-        folder = Path(temporary)
-        for number, image in enumerate(images):
-            np.save(folder / f"input{number}.npy", as_float32(image))
-        (folder / "job.json").write_text(json.dumps({**job, "images": len(images), "memory": MEMORY}), encoding="utf-8")
-        code = _wait(folder, who, seconds)
-        failure = folder / "failure.json"
-        if failure.is_file():
-            reason = json.loads(failure.read_text(encoding="utf-8"))
-            kind = getattr(errors, str(reason["error"]), errors.ConsumerFailed)
-            raise kind(f"{who}: {reason['why']}")
-        if not code and not (folder / "outputs.json").is_file():
-            raise errors.ConsumerFailed(
-                f"{who} ended without a result. Last lines: {_last_lines(folder)} Check the file with another program."
-            )
-        if code:
-            name = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-            raise errors.ConsumerFailed(
-                f"{who} crashed with {name}. Last lines: {_last_lines(folder)} Try the file on its own to see more."
-            )
-        counts = json.loads((folder / "outputs.json").read_text(encoding="utf-8"))
-        return [tuple(np.load(folder / f"output{i}_{k}.npy", allow_pickle=False) for k in range(n)) for i, n in enumerate(counts)]
+    until = time.monotonic() + (seconds or SECONDS)
+    with contextlib.closing(Session(job, who=who, seconds=seconds)) as session:
+        return [session.answer([image], until) for image in images]
 
 
-def _wait(folder: Path, who: str, seconds: float) -> int:
-    """Start the worker, wait, and leave no process behind, whatever happens."""
+@dataclass(kw_only=True)
+class _Child:
+    """A running worker, its folder, and how many requests it had."""
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+    requests: int = 0
+
+
+class Session:
+    """A worker that is asked again and again; started when it is first asked, and again after it crashed.
+
+    It ends with :meth:`close`, when nobody holds this object any more, and when this process ends, however that comes about.
+    """
+
+    def __init__(self, job: Mapping[str, Any], *, who: str, seconds: float | None = None) -> None:
+        self.job, self.who, self.seconds = dict(job), who, seconds or SECONDS
+        self._child: _Child | None = None
+        self._end = weakref.finalize(self, lambda: None)
+
+    def load(self) -> None:
+        """Start the worker and have it load the weights; errors are those of :func:`ask`."""
+        self.answer([], time.monotonic() + self.seconds)
+
+    def __call__(self, image: Array, *gradients: Array) -> tuple[Array, ...]:
+        """Outputs for (b, c, …); with the gradients of a loss in each output, the one array of its gradient in the image.
+
+        Errors are those of :func:`ask`.
+        """
+        return self.answer([image, *gradients], time.monotonic() + self.seconds)
+
+    def answer(self, arrays: Sequence[Array], until: float) -> tuple[Array, ...]:
+        """What the worker makes of some arrays, before the clock shows ``until``."""
+        child = self._child or self._start()
+        number, child.requests = child.requests, child.requests + 1
+        for k, array in enumerate(arrays):
+            np.save(child.folder / f"input{number}_{k}.npy", as_float32(array))
+        try:
+            with contextlib.suppress(OSError):  # it is gone already, which is found below
+                assert child.process.stdin is not None
+                child.process.stdin.write(f"{number} {len(arrays)}\n".encode())
+                child.process.stdin.flush()
+            count = self._count(child, child.folder / f"answer{number}.json", until)
+            files = [child.folder / f"output{number}_{k}.npy" for k in range(count)]
+            outputs = tuple(np.load(file, allow_pickle=False) for file in files)
+            for file in (*files, *child.folder.glob(f"input{number}_*.npy")):
+                file.unlink()
+            return outputs
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the worker and those that it started, and remove its folder."""
+        self._child = None
+        self._end()
+
+    def _start(self) -> _Child:
+        stack = contextlib.ExitStack()
+        folder = stack.enter_context(scratch())
+        try:
+            job = {"memory": memory_bytes(), **self.job}
+            (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+            process = _started(folder)
+        except BaseException:
+            stack.close()
+            raise
+        stack.callback(_kill, process)
+        self._child = _Child(process=process, folder=folder)
+        self._end = weakref.finalize(self, stack.close)
+        return self._child
+
+    def _count(self, child: _Child, file: Path, until: float) -> int:
+        """How many outputs the answer has; every other end is an error."""
+        pause, longest = POLL_S
+        while not file.is_file():
+            if (child.folder / "failure.json").is_file():
+                self._fail(child.folder)
+            code = child.process.poll()
+            if code is not None and not file.is_file():
+                self._ended(child.folder, code)
+            if time.monotonic() > until:
+                raise errors.ConsumerFailed(
+                    f"{self.who} was stopped after {self.seconds:.0f} s. Last lines: {_last_lines(child.folder)} Try a smaller image, a "
+                    "faster machine, or a longer time limit."
+                )
+            time.sleep(pause)
+            pause = min(longest, 1.5 * pause)
+        return int(json.loads(file.read_text(encoding="utf-8")))
+
+    def _fail(self, folder: Path) -> None:
+        reason = json.loads((folder / "failure.json").read_text(encoding="utf-8"))
+        kind = getattr(errors, str(reason["error"]), errors.ConsumerFailed)
+        raise kind(f"{self.who}: {reason['why']}")
+
+    def _ended(self, folder: Path, code: int) -> None:
+        """Say why the worker is gone without an answer."""
+        if (folder / "failure.json").is_file():
+            self._fail(folder)
+        if not code:
+            raise errors.ConsumerFailed(
+                f"{self.who} ended without a result. Last lines: {_last_lines(folder)} Check the file with another program."
+            )
+        name = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        memory = " (the machine may be out of memory)" if code == -9 else ""
+        raise errors.ConsumerFailed(
+            f"{self.who} crashed with {name}{memory}. Last lines: {_last_lines(folder)} Try the file on its own to see more."
+        )
+
+
+def _started(folder: Path) -> subprocess.Popen[bytes]:
+    """Start the worker; its home and its temporary folder are below ``folder``, its words go to ``log.txt``."""
     home = folder / "home"
     home.mkdir()
     environment = {name: value for name, value in os.environ.items() if PASSED_ON.fullmatch(name)}
-    environment |= {"HOME": str(home), "USERPROFILE": str(home), "XDG_CACHE_HOME": str(home)}
+    environment |= dict.fromkeys(("HOME", "USERPROFILE", "XDG_CACHE_HOME", "TMPDIR", "TEMP", "TMP"), str(home))
     environment |= {"BIOIMAGEIO_CACHE_PATH": str(home / "bioimageio"), "PYTHONIOENCODING": "utf-8"}
     with (folder / "log.txt").open("wb") as log:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "zooready.consumers.sandbox_worker", str(folder)],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=home,
             env=environment,
             start_new_session=True,
         )
-        try:
-            return process.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            raise errors.ConsumerFailed(
-                f"{who} was stopped after {seconds:.0f} s. Last lines: {_last_lines(folder)} Try a smaller image, or a faster machine."
-            ) from None
-        finally:
-            _kill(process)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """End the process and those that it started."""
     if hasattr(os, "killpg"):
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
-        finally:
-            process.wait()
     else:
         process.kill()
-        process.wait()
+    process.wait()
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
 
 
 def _last_lines(folder: Path) -> str:

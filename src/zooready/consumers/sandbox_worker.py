@@ -1,14 +1,18 @@
-"""What runs inside the child: ``python -m zooready.consumers.sandbox_worker FOLDER`` with ``job.json`` and ``input<i>.npy`` inside.
+"""What runs inside the child: ``python -m zooready.consumers.sandbox_worker FOLDER`` with ``job.json`` inside.
 
-Writes ``output<i>_<k>.npy`` and ``outputs.json`` (how many outputs each image gave), or ``failure.json``.
+Each line of standard input is a request, ``<number> <arrays>``: ``input<number>_<k>.npy`` lie in the folder. Writes
+``output<number>_<k>.npy`` and then ``answer<number>.json`` (how many outputs), or ``failure.json`` and ends. It ends, too, when standard
+input does, that is when its parent is gone.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, NoReturn
 
 import numpy as np
@@ -16,29 +20,30 @@ import numpy as np
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid, OutputsDiffer, ZooreadyError
 from zooready.formats import FORMATS
 from zooready.formats.state_dict import Builder
+from zooready.processes.limits import end_group
 from zooready.records import Array
 
-Network = Callable[[Array], Sequence[Array]]
+Network = Callable[..., Sequence[Array]]  # of (b, c, ...) float32
 FILE_BYTES = 8 * 2**30
 
 
 def main(folder: Path) -> None:
     """Do the job that lies in ``folder``."""
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    limit(job["memory"])
+    limit(job["memory"] if job.get("device", "cpu") == "cpu" else None)
     no_network()
     step = "loading"
     try:
         network = LOADERS[job["kind"]](job)
-        counts = []
-        for number in range(job["images"]):
-            image = np.load(folder / f"input{number}.npy", allow_pickle=False)
-            step = f"an image of {image.shape}"
-            outputs = network(image)
+        for number, count in _requests():
+            arrays = [np.load(folder / f"input{number}_{k}.npy", allow_pickle=False) for k in range(count)]
+            step = f"an image of {arrays[0].shape}" if arrays else step
+            outputs = network(*arrays) if arrays else ()
             for k, output in enumerate(outputs):
                 np.save(folder / f"output{number}_{k}.npy", output, allow_pickle=False)
-            counts.append(len(outputs))
-        (folder / "outputs.json").write_text(json.dumps(counts), encoding="utf-8")
+            partial = folder / f"answer{number}.partial"
+            partial.write_text(json.dumps(len(outputs)), encoding="utf-8")
+            partial.replace(folder / f"answer{number}.json")
     except InputInvalid as error:  # of a format: a file that its runtime cannot load, for the cause; or no tensors come out
         if error.__cause__ is None:
             leave(folder, "BundleInvalid", str(error))
@@ -50,6 +55,21 @@ def main(folder: Path) -> None:
         leave(folder, "ConsumerFailed", _raised(step, error))
 
 
+def _requests() -> Iterator[tuple[int, int]]:
+    """Number and count of arrays of each request, as they come; the process ends when no more can come."""
+    lines: SimpleQueue[bytes] = SimpleQueue()
+
+    def read() -> None:
+        while line := sys.stdin.buffer.readline():
+            lines.put(line)
+        end_group()  # even if the network still computes
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        number, count = lines.get().split()
+        yield int(number), int(count)
+
+
 def _raised(step: str, error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{step} raised {type(error).__name__}: {lines[-1] if lines else '(no message)'}"
@@ -57,16 +77,19 @@ def _raised(step: str, error: BaseException) -> str:
 
 def leave(folder: Path, error: str, why: str) -> None:
     """Leave the reason where the parent looks for it."""
-    (folder / "failure.json").write_text(json.dumps({"error": error, "why": why[:2000]}), encoding="utf-8")
+    partial = folder / "failure.partial"
+    partial.write_text(json.dumps({"error": error, "why": why[:2000]}), encoding="utf-8")
+    partial.replace(folder / "failure.json")
 
 
-def limit(memory: int) -> None:
-    """Bound memory and file sizes, and leave no core dump; Windows has no such limits."""
+def limit(memory: int | None) -> None:
+    """Bound memory (bytes; None where a GPU's driver maps far more than it uses) and files, and leave no core dump; not on Windows."""
     try:
         import resource
     except ImportError:
         return
-    for what, most in ((resource.RLIMIT_DATA, memory), (resource.RLIMIT_FSIZE, FILE_BYTES), (resource.RLIMIT_CORE, 0)):
+    limits = {resource.RLIMIT_FSIZE: FILE_BYTES, resource.RLIMIT_CORE: 0}
+    for what, most in (limits | ({} if memory is None else {resource.RLIMIT_DATA: memory})).items():
         hard = resource.getrlimit(what)[1]
         resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
@@ -87,7 +110,32 @@ def weights(job: dict[str, Any]) -> Network:
     if "builder" in job:
         given = job["builder"]
         options["builder"] = Builder(**{**given, "file": Path(given["file"]) if given["file"] else None})
-    run: Network = FORMATS[job["kind"]].start(Path(job["path"]), "cpu", **options)
+    run: Network = FORMATS[job["kind"]].start(Path(job["path"]), job.get("device", "cpu"), **options)
+    return run
+
+
+def differentiable(job: dict[str, Any]) -> Network:
+    """TorchScript, with gradients: given (b, c, …) alone it computes, given also the gradient in each output, that in the image."""
+    import torch
+
+    from zooready.formats import torchscript
+    from zooready.formats.copies import tensors
+
+    network = torchscript.load(Path(job["path"]))
+    for weight in network.parameters():
+        weight.requires_grad_(False)
+
+    def run(image: Array, *gradients: Array) -> Sequence[Array]:
+        given = torch.from_numpy(image.copy()).requires_grad_(bool(gradients))
+        outputs = tensors(network(given))
+        if not gradients:
+            return [output.numpy() for output in outputs]
+        depending = [(output, torch.from_numpy(k)) for output, k in zip(outputs, gradients, strict=True) if output.requires_grad]
+        if not depending:
+            return [np.zeros_like(image)]
+        (gradient,) = torch.autograd.grad([o for o, _ in depending], given, [k for _, k in depending], allow_unused=True)
+        return [np.zeros_like(image) if gradient is None else gradient.numpy()]
+
     return run
 
 
@@ -122,7 +170,11 @@ def _explain(summary: Any) -> NoReturn:
     raise ConsumerFailed(f"{verdict}. Export again, and compare with the other formats.")
 
 
-LOADERS: dict[str, Callable[[dict[str, Any]], Network]] = {**dict.fromkeys(FORMATS, weights), "bioimageio": bioimageio}
+LOADERS: dict[str, Callable[[dict[str, Any]], Network]] = {
+    **dict.fromkeys(FORMATS, weights),
+    "bioimageio": bioimageio,
+    "differentiable": differentiable,
+}
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))

@@ -3,7 +3,7 @@
 In: a weight file and images (arrays, or TIFFs that ImageJ opens). Out: float32 arrays, seconds, versions.
 :func:`install` is the only function of the package that downloads files.
 
-May import: nothing
+May import: processes
 """
 
 from zooready.java.child import JavaResult, run

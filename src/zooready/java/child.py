@@ -10,7 +10,6 @@ import signal
 import site
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from zooready.errors import ConsumerFailed, ConsumerMissing, InputInvalid
 from zooready.java.engines import folder, libjvm, missing
 from zooready.java.jars import ENGINES, Engine, class_path, platform_name
+from zooready.processes import memory_bytes, scratch
 
 Array = NDArray[Any]
 THREADS = 2
@@ -54,7 +54,7 @@ def run(
     *,
     repeats: int = 0,
     limit_s: float = 300.0,
-    memory_mb: int = 16384,
+    memory_mb: int | None = None,
     through_imagej: bool = False,
 ) -> JavaResult:
     """Run a TorchScript or ONNX file in a Java engine, in a child process.
@@ -73,8 +73,8 @@ def run(
     limit_s
         Time limit of the child process, s, its start (1-3 s) included.
     memory_mb
-        Limit of resident memory, MiB, enforced where the system reports it (Linux); Java's heap is limited to a quarter of it on every
-        system.
+        Limit of resident memory, MiB, by default most of the machine's, enforced where the system reports it (Linux); Java's heap is
+        limited to a quarter of it on every system.
     through_imagej
         Write each (1, c, y, x) and (1, c, z > 1, y, x) array as an ImageJ TIFF first, so that ImageJ reads its pixels.
 
@@ -94,11 +94,11 @@ def run(
         raise ConsumerMissing(reason)
     if not weights.is_file():
         raise InputInvalid(f"no weight file at {weights}: give a TorchScript file for pytorch, an ONNX file for onnx.")
-    with tempfile.TemporaryDirectory(prefix="zooready-java-", ignore_cleanup_errors=True) as name:
-        job_folder = Path(name)
+    with scratch() as job_folder:
         files = [_stored(job_folder, position, item, through_imagej) for position, item in enumerate(inputs)]
         job = {"weights": str(weights.resolve()), "inputs": [str(file) for file in files], "repeats": repeats}
-        result = work(job_folder, engine, job, djl=folder() / "djl", limit_s=limit_s, memory_mb=memory_mb)
+        most = memory_mb or memory_bytes() >> 20
+        result = work(job_folder, engine, job, djl=folder() / "djl", limit_s=limit_s, memory_mb=most)
         outputs = tuple(
             tuple(np.load(job_folder / f"output_{index}_{position}.npy", allow_pickle=False) for position in range(len(shapes)))
             for index, shapes in enumerate(result["shapes"])

@@ -11,7 +11,6 @@ import os
 import re
 import statistics
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -20,6 +19,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from zooready.processes import end_with_parent
 
 Array = NDArray[Any]
 Network = Callable[[Array], list[Array]]
@@ -207,14 +208,9 @@ def explained(error: BaseException) -> str:
     return line[max(start, 0) :]
 
 
-def _die_with_parent() -> None:
-    sys.stdin.buffer.read()  # returns when the parent process ends, for whatever reason
-    os._exit(1)
-
-
 def main(path: Path) -> None:
     """Read the job, run it, and exit without running the destructors of any engine."""
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    end_with_parent()
     job = json.loads(path.read_text(encoding="utf-8"))
     try:
         result = work(job, path.parent)

@@ -14,6 +14,7 @@ import numpy as np
 
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
 from zooready.formats import onnx
+from zooready.prediction.sessions import SECONDS
 from zooready.records import Array, Bundle
 
 LAYERS = ("Gemm", "MatMul", "Conv")  # what multiplies by weights
@@ -64,7 +65,7 @@ def watched(bundle: Bundle) -> Callable[[Array], Seen]:
         if name not in {output.name for output in graph.output}:
             graph.output.add().name = name
     try:
-        run_all = onnx.start(model.SerializeToString(), outputs=[*order, *taken])
+        run_all = onnx.start(model.SerializeToString(), outputs=[*order, *taken], limit_s=bundle.time_limit_s or SECONDS)
     except InputInvalid as error:
         raise BundleInvalid(
             f"{bundle.path.name}: the ONNX weights do not load ({error.__cause__}). Export or download it again."

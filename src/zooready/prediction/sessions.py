@@ -1,19 +1,21 @@
-"""The runtimes that compute a bundle in this process: ONNX Runtime, and PyTorch for TorchScript and trusted state dicts."""
+"""The runtimes that compute a bundle: ONNX Runtime and trusted PyTorch in this process, a stranger's TorchScript in a child."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
 from zooready.bundle.builders import builder_of
+from zooready.consumers.sandbox import Session
 from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, InputInvalid
 from zooready.formats import FORMATS, state_dict, torchscript
-from zooready.formats.starting import Device, Run
+from zooready.formats.starting import Device, Run, torch_device
 from zooready.formats.warned import brief
 from zooready.records import Array, Bundle, Format
 
 if TYPE_CHECKING:
     from torch import nn
 
+SECONDS = 3600.0  # for one image, where nothing else is asked for
 NO_ROOM = ("out of memory", "bad_alloc", "failed to allocate", "can't allocate", "cannot allocate")
 
 
@@ -50,9 +52,11 @@ def engine(bundle: Bundle, format: Format = "onnx", device: Device = "auto") -> 
     _demand_trust(bundle, format)
     options: dict[str, Any] = {}
     if format == "onnx":
-        options["outputs"] = [name for name, _ in bundle.kinds]
+        options |= {"outputs": [name for name, _ in bundle.kinds], "limit_s": bundle.time_limit_s or SECONDS}
     if format == "state_dict":
         options["builder"] = _builder(bundle)
+    if _is_foreign(bundle, format):
+        return _explaining(_apart(bundle, "torchscript", device), bundle, format)
     try:
         run = FORMATS[format].start(bundle.formats[format], device, **options)
     except (ConsumerMissing, BundleInvalid):
@@ -64,12 +68,31 @@ def engine(bundle: Bundle, format: Format = "onnx", device: Device = "auto") -> 
     return _explaining(run, bundle, format)
 
 
+def _is_foreign(bundle: Bundle, format: Format) -> bool:
+    """Whether the weights are a stranger's TorchScript: its operators are listed, and some of them crash a process all the same."""
+    return format == "torchscript" and not bundle.trusted
+
+
+def _apart(bundle: Bundle, kind: str, device: Device = "cpu") -> Session:
+    """The bundle's TorchScript in a child process, already loaded there."""
+    chosen = torch_device(device)
+    job = {"kind": kind, "path": str(bundle.formats["torchscript"]), "device": chosen}
+    session = Session(job, who=f"the TorchScript of {bundle.path.name}", seconds=bundle.time_limit_s or SECONDS)
+    try:
+        session.load()
+    except ConsumerFailed as error:
+        raise BundleInvalid(f"{bundle.path.name}: the torchscript weights do not load ({error}). Export or download it again.") from None
+    return session
+
+
 def _explaining(run: Run, bundle: Bundle, format: Format) -> Run:
     """The same function, its failures in words."""
 
     def explained(image: Array) -> tuple[Array, ...]:
         try:
             outputs = run(image)
+        except BundleInvalid:
+            raise
         except Exception as error:  # each runtime has its own errors, and a network may raise anything
             if isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in NO_ROOM):
                 size = " x ".join(map(str, image.shape))
@@ -93,6 +116,8 @@ def _explaining(run: Run, bundle: Bundle, format: Format) -> Run:
 def network(bundle: Bundle, format: Literal["torchscript", "state_dict"]) -> nn.Module:
     """The bundle's network as a PyTorch module, on the CPU, in eval mode; autograd works on it.
 
+    A stranger's TorchScript is a module without parameters that asks a child process for outputs and gradients.
+
     Raises
     ------
     InputInvalid
@@ -102,7 +127,33 @@ def network(bundle: Bundle, format: Literal["torchscript", "state_dict"]) -> nn.
     """
     _demand_trust(bundle, format)
     path = bundle.formats[format]
+    if _is_foreign(bundle, format):
+        return _module_apart(_apart(bundle, "differentiable"))
     return torchscript.load(path) if format == "torchscript" else state_dict.network(path, _builder(bundle))
+
+
+def _module_apart(session: Session) -> nn.Module:
+    """A module whose outputs, and their gradients in the input, come from a child process."""
+    import torch
+
+    class Asked(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            ctx.save_for_backward(image)
+            return tuple(torch.from_numpy(output) for output in session(image.detach().numpy()))
+
+        @staticmethod
+        def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
+            (image,) = ctx.saved_tensors
+            (gradient,) = session(image.detach().numpy(), *(gradient.numpy() for gradient in gradients))
+            return torch.from_numpy(gradient)
+
+    class Apart(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            outputs: tuple[torch.Tensor, ...] = Asked.apply(image)
+            return outputs
+
+    return Apart().eval()
 
 
 def _demand_trust(bundle: Bundle, format: Format) -> None:

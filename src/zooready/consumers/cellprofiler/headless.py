@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
@@ -22,8 +21,9 @@ import numpy as np
 from zooready.consumers import export_files
 from zooready.consumers.cellprofiler.cppipe import pipeline
 from zooready.consumers.onnx_rules import one_file
-from zooready.consumers.sandbox import MEMORY, PASSED_ON
+from zooready.consumers.sandbox import PASSED_ON
 from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, InputInvalid
+from zooready.processes import memory_bytes, scratch
 from zooready.records import Array, Bundle, Format, Level, Tensor, as_float32
 from zooready.tensors import TensorSpec
 
@@ -68,8 +68,7 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
     """
     taken, outputs = specs(bundle)
     arrays = [as_float32(image).transpose([taken.axes.index(axis) for axis in canonical(taken)]) for image in images]
-    with tempfile.TemporaryDirectory(prefix="zooready-") as temporary:
-        folder = Path(temporary)
+    with scratch() as folder:
         for name in ("in", "out", "home"):
             (folder / name).mkdir()
         stems = [
@@ -78,7 +77,7 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
         _zip(bundle, folder / "in" / BUNDLE)
         text = pipeline(outputs, channels=len(taken.channels), volume="z" in taken.axes, bundle=BUNDLE)
         (folder / "all.cppipe").write_text(text, encoding="utf-8")
-        log = launch(folder / "all.cppipe", folder / "in", folder / "out", home=folder / "home")
+        log = launch(folder / "all.cppipe", folder / "in", folder / "out", home=folder / "home", seconds=bundle.time_limit_s or SECONDS)
         try:
             table = _table(folder / "out" / "Image.csv") if any(output.kind == "scores" for output in outputs) else {}
             return [
@@ -169,7 +168,7 @@ def _limit(pid: int) -> None:
         return
     if hasattr(resource, "prlimit"):
         hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-        most = MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard)
+        most = memory_bytes() if hard == resource.RLIM_INFINITY else min(memory_bytes(), hard)
         resource.prlimit(pid, resource.RLIMIT_DATA, (most, hard))
 
 

@@ -10,11 +10,14 @@ import os
 import sys
 from pathlib import Path
 
+from zooready.processes import end_with_parent
+
 
 def main(path: Path) -> None:
     """Do the job."""
     import jpype
 
+    end_with_parent()
     job = json.loads(path.read_text(encoding="utf-8"))
     jpype.startJVM(job["jvm"], *job["options"], classpath=job["class_path"])
     jpype.JClass("net.imagej.patcher.LegacyInjector").preinit()  # before any class of ij: macros need no screen then

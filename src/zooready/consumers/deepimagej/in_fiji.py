@@ -9,7 +9,6 @@ same check, the engine that DeepImageJ starts has computed the same numbers, and
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from zooready.consumers.deepimagej.rules import RULES, image_size, rounded_perce
 from zooready.consumers.description_rules import Rule, axes
 from zooready.consumers.torchscript_rules import known_operators, no_device, only_computes
 from zooready.errors import BundleInvalid, ConsumerFailed
+from zooready.processes import memory_bytes, scratch
 from zooready.records import Array, Bundle, Format, Level, as_float32
 
 NAME = "deepimagej"
@@ -32,7 +32,6 @@ CUTS_TILES = True
 APPLIES_OPERATORS = True
 NEWEST, OLDER = "2.0.0", "1.13.1"  # of the engines
 SECONDS = 900.0  # for all images of one bundle together
-MEMORY_MB = 16384
 
 
 def missing() -> str | None:
@@ -53,12 +52,12 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array | Path]) -> list[
     if faults := list(only_computes(bundle.formats[format])):
         raise BundleInvalid(" ".join(faults))
     (taken,) = bundle.inputs
-    with tempfile.TemporaryDirectory(prefix="zooready-fiji-", ignore_cleanup_errors=True) as temporary:
-        folder = Path(temporary).resolve()
+    with scratch() as folder:
         macro = fiji.placed(bundle, folder / "models" / "bundle", "bundle")
         written = _written(images, taken.axes, folder)
         arguments = [f"{path}|{folder / 'out'}" for path in written.values()]
-        returned = fiji.run_macro(macro, arguments, folder, limit_s=SECONDS, memory_mb=MEMORY_MB) if arguments else []
+        limit_s = bundle.time_limit_s or SECONDS
+        returned = fiji.run_macro(macro, arguments, folder, limit_s=limit_s, memory_mb=memory_bytes() >> 20) if arguments else []
         log = (folder / "log.txt").read_text(encoding="utf-8", errors="replace") if arguments else ""
         outputs: list[tuple[Array, ...] | None] = [None] * len(images)
         for (n, path), end in zip(written.items(), returned, strict=True):

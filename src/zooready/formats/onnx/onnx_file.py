@@ -6,13 +6,14 @@ import contextlib
 import hashlib
 import io
 import re
+import threading
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from zooready.errors import BundleInvalid, ConsumerMissing, InputInvalid, OutputsDiffer
+from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, InputInvalid, OutputsDiffer
 from zooready.formats import branches, trials
 from zooready.formats.branches import DataBranch
 from zooready.formats.copies import evaluating
@@ -190,7 +191,7 @@ def load(source: Path | bytes, device: Device = "cpu") -> Any:
     return session
 
 
-def start(source: Path | bytes, device: Device = "cpu", *, outputs: Sequence[str] = ()) -> Run:
+def start(source: Path | bytes, device: Device = "cpu", *, outputs: Sequence[str] = (), limit_s: float | None = None) -> Run:
     """A function that runs an ONNX file, or a model in memory.
 
     Parameters
@@ -199,6 +200,8 @@ def start(source: Path | bytes, device: Device = "cpu", *, outputs: Sequence[str
         ``auto`` is a CUDA device if ONNX Runtime sees one, else the CPU.
     outputs
         Names of all outputs in the order wanted; the graph's own order if empty, or if the graph has others.
+    limit_s
+        How long one image may take, s; without end if None.
 
     Raises
     ------
@@ -217,7 +220,22 @@ def start(source: Path | bytes, device: Device = "cpu", *, outputs: Sequence[str
     order = list(outputs) if set(outputs) == set(held) else held
 
     def run(image: Array) -> tuple[Array, ...]:
-        return tuple(session.run(order, {inputs[0]: image}))
+        import onnxruntime
+
+        if limit_s is None:
+            return tuple(session.run(order, {inputs[0]: image}))
+        options = onnxruntime.RunOptions()
+        timer = threading.Timer(limit_s, setattr, (options, "terminate", True))  # looked at between two operators
+        timer.daemon = True
+        timer.start()
+        try:
+            return tuple(session.run(order, {inputs[0]: image}, options))
+        except Exception:
+            if options.terminate:
+                raise ConsumerFailed(f"stopped after {limit_s:g} s") from None
+            raise
+        finally:
+            timer.cancel()
 
     return run
 
