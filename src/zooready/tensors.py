@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from zooready.errors import InputInvalid
 
@@ -65,3 +65,54 @@ class TensorSpec:
     def spatial(self) -> str:
         """The axes that measure space, in order: some of z, y, x."""
         return "".join(axis for axis in self.axes if axis in "zyx")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """An axis of an input or output, as a description of format 0.5 states it.
+
+    ``letter`` is one of ``bitczyx``, or the axis's whole name where it has no letter; ``id`` and ``type`` are as written, empty if
+    absent. The length is ``size`` if there is only one, px; or at least ``minimum`` and then in steps of ``step``, px; or that of
+    the axis ``reference`` (tensor, axis), plus ``offset`` px. ``halo`` is px to cut off at each end of a tile, ``channels`` the names
+    of a channel axis.
+    """
+
+    letter: str
+    id: str = ""
+    type: str = ""
+    size: int | None = None
+    minimum: int | None = None
+    step: int | None = None
+    reference: tuple[str, str] | None = None
+    offset: int = 0
+    halo: int = 0
+    scale: float = 1.0
+    channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """A step of pre- or postprocessing outside the network; ``kwargs`` are as written, since each program reads them in its own way."""
+
+    name: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tensor:
+    """An input or output, as a bundle describes it.
+
+    ``axes`` are letters, e.g. ``"bcyx"``; ``details`` says more of each, and is empty in format 0.4. ``channels`` are names, empty if
+    none are given. ``types`` are all data types that are declared. ``operators`` are pre- or postprocessing; ``sample`` is the
+    name of the sample's file, empty without one; ``unit`` that of the values, empty if none is stated.
+    """
+
+    name: str
+    axes: str
+    details: tuple[Axis, ...] = ()
+    kind: Kind = "image"
+    channels: tuple[str, ...] = ()
+    types: tuple[str, ...] = ("float32",)
+    unit: str = ""
+    operators: tuple[Operator, ...] = ()
+    sample: str = ""

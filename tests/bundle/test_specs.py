@@ -13,7 +13,8 @@ from zooready.consumers.cellprofiler import headless
 from zooready.consumers.deepimagej.rules import RULES
 from zooready.errors import BundleInvalid
 from zooready.images.files import write_image
-from zooready.records import Axis, Image
+from zooready.records import Image
+from zooready.tensors import Axis
 
 
 @pytest.mark.parametrize(

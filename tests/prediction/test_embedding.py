@@ -11,7 +11,8 @@ from torch import nn
 
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
 from zooready.prediction.embedding import watched
-from zooready.records import TOLERANCE, Bundle, Tensor
+from zooready.records import TOLERANCE, Bundle
+from zooready.tensors import Tensor
 
 
 def layers(last, pool):

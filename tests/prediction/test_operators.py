@@ -14,7 +14,8 @@ from bioimageio.spec.model import v0_5
 from zooready.errors import BundleInvalid
 from zooready.prediction import predict
 from zooready.prediction.operators import Measured, notes, processed
-from zooready.records import Axis, Image, Operator, Tensor
+from zooready.records import Image
+from zooready.tensors import Axis, Operator, Tensor
 
 AXES = (
     Axis(letter="b", type="batch"),

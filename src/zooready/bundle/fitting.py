@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from zooready.records import Array, Axis, Bundle, Case, Tensor
+from zooready.records import Array, Bundle, Case
+from zooready.tensors import Axis, Tensor
 
 
 def misfits(bundle: Bundle, cases: Sequence[Case]) -> dict[str, str]:

@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from zooready.bundle.rdf import CROP, PIXEL_SIZE, PLANE_DISTANCE, not_understood
 from zooready.errors import BundleInvalid, InputInvalid
-from zooready.records import Bundle, Operator, Tensor
-from zooready.tensors import TensorSpec
+from zooready.records import Bundle
+from zooready.tensors import Operator, Tensor, TensorSpec
 
 
 def input_spec(bundle: Bundle, steps: Collection[str] = ()) -> TensorSpec:

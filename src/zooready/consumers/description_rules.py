@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from zooready.bundle.rdf import not_understood
-from zooready.records import Axis, Bundle, Operator, Tensor
+from zooready.records import Bundle
+from zooready.tensors import Axis, Operator, Tensor
 
 Rule = Callable[[Bundle], Iterator[str]]
 

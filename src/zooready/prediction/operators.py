@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from zooready.errors import BundleInvalid
-from zooready.records import Array, Operator, Tensor, as_float32
+from zooready.records import Array, as_float32
+from zooready.tensors import Operator, Tensor
 
 DTYPES = ("float32", "float64", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "bool")
 IDS = {"batch": "batch", "channel": "channel", "time": "time", "index": "index"}  # of an axis that states its type alone

@@ -24,8 +24,8 @@ from zooready.consumers.onnx_rules import one_file
 from zooready.consumers.sandbox import PASSED_ON
 from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, InputInvalid
 from zooready.processes import memory_bytes, scratch
-from zooready.records import Array, Bundle, Format, Level, Tensor, as_float32
-from zooready.tensors import TensorSpec
+from zooready.records import Array, Bundle, Format, Level, as_float32
+from zooready.tensors import Tensor, TensorSpec
 
 NAME = "cellprofiler"
 READS: tuple[Format, ...] = ("onnx",)

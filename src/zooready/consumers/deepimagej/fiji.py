@@ -18,7 +18,8 @@ from zooready.consumers import export_files
 from zooready.consumers.deepimagej import fiji_folder
 from zooready.errors import ConsumerFailed
 from zooready.java import child, engines
-from zooready.records import Axis, Bundle
+from zooready.records import Bundle
+from zooready.tensors import Axis
 
 VARIABLE = "ZOOREADY_FIJI"
 RUNNER = "run_bundle.ijm"  # filled in for each bundle; the others go with it as they are
