@@ -23,6 +23,7 @@ MEMORY = 24 * 2**30  # bytes of data; torch alone maps several GiB
 LAST_LINES = 4
 PASSED_ON = re.compile(  # the rest of the environment, tokens and proxies among it, stays here
     r"(LD_LIBRARY_|DYLD_LIBRARY_|PYTHON)?PATH|PYTHON(DONTWRITEBYTECODE|PYCACHEPREFIX)|LANG|LC_ALL|SYSTEMROOT|TE?MP|TMPDIR|(OMP|MKL|OPENBLAS)_NUM_THREADS|CUDA_VISIBLE_DEVICES"
+    r"|ORT_DISABLE_TELEMETRY"
 )
 
 
