@@ -84,6 +84,8 @@ from cellprofiler_core.setting.do_something import DoSomething, RemoveSettingBut
 from cellprofiler_core.setting.subscriber import ImageSubscriber, LabelSubscriber
 from cellprofiler_core.setting.text import Alphanumeric, Directory, Filename, Float, ImageName, Integer, LabelName
 
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read by ONNX Runtime when it is first imported; it sends telemetry otherwise
+
 LOGGER = logging.getLogger(__name__)
 CATEGORY = "RunZooready"
 

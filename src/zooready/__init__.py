@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ _HOMES = {
     "TensorSpec": "tensors",
     **{name: f"commands.{name}" for name in ("check", "explain", "export", "predict", "train")},
 }
+# ONNX Runtime reads this when it is first imported, and sends telemetry without it. Child processes import this package too.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def __getattr__(name: str) -> Any:

@@ -27,6 +27,7 @@ LAST_LINES = 4
 POLL_S = (0.002, 0.05)  # between two looks for an answer, the first and the longest
 PASSED_ON = re.compile(  # the rest of the environment, tokens and proxies among it, stays here
     r"(LD_LIBRARY_|DYLD_LIBRARY_|PYTHON)?PATH|PYTHON(DONTWRITEBYTECODE|PYCACHEPREFIX)|LANG|LC_ALL|SYSTEMROOT|(OMP|MKL|OPENBLAS)_NUM_THREADS|CUDA_VISIBLE_DEVICES"
+    r"|ORT_DISABLE_TELEMETRY"
 )
 
 

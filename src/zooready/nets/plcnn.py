@@ -173,7 +173,7 @@ def pooling(stride: int) -> nn.Module:
 
 
 def average(maps: Tensor) -> Tensor:
-    """(b, c, y, x) -> (b, c): mean of each map, added 256 values at a time, since ONNX Runtime loses digits in sums of large maps."""
+    """(b, c, y, x) -> (b, c): the mean of each map, 256 values at a time, since ONNX Runtime loses digits in the sum of a large map."""
     sums = maps.flatten(2)
     for _ in range(2):
         length = sums.shape[2]
