@@ -342,8 +342,9 @@ class Bundle:
     ``id`` and ``name`` are empty if absent. ``weights`` are by their key in the description, e.g. ``"pytorch_state_dict"``.
     ``pixel_size_um`` is the smallest and largest side of a pixel that the network was made for, ``plane_distance_um`` the distance of
     planes that it takes, or makes of a single one, ``measured_halo_px`` the halo that export found, ``crop_px`` the side of the image of
-    one object; each None if the bundle does not say. ``texts`` holds, as written, what ought to be text. ``programs`` are those with a part of ``config`` of
-    their own; ``allows_tiling`` is what DeepImageJ's part says, None without one. ``faults`` says, by place in the description, what
+    one object; each None if the bundle does not say. ``texts`` holds, as written, what ought to be text. ``programs`` are those with a
+    part of ``config`` of their own; ``allows_tiling`` is what DeepImageJ's part says, None without one. ``faults`` says, by place in the
+    description, what
     there could not be understood.
     """
 

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,9 +81,18 @@ def ran(macro, path, paths, folder):
     return macro(f'return runMacro("{path}", getArgument());', *(f"{one}|{folder / 'out'}" for one in paths))
 
 
+def documented(kind, column):
+    """Whether the table of docs/fiji.md says that the macro runs."""
+    rows = {"plane": "a single plane", "depth1": "a single plane", "z": "z-stack |", "t": "time series |", "tz": "z-stack over time |"}
+    text = (Path(__file__).parents[2] / "docs" / "fiji.md").read_text(encoding="utf-8")
+    (line,) = re.findall(rf"^\| {re.escape(rows[kind])}.*$", text, re.MULTILINE)
+    return not line.split("|")[2 + column].strip().startswith("refused")
+
+
 def test_every_plane_of_every_kind_of_image_is_what_it_is_alone(macro, installed, tmp_path):
     path = installed(("labels", "maps", "scores"))
     assert ran(macro, path, [write(tmp_path, kind) for kind in AXES], tmp_path) == ["OK"] * len(AXES)
+    assert all(documented(kind, column) for kind in AXES for column in (0, 1))
     for kind in AXES:
         for name in ("labels", "maps"):
             with tifffile.TiffFile(tmp_path / "out" / f"{kind}_{name}.tif") as tiff:
@@ -105,6 +115,7 @@ def test_a_stack_made_of_a_plane_comes_for_every_time_point_and_not_for_every_pl
     path = installed(("stack",))
     paths = [write(tmp_path, kind) for kind in ("plane", "t", "z", "tz")]
     assert ran(macro, path, paths, tmp_path) == ["OK", "OK", "[aborted]", "[aborted]"]
+    assert [documented(kind, 2) for kind in ("plane", "t", "z", "tz")] == [True, True, False, False]
     for kind in ("plane", "t"):
         found = tifffile.imread(tmp_path / "out" / f"{kind}_stack.tif")
         np.testing.assert_allclose(found, expected(kind, "stack", "zyx"), atol=1e-4)
@@ -114,6 +125,7 @@ def test_a_network_of_stacks_takes_stacks_alone_and_each_time_point_as_one(macro
     path = installed(("labels",), planes="2, 1", about="0.2|0.4|0.8")
     paths = [write(tmp_path, kind) for kind in ("z", "tz", "t", "plane", "depth1")]
     assert ran(macro, path, paths, tmp_path) == ["OK", "OK", *["[aborted]"] * 3]
+    assert [documented(kind, 3) for kind in ("z", "tz", "t", "plane", "depth1")] == [True, True, False, False, False]
     for kind in ("z", "tz"):
         np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / f"{kind}_labels.tif"), planes_of(kind) // 100)
     assert ran(macro, installed(("labels",), planes="4, 4"), paths[:1], tmp_path) == ["[aborted]"]

@@ -78,4 +78,6 @@ def _demand_fit(bundle: Bundle, image: Image, path: Path) -> None:
                 if axis == "z" and "t" in sizes
                 else f"give an image with an axis {axis}"
             )
-            raise InputInvalid(f"{path.name} has axes {image.axes!r} {image.array.shape}, and the bundle takes {what} ({letters!r}): {cure}.")
+            raise InputInvalid(
+                f"{path.name} has axes {image.axes!r} {image.array.shape}, and the bundle takes {what} ({letters!r}): {cure}."
+            )

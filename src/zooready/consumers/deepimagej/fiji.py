@@ -154,9 +154,9 @@ def run_macro(macro: Path, arguments: Sequence[str], folder: Path, *, limit_s: f
 
 
 def complaint(log: str) -> str:
-    """What a log of ImageJ says went wrong: the first exception with its root, or the macro's error; else the log's last lines.
+    r"""What a log of ImageJ says went wrong: the first exception with its root, or the macro's error; else the log's last lines.
 
-    >>> complaint("started\\njava.lang.RuntimeException: no\\n\\tat ij.Macro.run\\nCaused by: java.io.IOException: disk full\\n\\tat x")
+    >>> complaint("started\njava.lang.RuntimeException: no\n\tat ij.Macro.run\nCaused by: java.io.IOException: disk full\n\tat x")
     ' It said: java.lang.RuntimeException: no, caused by java.io.IOException: disk full'
     """
     lines = log.splitlines()
@@ -164,7 +164,7 @@ def complaint(log: str) -> str:
     if first is None:
         said = next((line.strip() for line in lines if line.startswith("Macro Error")), "")
         return f" It said: {said[:300]}" if said else child.tail(log)
-    said, root = re.sub("^Exception in thread .*?\" ", "", lines[first].strip()), ""
+    said, root = re.sub('^Exception in thread .*?" ', "", lines[first].strip()), ""
     for line in lines[first + 1 :]:
         if line.startswith("Caused by: "):
             root = f", caused by {line.removeprefix('Caused by: ').strip()[:300]}"
