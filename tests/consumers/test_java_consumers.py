@@ -6,6 +6,7 @@ import zipfile
 import numpy as np
 import onnx
 import pytest
+import tifffile
 import torch
 from torch import nn
 
@@ -135,3 +136,17 @@ def test_versions_name_what_runs():
 def test_the_level_is_engine():
     assert java_pytorch.LEVEL == java_onnx.LEVEL == "engine"
     assert (java_pytorch.READS, java_onnx.READS) == (("torchscript",), ("onnx",))
+
+
+@pytest.mark.java
+@pytest.mark.usefixtures("engines")
+def test_a_file_of_a_person_is_opened_by_imagej_itself(bundles, network, tmp_path):
+    """Eight bits, as no file of ours is: what ImageJ reads of it must be what eager PyTorch gets."""
+    pixels = np.random.default_rng(3).integers(0, 256, (2, 9, 14), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "Zellen 1.tif", pixels, imagej=True, metadata={"axes": "CYX"})
+    array = pixels[None].astype(np.float32)
+    outputs = java_pytorch.run(bundles["torchscript"], "torchscript", [array, tmp_path / "Zellen 1.tif"])
+    with torch.no_grad():
+        expected = network(torch.from_numpy(array)).numpy()
+    for (output,) in outputs:
+        np.testing.assert_allclose(output, expected, rtol=0, atol=1e-5 * float(np.ptp(expected)))

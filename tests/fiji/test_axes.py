@@ -1,7 +1,10 @@
 """Stacks, time series and both: the macro gives every plane what the network gives it alone, or says in words why not."""
 
 import csv
+import importlib.util
 import re
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -30,26 +33,32 @@ def installed(bundle, tmp_path, monkeypatch):
     for name in ("jars", "plugins"):
         (tmp_path / "Fiji.app" / name).mkdir(parents=True)
 
-    def macro_of(names, planes="", about=""):
+    def macro_of(names, planes="", about="", channels=1):
         macro = install(bundle, fiji=tmp_path / "Fiji.app", force=True).macro
-        stated = {
-            "OUTPUTS": f"newArray({_quoted(names)})",
-            "KINDS": f"newArray({_quoted(KINDS[name] for name in names)})",
-            "NAMES": f"newArray({_quoted(NAMES[name] for name in names)})",
-            "STACKS": str("stack" in names and not planes).lower(),
-            "TAKES_Z": str(bool(planes)).lower(),
-        }
-        stated |= {"PLANES": f"newArray({planes})"} if planes else {}
-        stated |= {"RANGE": f'"{about}"'} if about else {}
-        text = macro.read_text(encoding="utf-8")
-        for name, value in stated.items():
-            text, count = re.subn(rf"(?m)^var {name} = .*?;", f"var {name} = {value};", text)
-            assert count == 1
-        macro.write_text(text, encoding="utf-8")
-        stand_in.put_into(macro, names)
+        _state(macro, names, planes, about, channels)
         return macro
 
     return macro_of
+
+
+def _state(macro, names, planes, about, channels):
+    """Let an installed macro be that of another network, and call the stand-in."""
+    stated = {
+        "OUTPUTS": f"newArray({_quoted(names)})",
+        "KINDS": f"newArray({_quoted(KINDS[name] for name in names)})",
+        "NAMES": f"newArray({_quoted(NAMES[name] for name in names)})",
+        "STACKS": str("stack" in names and not planes).lower(),
+        "CHANNELS": str(channels),
+        "TAKES_Z": str(bool(planes)).lower(),
+    }
+    stated |= {"PLANES": f"newArray({planes})"} if planes else {}
+    stated |= {"RANGE": f'"{about}"'} if about else {}
+    text = macro.read_text(encoding="utf-8")
+    for name, value in stated.items():
+        text, count = re.subn(rf"(?m)^var {name} = .*?;", f"var {name} = {value};", text)
+        assert count == 1
+    macro.write_text(text, encoding="utf-8")
+    stand_in.put_into(macro, names)
 
 
 def _quoted(texts):
@@ -80,9 +89,18 @@ def ran(macro, path, paths, folder):
     return macro(f'return runMacro("{path}", getArgument());', *(f"{one}|{folder / 'out'}" for one in paths))
 
 
+def documented(kind, column):
+    """Whether the table of docs/fiji.md says that the macro runs."""
+    rows = {"plane": "a single plane", "depth1": "a single plane", "z": "z-stack |", "t": "time series |", "tz": "z-stack over time |"}
+    text = (Path(__file__).parents[2] / "docs" / "fiji.md").read_text(encoding="utf-8")
+    (line,) = re.findall(rf"^\| {re.escape(rows[kind])}.*$", text, re.MULTILINE)
+    return not line.split("|")[2 + column].strip().startswith("refused")
+
+
 def test_every_plane_of_every_kind_of_image_is_what_it_is_alone(macro, installed, tmp_path):
     path = installed(("labels", "maps", "scores"))
     assert ran(macro, path, [write(tmp_path, kind) for kind in AXES], tmp_path) == ["OK"] * len(AXES)
+    assert all(documented(kind, column) for kind in AXES for column in (0, 1))
     for kind in AXES:
         for name in ("labels", "maps"):
             with tifffile.TiffFile(tmp_path / "out" / f"{kind}_{name}.tif") as tiff:
@@ -101,10 +119,37 @@ def test_every_plane_of_every_kind_of_image_is_what_it_is_alone(macro, installed
     assert [(row["slice"], row["frame"]) for row in rows[::3]] == [(str(z + 1), str(t + 1)) for t in range(3) for z in range(2)]
 
 
+@pytest.mark.parametrize("axes", ["CYX", "ZCYX", "TCYX", "TZCYX"])
+def test_channels_stay_together_in_every_plane(of_two_channels, axes):
+    found, planes = of_two_channels[axes]
+    first, second = planes[..., 0, :, :] / 400, 1 - planes[..., 1, :, :] / 400
+    np.testing.assert_allclose(found, np.stack([first, second], axis=-3), atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def of_two_channels(bundle, macro, tmp_path_factory):
+    """Result and pixels of an image for each axes; all run in one ImageJ."""
+    folder, shapes = tmp_path_factory.mktemp("channels"), {"CYX": (), "ZCYX": (2,), "TCYX": (3,), "TZCYX": (3, 2)}
+    for name in ("jars", "plugins"):
+        (folder / "Fiji.app" / name).mkdir(parents=True)
+    path = install(bundle, fiji=folder / "Fiji.app").macro
+    _state(path, ("maps",), "", "", 2)
+    planes = {}
+    for axes, shape in shapes.items():
+        planes[axes] = np.random.default_rng(len(axes)).integers(0, 400, (*shape, 2, 20, 30)).astype(np.uint16)
+        tifffile.imwrite(folder / f"{axes}.tif", planes[axes], imagej=True, metadata={"axes": axes})
+    three = np.zeros((3, 20, 30), np.uint16)
+    tifffile.imwrite(folder / "three.tif", three, imagej=True, metadata={"axes": "CYX"})
+    answers = ran(macro, path, [folder / f"{name}.tif" for name in (*shapes, "three")], folder)
+    assert answers == [*["OK"] * len(shapes), "[aborted]"]
+    return {axes: (tifffile.imread(folder / "out" / f"{axes}_maps.tif"), planes[axes]) for axes in shapes}
+
+
 def test_a_stack_made_of_a_plane_comes_for_every_time_point_and_not_for_every_plane(macro, installed, tmp_path):
     path = installed(("stack",))
     paths = [write(tmp_path, kind) for kind in ("plane", "t", "z", "tz")]
     assert ran(macro, path, paths, tmp_path) == ["OK", "OK", "[aborted]", "[aborted]"]
+    assert [documented(kind, 2) for kind in ("plane", "t", "z", "tz")] == [True, True, False, False]
     for kind in ("plane", "t"):
         found = tifffile.imread(tmp_path / "out" / f"{kind}_stack.tif")
         np.testing.assert_allclose(found, expected(kind, "stack", "zyx"), atol=1e-4)
@@ -114,10 +159,31 @@ def test_a_network_of_stacks_takes_stacks_alone_and_each_time_point_as_one(macro
     path = installed(("labels",), planes="2, 1", about="0.2|0.4|0.8")
     paths = [write(tmp_path, kind) for kind in ("z", "tz", "t", "plane", "depth1")]
     assert ran(macro, path, paths, tmp_path) == ["OK", "OK", *["[aborted]"] * 3]
+    assert [documented(kind, 3) for kind in ("z", "tz", "t", "plane", "depth1")] == [True, True, False, False, False]
     for kind in ("z", "tz"):
         np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / f"{kind}_labels.tif"), planes_of(kind) // 100)
     assert ran(macro, installed(("labels",), planes="4, 4"), paths[:1], tmp_path) == ["[aborted]"]
     assert ran(macro, installed(("labels",), planes="3, 0"), paths[:1], tmp_path) == ["[aborted]"]
+
+
+def test_the_script_for_pyimagej_gets_every_plane_and_says_what_failed(macro, installed, tmp_path, monkeypatch):
+    """Its ImageJ is a plain one in a child process, which runs the macro; arrays come from the files, as pyimagej's do."""
+    path = installed(("labels", "scores"))
+    spec = importlib.util.spec_from_file_location("run_bundle", Path(__file__).parents[2] / "export" / "pyimagej" / "run_bundle.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    one = SimpleNamespace(
+        runMacroFile=lambda file, argument: macro(f'return runMacro("{file}", getArgument());', argument)[0], openImage=tifffile.imread
+    )
+    gateway = SimpleNamespace(IJ=one, py=SimpleNamespace(from_java=lambda array: array))
+    monkeypatch.chdir(path.parents[2])
+    found = script.run(gateway, path.parent.name, write(tmp_path, "tz"), tmp_path / "out")
+    assert set(found) == {"labels", "scores"}
+    np.testing.assert_array_equal(found["labels"], planes_of("tz") // 100)
+    np.testing.assert_allclose(found["scores"].squeeze(), expected("tz", "scores", "c"), rtol=1e-6)
+    path = installed(("stack",))
+    with pytest.raises(RuntimeError, match=r"wrote no results for tz.tif \(the macro returned \[aborted\]\): see what it printed above"):
+        script.run(gateway, path.parent.name, tmp_path / "tz.tif", tmp_path / "out")
 
 
 def test_what_was_refused_is_said_with_the_cure(installed):

@@ -81,9 +81,31 @@ def test_without_programs_it_is_said_how_to_get_them(monkeypatch, tmp_path):
     monkeypatch.setattr(pyimagej, "find_spec", lambda name: True)
     monkeypatch.setattr(pyimagej.java, "missing", lambda part: None)
     assert "No ImageJ2 here. Set ZOOREADY_FIJI to a Fiji folder, or let Maven fetch one once" in pyimagej.missing()
+    for part in pyimagej.FETCHED:
+        assert pyimagej.missing()
+        (tmp_path / part.replace("*", "1")).parent.mkdir(parents=True)
+        (tmp_path / part.replace("*", "1")).touch()
+        assert "No ImageJ2" not in (pyimagej.missing() or "")
+    assert pyimagej.missing() is None
+    (tmp_path / pyimagej.FETCHED[2].replace("*", "1")).unlink()
+    assert "ImageJ2 lacks imagej-legacy-*.jar. Set ZOOREADY_FIJI to a Fiji folder, or let Maven fetch" in pyimagej.missing()
     monkeypatch.setenv("ZOOREADY_FIJI", str(tmp_path))
     assert "lacks jars/imagej-2.*.jar (Help > Update)" in pyimagej.missing()
     assert f"{tmp_path} lacks " in in_fiji.missing()
+
+
+def test_a_failed_macro_shows_what_java_said_first_and_not_the_interpreter():
+    trace = "\n".join(f"\tat ij.macro.Interpreter.do{n}(Interpreter.java:{n})" for n in range(40))
+    log = f"loading\njava.lang.IllegalStateException: no engine\n{trace}\nCaused by: java.io.IOException: pytorch is gone\n\tat x\n"
+    said = fiji.complaint(f"{log}\nMacro Error: Unrecognized command in line 1\n")
+    assert said == " It said: java.lang.IllegalStateException: no engine, caused by java.io.IOException: pytorch is gone"
+    assert (
+        fiji.complaint('Exception in thread "main" java.lang.OutOfMemoryError: heap\n\tat y')
+        == " It said: java.lang.OutOfMemoryError: heap"
+    )
+    macro_error = 'Macro Error: Unrecognized command: "DeepImageJ Run" in line 153'
+    assert fiji.complaint(f"{macro_error}\n\t\t(called from line 69)\n\nrun ( x )\n") == f" It said: {macro_error}"
+    assert fiji.complaint("DeepImageJ wrote no output 'maps'\n") == "\n  | DeepImageJ wrote no output 'maps'"
 
 
 def test_outputs_of_deepimagej_get_the_axes_of_the_bundle(tmp_path):

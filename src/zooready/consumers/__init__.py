@@ -46,7 +46,7 @@ CONSUMERS: Mapping[str, str] = {
 
 
 class Consumer(Protocol):
-    """What the modules of this room have in common; ``run`` and the names in capitals that it does not list are optional."""
+    """What the modules of this room have in common; ``run`` and the names in capitals but the first three are optional."""
 
     NAME: str
     READS: tuple[Format, ...]

@@ -38,6 +38,13 @@ PARTS = {  # what pyimagej needs below a Fiji folder
     "jars/scifio-*.jar": "Help > Update",
     "jars/imglib2-imglyb-*.jar": "copy it there from SciJava's Maven repository",
 }
+FETCHED = (  # what pyimagej resolves at its start, below Maven's folder
+    f"net/imagej/imagej/{IMAGEJ}/imagej-{IMAGEJ}.jar",
+    "net/imagej/imagej-common/*/imagej-common-*.jar",
+    "net/imagej/imagej-legacy/*/imagej-legacy-*.jar",
+    "io/scif/scifio/*/scifio-*.jar",
+    "net/imglib2/imglib2-imglyb/*/imglib2-imglyb-*.jar",
+)
 SHARED = ("gson", "jna", "commons-compress", "slf4j-api")  # of the engine's jars, those that every ImageJ2 brings in its own version
 PIXEL_UM = 0.25  # calibration of the images, which must come back
 SECONDS = 600.0
@@ -52,10 +59,12 @@ def missing() -> str | None:
     if os.environ.get(VARIABLE):
         lacking = [f"{part} ({how})" for part, how in PARTS.items() if not any(home().glob(part))]
         return f"{home()} lacks {'; '.join(lacking)}: pyimagej cannot start ImageJ2 from it." if lacking else None
-    if _maven("repository") / f"net/imagej/imagej/{IMAGEJ}/imagej-{IMAGEJ}.jar" in _fetched():
+    parts = [Path(part).name for part in FETCHED if not any(_maven("repository").glob(part))]
+    if not parts:
         return None
+    what = "No ImageJ2 here" if len(parts) == len(FETCHED) else f"ImageJ2 lacks {', '.join(parts)}"
     return (
-        f"No ImageJ2 here. Set {VARIABLE} to a Fiji folder, or let Maven fetch one once: "
+        f"{what}. Set {VARIABLE} to a Fiji folder, or let Maven fetch one once: "
         f"python -c \"import imagej; imagej.init('{IMAGEJ}')\" (200 MB, from SciJava's Maven repository)."
     )
 
@@ -146,10 +155,6 @@ def _djl_jars() -> list[str]:
 def _maven(part: str) -> Path:
     """The user's own Maven folder."""
     return Path(os.environ.get("M2_REPO", Path.home() / ".m2" / part))
-
-
-def _fetched() -> set[Path]:
-    return set(_maven("repository").glob("net/imagej/imagej/*/imagej-*.jar"))
 
 
 def _written(images: Sequence[Array | Path], axes: str, folder: Path) -> dict[int, Path]:

@@ -155,9 +155,9 @@ def run_macro(macro: Path, arguments: Sequence[str], folder: Path, *, limit_s: f
 
 
 def complaint(log: str) -> str:
-    """What a log of ImageJ says went wrong: the first exception with its root, or the macro's error; else the log's last lines.
+    r"""What a log of ImageJ says went wrong: the first exception with its root, or the macro's error; else the log's last lines.
 
-    >>> complaint("started\\njava.lang.RuntimeException: no\\n\\tat ij.Macro.run\\nCaused by: java.io.IOException: disk full\\n\\tat x")
+    >>> complaint("started\njava.lang.RuntimeException: no\n\tat ij.Macro.run\nCaused by: java.io.IOException: disk full\n\tat x")
     ' It said: java.lang.RuntimeException: no, caused by java.io.IOException: disk full'
     """
     lines = log.splitlines()

@@ -39,7 +39,9 @@ def one_input(bundle: Bundle) -> Iterator[str]:
 def has_id(bundle: Bundle) -> Iterator[str]:
     """Absent beside a ``config``, JDLL 0.6 throws a NullPointerException; without a ``config`` it runs."""
     if not bundle.id and bundle.programs:
-        yield "no 'id' at the top of rdf.yaml, but a 'config', on which JDLL stops with a NullPointerException: add one, e.g. id: my-network."
+        yield (
+            "no 'id' at the top of rdf.yaml, but a 'config', on which JDLL stops with a NullPointerException: add one, e.g. id: my-network."
+        )
 
 
 def texts(bundle: Bundle) -> Iterator[str]:
