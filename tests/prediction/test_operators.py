@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 import yaml
 from bioimageio.core import Tensor as CoreTensor
+from bioimageio.core import create_prediction_pipeline, load_model_description
+from bioimageio.core import predict as core_predict
 from bioimageio.core.proc_ops import get_proc
 from bioimageio.core.sample import Sample
 from bioimageio.core.stat_calculators import StatsCalculator
 from bioimageio.spec.model import v0_5
+from broken import good
 
+import zooready
 from zooready.errors import BundleInvalid
 from zooready.prediction import predict
 from zooready.prediction.operators import Measured, notes, processed
@@ -195,6 +199,8 @@ def test_a_bright_image_with_little_spread_is_normalised_as_in_float64():
         ("scale_mean_variance", {"reference_tensor": ["image"]}, r"reference_tensor \['image'\]"),
         ("clip", {"min": 1.0, "min_percentile": 2.0}, "min 1.0, and it must be left out, or min_percentile"),
         ("softmax", {"axis": "z"}, "axis 'z', and it must be one of batch"),
+        ("softmax", {"axis": ""}, "axis '', and it must be one of batch"),
+        ("scale_linear", {"gain": [1.0, 2.0, 3.0], "axis": "z"}, "axis 'z', and it must be one of batch"),
         ("softmax", {"axis": ["y"]}, r"axis \['y'\], and it must be one of batch"),
         ("ensure_dtype", {"dtype": "object"}, "dtype 'object', and it must be one of float32"),
         ("ensure_dtype", {}, "dtype None"),
@@ -247,3 +253,31 @@ def test_what_differs_between_programs_or_planes_is_noted():
     assert "scale_range of 'image' asks for eps 0.01, and 1e-06 was used, as bioimageio.core does" in note
     usual = tensor(("ensure_dtype", {"dtype": "float32"}), ("scale_range", PLANES), ("clip", {"min": 0.0}))
     assert notes(usual, is_many=True, is_input=True) == []
+
+
+FOREIGN = [
+    (
+        [("clip", {"min_percentile": 1.0, "max_percentile": 99.0, **SAMPLE}), ("zero_mean_unit_variance", SAMPLE)],
+        [("scale_linear", {"axis": "channel", "gain": [2.0, 3.0], "offset": [0.5, -1.0]}), ("clip", {"min": 0.0, "max": 2.0})],
+    ),
+    ([("scale_range", {"min_percentile": 5.0, "max_percentile": 99.8, "axes": ["c", "y", "x"]})], [("softmax", {"axis": "c"})]),
+    ([("fixed_zero_mean_unit_variance", {"mean": 60.0, "std": 20.0}), ("sigmoid", {})], [("binarize", {"threshold": 0.9})]),
+    ([("ensure_dtype", {"dtype": "uint8"}), ("ensure_dtype", {"dtype": "float32"}), ("zero_mean_unit_variance", {})], [("sigmoid", {})]),
+]
+
+
+@pytest.mark.parametrize("number", range(len(FOREIGN)))
+def test_a_whole_bundle_gives_what_bioimageio_predicts(number, tmp_path):
+    before, behind = FOREIGN[number]
+    draft = good()
+    for tensor, key, steps in ((draft.rdf["inputs"][0], "preprocessing", before), (draft.rdf["outputs"][0], "postprocessing", behind)):
+        tensor[key] = [{"id": name, **({"kwargs": kwargs} if kwargs else {})} for name, kwargs in steps]
+    path = draft.write(tmp_path / "foreign.zip")
+    array = pixels(number, (1, 3, 33, 27))[:, :1]
+    ours = zooready.predict(path, array[0, 0]).images["probabilities"].array
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        description = load_model_description(path, perform_io_checks=False)
+        pipeline = create_prediction_pipeline(description, weights_format="onnx")
+        (theirs,) = core_predict(model=pipeline, inputs={"image": array}).members.values()
+    assert_equal(ours[None], np.asarray(theirs.data, np.float64))

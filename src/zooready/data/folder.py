@@ -137,10 +137,10 @@ def examine_folder(folder: Path, pair_of: PairOf, *, channels: int = 1, partner:
         try:
             array, partner_array, pixel_size_um = _read(images[name], partners[name], channels, is_stack)
             pairs.append(pair_of(array.astype(np.float32), partner_array, pixel_size_um))
-            notes += notes_on(array, "czyx" if is_stack else "cyx", f"images/{images[name].name}")
+            notes += notes_on(array, "czyx" if is_stack else "cyx", _named(images[name]))
             names.append(name)
             if partner == MASKS and partner_array.ndim == 2:
-                masks.append(examined(partner_array, array[0], f"{partner}/{partners[name].name}", f"images/{images[name].name}"))
+                masks.append(examined(partner_array, array[0], _named(partners[name]), _named(images[name])))
         except InputInvalid as error:
             faults.append(str(error))
         for file in (images[name], partners[name]):
@@ -202,6 +202,11 @@ def _read(image: Path, partner: Path, channels: int, is_stack: bool) -> tuple[Ar
         sizes = " and ".join("x".join(map(str, stored.shape[1:])) for stored in (array, partner_array))
         raise InputInvalid(f"images/{image.name} and {partner.parent.name}/{partner.name} differ in size ({sizes} px)")
     return array, partner_array[0] if len(partner_array) == 1 else partner_array, pixel_size_um or 1.0
+
+
+def _named(path: Path) -> str:
+    """A file with its folder."""
+    return f"{path.parent.name}/{path.name}"
 
 
 def _planes(path: Path, image: Image, channels: int, is_stack: bool) -> tuple[Array, float | None]:

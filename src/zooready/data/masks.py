@@ -16,6 +16,7 @@ from zooready.records import Array
 FEW = 10  # most values of a mask of classes
 SLIVER = 4.0  # px: median regions up to this size come from grey edges or noise, not from objects
 PLATEAU = 50.0  # px: mean size of the regions of equal value in a mask; in an image they have one or two
+MIDDLE = 512  # px
 FULL, EMPTY = 0.999, 0.0  # shares of foreground with nothing to learn
 SOLID, SMALL_PX = (0.9, 0.93), 300  # area / area of the convex hull, of small and larger pieces: ellipses have more, touching discs less
 
@@ -38,14 +39,14 @@ class Mask:
 
 def examined(mask: Array, image: Array, name: str, image_name: str) -> Mask:
     """A mask beside its image, both (y, x); a mask with negative values or fractions is refused elsewhere."""
-    from skimage.measure import label, regionprops
+    from skimage.measure import label
 
     mask = mask.astype(np.int64)
     values = np.unique(mask[mask > 0])
-    regions = regionprops(label(mask, background=0, connectivity=2))
-    objects = len(regions) if len(values) == 1 else len(values)
+    regions = label(mask, background=0, connectivity=2)
+    areas = np.bincount(regions.ravel())[1:]
+    objects = len(areas) if len(values) == 1 else len(values)
     foreground = float((mask > 0).mean())
-    areas = np.array([region.area for region in regions])
     is_swapped = _region_px(mask) < SLIVER and _region_px(image) > PLATEAU
     if is_swapped:
         found = f"looks like an image, and {image_name} like its mask: swap the two, so that images/ holds what the microscope saw"
@@ -66,9 +67,7 @@ def examined(mask: Array, image: Array, name: str, image_name: str) -> Mask:
             "each object its own number, in Fiji with Analyze Particles and Count Masks"
         )
     elif len(values) == 1:
-        found = _binary(
-            mask, areas, [region.solidity < SOLID[int(region.area > SMALL_PX)] for region in regions if region.area > 2 * SLIVER]
-        )
+        found = _binary(mask, regions, areas)
     else:
         found = ""
     if not found and not is_swapped:
@@ -107,9 +106,9 @@ def _full(mask: Array, values: Array) -> str:
     )
 
 
-def _binary(mask: Array, areas: Array, are_joined: Sequence[bool]) -> str:
-    """What is wrong with a mask of one value; ``are_joined`` says which of its pieces are no single convex thing."""
-    from skimage.measure import label
+def _binary(mask: Array, regions: Array, areas: Array) -> str:
+    """What is wrong with a mask of one value; ``regions`` are its pieces by number, from 1."""
+    from skimage.measure import label, regionprops
 
     border, holes = float((_border(mask) > 0).mean()), int(label(mask == 0, connectivity=1).max())
     if border > (0.5 if holes > 1 else 0.9) and areas.max() > 0.9 * areas.sum() and (mask > 0).mean() > 0.5:
@@ -117,7 +116,7 @@ def _binary(mask: Array, areas: Array, are_joined: Sequence[bool]) -> str:
             f"seems inverted: its foreground is one piece with {holes} hole{'' if holes == 1 else 's'}, which reaches the image's border. "
             "Objects must be the higher value: in Fiji use Edit > Invert"
         )
-    joined = sum(are_joined)
+    joined = sum(piece.solidity < SOLID[int(piece.area > SMALL_PX)] for piece in regionprops(regions) if piece.area > 2 * SLIVER)
     if joined:
         return (
             f"has one value for all objects, and {joined} of its {len(areas)} pieces seem to be several that touch, each of which counts "
@@ -152,8 +151,9 @@ def _border(mask: Array) -> Array:
 
 
 def _region_px(array: Array) -> float:
-    """Mean size of the connected parts of equal value, px: one or two in an image of a camera, many in a mask."""
+    """Mean size of the connected parts of equal value in the middle, px: one or two in an image of a camera, many in a mask."""
     from skimage.measure import label
 
+    array = array[tuple(slice(max(0, length - MIDDLE) // 2, (length + MIDDLE) // 2) for length in array.shape)]
     ranks = np.unique(array, return_inverse=True)[1].reshape(array.shape)  # label() takes whole numbers
     return float(array.size / label(ranks, background=-1, connectivity=1).max())

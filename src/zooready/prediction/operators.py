@@ -18,7 +18,7 @@ from zooready.records import Array, as_float32
 from zooready.tensors import Operator, Tensor
 
 DTYPES = ("float32", "float64", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "bool")
-IDS = {"batch": "batch", "channel": "channel", "time": "time", "index": "index"}  # of an axis that states its type alone
+IDS = {"b": "batch", "t": "time", "i": "index", "c": "channel"}  # what bioimageio.spec makes of ids of one letter, in axes and in steps
 EPS = 1e-6  # bioimageio.core 0.11 reads another one for scale_mean_variance only
 
 
@@ -68,18 +68,26 @@ class _Step:
 
     def along_axis(self, key: str, default: float | None = None) -> float | Array:
         """A number, or one for each position along the axis ``axis``, laid along it."""
-        value, axis = self.operator.kwargs.get(key), self.operator.kwargs.get("axis")
+        value, axis = self.operator.kwargs.get(key), self.axis()
         if not isinstance(value, list):
             return self.number(key, default)
         if not value or any(isinstance(one, bool) or not isinstance(one, (int, float)) or not np.isfinite(one) for one in value):
             raise self.invalid(key, "a list of numbers")
         if axis is None and len(value) == 1:
             return float(value[0])
-        if axis not in self.axes:
+        if axis is None:
             raise self.invalid("axis", f"one of {', '.join(self.axes)}")
         if len(value) not in (1, length := self.lengths[self.axes.index(axis)]):
             raise self.invalid(key, f"a list of {length} numbers, one for each along {axis}")
         return np.array(value, np.float64).reshape([-1 if name == axis else 1 for name in self.axes])
+
+    def axis(self, default: str | None = None) -> str | None:
+        """The id of the step's one axis, ``default`` where it states none."""
+        given = self.operator.kwargs.get("axis")
+        axis = default if given is None else IDS.get(given, given) if isinstance(given, str) else ""
+        if axis is not None and axis not in self.axes:
+            raise self.invalid("axis", f"one of {', '.join(self.axes)}")
+        return axis
 
     @property
     def joint(self) -> tuple[str, ...] | None:
@@ -88,7 +96,8 @@ class _Step:
         if axes is None:
             return None
         known = self.source.axes
-        if not isinstance(axes, list) or not all(isinstance(axis, str) and axis in known for axis in axes) or len(set(axes)) < len(axes):
+        axes = [IDS.get(axis, axis) for axis in axes] if isinstance(axes, list) and all(isinstance(axis, str) for axis in axes) else [""]
+        if not set(axes) <= set(known) or len(set(axes)) < len(axes):
             raise self.invalid("axes", f"some of {', '.join(known)}")
         if foreign := [axis for axis in known if axis not in axes and axis not in self.axes]:
             raise self.invalid("axes", f"a list with {', '.join(foreign)}, which '{self.tensor}' does not have")
@@ -180,10 +189,7 @@ def _sigmoid(array: Array, step: _Step) -> Array:
 
 
 def _softmax(array: Array, step: _Step) -> Array:
-    axis = step.operator.kwargs.get("axis", "channel")
-    if axis not in step.axes:
-        raise step.invalid("axis", f"one of {', '.join(step.axes)}")
-    index = step.axes.index(axis)
+    index = step.axes.index(step.axis("channel") or "channel")
     powers = np.exp(array - array.max(index, keepdims=True))
     return np.asarray(powers / powers.sum(index, keepdims=True))
 
@@ -210,7 +216,7 @@ MOMENTS = ("zero_mean_unit_variance", "scale_range", "scale_mean_variance")  # w
 
 def axis_ids(tensor: Tensor) -> tuple[str, ...]:
     """Id of each axis, as ``axes`` and ``axis`` of a step name it."""
-    return tuple(axis.id or IDS.get(axis.type, axis.letter) for axis in tensor.details)
+    return tuple(IDS.get(axis.letter, axis.id or axis.letter) for axis in tensor.details)
 
 
 def processed(array: Array, tensor: Tensor, inputs: Mapping[str, Measured], *, is_input: bool = False) -> Array:
@@ -292,4 +298,4 @@ def _has_percentiles(step: Operator) -> bool:
 
 def _is_of_data_set(step: Operator) -> bool:
     axes = step.kwargs.get("axes")
-    return axes is None or (isinstance(axes, list) and "batch" in axes)
+    return axes is None or (isinstance(axes, list) and ("batch" in axes or "b" in axes))
