@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from zooready.bundle.fitting import misfits
 from zooready.consumers.description_rules import is_harmless, operators
 from zooready.errors import BundleInvalid, ConsumerMissing, OutputsDiffer, ZooreadyError
 from zooready.images.agreement import NOT_FINITE, agreement, ranges_of
@@ -101,7 +102,8 @@ def _by_rules(module: Any) -> bool:
 
 
 def _common_objections(module: Any, bundle: Bundle) -> Iterator[str]:
-    """What no comparison can do without: finite expectations, and one raw input for programs that run the bare network."""
+    """A description that fits its arrays, finite expectations, and one raw input for programs that run the bare network."""
+    yield from misfits(bundle)
     broken = [
         (name, case.name, expected)
         for case in bundle.cases

@@ -96,7 +96,7 @@ def facts(bundle: Bundle, name: str) -> dict[str, str]:
         "outputs": _listed([output.name for output in bundle.outputs]),
         "kinds": _listed([output.kind for output in bundle.outputs]),
         "names": _listed([",".join(channel.replace(",", " ") for channel in output.channels) for output in bundle.outputs]),
-        "channels": str(bundle.cases[0].input.shape[image.axes.index("c")]),
+        "channels": str(bundle.cases[0].input.shape[image.axes.index("c")] if "c" in image.axes else 1),
         "range": "|".join(f"{side:g}" for side in sides) if sides else "",
     }
 
