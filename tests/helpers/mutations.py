@@ -120,7 +120,7 @@ def rewritten(path, change, **kwargs):
     """Write a zip anew; ``change`` gives (name, content) for each member, and may give more."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for info, content in change(members):
             archive.writestr(info, content)
 
