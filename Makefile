@@ -5,7 +5,7 @@ READY := .venv/.ready
 CP := .venv-cellprofiler
 CP_INSTALL := $(BIN)/uv pip install --quiet --no-deps --python $(CP)/bin/python --constraint export/cellprofiler/constraints.txt
 
-.PHONY: demo test evaluate lint setup engines cellprofiler readme clean
+.PHONY: demo test evaluate mutations lint setup engines cellprofiler readme clean
 
 demo: engines
 	$(BIN)/zooready demo --out export/bundles
@@ -24,6 +24,9 @@ readme: engines  # the table of README.md and the model cards, from a run and fr
 
 evaluate: engines  # every number of every model card, measured again from the shipped weights; half an hour
 	$(BIN)/zooready evaluate --out model_cards --records src/zooready/weights
+
+mutations: setup  # docs/caught.md: what the check and bioimageio say of some ninety faults, and of those in every shipped bundle
+	$(BIN)/python tests/helpers/caught.py
 
 cellprofiler: $(CP)/.ready  # CellProfiler in an environment of its own; needs a JDK (javac) and a C compiler
 

@@ -372,7 +372,7 @@ def test_a_description_that_a_rule_stumbles_over_is_a_verdict(tmp_path):
     draft.rdf["inputs"][0]["axes"][2]["size"] = {"min": "one", "step": 16}
     (one,) = compare(draft.write(tmp_path / "odd.zip"), consumers=["deepimagej"]).verdicts
     assert one.status == "refused"
-    assert "The description cannot be understood (ValueError: invalid literal" in one.why
+    assert "The description cannot be understood (ValueError: 'one' is no whole number" in one.why
 
 
 def test_the_page_of_what_is_caught_shows_every_message():

@@ -12,28 +12,36 @@ from foreign import Draft, expect, good, make_image, network, npy, onnx_model, t
 
 @dataclass(frozen=True)
 class Broken:
-    """What is wrong, who must catch it, and in which words; ``consumer`` None stands for the reading itself (exit code 2)."""
+    """What is wrong, who must catch it, and in which words; ``consumer`` None stands for the reading itself (exit code 2).
+
+    ``after`` changes the zip once it is written. ``anywhere`` says that it can be done to any bundle.
+    """
 
     what: str
     change: Callable[[Draft], None]
     message: str
     consumer: str | None = "deepimagej"
     status: str = "refused"
+    anywhere: bool = False
+    after: Callable[[Path], None] | None = None
 
-    def write(self, path: Path) -> Path:
-        draft = good()
+    def write(self, path: Path, draft: Draft | None = None) -> Path:
+        draft = draft.copy() if draft else good()
         self.change(draft)
-        return draft.write(path)
+        draft.write(path)
+        if self.after:
+            self.after(path)
+        return path
 
 
 BROKEN: dict[str, Broken] = {}
 
 
-def broken(what, message, consumer="deepimagej", status="refused"):
+def broken(what, message, consumer="deepimagej", status="refused", **more):
     """Register a change of the good draft."""
 
     def register(change):
-        BROKEN[change.__name__] = Broken(what, change, message, consumer, status)
+        BROKEN[change.__name__] = Broken(what, change, message, consumer, status, **more)
         return change
 
     return register
@@ -191,12 +199,12 @@ def _planewise():
     return Planewise().eval()
 
 
-@broken("no id", "no 'id' at the top of rdf.yaml")
+@broken("no id", "no 'id' at the top of rdf.yaml", anywhere=True)
 def missing_id(draft):
     del draft.rdf["id"]
 
 
-@broken("a kwarg that is null", "'min' of operator 'clip' is null")
+@broken("a kwarg that is null", "'min' of operator 'clip' is null", anywhere=True)
 def null_kwarg(draft):
     draft.rdf["inputs"][0]["preprocessing"] = [{"id": "clip", "kwargs": {"min": None, "max": 1000.0}}]
 
@@ -213,12 +221,12 @@ def wrong_output_dtype(draft):
     draft.files["weights.pt"] = torchscript(double)
 
 
-@broken("config.deepimagej", "config.deepimagej without allow_tiling")
+@broken("config.deepimagej", "config.deepimagej without allow_tiling", anywhere=True)
 def config_deepimagej(draft):
     draft.rdf["config"]["deepimagej"] = {"pyramidal_model": False, "prediction": {}}
 
 
-@broken("ONNX wins in JDLL's order", r"would take the ONNX weights and crash Fiji \(pytorch_version 2.8.0, opset 17\)")
+@broken("ONNX wins in JDLL's order", r"would take the ONNX weights and crash Fiji \(pytorch_version 2.8.0, opset 17\)", anywhere=True)
 def onnx_wins(draft):
     draft.rdf["weights"]["torchscript"]["pytorch_version"] = "2.8.0"
 
@@ -250,19 +258,20 @@ def device_literal(draft):
     draft.files["weights.pt"] = torchscript(wrapped(after=lambda x, y: y + 0 * torch.arange(x.shape[3], device=x.device)))
 
 
-@broken("a wrong sha256", "weights.pt was changed after the bundle was made: its sha256 is", None)
+@broken("a wrong sha256", "weights.pt was changed after the bundle was made: its sha256 is", None, anywhere=True)
 def wrong_sha256(draft):
     draft.rdf["weights"]["torchscript"]["sha256"] = "0" * 64
     draft.hashed = False
 
 
-class Truncated(Broken):
-    """Cut off after the fact."""
-
-    def write(self, path: Path) -> Path:
-        whole = super().write(path).read_bytes()
-        path.write_bytes(whole[: len(whole) * 2 // 3])
-        return path
+def _cut(path: Path) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 2 // 3])
 
 
-BROKEN["truncated_zip"] = Truncated("a truncated zip", lambda draft: None, "is not a readable zip .* cut off or damaged", None)
+@broken("a truncated zip", "is not a readable zip .* cut off or damaged", None, anywhere=True, after=_cut)
+def truncated_zip(draft):
+    pass
+
+
+import mutations  # noqa: E402, F401 - registers those that can be done to any bundle

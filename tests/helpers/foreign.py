@@ -51,7 +51,7 @@ class Draft:
             for entry in sources(self.rdf):
                 if entry["source"] in self.files:
                     entry["sha256"] = hashlib.sha256(self.files[entry["source"]]).hexdigest()
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             archive.writestr("rdf.yaml", yaml.safe_dump(json.loads(json.dumps(self.rdf)), sort_keys=False))
             for name, content in self.files.items():
                 archive.writestr(name, content)

@@ -20,6 +20,7 @@ import yaml
 from foreign import good
 
 from zooready.bundle import specs
+from zooready.bundle.fitting import misfits
 from zooready.bundle.rdf import not_understood
 from zooready.bundle.reading import opened
 from zooready.comparison.comparing import _channel_names
@@ -145,7 +146,7 @@ def tried(bundle_folder):
             answered(lambda look=look: look(bundle))
         for look in (specs.stated_crop_px, not_understood, _channel_names, headless.specs):
             answered(lambda look=look: list(look(bundle) or ()) if look is not specs.stated_crop_px else look(bundle))
-        answered(lambda: list(in_fiji.objections(bundle, "torchscript")) or fiji.facts(bundle, "name"))  # as install does
+        answered(lambda: [*in_fiji.objections(bundle, "torchscript"), *misfits(bundle)] or fiji.facts(bundle, "name"))  # as install does
         answered(lambda: list(zip(range(2), as_input(image, specs.input_spec(bundle)), strict=False)))
         answered(lambda: specs.input_spec(bundle) and margins((1, 1, 20, 24), bundle))
         answered(lambda: bundle.kinds)

@@ -158,3 +158,38 @@ def test_a_container_s_limit_counts(tmp_path, monkeypatch):
     (tmp_path / "none").write_text("max\n")
     monkeypatch.setattr(limits, "GROUPS", (str(tmp_path / "none"), str(tmp_path / "memory.max"), str(tmp_path / "absent")))
     assert limits.machine_bytes() == 1_000_000
+
+
+def test_onnx_that_takes_too_long_is_stopped(tmp_path):
+    """A loop of 10^12 turns in the graph itself."""
+    from onnx import TensorProto, helper
+
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["go_on"]), helper.make_node("Sigmoid", ["state"], ["next"])],
+        "body",
+        [helper.make_tensor_value_info(*one) for one in (("n", TensorProto.INT64, []), ("go", TensorProto.BOOL, []), ("state", 1, None))],
+        [helper.make_tensor_value_info(*one) for one in (("go_on", TensorProto.BOOL, []), ("next", 1, None))],
+    )
+    nodes = [
+        helper.make_node("Concat", ["image", "image"], ["two"], axis=1),
+        helper.make_node("Loop", ["turns", "", "two"], ["probabilities"], body=body),
+    ]
+    sides = [helper.make_tensor_value_info(name, 1, ["b", channels, "y", "x"]) for name, channels in (("image", 1), ("probabilities", 2))]
+    turns = helper.make_tensor("turns", TensorProto.INT64, [], [10**12])
+    graph = helper.make_graph(nodes, "endless", sides[:1], sides[1:], [turns])
+    draft = good()
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    draft.files["weights.onnx"] = model.SerializeToString()
+    with opened(draft.write(tmp_path / "endless.zip"), time_limit_s=2) as bundle:
+        run = prediction.engine(bundle, "onnx", "cpu")
+        with pytest.raises(ConsumerFailed, match="the onnx network of endless.zip failed .* stopped after 2 s"):
+            run(make_image("odd"))
+
+
+@pytest.mark.parametrize("command", ["check", "predict", "explain", "measure"])
+def test_every_command_that_runs_a_bundle_takes_a_time_limit(command, capsys):
+    from zooready.cli import main
+
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert "--time-limit S" in " ".join(capsys.readouterr().out.split())

@@ -2,44 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
-from zooready.records import Array, Bundle, Case
+from zooready.records import Array, Bundle
 from zooready.tensors import Axis, Tensor
 
 
-def misfits(bundle: Bundle, cases: Sequence[Case]) -> dict[str, str]:
-    """Place in the description to what does not fit there, in words; the first case that shows it is named.
+def misfits(bundle: Bundle) -> Iterator[str]:
+    """What of the description does not fit the stored arrays, in words with the cure; the first case that shows it is named.
 
     Only format 0.5 says enough to compare: lengths that are fixed, names of channels, and lengths that follow from another axis,
     ``length · scale / own scale + offset`` as bioimageio.spec has it.
     """
-    faults: dict[str, str] = {}
-    tensors = (*bundle.inputs, *bundle.outputs)
-    places = [f"{side}[{n}].axes" for side, these in (("inputs", bundle.inputs), ("outputs", bundle.outputs)) for n in range(len(these))]
-    for case in cases:
+    tensors, named = (*bundle.inputs, *bundle.outputs), set()
+    for case in bundle.cases:
         arrays = (case.input, *case.outputs)
         if len(arrays) != len(tensors):
-            return {"outputs": f"ValueError: {len(arrays) - 1} test outputs for {len(bundle.outputs)} outputs"}
+            yield f"There are {len(arrays) - 1} test outputs for {len(bundle.outputs)} outputs: give one for each."
+            return
         sizes = {
             (tensor.name, axis.id): (length, axis.scale)
             for tensor, array in zip(tensors, arrays, strict=True)
             for axis, length in zip(tensor.details, array.shape, strict=False)
         }
-        for tensor, array, where in zip(tensors, arrays, places, strict=True):
-            for fault in _of_array(tensor, array, sizes):
-                faults.setdefault(where, f"ValueError: '{tensor.name}' of case '{case.name}' {fault}")
-    return faults
+        for tensor, array in zip(tensors, arrays, strict=True):
+            fault = next(_of_array(tensor, array, sizes), None)
+            if fault and tensor.name not in named:
+                named.add(tensor.name)
+                yield f"'{tensor.name}' of case '{case.name}' {fault}: the axes are in another order than its arrays, or of another size."
 
 
 def _of_array(tensor: Tensor, array: Array, sizes: Mapping[tuple[str, str], tuple[int, float]]) -> Iterator[str]:
+    """What is wrong with one array."""
     shape = "x".join(map(str, array.shape))
-    if not tensor.details:
+    if (len(tensor.details) or len(tensor.axes)) != array.ndim:
+        yield f"has the shape {shape} and the axes {tensor.axes!r}"
         return
-    if len(tensor.details) != array.ndim:
-        yield f"has the shape {shape} and {len(tensor.details)} axes {tensor.axes!r}"
-        return
-    for axis, length in zip(tensor.details, array.shape, strict=True):
+    for axis, length in zip(tensor.details, array.shape, strict=False):
         wanted = _wanted(axis, sizes)
         if wanted is not None and wanted != length:
             yield f"has the shape {shape}, in which {axis.id or axis.letter} is {length} where the description gives {wanted}"

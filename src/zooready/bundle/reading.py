@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from zooready.bundle.fitting import misfits
 from zooready.bundle.parsing import dump, has, mapping, parse
 from zooready.bundle.rdf import CaseFiles, case_files, read
 from zooready.bundle.unpacking import safe_name, unpack
@@ -86,8 +85,7 @@ def _read(path: Path, folder: Path, trusted: bool) -> Bundle:
     if "torchscript" in formats:
         _write_anew(formats["torchscript"], rdf, description)
     bundle = read(rdf, path=path, folder=folder, formats=formats, trusted=trusted)
-    cases = tuple(_cases(path, folder, case_files(rdf, path)))
-    return replace(bundle, cases=cases, faults={**misfits(bundle, cases), **bundle.faults})
+    return replace(bundle, cases=tuple(_cases(path, folder, case_files(rdf, path))))
 
 
 def _description(path: Path, folder: Path) -> Path:

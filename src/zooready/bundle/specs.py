@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from zooready.bundle.fitting import misfits
 from zooready.bundle.rdf import CROP, PIXEL_SIZE, PLANE_DISTANCE, not_understood
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.records import Bundle
@@ -42,7 +43,7 @@ def input_spec(bundle: Bundle, steps: Collection[str] = ()) -> TensorSpec:
             f"{bundle.path.name} asks for {', '.join(outside)} outside its network, and only the network itself would be run here: "
             "use bioimageio.core, or export the bundle again with these steps inside."
         )
-    if faults := list(not_understood(bundle)):
+    if faults := [*not_understood(bundle), *misfits(bundle)]:
         raise BundleInvalid(f"{bundle.path.name}: {' '.join(faults)}")
     return _spec(bundle, bundle.inputs[0])
 

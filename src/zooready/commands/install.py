@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zooready.bundle.fitting import misfits
 from zooready.bundle.reading import opened
 from zooready.commands.console import print_line, print_notes
 from zooready.consumers.deepimagej import fiji_folder, in_fiji
@@ -86,7 +87,7 @@ def _fiji(fiji: Path | str | None) -> Path:
 
 def _demand_that_it_runs(bundle: Bundle) -> None:
     """A model that crashes Fiji is not put into it."""
-    faults = list(in_fiji.objections(bundle, "torchscript"))
+    faults = [*in_fiji.objections(bundle, "torchscript"), *misfits(bundle)]
     if "torchscript" in bundle.formats:
         faults += only_computes(bundle.formats["torchscript"])
     if faults:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from zooready.bundle.fitting import misfits
 from zooready.comparison.off_step import off_step, words
 from zooready.comparison.user_images import UserImage
 from zooready.consumers.description_rules import is_harmless, operators
@@ -110,7 +111,8 @@ def _by_rules(module: Any) -> bool:
 
 
 def _common_objections(module: Any, bundle: Bundle) -> Iterator[str]:
-    """What no comparison can do without: finite expectations, and one raw input for programs that run the bare network."""
+    """A description that fits its arrays, finite expectations, and one raw input for programs that run the bare network."""
+    yield from misfits(bundle)
     broken = [
         (name, case.name, expected)
         for case in bundle.cases
