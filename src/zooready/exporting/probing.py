@@ -80,7 +80,7 @@ def unwrapped(network: nn.Module) -> nn.Module:
 class _Grid:
     """Sizes at which a trace was right: ``strides`` and ``minimums`` a spatial axis, px (0: that axis has one length).
 
-    ``note`` says what could not be shown of larger images, ``decides`` that a size became Python's while tracing.
+    ``note`` says what could not be shown of larger images, or why there are no strides; ``decides`` that a size became Python's.
     """
 
     strides: tuple[int, ...]
@@ -115,9 +115,13 @@ def measure(network: nn.Module, example: Tensor, keep: Sequence[int] = ()) -> Me
     channels = tuple(int(output.shape[1]) if "c" in a else 1 for output, a in zip(outputs, trial.axes, strict=True))
     facts: dict[str, Any] = {"outputs": trial.axes, "channels": channels}
     lengths = dict(zip("zyx"[-(trial.example.ndim - 2) :], map(int, trial.example.shape[2:]), strict=True))
+    why = ""
     eager: tuple[int, int] = (0, 0)  # smallest stride at which the network itself works, and its smallest size
     for fixed in ({}, {"z": lengths["z"]}) if "z" in lengths else ({},):
         grid, eager = _grid(trial, tuple(0 if axis in fixed else 1 for axis in lengths))
+        if grid is not None and not grid.strides:
+            why, eager = grid.note, (0, 0)
+            break
         if grid is not None:
             planes = f"takes stacks of {fixed['z']} planes only, and images of any y and x" if fixed else ""
             said = (note, grid.note, _padding_note(trial, grid, eager[0]), planes)
@@ -129,7 +133,7 @@ def measure(network: nn.Module, example: Tensor, keep: Sequence[int] = ()) -> Me
             )  # fmt: skip
         if eager[0]:
             break
-    why = "its trace is wrong at other sizes" if eager[0] else "it fails at other sizes"
+    why = why or ("its trace is wrong at other sizes" if eager[0] else "it fails at other sizes")
     size = " x ".join(map(str, lengths.values()))
     only = f"works at {size} px only, since {why}; larger images are cut into such tiles, which shows where the network sees further"
     if not trial.agrees_here():
@@ -281,8 +285,8 @@ def _grid(trial: Trial, free: tuple[int, ...]) -> tuple[_Grid | None, tuple[int,
             note = ""
             if lines:  # a size became Python's: what hangs on it?
                 right, note = sizes.doubted(trial, traced, strides, trial.smallest(strides, traced) * stride, lengths)
-                if not right:
-                    return None, (eager[0], trial.smallest(tuple(eager[0] * one for one in free), None) * eager[0])
+                if not right:  # no other tracer would do better
+                    return _Grid(strides=(), minimums=(), note=note), eager
             if eager[0] == stride > 1:
                 strides, traced = _finer(trial, strides, traced)
             multiple = trial.smallest(strides, traced)

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 PHASES = 32  # lines to try in a network of stride 1: one that pads by itself has coarse inner levels all the same, most often 32
 LONGEST_PROBE = 2048  # px; a network that still reaches both ends is said to see the whole image
-VALUES = ("nan", "bright", "dark")  # what the line becomes
+FINITE = ("bright", "dark")  # what the line becomes where a NaN does not show everything
+FARTHER = 64  # px beyond the reach that are changed all at once
+FAR = 100  # times the range of the image: how far beyond it the finite values lie
+THIN = {4: 16, 5: 4}  # px across the line, at least, by the number of the image's axes
 MOVED = 1e-6  # of an output's range: rounding is less
 
 
@@ -42,24 +45,55 @@ def halo(trial: Trial, strides: Sequence[int], minimums: Sequence[int]) -> int |
 def _along(trial: Trial, number: int, strides: Sequence[int], minimums: Sequence[int], images: list[int]) -> int | None:
     """How far one changed line reaches along an axis, over all phases of the stride; the other axes are kept short."""
     stride = strides[number]
-    thin = [max(minimum, 2 * step) or int(have) for minimum, step, have in zip(minimums, strides, trial.example.shape[2:], strict=True)]
+    thin = [
+        max(minimum, 2 * step, THIN[trial.example.ndim] // step * step) if step else int(have)
+        for minimum, step, have in zip(minimums, strides, trial.example.shape[2:], strict=True)
+    ]
     longest = max(thin[number], -(-LONGEST_PROBE // stride) * stride)
 
     def reaches(length: int, lines: Sequence[int], values: Sequence[str]) -> list[int | None]:
         return _reaches(trial, (*thin[:number], length, *thin[number + 1 :]), number + 2, lines, values, images)
 
-    middle = longest // 2 // stride * stride
-    by_value = {value: reaches(longest, [middle], [value])[0] for value in VALUES}
-    seen = [reach for reach in by_value.values() if reach is not None]
-    if not seen or max(seen) >= longest // 2 - stride:
-        return None
-    first = max(seen)
-    farthest = [next(value for value, reach in by_value.items() if reach == first)]  # a NaN, unless something stops it
-    phases = stride if stride > 1 else PHASES
-    length = max(thin[number], 2 * (-(-(first + phases) // stride) + 3) * stride)  # enough for every phase, and no longer
-    middle = length // 2 // stride * stride
-    found = reaches(length, [middle + phase for phase in range(phases)], farthest)
-    return None if None in found else max(reach for reach in found if reach is not None)
+    for values in (("nan",), FINITE):  # as far as a NaN gets; where that is not all, as far as large values do
+        middle = longest // 2 // stride * stride
+        first = reaches(longest, [middle], values)[0]
+        if first is None:
+            continue
+        if first >= longest // 2 - stride:
+            return None
+        phases = stride if stride > 1 else PHASES
+        length = max(thin[number], 2 * (-(-(first + phases) // stride) + 3) * stride)  # enough for every phase, and no longer
+        middle = length // 2 // stride * stride
+        found = [reach for reach in reaches(length, [middle + phase for phase in range(phases)], values) if reach is not None]
+        if len(found) < phases or max(found) > first + phases:
+            return None
+        room = max(length, 2 * -(-(max(found) + FARTHER) // stride) * stride)
+        if _is_all(trial, (*thin[:number], room, *thin[number + 1 :]), number + 2, max(found), images):
+            return max(found)
+    return None
+
+
+def _is_all(trial: Trial, lengths: tuple[int, ...], axis: int, reach: int, images: list[int]) -> bool:
+    """Whether nothing changes in the middle line when all that lies farther away than the reach does: a rank is moved by many only."""
+    import torch
+
+    image = trial.image(lengths)
+    middle = lengths[axis - 2] // 2
+    top, bottom = float(image.max()), float(image.min())
+    window = (torch.arange(lengths[axis - 2]) - middle).abs() <= reach
+    shape = [1] * image.ndim
+    shape[axis] = -1
+    inside = window.reshape(shape)
+    before = trial.run(image)
+    far = FAR * (top - bottom) + 1
+    for other in (top + bottom - image, torch.full_like(image, top + far), torch.full_like(image, bottom - far)):
+        after = trial.run(torch.where(inside, image, other))
+        for index in images:
+            spread = float(before[index].max() - before[index].min()) or 1.0
+            lines = (result[index].select(axis - image.ndim, middle) for result in (before, after))
+            if float((next(lines) - next(lines)).abs().max()) > MOVED * spread:
+                return False
+    return True
 
 
 def _reaches(
@@ -74,7 +108,8 @@ def _reaches(
     if any(not before[index].is_floating_point() for index in images):
         return [None]
     top, bottom = float(image.max()), float(image.min())
-    given = {"nan": float("nan"), "bright": 2 * top - bottom + 1, "dark": 2 * bottom - top - 1}
+    far = FAR * (top - bottom) + 1
+    given = {"nan": float("nan"), "bright": top + far, "dark": bottom - far}
     found: list[int | None] = []
     for line in lines:
         reach = None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from zooready.errors import InputInvalid
 from zooready.exporting.trying import Trial
 from zooready.formats.torchscript.tracing import record_apart
-from zooready.images.agreement import own_ranges_of
+from zooready.images.agreement import ranges_of
 from zooready.nets.wrapping import FijiSafe, flat
 from zooready.records import Case
 
@@ -28,7 +28,7 @@ LARGE_2D = ((4, 48, 67), (1, 256, 256), (1, 512, 512), (1, 509, 787), (1, 1024, 
 LARGE_3D = ((4, 5, 24, 31), (1, 16, 96, 96), (1, 32, 128, 128), (1, 31, 211, 223))  # (batch, z, y, x)
 SECONDS, DOUBTED_SECONDS = 1.0, 12.0  # of one run on one slow core, by count; the second where the network decides on sizes
 FLOPS, ELEMENTS = 2e10, 3e8  # such a core a second
-LARGEST = 2**28  # elements of the largest tensor inside
+LARGEST = 2**26  # elements of the largest tensor inside
 FARTHEST = 8192  # px; beyond it no condition on a size is looked for
 
 
@@ -120,7 +120,7 @@ def doubted(
     bool
         Whether it agreed with the network wherever that could be run.
     str
-        What could not be compared; empty if nothing.
+        Where it did not, or what could not be compared; empty if nothing.
     """
     sizes = [
         trial.lengths(strides, (max(step, size), max(step, other))) for step in (max(strides),) for size, other in ((48, 48), (96, 96))
@@ -136,12 +136,12 @@ def doubted(
         if not known.allows(math.prod(lengths), DOUBTED_SECONDS):
             if lengths in turns and not beyond:
                 beyond = (
-                    f"something in the network's Python hangs on the size from {' x '.join(map(str, lengths))} px on ({turns[lengths]}), which "
-                    "was too large to be compared: larger images may give other numbers than the network itself"
+                    f"something in the network's Python hangs on the size from {' x '.join(map(str, lengths))} px on "
+                    f"({turns[lengths]}), which was too large to be compared: larger images may give other numbers than the network itself"
                 )
             continue
         if trial.fits(lengths) and not trial.same(traced, trial.image(lengths)):
-            return False, ""
+            return False, f"its Python decides on the size: at {' x '.join(map(str, lengths))} px its trace is wrong"
     return True, beyond
 
 
@@ -202,7 +202,7 @@ def padding_moves(trial: Trial, strides: tuple[int, ...], minimums: tuple[int, .
         with torch.no_grad():
             own = [o.float() if "c" in a else o.float().unsqueeze(1) for o, a in zip(trial.run(image), trial.axes, strict=True) if a]
             padded = [o for o, a in zip(flat(wrapped(image.clone())), trial.axes, strict=True) if a]
-        ranges = own_ranges_of(Case(name="", input=image.numpy(), outputs=tuple(o.numpy() for o in own)))
+        ranges = ranges_of(Case(name="", input=image.numpy(), outputs=tuple(o.numpy() for o in own)))
         moved = max(float((abs(a.numpy() - b.numpy()) / r).max()) for a, b, r in zip(own, padded, ranges, strict=True))
         if moved > worst:
             worst, where = moved, " x ".join(map(str, lengths))

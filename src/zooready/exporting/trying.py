@@ -5,7 +5,6 @@ Strides and lengths are one number a spatial axis, in the order of the image's a
 
 from __future__ import annotations
 
-import copy
 import itertools
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zooready.errors import InputInvalid
+from zooready.formats.copies import copied
 from zooready.formats.warned import tracer_lines
 from zooready.images.agreement import same_values
 from zooready.nets.wrapping import flat
@@ -43,7 +43,7 @@ class Trial:
         """The outputs for a copy of an image, by a network as it was given."""
         import torch
 
-        network = copy.deepcopy(self.network) if self.has_state else self.network
+        network = copied(self.network) if self.has_state else self.network
         with torch.no_grad():
             return flat(network(image.clone()))
 
@@ -88,11 +88,11 @@ class Trial:
         """
         import torch
 
-        network = copy.deepcopy(self.network) if self.has_state else self.network
+        network = copied(self.network) if self.has_state else self.network
         with warnings.catch_warnings(record=True) as caught, torch.no_grad():
             warnings.simplefilter("always")
             try:
-                traced: Callable[[Tensor], object] = torch.jit.trace(lambda x: flat(network(x)), (image,), check_trace=False)
+                traced: Callable[[Tensor], object] = torch.jit.trace(_flattened(network), (image,), check_trace=False)
             except Exception:  # no trace, for whatever reason: the format's writer says which and tries its rescue
                 return None, ()
         return traced, tuple(line for line in tracer_lines(caught) if "to a Python" in line)
@@ -126,8 +126,9 @@ class Trial:
         stride = max(strides)
         base = self._base(stride)
         shapes = [(base, base + 2 * stride), (base + stride, base), (base + 3 * stride, base + 4 * stride)]
+        shapes.append((64, 128))  # a network that pads inside need not pad here
         if stride == 1:
-            shapes += [(48, 64), (101, 102)]  # a round size needs no padding inside, odd and even ones need it at some levels
+            shapes.append((101, 102))
         images = [
             (1 + n % 2, self.lengths(strides, shape), factor)
             for n, shape in enumerate(shapes)
@@ -153,6 +154,21 @@ class Trial:
             if self.fits(lengths) and self.same(traced or self.run, self.image(lengths, 2)):
                 return multiple
         return self._base(max(strides)) // max(strides)
+
+
+def _flattened(network: nn.Module) -> nn.Module:
+    """The network with its tensors in a tuple; a module, since a trace knows no parts of a function."""
+    import torch
+
+    class Flattened(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return flat(self.network(image))
+
+    return Flattened().eval()
 
 
 def resized(example: Tensor, batch: int, *sizes: int) -> Tensor:

@@ -54,9 +54,10 @@ def copied(module: nn.Module, memo: dict[int, Any] | None = None) -> nn.Module:
                     memo[id(item)] = item.detach().clone()
                 elif isinstance(item, FunctionType):
                     _remake(item, memo, cells)
-    twin = copy.deepcopy(module, memo)
-    for cell, original in cells:
-        cell.cell_contents = copy.deepcopy(original.cell_contents, memo)
+    with torch.no_grad():  # parts that are TorchScript already would hang on the original's weights
+        twin = copy.deepcopy(module, memo)
+        for cell, original in cells:
+            cell.cell_contents = copy.deepcopy(original.cell_contents, memo)
     return twin
 
 

@@ -96,8 +96,8 @@ def cases(network: nn.Module, example: Array, fixed: Mapping[str, int] | None = 
     others = [case for case in known if case.name != "one pixel" and case.input.shape[2:] != known[0].input.shape[2:]]
     if free and not others:  # one pixel is no proof: it fits everywhere by broadcasting
         raise InputInvalid(
-            f"the network works at no size but the example's {known[0].input.shape}: pad to its stride inside the network, "
-            f"or declare the size fixed ({'; '.join(skipped)})."
+            f"the network works at no size but the example's {known[0].input.shape}: pad to its stride inside the network "
+            f"({'; '.join(skipped)})."
         )
     return tuple(known), tuple(skipped)
 

@@ -106,6 +106,7 @@ def write(
         digest = hashlib.sha256(content).hexdigest()
         return Weights(format="onnx", path=path, sha256=digest, details={**details, "warnings": warned, "skipped": skipped})
     reasons = [f"{exporter} exporter: {_reason(fault)}" for exporter, fault in faults]
+    reasons = list(dict.fromkeys(reasons))
     raise InputInvalid(
         f"TorchScript only: {type(module).__name__} cannot be written as ONNX opset {OPSET}. {'. '.join(reasons)}. "
         f"{_cure([fault for _, fault in faults])}"

@@ -129,10 +129,10 @@ def write(
 
 def _cure(faults: Sequence[Exception]) -> str:
     """What to change, by what was seen: a larger tolerance helps only a file that was written and differs."""
-    cures = ["take sizes from x.shape without int() or NumPy, put torch.where in the place of a Python if on values"]
+    cures = ["take sizes from x.shape without int() or NumPy, put torch.where in the place of a Python if on values or sizes"]
     if any(isinstance(fault, OutputsDiffer) for fault in faults):
         cures.append("allow torchscript a larger tolerance if the difference is rounding that you accept")
-    return f"Cure: {', '.join(cures)}, or declare the size fixed."
+    return f"Cure: {', or '.join(cures)}."
 
 
 def _attempt(order: _Order, route: Route, folder: Path) -> dict[str, Any]:

@@ -1,0 +1,121 @@
+"""Networks that keep something from one image to the next, mix images, or see further than a NaN does."""
+
+import pytest
+import torch
+from networks import ABOUT, cells, conv
+from torch import nn
+from torch.nn import functional
+
+import zooready
+from zooready.bundle.reading import opened
+from zooready.errors import InputInvalid
+from zooready.exporting.probing import measure, prepared
+from zooready.formats.torchscript import tracing
+
+EXAMPLE = torch.rand(1, 1, 50, 61, generator=torch.Generator().manual_seed(3))
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch):
+    def refuse(job):
+        raise TypeError("not in this test")
+
+    monkeypatch.setattr(tracing, "_pickled", refuse)
+
+
+def of(forward):
+    class Of(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.inner, self.kept = conv(1, 1), None
+            self.register_buffer("count", torch.zeros(()))
+
+        def forward(self, x):
+            return forward(self, x)
+
+    return Of()
+
+
+def averaging(self, x):
+    self.count.mul_(0.9).add_(0.1 * x.mean())
+    return x - self.count
+
+
+def first_only(self, x):
+    self.kept = self.inner(x) if self.kept is None or self.kept.shape != x.shape else self.kept
+    return self.kept
+
+
+@pytest.mark.parametrize(("forward", "name"), [(averaging, "count"), (first_only, "kept")], ids=["buffer", "attribute"])
+def test_an_output_that_depends_on_earlier_images_is_refused_with_the_name(forward, name):
+    with pytest.raises(InputInvalid, match=f"depends on the images that it saw before: it keeps {name} from one image"):
+        measure(prepared(of(forward)), EXAMPLE)
+
+
+def counting(self, x):
+    self.count += 1
+    return self.inner(x)
+
+
+def test_a_count_of_images_is_in_the_bundle_as_it_was_given(tmp_path):
+    network = of(counting)
+    made = zooready.export(network, cells(40, 52), ABOUT, tmp_path / "a.zip", torchscript="plain", formats=("torchscript",))
+    assert float(network.count) == 0
+    with opened(made.path) as bundle:
+        loaded = torch.jit.load(str(bundle.formats["torchscript"]))
+    assert float(loaded.network.count) == 0
+
+
+def test_two_images_with_one_score_are_refused():
+    with pytest.raises(InputInvalid, match=r"output of shape \(1,\) instead of \(2,\): the network mixes the images of a batch"):
+        measure(prepared(of(lambda self, x: x.mean().reshape(1))), EXAMPLE)
+
+
+def test_a_network_that_mixes_the_images_of_a_batch_says_so():
+    found = measure(prepared(of(lambda self, x: x / (1 + x.mean()))), EXAMPLE)
+    assert "the images of a batch influence each other" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("forward", "halo"),
+    [
+        (lambda self, x: (functional.avg_pool2d(x, 9, 1, 4) > 0.5).float() * x, 4),
+        (lambda self, x: functional.avg_pool2d(x, 9, 1, 4).nan_to_num(), 4),
+        (lambda self, x: (x >= x.flatten(1).topk(9, 1).values[:, -1].view(-1, 1, 1, 1)).float() * x, None),
+        (lambda self, x: functional.avg_pool2d(x, 9, 1, 4), 4),
+    ],
+    ids=["comparison", "nan_to_num", "top nine", "plain"],
+)
+def test_the_reach_is_seen_where_a_nan_dies(forward, halo):
+    assert measure(prepared(of(forward)), EXAMPLE).halo == halo
+
+
+def test_a_network_that_asserts_finite_pixels_has_a_reach():
+    def asserting(self, x):
+        assert torch.isfinite(x).all()
+        return functional.avg_pool2d(x, 5, 1, 2)
+
+    assert measure(prepared(of(asserting)), EXAMPLE).halo == 2
+
+
+class Amplifying(nn.Module):
+    """Adds rounding of float32, 1e-6, and divides by what the image varies: harmless unless it does not vary."""
+
+    def forward(self, x):
+        ones = torch.ones_like(x)
+        rounding = (0.1 * ones).cumsum(-1) - 0.1 * ones.cumsum(-1)
+        return (x + rounding) / (x.std((1, 2, 3), keepdim=True) + 1e-9)
+
+
+def test_a_black_image_on_which_float32_is_far_from_float64_is_left_out_and_told(tmp_path):
+    made = zooready.export(Amplifying(), cells(64, 80), ABOUT, tmp_path / "a.zip", torchscript="plain", formats=("torchscript", "onnx"))
+    assert made.formats == ("torchscript", "onnx")
+    (note,) = (note for note in made.measured.notes if "image 'black'" in note)
+    black = torch.zeros(1, 1, 32, 32)
+    off = float((Amplifying()(black).double() - Amplifying()(black.double())).abs().max())
+    test = Amplifying()(torch.from_numpy(cells(64, 80)[None, None].astype("float32")))
+    stated = float(note.split("float32 is ")[1].split(" of")[0])
+    assert stated == pytest.approx(off / float(test.max() - test.min()), rel=0.5)
+    with opened(made.path) as bundle:
+        assert "black" not in [case.name for case in bundle.cases]

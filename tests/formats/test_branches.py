@@ -1,0 +1,82 @@
+"""Values that Python takes from pixels: which of them decide on the outputs, and which are only looked at."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from zooready.formats import branches
+from zooready.formats.branches import DataBranch
+
+EXAMPLE = torch.rand(1, 1, 20, 24, generator=torch.Generator().manual_seed(0))
+
+
+def network(forward, **buffers):
+    class Of(nn.Module):
+        def __init__(self):
+            super().__init__()
+            for name, value in buffers.items():
+                self.register_buffer(name, value)
+
+        def forward(self, x):
+            return forward(self, x)
+
+    return Of()
+
+
+def exported(of):
+    """Ask `torch.export`, at one size, which takes less time."""
+    return lambda: torch.export.export(of, (EXAMPLE,), strict=False)
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda self, x: x * 2 if torch.allclose(x, x.flip(-1)) else x,
+        lambda self, x: x * 2 if torch.equal(x, x.flip(-1)) else x,
+        lambda self, x: x * 2 if torch.is_nonzero(x.sum()) else x,
+        lambda self, x: x * float(x.max().numpy()),
+        lambda self, x: x * float(np.asarray(x).max()),
+        lambda self, x: x * x.flatten().tolist()[3],
+        lambda self, x: x * [1.0, 2.0, 3.0][(x.mean() > 0).long()],
+        lambda self, x: x * 2 if x.mean() < -1e6 else x,
+        lambda self, x: x * 2 if x.max().item() > 300 else x,
+    ],
+    ids=["allclose", "equal", "is_nonzero", "numpy", "asarray", "tolist", "list index", "rare", "number"],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_value_that_decides_is_refused_with_its_place(forward):
+    of = network(forward)
+    with pytest.raises(DataBranch, match=r"an 'if' hangs on pixel values \(test_branches.py:\d+\).*use torch.where"):
+        branches.refuse(of, EXAMPLE, exported(of))
+
+
+def asserting(self, x):
+    assert torch.isfinite(x).all()
+    return x * 2
+
+
+def test_an_assertion_on_pixels_is_told_and_no_branch():
+    of = network(asserting)
+    (line,) = branches.refuse(of, EXAMPLE, exported(of))
+    assert line.startswith("test_branches.py:")
+    assert line.endswith("a check of pixel values is not in the file")
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [lambda self, x: x * 2 if self.flag else x, lambda self, x: x * 2 if x.shape[-1] > 5 else x, lambda self, x: x[x > 0.5].sum() * x],
+    ids=["a buffer", "a size", "a mask"],
+)
+def test_what_hangs_on_no_pixel_is_no_branch(forward):
+    assert branches.taken(network(forward, flag=torch.tensor(True)), EXAMPLE) == ()
+
+
+def test_a_tensor_that_was_filled_with_pixels_is_watched_too():
+    def filling(self, x):
+        held = torch.zeros_like(x)
+        held.copy_(x)
+        return x * 2 if held.mean() > 0 else x
+
+    with pytest.raises(DataBranch):
+        branches.refuse(network(filling), EXAMPLE, exported(network(filling)))
