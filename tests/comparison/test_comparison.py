@@ -2,12 +2,13 @@
 
 import re
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from broken import BROKEN
-from foreign import expect, good, make_image, network, torchscript
+from foreign import expect, good, make_image, network, npy, torchscript
 
 from zooready.comparison import compare, exit_code
 from zooready.comparison.comparing import lifted
@@ -53,6 +54,16 @@ def test_what_is_shown_is_the_test_pair_in_every_program(checked):
     assert set(checked.results) == {"torch state_dict", "torch torchscript", "onnxruntime onnx"}
     for outputs in checked.results.values():
         np.testing.assert_allclose(outputs[0], checked.shown.outputs[0], atol=1e-6)
+
+
+def test_where_only_the_offset_image_differs_a_sum_is_to_blame(tmp_path):
+    draft = good().copy()
+    stored = draft.rdf["config"]["zooready"]["cases"][-1]
+    stored["name"] = "offset"
+    draft.files[stored["outputs"][0]] = npy(np.load(BytesIO(draft.files[stored["outputs"][0]])) + np.float32(0.01))
+    (one,) = compare(draft.write(tmp_path / "tiny.zip"), consumers=("onnxruntime",)).verdicts
+    assert one.status == "differs"
+    assert "Only the image with a large offset differs: a sum over the image loses its last digits in this program." in one.why
 
 
 @pytest.mark.parametrize("name", BROKEN)
