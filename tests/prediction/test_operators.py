@@ -17,7 +17,7 @@ from broken import good
 import zooready
 from zooready.errors import BundleInvalid
 from zooready.prediction import predict
-from zooready.prediction.operators import Measured, notes, processed
+from zooready.prediction.operators import NamedArray, notes, processed
 from zooready.records import Image
 from zooready.tensors import Axis, Operator, Tensor
 
@@ -151,17 +151,17 @@ def test_steps_one_after_the_other_give_what_bioimageio_gives(chain):
 def test_steps_with_a_reference_tensor_give_what_bioimageio_gives(step, kwargs):
     image, output = pixels(1), pixels(2) / 100 - 1
     asked = [(step, {"reference_tensor": "image", **kwargs})]
-    inputs = {"image": Measured(array=image, axes=IDS)}
+    inputs = {"image": NamedArray(array=image, axes=IDS)}
     ours = processed(output, tensor(*asked, name="restored"), inputs)
     assert_equal(ours, in_core(output, asked, v0_5.OutputTensorDescr, "restored", image=image))
-    assert not np.allclose(ours, processed(output, tensor(*asked, name="restored"), {"image": Measured(array=image * 2, axes=IDS)}))
+    assert not np.allclose(ours, processed(output, tensor(*asked, name="restored"), {"image": NamedArray(array=image * 2, axes=IDS)}))
 
 
 def test_the_axes_of_a_reference_tensor_are_matched_by_name():
     image, output = pixels(1), pixels(2)
     asked = [("scale_mean_variance", {"reference_tensor": "image", **PLANES})]
-    turned = Measured(array=np.ascontiguousarray(image.transpose(0, 3, 2, 1)), axes=("batch", "x", "y", "channel"))
-    straight = processed(output, tensor(*asked), {"image": Measured(array=image, axes=IDS)})
+    turned = NamedArray(array=np.ascontiguousarray(image.transpose(0, 3, 2, 1)), axes=("batch", "x", "y", "channel"))
+    straight = processed(output, tensor(*asked), {"image": NamedArray(array=image, axes=IDS)})
     assert np.allclose(processed(output, tensor(*asked), {"image": turned}), straight)
     mean, deviation = (getattr(image.astype(np.float64), kind)((2, 3), keepdims=True) for kind in ("mean", "std"))
     own_mean, own_deviation = (getattr(output.astype(np.float64), kind)((2, 3), keepdims=True) for kind in ("mean", "std"))
@@ -173,6 +173,12 @@ def test_a_threshold_for_each_channel_lies_along_its_axis():  # bioimageio.core 
     ours = processed(array, tensor(("binarize", {"axis": "channel", "threshold": [20.0, 40.0, 60.0]})), {})
     assert ours.dtype == np.float32
     assert np.array_equal(ours, array > np.array([20.0, 40.0, 60.0]).reshape(1, 3, 1, 1))
+
+
+def test_a_threshold_gives_numbers_that_further_steps_take():
+    array = pixels()
+    ours = processed(array, tensor(("binarize", {"threshold": 60.0}), ("sigmoid", {})), {})
+    assert_equal(ours, 1 / (1 + np.exp(-(array > 60.0).astype(np.float64))))
 
 
 def test_a_bright_image_with_little_spread_is_normalised_as_in_float64():
@@ -190,6 +196,8 @@ def test_a_bright_image_with_little_spread_is_normalised_as_in_float64():
         ("scale_linear", {"gain": [1.0, 2.0, 3.0]}, "axis None, and it must be one of batch, channel, y, x"),
         ("scale_linear", {"gain": [1.0, None, 3.0], "axis": "channel"}, "must be a list of numbers"),
         ("scale_linear", {"gain": float("nan")}, "with gain nan, and it must be a number"),
+        ("scale_linear", {"gain": 1e300}, r"with gain 1e\+300, and it must be a number"),
+        ("scale_linear", {"offset": 10**400}, "and it must be a number"),
         ("scale_range", {"axes": ["z"]}, r"axes \['z'\], and it must be some of batch, channel, y, x"),
         ("scale_range", {"axes": "xy"}, "axes 'xy', and it must be some of batch"),
         ("scale_range", {"min_percentile": 60, "max_percentile": 40}, "min_percentile 60, and it must be below max_percentile"),
@@ -210,7 +218,7 @@ def test_a_bright_image_with_little_spread_is_normalised_as_in_float64():
 )
 def test_values_that_a_step_cannot_have_are_refused(step, kwargs, message):
     with pytest.raises(BundleInvalid, match=message):
-        processed(pixels(), tensor((step, kwargs)), {"image": Measured(array=pixels(), axes=IDS)}, is_input=True)
+        processed(pixels(), tensor((step, kwargs)), {"image": NamedArray(array=pixels(), axes=IDS)}, is_input=True)
 
 
 def test_predict_runs_the_steps_before_and_behind_the_network(tiny):

@@ -20,6 +20,7 @@ from zooready.data.augmentation import placed
 from zooready.data.faults import notes_on, refuse
 from zooready.errors import InputInvalid
 from zooready.images.files import read_image
+from zooready.images.loading import as_grey
 from zooready.records import Array, Pair
 
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
@@ -271,14 +272,10 @@ def read_items(
 
 def _plane(item: Item) -> tuple[Array, tuple[str, ...], float]:
     """An image as (c, y, x), its channels' names, and the side of a pixel in micrometres (0 if unknown)."""
-    image = read_image(item.path)
+    image = as_grey(read_image(item.path))
     if set(image.axes) - set("cyx"):
         raise InputInvalid(f"{item.name} is a stack ({image.axes}): give single planes")
-    if "c" not in image.axes:
-        return image.array[None], image.channels, image.pixel_size_um or 0.0
-    array = image.array
-    is_grey = image.channels == ("red", "green", "blue") and all(np.array_equal(array[0], other) for other in array[1:])
-    return (array[:1] if is_grey else array), (() if is_grey else image.channels), image.pixel_size_um or 0.0
+    return image.array if "c" in image.axes else image.array[None], image.channels, image.pixel_size_um or 0.0
 
 
 def _usual(counts: Sequence[int]) -> int:

@@ -43,7 +43,7 @@ def examined(mask: Array, image: Array, name: str, image_name: str) -> Mask:
 
     mask = mask.astype(np.int64)
     values = np.unique(mask[mask > 0])
-    regions = label(mask, background=0, connectivity=2)
+    regions = label(mask, background=0, connectivity=1 if len(values) == 1 else 2)  # as training counts pieces, and touching corners
     areas = np.bincount(regions.ravel())[1:]
     objects = len(areas) if len(values) == 1 else len(values)
     foreground = float((mask > 0).mean())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -19,12 +19,13 @@ from zooready.tensors import Operator, Tensor
 
 DTYPES = ("float32", "float64", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "bool")
 IDS = {"b": "batch", "t": "time", "i": "index", "c": "channel"}  # what bioimageio.spec makes of ids of one letter, in axes and in steps
+LARGEST = float(np.finfo(np.float32).max)
 EPS = 1e-6  # bioimageio.core 0.11 reads another one for scale_mean_variance only
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
-    """A tensor that statistics are taken of, and the ids of its axes."""
+class NamedArray:
+    """A tensor, and the ids of its axes."""
 
     array: Array
     axes: tuple[str, ...]
@@ -38,7 +39,7 @@ class _Step:
     tensor: str
     axes: tuple[str, ...]
     lengths: tuple[int, ...]  # of these axes
-    source: Measured  # what its statistics are taken of
+    source: NamedArray  # what its statistics are taken of
 
     def invalid(self, key: str, wanted: str) -> BundleInvalid:
         """The error for a value of ``kwargs`` that is no ``wanted``."""
@@ -51,7 +52,7 @@ class _Step:
         """A finite number."""
         value = self.operator.kwargs.get(key)
         value = default if value is None else value
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
+        if not _is_number(value):
             raise self.invalid(key, "a number")
         return float(value)
 
@@ -71,7 +72,7 @@ class _Step:
         value, axis = self.operator.kwargs.get(key), self.axis()
         if not isinstance(value, list):
             return self.number(key, default)
-        if not value or any(isinstance(one, bool) or not isinstance(one, (int, float)) or not np.isfinite(one) for one in value):
+        if not value or not all(map(_is_number, value)):
             raise self.invalid(key, "a list of numbers")
         if axis is None and len(value) == 1:
             return float(value[0])
@@ -108,7 +109,7 @@ class _Step:
         """Whether bioimageio would take the statistics of all images that it has seen."""
         return self.joint is None or "batch" in self.joint
 
-    def statistic(self, function: Callable[[Array, tuple[int, ...] | None], Any], source: Measured | None = None) -> Array:
+    def statistic(self, function: Callable[[Array, tuple[int, ...] | None], Any], source: NamedArray | None = None) -> Array:
         """``function(array, indices of the joint axes)``, laid along the axes of this step's tensor."""
         source = source or self.source
         if self.joint is None:
@@ -120,7 +121,7 @@ class _Step:
             [lengths.get(axis, 1) for axis in self.axes]
         )
 
-    def moments(self, source: Measured | None = None) -> tuple[Array, Array]:
+    def moments(self, source: NamedArray | None = None) -> tuple[Array, Array]:
         """Mean and standard deviation, summed in float64; of one image in the image's own type, as bioimageio.core has them."""
         mean = self.statistic(lambda array, axes: array.mean(axes, dtype=np.float64), source)
         deviation = self.statistic(lambda array, axes: array.std(axes, dtype=np.float64), source)
@@ -130,6 +131,11 @@ class _Step:
     def quantile(self, share: float, method: Any) -> Array:
         """The value that this share of the pixels does not exceed; a list of shares makes NumPy interpolate in float64, as xarray does."""
         return self.statistic(lambda array, axes: np.quantile(array, [share], axis=axes, method=method)[0])
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    """Whether this is a number that float32 holds."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def _binarize(array: Array, step: _Step) -> Array:
@@ -170,7 +176,7 @@ def _scale_linear(array: Array, step: _Step) -> Array:
 
 def _scale_mean_variance(array: Array, step: _Step) -> Array:
     eps = step.number("eps", EPS)
-    mean, deviation = step.moments(Measured(array=array, axes=step.axes))
+    mean, deviation = step.moments(NamedArray(array=array, axes=step.axes))
     wanted_mean, wanted_deviation = step.moments()
     return (array - mean) / (deviation + eps) * (wanted_deviation + eps) + wanted_mean
 
@@ -219,7 +225,7 @@ def axis_ids(tensor: Tensor) -> tuple[str, ...]:
     return tuple(IDS.get(axis.letter, axis.id or axis.letter) for axis in tensor.details)
 
 
-def processed(array: Array, tensor: Tensor, inputs: Mapping[str, Measured], *, is_input: bool = False) -> Array:
+def processed(array: Array, tensor: Tensor, inputs: Mapping[str, NamedArray], *, is_input: bool = False) -> Array:
     """An input before, or an output after the network, as the steps of its tensor make it.
 
     Parameters
@@ -245,14 +251,15 @@ def processed(array: Array, tensor: Tensor, inputs: Mapping[str, Measured], *, i
     for operator in tensor.operators:
         if operator.name not in OPERATORS:
             raise BundleInvalid(f"'{tensor.name}' asks for {operator.name}, which is not known here: use bioimageio.core instead.")
-        source = Measured(array=given if is_input else array, axes=axes)
+        source = NamedArray(array=given if is_input else array, axes=axes)
         step = _Step(operator=operator, tensor=tensor.name, axes=axes, lengths=array.shape, source=source)
         reference = operator.kwargs.get("reference_tensor")
         if operator.name == "scale_mean_variance" or reference not in (None, tensor.name):
             if not isinstance(reference, str) or reference not in inputs:
                 raise step.invalid("reference_tensor", f"an input ({', '.join(inputs)})")
             step = replace(step, source=inputs[reference])
-        array = OPERATORS[operator.name](array, step)
+        numbers = array.astype(np.float32) if array.dtype == np.bool_ else array
+        array = OPERATORS[operator.name](numbers, step)
     return array if tensor.operators and tensor.operators[-1].name == "ensure_dtype" else as_float32(array)
 
 
@@ -293,7 +300,7 @@ def notes(tensor: Tensor, *, is_many: bool, is_input: bool = False) -> list[str]
 
 
 def _has_percentiles(step: Operator) -> bool:
-    return any(step.kwargs.get(f"{end}_percentile") is not None for end in ("min", "max"))
+    return step.name == "clip" and any(step.kwargs.get(f"{end}_percentile") is not None for end in ("min", "max"))
 
 
 def _is_of_data_set(step: Operator) -> bool:

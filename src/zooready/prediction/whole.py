@@ -15,7 +15,7 @@ from zooready.formats.starting import Device, Run
 from zooready.images.tiff import in_order
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.memory import demand_room
-from zooready.prediction.operators import OPERATORS, Measured, axis_ids, processed
+from zooready.prediction.operators import OPERATORS, NamedArray, axis_ids, processed
 from zooready.prediction.operators import notes as notes_on_steps
 from zooready.prediction.scaling import outside, planes_differ, resampled, zoom_of
 from zooready.prediction.sessions import engine
@@ -133,7 +133,7 @@ def _one(run: Run, bundle: Bundle, image: Array, outputs: tuple[TensorSpec, ...]
     size = image.shape[-2:]
     scaled = (max(1, round(size[0] * zoom)), max(1, round(size[1] * zoom)))
     raw = resampled(image, scaled)
-    inputs = {bundle.inputs[0].name: Measured(array=raw, axes=axis_ids(bundle.inputs[0]))}
+    inputs = {bundle.inputs[0].name: NamedArray(array=raw, axes=axis_ids(bundle.inputs[0]))}
     given = np.ascontiguousarray(_grown(processed(raw, bundle.inputs[0], inputs, is_input=True), bundle))
     if first:
         demand_room(run, given)
