@@ -7,7 +7,7 @@ from foreign import axis, good, npy
 from zooready.bundle.rdf import letter
 from zooready.bundle.reading import opened
 from zooready.bundle.specs import input_spec, output_specs, pixel_range_um, plane_distance_um, size_steps, stated_crop_px
-from zooready.comparison.user_images import as_input
+from zooready.comparison.user_images import as_inputs
 from zooready.consumers import qupath
 from zooready.consumers.cellprofiler import headless
 from zooready.consumers.deepimagej.rules import RULES
@@ -43,7 +43,7 @@ def test_an_axis_of_time_has_the_same_letter_in_every_room(timed, tmp_path):
     with opened(timed) as bundle:
         assert {tensor.axes for tensor in (*bundle.inputs, *bundle.outputs)} == {"btcyx"}
         assert {spec.axes for spec in (input_spec(bundle), *output_specs(bundle))} == {"btcyx"}
-        assert as_input(bundle, tmp_path / "image.tif").shape == (1, 1, 1, 6, 7)
+        assert as_inputs(bundle, tmp_path / "image.tif")[0].array.shape == (1, 1, 1, 6, 7)
         assert any("'image' has axes 'btcyx'" in objection for objection in qupath.objections(bundle, "torchscript"))
         assert any("'image' has 'btcyx'" in objection for objection in headless.objections(bundle, "onnx"))
         objections = [objection for rule in RULES for objection in rule(bundle)]
