@@ -236,9 +236,9 @@ def onnx_ties(draft):
     draft.rdf["weights"]["torchscript"]["pytorch_version"] = "2.9.0"
 
 
-@broken("pytorch_version 1.13", "pytorch_version '1.13.1' asks for an engine that Fiji does not have")
-def pytorch_1_13(draft):
-    draft.rdf["weights"]["torchscript"]["pytorch_version"] = "1.13.1"
+@broken("pytorch_version 1.11", "pytorch_version '1.11.0' asks for an engine that Fiji does not have")
+def pytorch_1_11(draft):
+    draft.rdf["weights"]["torchscript"]["pytorch_version"] = "1.11.0"
 
 
 @broken("TorchScript that uses rms_norm", "aten::rms_norm, which Fiji's PyTorch 2.0.0 does not know")

@@ -93,6 +93,7 @@ def facts(bundle: Bundle, name: str) -> dict[str, str]:
     (image,), distance = bundle.inputs, bundle.plane_distance_um or 0
     low, high = bundle.pixel_size_um or (0, 0)
     takes_z = "z" in image.axes
+    compared = takes_z and distance > 0
     depth = next((axis for axis in image.details if axis.letter == "z"), Axis(letter="z"))
     return {
         "id": word(name),
@@ -105,7 +106,7 @@ def facts(bundle: Bundle, name: str) -> dict[str, str]:
         "z": str(takes_z).lower(),
         "t": str("t" in image.axes).lower(),
         "planes": f"{depth.size}, 0" if depth.size else f"{depth.minimum or 1}, {depth.step or 1}",
-        "range": f"{low:g}|{high:g}|{distance if takes_z else 0:g}" if high or (takes_z and distance) else "",
+        "range": "|".join(f"{length:g}" for length in ((low, high, distance) if compared else (low, high))) if high or compared else "",
         "stacks": str(not takes_z and any("z" in output.axes for output in bundle.outputs)).lower(),
         "made": f"{0 if takes_z else distance:g}",
     }
