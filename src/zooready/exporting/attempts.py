@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 VARIANT_TOLERANCE = 1e-6  # of the range: a faster TorchScript must compute the same
+GROWN = 10  # times the tolerance: what rounding may come to on large images; a frozen size is off by far more
 TIMED_RUNS = 3
 
 
@@ -129,7 +130,7 @@ def _files(job: Job, stride: Steps, minimum: Steps, fixed: Mapping[str, int], fo
     doubted = job.measured.decides_on_sizes or not job.measured.stride
     large = tuple(cases.large(wrapped, job.image, sizes.large(wrapped, torch.from_numpy(job.image), fixed, doubted)))
     # Where no plain trace was right at every size, the way that is tried instead must show more.
-    proof = (*known, *large) if job.measured.stride or fixed else (*known, *large, *cases.long(copied(wrapped), job.image))
+    proof = known if job.measured.stride or fixed else (*known, *cases.long(copied(wrapped), job.image))
     labels = [index for index, spec in enumerate(job.outputs) if spec.kind == "labels"]
     weights: list[Weights] = []
     unavailable: dict[str, str] = {}
@@ -138,18 +139,39 @@ def _files(job: Job, stride: Steps, minimum: Steps, fixed: Mapping[str, int], fo
     for format in (format for format in FORMATS if format in job.formats):
         try:
             if format == "torchscript":
-                script, seconds, timed_in = _torchscript(job, wrapped, proof, labels, fixed, folder)
-                weights.append(script)
+                written, seconds, timed_in = _torchscript(job, wrapped, proof, labels, fixed, folder)
+                notes += _at_large(job, written, large, torchscript.start(written.path), labels)
             elif format == "onnx":
-                weights.append(_onnx(job, wrapped, proof, labels, fixed, folder))
+                written = _onnx(job, wrapped, proof, labels, fixed, folder)
+                notes += _at_large(job, written, large, onnx.start(written.path), labels)
             else:
-                weights.append(_state_dict(job, wrapped, proof, labels, folder))
+                written = _state_dict(job, wrapped, proof, labels, folder)
+            weights.append(written)
         except (InputInvalid, OutputsDiffer) as error:
             unavailable[format] = without_folders(str(error).replace(FijiSafe.__name__, type(job.network).__name__))
     return Draft(
-        wrapped=wrapped, cases=known, compared=max((case.input.shape[2:] for case in proof), key=np.prod),
+        wrapped=wrapped, cases=known, compared=max((case.input.shape[2:] for case in (*proof, *large)), key=np.prod),
         weights=tuple(weights), unavailable=unavailable, fixed=fixed, seconds=seconds, timed_in=timed_in, notes=notes,
     )  # fmt: skip
+
+
+def _at_large(job: Job, weights: Weights, large: tuple[Case, ...], run: Run, labels: list[int]) -> tuple[str, ...]:
+    """A note where a file is off by more than its tolerance at the large sizes, since rounding grows with what is summed.
+
+    Raises
+    ------
+    OutputsDiffer
+        It is off by more than rounding explains.
+    """
+    notes = []
+    for case in large:
+        tolerance = job.tolerance[weights.format]
+        off = largest_difference([case], run, GROWN * tolerance, labels, [spec.name for spec in job.outputs])
+        if off > tolerance:
+            notes.append(
+                f"the {weights.format} file is {off:.1g} of the range away from the network at {case.name} px, beyond its tolerance"
+            )
+    return tuple(notes)
 
 
 def _demand_described(job: Job, test: Case) -> None:

@@ -20,7 +20,7 @@ Range = float | Array  # one number, or one a channel in an array that broadcast
 IOU = 0.5  # of two objects that are the same
 NOT_FINITE = "values that are NaN or infinite"
 FLAT = 0.1  # of a channel's largest magnitude: its range is taken as no less, since float32 rounds by shares of the magnitude
-BESIDE = 1e-4  # of the range of the whole output: that of a channel is taken as no less
+BESIDE = 1e-2  # of the range of the whole output: that of a channel is taken as no less, since float32 resolves 1e-7 of the whole
 SHARED = 0.999  # of both foregrounds that must lie inside overlaps of matched objects
 
 

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Route = Literal["trace", "export", "branches", "guards"]
-TIME_LIMIT_S = 600  # of one recording; `torch.export` of a large transformer takes minutes, and of some networks has no end
+# of one recording: `torch.export` of a large transformer takes minutes, and of some networks has no end
+TIME_LIMIT_S = 600
+EVIDENCE_LIMIT_S = 120  # of one question to `torch.export`, which writes nothing
 CHILD = "import pathlib, sys; from zooready.formats.torchscript.tracing import main; main(pathlib.Path(sys.argv[1]))"
 
 
@@ -72,15 +74,16 @@ def record_apart(
     paths = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONHASHSEED": "0"}
     command = [sys.executable, "-c", CHILD, str(folder)]
+    limit = min(TIME_LIMIT_S, EVIDENCE_LIMIT_S) if route in ("branches", "guards") else TIME_LIMIT_S
     log = folder / "log.txt"
     with (
         log.open("wb") as stream,
         subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=stream, stderr=stream) as child,
     ):
         try:
-            code = child.wait(TIME_LIMIT_S)
+            code = child.wait(limit)
         except subprocess.TimeoutExpired:
-            raise InputInvalid(f"recording took longer than {TIME_LIMIT_S} s: give a smaller example.") from None
+            raise InputInvalid(f"recording took longer than {limit} s: give a smaller example.") from None
         finally:
             child.kill()
     result = folder / "result.json"
