@@ -242,7 +242,9 @@ def expect(draft: Draft, module) -> None:
 
 CORE = """
 import json, sys, zooready.consumers.sandbox_worker as worker
+from zooready.processes import memory_bytes
 worker.no_network()
+worker.limit(memory_bytes() // 2)  # a description may ask for any size
 from bioimageio.core import test_model
 for path in sys.argv[1:]:
     try:
@@ -258,7 +260,7 @@ def core_says(*paths: Path) -> list[str]:
     """Status and first error of core's own test of each file, which is what ``bioimageio test`` prints; without network."""
     with TemporaryDirectory() as home:
         command = [sys.executable, "-c", CORE, *map(str, paths)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=home, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=3600, cwd=home, check=False)
     reports = [json.loads(line[4:]) for line in done.stdout.splitlines() if line.startswith("CORE")]
     assert len(reports) == len(paths), done.stderr[-2000:]
     return [": ".join(" ".join(word.split()) for word in pair) for pair in reports]

@@ -304,8 +304,8 @@ def test_the_child_ends_with_its_parent(name, tmp_path):
     home = {**os.environ, "TMPDIR": str(tmp_path)}
     parent = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=home, preexec_fn=interruptible)
     try:
-        job_folder = awaited(lambda: next((p.parent for p in tmp_path.glob("zooready-java-*/at.txt") if "1x1x2x3" in p.read_text()), None))
-        child = next(int(p.name) for p in Path("/proc").glob("[0-9]*") if job_folder.name in _command(p) and "worker" in _command(p))
+        job_folder = awaited(lambda: next((p.parent for p in tmp_path.glob("zooready-*/files/at.txt") if "1x1x2x3" in p.read_text()), None))
+        child = next(int(p.name) for p in Path("/proc").glob("[0-9]*") if str(job_folder) in _command(p) and "worker" in _command(p))
         parent.send_signal(getattr(signal, name))
         parent.wait(20)
         awaited(lambda: not _command(Path(f"/proc/{child}")))
