@@ -59,7 +59,7 @@ def said(case, path):
 
 def cell(text, folder, most=600):
     """Markdown of one line, without the place that the file had."""
-    plain = text.replace(f"{folder}/", "").replace("|", "\\|").replace("<", "&lt;").replace("*id", "\\*id")
+    plain = " ".join(text.split()).replace(f"{folder}/", "").replace("|", "\\|").replace("<", "&lt;").replace("*id", "\\*id")
     return plain if len(plain) <= most else plain[: most - 1].rsplit(" ", 1)[0] + " …"
 
 

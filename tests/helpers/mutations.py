@@ -102,7 +102,7 @@ for name, (what, value, message) in SOURCES.items():
 TEXTS = {  # name -> (what is wrong, bytes of the text to bytes, message)
     "key_twice": ("a key that stands there twice", lambda text: text + b"\ntype: dataset\n", "the key 'type' stands there twice"),
     "alias": ("an alias", lambda text: text + b"\nx: &a [1]\ny: *a\n", r"uses the alias \*a"),
-    "merge_key": ("a merge key", lambda text: text + b"\nx: {<<: {a: 1}}\n", "'<<' joins mappings"),
+    "merge_key": ("a merge key", lambda text: text + b"\nx: {<<: {a: 1}}\n", "joins mappings in some programs only"),
     "no_utf8": ("a name with the byte 0xff", lambda text: text + b"\nx: \xff\n", "not readable YAML"),
     "no_yaml": ("no YAML", lambda text: b"a: [", "not readable YAML"),
     "python_tag": (

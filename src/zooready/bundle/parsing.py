@@ -52,7 +52,8 @@ def parse(file: Path) -> dict[str, Any]:
                 raise BundleInvalid(f"{file.name} nests deeper than {DEPTH} levels: no description needs that. Write it again.")
         content = yaml.load(text, Loader=loader)  # a safe loader: plain data only
     except (yaml.YAMLError, ValueError, LookupError) as error:
-        raise BundleInvalid(f"{file.name} is not readable YAML ({error}): correct that line, or export the bundle again.") from None
+        reason = " ".join(str(error).split())
+        raise BundleInvalid(f"{file.name} is not readable YAML ({reason}): correct that line, or export the bundle again.") from None
     if not isinstance(content, dict):
         raise BundleInvalid(f"{file.name} holds a {type(content).__name__} instead of a mapping: it is no description of a model.")
     return content

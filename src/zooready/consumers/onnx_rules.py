@@ -63,18 +63,6 @@ def onnx_objections(path: Path) -> Iterator[str]:
         yield from rule(path)
 
 
-def consistent(path: Path) -> Iterator[str]:
-    """Operators that the opset and the IR which the file claims do not have, found by ONNX's own checker."""
-    import onnx
-
-    model = _graph(path)
-    try:
-        onnx.checker.check_model(model)
-    except Exception as error:  # the checker and its shape inference raise their own, without a common class
-        first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        yield f"{path.name} is not valid ONNX of its opset and IR ({first[:300]}): export it again."
-
-
 def _graph(path: Path) -> Any:
     """The model without its external data.
 
