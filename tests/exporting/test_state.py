@@ -109,8 +109,8 @@ class Amplifying(nn.Module):
 
 
 def test_a_black_image_on_which_float32_is_far_from_float64_is_left_out_and_told(tmp_path):
-    made = zooready.export(Amplifying(), cells(64, 80), ABOUT, tmp_path / "a.zip", torchscript="plain", formats=("torchscript", "onnx"))
-    assert made.formats == ("torchscript", "onnx")
+    made = zooready.export(Amplifying(), cells(64, 80), ABOUT, tmp_path / "a.zip", torchscript="plain", formats=("torchscript",))
+    assert made.formats == ("torchscript",)
     (note,) = (note for note in made.measured.notes if "image 'black'" in note)
     black = torch.zeros(1, 1, 32, 32)
     off = float((Amplifying()(black).double() - Amplifying()(black.double())).abs().max())
