@@ -155,10 +155,7 @@ def _listed(images: Sequence[Path], out: Path) -> list[Path]:
     for path in images:
         if path.is_dir() and path.resolve() == out.resolve():
             raise InputInvalid(f"the results would be written among the images of {path}: name another folder for them.")
-        inside = images_in(path) if path.is_dir() else [path]
-        if not inside:
-            raise InputInvalid(f"{path} holds no TIFF, PNG or JPEG files: name the folder that they are in, or the files.")
-        listed += inside
+        listed += (images_in(path) if path.is_dir() else []) or [path]  # a folder without images is named when it is read
     return listed
 
 

@@ -139,7 +139,7 @@ def examine_folder(folder: Path, pair_of: PairOf, *, channels: int = 1, partner:
             pairs.append(pair_of(array.astype(np.float32), partner_array, pixel_size_um))
             notes += notes_on(array, "czyx" if is_stack else "cyx", _named(images[name]))
             names.append(name)
-            if partner == MASKS and partner_array.ndim == 2:
+            if partner == MASKS and partner_array.ndim == 2 and min(partner_array.shape) >= STEP_PX:  # training refuses smaller ones
                 masks.append(examined(partner_array, array[0], _named(partners[name]), _named(images[name])))
         except InputInvalid as error:
             faults.append(str(error))

@@ -37,7 +37,7 @@ def test_a_folder_gives_all_images_in_it_and_no_hidden_files(bundle, tmp_path, c
 
 def test_a_folder_without_images_or_for_the_results_too_is_refused(bundle, tmp_path, capsys):
     assert cli.main(["predict", str(bundle), str(tmp_path), "-o", str(tmp_path / "out")]) == 2
-    assert "holds no TIFF, PNG or JPEG files" in " ".join(capsys.readouterr().err.split() + capsys.readouterr().out.split())
+    assert "is a folder, not an image: name the files inside it" in " ".join("".join(capsys.readouterr()).split())
     tifffile.imwrite(tmp_path / "a.tif", GREY)
     with pytest.raises(InputInvalid, match="the results would be written among the images of"):
         list(predict_files(bundle, [tmp_path], tmp_path))
