@@ -13,7 +13,7 @@ from foreign import SIZES, eager, good, make_image, network
 
 from zooready import cli
 from zooready.bundle.reading import opened
-from zooready.consumers import CONSUMERS, consumer
+from zooready.consumers import CONSUMERS, consumer, export_files
 from zooready.errors import BundleInvalid
 from zooready.records import FORMATS, LEVELS, TOLERANCE
 
@@ -50,6 +50,7 @@ def bare_machine(monkeypatch, tmp_path):
     monkeypatch.setenv("ZOOREADY_CACHE", str(tmp_path))
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(util, "find_spec", lambda *names: None)
+    monkeypatch.setattr(export_files, "PACKAGE", tmp_path / "src" / "zooready")
     for name in CONSUMERS:
         if hasattr(consumer(name), "find_spec"):
             monkeypatch.setattr(consumer(name), "find_spec", lambda *names: None)

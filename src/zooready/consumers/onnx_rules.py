@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,22 @@ IR = 8
 
 def opset(path: Path) -> Iterator[str]:
     """The newest operator set of ONNX Runtime 1.12."""
-    stated = max((entry.version for entry in _graph(path).opset_import if entry.domain in ("", "ai.onnx")), default=0)
-    if stated > OPSET:
+    held = _opset(_graph(path))
+    if held > OPSET:
         yield (
-            f"{path.name} has opset {stated}, and Fiji's ONNX Runtime 1.12 and 1.13 load up to {OPSET}: export with opset_version={OPSET}."
+            f"{path.name} has opset {held}, and Fiji's ONNX Runtime 1.12 and 1.13 load up to {OPSET}: export with opset_version={OPSET}."
         )
 
 
 def stated_opset(bundle: Bundle) -> Iterator[str]:
-    """JDLL chooses its ONNX Runtime by what the description says, not by the file."""
-    held = max((entry.version for entry in _graph(bundle.formats["onnx"]).opset_import if entry.domain in ("", "ai.onnx")), default=0)
-    stated = bundle.weights["onnx"].version
-    if stated != held:
-        yield f"rdf.yaml says opset_version {stated!r} and {bundle.formats['onnx'].name} has opset {held}: write {held} there."
+    """JDLL chooses its ONNX Runtime by what the description says, not by the file; nothing of a file that cannot be read."""
+    path, entry = bundle.formats["onnx"], bundle.weights.get("onnx")
+    try:
+        held = _opset(_graph(path))
+    except BundleInvalid:
+        return
+    if entry is not None and entry.version != held:
+        yield f"rdf.yaml says opset_version {entry.version!r} and {path.name} has opset {held}: write {held} there."
 
 
 def ir(path: Path) -> Iterator[str]:
@@ -57,10 +60,18 @@ def one_file(path: Path) -> Iterator[str]:
         )
 
 
-def onnx_objections(path: Path) -> Iterator[str]:
-    """All rules of this file."""
-    for rule in (opset, ir, one_file):
-        yield from rule(path)
+def onnx_objections(path: Path, rules: Sequence[Callable[[Path], Iterator[str]]] = (opset, ir, one_file)) -> Iterator[str]:
+    """What the rules say of a file; of one that cannot be read, only that."""
+    try:
+        for rule in rules:
+            yield from rule(path)
+    except BundleInvalid as error:
+        yield str(error)
+
+
+def _opset(graph: Any) -> int:
+    """The operator set of ONNX itself that a model uses."""
+    return max((int(entry.version) for entry in graph.opset_import if entry.domain in ("", "ai.onnx")), default=0)
 
 
 def _graph(path: Path) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 
-from zooready.consumers.onnx_rules import one_file, stated_opset
+from zooready.consumers.onnx_rules import one_file, onnx_objections, stated_opset
 from zooready.consumers.sandbox import ask
 from zooready.records import Array, Bundle, Format, Level
 
@@ -24,7 +24,7 @@ def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
     """Tensors outside the file, whose hash nobody checks."""
     if format == "onnx":
         yield from stated_opset(bundle)
-        yield from one_file(bundle.formats["onnx"])
+        yield from onnx_objections(bundle.formats["onnx"], (one_file,))
 
 
 def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[Array, ...]]:

@@ -20,7 +20,7 @@ import numpy as np
 
 from zooready.consumers import export_files
 from zooready.consumers.cellprofiler.cppipe import pipeline
-from zooready.consumers.onnx_rules import one_file
+from zooready.consumers.onnx_rules import one_file, onnx_objections
 from zooready.consumers.sandbox import PASSED_ON
 from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, InputInvalid
 from zooready.processes import memory_bytes, scratch
@@ -49,7 +49,7 @@ def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
     """What the plugin refuses: weights outside the zip, axes that CellProfiler does not have, an old description."""
     if format != "onnx":
         return
-    yield from one_file(bundle.formats["onnx"])
+    yield from onnx_objections(bundle.formats["onnx"], (one_file,))
     try:
         specs(bundle)
     except (BundleInvalid, InputInvalid) as error:
