@@ -95,5 +95,5 @@ def test_values_that_the_format_does_not_have_are_faults_with_their_place_and_st
             pixel_range_um(bundle)
         with pytest.raises(BundleInvalid, match="z_um is 'thin'; give the distance of planes in µm"):
             plane_distance_um(bundle)
-        with pytest.raises(BundleInvalid, match="crop_px is 0, and pieces of 0 px cannot be cut"):
+        with pytest.raises(BundleInvalid, match="crop_px is 0, which is not a size"):
             stated_crop_px(bundle)

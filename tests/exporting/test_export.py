@@ -29,8 +29,9 @@ from torch import nn
 
 import zooready
 from zooready import TensorSpec, java
+from zooready.commands.export import export
 from zooready.errors import ConsumerFailed, InputInvalid
-from zooready.exporting import arguments, attempts, exported
+from zooready.exporting import arguments, attempts
 from zooready.formats.torchscript import tracing
 from zooready.nets.normalization import Percentiles
 from zooready.nets.wrapping import FijiSafe
@@ -696,7 +697,7 @@ def test_without_architecture_the_state_dict_is_reported_missing(tmp_path, here)
     made = quick(seeded(SmallUNet), cells(24, 28), tmp_path / "a.zip", formats=("state_dict", "torchscript"))
     assert "the import path of its class was not given" in made.unavailable["state_dict"]
     with zipfile.ZipFile(made.path) as archive:
-        assert "There is no state_dict: the import path of its class" in archive.read("README.md").decode()
+        assert "The bundle contains no state_dict: the import path of its class" in archive.read("README.md").decode()
 
 
 @pytest.mark.parametrize(
@@ -772,5 +773,5 @@ def test_a_network_that_divides_by_nothing_is_refused(tmp_path, here):
 
 
 def test_the_door_of_the_package_is_the_same_function():
-    assert zooready.export is exported.export
+    assert zooready.export is export
     assert attempts.VARIANT_TOLERANCE == 1e-6

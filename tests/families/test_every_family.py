@@ -75,8 +75,10 @@ def seen(name, pair, method="scales"):
     image, target = torch.from_numpy(pair.input)[None], torch.from_numpy(pair.target)[None]
     network = parts.architecture.build()
     if parts.normalization:
-        offset, scale = parts.normalization.build().statistics(image)
-        image, target = (image - offset) / scale, (target - offset) / scale if parts.restores else target
+        *offsets, scale = parts.normalization.build().statistics(image)
+        for offset in offsets:
+            image, target = image - offset, target - offset if parts.restores else target
+        image, target = image / scale, target / scale if parts.restores else target
     return getattr(network, method, network)(image), target
 
 

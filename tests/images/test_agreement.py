@@ -154,15 +154,18 @@ def two_channels(large, small):
 
 @pytest.mark.parametrize("judge", [ranges_of, own_ranges_of])
 def test_a_small_channel_is_judged_by_its_own_range_and_not_by_a_large_one(judge):
-    expected = two_channels(65535, 1)
+    expected = two_channels(1000, 1)
     output = expected.copy()
     output[:, 1] *= 1.05
     case = case_of(expected)
     difference, why = agreement(case, [output], IMAGE, judge(case), 1e-5)
-    assert difference == pytest.approx(0.05 / 655.35, rel=0.01)  # a hundredth of the whole range is the least that a channel has
+    assert difference == pytest.approx(0.05 / 100, rel=0.01)  # by a tenth of the large range, of which 1e-5 is what float32 rounds
     assert "differs by" in why
     assert agreement(case, [expected * np.float32(1 + 1e-6)], IMAGE, judge(case), 1e-5)[1] == ""
     assert not same_values([expected], [output], 1e-5)
+    rounded = expected.copy()
+    rounded[:, 1] += np.float32(9e-4)
+    assert agreement(case, [rounded], IMAGE, judge(case), 1e-5)[1] == ""
 
 
 def test_the_channels_of_other_orders_of_axes_are_judged_by_themselves_too():

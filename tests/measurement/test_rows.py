@@ -114,7 +114,7 @@ def test_the_piece_is_what_is_asked_for_else_what_the_bundle_states_else_the_obj
 def test_a_network_of_one_size_gets_that_size_and_no_other(open_bundle, three):
     bundle = open_bundle("patterns")
     details = tuple(replace(axis, size=32, minimum=None, step=None) if axis.letter in "yx" else axis for axis in bundle.inputs[0].details)
-    fixed = replace(bundle, inputs=(replace(bundle.inputs[0], details=details),))
+    fixed = replace(bundle, inputs=(replace(bundle.inputs[0], details=details),), cases=())
     assert Measurer.of(fixed).size == Measurer.of(fixed, crop_px=32).size == (32, 32)
     with pytest.raises(InputInvalid, match=r"takes only crops of \{'y': 32, 'x': 32\} px: give crop_px of that size"):
         Measurer.of(fixed, crop_px=40)
@@ -168,12 +168,12 @@ def test_a_bundle_without_scores_is_refused(open_bundle):
 
 @pytest.mark.parametrize("side", [0, -3, "large"])
 def test_a_piece_of_no_size_is_refused(open_bundle, side):
-    with pytest.raises(InputInvalid, match=f"crop_px={side!r} is not a size"):
+    with pytest.raises(BundleInvalid, match=f"crop_px is {side!r}, which is not a size: write the side of a crop"):
         Measurer.of(stating(open_bundle("patterns"), crop_px=side))
 
 
 def test_a_piece_of_no_size_is_refused_of_whoever_asks(open_bundle):
-    with pytest.raises(InputInvalid, match="pieces of 0 px cannot be cut"):
+    with pytest.raises(InputInvalid, match="crop_px=0 is not a size: give 1 or more"):
         Measurer.of(open_bundle("patterns"), crop_px=0)
 
 

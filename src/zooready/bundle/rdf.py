@@ -353,7 +353,7 @@ def _crop_px(stated: object, faults: dict[str, str]) -> int | None:
         return None
     if isinstance(stated, int) and stated > 0:
         return stated
-    faults[CROP] = f"{CROP} is {stated!r}, and pieces of {stated!r} px cannot be cut; give their side, 1 px or more."
+    faults[CROP] = f"{CROP} is {stated!r}, which is not a size: write the side of a crop, 1 px or more."
     return None
 
 

@@ -73,7 +73,8 @@ def offset(network: nn.Module, example: Array, fixed: Mapping[str, int], test: C
     """
     if getattr(network, "normalization", None) is None and not (np.array_equal(example, np.rint(example)) and example.max() > 255):
         return None
-    pixels = _cut(example, 1, tuple(fixed.values()) or (OFFSET_2D if example.ndim == 4 else OFFSET_3D)[1:]).astype(np.float64)
+    axes, sizes = ("yx", OFFSET_2D[1:]) if example.ndim == 4 else ("zyx", OFFSET_3D[1:])
+    pixels = _cut(example, 1, tuple(fixed.get(axis, size) for axis, size in zip(axes, sizes, strict=True))).astype(np.float64)
     shape = (pixels - pixels.mean()) / (pixels.std() or 1.0)
     for counts, spread in CAMERAS:
         image = as_float32((counts + STEP * np.rint(shape * spread / STEP)).clip(0, 65535))

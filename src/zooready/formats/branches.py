@@ -30,10 +30,14 @@ class DataBranch(InputInvalid):
 
 @dataclass(frozen=True)
 class Taken:
-    """A value that Python took from pixels: where in the network's code, and what it was; None if it cannot be followed."""
+    """A value that Python took from pixels: where in the network's code, and what it was; None if it cannot be followed.
+
+    ``leaves`` PyTorch: whole tensors became NumPy's or Python's, so that every recording holds the example's own numbers.
+    """
 
     where: str
     value: Any
+    leaves: bool = False
 
 
 @dataclass
@@ -73,7 +77,7 @@ def refuse(network: nn.Module, example: Tensor, export: Any) -> tuple[str, ...]:
     if not found:
         return ()
     doubtful = [one for number, one in enumerate(found) if len(found) > MANY or _decides(network, example, number, one)]
-    if sure := sorted({one.where for one in doubtful if isinstance(one.value, bool)}) if len(found) <= MANY else []:
+    if sure := sorted({one.where for one in doubtful if one.leaves or (isinstance(one.value, bool) and len(found) <= MANY)}):
         raise _branch(sure)
     if doubtful:
         places = sorted({one.where for one in doubtful})
@@ -156,7 +160,7 @@ def _watched(network: nn.Module, example: Tensor, run: _Run) -> tuple[Tensor, ..
     class Exits(TorchFunctionMode):
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             if getattr(func, "__name__", "") in OPAQUE and any(tensor in derived for tensor in _tensors(args)):
-                run.taken.append(Taken(_where(), None))
+                run.taken.append(Taken(_where(), None, leaves=True))
             return func(*args, **(kwargs or {}))
 
     twin = evaluating(network)

@@ -20,7 +20,9 @@ Range = float | Array  # one number, or one a channel in an array that broadcast
 IOU = 0.5  # of two objects that are the same
 NOT_FINITE = "values that are NaN or infinite"
 FLAT = 0.1  # of a channel's largest magnitude: its range is taken as no less, since float32 rounds by shares of the magnitude
-BESIDE = 1e-2  # of the range of the whole output: that of a channel is taken as no less, since float32 resolves 1e-7 of the whole
+ROUNDING = (
+    1e-6  # of the largest channel's range: no channel is judged more finely, since float32 rounds sums that run through the large ones
+)
 SHARED = 0.999  # of both foregrounds that must lie inside overlaps of matched objects
 
 
@@ -68,8 +70,8 @@ def agreement(
 def ranges_of(test: Case, axes: Sequence[str] = ()) -> tuple[Range, ...]:
     """Range of each output of the test pair, by which all cases are judged: max - min of every channel, 1 where that is zero.
 
-    A small channel is not judged by a large one beside it. Where a channel hardly varies, a share of its magnitude counts as its range,
-    and where it is next to nothing, a share of the whole output's.
+    A small channel is not judged by a large one beside it, down to what float32 rounds in the large one. Where a channel hardly varies,
+    a share of its magnitude counts as its range.
 
     Parameters
     ----------
@@ -99,8 +101,7 @@ def _by_channel(output: Array, measure: Callable[[Array], float], axes: str) -> 
         return whole
     shape = [1] * output.ndim
     shape[axis] = -1
-    spread = float(np.ptp(output.astype(np.float64)))
-    values = [max(measure(channel), BESIDE * spread) if channel.any() else whole for channel in np.moveaxis(output, axis, 0)]
+    values = [measure(channel) if channel.any() else whole for channel in np.moveaxis(output, axis, 0)]
     return np.array(values).reshape(shape)
 
 
@@ -135,10 +136,14 @@ def _form_fault(expected: Array, output: Array) -> str:
 
 
 def value_fault(expected: Array, output: Array, value_range: Range, tolerance: float) -> tuple[float, str]:
-    """Largest difference / range of two finite arrays of one shape, and what is wrong with it."""
+    """Largest difference / range of two finite arrays of one shape, and what is wrong with it.
+
+    The range of a channel counts as no less than makes :data:`ROUNDING` of the largest one the tolerance.
+    """
     if not expected.size:
         return 0.0, ""
-    difference = np.abs(output.astype(np.float64) - expected.astype(np.float64)) / value_range
+    least = ROUNDING / tolerance * np.max(value_range)
+    difference = np.abs(output.astype(np.float64) - expected.astype(np.float64)) / np.maximum(value_range, least)
     largest = float(difference.max())
     if largest <= tolerance:
         return largest, ""

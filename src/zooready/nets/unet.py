@@ -68,7 +68,7 @@ class UNet(nn.Module):
         bridges.pop()
         for up, join in zip(reversed(self.up), reversed(self.join), strict=True):
             features = join(torch.cat([bridges.pop(), up(features)], 1))
-        if features.dtype != torch.float32:
+        if features.dtype in (torch.float16, torch.bfloat16):
             with torch.autocast(features.device.type, enabled=False):
                 return self.finish(features.float())
         return self.finish(features)
