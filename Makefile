@@ -1,5 +1,6 @@
 # make demo: bundles, images and the verdict table.   make test: everything that is tested.   Both set up what they need.
 PYTHON ?= python3
+PYTEST ?= -n 2  # two processes
 BIN := .venv/bin
 READY := .venv/.ready
 CP := .venv-cellprofiler

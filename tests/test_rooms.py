@@ -17,7 +17,21 @@ import zooready
 
 PACKAGE = Path(__file__).parent.parent / "src" / "zooready"
 ORDER = (  # a room imports only rooms before it
-    *("errors", "tensors", "records", "nets", "images", "simulate", "data", "java", "training", "families", "formats", "bundle"),
+    *(
+        "errors",
+        "tensors",
+        "records",
+        "processes",
+        "nets",
+        "images",
+        "simulate",
+        "data",
+        "java",
+        "training",
+        "families",
+        "formats",
+        "bundle",
+    ),
     *("exporting", "consumers", "comparison", "prediction", "explanation", "measurement", "evaluation", "report", "sharing"),
     *("commands", "cli", "__main__"),
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 
-from zooready.consumers.onnx_rules import one_file
+from zooready.consumers.onnx_rules import one_file, onnx_objections
 from zooready.errors import ConsumerFailed
 from zooready.records import Array, Bundle, Format, Level
 
@@ -21,7 +21,7 @@ def missing() -> str | None:
 def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
     """What it would refuse or misread, said before anything starts."""
     if format == "onnx":
-        yield from one_file(bundle.formats["onnx"])
+        yield from onnx_objections(bundle.formats["onnx"], (one_file,))
 
 
 def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[Array, ...]]:

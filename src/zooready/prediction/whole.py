@@ -15,10 +15,10 @@ from zooready.formats.starting import Device, Run
 from zooready.images.tiff import in_order
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.memory import demand_room
-from zooready.prediction.operators import OPERATORS, NamedArray, axis_ids, processed
-from zooready.prediction.operators import notes as notes_on_steps
 from zooready.prediction.scaling import outside, planes_differ, resampled, zoom_of
 from zooready.prediction.sessions import engine
+from zooready.prediction.steps import OPERATORS, NamedArray, axis_ids, processed
+from zooready.prediction.steps import notes as notes_on_steps
 from zooready.records import Array, Bundle, Format, Image, as_float32
 from zooready.tensors import TensorSpec
 

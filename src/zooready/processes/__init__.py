@@ -5,7 +5,7 @@ In: nothing but the machine. Out: numbers, folders, threads. What runs inside a 
 May import: nothing
 """
 
+from zooready.processes.folders import scratch
 from zooready.processes.limits import end_with_parent, machine_bytes, memory_bytes
-from zooready.processes.scratch import scratch
 
 __all__ = ["end_with_parent", "machine_bytes", "memory_bytes", "scratch"]

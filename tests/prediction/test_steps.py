@@ -17,7 +17,7 @@ from broken import good
 import zooready
 from zooready.errors import BundleInvalid
 from zooready.prediction import predict
-from zooready.prediction.operators import NamedArray, notes, processed
+from zooready.prediction.steps import NamedArray, notes, processed
 from zooready.records import Image
 from zooready.tensors import Axis, Operator, Tensor
 
