@@ -13,6 +13,7 @@ from foreign import SIZES, eager, good, make_image, network
 
 from zooready import cli
 from zooready.bundle.reading import opened
+from zooready.commands.console import CONSOLE
 from zooready.consumers import CONSUMERS, consumer, export_files
 from zooready.errors import BundleInvalid
 from zooready.records import FORMATS, LEVELS, TOLERANCE
@@ -125,7 +126,7 @@ def test_its_run_equals_the_eager_network_at_every_size(name, format, tmp_path):
 
 @pytest.mark.parametrize("name", CONSUMERS)
 def test_the_doctor_has_its_row(name, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setattr(CONSOLE, "_width", 400)
     cli.main(["doctor"])
     rows = [line for line in capsys.readouterr().out.splitlines() if re.match(rf"[^\w]*{name}\b(?!-)", line)]
     assert len(rows) == 1, rows
