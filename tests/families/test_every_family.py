@@ -12,6 +12,7 @@ import torch
 import zooready
 from zooready import cli
 from zooready.bundle.reading import opened
+from zooready.commands.console import CONSOLE
 from zooready.comparison import compare
 from zooready.errors import ZooreadyError
 from zooready.evaluation import evaluation_of
@@ -196,6 +197,7 @@ def test_its_sample_is_an_image_that_it_is_made_for(name):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_command_line_knows_it(name, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setattr(CONSOLE, "_width", 400)
     family = FAMILIES[name]
     assert family.name == name
     assert re.fullmatch(r"[a-z][a-z0-9]*", name)
