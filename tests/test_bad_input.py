@@ -344,7 +344,7 @@ def test_the_help_of_train_names_the_folder_of_each_family():
     (help_text,) = [action.help for action in parsers["train"].load()._actions if action.dest == "data"]
     for name, family in families.FAMILIES.items():
         if family.training.pair_of or family.for_classes:  # the others train on their simulation only
-            folder = "a folder for each class" if family.for_classes else f"{family.training.partner}/"
+            folder = "one folder per class" if family.for_classes else f"{family.training.partner}/"
             assert f"{folder} ({name})" in help_text
 
 

@@ -142,7 +142,7 @@ def value_fault(expected: Array, output: Array, value_range: Range, tolerance: f
     """
     if not expected.size:
         return 0.0, ""
-    least = ROUNDING / tolerance * np.max(value_range)
+    least = min(ROUNDING / tolerance, 1.0) * np.max(value_range)
     difference = np.abs(output.astype(np.float64) - expected.astype(np.float64)) / np.maximum(value_range, least)
     largest = float(difference.max())
     if largest <= tolerance:
