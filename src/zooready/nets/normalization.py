@@ -68,6 +68,31 @@ class MeanStd(nn.Module):
         return normalised(image, self.statistics(image))
 
 
+class FirstMeanStd(MeanStd):
+    """:class:`MeanStd` of the first channel; the others are divided by a constant.
+
+    Parameters
+    ----------
+    unit
+        What the other channels are divided by, e.g. 10 for distances in micrometres.
+    """
+
+    def __init__(self, unit: float) -> None:
+        super().__init__()
+        self.unit = unit
+
+    def extra_repr(self) -> str:
+        """The constructor's arguments."""
+        return f"unit={self.unit}"
+
+    def statistics(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(b, c, y, x) -> two offsets and the scale, (b, c, 1, 1) each; the offsets of the other channels are 0."""
+        others = torch.zeros_like(image[:, 1:]).flatten(2)[:, :, :1]
+        offset, remainder, scale = super().statistics(image[:, :1])
+        zero = trailing(others, image)
+        return torch.cat((offset, zero), 1), torch.cat((remainder, zero), 1), torch.cat((scale, zero + self.unit), 1)
+
+
 class MinMax(nn.Module):
     """Offset: smallest value. Scale: largest − smallest."""
 
