@@ -41,6 +41,8 @@ DENSE: tuple[volumes.Solid, ...] = (
 SPECIMENS: tuple[volumes.Solid, ...] = (*SPARSE, *SPARSE, *DENSE, thick.layer)
 SERIES, REUSED = 128, 48  # series that training draws from at a time, and how often each before another takes its place
 FLOOR, SMALLEST_SPREAD = 1e-3, 0.1  # of the loss
+UNIT_UM = 10.0  # of the distances that the network sees
+DESIGN = {"widths": (32, 64, 112), "encoder": (1, 1, 2), "decoder": (1, 2, 2)}
 
 
 def optics_of(aberration: float) -> Optics:
@@ -48,21 +50,32 @@ def optics_of(aberration: float) -> Optics:
     return Optics(na=0.75, wavelength_nm=600.0, index=1.33, pixel_size_um=PIXEL_UM / BINNING, zernike=((4, 0, aberration),))
 
 
-def focused(rng: np.random.Generator, specimen: volumes.Solid, size: int, focus: NDArray[np.integer], aberration: float) -> NDArray[np.float32]:
-    """Images (len(focus), size, size) of one specimen, brightest pixel 1; focus 0 lies near its middle, and the planes are 0.5 um apart."""
-    depth = int(rng.integers(13, 31)) if specimen in DENSE else int(rng.integers(1, 22))
+def focused(
+    rng: np.random.Generator, specimen: volumes.Solid, size: int, focus: NDArray[np.integer], aberration: float, *, is_thick: bool
+) -> NDArray[np.float32]:
+    """Images of one specimen, (len(focus), size, size), brightest pixel 1; planes are 0.5 um apart, and focus 0 lies near its middle.
+
+    ``is_thick`` makes it 13 to 30 planes deep, else 1 to 21.
+    """
+    depth = int(rng.integers(13, 31)) if is_thick else int(rng.integers(1, 22))
     volume = specimen(rng, (depth, size * BINNING, size * BINNING), Z_STEP_UM / (PIXEL_UM / BINNING))
     middle = depth // 2 + int(rng.integers(-5, 6))
-    images = focal_series(volume, optics_of(aberration), Z_STEP_UM, np.asarray(focus) + middle, BINNING)
+    return recorded(volume, np.asarray(focus) + middle, aberration)
+
+
+def recorded(volume: NDArray[np.floating], focus: NDArray[np.integer], aberration: float) -> NDArray[np.float32]:
+    """Images of a volume with the fine pixels, in focus at the planes of these numbers; brightest pixel 1."""
+    images = focal_series(volume, optics_of(aberration), Z_STEP_UM, focus, BINNING)
     return images / max(float(images.max()), 1e-12)
 
 
-@lru_cache(maxsize=SERIES)
+@lru_cache(maxsize=2 * SERIES)  # held-out pairs in between must not displace those that come next
 def series(seed: int, number: int) -> NDArray[np.float32]:
     """Series `number` of training: (21, 128, 128), from 5 um above the middle one to 5 um below."""
     rng = np.random.default_rng((seed, number, FIELD))
     specimen = SPECIMENS[int(rng.integers(len(SPECIMENS)))]
-    return focused(rng, specimen, FIELD, np.arange(-FURTHEST, FURTHEST + 1), float(rng.choice(ABERRATION)))
+    aberration = float(rng.choice(ABERRATION))
+    return focused(rng, specimen, FIELD, np.arange(-FURTHEST, FURTHEST + 1), aberration, is_thick=specimen in DENSE)
 
 
 def number_of(index: int) -> int:
@@ -109,11 +122,11 @@ def loss(output: Tensor, target: Tensor) -> Tensor:
 
 
 def sample() -> Image:
-    """Simulated neurites and beads, 256 x 256, with distances that rise from -4 to 4 um from left to right; the same at every call."""
+    """Simulated neurites and beads, 192 x 192, with distances that rise from -4 to 4 um from left to right; the same at every call."""
     rng = np.random.default_rng(20191104)
-    planes = focused(rng, sample_specimen, 256, np.zeros(1, int), ABERRATION[1])
+    planes = focused(rng, sample_specimen, 192, np.zeros(1, int), ABERRATION[1], is_thick=False)
     image = Camera().exposed(planes[0] * 1500.0 + 10.0, rng).astype(np.float32)
-    distance = np.broadcast_to(np.linspace(-4.0, 4.0, 256, dtype=np.float32), image.shape)
+    distance = np.broadcast_to(np.linspace(-4.0, 4.0, 192, dtype=np.float32), image.shape)
     return Image(array=np.stack((image, distance)), axes="cyx", pixel_size_um=PIXEL_UM)
 
 
@@ -123,6 +136,7 @@ def sample_specimen(rng: np.random.Generator, shape: volumes.Shape, aspect: floa
     return np.asarray(volume / volume.max())
 
 
+TRAINED_ON = "Trained on simulated beads, neurites, tubes, nets, sheets and clouds with 0.1 to 0.15 waves of spherical aberration."
 CITE = (
     (
         "Wu Y, Rivenson Y, Wang H, Luo Y, Ben-David E, Bentolila LA, Pritz C, Ozcan A. Three-dimensional virtual refocusing of "
@@ -136,7 +150,7 @@ FAMILY = Family(
     title="Deep-Z virtual refocusing",
     description=(
         "Refocuses a wide-field fluorescence image (20x/0.75, 600 nm emission, 0.325 um pixels) to a distance of -5 to 5 um, given for "
-        "each pixel. Trained on simulated beads, neurites, tubes, nets, sheets and clouds with 0.1 to 0.15 waves of spherical aberration."
+        f"each pixel. {TRAINED_ON}"
     ),
     cite=CITE,
     input=TensorSpec(
@@ -147,10 +161,8 @@ FAMILY = Family(
     ),
     outputs=(TensorSpec(name="restored", axes="bcyx", channels=("intensity",), description="The refocused image, in counts."),),
     network=Network(
-        architecture=Part(
-            path="zooready.nets.deepz.Refocus", kwargs={"widths": (32, 64, 112), "encoder": (1, 1, 2), "decoder": (1, 2, 2)}
-        ),
-        normalization=Part(path="zooready.nets.normalization.FirstMeanStd", kwargs={"unit": 10.0}),
+        architecture=Part(path="zooready.nets.deepz.Refocus", kwargs=DESIGN),
+        normalization=Part(path="zooready.nets.normalization.FirstMeanStd", kwargs={"unit": UNIT_UM}),
         restores=True,
     ),
     training=Training(

@@ -151,8 +151,10 @@ class Stack(Refocus):
         From the image to each plane, micrometres over ten; other parameters are those of :class:`Refocus`.
     """
 
-    def __init__(self, distances: tuple[float, ...], **design: tuple[int, ...]) -> None:
-        super().__init__(**design)
+    def __init__(
+        self, distances: tuple[float, ...], widths: tuple[int, ...], encoder: tuple[int, ...], decoder: tuple[int, ...]
+    ) -> None:
+        super().__init__(widths, encoder, decoder)
         self.distances = tuple(distances)
 
     def forward(self, image: Tensor) -> Tensor:
