@@ -168,7 +168,7 @@ FAMILY = Family(
     training=Training(
         pair=pair,
         loss=loss,
-        recipe=Recipe(steps=4000, batch=8, optimizer="Muon", learning_rate=2e-3),
+        recipe=Recipe(steps=3000, batch=8, optimizer="Muon", learning_rate=2e-3),
         metrics=mrbcr.metrics,
     ),
     pixel_size_um=(PIXEL_UM, PIXEL_UM),
