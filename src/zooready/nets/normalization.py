@@ -87,9 +87,11 @@ class FirstMeanStd(MeanStd):
 
     def statistics(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """(b, c, y, x) -> two offsets and the scale, (b, c, 1, 1) each; the offsets of the other channels are 0."""
-        others = torch.zeros_like(image[:, 1:]).flatten(2)[:, :, :1]
         offset, remainder, scale = super().statistics(image[:, :1])
-        zero = trailing(others, image)
+        zero = image[:, 1:]
+        for axis in range(2, image.dim()):
+            zero = zero.narrow(axis, 0, 1)
+        zero = torch.zeros_like(zero)
         return torch.cat((offset, zero), 1), torch.cat((remainder, zero), 1), torch.cat((scale, zero + self.unit), 1)
 
 
