@@ -17,15 +17,22 @@ from zooready.errors import InputInvalid
 from zooready.simulate.optics import Optics, planes
 
 Series = NDArray[np.float32]
+BLOCK = 8  # heights whose transfer functions are computed together
 
 
-@lru_cache(maxsize=512)
-def plane_transfer(optics: Optics, shape: tuple[int, int], height_um: float) -> NDArray[np.complex64]:
-    """The transfer function of a point `height_um` from the focal plane: (y, x // 2 + 1) complex64 as ``scipy.fft.rfft2`` orders it."""
-    spread = planes(optics, shape, (height_um,))[0]
-    transfer = fft.rfft2(fft.ifftshift(spread)).astype(np.complex64)
-    transfer.setflags(write=False)
-    return transfer
+@lru_cache(maxsize=64)
+def plane_transfers(optics: Optics, shape: tuple[int, int], z_step_um: float, block: int) -> NDArray[np.complex64]:
+    """Transfer functions of points `BLOCK` x `block`, and so on, steps from the focal plane.
+
+    Returns
+    -------
+    (BLOCK, y, x // 2 + 1) complex64
+        Each as ``scipy.fft.rfft2`` orders it; read-only.
+    """
+    heights = (BLOCK * block + np.arange(BLOCK)) * z_step_um
+    transfers = fft.rfft2(fft.ifftshift(planes(optics, shape, tuple(heights)), axes=(1, 2))).astype(np.complex64)
+    transfers.setflags(write=False)
+    return transfers
 
 
 def focal_series(volume: NDArray[np.floating], optics: Optics, z_step_um: float, focus: NDArray[np.integer], binning: int = 1) -> Series:
@@ -63,7 +70,8 @@ def focal_series(volume: NDArray[np.floating], optics: Optics, z_step_um: float,
     for image, at in zip(images, focus, strict=True):
         seen = np.zeros((shape[0], shape[1] // 2 + 1), np.complex64)
         for number, spectrum in spectra.items():
-            seen += spectrum * plane_transfer(optics, shape, float((at - number) * z_step_um))
+            block, place = divmod(int(at) - number, BLOCK)
+            seen += spectrum * plane_transfers(optics, shape, z_step_um, block)[place]
         image[:] = binned(np.maximum(fft.irfft2(seen, s=shape), 0), binning)
     return images
 
