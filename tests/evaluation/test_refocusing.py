@@ -27,7 +27,12 @@ def test_a_second_spot_does_not_count():
 
 
 def test_sides_and_errors_are_counted():
-    scores = [{"height": 3.0, "found": -2.0}, {"height": 2.0, "found": 2.5}, {"height": 0.5, "found": -0.5}, {"height": -4.0, "found": -4.0}]
+    scores = [
+        {"height": 3.0, "found": -2.0},
+        {"height": 2.0, "found": 2.5},
+        {"height": 0.5, "found": -0.5},
+        {"height": -4.0, "found": -4.0},
+    ]
     assert refocusing.sign_and_error(scores) == {"wrong side, %": pytest.approx(33.3), "median axial error, um": 0.75}
 
 

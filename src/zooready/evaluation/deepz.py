@@ -121,8 +121,8 @@ def draw(weights: Weights, folder: Path) -> list[tuple[str, str]]:
 
 
 _METHOD = (
-    f"{FIELDS} flat specimens of {FIELD_PX} x {FIELD_PX} px on each surface, {refocusing.PHOTONS:g} photons, {refocusing.NOMINAL:g} waves of "
-    "aberration; the truth is in focus along the surface; everything fitted to it by one scale and offset; distances in steps of "
+    f"{FIELDS} flat specimens of {FIELD_PX} x {FIELD_PX} px on each surface, {refocusing.PHOTONS:g} photons, {refocusing.NOMINAL:g} "
+    "waves of aberration; the truth is in focus along the surface; everything fitted to it by one scale and offset; distances in steps of "
     f"{deepz.Z_STEP_UM:g} um"
 )
 MEASURED_ON = {

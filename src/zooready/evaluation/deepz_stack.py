@@ -15,8 +15,8 @@ from zooready.evaluation.refocusing import FAR, GROUPS, UM, Refocus, Series
 from zooready.families import deepz, deepz_stack
 from zooready.images.similarity import fit
 
-EACH = {"sparse": 12, "dense": 24, "flat": 6, "unseen": 18}  # series of each group
-BEAD_IMAGES = 10
+EACH = {"sparse": 10, "dense": 16, "flat": 4, "unseen": 12}  # series of each group
+BEAD_IMAGES = 8
 SPOT = 2
 INPUT, NETWORK = "input itself", "network"
 SHOWN_UM = (-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5)
@@ -28,7 +28,7 @@ CHANGES: dict[str, dict[str, float]] = {
     "aberration of the other sign": {"aberration": -refocusing.NOMINAL},
     "a tenth of the light": {"photons": 0.1 * refocusing.PHOTONS},
 }
-ROBUST = 8  # series for each change
+ROBUST, ROBUST_BEADS = 6, 2  # series and images of beads for each change
 
 
 def sets(most: int | None = None) -> dict[str, list[Series]]:
@@ -62,10 +62,10 @@ def measure(weights: Weights) -> dict[str, Any]:
 def by_distance(name: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Mean PSNR at whole micrometres: two rows, the input itself and the network, and the share of series below the input."""
     lines: list[dict[str, Any]] = [
-        {"method": f"{name}, {title}", **{f"{um:+d}": digits(np.mean([row[key][UM == um] for row in rows]), 2) for um in SHOWN_UM}}
+        {"method": f"{name}, {title}", **{f"{um:+d}": digits(np.mean([row[key][um == UM] for row in rows]), 2) for um in SHOWN_UM}}
         for title, key in ((INPUT, "input"), (NETWORK, "network"))
     ]
-    below = {f"{um:+d}": digits(100 * np.mean([row["network"][UM == um] < row["input"][UM == um] for row in rows]), 1) for um in SHOWN_UM}
+    below = {f"{um:+d}": digits(100 * np.mean([row["network"][um == UM] < row["input"][um == UM] for row in rows]), 1) for um in SHOWN_UM}
     return [*lines, {"method": f"{name}, % below the input", **below}]
 
 
@@ -113,9 +113,7 @@ def bead_widths(scores: Sequence[dict[str, float]]) -> list[dict[str, Any]]:
     """Median width at each height: the image itself, the network's plane of that height, the truth."""
     lines = []
     for title, key in ((INPUT, "input"), (NETWORK, "network"), ("truth", "truth")):
-        widths = {
-            f"{um:+d}": digits(np.median([score[key] for score in scores if abs(score["height"] - um) <= 0.5]), 2) for um in SHOWN_UM
-        }
+        widths = {f"{um:+d}": digits(np.median([score[key] for score in scores if abs(score["height"] - um) <= 0.5]), 2) for um in SHOWN_UM}
         lines.append({"method": title, **widths})
     return lines
 
@@ -124,7 +122,7 @@ def robust(refocus: Refocus, change: str, aberration: float = refocusing.NOMINAL
     """PSNR 2 to 5 um away under another aberration or light, and what becomes of beads; one row."""
     kinds = (*deepz.SPARSE, *deepz.DENSE)
     rows = refocusing.compared(refocusing.series(kinds, refocusing.SEED + 9, ROBUST, aberration, photons), refocus)
-    beads = refocusing.sign_and_error(bead_scores(refocus, aberration, 4)) if photons == refocusing.PHOTONS else {}
+    beads = refocusing.sign_and_error(bead_scores(refocus, aberration, ROBUST_BEADS)) if photons == refocusing.PHOTONS else {}
     far = _far(rows)
     return {"method": change, f"{INPUT}, dB": far["_input"], f"{NETWORK}, dB": far[""], **beads}
 
@@ -153,24 +151,29 @@ def draw(weights: Weights, folder: Path) -> list[tuple[str, str]]:
     for file, rows in zip(files, (best, worst), strict=True):
         grid(folder / file, (INPUT, NETWORK, "truth"), rows)
     return [
-        (files[0], "Best cases, one of each group: the image, the network's plane at that distance, and the truth; gain in PSNR over the image itself."),
+        (
+            files[0],
+            "Best cases, one of each group: the image, the network's plane at that distance, and the truth; gain in PSNR over the "
+            "image itself.",
+        ),
         (files[1], f"Failure cases: of {2 * 6 * len(EACH)} planes, those on which the network does worst compared with the image itself."),
     ]
 
 
 _METHOD = (
-    f"series of {refocusing.FIELD_PX} x {refocusing.FIELD_PX} px, the image in the middle and noisy; both fitted to the truth of each plane by one "
-    "scale and offset; PSNR in dB of the truth's range"
+    f"series of {refocusing.FIELD_PX} x {refocusing.FIELD_PX} px, the image in the middle and noisy; both fitted to the truth of each "
+    "plane by one scale and offset; PSNR in dB of the truth's range"
 )
 MEASURED_ON = {
-    "PSNR in dB by distance in um": f"{EACH['sparse']} sparse series (few beads, neurites), {EACH['dense']} dense ones, 13 to 30 planes deep, "
-    f"{EACH['flat']} flat ones, and {EACH['unseen']} of kinds not used for training or tuning (hollow spheres in space; flat tissue-like texture "
-    f"and shells); {_METHOD}",
+    "PSNR in dB by distance in um": f"{EACH['sparse']} sparse series (few beads, neurites), {EACH['dense']} dense ones, 13 to 30 planes "
+    f"deep, {EACH['flat']} flat ones, and {EACH['unseen']} of kinds not used for training or tuning (hollow spheres in space; flat "
+    f"tissue-like texture and shells); {_METHOD}",
     "kinds of specimens, 2 to 5 um away": "the same series, mean over the planes 2 to 5 um from the image",
-    "width of a bead in its plane, um": f"{BEAD_IMAGES * refocusing.BEADS**2} beads of 0.4 um at random heights, {refocusing.PHOTONS:g} photons; "
-    "median of the full width at half maximum within half a micrometre of each height",
-    "other microscopes": f"{ROBUST} series of the training's kinds and {4 * refocusing.BEADS**2} beads, imaged by a microscope other than the training's, which the "
-    "network does not know; 'wrong side' counts beads more than 1 um from the focus that the stack shows on its other side",
+    "width of a bead in its plane, um": f"{BEAD_IMAGES * refocusing.BEADS**2} beads of 0.4 um at random heights, "
+    f"{refocusing.PHOTONS:g} photons; median of the full width at half maximum within half a micrometre of each height",
+    "other microscopes": f"{ROBUST} series of the training's kinds and {ROBUST_BEADS * refocusing.BEADS**2} beads, imaged by a microscope "
+    "other than the training's, which the network does not know; 'wrong side' counts beads more than 1 um from the focus that the stack "
+    "shows on its other side",
 }
 EVALUATION = Evaluation(
     measure=measure,
@@ -178,7 +181,8 @@ EVALUATION = Evaluation(
     draw=draw,
     data=refocusing.DATA,
     suited=(
-        f"One wide-field fluorescence image of an objective near 20x/0.75 with pixels of {deepz.PIXEL_UM:g} um, from a specimen within 5 um of "
+        f"One wide-field fluorescence image of an objective near 20x/0.75 with pixels of {deepz.PIXEL_UM:g} um, from a specimen "
+        "within 5 um of "
         "the focus; best for sparse specimens, such as beads and neurites.",
     ),
     unsuited=refocusing.UNSUITED,

@@ -62,7 +62,9 @@ def thin(flat: Specimen) -> volumes.Solid:
 UNSEEN_KINDS: tuple[volumes.Solid, ...] = (*UNSEEN_VOLUMES, *map(thin, UNSEEN))
 
 
-def series(kinds: Sequence[volumes.Solid], seed: int, count: int, aberration: float | None = None, photons: float | None = None) -> list[Series]:
+def series(
+    kinds: Sequence[volumes.Solid], seed: int, count: int, aberration: float | None = None, photons: float | None = None
+) -> list[Series]:
     """Simulated series, each kind of specimen in turn; aberration and light as in training, unless they are given."""
     made = []
     for index in range(count):
@@ -177,18 +179,18 @@ def sign_and_error(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
 UNSUITED = (
     "Measuring intensities, and looking for objects that are not in the image: what lies far from the focus is guessed from the image's "
     "own blur and from the specimens of the training.",
-    "Microscopes without aberration: above and below the focus then look alike, and the side is a guess (table of aberrations). Microscopes "
-    "whose aberration has the other sign: the stack comes out upside down.",
+    "Microscopes without aberration: above and below the focus then look alike, and the side is a guess (table of aberrations). "
+    "Microscopes whose aberration has the other sign: the stack comes out upside down.",
     "Confocal, light-sheet or bright-field images, and other objectives: their blur is different.",
     "Diagnosis.",
 )
 LIMITS = (
-    f"Point spread function: wide-field, NA 0.75, emission 600 nm, index 1.33, {deepz.ABERRATION[0]:g} to {deepz.ABERRATION[-1]:g} waves rms "
-    "of primary spherical aberration of one sign.",
+    f"Point spread function: wide-field, NA 0.75, emission 600 nm, index 1.33, {deepz.ABERRATION[0]:g} to {deepz.ABERRATION[-1]:g} "
+    "waves rms of primary spherical aberration of one sign.",
     f"Light: the brightest voxel of a series has {deepz.PHOTONS[0]:g} to {deepz.PHOTONS[1]:g} photons above a background of 1 to 20, read "
     "noise 0.8 to 2 electrons.",
-    "Sign test for your microscope: record a small bead 3 um above and 3 um below the focus. If the two look alike, the side cannot be told; "
-    "if the stack shows the bead on the wrong side, reverse the stack.",
+    "Sign test for your microscope: record a small bead 3 um above and 3 um below the focus. If the two look alike, the side cannot "
+    "be told; if the stack shows the bead on the wrong side, reverse the stack.",
     "It can invent structures: details that the image does not hold are guesses based on its training images.",
     "The method is patented (US 11,946,854, the paper's authors). Nothing of their code or weights was used: the published generator was "
     "written from its description, and this smaller network, its training and its simulation are our own.",

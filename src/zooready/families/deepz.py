@@ -86,13 +86,13 @@ def number_of(index: int) -> int:
 
 def pair(seed: int, index: int) -> Pair:
     """Pair number `index`: image and distance (2, 96, 96) and the image at that distance (1, 96, 96), float32 counts and um."""
-    rng = np.random.default_rng((seed, index))
-    planes = turned(rng, series(seed, number_of(index)))
+    rng, planes = np.random.default_rng((seed, index)), series(seed, number_of(index))
     steps = int(rng.integers(-FURTHEST, FURTHEST + 1))
     start = int(rng.integers(max(0, -steps), len(planes) - max(0, steps)))
+    here, there = turned(rng, planes[[start, start + steps]])
     camera, photons, background = exposure(rng)
-    image = camera.exposed(planes[start] * photons + background, rng)
-    target = camera.expected(planes[start + steps] * photons + background)
+    image = camera.exposed(here * photons + background, rng)
+    target = camera.expected(there * photons + background)
     distance = np.full_like(image, steps * Z_STEP_UM, np.float32)
     return Pair(input=np.stack((image.astype(np.float32), distance)), target=target[None].astype(np.float32), pixel_size_um=PIXEL_UM)
 
@@ -168,7 +168,7 @@ FAMILY = Family(
     training=Training(
         pair=pair,
         loss=loss,
-        recipe=Recipe(steps=3000, batch=8, optimizer="Muon", learning_rate=2e-3),
+        recipe=Recipe(steps=4000, batch=8, optimizer="Muon", learning_rate=2e-3),
         metrics=mrbcr.metrics,
     ),
     pixel_size_um=(PIXEL_UM, PIXEL_UM),

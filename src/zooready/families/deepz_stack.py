@@ -65,8 +65,8 @@ FAMILY = Family(
             channels=("intensity",),
             planes_um=PLANES_UM,
             description=(
-                f"{len(PLANES_UM)} refocused planes in counts, {deepz.Z_STEP_UM:g} um apart, the deepest last; the plane in the middle is that "
-                "of the image."
+                f"{len(PLANES_UM)} refocused planes in counts, {deepz.Z_STEP_UM:g} um apart, the deepest last; the plane in the "
+                "middle is that of the image."
             ),
         ),
     ),
@@ -87,7 +87,8 @@ FAMILY = Family(
     pixel_size_um=deepz.FAMILY.pixel_size_um,
     tags=deepz.FAMILY.tags,
     sample=sample,
-    quality="PSNR 2 to 5 um away on simulated specimens {psnr:.1f} dB (input {psnr_input:.1f}), on unseen ones {psnr_unseen:.1f} ({psnr_unseen_input:.1f})",
+    quality="PSNR 2 to 5 um away on simulated specimens {psnr:.1f} dB (input {psnr_input:.1f}), on unseen ones {psnr_unseen:.1f} "
+    "({psnr_unseen_input:.1f})",
     weights="deepz",
     evaluation="deepz_stack",
 )

@@ -94,13 +94,19 @@ class Refocus(nn.Module):
         Residual pairs of 3x3 convolutions at each of these sizes, before and after the distance is known.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (32, 64, 112), encoder: tuple[int, ...] = (1, 1, 2), decoder: tuple[int, ...] = (1, 2, 2)) -> None:
+    def __init__(
+        self, widths: tuple[int, ...] = (32, 64, 112), encoder: tuple[int, ...] = (1, 1, 2), decoder: tuple[int, ...] = (1, 2, 2)
+    ) -> None:
         super().__init__()
         self.lift = nn.Conv2d(4, widths[0], 3, padding=1)
-        self.encoder = nn.ModuleList(nn.Sequential(*(Pair(width) for _ in range(count))) for width, count in zip(widths, encoder, strict=True))
+        self.encoder = nn.ModuleList(
+            nn.Sequential(*(Pair(width) for _ in range(count))) for width, count in zip(widths, encoder, strict=True)
+        )
         self.shrink = nn.ModuleList(nn.Conv2d(before, after, 2, stride=2) for before, after in zip(widths[:-1], widths[1:], strict=True))
         self.code = nn.Sequential(nn.Conv2d(3, CODE, 1), nn.ReLU(), nn.Conv2d(CODE, CODE, 1), nn.ReLU())
-        self.decoder = nn.ModuleList(nn.ModuleList(Conditioned(width) for _ in range(count)) for width, count in zip(widths, decoder, strict=True))
+        self.decoder = nn.ModuleList(
+            nn.ModuleList(Conditioned(width) for _ in range(count)) for width, count in zip(widths, decoder, strict=True)
+        )
         self.enlarge = nn.ModuleList(
             nn.ConvTranspose2d(after, before, 2, stride=2) for before, after in zip(widths[:-1], widths[1:], strict=True)
         )
@@ -151,9 +157,7 @@ class Stack(Refocus):
         From the image to each plane, micrometres over ten; other parameters are those of :class:`Refocus`.
     """
 
-    def __init__(
-        self, distances: tuple[float, ...], widths: tuple[int, ...], encoder: tuple[int, ...], decoder: tuple[int, ...]
-    ) -> None:
+    def __init__(self, distances: tuple[float, ...], widths: tuple[int, ...], encoder: tuple[int, ...], decoder: tuple[int, ...]) -> None:
         super().__init__(widths, encoder, decoder)
         self.distances = tuple(distances)
 
