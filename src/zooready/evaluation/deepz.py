@@ -22,7 +22,7 @@ from zooready.simulate.unseen import UNSEEN
 
 Float = NDArray[np.float64]
 HEIGHT_UM = 4.0  # of a surface, at most, from the focus
-FIELDS, SPOT = 6, 2  # of each surface
+FIELDS, SPOT = 4, 2  # of each surface
 INPUT, NETWORK, UNIFORM = "input itself", "network", "network, one distance for all"
 ACROSS, DOWN = np.meshgrid(np.linspace(-1, 1, FIELD_PX), np.linspace(-1, 1, FIELD_PX))  # both (y, x)
 SURFACES: Mapping[str, Float] = {  # heights in um, (y, x)
