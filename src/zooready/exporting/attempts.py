@@ -19,6 +19,7 @@ from zooready.exporting import architecture, cases, sizes
 from zooready.exporting.trying import ODD, resized
 from zooready.formats import onnx, state_dict, torchscript
 from zooready.formats.copies import copied
+from zooready.formats.demands import Demands
 from zooready.formats.proof import largest_difference
 from zooready.formats.starting import Run
 from zooready.nets.wrapping import FijiSafe
@@ -208,16 +209,17 @@ def _onnx(job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: list[int
         wrapped,
         torch.from_numpy(known[0].input.copy()),
         folder / "weights.onnx",
+        _demands(job, fixed, labels, "onnx"),
         input_name=job.input.name,
         input_axes=job.input.axes,
         output_names=[spec.name for spec in job.outputs],
         output_axes=[spec.axes for spec in job.outputs],
-        fixed=fixed,
-        others=_others(job, fixed),
-        labels=labels,
-        tolerance=job.tolerance["onnx"],
     )
     return _proven(job, written, known, onnx.start(written.path), job.tolerance["onnx"], labels, wrapped)
+
+
+def _demands(job: Job, fixed: Mapping[str, int], labels: list[int], format: Format) -> Demands:
+    return Demands(fixed=fixed, others=_others(job, fixed), labels=labels, tolerance=job.tolerance[format])
 
 
 def _others(job: Job, fixed: Mapping[str, int]) -> tuple[Tensor, ...]:
@@ -255,10 +257,8 @@ def _torchscript(
     for variant in torchscript.VARIANTS if job.torchscript == "auto" else (job.torchscript,):
         try:
             (folder / variant).mkdir()
-            written = torchscript.write(
-                wrapped, example, folder / variant / "weights.pt",
-                variant=variant, fixed=fixed, others=_others(job, fixed), labels=labels, tolerance=tolerance,
-            )  # fmt: skip
+            demands = _demands(job, fixed, labels, "torchscript")
+            written = torchscript.write(wrapped, example, folder / variant / "weights.pt", demands, variant=variant)
             if unknown := torchscript.unsupported(written.path):
                 raise InputInvalid(f"Fiji's PyTorch 2.0.0 does not know {', '.join(unknown)}: write that step with older operators.")
             strict = min(VARIANT_TOLERANCE, tolerance) if job.torchscript == "auto" and variant != "plain" else tolerance
