@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from zooready import java
 from zooready.bundle.provenance import without_folders
 from zooready.bundle.rdf import BUILDER
 from zooready.errors import InputInvalid, OutputsDiffer, ZooreadyError
-from zooready.exporting import architecture, cases, sizes
+from zooready.exporting import architecture, cases, reproducing, sizes
 from zooready.exporting.trying import ODD, resized
 from zooready.formats import onnx, state_dict, torchscript
 from zooready.formats.copies import copied
@@ -65,6 +65,7 @@ class Draft:
     seconds: Mapping[str, float]
     timed_in: str = ""
     notes: tuple[str, ...] = ()
+    reproducibility: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def formats(self) -> tuple[Format, ...]:
@@ -137,22 +138,28 @@ def _files(job: Job, stride: Steps, minimum: Steps, fixed: Mapping[str, int], fo
     unavailable: dict[str, str] = {}
     seconds: Mapping[str, float] = {}
     timed_in = ""
+    tested: list[tuple[Array, ...]] = []  # what each file makes of the test image
     for format in (format for format in FORMATS if format in job.formats):
         try:
             if format == "torchscript":
                 written, seconds, timed_in = _torchscript(job, wrapped, proof, labels, fixed, folder)
-                notes += _at_large(job, written, large, torchscript.start(written.path), labels)
+                run = torchscript.start(written.path)
             elif format == "onnx":
                 written = _onnx(job, wrapped, proof, labels, fixed, folder)
-                notes += _at_large(job, written, large, onnx.start(written.path), labels)
+                run = onnx.start(written.path, outputs=[spec.name for spec in job.outputs])
             else:
-                written = _state_dict(job, wrapped, proof, labels, folder)
+                weights.append(_state_dict(job, wrapped, proof, labels, folder))
+                continue  # the network itself, which was compared with itself
+            notes += _at_large(job, written, large, run, labels)
+            tested.append(run(known[0].input))
             weights.append(written)
         except (InputInvalid, OutputsDiffer) as error:
             unavailable[format] = without_folders(str(error).replace(FijiSafe.__name__, type(job.network).__name__))
+    reproducibility, more = reproducing.stated(job.outputs, known[0], tested)
     return Draft(
         wrapped=wrapped, cases=known, compared=max((case.input.shape[2:] for case in (*proof, *large)), key=np.prod),
-        weights=tuple(weights), unavailable=unavailable, fixed=fixed, seconds=seconds, timed_in=timed_in, notes=notes,
+        weights=tuple(weights), unavailable=unavailable, fixed=fixed, seconds=seconds, timed_in=timed_in,
+        notes=(*notes, *more), reproducibility=reproducibility,
     )  # fmt: skip
 
 
