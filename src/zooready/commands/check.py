@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zooready import report
 from zooready.commands import switches
-from zooready.commands.console import CONSOLE, progress_bar
+from zooready.commands.console import CONSOLE, print_notes, progress_bar
 from zooready.commands.lists import Several
 from zooready.comparison import Comparison, compare, exit_code
 from zooready.records import LEVELS, Level
@@ -57,8 +57,9 @@ def run(
     with progress_bar() as progress:
         result = check(bundle, consumers=consumers, image=image, trust_code=trust_code, time_limit_s=time_limit_s, progress=progress)
     CONSOLE.print(report.table(result.verdicts))
+    print_notes(result.notes, image.name if image else "note")
     if json:
         report.to_json(result.verdicts, json)
     if html:
-        report.html([report.section(result)], html)
+        report.html([report.section(result, note=" ".join(result.notes))], html)
     return exit_code(result.verdicts, asked=set(consumers) if consumers else None, at_least=at_least)
