@@ -38,7 +38,7 @@ SPARSE: tuple[volumes.Solid, ...] = (thick.scattered, bodies.arbours)
 DENSE: tuple[volumes.Solid, ...] = (
     volumes.filaments, volumes.puncta, volumes.beads, volumes.tubes, volumes.clouds, thick.nets, thick.sheets, volumes.mixed,
 )  # fmt: skip
-SPECIMENS: tuple[volumes.Solid, ...] = (*SPARSE * 3, *DENSE, *(thick.layer,) * 3)  # drawn with equal chance
+SPECIMENS: tuple[volumes.Solid, ...] = (*SPARSE * 3, *DENSE, *(thick.layer,) * 4)  # drawn with equal chance
 SERIES, REUSED = 128, 48  # series that training draws from at a time, and how often each before another takes its place
 FLOOR, SMALLEST_SPREAD = 1e-3, 0.1  # of the loss
 UNIT_UM = 10.0  # of the distances that the network sees
