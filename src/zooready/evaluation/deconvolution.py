@@ -19,9 +19,10 @@ from zooready.families import mrbcr
 from zooready.images.similarity import Image2D, fit, psnr, ssim
 from zooready.nets.wrapping import FijiSafe
 from zooready.simulate.fields import Field
-from zooready.simulate.optics import Optics, otf
+from zooready.simulate.modalities import Modality, WideField
+from zooready.simulate.optics import Optics
 from zooready.simulate.specimens import Specimen
-from zooready.simulate.volumes import otf3d
+from zooready.simulate.stages import transfer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,7 +42,9 @@ LUCY_ITERATIONS = (1, 2, 3, 4, 6, 8, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200) 
 LUCY_IN_STACKS = tuple(count for count in LUCY_ITERATIONS if count <= 100)
 
 
-def wiener(image: Image2D, optics: Optics, noise: float, z_step_um: float | None = None) -> Float:
+def wiener(
+    image: Image2D, optics: Optics, noise: float, z_step_um: float | None = None, modality: Modality = WideField()
+) -> Float:
     """Wiener filter with the true PSF.
 
     Parameters
@@ -54,6 +57,8 @@ def wiener(image: Image2D, optics: Optics, noise: float, z_step_um: float | None
         Ratio of noise to signal power, above 0; larger is smoother.
     z_step_um
         Distance of planes of a stack, micrometres.
+    modality
+        The kind of microscope.
 
     Returns
     -------
@@ -68,7 +73,7 @@ def wiener(image: Image2D, optics: Optics, noise: float, z_step_um: float | None
     if not noise > 0:
         raise InputInvalid(f"noise={noise}: the ratio must be above 0, e.g. 0.01.")
     padded, inner = _padded(image)
-    transfer = _transfer(optics, padded.shape, z_step_um)
+    transfer = _transfer(optics, padded.shape, z_step_um, modality)
     filtered = fft.rfftn(padded) * np.conj(transfer) / (np.abs(transfer) ** 2 + noise)
     return np.asarray(fft.irfftn(filtered, s=padded.shape)[inner])
 
@@ -80,16 +85,16 @@ def _padded(image: Image2D) -> tuple[Float, tuple[slice, ...]]:
     return padded, tuple(slice(margin, margin + size) for margin, size in zip(margins, image.shape, strict=True))
 
 
-def _transfer(optics: Optics, shape: tuple[int, ...], z_step_um: float | None) -> NDArray[np.complex128]:
+def _transfer(optics: Optics, shape: tuple[int, ...], z_step_um: float | None, modality: Modality) -> NDArray[np.complex128]:
     """The transfer function of an image or of a stack."""
-    if len(shape) == 2:
-        return otf(optics, (shape[0], shape[1]))
-    if z_step_um is None:
+    if len(shape) == 3 and z_step_um is None:
         raise InputInvalid(f"a stack of {shape[0]} planes and no z_step_um: give the distance of its planes in micrometres.")
-    return otf3d(optics, (shape[0], shape[1], shape[2]), z_step_um)
+    return transfer(modality, optics, shape, z_step_um)
 
 
-def richardson_lucy(image: Image2D, optics: Optics, iterations: Sequence[int], z_step_um: float | None = None) -> dict[int, Float]:
+def richardson_lucy(
+    image: Image2D, optics: Optics, iterations: Sequence[int], z_step_um: float | None = None, modality: Modality = WideField()
+) -> dict[int, Float]:
     """Richardson-Lucy deconvolution with the true PSF; the estimates after several iterations of one run.
 
     Parameters
@@ -102,6 +107,8 @@ def richardson_lucy(image: Image2D, optics: Optics, iterations: Sequence[int], z
         Numbers of iterations after which an estimate is kept, each at least 1.
     z_step_um
         Distance of planes of a stack, micrometres.
+    modality
+        The kind of microscope.
 
     Returns
     -------
@@ -116,7 +123,7 @@ def richardson_lucy(image: Image2D, optics: Optics, iterations: Sequence[int], z
     if not iterations or min(iterations) < 1:
         raise InputInvalid(f"iterations={tuple(iterations)}: name at least one, each 1 or more.")
     padded, inner = _padded(np.maximum(image.astype(np.float64), 0.0))
-    transfer = _transfer(optics, padded.shape, z_step_um)
+    transfer = _transfer(optics, padded.shape, z_step_um, modality)
     estimate = np.full(padded.shape, max(float(padded.mean()), 1e-12))
     snapshots = {}
     for step in range(1, max(iterations) + 1):
@@ -135,9 +142,9 @@ def deconvolved(field: Field, assumed: Optics | None = None) -> dict[str, Image2
     """
     optics, step = assumed or field.optics, field.z_step_um
     light = field.image.astype(np.float64) - field.camera.offset
-    filtered = [wiener(light, optics, noise, step) for noise in WIENER_NOISE]
+    filtered = [wiener(light, optics, noise, step, field.modality) for noise in WIENER_NOISE]
     iterations = LUCY_ITERATIONS if field.image.ndim == 2 else LUCY_IN_STACKS
-    lucy = richardson_lucy(light / field.camera.gain, optics, iterations, step)
+    lucy = richardson_lucy(light / field.camera.gain, optics, iterations, step, field.modality)
     return {
         INPUT: field.image,
         "Wiener, best": max(filtered, key=lambda image: psnr(image, field.truth)),

@@ -75,14 +75,14 @@ FAMILY = Family(
         ),
     ),
     network=Network(
-        architecture=Part(path="zooready.nets.bcr.BCR", kwargs={"width": 16, "levels": 3, "depth": 4, "inverse": 4}),
+        architecture=Part(path="zooready.nets.bcr.BCR", kwargs={"width": 8, "levels": 3, "depth": 3, "inverse": 8}),
         normalization=mrbcr.FAMILY.network.normalization,
         restores=True,
     ),
     training=Training(
         pair=pair,
         loss=mrbcr.loss,
-        recipe=Recipe(steps=6000, batch=8, optimizer="Muon", learning_rate=2e-3),
+        recipe=Recipe(steps=4000, batch=8, optimizer="Muon", learning_rate=2e-3),
         metrics=mrbcr.metrics,
         pair_of=mrbcr.pair_of,
         partner="truth",
