@@ -24,7 +24,9 @@ FAMILIES: Mapping[str, Family] = {
         mrbcr.FAMILY,
         mrbcr3d.FAMILY,
         plcnn.FAMILY,
-        superres.FAMILY,
+        superres.STED_FAMILY,
+        superres.TIRFSIM_FAMILY,
+        superres.WIDEFIELD_FAMILY,
     )
 }
 
