@@ -185,6 +185,15 @@ def restorer(network: nn.Module, stride: int, axes: str = "bcyx") -> Restore:
     return restored
 
 
+def scored(images: Iterable[Field], methods: Mapping[str, Restore]) -> list[dict[str, tuple[float, float]]]:
+    """PSNR (dB) and SSIM of the baselines and of further methods, by the names of :func:`measured`; one dict a field."""
+    scores = []
+    for field in images:
+        restored = deconvolved(field) | {name: restore(field.image) for name, restore in methods.items()}
+        scores.append({name: (psnr(image, field.truth), ssim(image, field.truth)) for name, image in restored.items()})
+    return scores
+
+
 def measured(images: Iterable[Field], methods: Mapping[str, Restore]) -> list[dict[str, Any]]:
     """Mean PSNR and SSIM of the baselines and of further methods.
 
@@ -200,18 +209,15 @@ def measured(images: Iterable[Field], methods: Mapping[str, Restore]) -> list[di
     list of dict
         One row a method: ``method`` (str), ``fields`` (int), ``psnr`` (dB), ``ssim``, and ``psnr_error`` (dB), the standard error.
     """
-    scores: dict[str, list[tuple[float, float]]] = {}
-    for field in images:
-        restored = deconvolved(field) | {name: restore(field.image) for name, restore in methods.items()}
-        for name, image in restored.items():
-            scores.setdefault(name, []).append((psnr(image, field.truth), ssim(image, field.truth)))
-    return [
-        {
-            "method": name,
-            "fields": len(pairs),
-            "psnr": float(np.mean([p for p, _ in pairs])),
-            "psnr_error": float(np.std([p for p, _ in pairs], ddof=min(1, len(pairs) - 1)) / np.sqrt(len(pairs))),
-            "ssim": float(np.mean([s for _, s in pairs])),
-        }
-        for name, pairs in scores.items()
-    ]
+    return averaged(scored(images, methods))
+
+
+def averaged(scores: Sequence[Mapping[str, tuple[float, float]]]) -> list[dict[str, Any]]:
+    """The rows of :func:`measured`, from what :func:`scored` gives."""
+    rows = []
+    for name in scores[0] if scores else ():
+        psnrs, ssims = np.array([field[name] for field in scores]).T
+        error = np.std(psnrs, ddof=min(1, len(psnrs) - 1)) / np.sqrt(len(psnrs))
+        mean = {"psnr": float(np.mean(psnrs)), "psnr_error": float(error), "ssim": float(np.mean(ssims))}
+        rows.append({"method": name, "fields": len(psnrs), **mean})
+    return rows

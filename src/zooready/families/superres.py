@@ -132,21 +132,21 @@ def family(name: str, title: str, description: str, step: Step, tags: tuple[str,
 
 STED_FAMILY = family(
     "superres-sted",
-    "Super-resolution: confocal to STED",
+    "Super-resolution (confocal to STED)",
     "Shows a confocal fluorescence image (290 nm wide at half maximum, within 15 %, 30 nm pixels) as a STED microscope of 110 nm would.",
     CONFOCAL_TO_STED,
     ("confocal", "sted"),
 )
 TIRFSIM_FAMILY = family(
     "superres-tirfsim",
-    "Super-resolution: TIRF to TIRF-SIM",
+    "Super-resolution (TIRF to TIRF-SIM)",
     "Shows a TIRF image (187 nm wide at half maximum, within 15 %, 40 nm pixels) as structured illumination of 99 nm would.",
     TIRF_TO_SIM,
     ("tirf", "sim"),
 )
 WIDEFIELD_FAMILY = family(
     "superres-widefield",
-    "Super-resolution: 10x to 20x wide-field",
+    "Super-resolution (10x to 20x wide-field)",
     "Shows a wide-field image of a 10x/0.4 objective (0.68 um wide at half maximum, within 15 %, resampled to 160 nm pixels) as a "
     "20x/0.75 objective would.",
     LOW_TO_HIGH_NA,
