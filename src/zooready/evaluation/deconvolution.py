@@ -19,7 +19,7 @@ from zooready.families import mrbcr
 from zooready.images.similarity import Image2D, fit, psnr, ssim
 from zooready.nets.wrapping import FijiSafe
 from zooready.simulate.fields import Field
-from zooready.simulate.modalities import Modality, WideField
+from zooready.simulate.modalities import WIDE_FIELD, Modality
 from zooready.simulate.optics import Optics
 from zooready.simulate.specimens import Specimen
 from zooready.simulate.stages import transfer
@@ -42,9 +42,7 @@ LUCY_ITERATIONS = (1, 2, 3, 4, 6, 8, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200) 
 LUCY_IN_STACKS = tuple(count for count in LUCY_ITERATIONS if count <= 100)
 
 
-def wiener(
-    image: Image2D, optics: Optics, noise: float, z_step_um: float | None = None, modality: Modality = WideField()
-) -> Float:
+def wiener(image: Image2D, optics: Optics, noise: float, z_step_um: float | None = None, modality: Modality = WIDE_FIELD) -> Float:
     """Wiener filter with the true PSF.
 
     Parameters
@@ -93,7 +91,7 @@ def _transfer(optics: Optics, shape: tuple[int, ...], z_step_um: float | None, m
 
 
 def richardson_lucy(
-    image: Image2D, optics: Optics, iterations: Sequence[int], z_step_um: float | None = None, modality: Modality = WideField()
+    image: Image2D, optics: Optics, iterations: Sequence[int], z_step_um: float | None = None, modality: Modality = WIDE_FIELD
 ) -> dict[int, Float]:
     """Richardson-Lucy deconvolution with the true PSF; the estimates after several iterations of one run.
 

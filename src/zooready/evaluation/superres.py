@@ -133,14 +133,17 @@ def nothing(step: Step, restore: Restore) -> list[dict[str, Any]]:
         field = superres.scene(np.random.default_rng((EMPTY_SEED, index)), deconvolution.FIELD_PX, superres.empty, step)
         light = np.maximum(field.image - field.camera.offset, 0) / field.camera.gain
         lucy = deconvolution.richardson_lucy(light, field.optics, (30,), None, field.modality)[30] * field.camera.gain
-        images = {INPUT: field.image, "Richardson-Lucy, 30 iterations": lucy, NETWORK: restore(field.image)}
+        images: dict[str, Image2D] = {INPUT: field.image, "Richardson-Lucy, 30 iterations": lucy, NETWORK: restore(field.image)}
         for name, image in images.items():
-            flat = np.abs(image - np.mean(image)) / field.image.std()
-            rows.setdefault(name, []).append((float(np.sqrt(np.mean(flat**2))), float(flat.max())))
+            deviations = np.abs(image - np.mean(image)) / field.image.std()
+            rows.setdefault(name, []).append((float(np.sqrt(np.mean(deviations**2))), float(deviations.max())))
     return [
-        {"method": name, "standard deviation": digits(deviations.mean(0)[0]), "largest deviation": digits(deviations.max(0)[1])}
+        {
+            "method": name,
+            "standard deviation": digits(np.mean([spread for spread, _ in values])),
+            "largest deviation": digits(max(most for _, most in values)),
+        }
         for name, values in rows.items()
-        for deviations in (np.array(values),)
     ]
 
 
@@ -148,8 +151,8 @@ def measured_on(step: Step) -> dict[str, str]:
     """The fields of each table, in words."""
     widths = f"point spread functions of {min(superres.WIDTHS):.0%} to {max(superres.WIDTHS):.0%} of the nominal width"
     return {
-        "held-out": f"{PER_KIND * len(KNOWN)} simulated fields of {deconvolution.FIELD_PX} px, the ten kinds of specimens used in training, "
-        f"{widths}; {deconvolution_cards.METHOD}",
+        "held-out": f"{PER_KIND * len(KNOWN)} simulated fields of {deconvolution.FIELD_PX} px, the ten kinds of specimens used in "
+        f"training, {widths}; {deconvolution_cards.METHOD}",
         "unseen": f"{UNSEEN_PER_KIND * len(UNSEEN)} fields of smooth tissue-like texture and shells, not used for training or tuning, "
         f"{widths}; {deconvolution_cards.METHOD}",
         "specimens": "the fields of both tables, kind by kind",
@@ -157,8 +160,8 @@ def measured_on(step: Step) -> dict[str, str]:
         "the light of training and the nominal point spread function. The width is that at half maximum; two points count as resolved if "
         f"the profile through both falls to {resolution.DIP:.0%} of the lower peak or less between two peaks at the right places. 'Lone "
         "points split' counts lone points that pass for two at the smallest distance. 'Best' is the iteration of best PSNR",
-        "microscope and light": f"{ROBUST_FIELDS} held-out fields with another point spread function or light, which neither the network nor "
-        "Richardson-Lucy is told; training has widths of 85 to 115 %",
+        "microscope and light": f"{ROBUST_FIELDS} held-out fields with another point spread function or light, which neither the network "
+        "nor Richardson-Lucy is told; training has widths of 85 to 115 %",
         "nothing": f"{EMPTY_FIELDS} fields of background, noise and nothing else; deviations from the mean, in standard deviations of the "
         "input",
     }

@@ -87,9 +87,7 @@ class Discriminator(nn.Module):
         widths = [width * 2**block for block in range(BLOCKS + 1)]
         self.first = convolution(1, width)
         pairs = zip(widths, widths[1:], strict=False)
-        self.blocks = nn.Sequential(
-            *(nn.Sequential(convolution(before, before), convolution(before, after, 2)) for before, after in pairs)
-        )
+        self.blocks = nn.Sequential(*(nn.Sequential(convolution(before, before), convolution(before, after, 2)) for before, after in pairs))
         self.decide = nn.Sequential(nn.Linear(widths[-1], widths[-1]), nn.LeakyReLU(SLOPE), nn.Linear(widths[-1], 1))
 
     def forward(self, image: Tensor) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from zooready.simulate.camera import Camera
 from zooready.simulate.fields import MARGIN_PX, Field, digital
 from zooready.simulate.optics import convolved
 from zooready.simulate.specimens import Specimen

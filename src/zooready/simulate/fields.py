@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooready.simulate.camera import Camera
-from zooready.simulate.modalities import Modality, WideField
+from zooready.simulate.modalities import WIDE_FIELD, Modality
 from zooready.simulate.optics import Optics, blur
 from zooready.simulate.specimens import Specimen
 from zooready.simulate.volumes import Solid, blur_volume
@@ -32,7 +32,7 @@ class Field:
     optics: Optics
     camera: Camera
     z_step_um: float | None = None
-    modality: Modality = WideField()
+    modality: Modality = WIDE_FIELD
 
 
 def field(
@@ -117,7 +117,7 @@ def digital(
     camera: Camera,
     photons: float,
     background: float,
-    modality: Modality = WideField(),
+    modality: Modality = WIDE_FIELD,
 ) -> Field:
     """Emission and optical image, both relative, as photons, and as counts of the camera."""
     scale = photons / max(float(optical.max()), 1e-9)
