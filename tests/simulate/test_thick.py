@@ -6,7 +6,7 @@ from zooready.simulate import thick
 SHAPE = (9, 64, 80)
 
 
-@pytest.mark.parametrize("draw", [thick.scattered, thick.nets, thick.sheets, thick.globes, thick.layer, thick.flattened])
+@pytest.mark.parametrize("draw", [thick.scattered, thick.nets, thick.sheets, thick.layer])
 def test_a_specimen_with_depth_is_light_with_a_maximum_of_one_and_can_be_drawn_again(draw):
     volumes = [draw(np.random.default_rng(seed), SHAPE, 3.0) for seed in (1, 1, 2)]
     assert volumes[0].shape == SHAPE
@@ -20,9 +20,8 @@ def test_scattered_beads_leave_most_of_the_volume_dark():
     assert np.mean([(thick.scattered(np.random.default_rng(seed), SHAPE, 3.0) > 0.1).mean() for seed in range(5)]) < 0.02
 
 
-@pytest.mark.parametrize("draw", [thick.layer, thick.flattened])
-def test_a_flat_specimen_lies_in_one_plane(draw):
-    assert (draw(np.random.default_rng(0), SHAPE, 3.0).max((1, 2)) > 0).sum() == 1
+def test_a_layer_lies_in_one_plane():
+    assert (thick.layer(np.random.default_rng(0), SHAPE, 3.0).max((1, 2)) > 0).sum() == 1
 
 
 def test_smooth_noise_is_as_smooth_along_the_axis_as_across_it():

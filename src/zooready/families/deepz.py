@@ -36,10 +36,10 @@ ABERRATION = (0.1, 0.125, 0.15)  # waves rms of primary spherical aberration
 PHOTONS = (60.0, 3000.0)  # of the brightest voxel of a series
 SPARSE: tuple[volumes.Solid, ...] = (thick.scattered, bodies.arbours)
 DENSE: tuple[volumes.Solid, ...] = (
-    volumes.filaments, volumes.puncta, volumes.beads, volumes.tubes, volumes.clouds, thick.nets, thick.sheets, thick.globes, volumes.mixed,
+    volumes.filaments, volumes.puncta, volumes.beads, volumes.tubes, volumes.clouds, thick.nets, thick.sheets, volumes.mixed,
 )  # fmt: skip
-FLAT: tuple[volumes.Solid, ...] = (thick.layer, thick.flattened)
-SPECIMENS: tuple[volumes.Solid, ...] = (*SPARSE * 3, *DENSE, thick.globes, *FLAT * 2)  # drawn with equal chance
+FLAT: tuple[volumes.Solid, ...] = (thick.layer,)
+SPECIMENS: tuple[volumes.Solid, ...] = (*SPARSE * 3, *DENSE, *FLAT * 3)  # drawn with equal chance
 SERIES, REUSED = 128, 48  # series that training draws from at a time, and how often each before another takes its place
 FLOOR, SMALLEST_SPREAD = 1e-3, 0.1  # of the loss
 UNIT_UM = 10.0  # of the distances that the network sees
@@ -169,7 +169,7 @@ FAMILY = Family(
     training=Training(
         pair=pair,
         loss=loss,
-        recipe=Recipe(steps=4000, batch=8, optimizer="Muon", learning_rate=2e-3),
+        recipe=Recipe(steps=2000, batch=8, optimizer="Muon", learning_rate=2e-3),
         metrics=mrbcr.metrics,
     ),
     pixel_size_um=(PIXEL_UM, PIXEL_UM),

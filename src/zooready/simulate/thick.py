@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from zooready.simulate import specimens
-from zooready.simulate.volumes import ASPECT, Shape, beads, drawn, smoothed, tubes
+from zooready.simulate.volumes import ASPECT, Shape, drawn, smoothed
 
 Float = NDArray[np.float64]
 FLAT: tuple[specimens.Specimen, ...] = (*specimens.STRUCTURES, *specimens.TEXTURES)
@@ -38,27 +38,6 @@ def sheets(rng: np.random.Generator, shape: Shape, aspect: float = ASPECT) -> Fl
     folded = smooth_noise(rng, shape, coarse, aspect) - rng.uniform(-1, 1)
     stained = np.exp(-((folded / rng.uniform(0.08, 0.3)) ** 2)) * np.exp(0.4 * smooth_noise(rng, shape, 2 * coarse, aspect))
     return smoothed(stained, 0.6, aspect)
-
-
-def globes(rng: np.random.Generator, shape: Shape, aspect: float = ASPECT) -> Float:
-    """Solid ellipsoids of very different size, from vesicles to nuclei, smooth or mottled inside, some overlapping."""
-    volume, largest = np.zeros(shape), np.exp(rng.uniform(np.log(4), np.log(28)))
-    mottled = 1 + rng.uniform(0, 0.4) * smooth_noise(rng, shape, rng.uniform(2, 6), aspect)
-    z, y, x = np.ogrid[: shape[0], : shape[1], : shape[2]]
-    for _ in range(int(rng.integers(3, 6 + int(shape[1] * shape[2] / (4 * largest) ** 2)))):
-        centre, radii = rng.uniform(0, 1, 3) * shape, rng.uniform(0.4, 1) * largest * rng.uniform(0.7, 1.3, 3)
-        squared = (aspect * (z - centre[0]) / radii[0]) ** 2 + ((y - centre[1]) / radii[1]) ** 2 + ((x - centre[2]) / radii[2]) ** 2
-        volume += rng.uniform(0.3, 1) * np.clip((1 - np.sqrt(squared)) * radii.mean() + 0.5, 0, 1)
-    return smoothed(np.maximum(volume * mottled, 0), 0.6, aspect)
-
-
-def flattened(rng: np.random.Generator, shape: Shape, aspect: float = ASPECT) -> Float:
-    """The projection of a specimen with depth, in one plane, the others empty."""
-    volume = np.zeros(shape)
-    kinds = (beads, tubes, nets, sheets, globes, globes)
-    flat = kinds[int(rng.integers(len(kinds)))](rng, (8, *shape[1:]), aspect).sum(0)
-    volume[int(rng.integers(shape[0]))] = flat / max(float(flat.max()), 1e-12)
-    return volume
 
 
 def layer(rng: np.random.Generator, shape: Shape, aspect: float = ASPECT) -> Float:
