@@ -19,7 +19,7 @@ from zooready.families import deepz, deepz_stack
 from zooready.images.similarity import psnr, ssim
 from zooready.nets.wrapping import FijiSafe
 from zooready.records import Array, Family
-from zooready.simulate import volumes
+from zooready.simulate import thick, volumes
 from zooready.simulate.camera import Camera
 from zooready.simulate.specimens import Specimen
 from zooready.simulate.unseen import UNSEEN, UNSEEN_VOLUMES
@@ -32,7 +32,7 @@ FOCUS = np.arange(-deepz.FURTHEST, deepz.FURTHEST + 1)  # planes of a series
 UM = np.array(deepz_stack.PLANES_UM)
 FAR = np.abs(UM) >= 2
 NOMINAL = deepz.ABERRATION[1]  # waves
-GROUPS: Mapping[str, tuple[volumes.Solid, ...]] = {"sparse": deepz.SPARSE, "dense": deepz.DENSE, "flat": deepz.FLAT}
+GROUPS: Mapping[str, tuple[thick.Thick, ...]] = {"sparse": deepz.SPARSE, "dense": deepz.DENSE, "flat": deepz.FLAT}
 PHOTONS, BACKGROUND = 1000.0, 5.0  # of robustness and of beads
 BEAD_PX, BEADS, HALF = 32, 4, 12  # room of a bead, beads a side of an image, and what is looked at around each, px
 LONGEST_UM = 10.0  # of a width; a bead that is lost in noise has none
@@ -47,7 +47,7 @@ class Series:
     kind: str
 
 
-def thin(flat: Specimen) -> volumes.Solid:
+def thin(flat: Specimen) -> thick.Thick:
     """A flat specimen as one with depth: it lies in one plane, the others are empty."""
 
     def volume(rng: np.random.Generator, shape: volumes.Shape, aspect: float) -> Float:
@@ -59,11 +59,11 @@ def thin(flat: Specimen) -> volumes.Solid:
     return volume
 
 
-UNSEEN_KINDS: tuple[volumes.Solid, ...] = (*UNSEEN_VOLUMES, *map(thin, UNSEEN))
+UNSEEN_KINDS: tuple[thick.Thick, ...] = (*UNSEEN_VOLUMES, *map(thin, UNSEEN))
 
 
 def series(
-    kinds: Sequence[volumes.Solid], seed: int, count: int, aberration: float | None = None, photons: float | None = None
+    kinds: Sequence[thick.Thick], seed: int, count: int, aberration: float | None = None, photons: float | None = None
 ) -> list[Series]:
     """Simulated series, each kind of specimen in turn; aberration and light as in training, unless they are given."""
     made = []

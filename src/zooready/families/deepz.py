@@ -34,12 +34,12 @@ Z_STEP_UM = 0.5
 FURTHEST = 10  # planes: distances from -5 to 5 um
 ABERRATION = (0.1, 0.125, 0.15)  # waves rms of primary spherical aberration
 PHOTONS = (60.0, 3000.0)  # of the brightest voxel of a series
-SPARSE: tuple[volumes.Solid, ...] = (thick.scattered, bodies.arbours)
-DENSE: tuple[volumes.Solid, ...] = (
+SPARSE: tuple[thick.Thick, ...] = (thick.scattered, bodies.arbours)
+DENSE: tuple[thick.Thick, ...] = (
     volumes.filaments, volumes.puncta, volumes.beads, volumes.tubes, volumes.clouds, thick.nets, thick.sheets, volumes.mixed,
 )  # fmt: skip
-FLAT: tuple[volumes.Solid, ...] = (thick.layer,)
-SPECIMENS: tuple[volumes.Solid, ...] = (*SPARSE * 3, *DENSE, *FLAT * 3)  # drawn with equal chance
+FLAT: tuple[thick.Thick, ...] = (thick.layer,)
+SPECIMENS: tuple[thick.Thick, ...] = (*SPARSE * 3, *DENSE, *FLAT * 3)  # drawn with equal chance
 SERIES, REUSED = 128, 48  # series that training draws from at a time, and how often each before another takes its place
 FLOOR, SMALLEST_SPREAD = 1e-3, 0.1  # of the loss
 UNIT_UM = 10.0  # of the distances that the network sees
@@ -52,7 +52,7 @@ def optics_of(aberration: float) -> Optics:
 
 
 def focused(
-    rng: np.random.Generator, specimen: volumes.Solid, size: int, focus: NDArray[np.integer], aberration: float, *, is_thick: bool
+    rng: np.random.Generator, specimen: thick.Thick, size: int, focus: NDArray[np.integer], aberration: float, *, is_thick: bool
 ) -> NDArray[np.float32]:
     """Images of one specimen, (len(focus), size, size), brightest pixel 1; planes are 0.5 um apart, and focus 0 lies near its middle.
 

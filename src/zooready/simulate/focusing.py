@@ -30,7 +30,7 @@ def plane_transfers(optics: Optics, shape: tuple[int, int], z_step_um: float, bl
         Each as ``scipy.fft.rfft2`` orders it; read-only.
     """
     heights = (BLOCK * block + np.arange(BLOCK)) * z_step_um
-    transfers = fft.rfft2(fft.ifftshift(planes(optics, shape, tuple(heights)), axes=(1, 2))).astype(np.complex64)
+    transfers: NDArray[np.complex64] = fft.rfft2(fft.ifftshift(planes(optics, shape, tuple(heights)), axes=(1, 2))).astype(np.complex64)
     transfers.setflags(write=False)
     return transfers
 

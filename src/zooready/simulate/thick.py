@@ -6,6 +6,8 @@ pixel), and returns float64, zero or more, with a maximum of one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
@@ -14,6 +16,7 @@ from zooready.simulate import specimens
 from zooready.simulate.volumes import ASPECT, Shape, drawn, smoothed
 
 Float = NDArray[np.float64]
+Thick = Callable[[np.random.Generator, Shape, float], Float]
 FLAT: tuple[specimens.Specimen, ...] = (*specimens.STRUCTURES, *specimens.TEXTURES)
 
 
