@@ -53,15 +53,16 @@ def reads_anywhere(trial: Trial) -> bool:
     """Whether pixels decide on the places in the image, or in what comes of it, that are read."""
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_leaves
     from torch.utils.weak import WeakTensorKeyDictionary
 
     image = trial.example.clone()
     derived = WeakTensorKeyDictionary()
     derived[image] = True
-    found = []
+    found: list[str] = []
 
     def holds(thing: Any) -> bool:
-        return any(isinstance(leaf, torch.Tensor) and leaf in derived for leaf in torch.utils._pytree.tree_leaves(thing))
+        return any(isinstance(leaf, torch.Tensor) and leaf in derived for leaf in tree_leaves(thing))
 
     class Places(TorchDispatchMode):
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -72,7 +73,7 @@ def reads_anywhere(trial: Trial) -> bool:
                     found.append(kind)
             result = func(*args, **(kwargs or {}))
             if holds((args, kwargs)):
-                for leaf in torch.utils._pytree.tree_leaves(result):
+                for leaf in tree_leaves(result):
                     if isinstance(leaf, torch.Tensor):
                         derived[leaf] = True
             return result
