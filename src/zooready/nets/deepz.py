@@ -138,7 +138,7 @@ class Refocus(nn.Module):
         for level in reversed(range(len(levels))):
             distance = distances[level]
             code = self.code(torch.cat((2 * distance, 2 * distance.abs(), 4 * distance * distance), 1))
-            for pair in self.decoder[level]:
+            for pair in self.decoder[level]:  # type: ignore[attr-defined]
                 features = pair(features, code)
             if level:
                 features = self.enlarge[level - 1](features) + levels[level - 1]
