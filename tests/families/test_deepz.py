@@ -37,8 +37,6 @@ def test_a_pair_is_an_image_with_one_distance_and_the_plane_at_that_distance(few
         seen.add(float(distance))
         assert pair.input.shape == (2, 96, 96)
         assert pair.target.shape == (1, 96, 96)
-        if distance == 0:
-            assert np.corrcoef(pair.input[0].ravel(), pair.target.ravel())[0, 1] > 0.5
     assert min(seen) < -2
     assert max(seen) > 2
     assert seen <= set(deepz_stack.PLANES_UM)
