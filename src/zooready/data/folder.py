@@ -20,7 +20,7 @@ import numpy as np
 from zooready.data.augmentation import augmented
 from zooready.data.classes import images_in
 from zooready.data.faults import notes_on, refuse
-from zooready.data.masks import Mask, examined, nothing_to_learn
+from zooready.data.masks import Mask, examined, nothing_to_learn, unfit
 from zooready.errors import InputInvalid
 from zooready.images import rois
 from zooready.images.files import read_image, read_mask
@@ -140,6 +140,8 @@ def examine_folder(folder: Path, pair_of: PairOf, *, channels: int = 1, partner:
     for name in sorted(images.keys() & partners.keys()):
         try:
             array, partner_array, pixel_size_um = _read(images[name], partners[name], channels, is_stack)
+            if partner == MASKS and not is_stack and (why := unfit(partner_array)):
+                raise InputInvalid(f"{_named(partners[name])} {why}.")
             pairs.append(pair_of(array.astype(np.float32), partner_array, pixel_size_um or 1.0))
             sizes_um.append(pixel_size_um)
             notes += notes_on(array, "czyx" if is_stack else "cyx", _named(images[name]))
