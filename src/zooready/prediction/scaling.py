@@ -9,8 +9,10 @@ from zooready.records import Array
 
 PLANES = 0.05  # difference / distance of planes up to which two distances count as equal
 ROUNDING = 0.005  # calibrations are written with few digits: so far outside the range still counts as inside
-RESAMPLE = "use pixel_size='auto', which resamples the image into the range and the results back"
-RESCALE = "rescale the image in Fiji with Image > Scale"  # where nothing is resampled
+RESAMPLE = (  # helps where objects have a size that the network knows; may harm a deconvolution, for which the blur in pixels counts
+    "compare them with those of pixel_size='auto', which resamples the image into the range and the results back"
+)
+RESCALE = "compare them with those of the image after Image > Scale in Fiji"  # where nothing is resampled
 
 
 def outside(pixel_size_um: float | None, allowed: tuple[float, float] | None, cure: str = RESAMPLE) -> str:
