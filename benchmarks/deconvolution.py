@@ -39,7 +39,7 @@ HIDDEN = 0.015  # share of the pixels that a blind-spot network must guess
 RESULT = Path(__file__).with_suffix(".json")
 RECORD = Path(__file__).parent.parent / "src/zooready/weights/mrbcr.json"
 WORDS = (
-    "the fields of the tables held-out and unseen; every network trained for these tables alone and for this one microscope, on equal pairs "
+    "the fields of the tables held-out and unseen; every network trained for these tables and this one microscope alone, on equal pairs "
     "({steps} steps of {batch}, {optimizer}, seed 0): "
     "short training; products are multiplications by weights; python benchmarks/deconvolution.py"
 )

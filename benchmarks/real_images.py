@@ -1,11 +1,12 @@
 """m-rBCR on images of others, whose truth is known or taken to be so: judged, never trained on or tuned with.
 
     python benchmarks/real_images.py fetch       the Python wheels that hold them, into zooready's cache, checked by their hash
-    python benchmarks/real_images.py measure     table and picture, into the record and model_cards/; then `zooready list --cards model_cards`
+    python benchmarks/real_images.py measure     table and picture, into the record and model_cards/; then
+                                                 `zooready list --cards model_cards`
 
-Pollen: 32 planes, blurred in three dimensions and with Poisson noise by the authors of sdeconv (BSD-3), and their truth. Bars: hollow bars of
-the Deconvolution benchmark of EPFL, 32 planes, in flowdec (Apache-2). Bead: a measured one, in flowdec, without truth. The network sees
-one plane at a time. "As a stack" is measured with one scale and offset for all planes, "a plane" with those of each plane.
+Pollen: 32 planes, blurred in three dimensions and with noise by the authors of sdeconv (BSD-3), and their truth. Bars: hollow bars, 32
+planes, blurred by computer, in flowdec (Apache-2). Bead: a measured one, in flowdec, without truth. The network sees one plane at a
+time. "As a stack" is measured with one scale and offset for all planes, "a plane" with those of each plane.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ SETS = {  # wheel, image, truth
 }
 BEAD = ("flowdec-1.1.0-py3-none-any.whl", "flowdec/datasets/bead-25pct/data.tif")
 WORDS = (
-    "stacks of others, never trained on, plane by plane: pollen (sdeconv 1.0.4; simulated blur and noise on a measured stack), bars (flowdec "
-    "1.1.0; simulated). PSNR in dB after one scale and offset, of the whole stack or the mean of its planes with content; "
+    "stacks of others, never trained on, plane by plane: pollen (sdeconv 1.0.4; simulated blur and noise on a measured stack), bars "
+    "(flowdec 1.1.0; simulated). PSNR in dB after one scale and offset, of the whole stack or the mean of its planes with content; "
     "python benchmarks/real_images.py"
 )
 

@@ -37,7 +37,7 @@ def test_every_family_can_be_judged():
 
 
 def test_a_network_that_does_nothing_scores_as_the_input(untrained, few):
-    measured = evaluation.measure(untrained)
+    measured = evaluation.EVALUATION.measure(untrained)
     for title in ("held-out", "unseen"):
         rows = {row["method"]: row for row in measured["tables"][title]}
         assert rows["m-rBCR"]["psnr"] == pytest.approx(rows["input itself"]["psnr"], abs=0.001)

@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from zooready.simulate import microscopes
+from zooready.simulate import fields, microscopes
 from zooready.simulate.camera import Camera
 from zooready.simulate.fields import Haze, field
 from zooready.simulate.optics import Optics
@@ -43,6 +44,27 @@ def test_half_of_all_fields_have_haze_of_a_share_in_the_range():
     assert 70 < len(shares) < 130
     assert microscopes.HAZE[0] <= min(shares)
     assert max(shares) <= microscopes.HAZE[1]
+
+
+def test_a_thick_specimen_keeps_its_light_and_spreads_it_sideways():
+    emission = filaments(np.random.default_rng(1), 96)
+    climbing = {climb: fields.thick(np.random.default_rng(2), emission, climb) for climb in (0.2, 2.0)}
+    assert all(light.sum() == pytest.approx(emission.sum(), rel=0.03) for light in climbing.values())
+    alike = [np.corrcoef(emission.ravel(), light.ravel())[0, 1] for light in climbing.values()]
+    assert alike[0] > 0.99 > 0.95 > alike[1] > 0.5
+
+
+def test_a_gaussian_takes_the_place_of_the_microscope():
+    def image(gaussian_px):
+        camera = Camera(gain=1.0, offset=0.0, read_noise=0.0)
+        return field(
+            np.random.default_rng(1), 64, filaments, optics=OPTICS, camera=camera, photons=1e6, background=0.0, gaussian_px=gaussian_px
+        )
+
+    sharp, soft, own = image(0.5), image(2.0), image(0.0)
+    expected = ndimage.gaussian_filter(sharp.truth, 2.0)[16:-16, 16:-16]
+    assert np.corrcoef(soft.image[16:-16, 16:-16].ravel(), expected.ravel())[0, 1] > 0.999
+    assert np.corrcoef(sharp.image.ravel(), sharp.truth.ravel())[0, 1] > np.corrcoef(own.image.ravel(), own.truth.ravel())[0, 1]
 
 
 def test_haze_adds_its_share_of_light_to_the_image_and_nothing_to_the_structure_of_the_truth():

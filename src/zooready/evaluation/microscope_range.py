@@ -1,7 +1,8 @@
 """A restoration network over the whole range of microscopes that it was trained for: rows per blur, conditions one by one, a picture.
 
-The network is told nothing. Richardson-Lucy gets the camera offset, and the true point spread function (PSF) or one that is a fifth too
-wide or too narrow, as happens when NA, wavelength or pixel size are not what they are believed to be; its iteration is chosen with the truth.
+The network is told nothing. Richardson-Lucy gets the camera offset, and the true point spread function (PSF) or one that is a fifth
+too wide or too narrow, as happens when NA, wavelength or pixel size are not what they are believed to be; its iteration is chosen
+with the truth.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from zooready.evaluation import deconvolution, deconvolution_cards, microscope_r
 from zooready.evaluation.contract import Evaluation, Weights, digits
 from zooready.evaluation.deconvolution import INPUT, LUCY_BEST, Restore
 from zooready.families import mrbcr
+from zooready.records import Family
 from zooready.simulate import microscopes
 from zooready.simulate.fields import Field
 from zooready.simulate.specimens import STRUCTURES, TEXTURES
@@ -52,28 +53,30 @@ class _Known:
     """Weights that a cache can tell from others."""
 
     digest: str
+    family: Family = field(compare=False)
     weights: Weights = field(compare=False)
 
 
-def ranges(weights: Weights) -> dict[str, list[dict[str, Any]]]:
+def ranges(family: Family, weights: Weights) -> dict[str, list[dict[str, Any]]]:
     """The tables of the eight blurs, measured once for the tables and the picture."""
-    return _ranges(_Known(sha256(b"".join(tensor.numpy().tobytes() for tensor in weights.values())).hexdigest(), weights))
+    digest = sha256(b"".join(tensor.numpy().tobytes() for tensor in weights.values())).hexdigest()
+    return _ranges(_Known(digest, family, weights))
 
 
 @lru_cache(maxsize=1)
 def _ranges(known: _Known) -> dict[str, list[dict[str, Any]]]:
-    restore = deconvolution_cards.restoring(mrbcr.FAMILY, known.weights)
+    restore = deconvolution_cards.restoring(known.family, known.weights)
     return {
         BLUR: microscope_range.by_blur(restore, KNOWN, microscope_range.HELD_OUT_SEED, PER_BLUR),
         BLUR_UNSEEN: microscope_range.by_blur(restore, UNSEEN, microscope_range.UNSEEN_SEED, UNSEEN_PER_BLUR),
     }
 
 
-def measure(weights: Weights) -> dict[str, Any]:
+def measure(family: Family, weights: Weights) -> dict[str, Any]:
     """Tables, where they were measured, and flat numbers; plain data."""
-    restore = deconvolution_cards.restoring(mrbcr.FAMILY, weights)
-    tables = {**ranges(weights), "conditions": microscope_range.by_condition(restore, KNOWN, PER_CONDITION)}
-    measured = deconvolution_cards.measure(mrbcr.FAMILY, sets, MEASURED_ON, weights)
+    restore = deconvolution_cards.restoring(family, weights)
+    tables = {**ranges(family, weights), "conditions": microscope_range.by_condition(restore, KNOWN, PER_CONDITION)}
+    measured = deconvolution_cards.measure(family, sets, MEASURED_ON, weights)
     tables |= {**measured["tables"], "specimens": by_kind(restore), "objectives": objectives()}
     means = {
         key: digits(sum(row[name] for row in tables[BLUR]) / len(tables[BLUR]), 2)
@@ -105,8 +108,9 @@ def objectives() -> list[dict[str, Any]]:
     """Common objectives: the blur on a common camera, and the pixels that suit them, micrometres; one row each."""
     rows = []
     for magnification, na in OBJECTIVES:
-        pixel_um, smallest_um, largest_um = CAMERA_UM / int(magnification[:-1]), *(
-            EMISSION_NM / 1000 / na / blur for blur in reversed(microscopes.BLUR_PX)
+        pixel_um, smallest_um, largest_um = (
+            CAMERA_UM / int(magnification[:-1]),
+            *(EMISSION_NM / 1000 / na / blur for blur in reversed(microscopes.BLUR_PX)),
         )
         rows.append(
             {
@@ -119,27 +123,28 @@ def objectives() -> list[dict[str, Any]]:
     return rows
 
 
-def draw(weights: Weights, folder: Path) -> list[tuple[str, str]]:
+def draw(family: Family, weights: Weights, folder: Path) -> list[tuple[str, str]]:
     """The gain over the range, examples and failures of the reference microscope."""
-    microscope_range.draw(ranges(weights), folder / "mrbcr-range.png")
+    file = f"{family.name}-range.png"
+    microscope_range.draw(ranges(family, weights), folder / file)
     caption = "Gain over the input from the sharpest to the most blurred microscope; the network is told nothing, Richardson-Lucy the PSF."
-    return [("mrbcr-range.png", caption), *deconvolution_cards.draw(mrbcr.FAMILY, sets, weights, folder)]
+    return [(file, caption), *deconvolution_cards.draw(family, sets, weights, folder)]
 
 
 _LOW, _HIGH = microscopes.BLUR_PX
 _RANGE = (
     f"random NA, wavelength, immersion, spherical aberration up to {microscopes.SPHERICAL_WAVES:g} waves rms, focus, camera, and "
-    f"{microscopes.PHOTONS[0]:g} to {microscopes.PHOTONS[1]:,.0f} photons in the brightest pixel; haze in half of the fields. The network is "
-    "told nothing. Richardson-Lucy knows the camera offset and a PSF, and its iteration is chosen with the truth; in turns the wrong PSF "
-    "is a fifth too wide and a fifth too narrow"
+    f"{microscopes.PHOTONS[0]:g} to {microscopes.PHOTONS[1]:,.0f} photons in the brightest pixel; haze in half of the fields. The "
+    "network is told nothing. Richardson-Lucy knows the camera offset and a PSF, and its iteration is chosen with the truth; in turns the "
+    "wrong PSF is a fifth too wide and a fifth too narrow (at 4 px always too wide)"
 )
 _REFERENCE = (
     f"one microscope: NA {mrbcr.OPTICS.na:g}, {mrbcr.OPTICS.wavelength_nm:g} nm, pixels of {mrbcr.OPTICS.pixel_size_um:g} um, in focus, "
     "which the network is not told"
 )
 MEASURED_ON = {
-    BLUR: f"{PER_BLUR} fields of {deconvolution.FIELD_PX} px for each blur, wavelength / (NA x pixel size), the ten kinds of specimens used "
-    f"in training; {_RANGE}",
+    BLUR: f"{PER_BLUR} fields of {deconvolution.FIELD_PX} px for each blur, wavelength / (NA x pixel size), the ten kinds of specimens "
+    f"used in training; {_RANGE}",
     BLUR_UNSEEN: f"{UNSEEN_PER_BLUR} fields for each blur, of kinds not used for training or tuning; otherwise as above",
     "conditions": f"{PER_CONDITION} held-out fields of {_REFERENCE}; one condition changed at a time",
     "held-out": f"{deconvolution.HELD_OUT_FIELDS} simulated fields of {deconvolution.FIELD_PX} px, the ten kinds of specimens used "
@@ -148,13 +153,13 @@ MEASURED_ON = {
     f"{_REFERENCE}; {deconvolution_cards.METHOD}",
     "specimens": f"the first {PER_KIND} fields of each kind, {_REFERENCE}: microscope structures, and textures like natural images, made "
     "by procedure",
-    "objectives": f"computed for {EMISSION_NM:g} nm emission, not measured. The blur must be {_LOW:g} to {_HIGH:g} px; below {_LOW:g} px the "
-    "camera's pixels are too coarse for the objective, and the network was not trained for that",
+    "objectives": f"computed for {EMISSION_NM:g} nm emission, not measured. The blur must be {_LOW:g} to {_HIGH:g} px; below {_LOW:g} px "
+    "the camera's pixels are too coarse for the objective, and the network was not trained for that",
 }
 EVALUATION = Evaluation(
-    measure=measure,
+    measure=partial(measure, mrbcr.FAMILY),
     spot=partial(deconvolution_cards.spot, mrbcr.FAMILY, sets),
-    draw=draw,
+    draw=partial(draw, mrbcr.FAMILY),
     data=f"simulated filaments, puncta, rings, meshes and textures ({mrbcr.SIZE} x {mrbcr.SIZE} px) in {microscopes.NUMBER} random "
     f"wide-field microscopes with blurs of {_LOW:g} to {_HIGH:g} px; no real images were used",
     suited=(

@@ -11,7 +11,7 @@ from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
-from zooready.families import mrbcr, mrbcr3d, plcnn, segmentation
+from zooready.families import mrbcr, mrbcr3d, mrbcr_released, plcnn, segmentation
 from zooready.records import Family
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ FAMILIES: Mapping[str, Family] = {
         segmentation.FAMILY,
         mrbcr.FAMILY,
         mrbcr3d.FAMILY,
+        mrbcr_released.FAMILY,
         plcnn.FAMILY,
     )
 }

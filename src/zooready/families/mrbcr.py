@@ -43,7 +43,8 @@ SPECIMENS: tuple[Specimen, ...] = (
 FOURIER = 0.05  # weight of the Fourier term of the loss
 REFERENCE = 0.12  # share of pairs from the microscope `OPTICS`, in focus and without haze
 ENLARGED = 0.3  # share of other pairs with specimens of twice the size
-THICK, CLIMB_PX = 0.3, (0.2, 2.0)  # share of such pairs with thick specimens, and how far these climb sideways from plane to plane
+THICK, CLIMB_PX = 0.3, (0.2, 2.0)  # share of other pairs with thick specimens, and how far these climb from plane to plane
+GAUSSIAN, GAUSSIAN_PX = 0.2, (0.5, 2.0)  # share of other pairs with a Gaussian blur, and its standard deviation
 GRAINY = 0.25  # share of other pairs whose dye is so sparse that single molecules show
 MOLECULES = (2.0, 200.0)  # of them, in the brightest pixel
 FLOOR = 1e-3  # added before the logarithm of the loss; a difference of 3 % of the target's spread
@@ -67,14 +68,14 @@ def exposure(rng: np.random.Generator, dimmed: float = 1.0) -> dict[str, Any]:
     return {"photons": photons, "camera": camera, "background": dimmed * float(rng.uniform(1.0, 10.0))}
 
 
-def any_scene(rng: np.random.Generator, size: int, specimen: Specimen, optics: Optics) -> Field:
-    """A field with this microscope's blur and random light, haze, background and camera: (size, size) each."""
+def any_scene(rng: np.random.Generator, size: int, specimen: Specimen, optics: Optics, **further: float) -> Field:
+    """A field with this microscope's blur and random light, haze, background and camera: (size, size) each.
+
+    ``further`` may be ``climb_px`` and ``gaussian_px`` of :func:`zooready.simulate.fields.field`.
+    """
     photons, background = (microscopes.log_uniform(rng, span) for span in (microscopes.PHOTONS, microscopes.BACKGROUND))
-    camera, haze = microscopes.camera(rng), microscopes.haze(rng, optics)
-    climb_px = float(rng.uniform(*CLIMB_PX)) if rng.random() < THICK else 0.0
-    return field(
-        rng, size, specimen, optics=optics, camera=camera, photons=photons, background=background, haze=haze, climb_px=climb_px
-    )
+    settings: dict[str, Any] = {"camera": microscopes.camera(rng), "haze": microscopes.haze(rng, optics), **further}
+    return field(rng, size, specimen, optics=optics, photons=photons, background=background, **settings)
 
 
 def pair(seed: int, index: int) -> Pair:
@@ -88,7 +89,10 @@ def pair(seed: int, index: int) -> Pair:
             specimen = partial(enlarged, draw=specimen)
         if rng.random() < GRAINY:
             specimen = partial(grainy, draw=specimen)
-        simulated = any_scene(rng, SIZE, specimen, microscopes.microscopes()[rng.integers(microscopes.NUMBER)])
+        further = {"climb_px": float(rng.uniform(*CLIMB_PX))} if rng.random() < THICK else {}
+        if rng.random() < GAUSSIAN:
+            further["gaussian_px"] = microscopes.log_uniform(rng, GAUSSIAN_PX)
+        simulated = any_scene(rng, SIZE, specimen, microscopes.microscopes()[rng.integers(microscopes.NUMBER)], **further)
     pixel_size_um = simulated.optics.pixel_size_um
     return Pair(input=simulated.image[None].astype(np.float32), target=simulated.truth[None], pixel_size_um=pixel_size_um)
 

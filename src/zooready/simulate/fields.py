@@ -60,6 +60,7 @@ def field(
     background: float,
     haze: Haze | None = None,
     climb_px: float = 0.0,
+    gaussian_px: float = 0.0,
 ) -> Field:
     """Simulate one exposure.
 
@@ -82,6 +83,9 @@ def field(
     climb_px
         How far structures shift sideways, rms, from one plane to the next of five within the depth of field. Their light is in the image;
         the truth is the middle plane. 0: a thin specimen.
+    gaussian_px
+        Standard deviation of a Gaussian that blurs the plane in focus in place of the microscope, as on pixels that are too coarse for the
+        objective. 0: the microscope's own blur.
 
     Returns
     -------
@@ -90,7 +94,8 @@ def field(
     """
     emission = specimen(rng, size + 2 * MARGIN_PX)
     inner = (slice(MARGIN_PX, MARGIN_PX + size),) * 2
-    optical = blur(thick(rng, emission, climb_px) if climb_px else emission, optics)
+    focused = thick(rng, emission, climb_px) if climb_px else emission
+    optical = ndimage.gaussian_filter(focused, gaussian_px) if gaussian_px else blur(focused, optics)
     if haze is not None:
         transfer = _haze_otf(optics, (emission.shape[0], emission.shape[1]), haze.heights_um)
         optical = optical + haze.share * convolved(np.rot90(emission, haze.turns), transfer)
