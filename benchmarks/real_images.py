@@ -47,7 +47,8 @@ SETS = {  # wheel, image, truth
 BEAD = ("flowdec-1.1.0-py3-none-any.whl", "flowdec/datasets/bead-25pct/data.tif")
 WORDS = (
     "stacks of others, never trained on, plane by plane: pollen (sdeconv 1.0.4; simulated blur and noise on a measured stack), bars "
-    "(flowdec 1.1.0; simulated). PSNR in dB after one scale and offset, of the whole stack or the mean of its planes with content; "
+    "(flowdec 1.1.0; simulated, and sharper than the range that the network is for). They were looked at in development, when kinds of "
+    "blur and specimens were chosen. PSNR in dB after one scale and offset, of the whole stack or the mean of its planes with content; "
     "python benchmarks/real_images.py"
 )
 

@@ -6,7 +6,10 @@ import pytest
 import torch
 
 from zooready.evaluation import deconvolution as evaluation
+from zooready.evaluation import microscope_range
+from zooready.evaluation.mrbcr import BLUR, BLUR_UNSEEN, KNOWN
 from zooready.families import load_record, load_weights, mrbcr
+from zooready.images.similarity import psnr
 from zooready.nets.wrapping import FijiSafe
 from zooready.records import Pair
 from zooready.simulate import specimens
@@ -181,6 +184,32 @@ def test_shipped_weights_beat_richardson_lucy_at_its_best_by_one_and_a_half_deci
 
 def test_shipped_weights_beat_richardson_lucy_at_30_iterations_on_unseen_specimens(rows):
     assert rows["unseen"]["m-rBCR"] >= rows["unseen"]["Richardson-Lucy, 30 iterations"]
+
+
+def test_shipped_weights_reach_31_5_decibels_in_the_reference_microscope_without_being_told():
+    assert next(row["psnr"] for row in RECORD["tables"]["held-out"] if row["method"] == "m-rBCR") >= 31.5
+
+
+@pytest.mark.parametrize("row", RECORD["tables"][BLUR], ids=lambda row: row["method"])
+def test_at_every_blur_shipped_weights_beat_richardson_lucys_best_with_a_wrong_psf_by_one_decibel(row):
+    assert row[microscope_range.OWN] >= row[microscope_range.FALSE] + 1
+
+
+@pytest.mark.parametrize("title", [BLUR, BLUR_UNSEEN])
+def test_no_single_field_of_any_blur_comes_back_worse_than_it_was(title):
+    assert [row["method"] for row in RECORD["tables"][title] if row[microscope_range.WORST] < -0.1] == []
+
+
+def test_a_row_of_the_blurs_is_what_the_weights_give(restore):
+    fields = microscope_range.scenes(KNOWN, microscope_range.HELD_OUT_SEED, 5.0, 20)
+    gains = [psnr(restore(field.image), field.truth) - psnr(field.image, field.truth) for field in fields]
+    row = next(row for row in RECORD["tables"][BLUR] if row["method"] == "blur of 5 px")
+    assert (row[microscope_range.GAIN], row[microscope_range.WORST]) == pytest.approx((np.mean(gains), min(gains)), abs=0.03)
+
+
+def test_noise_alone_gives_no_structure(restore):
+    noise = np.random.default_rng(0).poisson(20, (128, 128)).astype(np.float32) + 100
+    assert restore(noise).std() < 0.5 * noise.std()
 
 
 def test_the_record_agrees_with_what_a_part_of_its_fields_gives(rows):
