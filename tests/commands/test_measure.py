@@ -47,6 +47,18 @@ def test_arrays_are_measured_as_files_are_and_nothing_is_written_unasked(bundles
     assert not (files / "image_000").exists()
 
 
+def test_a_plain_stack_of_channels_is_measured_once_its_axes_are_named(bundles, three, files):
+    image, labels = three
+    tifffile.imwrite(files / "plain.tif", np.stack([image.array * 0, image.array]), photometric="minisblack", metadata=None)
+    given = [str(bundles["patterns"]), str(files / "plain.tif"), "--labels", str(files / "cells-labels.tif"), "--channel", "2"]
+    assert main(["measure", *given, "--axes", "cyx", "--out", str(files / "plain.csv")]) == 0
+    alone, turned = (
+        measure(bundles["patterns"], [array], labels=[labels], axes=axes) for array, axes in ((image.array, None), (image.array.T, "xy"))
+    )
+    assert [float(row["score_spots"]) for row in read(files / "plain.csv")] == pytest.approx(alone.column("score_spots"))
+    assert turned.column("score_spots") == alone.column("score_spots")
+
+
 def test_objects_are_found_by_a_segmentation_bundle(bundles, three):
     image, _ = three
     table = measure(bundles["patterns"], [image], segment=bundles["bright"])

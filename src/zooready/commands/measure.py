@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zooready import measurement, prediction
+from zooready.commands import switches
 from zooready.commands.console import CONSOLE, print_line, print_notes
 from zooready.commands.export import bundle_of
 from zooready.commands.numbers import positive
@@ -32,10 +33,11 @@ def options(parser: ArgumentParser) -> None:
     add("--outlines", type=Path, default=SUPPRESS, metavar="DIR", help="also draw each image with the outlines of its objects, as PNG")
     add("--background", choices=("keep", "zero", "lowest"), default="keep", help="pixels around an object in the input of the network")
     add("--crop", dest="crop_px", type=positive, default=SUPPRESS, metavar="PX", help="side of the crop around an object, pixels")
-    add("--channel", default=SUPPRESS, help="the classifier's channel: its name, or its number from 1")
+    switches.add_channel(parser, "of the classifier")
     add("--segment-channel", default=SUPPRESS, help="the segmentation's channel")
-    add("--time-limit", dest="time_limit_s", type=positive, default=SUPPRESS, metavar="S", help="seconds that one image may take")
-    add("--trust-code", action="store_true", help="run the Python code in the bundle")
+    switches.add_axes(parser)
+    switches.add_time_limit(parser)
+    switches.add_trust_code(parser)
 
 
 def measure(
@@ -50,6 +52,7 @@ def measure(
     crop_px: int | None = None,
     channel: int | str | None = None,
     segment_channel: int | str | None = None,
+    axes: str | None = None,
     trust_code: bool = False,
     time_limit_s: float | None = None,
 ) -> Table:
@@ -77,6 +80,8 @@ def measure(
         Side of the piece that it is given; what the bundle states, else the object's own size, if None.
     channel, segment_channel
         The one channel that the classifier and the segmentation take, by name or by number from 1.
+    axes
+        Letters of ``tzcyx``: the axes of the arrays, or of the files' if these do not name them.
     trust_code
         Whether the bundle's own Python may be run; measuring needs none, exporting a run implies it.
     time_limit_s
@@ -101,7 +106,7 @@ def measure(
         segmentation = opened_bundle if finds else segmentation
         rows_of = measurement.object_rows if finds else measurement.Measurer.of(opened_bundle, crop_px=crop_px, background=background).rows
         for index, (name, image) in enumerate(zip(names, images, strict=True)):
-            loaded = as_image(image)
+            loaded = as_image(image, axes=axes)
             objects = as_plane(labels[index]) if labels is not None else None
             if segmentation is not None:
                 objects, said = _segmented(segmentation, loaded, channel if finds else segment_channel)

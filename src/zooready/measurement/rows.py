@@ -13,12 +13,12 @@ import numpy as np
 
 from zooready.bundle.specs import input_spec, output_specs, pixel_range_um, stated_crop_px
 from zooready.errors import BundleInvalid, InputInvalid
+from zooready.images.calibration import RESCALE, outside
 from zooready.images.whole_files import make_folder, whole_file
 from zooready.measurement.cutouts import Background, crops
 from zooready.measurement.features import measurements
 from zooready.prediction import as_input
 from zooready.prediction.embedding import Seen, watched
-from zooready.prediction.scaling import RESCALE, outside
 from zooready.prediction.whole import margins
 from zooready.records import Array, Bundle, Image, as_float32
 from zooready.tensors import TensorSpec

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from zooready.simulate.camera import Camera
+from zooready.simulate.modalities import WIDE_FIELD, Modality
 from zooready.simulate.optics import Optics, blur, convolved, planes, transferred
 from zooready.simulate.specimens import Specimen
 from zooready.simulate.volumes import Solid, blur_volume
@@ -27,7 +28,7 @@ class Field:
 
     ``image`` is (y, x) or (z, y, x) uint16, camera counts; ``truth`` is float32 of that shape, the counts that a microscope without blur
     and a camera without noise would give, so both differ from photons by the same gain and offset. ``z_step_um`` is the distance of
-    planes, None of a single one.
+    planes, None of a single one, and ``modality`` the kind of microscope.
     """
 
     image: NDArray[np.uint16]
@@ -35,6 +36,7 @@ class Field:
     optics: Optics
     camera: Camera
     z_step_um: float | None = None
+    modality: Modality = WIDE_FIELD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,7 @@ def field(
     if haze is not None:
         transfer = _haze_otf(optics, (emission.shape[0], emission.shape[1]), haze.heights_um)
         optical = optical + haze.share * convolved(np.rot90(emission, haze.turns), transfer)
-    return _digital(rng, emission[inner], optical[inner], optics, camera, photons, background)
+    return digital(rng, emission[inner], optical[inner], optics, camera, photons, background)
 
 
 def thick(rng: np.random.Generator, emission: Float, climb_px: float) -> Float:
@@ -160,12 +162,19 @@ def stack(
     emission = specimen(rng, (high, tall, wide))
     inner = tuple(slice(margin, margin + side) for side, margin in zip(shape, margins, strict=True))
     optical = blur_volume(emission, optics, z_step_um)
-    exposure = _digital(rng, emission[inner], optical[inner], optics, camera, photons, background)
+    exposure = digital(rng, emission[inner], optical[inner], optics, camera, photons, background)
     return replace(exposure, z_step_um=z_step_um)
 
 
-def _digital(
-    rng: np.random.Generator, emission: Float, optical: Float, optics: Optics, camera: Camera, photons: float, background: float
+def digital(
+    rng: np.random.Generator,
+    emission: Float,
+    optical: Float,
+    optics: Optics,
+    camera: Camera,
+    photons: float,
+    background: float,
+    modality: Modality = WIDE_FIELD,
 ) -> Field:
     """Emission and optical image, both relative, as photons, and as counts of the camera."""
     scale = photons / max(float(optical.max()), 1e-9)
@@ -174,4 +183,5 @@ def _digital(
         truth=camera.expected(emission * scale + background).astype(np.float32),
         optics=optics,
         camera=camera,
+        modality=modality,
     )
