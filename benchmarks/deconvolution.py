@@ -32,7 +32,7 @@ from zooready.training import checkpoint
 from zooready.training.loop import train
 
 PIXEL_SIZES_UM = (0.045, 0.0475, 0.05, 0.0525, 0.055)  # of the one microscope that all networks here are trained for
-MUON = replace(mrbcr.FAMILY.training.recipe, steps=1500)
+MUON = replace(mrbcr.FAMILY.training.recipe, steps=1500, learning_rate=2e-3)
 ADAMW = replace(MUON, optimizer="AdamW")
 STRIDE = 16  # px, that every network here takes
 HIDDEN = 0.015  # share of the pixels that a blind-spot network must guess

@@ -127,7 +127,9 @@ def main() -> None:
     grid(CARDS / PICTURE, ("input itself", "m-rBCR", "truth"), drawn, shared=False)
     record = json.loads(RECORD.read_text(encoding="utf-8"))
     record["tables"]["real images"], record["measured_on"]["real images"] = rows, WORDS
-    caption = "Images of others, never trained on; of each, also the plane that gains least. Each panel has its own contrast."
+    caption = (
+        "Images of others, never trained on, with failure cases: of each also the plane that gains least. Each panel has its own contrast."
+    )
     record["images"] = [entry for entry in record["images"] if entry["file"] != PICTURE] + [{"file": PICTURE, "caption": caption}]
     with whole_file(RECORD) as file:
         file.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())

@@ -155,7 +155,7 @@ def draw(tables: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None:
         axes.minorticks_off()
         axes.set(title=title, xlabel="blur: wavelength / (NA x pixel size), px")
     panels[0].set_ylabel("PSNR over the input's, dB")
-    panels[-1].legend(fontsize=7)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
     content = io.BytesIO()
     FigureCanvasAgg(figure).print_png(content)
     with whole_file(path) as file:
