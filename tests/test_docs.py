@@ -266,7 +266,7 @@ def test_the_example_of_a_family_learns_exports_and_is_judged(tmp_path, monkeypa
     assert bundle.formats == ("state_dict", "torchscript", "onnx")
     assert zooready.predict(bundle.path, FAMILY.sample()).images["restored"].array.shape == (96, 96)
     monkeypatch.setattr(evaluate, "evaluation_of", lambda family: EVALUATION)
-    monkeypatch.setattr(evaluate, "_verdicts", lambda source, torchscript: [])
+    monkeypatch.setattr(evaluate, "_verdicts", lambda source, torchscript, time_limit_s: [])
     card = evaluate.evaluate(tmp_path / "run", tmp_path / "cards").read_text(encoding="utf-8")
     assert all(words in card for words in ("this network", "input itself", "Two held-out simulated images.", "it is a toy"))
     metrics = json.loads((tmp_path / "cards" / "smoothing.json").read_text(encoding="utf-8"))["metrics"]

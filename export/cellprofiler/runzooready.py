@@ -102,6 +102,7 @@ DESCRIPTIONS = ("rdf.yaml", "bioimageio.yaml")
 HARMLESS = ("ensure_dtype",)  # the only step outside the network that does not change float32 pixels
 LETTERS = {"batch": "b", "channel": "c", "time": "t", "index": "i"}
 ROUNDING = 0.005  # relative tolerance of the range of pixel sizes, because calibrations have few digits
+PLANES = 0.05  # difference / distance of planes up to which two distances count as equal
 PIECE = 512  # px, side of the crop on which memory is measured
 LARGE = 4 * PIECE * PIECE  # pixels; memory is not measured for smaller images
 SAME = 1e-4  # largest difference / range at which two outputs count as equal
@@ -145,7 +146,8 @@ class Tensor:
 class Bundle:
     """A bundle on disk, read without unpacking it: no file is written, no file outside is opened, only its ONNX graph is run.
 
-    ``halo`` is None if outputs depend on the whole image; ``pixel_um`` is the range of pixel sizes (micrometres) or None.
+    ``halo`` is None if outputs depend on the whole image; ``pixel_um`` is the range of pixel sizes and
+    ``plane_um`` the distance of the planes of a stack that the network was trained for (micrometres), or None.
     """
 
     def __init__(self, path: Path) -> None:
@@ -184,6 +186,7 @@ class Bundle:
         self.halo = measured["halo"] if isinstance(measured.get("halo"), int) else None
         self.stride = max(1, int(measured.get("stride") or 1))
         self.pixel_um = tuple(float(size) for size in zooready["pixel_size_um"]) if zooready.get("pixel_size_um") else None
+        self.plane_um = float(zooready["z_um"]) if zooready.get("z_um") and "z" in self.input.axes else None
         if "onnx" not in (rdf.get("weights") or {}):
             formats = ", ".join(map(str, rdf.get("weights") or ())) or "nothing"
             raise BundleError(f"the bundle holds {formats}, but this module runs ONNX: export it with ONNX weights as well.")
@@ -832,6 +835,7 @@ class RunZooready(ImageSegmentation):
         zoom = self.zoom(bundle)
         bundle.start(self.gpu.value)
         image, pixels, scale = self.input(workspace, bundle)
+        self.compare_planes(bundle, image)
         axes = "czyx" if image.dimensions == 3 else "cyx"
         if self.task.value == CLASSIFY_OBJECTS:
             rows = self.classify_objects(workspace, bundle, tensor, pixels, zoom)
@@ -895,6 +899,25 @@ class RunZooready(ImageSegmentation):
             raise BundleError(message)
         LOGGER.warning(message)
         return 1.0
+
+    def compare_planes(self, bundle: Bundle, image: Any) -> None:
+        """Warn, or stop, where the planes of a stack are at another distance than those that the network was trained for."""
+        if not bundle.plane_um or image.dimensions != 3:
+            return
+        trained = f"{bundle.path.name} was trained for planes {bundle.plane_um:.4g} µm apart"
+        if not self.pixel_um.value:
+            LOGGER.info("%s: set the pixel size in RunZooready, and the relative pixel spacing in NamesAndTypes, to compare it.", trained)
+            return
+        distance = float(image.spacing[0] / image.spacing[-1]) * self.pixel_um.value
+        if abs(distance - bundle.plane_um) <= PLANES * bundle.plane_um:
+            return
+        message = (
+            f"{trained}, but these are {distance:.4g} µm apart by the pixel size in RunZooready and the relative pixel spacing in "
+            "NamesAndTypes: correct these if they are wrong; otherwise results may be poor, and z should be rescaled before."
+        )
+        if self.outside.value == STOP:
+            raise BundleError(message)
+        LOGGER.warning(message)
 
     def make_objects(self, workspace: Any, bundle: Bundle, image: Any, output: numpy.ndarray) -> None:
         """Objects with their measurements, from a label output (c, y, x) or (c, z, y, x)."""

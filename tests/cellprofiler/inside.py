@@ -352,6 +352,22 @@ def check_pixel_sizes_are_compared():
         run(module("mrbcr.zip", "Make images", [("First one", "Restored")], pixel_um=0.5, outside="Resample"), loaded(RAW))
 
 
+def check_distances_of_planes_are_compared():
+    def stack(*spacing):
+        return loaded(DEEP, dimensions=3, spacing=spacing)
+
+    with logged() as lines:
+        run(module("planes.zip", "Find objects", pixel_um=0.2, outside="Stop"), stack(3.05, 1.0, 1.0))
+        run(module("volume.zip", "Find objects", pixel_um=0.2), stack(1.0, 1.0, 1.0))
+        assert not lines
+        run(module("planes.zip", "Find objects", pixel_um=0.2), stack(1.0, 1.0, 1.0))
+        run(module("planes.zip", "Find objects"), stack(3.0, 1.0, 1.0))
+    assert "trained for planes 0.6 µm apart, but these are 0.2 µm apart by the pixel size" in lines[0]
+    assert "and the relative pixel spacing in NamesAndTypes, to compare it" in lines[1]
+    with refused("trained for planes 0.6 µm apart, but these are 0.8 µm apart"):
+        run(module("planes.zip", "Find objects", pixel_um=0.2, outside="Stop"), stack(4.0, 1.0, 1.0))
+
+
 def check_resampling_goes_there_and_back():
     blocks = np.kron(np.array([[0, 150], [250, 0]]), np.ones((20, 20))).astype(np.uint16)
     space = run(module("segmentation.zip", "Find objects", [("First one", "Inside")], pixel_um=0.8, outside="Resample"), loaded(blocks))

@@ -3,6 +3,9 @@
 import ast
 import os
 import shutil
+import subprocess
+import sys
+import time
 import tomllib
 import zipfile
 from pathlib import Path
@@ -129,6 +132,37 @@ def test_memory_of_the_program_is_bounded(fake, tmp_path):
     assert int((tmp_path / "home" / "log.txt").read_text()) == memory_bytes() // 1024
 
 
+PARENT = """
+import pathlib, sys
+from zooready.consumers.cellprofiler import headless
+headless.launch(pathlib.Path("p"), pathlib.Path("i"), pathlib.Path("o"), home=pathlib.Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_the_program_and_what_it_started_end_when_their_parent_is_killed(fake, tmp_path):
+    fake(f"sleep 600 & echo $$ $! > {tmp_path}/pids.new; mv {tmp_path}/pids.new {tmp_path}/pids; wait")
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path / "home")])
+    until = time.monotonic() + 60
+    while not (tmp_path / "pids").exists():
+        assert time.monotonic() < until
+        assert parent.poll() is None
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    for pid in (tmp_path / "pids").read_text().split():
+        status = Path("/proc") / pid / "stat"
+        while status.exists() and status.read_text().rpartition(")")[2].split()[0] not in "ZX":
+            assert time.monotonic() < until, "it still lives"
+            time.sleep(0.05)
+
+
+def test_the_python_of_the_program_does_not_look_into_ours(fake, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "ours"))
+    fake("env")()
+    assert "PYTHONPATH" not in (tmp_path / "home" / "log.txt").read_text()
+
+
 def test_java_comes_from_the_system_or_from_zooready(monkeypatch):
     monkeypatch.setenv("JAVA_HOME", "/some/java")
     assert headless._java() == {"JAVA_HOME": "/some/java"}
@@ -202,9 +236,6 @@ def test_whole_numbers_travel_as_16_bit_and_all_others_as_float(tmp_path):
 
 
 def test_the_skip_names_its_reason_and_becomes_a_failure_when_asked_for(pytestconfig, tmp_path):
-    import subprocess
-    import sys
-
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/cellprofiler/test_consumer.py", "-k", "volumes_equal"]
     environment = os.environ | {"ZOOREADY_CELLPROFILER": str(tmp_path / "none")}
     environment.pop("ZOOREADY_CONSUMERS", None)

@@ -78,6 +78,7 @@ def write_all(folder):
     volume, bright = tensor("image", "bczyx", ["grey"]), tensor("restored", "bczyx", ["grey"])
     cells = tensor("labels", "bczyx", ["cells"])
     write(folder / "volume.zip", graph(DOUBLE + LABELS, bright, cells, axes=5), volume, [bright, cells], deep)
+    write(folder / "planes.zip", graph(DOUBLE + LABELS, bright, cells, axes=5), volume, [bright, cells], deep, z_um=0.6)
     write(folder / "unet.zip", unet(), image, [chances | {"id": "probabilities"}], size, halo=16, stride=4, steps=(4, 4))
 
 

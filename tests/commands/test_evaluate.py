@@ -32,7 +32,7 @@ def quick(monkeypatch):
     )
     monkeypatch.setattr(command, "evaluation_of", lambda family: evaluation)
     verdict = {"consumer": "torch", "format": "onnx", "status": "passed", "level": "ran", "difference": 1e-7, "tolerance": 1e-5}
-    monkeypatch.setattr(command, "_verdicts", lambda source, torchscript: [verdict])
+    monkeypatch.setattr(command, "_verdicts", lambda source, torchscript, time_limit_s: [verdict])
 
 
 @pytest.fixture
@@ -59,6 +59,13 @@ def test_a_run_gets_a_card_and_a_record(quick, run, tmp_path):
     assert (record["seed"], record["data"], record["spot"]) == (0, "simulated, in words", {"psnr": 31.5})
     assert str(tmp_path) not in json.dumps(record)
     assert len(messages) == 2
+
+
+def test_the_time_limit_is_that_of_every_program(quick, run, tmp_path, monkeypatch):
+    limits = []
+    monkeypatch.setattr(command, "_verdicts", lambda source, torchscript, time_limit_s: limits.append(time_limit_s) or [])
+    command.run(tmp_path / "cards", [str(run)], time_limit_s=7)
+    assert limits == [7]
 
 
 def test_the_record_can_lie_elsewhere(quick, run, tmp_path):

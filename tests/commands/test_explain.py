@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 
 import zooready
 from zooready.cli import main
@@ -29,6 +30,19 @@ def test_explanations_from_the_command_line_leave_figures_and_numbers(bundles, f
     assert "explained: bars" in printed
     assert "class_activation: 100% inside the cell, 100% in a box" in printed
     assert "no integrated gradients" in printed
+
+
+def test_a_plain_stack_of_channels_is_explained_once_its_axes_are_named(bundles, three, files):
+    plain = np.stack([three[0].array * 0, three[0].array])
+    tifffile.imwrite(files / "plain.tif", plain, photometric="minisblack", metadata=None)
+    given = [str(bundles["patterns"]), str(files / "plain.tif"), "--out", str(files / "why"), "--channel", "2", "--axes", "cyx"]
+    assert main(["explain", *given]) == 0
+    alone, turned = (
+        zooready.explain(bundles["patterns"], image, axes=axes) for image, axes in ((three[0].array, None), (three[0].array.T, "xy"))
+    )
+    found = json.loads((files / "why" / "plain_explanation.json").read_text(encoding="utf-8"))
+    assert found["scores"] == pytest.approx(alone.facts["scores"])
+    assert turned.facts["scores"] == pytest.approx(alone.facts["scores"])
 
 
 def test_an_unknown_class_is_a_sentence_and_an_exit_code(bundles, files, capsys):

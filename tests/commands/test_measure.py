@@ -3,7 +3,9 @@
 import csv
 
 import numpy as np
+import PIL.Image
 import pytest
+import tifffile
 
 from zooready.cli import main
 from zooready.commands.measure import measure
@@ -45,6 +47,18 @@ def test_arrays_are_measured_as_files_are_and_nothing_is_written_unasked(bundles
     assert not (files / "image_000").exists()
 
 
+def test_a_plain_stack_of_channels_is_measured_once_its_axes_are_named(bundles, three, files):
+    image, labels = three
+    tifffile.imwrite(files / "plain.tif", np.stack([image.array * 0, image.array]), photometric="minisblack", metadata=None)
+    given = [str(bundles["patterns"]), str(files / "plain.tif"), "--labels", str(files / "cells-labels.tif"), "--channel", "2"]
+    assert main(["measure", *given, "--axes", "cyx", "--out", str(files / "plain.csv")]) == 0
+    alone, turned = (
+        measure(bundles["patterns"], [array], labels=[labels], axes=axes) for array, axes in ((image.array, None), (image.array.T, "xy"))
+    )
+    assert [float(row["score_spots"]) for row in read(files / "plain.csv")] == pytest.approx(alone.column("score_spots"))
+    assert turned.column("score_spots") == alone.column("score_spots")
+
+
 def test_objects_are_found_by_a_segmentation_bundle(bundles, three):
     image, _ = three
     table = measure(bundles["patterns"], [image], segment=bundles["bright"])
@@ -59,6 +73,27 @@ def test_the_segmentation_takes_its_own_channel(bundles, three):
     )
     assert first.column("shape_area_px2") == [int((both.array[0] > 300).sum())]
     assert second.column("shape_area_px2") == [int((both.array[1] > 300).sum())]
+
+
+def test_a_bundle_that_finds_objects_measures_them_itself(bundles, files, capsys):
+    arguments = ["measure", str(bundles["bright"]), str(files / "cells.tif"), str(files / "more.tif"), "-o", str(files / "t.csv")]
+    assert main([*arguments, "--outlines", str(files / "drawn")]) == 0
+    rows = read(files / "t.csv")
+    image = tifffile.imread(files / "cells.tif")
+    assert [row["image"] for row in rows] == ["cells.tif", "more.tif"]
+    assert int(float(rows[0]["shape_area_px2"])) == int((image > 300).sum())
+    assert float(rows[0]["intensity_mean"]) == pytest.approx(image[image > 300].mean(), rel=1e-6)
+    assert float(rows[0]["pixel_size_um"]) == 0.25
+    printed = capsys.readouterr().out
+    assert "cells.tif: 1 objects" in printed
+    assert "2 objects" in printed
+    assert PIL.Image.open(files / "drawn" / "more.png").size == image.shape[::-1]
+
+
+def test_labels_beside_a_bundle_that_finds_objects_are_refused(bundles, three):
+    image, labels = three
+    with pytest.raises(InputInvalid, match="bright.zip finds objects itself: give no labels and no other segmentation"):
+        measure(bundles["bright"], [image], labels=[labels])
 
 
 def test_an_image_in_which_nothing_is_found_is_noted_and_all_of_them_refused(bundles, three):

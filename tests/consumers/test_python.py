@@ -122,6 +122,14 @@ def test_an_onnx_file_with_two_inputs_is_refused(tmp_path):
 
 def test_all_faults_of_an_onnx_file_are_told_at_once(tmp_path):
     path = tmp_path / "weights.onnx"
+    for version, why in ((0, "operators' version"), (2, "operators' version"), (3, "weights that are no inputs")):
+        path.write_bytes(onnx_model(network(), ir=version).SerializeToString())
+        (told,) = onnx_objections(path)
+        assert f"says that it has IR {version}" in told
+        assert why in told
+    for version in (4, 7, 8):
+        path.write_bytes(onnx_model(network(), ir=version).SerializeToString())
+        assert list(onnx_objections(path)) == []
     path.write_bytes(onnx_model(network(), opset=19, ir=10).SerializeToString())
     opset, ir = onnx_objections(path)
     assert opset.startswith("weights.onnx has opset 19")

@@ -12,6 +12,7 @@ import zooready
 from zooready import TensorSpec
 from zooready.errors import InputInvalid
 from zooready.formats import onnx, torchscript
+from zooready.formats.demands import Demands
 from zooready.formats.torchscript import tracing
 
 
@@ -92,14 +93,14 @@ def test_auto_keeps_to_a_tolerance_below_a_millionth(tmp_path):
 def test_the_writers_judge_by_the_tolerance_that_they_are_given(tmp_path):
     example = torch.from_numpy(cells(1, 1, 40, 52)).float()
     names = {"input_name": "image", "input_axes": "bcyx", "output_names": ["restored"], "output_axes": ["bcyx"]}
-    written = torchscript.write(Off(3e-5), example, tmp_path / "w.pt", tolerance=1e-4)
+    written = torchscript.write(Off(3e-5), example, tmp_path / "w.pt", Demands(tolerance=1e-4))
     assert written.details["difference"] == pytest.approx(4.4e-5, rel=0.1)
     with pytest.raises(InputInvalid, match="tolerance 2e-05"):
-        torchscript.write(Off(3e-5), example, tmp_path / "w.pt", tolerance=2e-5)
-    written = onnx.write(Off(3e-5), example, tmp_path / "w.onnx", **names, tolerance=1e-4)
+        torchscript.write(Off(3e-5), example, tmp_path / "w.pt", Demands(tolerance=2e-5))
+    written = onnx.write(Off(3e-5), example, tmp_path / "w.onnx", Demands(tolerance=1e-4), **names)
     assert written.details["difference"] == pytest.approx(4.4e-5, rel=0.1)
     with pytest.raises(InputInvalid, match="'restored' of case 'example' .* tolerance 2e-05"):
-        onnx.write(Off(3e-5), example, tmp_path / "w.onnx", **names, tolerance=2e-5)
+        onnx.write(Off(3e-5), example, tmp_path / "w.onnx", Demands(tolerance=2e-5), **names)
 
 
 class Scrambled(nn.Module):

@@ -200,7 +200,7 @@ def test_the_command_line_knows_it(name, capsys, monkeypatch):
     monkeypatch.setattr(CONSOLE, "_width", 400)
     family = FAMILIES[name]
     assert family.name == name
-    assert re.fullmatch(r"[a-z][a-z0-9]*", name)
+    assert re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name)
     cli.main(["list"])
     assert re.search(rf"^\W*{name}\b", capsys.readouterr().out, re.MULTILINE)
     with pytest.raises(SystemExit):

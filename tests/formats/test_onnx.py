@@ -13,6 +13,7 @@ from torch import nn
 
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.formats import onnx, trials
+from zooready.formats.demands import Demands
 from zooready.formats.onnx import graph, onnx_file
 from zooready.formats.onnx.downgrade import to_opset_17
 
@@ -104,7 +105,7 @@ def test_an_output_axis_of_one_length_is_declared_so(tmp_path):
 
 
 def test_fixed_axes_are_numbers(tmp_path):
-    weights = onnx.write(Spectral().eval(), make_image(1, 1, 16, 16), tmp_path / "w.onnx", **ONE, fixed={"y": 16, "x": 16})
+    weights = onnx.write(Spectral().eval(), make_image(1, 1, 16, 16), tmp_path / "w.onnx", Demands(fixed={"y": 16, "x": 16}), **ONE)
     assert onnx.load(weights.path).get_inputs()[0].shape == ["b", 1, 16, 16]
 
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from zooready.errors import ConsumerMissing, InputInvalid
 from zooready.formats import torchscript, trials
+from zooready.formats.demands import Demands
 from zooready.formats.torchscript import container, torchscript_file, tracing
 
 
@@ -122,7 +123,7 @@ def test_a_baked_size_is_found_and_the_cure_named(example, tmp_path, here, monke
 
 
 def test_a_baked_size_is_no_fault_where_the_size_is_fixed(example, tmp_path, here):
-    weights = torchscript.write(BakedWidth(), example, tmp_path / "weights.pt", fixed={"y": 45, "x": 62})
+    weights = torchscript.write(BakedWidth(), example, tmp_path / "weights.pt", Demands(fixed={"y": 45, "x": 62}))
     assert any("to a Python" in line for line in weights.details["warnings"])
 
 
@@ -213,5 +214,5 @@ def test_a_broken_file_is_not_loaded(tmp_path):
 
 def test_export_keeps_declared_lengths_and_frees_the_others(tmp_path, here, monkeypatch):
     monkeypatch.setattr(torchscript_file, "ROUTES", ("export",))
-    weights = torchscript.write(BakedWidth(), make_image(1, 1, 20, 24), tmp_path / "weights.pt", fixed={"x": 24})
+    weights = torchscript.write(BakedWidth(), make_image(1, 1, 20, 24), tmp_path / "weights.pt", Demands(fixed={"x": 24}))
     assert outputs(weights.path, make_image(3, 1, 50, 24))[0].shape == (3, 1, 50, 24)

@@ -224,6 +224,15 @@ def opset_that_lies(draft):
     draft.rdf["weights"]["onnx"]["opset_version"] = 16
 
 
+@broken("an IR version that is not the file's", "says that it has IR 2, and names its operators' version", "onnxruntime", anywhere=True)
+def ir_that_lies(draft):
+    import onnx
+
+    model = onnx.load_model_from_string(draft.files[file_of(draft, "onnx")])
+    model.ir_version = 2
+    draft.files[file_of(draft, "onnx")] = model.SerializeToString()
+
+
 @broken("a test output of another network", "differs by .* of its range", "onnxruntime", "differs", anywhere=True)
 def another_test_output(draft):
     name = draft.rdf["outputs"][0]["test_tensor"]["source"]

@@ -186,7 +186,7 @@ def test_onnx_that_takes_too_long_is_stopped(tmp_path):
             run(make_image("odd"))
 
 
-@pytest.mark.parametrize("command", ["check", "predict", "explain", "measure"])
+@pytest.mark.parametrize("command", ["check", "predict", "explain", "measure", "demo", "evaluate"])
 def test_every_command_that_runs_a_bundle_takes_a_time_limit(command, capsys):
     from zooready.cli import main
 

@@ -37,6 +37,7 @@ def describe(
     pytorch_version: str,
     folder: Path,
     config: Mapping[str, Any],
+    reproducibility: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The description as plain data; every ``source`` is a file that already lies in ``folder``.
 
@@ -65,8 +66,13 @@ def describe(
         "inputs": [_tensor(input, None, folder, file)],
         "outputs": [_tensor(spec, input, folder, file) for spec in outputs],
         "weights": {key: entry for w in weights for key, entry in _weights(w, pytorch_version, file)},
-        "config": {"zooready": dict(config)},
+        "config": {"zooready": dict(config), **_of_bioimageio(reproducibility)},
     }
+
+
+def _of_bioimageio(reproducibility: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The part of ``config`` that bioimageio's own test reads; nothing if there is nothing to say."""
+    return {"bioimageio": {"reproducibility_tolerance": [dict(entry) for entry in reproducibility]}} if reproducibility else {}
 
 
 def measured_facts(measured: Measured) -> dict[str, Any]:

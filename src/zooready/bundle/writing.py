@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,9 @@ class Contents:
     """Everything that goes into a bundle.
 
     ``cases`` begins with the test pair. ``sample`` is the image that people double-click, ``sample_case`` what the eager network
-    made of it. ``architecture`` and ``environment`` are texts, None without a state dict. ``pytorch_version`` is what JDLL reads;
-    ``unavailable`` maps a format that could not be had to the reason. ``provenance`` is plain data for ``config.zooready``, under
+    made of it. ``reproducibility`` is what bioimageio's own test is to allow, entry by entry. ``architecture`` and ``environment`` are
+    texts, None without a state dict. ``pytorch_version`` is what JDLL reads; ``unavailable`` maps a format that could not be had to the
+    reason. ``provenance`` is plain data for ``config.zooready``, under
     other keys than :data:`OWN`.
     """
 
@@ -44,6 +45,7 @@ class Contents:
     sample: Image
     sample_case: Case
     tolerance: Mapping[Format, float]
+    reproducibility: Sequence[Mapping[str, Any]]
     pytorch_version: str
     architecture: str | None
     environment: str | None
@@ -96,6 +98,7 @@ def write(contents: Contents, out: Path) -> Path:
             pytorch_version=contents.pytorch_version,
             folder=folder,
             config=_config(contents, stored),
+            reproducibility=contents.reproducibility,
         )
         text = yaml.dump(description, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
         (folder / "rdf.yaml").write_text(text, encoding="utf-8")

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from zooready import report
-from zooready.commands.console import CONSOLE, progress_bar
+from zooready.commands import switches
+from zooready.commands.console import CONSOLE, print_notes, progress_bar
 from zooready.commands.lists import Several
-from zooready.commands.numbers import positive
 from zooready.comparison import Comparison, compare, exit_code
 from zooready.records import LEVELS, Level
 
@@ -21,8 +21,8 @@ def options(parser: ArgumentParser) -> None:
     add("--in", dest="consumers", action=Several, default=SUPPRESS, metavar="CONSUMER", help="programs that must pass")
     add("--at-least", choices=LEVELS, default=SUPPRESS, help="weakest level of proof that counts")
     add("--image", type=Path, default=SUPPRESS, help="also run this image in all programs")
-    add("--time-limit", dest="time_limit_s", type=positive, default=SUPPRESS, metavar="S", help="seconds that a program may take")
-    add("--trust-code", action="store_true", help="run the Python code in the bundle")
+    switches.add_time_limit(parser, "a program")
+    switches.add_trust_code(parser)
     add("--json", type=Path, default=SUPPRESS, metavar="FILE", help="write the verdicts as JSON")
     add("--html", type=Path, default=SUPPRESS, metavar="FILE", help="write an HTML page with images")
 
@@ -57,8 +57,9 @@ def run(
     with progress_bar() as progress:
         result = check(bundle, consumers=consumers, image=image, trust_code=trust_code, time_limit_s=time_limit_s, progress=progress)
     CONSOLE.print(report.table(result.verdicts))
+    print_notes(result.notes, image.name if image else "note")
     if json:
         report.to_json(result.verdicts, json)
     if html:
-        report.html([report.section(result)], html)
+        report.html([report.section(result, note=" ".join(result.notes))], html)
     return exit_code(result.verdicts, asked=set(consumers) if consumers else None, at_least=at_least)

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from zooready import report
+from zooready.commands import switches
 from zooready.commands.check import check
 from zooready.commands.console import CONSOLE, print_line, progress_bar
 from zooready.commands.export import export
@@ -54,10 +55,13 @@ def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready demo``."""
     parser.add_argument("--out", type=Path, default=Path("export/bundles"), help="folder for bundles and report")
     parser.add_argument("--readme", type=Path, default=SUPPRESS, help="also write the verdict table into this file")
+    switches.add_time_limit(parser, "a program")
 
 
-def demo(out: Path, progress: Progress) -> Demonstration:
+def demo(out: Path, progress: Progress, *, time_limit_s: float | None = None) -> Demonstration:
     """Export every shipped model into ``out``, check it in every consumer on its sample image, and write ``report.html``.
+
+    ``time_limit_s`` is what each program may take for one model, s; ten or fifteen minutes if None.
 
     Raises
     ------
@@ -80,7 +84,7 @@ def demo(out: Path, progress: Progress) -> Demonstration:
             if family.sample is None:
                 raise InputInvalid(f"{name} has no sample image: give its Family a sample().")
             write_image(family.sample(), image)
-            comparison = check(bundle.path, image=image, trust_code=True, progress=progress_of_check)
+            comparison = check(bundle.path, image=image, trust_code=True, time_limit_s=time_limit_s, progress=progress_of_check)
         lacking = tuple(f"No {format}: {reason}" for format, reason in bundle.unavailable.items())
         models.append(Model(name=name, bundle=bundle.path, comparison=comparison, notes=(*_quality(family, comparison), *lacking)))
     page = out / "report.html"
@@ -144,12 +148,12 @@ def _quality(family: Family, comparison: Comparison) -> tuple[str, ...]:
     return (f"{scores} on {count} hand-drawn {objects}, labels from PyTorch 2.0.0 in Java (a development image, never trained on).",)
 
 
-def run(out: Path, readme: Path | None = None) -> int:
+def run(out: Path, readme: Path | None = None, time_limit_s: float | None = None) -> int:
     """Make the shipped bundles, check them, and leave a page of images; print verdicts and where the page is."""
     if readme:
         around_table(readme)  # a fault there is better known before the work than after it
     with progress_bar() as progress:
-        result = demo(out, progress)
+        result = demo(out, progress, time_limit_s=time_limit_s)
     for model in result.models:
         print_line(f"\n{model.name}  {model.bundle}")
         CONSOLE.print(report.table(model.comparison.verdicts))

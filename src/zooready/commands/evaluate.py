@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from zooready.commands import switches
 from zooready.commands.check import check
 from zooready.commands.console import CONSOLE, print_line
 from zooready.commands.export import export
@@ -36,10 +37,16 @@ def options(parser: ArgumentParser) -> None:
     add("sources", nargs="*", default=SUPPRESS, metavar="SOURCE", help=words)
     add("-o", "--out", type=Path, required=True, help="folder for the cards and their images")
     add("--records", type=Path, default=SUPPRESS, metavar="DIR", help="folder for the cards' numbers as JSON (default: that of --out)")
+    switches.add_time_limit(parser, "a program")
 
 
 def evaluate(
-    source: Path | str, out: Path | str, *, records: Path | str | None = None, progress: Callable[[str], None] = lambda sentence: None
+    source: Path | str,
+    out: Path | str,
+    *,
+    records: Path | str | None = None,
+    time_limit_s: float | None = None,
+    progress: Callable[[str], None] = lambda sentence: None,
 ) -> Path:
     """Measure a family's weights against truth and classical methods, run their bundle everywhere, and write the card.
 
@@ -51,6 +58,8 @@ def evaluate(
         Folder for ``<family>.md`` and its images; made if missing.
     records
         Folder for ``<family>.json``, all that the card says as plain data; `out` if None.
+    time_limit_s
+        What each program may take for the bundle, s; ten or fifteen minutes if None.
     progress
         Called with a sentence before each part, which may take minutes.
 
@@ -71,7 +80,7 @@ def evaluate(
     progress(f"{family.name}: measuring, and drawing images")
     measured = record(known, weights, evaluation, folder)
     progress(f"{family.name}: exporting the bundle and running it in every program on this machine")
-    facts = {**measured, "verdicts": _verdicts(source, family.torchscript)}
+    facts = {**measured, "verdicts": _verdicts(source, family.torchscript, time_limit_s)}
     with whole_file(Path(records or out) / f"{family.name}.json") as file:
         file.write((json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode())
     card = folder / f"{family.name}.md"
@@ -94,11 +103,11 @@ def _weights_of(source: Path | str) -> tuple[Family, Weights, dict[str, Any]]:
     return named(run.family), run.state_dict(), {**facts, "sha256": hashlib.sha256(run.weights.read_bytes()).hexdigest()}
 
 
-def _verdicts(source: Path | str, torchscript: str) -> list[dict[str, Any]]:
+def _verdicts(source: Path | str, torchscript: str, time_limit_s: float | None) -> list[dict[str, Any]]:
     """Status, level and difference of each format in each program, plain data."""
     with TemporaryDirectory(prefix="zooready-") as folder:
         bundle = export(source, out=Path(folder) / "bundle.zip", torchscript=torchscript)
-        verdicts = check(bundle.path, trust_code=True).verdicts
+        verdicts = check(bundle.path, trust_code=True, time_limit_s=time_limit_s).verdicts
     return [{key: asdict(verdict)[key] for key in VERDICT} for verdict in verdicts]
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from zooready import explanation
+from zooready.commands import switches
 from zooready.commands.console import CONSOLE, print_line, print_notes
 from zooready.commands.export import bundle_of
-from zooready.commands.numbers import positive, seed
+from zooready.commands.numbers import seed
 from zooready.explanation import Explained
 from zooready.images.loading import as_image, as_plane
 from zooready.records import Array, Image
@@ -24,10 +25,11 @@ def options(parser: ArgumentParser) -> None:
     add("-o", "--out", type=Path, required=True, help="folder for the results")
     add("--class", dest="class_name", default=SUPPRESS, metavar="NAME", help="class to explain (default: that with the highest score)")
     add("--mask", type=Path, default=SUPPRESS, metavar="FILE", help="image whose pixels are not 0 inside the cell")
-    add("--channel", default=SUPPRESS, help="channel to use: its name, or its number from 1")
     add("--seed", type=seed, default=0, help="seed of the added noise")
-    add("--time-limit", dest="time_limit_s", type=positive, default=SUPPRESS, metavar="S", help="seconds that one image may take")
-    add("--trust-code", action="store_true", help="run the Python code in the bundle for gradients, if it has no TorchScript")
+    switches.add_channel(parser)
+    switches.add_axes(parser)
+    switches.add_time_limit(parser)
+    switches.add_trust_code(parser, " for gradients, if it has no TorchScript")
 
 
 def explain(
@@ -38,6 +40,7 @@ def explain(
     class_name: str | None = None,
     mask: Path | str | Array | None = None,
     channel: int | str | None = None,
+    axes: str | None = None,
     seed: int = 0,
     trust_code: bool = False,
     time_limit_s: float | None = None,
@@ -58,6 +61,8 @@ def explain(
         Where the cell is, other than 0; with it, the share of each class map inside the cell is measured.
     channel
         The one channel to take, by name or by number from 1.
+    axes
+        Letters of ``tzcyx``: the axes of the array, or of the file's if it does not name them.
     seed
         Of the noise that is added.
     trust_code
@@ -74,7 +79,7 @@ def explain(
     ConsumerMissing
         captum is not installed.
     """
-    loaded = as_image(image)
+    loaded = as_image(image, axes=axes)
     with bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s) as opened_bundle:
         cell = None if mask is None else as_plane(mask)
         result = explanation.explain(opened_bundle, loaded, class_name=class_name, mask=cell, channel=channel, seed=seed)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from argparse import SUPPRESS, ArgumentParser
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from zooready import measurement, prediction
+from zooready.commands import switches
 from zooready.commands.console import CONSOLE, print_line, print_notes
 from zooready.commands.export import bundle_of
 from zooready.commands.numbers import positive
 from zooready.errors import BundleInvalid, InputInvalid
+from zooready.images.files import write_png
 from zooready.images.loading import as_image, as_plane
 from zooready.measurement import Table
 from zooready.measurement.cutouts import Background
@@ -22,17 +25,19 @@ from zooready.records import Array, Bundle, Image
 def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready measure``."""
     add = parser.add_argument
-    add("bundle", help="zip, folder, run, or a family with shipped weights; a classifier")
+    add("bundle", help="zip, folder, run, or a family with shipped weights; it classifies objects, or finds them")
     add("images", type=Path, nargs="+", metavar="IMAGE", help="TIFF, OME-TIFF, PNG or JPEG; one plane each")
     add("-o", "--out", type=Path, required=True, metavar="TABLE.csv", help="table to write")
     add("--labels", type=Path, nargs="+", action="extend", default=SUPPRESS, metavar="FILE", help="one label image per image")
     add("--segment", default=SUPPRESS, metavar="BUNDLE", help="find the objects by the labels of this bundle")
+    add("--outlines", type=Path, default=SUPPRESS, metavar="DIR", help="also draw each image with the outlines of its objects, as PNG")
     add("--background", choices=("keep", "zero", "lowest"), default="keep", help="pixels around an object in the input of the network")
     add("--crop", dest="crop_px", type=positive, default=SUPPRESS, metavar="PX", help="side of the crop around an object, pixels")
-    add("--channel", default=SUPPRESS, help="the classifier's channel: its name, or its number from 1")
+    switches.add_channel(parser, "of the classifier")
     add("--segment-channel", default=SUPPRESS, help="the segmentation's channel")
-    add("--time-limit", dest="time_limit_s", type=positive, default=SUPPRESS, metavar="S", help="seconds that one image may take")
-    add("--trust-code", action="store_true", help="run the Python code in the bundle")
+    switches.add_axes(parser)
+    switches.add_time_limit(parser)
+    switches.add_trust_code(parser)
 
 
 def measure(
@@ -42,19 +47,23 @@ def measure(
     *,
     labels: Sequence[Path | str | Array] | None = None,
     segment: Path | str | None = None,
+    outlines: Path | str | None = None,
     background: Background = "keep",
     crop_px: int | None = None,
     channel: int | str | None = None,
     segment_channel: int | str | None = None,
+    axes: str | None = None,
     trust_code: bool = False,
     time_limit_s: float | None = None,
 ) -> Table:
-    """A row for each object of some images: embedding, class scores, shape, intensity, texture; see docs/measure.md.
+    """A row for each object of some images; see docs/measure.md.
+
+    A classifier gives embedding, class scores, shape, intensity and texture; a bundle that finds objects their box, shape and intensity.
 
     Parameters
     ----------
     bundle
-        A classifier: a zip, a folder, the folder of a finished run, or a family with shipped weights.
+        A classifier, or a bundle with a label output: a zip, a folder, the folder of a finished run, or a family with shipped weights.
     images
         Files, images or arrays; one plane each.
     out
@@ -63,12 +72,16 @@ def measure(
         A label image for each image. Without it, and without ``segment``, each image is one object.
     segment
         A bundle whose label output finds the objects.
+    outlines
+        A folder for a PNG of each image with the outlines of its objects; nothing is drawn if None.
     background
         What the network sees around an object: "keep", "zero" or "lowest".
     crop_px
         Side of the piece that it is given; what the bundle states, else the object's own size, if None.
     channel, segment_channel
         The one channel that the classifier and the segmentation take, by name or by number from 1.
+    axes
+        Letters of ``tzcyx``: the axes of the arrays, or of the files' if these do not name them.
     trust_code
         Whether the bundle's own Python may be run; measuring needs none, exporting a run implies it.
     time_limit_s
@@ -77,7 +90,7 @@ def measure(
     Raises
     ------
     InputInvalid
-        An image cannot be used, labels and images do not match, or the bundle is no classifier with ONNX.
+        An image cannot be used, labels and images do not match, or the bundle neither finds objects nor is a classifier with ONNX.
     BundleInvalid
         A bundle cannot be read safely.
     """
@@ -87,17 +100,24 @@ def measure(
     with ExitStack() as stack:
         opened_bundle = stack.enter_context(bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s))
         segmentation = stack.enter_context(bundle_of(segment, time_limit_s=time_limit_s)) if segment is not None else None
-        measurer = measurement.Measurer.of(opened_bundle, crop_px=crop_px, background=background)
+        finds = "labels" in dict(opened_bundle.kinds).values()
+        if finds and not (labels is None and segmentation is None):
+            raise InputInvalid(f"{opened_bundle.path.name} finds objects itself: give no labels and no other segmentation.")
+        segmentation = opened_bundle if finds else segmentation
+        rows_of = measurement.object_rows if finds else measurement.Measurer.of(opened_bundle, crop_px=crop_px, background=background).rows
         for index, (name, image) in enumerate(zip(names, images, strict=True)):
-            loaded = as_image(image)
+            loaded = as_image(image, axes=axes)
             objects = as_plane(labels[index]) if labels is not None else None
             if segmentation is not None:
-                objects = _segmented(segmentation, loaded, segment_channel)
+                objects, said = _segmented(segmentation, loaded, channel if finds else segment_channel)
+                notes += [f"{name}: {note}" for note in said]
                 if not objects.any():
                     notes.append(f"{name}: no object was found.")
                     continue
             try:
-                rows_of_image, notes_of_image = measurer.rows(name, loaded, objects, channel=channel)
+                rows_of_image, notes_of_image = rows_of(name, loaded, objects, channel=channel)
+                if outlines is not None and objects is not None:
+                    write_png(measurement.outlined(loaded, objects), Path(outlines) / f"{Path(name).stem}.png")
             except InputInvalid as error:
                 raise InputInvalid(f"{name}: {error}") from None
             rows += rows_of_image
@@ -122,21 +142,25 @@ def _names(images: Sequence[Any], labels: Sequence[Any] | None, segment: Path | 
     return names
 
 
-def _segmented(bundle: Bundle, image: Image, channel: int | str | None) -> Array:
-    """Labels (y, x) by a segmentation bundle."""
+def _segmented(bundle: Bundle, image: Image, channel: int | str | None) -> tuple[Array, tuple[str, ...]]:
+    """Labels (y, x) by a segmentation bundle, and its notes on the image."""
     name = next((name for name, kind in bundle.kinds if kind == "labels"), None)
     if name is None:
         outputs = ", ".join(f"{name} ({kind})" for name, kind in bundle.kinds)
         raise BundleInvalid(f"{bundle.path.name} gives {outputs} and no labels, which would find objects: take a segmentation bundle.")
-    labels = prediction.predict(bundle, image, channel=channel).images[name]
+    predicted = prediction.predict(bundle, image, channel=channel)
+    labels = predicted.images[name]
     if labels.axes != "yx":
         raise InputInvalid(f"'{name}' of {bundle.path.name} has axes {labels.axes!r}, and one plane of labels is needed.")
-    return labels.array
+    return labels.array, tuple(predicted.notes)
 
 
 def run(bundle: str, images: Sequence[Path], out: Path, **options: Any) -> None:
-    """Measure, and print how many objects there are and where the table is."""
+    """Measure, and print how many objects each image has and where the table is."""
     with CONSOLE.status(f"measuring {len(images)} images ..."):
         table = measure(bundle, images, out, **options)
     print_notes(table.notes)
+    counts = Counter(table.column("image"))
+    for image in images:
+        print_line(f"{image.name}: {counts[image.name]} objects")
     print_line(f"{out}: {len(table.rows)} objects, {len(table.columns)} columns")

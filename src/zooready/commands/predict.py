@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zooready import prediction
+from zooready.commands import switches
 from zooready.commands.console import print_line, print_notes
 from zooready.commands.export import bundle_of
-from zooready.commands.numbers import positive
 from zooready.data import images_in
 from zooready.errors import ConsumerFailed, InputInvalid, ZooreadyError
 from zooready.images.files import read_image
@@ -31,10 +31,10 @@ def options(parser: ArgumentParser) -> None:
     add("--format", choices=("onnx", "torchscript", "state_dict"), default="onnx", help="weights to run")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
     add("--pixel-size", choices=("auto",), default=SUPPRESS, help="auto: resample the image into the bundle's range, and back")
-    add("--channel", default=SUPPRESS, help="channel to use: its name, or its number from 1")
-    add("--axes", default=SUPPRESS, help="axes of files that do not name them, e.g. zyx for a plain stack")
-    add("--time-limit", dest="time_limit_s", type=positive, default=SUPPRESS, metavar="S", help="seconds that one image may take")
-    add("--trust-code", action="store_true", help="run the Python code in the bundle, which --format state_dict needs")
+    switches.add_channel(parser)
+    switches.add_axes(parser)
+    switches.add_time_limit(parser)
+    switches.add_trust_code(parser, ", which --format state_dict needs")
 
 
 def predict(

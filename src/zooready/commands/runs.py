@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zooready.errors import InputInvalid
+from zooready.bundle.reading import opened
+from zooready.errors import BundleInvalid, InputInvalid
 from zooready.evaluation import cards
-from zooready.families import FAMILIES, for_classes, load_record, load_weights, named
+from zooready.families import FAMILIES, for_classes, load_record, load_weights, named, shipped
 from zooready.images.files import read_image
 from zooready.records import About, Family, Image
 from zooready.training import checkpoint
@@ -18,9 +19,14 @@ from zooready.training.sample import SAMPLE
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from zooready.training.warm_start import Start
+
+INSIDE = "network."  # before the names of a network's weights in a bundle, in which it is one part of several
 AUTHORS = ({"name": "the zooready authors"},)
 LICENSE = "BSD-3-Clause"
-KEPT = ("seed", "steps", "batch", "optimizer", "data", "data_sha256", "git", "versions", "metrics")  # of a record, in the bundle
+KEPT = (  # of a record, in the bundle
+    "seed", "steps", "batch", "optimizer", "start", "best_step", "data", "data_sha256", "git", "versions", "metrics",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +73,13 @@ def trained(source: Path | str, family: Family | None = None) -> Trained:
         raise InputInvalid(f"{str(source)!r} is neither the folder of a run nor a family: choose from {', '.join(FAMILIES)}.")
     run = checkpoint.read(Path(source))
     facts: dict[str, Any] = {"seed": run.seed, "steps": run.steps, "data": run.data, "data_sha256": run.data_sha256, "git": run.git}
+    facts |= {"start": run.start, "best_step": run.best_step or None}
     facts |= {"versions": dict(run.versions), "metrics": dict(run.metrics)}
     if family is not None and family.name != run.family:
         raise InputInvalid(f"{source} holds a run of {run.family!r}, not of {family.name!r}: give the family that it was trained with.")
     record_of_run = family or family_of(run)
     about = about_of(record_of_run)
-    if _has_own_classes(run):  # pixels of a person's images, not of the simulation; nothing where the files do not say
+    if run.data_sha256:  # pixels of a person's images, not of the simulation; nothing where the files do not say
         about = replace(about, pixel_size_um=(run.pixel_size_um[0], run.pixel_size_um[-1]) if run.pixel_size_um else None)
     return Trained(family=record_of_run, weights=run.state_dict(), provenance=provenance_of(facts), about=about)
 
@@ -111,7 +118,37 @@ def provenance_of(record: Mapping[str, Any]) -> dict[str, Any]:
     """What a bundle states of its training."""
     facts = {key: record[key] for key in KEPT if record.get(key) not in (None, "")}
     words = f"{record.get('steps')} steps on {record.get('data', 'unknown data')}, seed {record.get('seed')}."
+    words += f" Started from {record['start']}." if record.get("start") else ""
+    words += f" The weights are those of step {record['best_step']}, which had the lowest held-out loss." if record.get("best_step") else ""
     return {**facts, "training": words}
+
+
+def start_of(source: Path | str) -> Start:
+    """The weights of a run, of a family as shipped, or of a bundle with a state dict, to begin a training with; no code of it is run.
+
+    Raises
+    ------
+    InputInvalid
+        None of these.
+    BundleInvalid
+        The bundle cannot be read, or holds no state dict.
+    """
+    import torch
+
+    from zooready.training.warm_start import Start
+
+    if is_family(source):
+        return Start(weights=load_weights(str(source)), words=f"{source}, as shipped")
+    if is_run(source):
+        return Start(weights=checkpoint.read(Path(source)).state_dict(), words=f"the run {Path(source).resolve().name!r}")
+    if not Path(source).exists():
+        raise InputInvalid(f"{str(source)!r} is no family, run or bundle: give one of {', '.join(shipped())}, a run's folder, or a zip.")
+    with opened(source) as bundle:
+        if "state_dict" not in bundle.formats:
+            raise BundleInvalid(f"{bundle.path.name} holds no state dict, whose weights training could go on from: export it with one.")
+        held = torch.load(bundle.formats["state_dict"], map_location="cpu", weights_only=True)
+        own = {name.removeprefix(INSIDE): value for name, value in held.items() if isinstance(value, torch.Tensor)}
+        return Start(weights=own, words=f"the bundle {bundle.path.name!r}")
 
 
 def sample_of(family: Family, source: Path | str) -> Image:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from zooready.commands.console import CONSOLE, print_line
 from zooready.commands.numbers import positive, seed
+from zooready.commands.runs import start_of
 from zooready.data import read_classes, share
+from zooready.errors import InputInvalid
 from zooready.families import FAMILIES, for_classes, named
 from zooready.records import Family
 from zooready.training.pairs import TRAINED_ON, classified
-from zooready.training.sample import keep_sample
 
 if TYPE_CHECKING:
     from zooready.training.checkpoint import Checkpoint
@@ -26,8 +27,11 @@ def options(parser: ArgumentParser) -> None:
     add("family", help=f"{', '.join(FAMILIES)} (zooready list)")
     add("--out", type=Path, required=True, help="folder of the run")
     add("--data", default=SIMULATED, help=layouts())
+    add("--validation", type=Path, default=SUPPRESS, metavar="DIR", help="images to hold out (default: a fifth of the data)")
+    add("--from", dest="start", default=SUPPRESS, metavar="START", help="go on from the weights of a family, a run, or a bundle")
     add("--steps", type=positive, default=SUPPRESS, help="optimiser steps (default: the family's recipe)")
     add("--batch", type=positive, default=SUPPRESS, help="pairs per step (default: the family's recipe)")
+    add("--learning-rate", type=float, default=SUPPRESS, metavar="RATE", help="highest rate (default: the family's recipe)")
     add("--seed", type=seed, default=0, help="seed of weights, data and augmentation")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
 
@@ -50,8 +54,11 @@ def train(
     out: Path | str,
     *,
     data: Path | str = SIMULATED,
+    validation: Path | str | None = None,
+    start: Path | str | None = None,
     steps: int | None = None,
     batch: int | None = None,
+    learning_rate: float | None = None,
     seed: int = 0,
     device: str = "auto",
 ) -> Checkpoint:
@@ -66,7 +73,12 @@ def train(
     data
         "simulated", or files: a folder of images in the family's layout, npz files of pairs, or, for a classifier, a folder for each
         class. A classifier that is given by name is made for the classes and channels of the folder.
-    steps, batch
+    validation
+        A folder of images to hold out, in the same layout; a fifth of the data if None.
+    start
+        Whose weights to begin with: the name of a family with shipped weights, the folder of a run, or a bundle with a state dict.
+        No code of a bundle is run. Random weights if None.
+    steps, batch, learning_rate
         The family's recipe if None.
     seed
         Of weights, data and augmentation.
@@ -76,21 +88,22 @@ def train(
     Raises
     ------
     InputInvalid
-        Unknown family, unusable data, or a folder that holds another run.
+        Unknown family, unusable data, weights of another network, or a folder that holds another run.
     """
     from zooready.training.loop import train as fit  # with Lightning, which takes seconds
 
-    settings: dict[str, Any] = {"steps": steps, "batch": batch, "seed": seed, "device": device}
+    settings: dict[str, Any] = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "seed": seed, "device": device}
+    settings["start"] = start_of(start) if start is not None else None
     folder = None if str(data) == SIMULATED else Path(data)
     record = named(family) if isinstance(family, str) else family
     if folder is None or isinstance(family, Family) or record.for_classes is None:
-        return fit(record, Path(out), **settings, data=folder)
+        return fit(record, Path(out), **settings, data=folder, validation=Path(validation) if validation is not None else None)
+    if validation is not None:
+        raise InputInvalid(f"validation={str(validation)!r}: {record.name} holds out a fifth of each class; leave it out.")
     images = read_classes(folder)
     split = share(images.labels, TRAINED_ON, seed)
     pairs = classified(images, split, f"the folder {folder.resolve().name!r}")
-    run = fit(for_classes(record.name, images.classes, images.channels), Path(out), **settings, data=pairs)
-    keep_sample(images, split.held_out[0], run.folder)
-    return run
+    return fit(for_classes(record.name, images.classes, images.channels), Path(out), **settings, data=pairs, keeps_best=True)
 
 
 def run(family: str, out: Path, **options: Any) -> None:
@@ -99,6 +112,8 @@ def run(family: str, out: Path, **options: Any) -> None:
     CONSOLE.print(
         f"{checkpoint.family}: {checkpoint.steps} steps in {checkpoint.seconds:.0f} s, seed {checkpoint.seed}, on {checkpoint.data}."
     )
+    if checkpoint.best_step:
+        CONSOLE.print(f"  kept: the weights of step {checkpoint.best_step}, which had the lowest held-out loss")
     for name, value in checkpoint.metrics.items():
         CONSOLE.print(f"  {name} {value:.4g}")
     print_line(f"Next: zooready export {out}")

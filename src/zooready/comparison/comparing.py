@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zooready.bundle.reading import opened
-from zooready.comparison.user_images import UserImage, as_inputs
+from zooready.comparison.user_images import UserImage, as_inputs, unlike_training
 from zooready.comparison.verdicts import Result, cells, result
 from zooready.consumers import CONSUMERS, consumer
 from zooready.consumers.deepimagej import in_fiji
@@ -25,6 +25,7 @@ class Comparison:
 
     ``shown`` is the case that images are of: the given image, else the test pair, None without either; ``results`` maps
     "consumer format" to its outputs. ``names`` are those of the channels of the input and then of each output, "" where none is given.
+    ``notes`` say in which pixel size or distance of planes the given image is unlike those that the network was trained for.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class Comparison:
     verdicts: tuple[Verdict, ...]
     shown: Case | None
     results: Mapping[str, tuple[Array, ...]]
+    notes: tuple[str, ...] = ()
 
 
 def compare(
@@ -91,7 +93,10 @@ def compare(
         case = Case(name="image", input=extra[0].array, outputs=()) if extra else next(iter(bundle.cases), None)
         images = {name: outputs[-len(extra)] for name, outputs in kept.items() if outputs}  # of no image: the first
         shown = {name: outputs for name, outputs in images.items() if outputs is not None}
-        return Comparison(path=Path(path), outputs=bundle.kinds, names=_channel_names(bundle), verdicts=verdicts, shown=case, results=shown)
+        return Comparison(
+            path=Path(path), outputs=bundle.kinds, names=_channel_names(bundle), verdicts=verdicts, shown=case, results=shown,
+            notes=unlike_training(bundle, extra[0]) if extra else (),
+        )  # fmt: skip
 
 
 def exit_code(verdicts: Sequence[Verdict], *, asked: set[str] | None = None, at_least: Level | None = None) -> int:

@@ -40,6 +40,19 @@ def ir(path: Path) -> Iterator[str]:
         yield f"{path.name} has IR {version}, and Fiji's ONNX Runtime 1.12 and 1.13 load up to {IR}: export with IR {IR}."
 
 
+def true_ir(path: Path) -> Iterator[str]:
+    """A file format that cannot hold what the file holds; ONNX Runtime loads it all the same, other readers of ONNX do not."""
+    model = _graph(path)
+    inputs = {entry.name for entry in model.graph.input}
+    why = ""
+    if model.ir_version < 3 and model.opset_import:
+        why = "names its operators' version, which began with IR 3"
+    elif model.ir_version == 3 and any(tensor.name not in inputs for tensor in model.graph.initializer):
+        why = "has weights that are no inputs, which began with IR 4"
+    if why:
+        yield f"{path.name} says that it has IR {model.ir_version}, and {why}: it was changed by hand. Write {IR} there, or export again."
+
+
 def one_file(path: Path) -> Iterator[str]:
     """Tensors kept in other files: not loaded in Java, and never hashed."""
     from onnx import TensorProto
@@ -60,7 +73,7 @@ def one_file(path: Path) -> Iterator[str]:
         )
 
 
-def onnx_objections(path: Path, rules: Sequence[Callable[[Path], Iterator[str]]] = (opset, ir, one_file)) -> Iterator[str]:
+def onnx_objections(path: Path, rules: Sequence[Callable[[Path], Iterator[str]]] = (opset, ir, true_ir, one_file)) -> Iterator[str]:
     """What the rules say of a file; of one that cannot be read, only that."""
     try:
         for rule in rules:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 
-from zooready.consumers.onnx_rules import one_file, onnx_objections, stated_opset
+from zooready.consumers.onnx_rules import one_file, onnx_objections, stated_opset, true_ir
 from zooready.consumers.sandbox import ask
 from zooready.records import Array, Bundle, Format, Level
 
@@ -21,10 +21,10 @@ def missing() -> str | None:
 
 
 def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
-    """Tensors outside the file, whose hash nobody checks."""
+    """Versions that lie, and tensors outside the file, whose hash nobody checks."""
     if format == "onnx":
         yield from stated_opset(bundle)
-        yield from onnx_objections(bundle.formats["onnx"], (one_file,))
+        yield from onnx_objections(bundle.formats["onnx"], (true_ir, one_file))
 
 
 def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[Array, ...]]:

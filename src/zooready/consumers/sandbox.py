@@ -124,7 +124,7 @@ class Session:
         except BaseException:
             stack.close()
             raise
-        stack.callback(_kill, process)
+        stack.callback(end, process)
         self._child = _Child(process=process, folder=folder)
         self._end = weakref.finalize(self, stack.close)
         return self._child
@@ -186,8 +186,8 @@ def _started(folder: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the process and those that it started."""
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process that leads its group, and those that it started."""
     if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

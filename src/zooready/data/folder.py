@@ -38,13 +38,15 @@ PairOf = Callable[[Array, Array, float], Pair]
 class Folder:
     """Images read from a folder: ``names`` (file stems), their whole ``pairs`` in the same order, and the files' ``sha256``.
 
-    ``training`` and ``held_out`` are a published split (indices of images), empty if there is none. ``masks`` says what is in each mask,
+    ``pixel_sizes_um`` are 0 where a file states none; empty if files of this kind never do. ``training`` and ``held_out`` are a published
+    split (indices of images), empty if there is none. ``masks`` says what is in each mask,
     empty if the partners are none. ``faults`` describe files that are not among the pairs; ``notes`` are warnings about the others.
     """
 
     names: tuple[str, ...]
     pairs: tuple[Pair, ...]
     sha256: str
+    pixel_sizes_um: tuple[float, ...] = ()
     training: tuple[int, ...] = ()
     held_out: tuple[int, ...] = ()
     masks: tuple[Mask, ...] = ()
@@ -130,13 +132,14 @@ def examine_folder(folder: Path, pair_of: PairOf, *, channels: int = 1, partner:
     partners = _renamed(partners, images) if partner == MASKS else partners
     faults = [f"images/{images[name].name} has no partner in {partner}/" for name in sorted(images.keys() - partners.keys())]
     faults += [f"{partner}/{partners[name].name} has no image in images/" for name in sorted(partners.keys() - images.keys())]
-    names, pairs, digest = [], [], hashlib.sha256()
+    names, pairs, sizes_um, digest = [], [], [], hashlib.sha256()
     notes: list[str] = []
     masks: list[Mask] = []
     for name in sorted(images.keys() & partners.keys()):
         try:
             array, partner_array, pixel_size_um = _read(images[name], partners[name], channels, is_stack)
-            pairs.append(pair_of(array.astype(np.float32), partner_array, pixel_size_um))
+            pairs.append(pair_of(array.astype(np.float32), partner_array, pixel_size_um or 1.0))
+            sizes_um.append(pixel_size_um)
             notes += notes_on(array, "czyx" if is_stack else "cyx", _named(images[name]))
             names.append(name)
             if partner == MASKS and partner_array.ndim == 2 and min(partner_array.shape) >= STEP_PX:  # training refuses smaller ones
@@ -152,6 +155,7 @@ def examine_folder(folder: Path, pair_of: PairOf, *, channels: int = 1, partner:
         names=tuple(names),
         pairs=tuple(pairs),
         sha256=digest.hexdigest(),
+        pixel_sizes_um=tuple(sizes_um),
         masks=tuple(masks),
         faults=tuple(faults),
         notes=(*(mask.problem for mask in masks if mask.problem), *notes),
@@ -191,7 +195,7 @@ def _renamed(masks: Mapping[str, Path], images: Mapping[str, Path]) -> dict[str,
 
 
 def _read(image: Path, partner: Path, channels: int, is_stack: bool) -> tuple[Array, Array, float]:
-    """One image with its partner, which fit each other, and the pixel size in micrometres (1 if unknown)."""
+    """One image with its partner, which fit each other, and the pixel size in micrometres (0 if unknown)."""
     array, pixel_size_um = _planes(image, read_image(image), channels, is_stack)
     partner_array, _ = _planes(
         partner, read_mask(partner) if partner.parent.name.lower() in OTHER_NAMES[MASKS] else read_image(partner), 1, is_stack
@@ -201,7 +205,7 @@ def _read(image: Path, partner: Path, channels: int, is_stack: bool) -> tuple[Ar
     if array.shape[1:] != partner_array.shape[1:]:
         sizes = " and ".join("x".join(map(str, stored.shape[1:])) for stored in (array, partner_array))
         raise InputInvalid(f"images/{image.name} and {partner.parent.name}/{partner.name} differ in size ({sizes} px)")
-    return array, partner_array[0] if len(partner_array) == 1 else partner_array, pixel_size_um or 1.0
+    return array, partner_array[0] if len(partner_array) == 1 else partner_array, pixel_size_um or 0.0
 
 
 def _named(path: Path) -> str:

@@ -19,9 +19,10 @@ from zooready.families import mrbcr
 from zooready.images.similarity import Image2D, fit, psnr, ssim
 from zooready.nets.wrapping import FijiSafe
 from zooready.simulate.fields import Field
-from zooready.simulate.optics import Optics, otf
+from zooready.simulate.modalities import WIDE_FIELD, Modality
+from zooready.simulate.optics import Optics
 from zooready.simulate.specimens import Specimen
-from zooready.simulate.volumes import otf3d
+from zooready.simulate.stages import transfer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,7 +42,7 @@ LUCY_ITERATIONS = (1, 2, 3, 4, 6, 8, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200) 
 LUCY_IN_STACKS = tuple(count for count in LUCY_ITERATIONS if count <= 100)
 
 
-def wiener(image: Image2D, optics: Optics, noise: float, z_step_um: float | None = None) -> Float:
+def wiener(image: Image2D, optics: Optics, noise: float, z_step_um: float | None = None, modality: Modality = WIDE_FIELD) -> Float:
     """Wiener filter with the true PSF.
 
     Parameters
@@ -54,6 +55,8 @@ def wiener(image: Image2D, optics: Optics, noise: float, z_step_um: float | None
         Ratio of noise to signal power, above 0; larger is smoother.
     z_step_um
         Distance of planes of a stack, micrometres.
+    modality
+        The kind of microscope.
 
     Returns
     -------
@@ -68,7 +71,7 @@ def wiener(image: Image2D, optics: Optics, noise: float, z_step_um: float | None
     if not noise > 0:
         raise InputInvalid(f"noise={noise}: the ratio must be above 0, e.g. 0.01.")
     padded, inner = _padded(image)
-    transfer = _transfer(optics, padded.shape, z_step_um)
+    transfer = _transfer(optics, padded.shape, z_step_um, modality)
     filtered = fft.rfftn(padded) * np.conj(transfer) / (np.abs(transfer) ** 2 + noise)
     return np.asarray(fft.irfftn(filtered, s=padded.shape)[inner])
 
@@ -80,16 +83,16 @@ def _padded(image: Image2D) -> tuple[Float, tuple[slice, ...]]:
     return padded, tuple(slice(margin, margin + size) for margin, size in zip(margins, image.shape, strict=True))
 
 
-def _transfer(optics: Optics, shape: tuple[int, ...], z_step_um: float | None) -> NDArray[np.complex128]:
+def _transfer(optics: Optics, shape: tuple[int, ...], z_step_um: float | None, modality: Modality) -> NDArray[np.complex128]:
     """The transfer function of an image or of a stack."""
-    if len(shape) == 2:
-        return otf(optics, (shape[0], shape[1]))
-    if z_step_um is None:
+    if len(shape) == 3 and z_step_um is None:
         raise InputInvalid(f"a stack of {shape[0]} planes and no z_step_um: give the distance of its planes in micrometres.")
-    return otf3d(optics, (shape[0], shape[1], shape[2]), z_step_um)
+    return transfer(modality, optics, shape, z_step_um)
 
 
-def richardson_lucy(image: Image2D, optics: Optics, iterations: Sequence[int], z_step_um: float | None = None) -> dict[int, Float]:
+def richardson_lucy(
+    image: Image2D, optics: Optics, iterations: Sequence[int], z_step_um: float | None = None, modality: Modality = WIDE_FIELD
+) -> dict[int, Float]:
     """Richardson-Lucy deconvolution with the true PSF; the estimates after several iterations of one run.
 
     Parameters
@@ -102,6 +105,8 @@ def richardson_lucy(image: Image2D, optics: Optics, iterations: Sequence[int], z
         Numbers of iterations after which an estimate is kept, each at least 1.
     z_step_um
         Distance of planes of a stack, micrometres.
+    modality
+        The kind of microscope.
 
     Returns
     -------
@@ -116,7 +121,7 @@ def richardson_lucy(image: Image2D, optics: Optics, iterations: Sequence[int], z
     if not iterations or min(iterations) < 1:
         raise InputInvalid(f"iterations={tuple(iterations)}: name at least one, each 1 or more.")
     padded, inner = _padded(np.maximum(image.astype(np.float64), 0.0))
-    transfer = _transfer(optics, padded.shape, z_step_um)
+    transfer = _transfer(optics, padded.shape, z_step_um, modality)
     estimate = np.full(padded.shape, max(float(padded.mean()), 1e-12))
     snapshots = {}
     for step in range(1, max(iterations) + 1):
@@ -135,9 +140,9 @@ def deconvolved(field: Field, assumed: Optics | None = None) -> dict[str, Image2
     """
     optics, step = assumed or field.optics, field.z_step_um
     light = field.image.astype(np.float64) - field.camera.offset
-    filtered = [wiener(light, optics, noise, step) for noise in WIENER_NOISE]
+    filtered = [wiener(light, optics, noise, step, field.modality) for noise in WIENER_NOISE]
     iterations = LUCY_ITERATIONS if field.image.ndim == 2 else LUCY_IN_STACKS
-    lucy = richardson_lucy(light / field.camera.gain, optics, iterations, step)
+    lucy = richardson_lucy(light / field.camera.gain, optics, iterations, step, field.modality)
     return {
         INPUT: field.image,
         "Wiener, best": max(filtered, key=lambda image: psnr(image, field.truth)),
@@ -178,6 +183,15 @@ def restorer(network: nn.Module, stride: int, axes: str = "bcyx") -> Restore:
     return restored
 
 
+def scored(images: Iterable[Field], methods: Mapping[str, Restore]) -> list[dict[str, tuple[float, float]]]:
+    """PSNR (dB) and SSIM of the baselines and of further methods, by the names of :func:`measured`; one dict a field."""
+    scores = []
+    for field in images:
+        restored = deconvolved(field) | {name: restore(field.image) for name, restore in methods.items()}
+        scores.append({name: (psnr(image, field.truth), ssim(image, field.truth)) for name, image in restored.items()})
+    return scores
+
+
 def measured(images: Iterable[Field], methods: Mapping[str, Restore]) -> list[dict[str, Any]]:
     """Mean PSNR and SSIM of the baselines and of further methods.
 
@@ -193,18 +207,15 @@ def measured(images: Iterable[Field], methods: Mapping[str, Restore]) -> list[di
     list of dict
         One row a method: ``method`` (str), ``fields`` (int), ``psnr`` (dB), ``ssim``, and ``psnr_error`` (dB), the standard error.
     """
-    scores: dict[str, list[tuple[float, float]]] = {}
-    for field in images:
-        restored = deconvolved(field) | {name: restore(field.image) for name, restore in methods.items()}
-        for name, image in restored.items():
-            scores.setdefault(name, []).append((psnr(image, field.truth), ssim(image, field.truth)))
-    return [
-        {
-            "method": name,
-            "fields": len(pairs),
-            "psnr": float(np.mean([p for p, _ in pairs])),
-            "psnr_error": float(np.std([p for p, _ in pairs], ddof=min(1, len(pairs) - 1)) / np.sqrt(len(pairs))),
-            "ssim": float(np.mean([s for _, s in pairs])),
-        }
-        for name, pairs in scores.items()
-    ]
+    return averaged(scored(images, methods))
+
+
+def averaged(scores: Sequence[Mapping[str, tuple[float, float]]]) -> list[dict[str, Any]]:
+    """The rows of :func:`measured`, from what :func:`scored` gives."""
+    rows = []
+    for name in scores[0] if scores else ():
+        psnrs, ssims = np.array([field[name] for field in scores]).T
+        error = np.std(psnrs, ddof=min(1, len(psnrs) - 1)) / np.sqrt(len(psnrs))
+        mean = {"psnr": float(np.mean(psnrs)), "psnr_error": float(error), "ssim": float(np.mean(ssims))}
+        rows.append({"method": name, "fields": len(psnrs), **mean})
+    return rows

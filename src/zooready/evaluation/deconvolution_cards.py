@@ -1,11 +1,11 @@
-"""What the cards of both m-rBCR families share: the shipped network as a method, tables, spot check, images, and words.
+"""What the cards of restoration share, m-rBCR's and those of super-resolution: the shipped network as a method, tables, images, words.
 
-A family's own file (:mod:`zooready.evaluation.mrbcr`, :mod:`zooready.evaluation.mrbcr3d`) says on which fields or stacks it is measured.
+A family's own file, such as :mod:`zooready.evaluation.mrbcr`, says on which fields or stacks it is measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ from zooready.simulate.fields import Field
 
 Sets = Callable[[int | None], dict[str, list[Field]]]  # largest number of fields a set, or None -> "held-out" and "unseen" fields
 SPOT = 3  # fields
-SUFFIXES = {  # of a method's numbers among the metrics of a record
-    "m-rBCR": "",
+OWN = "m-rBCR"  # what the network is called in its tables
+SUFFIXES = {  # of a method's numbers among the metrics of a record; the network's own have none
     INPUT: "_input",
     "Richardson-Lucy, 30 iterations": "_rl_30",
     LUCY_BEST: "_rl_best",
@@ -56,19 +56,26 @@ def restoring(family: Family, weights: Weights) -> Restore:
 
 def measure(family: Family, sets: Sets, measured_on: Mapping[str, str], weights: Weights) -> dict[str, Any]:
     """Tables of held-out and unseen fields, where they were measured, and flat numbers; plain data."""
-    methods = {"m-rBCR": restoring(family, weights)}
-    tables: dict[str, Any] = {
-        name: [{key: digits(value) if isinstance(value, float) else value for key, value in row.items()} for row in rows]
-        for name, rows in ((name, deconvolution.measured(fields, methods)) for name, fields in sets(None).items())
-    }
-    metrics = {
-        f"{score}{'_unseen' if name == 'unseen' else ''}{SUFFIXES[row['method']]}": row[score]
+    methods = {OWN: restoring(family, weights)}
+    tables = {name: rounded(deconvolution.measured(fields, methods)) for name, fields in sets(None).items()}
+    return {"tables": tables, "metrics": flat(tables), "measured_on": dict(measured_on)}
+
+
+def rounded(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of a table with the digits of a record."""
+    return [{key: digits(value) if isinstance(value, float) else value for key, value in row.items()} for row in rows]
+
+
+def flat(tables: Mapping[str, Sequence[Mapping[str, Any]]], own: str = OWN) -> dict[str, float]:
+    """The numbers of the tables "held-out" and "unseen" by short names, such as ``psnr_unseen_rl_best``; ``own`` is the network's row."""
+    suffixes = {own: "", **SUFFIXES}
+    return {
+        f"{score}{'_unseen' if name == 'unseen' else ''}{suffixes[row['method']]}": row[score]
         for name, rows in tables.items()
         for row in rows
         for score in ("psnr", "ssim")
-        if row["method"] in SUFFIXES
+        if row["method"] in suffixes
     }
-    return {"tables": tables, "metrics": metrics, "measured_on": dict(measured_on)}
 
 
 def spot(family: Family, sets: Sets, weights: Weights) -> dict[str, float]:
@@ -83,7 +90,7 @@ def spot(family: Family, sets: Sets, weights: Weights) -> dict[str, float]:
     return scores
 
 
-def draw(family: Family, sets: Sets, weights: Weights, folder: Path) -> list[tuple[str, str]]:
+def draw(family: Family, sets: Sets, weights: Weights, folder: Path, own: str = OWN) -> list[tuple[str, str]]:
     """Examples of held-out and unseen specimens, and the fields on which the network falls furthest behind Richardson-Lucy's best."""
     restore = restoring(family, weights)
     compared = []
@@ -93,7 +100,7 @@ def draw(family: Family, sets: Sets, weights: Weights, folder: Path) -> list[tup
             restored = restore(field.image)
             gain = psnr(restored, field.truth) - psnr(classical, field.truth)
             compared.append((gain, f"{name} {index + 1}\n{gain:+.1f} dB", field, classical, restored))
-    titles = (INPUT, LUCY_BEST, "m-rBCR", "truth")
+    titles = (INPUT, LUCY_BEST, own, "truth")
 
     def row(comparison: tuple[float, str, Field, Array, Array]) -> tuple[str, list[Array]]:
         _, label, field, classical, restored = comparison
@@ -107,8 +114,8 @@ def draw(family: Family, sets: Sets, weights: Weights, folder: Path) -> list[tup
         grid(folder / file, titles, [row(comparison) for comparison in chosen])
     kind = "stacks, the plane in which the truth is brightest" if "z" in family.input.axes else "fields"
     return [
-        (files[0], f"Examples ({kind}); beside each, m-rBCR's PSNR minus that of Richardson-Lucy at its best iteration."),
-        (files[1], f"Failure cases: of {len(compared)} {kind}, those on which m-rBCR does worst compared with Richardson-Lucy's best."),
+        (files[0], f"Examples ({kind}); beside each, {own}'s PSNR minus that of Richardson-Lucy at its best iteration."),
+        (files[1], f"Failure cases: of {len(compared)} {kind}, those on which {own} does worst compared with Richardson-Lucy's best."),
     ]
 
 

@@ -18,7 +18,6 @@ from zooready.evaluation.classifiers import classical, features
 from zooready.families import for_classes
 from zooready.images.whole_files import whole_file
 from zooready.records import Array, Family
-from zooready.training.sample import keep_sample
 
 if TYPE_CHECKING:
     from zooready.training.checkpoint import Checkpoint
@@ -123,7 +122,6 @@ def protocol(
             progress(number, len(plan), split.name)
         training_data = pairs.classified(without_notes, split, f"{public_set.title}, split {split.name}")
         run = loop.train(family, out / split.name, steps=steps, batch=batch, seed=seed, device=device, data=training_data)
-        keep_sample(images, split.held_out[0], run.folder)
         counts = _confusion(run.folder / CONFUSION, images, split, partial(_answers, family, run, images, split))
         forest = _confusion(run.folder / OF_FOREST, images, split, partial(_of_forest, measured, images, split)) if with_forest else None
         results.setdefault(kind, []).append(Result(run=run, split=split, counts=counts, forest=forest))

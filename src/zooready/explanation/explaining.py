@@ -15,9 +15,10 @@ from zooready.explanation import attribution, restoration
 from zooready.explanation.checks import share_inside
 from zooready.explanation.networks import Network, network_of
 from zooready.explanation.results import Explained, Explanation
+from zooready.images.calibration import RESCALE, outside
 from zooready.prediction import as_input
 from zooready.prediction.embedding import watched
-from zooready.prediction.scaling import RESCALE, outside, resampled
+from zooready.prediction.scaling import resampled
 from zooready.prediction.whole import margins
 from zooready.records import Array, Bundle, Image
 from zooready.tensors import TensorSpec

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,10 +15,11 @@ from zooready import java
 from zooready.bundle.provenance import without_folders
 from zooready.bundle.rdf import BUILDER
 from zooready.errors import InputInvalid, OutputsDiffer, ZooreadyError
-from zooready.exporting import architecture, cases, sizes
+from zooready.exporting import architecture, cases, reproducing, sizes
 from zooready.exporting.trying import ODD, resized
 from zooready.formats import onnx, state_dict, torchscript
 from zooready.formats.copies import copied
+from zooready.formats.demands import Demands
 from zooready.formats.proof import largest_difference
 from zooready.formats.starting import Run
 from zooready.nets.wrapping import FijiSafe
@@ -64,6 +65,7 @@ class Draft:
     seconds: Mapping[str, float]
     timed_in: str = ""
     notes: tuple[str, ...] = ()
+    reproducibility: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def formats(self) -> tuple[Format, ...]:
@@ -136,22 +138,28 @@ def _files(job: Job, stride: Steps, minimum: Steps, fixed: Mapping[str, int], fo
     unavailable: dict[str, str] = {}
     seconds: Mapping[str, float] = {}
     timed_in = ""
+    tested: list[tuple[Array, ...]] = []  # what each file makes of the test image
     for format in (format for format in FORMATS if format in job.formats):
         try:
             if format == "torchscript":
                 written, seconds, timed_in = _torchscript(job, wrapped, proof, labels, fixed, folder)
-                notes += _at_large(job, written, large, torchscript.start(written.path), labels)
+                run = torchscript.start(written.path)
             elif format == "onnx":
                 written = _onnx(job, wrapped, proof, labels, fixed, folder)
-                notes += _at_large(job, written, large, onnx.start(written.path), labels)
+                run = onnx.start(written.path, outputs=[spec.name for spec in job.outputs])
             else:
-                written = _state_dict(job, wrapped, proof, labels, folder)
+                weights.append(_state_dict(job, wrapped, proof, labels, folder))
+                continue  # the network itself, which was compared with itself
+            notes += _at_large(job, written, large, run, labels)
+            tested.append(run(known[0].input))
             weights.append(written)
         except (InputInvalid, OutputsDiffer) as error:
             unavailable[format] = without_folders(str(error).replace(FijiSafe.__name__, type(job.network).__name__))
+    reproducibility, more = reproducing.stated(job.outputs, known[0], tested)
     return Draft(
         wrapped=wrapped, cases=known, compared=max((case.input.shape[2:] for case in (*proof, *large)), key=np.prod),
-        weights=tuple(weights), unavailable=unavailable, fixed=fixed, seconds=seconds, timed_in=timed_in, notes=notes,
+        weights=tuple(weights), unavailable=unavailable, fixed=fixed, seconds=seconds, timed_in=timed_in,
+        notes=(*notes, *more), reproducibility=reproducibility,
     )  # fmt: skip
 
 
@@ -208,16 +216,17 @@ def _onnx(job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: list[int
         wrapped,
         torch.from_numpy(known[0].input.copy()),
         folder / "weights.onnx",
+        _demands(job, fixed, labels, "onnx"),
         input_name=job.input.name,
         input_axes=job.input.axes,
         output_names=[spec.name for spec in job.outputs],
         output_axes=[spec.axes for spec in job.outputs],
-        fixed=fixed,
-        others=_others(job, fixed),
-        labels=labels,
-        tolerance=job.tolerance["onnx"],
     )
     return _proven(job, written, known, onnx.start(written.path), job.tolerance["onnx"], labels, wrapped)
+
+
+def _demands(job: Job, fixed: Mapping[str, int], labels: list[int], format: Format) -> Demands:
+    return Demands(fixed=fixed, others=_others(job, fixed), labels=labels, tolerance=job.tolerance[format])
 
 
 def _others(job: Job, fixed: Mapping[str, int]) -> tuple[Tensor, ...]:
@@ -255,10 +264,8 @@ def _torchscript(
     for variant in torchscript.VARIANTS if job.torchscript == "auto" else (job.torchscript,):
         try:
             (folder / variant).mkdir()
-            written = torchscript.write(
-                wrapped, example, folder / variant / "weights.pt",
-                variant=variant, fixed=fixed, others=_others(job, fixed), labels=labels, tolerance=tolerance,
-            )  # fmt: skip
+            demands = _demands(job, fixed, labels, "torchscript")
+            written = torchscript.write(wrapped, example, folder / variant / "weights.pt", demands, variant=variant)
             if unknown := torchscript.unsupported(written.path):
                 raise InputInvalid(f"Fiji's PyTorch 2.0.0 does not know {', '.join(unknown)}: write that step with older operators.")
             strict = min(VARIANT_TOLERANCE, tolerance) if job.torchscript == "auto" and variant != "plain" else tolerance

@@ -180,6 +180,7 @@ def _contents(job: Job, chosen: Draft, who: About, sample: Image, facts: Mapping
         sample=sample,
         sample_case=test if chosen.fixed else cases.evaluated(chosen.wrapped, "sample", job.image),
         tolerance=job.tolerance,
+        reproducibility=chosen.reproducibility,
         pytorch_version=version,
         provenance=facts,
         **sources(job, chosen),

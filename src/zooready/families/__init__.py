@@ -11,7 +11,7 @@ from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
-from zooready.families import mrbcr, mrbcr3d, plcnn, segmentation
+from zooready.families import mrbcr, mrbcr3d, plcnn, segmentation, superres
 from zooready.records import Family
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ FAMILIES: Mapping[str, Family] = {
         mrbcr.FAMILY,
         mrbcr3d.FAMILY,
         plcnn.FAMILY,
+        superres.STED_FAMILY,
+        superres.TIRFSIM_FAMILY,
+        superres.WIDEFIELD_FAMILY,
     )
 }
 

@@ -25,7 +25,9 @@ def largest_difference(
     network: nn.Module | None = None,
     left_out: list[str] | None = None,
 ) -> float:
-    """Largest difference / range over all cases; range is max - min of that output for the first case, 1 if zero.
+    """Largest difference / range over all cases; the range is that of each channel of an output for the first case.
+
+    See :func:`zooready.images.agreement.ranges_of`: max - min, at least a tenth of the largest magnitude, 1 if that is zero.
 
     Parameters
     ----------

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zooready.errors import InputInvalid
 from zooready.images.tiff import RGB, in_order, read_tiff
-from zooready.images.whole_files import whole_file
+from zooready.images.whole_files import make_folder, whole_file
 from zooready.records import Array, Image
 
 if TYPE_CHECKING:
@@ -140,6 +141,21 @@ def write_image(image: Image, path: Path | str) -> None:
             resolution=(1 / side, 1 / side) if side else None,
             metadata=metadata,
         )
+
+
+def write_png(pixels: NDArray[np.uint8], path: Path) -> None:
+    """Write an RGB image (y, x, 3) uint8 for display, complete or not at all, into a folder that is made if missing.
+
+    Raises
+    ------
+    InputInvalid
+        The folder cannot be made, or the file not be written.
+    """
+    import PIL.Image
+
+    make_folder(path.parent)
+    with whole_file(path) as file:
+        PIL.Image.fromarray(pixels).save(file, "PNG")
 
 
 def _kind(path: Path) -> str:

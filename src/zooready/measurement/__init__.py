@@ -1,11 +1,13 @@
 """Measures the objects of images, one row of a table per object: a network's embedding and class scores, and classical features.
 
-In: an opened classifier bundle, images, and label images that say where the objects are. Out: a Table, and its CSV.
+In: an opened classifier bundle, images, and label images that say where the objects are; or, without a classifier, images and labels
+alone. Out: a Table, and its CSV.
 
 May import: images, bundle, prediction
 """
 
 from zooready.measurement.cutouts import Crop, crops
+from zooready.measurement.objects import object_rows, outlined
 from zooready.measurement.rows import Measurer, Table, save, table
 
-__all__ = ["Crop", "Measurer", "Table", "crops", "save", "table"]
+__all__ = ["Crop", "Measurer", "Table", "crops", "object_rows", "outlined", "save", "table"]

@@ -13,12 +13,12 @@ import numpy as np
 
 from zooready.bundle.specs import input_spec, output_specs, pixel_range_um, stated_crop_px
 from zooready.errors import BundleInvalid, InputInvalid
+from zooready.images.calibration import RESCALE, outside
 from zooready.images.whole_files import make_folder, whole_file
 from zooready.measurement.cutouts import Background, crops
 from zooready.measurement.features import measurements
 from zooready.prediction import as_input
 from zooready.prediction.embedding import Seen, watched
-from zooready.prediction.scaling import RESCALE, outside
 from zooready.prediction.whole import margins
 from zooready.records import Array, Bundle, Image, as_float32
 from zooready.tensors import TensorSpec
@@ -131,9 +131,9 @@ class Measurer:
             mask = objects[crop.box] == crop.label
             rows.append(
                 {
-                    **_position(name, crop.label, crop.box, mask, image.pixel_size_um, crop.is_at_edge),
+                    **position(name, crop.label, crop.box, mask, image.pixel_size_um, crop.is_at_edge),
                     **self._predicted(crop.image),
-                    **_classical(array[:, crop.box[0], crop.box[1]], mask, self.spec.channels, image.pixel_size_um),
+                    **by_channel(measurements, array[:, crop.box[0], crop.box[1]], mask, self.spec.channels, image.pixel_size_um),
                 }
             )
         if cut and size:
@@ -171,17 +171,24 @@ def _size(bundle: Bundle, spec: TensorSpec, crop_px: int | None) -> tuple[int, i
     return side, side
 
 
-def _position(name: str, label: int, box: tuple[slice, slice], mask: Array, pixel_size_um: float | None, edge: bool) -> dict[str, Any]:
+def position(name: str, label: int, box: tuple[slice, slice], mask: Array, pixel_size_um: float | None, edge: bool) -> dict[str, Any]:
+    """Which object it is, and its centre; ``mask`` is that of the object in its ``box``, and ``edge`` says whether it touches the edge."""
     y, x = (float(middle.mean() + extent.start) for middle, extent in zip(np.nonzero(mask), box, strict=True))
     centroid = {"centroid_y_px": y, "centroid_x_px": x}
     return {"image": name, "label": label, "pixel_size_um": pixel_size_um, **_with_um(centroid, pixel_size_um), "touches_edge": int(edge)}
 
 
-def _classical(image: Array, mask: Array, channels: Sequence[str], pixel_size_um: float | None) -> dict[str, Any]:
-    """Classical features of each channel, prefixed by its name if there are several; shape features only once."""
+def by_channel(
+    measure: Callable[[Array, Array], Mapping[str, float]],
+    image: Array,
+    mask: Array,
+    channels: Sequence[str],
+    pixel_size_um: float | None,
+) -> dict[str, Any]:
+    """Features of each channel of ``image`` (c, y, x), prefixed by its name if there are several; shape features only once."""
     features: dict[str, float] = {}
     for channel, plane in zip(channels, image, strict=True):
-        for name, value in measurements(plane, mask).items():
+        for name, value in measure(plane, mask).items():
             is_shape = name.startswith("shape_")
             features[name if is_shape or len(channels) == 1 else f"{channel}_{name}"] = value
     return _with_um(features, pixel_size_um)

@@ -12,10 +12,11 @@ import numpy as np
 from zooready.bundle.specs import input_spec, output_specs, pixel_range_um, plane_distance_um, size_steps
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
 from zooready.formats.starting import Device, Run
+from zooready.images.calibration import outside, planes_differ
 from zooready.images.tiff import in_order
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.memory import demand_room
-from zooready.prediction.scaling import outside, planes_differ, resampled, zoom_of
+from zooready.prediction.scaling import resampled, zoom_of
 from zooready.prediction.sessions import engine
 from zooready.prediction.steps import OPERATORS, NamedArray, axis_ids, processed
 from zooready.prediction.steps import notes as notes_on_steps

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooready.simulate.camera import Camera
+from zooready.simulate.modalities import WIDE_FIELD, Modality
 from zooready.simulate.optics import Optics, blur
 from zooready.simulate.specimens import Specimen
 from zooready.simulate.volumes import Solid, blur_volume
@@ -23,7 +24,7 @@ class Field:
 
     ``image`` is (y, x) or (z, y, x) uint16, camera counts; ``truth`` is float32 of that shape, the counts that a microscope without blur
     and a camera without noise would give, so both differ from photons by the same gain and offset. ``z_step_um`` is the distance of
-    planes, None of a single one.
+    planes, None of a single one, and ``modality`` the kind of microscope.
     """
 
     image: NDArray[np.uint16]
@@ -31,6 +32,7 @@ class Field:
     optics: Optics
     camera: Camera
     z_step_um: float | None = None
+    modality: Modality = WIDE_FIELD
 
 
 def field(
@@ -60,7 +62,7 @@ def field(
     """
     emission = specimen(rng, size + 2 * MARGIN_PX)
     inner = (slice(MARGIN_PX, MARGIN_PX + size),) * 2
-    return _digital(rng, emission[inner], blur(emission, optics)[inner], optics, camera, photons, background)
+    return digital(rng, emission[inner], blur(emission, optics)[inner], optics, camera, photons, background)
 
 
 def stack(
@@ -103,12 +105,19 @@ def stack(
     emission = specimen(rng, (high, tall, wide))
     inner = tuple(slice(margin, margin + side) for side, margin in zip(shape, margins, strict=True))
     optical = blur_volume(emission, optics, z_step_um)
-    exposure = _digital(rng, emission[inner], optical[inner], optics, camera, photons, background)
+    exposure = digital(rng, emission[inner], optical[inner], optics, camera, photons, background)
     return replace(exposure, z_step_um=z_step_um)
 
 
-def _digital(
-    rng: np.random.Generator, emission: Float, optical: Float, optics: Optics, camera: Camera, photons: float, background: float
+def digital(
+    rng: np.random.Generator,
+    emission: Float,
+    optical: Float,
+    optics: Optics,
+    camera: Camera,
+    photons: float,
+    background: float,
+    modality: Modality = WIDE_FIELD,
 ) -> Field:
     """Emission and optical image, both relative, as photons, and as counts of the camera."""
     scale = photons / max(float(optical.max()), 1e-9)
@@ -117,4 +126,5 @@ def _digital(
         truth=camera.expected(emission * scale + background).astype(np.float32),
         optics=optics,
         camera=camera,
+        modality=modality,
     )

@@ -305,6 +305,7 @@ class BrightField(WideField):
 
 
 Modality = WideField  # the type that all of them share
+WIDE_FIELD = WideField()
 MODALITIES: dict[str, type[Modality]] = {
     "widefield": WideField,
     "confocal": Confocal,

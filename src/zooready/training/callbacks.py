@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import pickle
 import time
 from pathlib import Path
@@ -22,11 +23,49 @@ COLUMNS = ("step", "loss", "held_out_loss", "learning_rate", "seconds")
 LAST = "last.ckpt"
 
 
+class HeldOut(lightning.Callback):
+    """Computes the held-out loss after each epoch and, where asked, keeps the weights that had the lowest; all is in every checkpoint.
+
+    ``patience`` is the number of steps without a lower loss after which training stops; None keeps the last weights and never stops.
+    """
+
+    def __init__(self, patience: int | None = None) -> None:
+        self.patience = patience
+        self.loss, self.best_loss, self.best_step = math.inf, math.inf, 0
+        self.best: dict[str, torch.Tensor] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state that a checkpoint stores."""
+        return {"best_loss": self.best_loss, "best_step": self.best_step, "best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from the state in a checkpoint."""
+        self.best_loss, self.best_step, self.best = (state_dict[key] for key in ("best_loss", "best_step", "best"))
+
+    def on_train_start(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
+        """Stop a resumed run that had already stopped."""
+        self._stop(trainer)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
+        """Compute the loss, keep the weights if it is the lowest, and stop if it has long not been."""
+        if not isinstance(task, Task):
+            raise TypeError(f"{type(task).__name__}: held-out pairs belong to a Task.")
+        self.loss = held_out_loss(task, trainer)
+        if self.patience is not None and self.loss < self.best_loss:
+            self.best_loss, self.best_step = self.loss, trainer.global_step
+            self.best = {name: value.detach().cpu().clone() for name, value in task.network.state_dict().items()}
+        self._stop(trainer)
+
+    def _stop(self, trainer: lightning.Trainer) -> None:
+        if self.patience is not None and self.best and trainer.global_step - self.best_step >= self.patience:
+            trainer.should_stop = True
+
+
 class Log(lightning.Callback):
     """Collects the rows of ``log.csv``. They are part of every checkpoint, so the log of a resumed run has no gaps or repeated rows."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, held_out: HeldOut) -> None:
+        self.folder, self.held_out = folder, held_out
         self.rows: list[list[float | str]] = []
         self.seconds = 0.0
         self.since = time.monotonic()
@@ -56,10 +95,8 @@ class Log(lightning.Callback):
         self.since = time.monotonic()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
-        """Compute the held-out loss, then write log, curve and checkpoint, each complete or not at all."""
-        if not isinstance(task, Task):
-            raise TypeError(f"{type(task).__name__}: the log belongs to a Task.")
-        self.rows[-1][2] = round(held_out_loss(task, trainer), 6)
+        """Write log, curve and checkpoint, each complete or not at all."""
+        self.rows[-1][2] = round(self.held_out.loss, 6)
         text = io.StringIO()
         csv.writer(text).writerows([COLUMNS, *self.rows])
         replace(self.folder / "log.csv", text.getvalue().encode())

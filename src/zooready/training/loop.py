@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import lightning
 import numpy as np
@@ -17,13 +19,16 @@ from zooready.errors import InputInvalid
 from zooready.nets.normalization import normalised
 from zooready.records import Family, Pair, Recipe
 from zooready.training import checkpoint
-from zooready.training.callbacks import LAST, Bar, Log, WholeCheckpoints
+from zooready.training.callbacks import LAST, Bar, HeldOut, Log, WholeCheckpoints
 from zooready.training.checkpoint import Checkpoint
 from zooready.training.devices import chosen, precision
 from zooready.training.module import HELD_OUT, Task
 from zooready.training.pairs import Pairs, classes_of, pairs_of
+from zooready.training.sample import keep_sample
+from zooready.training.warm_start import Start, begin
 
 CHUNK, LEAST = 50, 10  # most and fewest steps between two checkpoints; writing them takes time
+PATIENCE = 3  # the share of the steps without a lower held-out loss after which training on files stops: a third
 EVALUATED = 24  # held-out pairs for the metrics of the record
 
 
@@ -35,7 +40,11 @@ def train(
     seed: int = 0,
     device: str = "auto",
     data: Path | Pairs | None = None,
+    validation: Path | None = None,
     batch: int | None = None,
+    learning_rate: float | None = None,
+    start: Start | None = None,
+    keeps_best: bool | None = None,
     resume: bool = True,
     chunk: int = CHUNK,
     is_quiet: bool = False,
@@ -51,14 +60,21 @@ def train(
         Family to train, with its recipe unless ``steps`` or ``batch`` are given.
     out
         Folder of the run; created if missing.
-    steps, batch
-        Number of optimiser steps, and of pairs per step.
+    steps, batch, learning_rate
+        Number of optimiser steps, and of pairs per step, and the highest rate; the recipe's where None.
     seed
         Seed of weights, data and augmentation.
     device
         "auto", "cpu", "cuda" or "mps".
     data
         Files in a layout that :func:`zooready.training.pairs.pairs_of` knows, or pairs; the family's simulation if None.
+    validation
+        Files to hold out, in the same layout; a fifth of ``data`` if None.
+    start
+        Weights to begin with; random ones if None.
+    keeps_best
+        Keep the weights with the lowest held-out loss, and stop when it has not fallen for a third of the steps. If None, so it is for
+        files; simulated pairs and given pairs keep the last weights.
     resume
         Resume from ``last.ckpt`` if it exists; False requires a folder without a run.
     chunk
@@ -74,11 +90,12 @@ def train(
         The loss became infinite or not a number.
     """
     device = chosen(device)
-    recipe = recipe_of(family, steps, batch)
+    recipe = recipe_of(family, steps, batch, learning_rate)
     if seed < 0:
         raise InputInvalid(f"seed={seed}: give a whole number from 0.")
     chunk = chunk_of(recipe.steps, chunk)
-    pairs = data if isinstance(data, Pairs) else pairs_of(family, data, seed)
+    pairs = data if isinstance(data, Pairs) else pairs_of(family, data, seed, validation)
+    keeps_best = isinstance(data, Path) if keeps_best is None else keeps_best
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -95,6 +112,9 @@ def train(
         classes=classes_of(family),
         channels=family.input.channels,
         pixel_size_um=pairs.pixel_size_um,
+        learning_rate=recipe.learning_rate,
+        start=start.words if start else "",
+        start_sha256=start.sha256 if start else "",
         git=checkpoint.git_commit(),
         device=device,
         precision=precision(device),
@@ -102,28 +122,43 @@ def train(
     )
     if _is_finished(record, resume):
         return checkpoint.read(out)
-    record.write()
     task = Task(family, recipe, source=pairs.source, held_out=pairs.held_out, seed=seed, chunk=chunk, folder=out)
-    seconds = _fit(task, record, is_quiet)
+    if start:
+        begin(task.network, start)
+    record.write()
+    held_out = HeldOut(max(1, recipe.steps // PATIENCE) if keeps_best else None)
+    seconds = _fit(task, record, held_out, is_quiet)
+    if held_out.best:
+        task.network.load_state_dict(held_out.best)
     checkpoint.write_weights(task.network.state_dict(), record.weights)
-    finished = replace(record, is_finished=True, seconds=round(seconds, 1), metrics=held_out_metrics(task, pairs.judged))
+    if pairs.sample:
+        keep_sample(pairs.sample, out)
+    finished = replace(
+        record,
+        best_step=held_out.best_step,
+        is_finished=True,
+        seconds=round(seconds, 1),
+        metrics=held_out_metrics(task, pairs.judged),
+    )
     finished.write()
     return finished
 
 
-def recipe_of(family: Family, steps: int | None, batch: int | None) -> Recipe:
-    """The family's recipe, with ``steps`` and ``batch`` replaced where they are given.
+def recipe_of(family: Family, steps: int | None, batch: int | None, learning_rate: float | None = None) -> Recipe:
+    """The family's recipe, with ``steps``, ``batch`` and ``learning_rate`` replaced where they are given.
 
     Raises
     ------
     InputInvalid
-        A number below 1.
+        A number of steps or pairs below 1, or a rate that is not above 0.
     """
     for name, value in (("steps", steps), ("batch", batch)):
         if value is not None and value < 1:
             raise InputInvalid(f"{name}={value}: give a whole number from 1.")
-    recipe = family.training.recipe
-    return replace(recipe, steps=recipe.steps if steps is None else steps, batch=recipe.batch if batch is None else batch)
+    if learning_rate is not None and not 0 < learning_rate < math.inf:
+        raise InputInvalid(f"learning_rate={learning_rate}: give a number above 0, such as 1e-3.")
+    given: dict[str, Any] = {"steps": steps, "batch": batch, "learning_rate": learning_rate}
+    return replace(family.training.recipe, **{name: value for name, value in given.items() if value is not None})
 
 
 def chunk_of(steps: int, most: int = CHUNK) -> int:
@@ -161,7 +196,7 @@ def _is_finished(record: Checkpoint, resume: bool) -> bool:
     if not resume:
         raise InputInvalid(f"{record.folder} already holds a run: give another folder as out, or let it resume.")
     previous = checkpoint.read(record.folder)
-    for name in ("family", "seed", "steps", "batch", "optimizer", "data_sha256"):
+    for name in ("family", "seed", "steps", "batch", "optimizer", "learning_rate", "data_sha256", "start_sha256"):
         if getattr(previous, name) != getattr(record, name):
             raise InputInvalid(
                 f"{record.folder} holds a run with {name} = {getattr(previous, name)!r}, not {getattr(record, name)!r}: "
@@ -170,9 +205,9 @@ def _is_finished(record: Checkpoint, resume: bool) -> bool:
     return previous.is_finished
 
 
-def _fit(task: Task, run: Checkpoint, is_quiet: bool) -> float:
+def _fit(task: Task, run: Checkpoint, held_out: HeldOut, is_quiet: bool) -> float:
     """Train with Lightning from the last checkpoint to the last step; return the time in seconds, including that of interrupted runs."""
-    log = Log(run.folder)
+    log = Log(run.folder, held_out)
     last = run.folder / LAST
     with _without_chatter():
         trainer = lightning.Trainer(
@@ -183,7 +218,7 @@ def _fit(task: Task, run: Checkpoint, is_quiet: bool) -> float:
             gradient_clip_val=task.recipe.clip,
             reload_dataloaders_every_n_epochs=1,
             plugins=[WholeCheckpoints()],
-            callbacks=[log] if is_quiet else [log, Bar(run.steps)],
+            callbacks=[held_out, log] if is_quiet else [held_out, log, Bar(run.steps)],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,

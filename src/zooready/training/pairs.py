@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zooready.data import Classified, Folder, Split, npz_files, read_classes, read_folder, read_npz, share, subfolder
 from zooready.errors import InputInvalid
-from zooready.records import Family, Pair
+from zooready.records import Family, Image, Pair
+from zooready.training.sample import as_sample, window
 
 if TYPE_CHECKING:
     from zooready.training.module import Source
@@ -27,7 +29,7 @@ class Pairs:
     """Training and held-out pairs of a run, a description of the data, and the hash of its files.
 
     ``judged`` gives the pairs for the metrics and their number; None uses some of ``held_out``. ``pixel_size_um`` is the smallest and the
-    largest pixel size of the images, empty if unknown.
+    largest pixel size of the images, empty if unknown. ``sample`` is a held-out image, which the bundle of the run will carry.
     """
 
     source: Source
@@ -36,10 +38,13 @@ class Pairs:
     sha256: str = ""
     judged: tuple[Callable[[int], Pair], int] | None = None
     pixel_size_um: tuple[float, ...] = ()
+    sample: Image | None = None
 
 
-def pairs_of(family: Family, data: Path | None, seed: int) -> Pairs:
+def pairs_of(family: Family, data: Path | None, seed: int, validation: Path | None = None) -> Pairs:
     """A family's simulated pairs, or those of files: npz files, folders of classes for a classifier, or a folder of images.
+
+    ``validation`` holds the images to hold out, in the same layout; without it, it is a fifth of those of ``data``.
 
     Notes on readable files, such as saturated images, are logged as warnings.
 
@@ -48,6 +53,9 @@ def pairs_of(family: Family, data: Path | None, seed: int) -> Pairs:
     InputInvalid
         The data cannot be used, or the family trains on its simulation only.
     """
+    if validation is not None and (data is None or classes_of(family)):
+        what = "folders of classes" if data else "simulated pairs, of which there is no end"
+        raise InputInvalid(f"validation={str(validation)!r} cannot be held out beside {what}: leave it out.")
     if data is None:
         return Pairs(source=family.training.pair, held_out=family.training.pair, words="simulated")
     if classes := classes_of(family):
@@ -68,10 +76,10 @@ def pairs_of(family: Family, data: Path | None, seed: int) -> Pairs:
                 f"data={str(data)!r}: npz pairs are blurred and sharp single planes, and {family.name} does not restore those. "
                 "Train mrbcr on them."
             )
-        return _in_crops(read_npz(data, family.training.pair_of), data, seed, CROP_PX)
+        return _in_crops(partial(read_npz, pair_of=family.training.pair_of), family, data, validation, seed)
     channels, partner = len(family.input.channels), family.training.partner
-    images = read_folder(data, family.training.pair_of, channels=channels, partner=partner, is_stack=is_stack)
-    return _in_crops(images, data, seed, CROP_PX_OF_STACKS if is_stack else CROP_PX)
+    read = partial(read_folder, pair_of=family.training.pair_of, channels=channels, partner=partner, is_stack=is_stack)
+    return _in_crops(read, family, data, validation, seed)
 
 
 def classes_of(family: Family) -> tuple[str, ...]:
@@ -82,25 +90,48 @@ def classes_of(family: Family) -> tuple[str, ...]:
 def classified(images: Classified, split: Split, words: str) -> Pairs:
     """Pairs of images with classes: crops of the training images, and for the metrics every held-out image once, uncropped."""
     _warn(images.notes)
-    side = images.side()
+    side, shown = images.side(), split.held_out[0]
     return Pairs(
         source=images.source(split.training, side),
         held_out=images.source(split.held_out, side),
         words=f"{len(split.training)} images of {words}, {len(split.held_out)} held out",
         sha256=sha256(f"{images.sha256} {split.training} {split.held_out}".encode()).hexdigest(),
         judged=(lambda number: images.whole(split.held_out[number]), len(split.held_out)),
-        pixel_size_um=(min(images.pixel_sizes_um), max(images.pixel_sizes_um)) if all(images.pixel_sizes_um) else (),
+        pixel_size_um=_range(images.pixel_sizes_um),
+        sample=as_sample(images.arrays[shown], images.channels, images.pixel_sizes_um[shown] or None),
     )
 
 
-def _in_crops(folder: Folder, data: Path, seed: int, most_px: int) -> Pairs:
+def _range(sizes_um: Sequence[float]) -> tuple[float, ...]:
+    """The smallest and the largest, or nothing if one is 0, which stands for unknown."""
+    return (min(sizes_um), max(sizes_um)) if sizes_um and all(sizes_um) else ()
+
+
+def _in_crops(read: Callable[[Path], Folder], family: Family, data: Path, validation: Path | None, seed: int) -> Pairs:
     """Crops of images with partners; some images are held out."""
+    folder = read(data)
     _warn(folder.notes)
-    crop = folder.crop(most_px)
     training, held_out = folder.split(seed)
     kind = "file" if data.is_file() else "folder"
-    words = f"{len(training)} images of the {kind} {data.resolve().name!r}, {len(held_out)} held out"
-    return Pairs(source=folder.source(training, crop), held_out=folder.source(held_out, crop), words=words, sha256=folder.sha256)
+    judges, words = folder, f"images of the {kind} {data.resolve().name!r}"
+    if validation is not None:
+        training, judges = tuple(range(len(folder.pairs))), read(validation)
+        held_out = tuple(range(len(judges.pairs)))
+        _warn(judges.notes)
+        words = f"{words} and of {validation.resolve().name!r}"
+    most = CROP_PX_OF_STACKS if "z" in family.input.axes else CROP_PX
+    crop = min(folder.crop(most), judges.crop(most))
+    shown = judges.pairs[held_out[0]]
+    size_um = judges.pixel_sizes_um[held_out[0]] if judges.pixel_sizes_um else 0.0
+    hashes = folder.sha256 if validation is None else sha256(f"{folder.sha256} {judges.sha256}".encode()).hexdigest()
+    return Pairs(
+        source=folder.source(training, crop),
+        held_out=judges.source(held_out, crop),
+        words=f"{len(training)} {words}, {len(held_out)} held out",
+        sha256=hashes,
+        pixel_size_um=_range((*folder.pixel_sizes_um, *judges.pixel_sizes_um)),
+        sample=as_sample(window(shown.input, shown.target), family.input.channels, size_um or None),
+    )
 
 
 def _warn(notes: Sequence[str]) -> None:

@@ -21,9 +21,9 @@ import numpy as np
 from zooready.consumers import export_files
 from zooready.consumers.cellprofiler.cppipe import pipeline
 from zooready.consumers.onnx_rules import one_file, onnx_objections
-from zooready.consumers.sandbox import PASSED_ON
+from zooready.consumers.sandbox import PASSED_ON, end
 from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, InputInvalid
-from zooready.processes import memory_bytes, scratch
+from zooready.processes import guard, memory_bytes, scratch
 from zooready.records import Array, Bundle, Format, Level, as_float32
 from zooready.tensors import Tensor, TensorSpec
 
@@ -137,39 +137,28 @@ def launch(file: Path, images: Path, out: Path, *, home: Path, seconds: float = 
     """
     if absent := missing():
         raise ConsumerMissing(absent)
-    environment = {name: value for name, value in os.environ.items() if PASSED_ON.fullmatch(name) and not name.startswith("PYTHON")}
+    environment = {name: value for name, value in os.environ.items() if PASSED_ON.fullmatch(name)}
     environment |= {"HOME": str(home), "USERPROFILE": str(home), "PYTHONDONTWRITEBYTECODE": "1", "MPLBACKEND": "agg"} | _java()
     command = [str(_command()), "-c", "-r", "-p", str(file), "-i", str(images), "-o", str(out), "--plugins-directory", str(plugins())]
     with (home / "log.txt").open("wb") as log:
         child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=home, env=environment, start_new_session=True
-        )
+            guard.command(command, memory_bytes()), stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, cwd=home,
+            env=environment, start_new_session=True,
+        )  # fmt: skip
         try:
-            _limit(child.pid)
             code = child.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
-            raise ConsumerFailed(f"CellProfiler was stopped after {seconds:.0f} s. Try a smaller image, or a faster machine.") from None
+            raise ConsumerFailed(
+                f"CellProfiler was stopped after {seconds:.0f} s. Try a smaller image, a faster machine, or a longer time limit."
+            ) from None
         finally:
-            child.kill()
-            child.wait()
+            end(child)
     text = (home / "log.txt").read_text(encoding="utf-8", errors="replace")
     if "in CellProfiler's Python" in text:
         raise ConsumerMissing(_errors(text))
     if code or "Error detected during run" in text or re.search("could not load these modules: .*runzooready", text):
         raise ConsumerFailed(f"CellProfiler ended with exit code {code}. It said: {_errors(text)}")
     return text
-
-
-def _limit(pid: int) -> None:
-    """Bound the memory of the program, where the system can do so from outside."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    if hasattr(resource, "prlimit"):
-        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-        most = memory_bytes() if hard == resource.RLIM_INFINITY else min(memory_bytes(), hard)
-        resource.prlimit(pid, resource.RLIMIT_DATA, (most, hard))
 
 
 def specs(bundle: Bundle) -> tuple[TensorSpec, tuple[TensorSpec, ...]]:

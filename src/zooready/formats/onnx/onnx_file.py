@@ -8,7 +8,7 @@ import io
 import re
 import threading
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, Inpu
 from zooready.formats import branches, trials
 from zooready.formats.branches import DataBranch
 from zooready.formats.copies import evaluating
+from zooready.formats.demands import Demands
 from zooready.formats.installed import torch_version
 from zooready.formats.onnx.downgrade import to_opset_17
 from zooready.formats.onnx.graph import IR, OPSET, Names, check, cleaned
@@ -24,7 +25,7 @@ from zooready.formats.proof import largest_difference
 from zooready.formats.starting import Device, Run
 from zooready.formats.torchscript.tracing import record_apart
 from zooready.formats.warned import brief, known_deprecations, silence, tracer_lines
-from zooready.records import TOLERANCE, Array, Case, Weights
+from zooready.records import Array, Case, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -37,15 +38,12 @@ def write(
     module: nn.Module,
     example: Tensor,
     path: Path,
+    demands: Demands = Demands(),  # noqa: B008 - frozen
     *,
     input_name: str,
     input_axes: str,
     output_names: Sequence[str],
     output_axes: Sequence[str],
-    fixed: Mapping[str, int] | None = None,
-    others: Sequence[Tensor] = (),
-    labels: Collection[int] = (),
-    tolerance: float = TOLERANCE["onnx"],
 ) -> Weights:
     """Write a module as one ONNX file of opset 17 and IR 8, compared with eager at several sizes; byte-identical when written again.
 
@@ -57,16 +55,10 @@ def write(
         (b, c, y, x) or (b, c, z, y, x) float32 -> a tensor or a tuple of tensors, of any size. Left as it was, mode included.
     example
         (1, c, y, x) or (1, c, z, y, x) float32, raw pixels.
+    demands
+        What may be recorded, and what the file must compute.
     input_axes, output_axes
         One letter an axis, e.g. ``"bcyx"`` and ``["bcyx", "bc"]``.
-    fixed
-        Axes that take one length only, e.g. ``{"z": 7}``; ``b``, ``z``, ``y``, ``x`` are free otherwise.
-    others
-        Further images to record on if the file for the example is wrong: of sizes at which a network that pads inside does pad.
-    labels
-        Numbers of the outputs that are label images, compared by objects.
-    tolerance
-        Largest difference / range that the file may show on a trial image.
 
     Returns
     -------
@@ -80,21 +72,23 @@ def write(
         "TorchScript only": no exporter gives a file that agrees; or the names and axes do not fit the outputs.
     """
     names = Names(
-        input=input_name, input_axes=input_axes, outputs=tuple(output_names), output_axes=tuple(output_axes), fixed=dict(fixed or {})
+        input=input_name, input_axes=input_axes, outputs=tuple(output_names), output_axes=tuple(output_axes), fixed=dict(demands.fixed)
     )
     network = evaluating(module)
     image = example.detach().cpu().float()
     cases, skipped = trials.cases(network, image.numpy(), names.fixed)
     check(names, cases[0])
     faults: list[tuple[str, Exception]] = []
-    ways = [("legacy", image), *(("legacy", other) for other in others), ("dynamo", image)]
+    ways = [("legacy", image), *(("legacy", other) for other in demands.others), ("dynamo", image)]
     for exporter, recorded in [way for way in ways if way[0] in EXPORTERS]:
         if recorded is not image and not isinstance(faults[-1][1], OutputsDiffer):
             continue  # that exporter cannot write it at all
         left_out: list[str] = []
         try:
             content, warned = _content(exporter, evaluating(module), recorded, names, cases)
-            largest = largest_difference(cases, start(content), tolerance, labels, names.outputs, network=network, left_out=left_out)
+            largest = largest_difference(
+                cases, start(content), demands.allowed("onnx"), demands.labels, names.outputs, network=network, left_out=left_out
+            )
             _keep(content, path)
         except DataBranch as fault:
             raise InputInvalid(f"{type(module).__name__} cannot be written: {fault}.") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,13 +13,14 @@ from zooready.errors import InputInvalid, OutputsDiffer
 from zooready.formats import trials
 from zooready.formats.branches import DataBranch
 from zooready.formats.copies import evaluating
+from zooready.formats.demands import Demands
 from zooready.formats.installed import torch_version
 from zooready.formats.proof import largest_difference
 from zooready.formats.starting import Device, Run, torch_run
 from zooready.formats.torchscript import container
 from zooready.formats.torchscript.tracing import Recorded, Route, record_apart
 from zooready.formats.warned import brief, known_deprecations
-from zooready.records import TOLERANCE, Case, Weights
+from zooready.records import Case, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -38,20 +39,16 @@ class _Order:
     variant: str
     cases: tuple[Case, ...]
     static: tuple[int, ...]
-    labels: Collection[int]
-    tolerance: float
+    demands: Demands
 
 
 def write(
     module: nn.Module,
     example: Tensor,
     path: Path,
+    demands: Demands = Demands(),  # noqa: B008 - frozen
     *,
     variant: str = "plain",
-    fixed: Mapping[str, int] | None = None,
-    others: Sequence[Tensor] = (),
-    labels: Collection[int] = (),
-    tolerance: float = TOLERANCE["torchscript"],
 ) -> Weights:
     """Write a module as TorchScript that any engine can load, byte-identical when written again.
 
@@ -66,17 +63,11 @@ def write(
         (1, c, y, x) or (1, c, z, y, x) float32, raw pixels.
     path
         Ends in ``.pt``, as JDLL demands.
+    demands
+        What may be recorded, and what the file must compute.
     variant
         ``plain``; ``frozen`` (`torch.jit.freeze`); ``channels_last`` (BatchNorm folded, weights and input in channels_last order inside
         the file, frozen), which more than halves the time of many networks in Fiji's engine.
-    fixed
-        Axes that take one length only, e.g. ``{"z": 7}``.
-    others
-        Further images to record on if the file for the example is wrong: of sizes at which a network that pads inside does pad.
-    labels
-        Numbers of the outputs that are label images, compared by objects.
-    tolerance
-        Largest difference / range that the file may show on a trial image.
 
     Returns
     -------
@@ -94,19 +85,22 @@ def write(
     if path.suffix != ".pt":
         raise InputInvalid(f"{path.name}: JDLL opens TorchScript only from files that end in '.pt', e.g. weights.pt.")
     network = evaluating(module)
-    cases, skipped = trials.cases(network, example.detach().cpu().numpy(), fixed)
-    static = tuple(n for n, axis in enumerate(trials.axes_of(cases[0].input)) if axis in (fixed or {}))
+    cases, skipped = trials.cases(network, example.detach().cpu().numpy(), demands.fixed)
+    static = tuple(n for n, axis in enumerate(trials.axes_of(cases[0].input)) if axis in demands.fixed)
     order = _Order(
         network=evaluating(module),  # not the one that ran: it may keep what it saw
         example=example.detach().cpu().float(),
         variant=variant,
         cases=cases,
         static=static,
-        labels=labels,
-        tolerance=tolerance,
+        demands=demands,
     )
     faults: list[tuple[str, Exception]] = []
-    ways: list[tuple[Route, Tensor]] = [("trace", order.example), *(("trace", other) for other in others), ("export", order.example)]
+    ways: list[tuple[Route, Tensor]] = [
+        ("trace", order.example),
+        *(("trace", other) for other in demands.others),
+        ("export", order.example),
+    ]
     for route, image in [way for way in ways if way[0] in ROUTES]:
         if image is not order.example and not isinstance(faults[-1][1], OutputsDiffer):
             continue  # it cannot be traced at all
@@ -142,7 +136,8 @@ def _attempt(order: _Order, route: Route, folder: Path) -> dict[str, Any]:
     target = folder / "weights.pt"
     container.strip(recorded.path, target, texts)
     left_out: list[str] = []
-    largest = largest_difference(order.cases, start(target), order.tolerance, order.labels, network=order.network, left_out=left_out)
+    tolerance, labels = order.demands.allowed("torchscript"), order.demands.labels
+    largest = largest_difference(order.cases, start(target), tolerance, labels, network=order.network, left_out=left_out)
     details: dict[str, Any] = {"exporter": route, "difference": largest, "reproducible": not recorded.irreproducible}
     if recorded.irreproducible:
         details["reason"] = recorded.irreproducible

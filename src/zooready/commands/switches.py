@@ -1,0 +1,29 @@
+"""Options that several commands share, each with one name, one type and one meaning."""
+
+from __future__ import annotations
+
+from argparse import SUPPRESS, ArgumentParser
+
+from zooready.commands.numbers import positive
+
+
+def add_channel(parser: ArgumentParser, of: str = "") -> None:
+    """``--channel``: a name or a number from 1."""
+    parser.add_argument("--channel", default=SUPPRESS, help=f"channel {of or 'to use'}: its name, or its number from 1")
+
+
+def add_axes(parser: ArgumentParser) -> None:
+    """``--axes``: of files that do not name theirs."""
+    parser.add_argument("--axes", default=SUPPRESS, help="axes of files that do not name them, e.g. zyx for a plain stack")
+
+
+def add_time_limit(parser: ArgumentParser, whose: str = "one image") -> None:
+    """``--time-limit``, which becomes ``time_limit_s``."""
+    parser.add_argument(
+        "--time-limit", dest="time_limit_s", type=positive, default=SUPPRESS, metavar="S", help=f"seconds that {whose} may take"
+    )
+
+
+def add_trust_code(parser: ArgumentParser, why: str = "") -> None:
+    """``--trust-code``: without it, no Python of a bundle runs."""
+    parser.add_argument("--trust-code", action="store_true", help=f"run the Python code in the bundle{why}")

@@ -1,0 +1,154 @@
+"""Cross-modality super-resolution: the image of one microscope in, what a sharper one would show of the same place out.
+
+    image (b, 1, y, x) counts  -- mean and spread out, network, back in -->  restored (b, 1, y, x) counts
+
+Widths of point spread functions at half maximum, and pixels, are those of the task:
+
+    superres-sted       confocal, 290 nm -> stimulated emission depletion (STED), 110 nm             30 nm pixels
+    superres-tirfsim    total internal reflection (TIRF), 187 nm -> structured illumination, 99 nm    40 nm pixels
+    superres-widefield  10x, NA 0.4, 0.68 um -> 20x, NA 0.75, 0.37 um                                160 nm pixels
+
+One affine map for the whole image, as in :mod:`zooready.families.mrbcr`, whose network, loss, light and variety of specimens these
+families share. The published networks are :mod:`zooready.nets.superres`.
+Wang, Rivenson, Jin, Wei, Gao, Gunaydin, Bentolila, Kural, Ozcan, Nature Methods 16, 103 (2019), doi:10.1038/s41592-018-0239-0
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zooready.families import mrbcr
+from zooready.records import Family, Image, Network, Pair, Part, Recipe, Training
+from zooready.simulate.across import across
+from zooready.simulate.camera import Camera
+from zooready.simulate.fields import Field
+from zooready.simulate.modalities import SIM, STED, TIRF, Confocal
+from zooready.simulate.optics import Optics
+from zooready.simulate.specimens import Specimen
+from zooready.simulate.stages import Microscope
+from zooready.tensors import TensorSpec
+
+WIDTHS = (0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15)  # of the input's point spread function, relative to the nominal one; drawn from
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """From a microscope to a sharper one with pixels as large; what the sharper one shows never varies."""
+
+    seen: Microscope
+    shown: Microscope
+
+    @property
+    def pixel_size_um(self) -> float:
+        """Side of the pixels of both, micrometres."""
+        return self.seen.optics.pixel_size_um
+
+
+_SCANNED = Optics(na=1.05, wavelength_nm=670.0, index=1.515, pixel_size_um=0.03)  # NA 1.4 with a beam that fills it partly
+_EVANESCENT = Optics(na=1.45, wavelength_nm=525.0, index=1.515, pixel_size_um=0.04)
+_LOW_NA = Optics(na=0.4, wavelength_nm=525.0, index=1.0, pixel_size_um=0.16)
+CONFOCAL_TO_STED = Step(
+    seen=Microscope(optics=_SCANNED, modality=Confocal()), shown=Microscope(optics=_SCANNED, modality=STED(saturation=6.3))
+)
+TIRF_TO_SIM = Step(seen=Microscope(optics=_EVANESCENT, modality=TIRF()), shown=Microscope(optics=_EVANESCENT, modality=SIM()))
+LOW_TO_HIGH_NA = Step(seen=Microscope(optics=_LOW_NA), shown=Microscope(optics=replace(_LOW_NA, na=0.75)))
+
+
+def empty(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+    """Nothing but background, (size, size): the network learns to leave it empty."""
+    return np.zeros((size, size))
+
+
+SPECIMENS: tuple[Specimen, ...] = (*mrbcr.SPECIMENS, empty)  # drawn with equal chance
+
+
+def scene(rng: np.random.Generator, size: int, specimen: Specimen, step: Step, width: float = 1.0, dimmed: float = 1.0) -> Field:
+    """A field with random light, background and camera, (size, size) each: the image's point spread function is `width` times as wide."""
+    light = mrbcr.exposure(rng, dimmed)
+    optics = replace(step.seen.optics, wavelength_nm=width * step.seen.optics.wavelength_nm)
+    seen = replace(step.seen, optics=optics, camera=light.pop("camera"))
+    return across(rng, size, specimen, seen=seen, shown=step.shown, **light)
+
+
+def pair(seed: int, index: int, step: Step) -> Pair:
+    """Pair number `index`: (1, 96, 96) float32 counts each; any pair can be made again, so training resumes exactly."""
+    rng = np.random.default_rng((seed, index))
+    width = float(rng.choice(WIDTHS))
+    simulated = scene(rng, mrbcr.SIZE, SPECIMENS[rng.integers(len(SPECIMENS))], step, width)
+    return Pair(input=simulated.image[None].astype(np.float32), target=simulated.truth[None], pixel_size_um=step.pixel_size_um)
+
+
+def sample(step: Step) -> Image:
+    """A simulated image to try the bundle on: meshes, filaments, puncta and rings, 256 x 256 uint16; the same at every call."""
+    rng, seen = np.random.default_rng(20190103), replace(step.seen, camera=Camera())
+    simulated = across(rng, 256, mrbcr.sample_specimen, seen=seen, shown=step.shown, photons=300.0, background=5.0)
+    return Image(array=simulated.image, axes="yx", pixel_size_um=step.pixel_size_um)
+
+
+def family(name: str, title: str, description: str, step: Step, tags: tuple[str, ...]) -> Family:
+    """One of the three; they differ in their microscopes only."""
+    return Family(
+        name=name,
+        title=title,
+        description=f"{description} Trained on simulated filaments, puncta, rings, meshes and textures with known truth.",
+        cite=(
+            (
+                "Wang H, Rivenson Y, Jin Y, Wei Z, Gao R, Gunaydin H, Bentolila LA, Kural C, Ozcan A. Deep learning enables "
+                "cross-modality super-resolution in fluorescence microscopy. Nature Methods 16, 103-110 (2019).",
+                "10.1038/s41592-018-0239-0",
+            ),
+            *mrbcr.FAMILY.cite,
+        ),
+        input=TensorSpec(name="image", axes="bcyx", channels=("intensity",), description="Raw camera counts."),
+        outputs=(
+            TensorSpec(
+                name="restored", axes="bcyx", channels=("intensity",), description="The image as a sharper microscope shows it, in counts."
+            ),
+        ),
+        network=Network(
+            architecture=Part(path="zooready.nets.bcr.BCR", kwargs={"width": 8, "levels": 3, "depth": 3, "inverse": 8}),
+            normalization=mrbcr.FAMILY.network.normalization,
+            restores=True,
+        ),
+        training=Training(
+            pair=partial(pair, step=step),
+            loss=mrbcr.loss,
+            recipe=Recipe(steps=4000, batch=8, optimizer="Muon", learning_rate=2e-3),
+            metrics=mrbcr.metrics,
+            pair_of=mrbcr.pair_of,
+            partner="truth",
+        ),
+        pixel_size_um=(step.pixel_size_um,) * 2,
+        tags=("super-resolution", "image-restoration", "fluorescence-light-microscopy", *tags, "2d"),
+        sample=partial(sample, step),
+        quality="PSNR on held-out simulated fields {psnr:.1f} dB (input {psnr_input:.1f}, Richardson-Lucy at its best {psnr_rl_best:.1f})",
+        evaluation=name.replace("-", "_"),
+    )
+
+
+STED_FAMILY = family(
+    "superres-sted",
+    "Super-resolution (confocal to STED)",
+    "Shows a confocal fluorescence image (290 nm wide at half maximum, within 15 %, 30 nm pixels) as a STED microscope of 110 nm would.",
+    CONFOCAL_TO_STED,
+    ("confocal", "sted"),
+)
+TIRFSIM_FAMILY = family(
+    "superres-tirfsim",
+    "Super-resolution (TIRF to TIRF-SIM)",
+    "Shows a TIRF image (187 nm wide at half maximum, within 15 %, 40 nm pixels) as structured illumination of 99 nm would.",
+    TIRF_TO_SIM,
+    ("tirf", "sim"),
+)
+WIDEFIELD_FAMILY = family(
+    "superres-widefield",
+    "Super-resolution (10x to 20x wide-field)",
+    "Shows a wide-field image of a 10x/0.4 objective (0.68 um wide at half maximum, within 15 %, resampled to 160 nm pixels) as a "
+    "20x/0.75 objective would.",
+    LOW_TO_HIGH_NA,
+    ("widefield",),
+)
