@@ -135,7 +135,9 @@ def test_probabilities_pass_unchanged_and_foreground_without_a_core_is_backgroun
     assert not labels.any()
 
 
-@pytest.mark.parametrize(("setting", "value"), [("foreground", 0.9), ("core", 0.9), ("rounds", 1), ("doublings", 0), ("growth", 1), ("smallest", 50)])
+@pytest.mark.parametrize(
+    ("setting", "value"), [("foreground", 0.9), ("core", 0.9), ("rounds", 1), ("doublings", 0), ("growth", 1), ("smallest", 50)]
+)
 def test_every_setting_changes_something_and_is_shown(setting, value):
     probabilities = blobs(1, 90, 80)
     changed = Instances(**{setting: value})

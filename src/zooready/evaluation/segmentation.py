@@ -112,8 +112,8 @@ EVALUATION = Evaluation(
     "training-data and validation-data, 2,607 nuclei; RPE1, U2OS and other cells, 20x and 40x); it began from the U-Net that was shipped "
     "before, which knew simulated nuclei only",
     suited=(
-        "Nuclei in wide-field or confocal fluorescence, 8 to 100 px wide, as they are: no pixel size is needed. Single or touching, dim and "
-        "bright in one image; micronuclei and debris beside them are left out.",
+        "Nuclei in wide-field or confocal fluorescence, 8 to 100 px wide, as they are: no pixel size is needed. Single or touching, dim "
+        "and bright in one image; micronuclei and debris beside them are left out.",
     ),
     unsuited=(
         "Histology in bright field, whole cells, bacteria, stacks as volumes: the network takes one fluorescence plane.",
