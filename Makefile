@@ -26,7 +26,7 @@ readme: engines  # the table of README.md and the model cards, from a run and fr
 evaluate: engines  # every number of every model card, measured again from the shipped weights; half an hour
 	$(BIN)/zooready evaluate --out model_cards --records src/zooready/weights
 
-mutations: setup  # docs/caught.md: what the check and bioimageio say of some ninety faults, and of those in every shipped bundle
+mutations: setup  # docs/caught.md: what the check and bioimageio say of some ninety faults, and of those in every shipped bundle; goes on where it stopped
 	$(BIN)/python tests/helpers/caught.py
 
 cellprofiler: $(CP)/.ready  # CellProfiler in an environment of its own; needs a JDK (javac) and a C compiler

@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import importlib.metadata
 import inspect
 import os
 import subprocess
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from zooready import cli
+import zooready
+from zooready import cli, families
 from zooready.commands import COMMANDS, command, doctor
 from zooready.errors import ConsumerMissing, InputInvalid
 
@@ -56,6 +58,28 @@ def test_the_package_is_run_as_a_module():
     assert (refused.returncode, "zooready: 'nowhere' is neither the folder of a run nor a family" in refused.stderr) == (2, True)
 
 
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == f"zooready {importlib.metadata.version('zooready')}\n"
+    assert zooready.__version__ == importlib.metadata.version("zooready")
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [("exprot", "no command is called 'exprot': did you mean 'export'?"), ("xyzzy", "no command is called 'xyzzy': use train, export,")],
+)
+def test_a_misspelt_command_brings_the_nearest(capsys, typed, words):
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([typed])
+    assert words in capsys.readouterr().err
+
+
+def test_a_misspelt_family_brings_the_nearest():
+    with pytest.raises(InputInvalid, match="no family is called 'segmentaton'.*Did you mean 'segmentation'"):
+        families.named("segmentaton")
+
+
 @pytest.mark.parametrize("name", sorted(SAME_NAME))
 def test_a_command_is_the_function_of_its_name(name):
     assert callable(getattr(command(name), name))
@@ -90,7 +114,7 @@ def test_a_failure_is_an_exit_code_and_a_sentence(monkeypatch, capsys, error, co
 def test_an_unknown_command_is_a_usage_error(capsys):
     with pytest.raises(SystemExit, match="2"):
         cli.main(["pulish"])
-    assert "invalid choice" in capsys.readouterr().err
+    assert "no command is called 'pulish'" in capsys.readouterr().err
 
 
 def test_an_unknown_name_of_the_package_lists_the_known_ones():

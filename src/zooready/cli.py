@@ -7,14 +7,39 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 import sys
 from collections.abc import Sequence
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, NoReturn
 
 from zooready.commands import COMMANDS, command
 from zooready.errors import BundleInvalid, ConsumerMissing, InputInvalid, ZooreadyError
 
 FAILED, USAGE, MISSING, INTERRUPTED = 1, 2, 3, 130  # exit codes; see docs/verdicts.md
+
+
+class RootParser(argparse.ArgumentParser):
+    """The parser of ``zooready`` itself, which says what a misspelt command may have been."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the message, and with the nearest command if a command is not known."""
+        unknown = re.search(r"invalid choice: '([^']*)'", message)
+        if unknown:
+            near = get_close_matches(unknown[1], COMMANDS, n=1)
+            message = f"no command is called {unknown[1]!r}" + (f": did you mean {near[0]!r}?" if near else f": use {', '.join(COMMANDS)}.")
+        super().error(message)
+
+
+class Version(argparse.Action):
+    """Prints the version and ends; it is looked up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        """Print it."""
+        from zooready import __version__
+
+        sys.stdout.write(f"zooready {__version__}\n")
+        parser.exit()
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -61,10 +86,13 @@ def _print_error(sentence: str) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the command line; each command's options are added when that command is parsed."""
-    root = argparse.ArgumentParser(
+    root = RootParser(
         prog="zooready",
         description="Train microscopy models and ship bundles that are proven to run in Fiji, DeepImageJ, pyimagej and CellProfiler.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    root.add_argument(
+        "--version", action=Version, nargs=0, dest=argparse.SUPPRESS, default=argparse.SUPPRESS, help="print the version and end"
     )
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=CommandParser)
     for name, help in COMMANDS.items():

@@ -82,6 +82,10 @@ WRONG = {
     "ilastik's objects": (LABELS + 1, r"10 objects, 100 % foreground; it has no .* 1 to 10, and 1 seems to be the background.*Subtract 1"),
     "ilastik's classes": ((LABELS > 0) + 1, "has no background.* 1 to 2, and 1 seems to be the background"),
     "background 2": (2 - (LABELS > 0), "has no background.* 1 to 2, and 2 seems to be the background.* Change 2 to 0"),
+    "background 65535": (np.where(LABELS, LABELS, 65535), "has no background.* 1 to 65535, and 65535 seems to be .* Change 65535 to 0"),
+    "outlines": (BINARY - ndimage.binary_erosion(BINARY, iterations=2) * 255, "it holds outlines: .*Fill Holes"),
+    "outlines of objects": (LABELS * ~ndimage.binary_erosion(BINARY, iterations=2), "it holds outlines: .*Count Masks"),
+    "the image itself": (IMAGE, "it equals images/a.tif, so that a network learns to copy"),
     "all one": (np.ones_like(LABELS), "has no background, which must be 0: its values are 1"),
     "JPEG": (jpeg(BINARY), r"JPEG or interpolation leave grey edges: save masks as PNG or TIFF.*Threshold"),
     "interpolated": (resized(BINARY), "pieces, half of them of 4 px or less"),
@@ -102,6 +106,21 @@ def test_what_is_wrong_with_a_mask_is_said_with_the_cure(name):
     assert problem.startswith("masks/a.tif: ")
     with pytest.raises(InputInvalid, match=message):
         raise InputInvalid(problem)
+
+
+UNFIT = {
+    "background -1": (LABELS.astype(np.int16) - 1, r"masks/0.tif has values from -1 to 8, .* If -1 is its background, add 1, in Fiji"),
+    "probabilities": ((LABELS > 0) * np.float32(0.7), r"masks/0.tif has fractions \(values from 0 to 0.7\), as probabilities"),
+    "colours": (np.stack([LABELS % 3, LABELS % 5, LABELS], -1).astype(np.uint8), "masks/0.tif has 3 channels, .* Number its colours"),
+}
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_what_is_no_mask_is_named_with_the_cure(tmp_path, name):
+    mask, message = UNFIT[name]
+    save_pairs(tmp_path, (IMAGE, mask))
+    with pytest.raises(InputInvalid, match=message):
+        read_folder(tmp_path, pair_of)
 
 
 def test_joined_objects_of_a_binary_mask_are_counted():

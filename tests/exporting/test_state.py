@@ -11,6 +11,8 @@ from zooready.bundle.reading import opened
 from zooready.errors import InputInvalid
 from zooready.exporting import cases
 from zooready.exporting.probing import measure, prepared
+from zooready.exporting.reach import reads_anywhere
+from zooready.exporting.trying import Trial
 from zooready.formats.torchscript import tracing
 
 EXAMPLE = torch.rand(1, 1, 50, 61, generator=torch.Generator().manual_seed(3))
@@ -90,6 +92,29 @@ def test_a_network_that_mixes_the_images_of_a_batch_says_so():
 )
 def test_the_reach_is_seen_where_a_nan_dies(forward, halo):
     assert measure(prepared(of(forward)), EXAMPLE).halo == halo
+
+
+def displaced(x):
+    """An image whose pixels are read from where its values say."""
+    rows, columns = torch.meshgrid(torch.arange(x.shape[2]), torch.arange(x.shape[3]), indexing="ij")
+    grid = torch.stack([2 * (columns + x[:, 0]) / x.shape[3] - 1, 2 * (rows + x[:, 0]) / x.shape[2] - 1], -1)
+    return functional.grid_sample(x, grid, align_corners=False)
+
+
+@pytest.mark.parametrize(
+    ("forward", "is_anywhere"),
+    [
+        (displaced, True),
+        (lambda x: x.flatten(2).gather(2, x.flatten(2).long() % x.shape[2]).view(x.shape), True),
+        (lambda x: x[:, :, (x.mean((0, 1, 3)) * 9).long() % x.shape[2]], True),
+        (lambda x: torch.cat([x, 2 * x], 1).gather(1, (x > 0.5).long()), False),
+        (lambda x: torch.arange(9.0)[(8 * x.sigmoid()).long()], False),
+        (lambda x: functional.grid_sample(x, torch.rand(1, *x.shape[2:], 2), align_corners=False), False),
+    ],
+    ids=["displacement", "gather", "index", "channel", "table", "grid of its own"],
+)
+def test_places_that_pixels_decide_on_are_seen(forward, is_anywhere):
+    assert reads_anywhere(Trial(network=of(lambda self, x: forward(x)), example=EXAMPLE)) is is_anywhere
 
 
 def test_a_network_that_asserts_finite_pixels_has_a_reach():

@@ -1,6 +1,5 @@
 """Stacks, time series and both: the macro gives every plane what the network gives it alone, or says in words why not."""
 
-import csv
 import importlib.util
 import re
 from pathlib import Path
@@ -11,14 +10,13 @@ import pytest
 import stand_in
 import tifffile
 import toy
+from scenes import AXES, CHANNELS, check_planes, expected, planes_of, write, write_channels
 
 from zooready.commands.install import install
 
 pytestmark = pytest.mark.java
 KINDS = {"labels": "labels", "maps": "image", "scores": "scores", "stack": "image"}
 NAMES = {"labels": "bands", "maps": "bright,dark", "scores": "highest,middle,lowest", "stack": "grey"}
-AXES = {"plane": "YX", "depth1": "TZCYX", "z": "ZYX", "t": "TYX", "tz": "TZYX"}
-SHAPES = {"plane": (), "depth1": (1, 1, 1), "z": (2,), "t": (3,), "tz": (3, 2)}
 
 
 @pytest.fixture(scope="module")
@@ -65,26 +63,6 @@ def _quoted(texts):
     return ", ".join(f'"{text}"' for text in texts)
 
 
-def planes_of(kind):
-    """uint16 (…, 20, 30), every plane another one."""
-    shape = (*SHAPES[kind], 20, 30)
-    return (np.arange(np.prod(shape)).reshape(shape) * 7 % 397 + 100 * np.random.default_rng(0).integers(0, 3, shape)).astype(np.uint16)
-
-
-def write(folder, kind, axes=""):
-    resolution = (1 / toy.PIXEL_UM, 1 / toy.PIXEL_UM)
-    metadata = {"unit": "um", "spacing": 0.8, "finterval": 2.5, "axes": axes or AXES[kind]}
-    tifffile.imwrite(folder / f"{kind}.tif", planes_of(kind), imagej=True, resolution=resolution, metadata=metadata)
-    return folder / f"{kind}.tif"
-
-
-def expected(kind, name, plane_axes):
-    """(… of the image, …): the output of each plane alone, by NumPy in PyTorch's hands (:func:`toy.outputs`)."""
-    planes = planes_of(kind)
-    flat = [toy.outputs(plane)[name][1] for plane in planes.reshape(-1, *planes.shape[-2:])]
-    return np.stack(flat).reshape(*planes.shape[:-2], *flat[0].shape).squeeze()
-
-
 def ran(macro, path, paths, folder):
     return macro(f'return runMacro("{path}", getArgument());', *(f"{one}|{folder / 'out'}" for one in paths))
 
@@ -101,48 +79,27 @@ def test_every_plane_of_every_kind_of_image_is_what_it_is_alone(macro, installed
     path = installed(("labels", "maps", "scores"))
     assert ran(macro, path, [write(tmp_path, kind) for kind in AXES], tmp_path) == ["OK"] * len(AXES)
     assert all(documented(kind, column) for kind in AXES for column in (0, 1))
-    for kind in AXES:
-        for name in ("labels", "maps"):
-            with tifffile.TiffFile(tmp_path / "out" / f"{kind}_{name}.tif") as tiff:
-                found, facts = tiff.asarray().squeeze(), tiff.imagej_metadata
-                side = tiff.pages[0].tags["XResolution"].value
-            np.testing.assert_allclose(found, expected(kind, name, "yx"), atol=1e-6, err_msg=f"{kind} {name}")
-            assert side[1] / side[0] == pytest.approx(toy.PIXEL_UM, rel=1e-4)
-            assert facts.get("slices", 1) == (2 if "z" in kind else 1)
-            assert facts.get("frames", 1) == (3 if "t" in kind and kind != "depth1" else 1)
-            assert not kind.endswith("z") or facts["spacing"] == pytest.approx(0.8)
-            assert not kind.startswith("t") or facts["finterval"] == pytest.approx(2.5)
-        with (tmp_path / "out" / f"{kind}_scores.csv").open() as file:
-            rows = list(csv.DictReader(file))
-        scores = np.array([float(row["score"]) for row in rows]).reshape(*SHAPES[kind], 3).squeeze()
-        np.testing.assert_allclose(scores, expected(kind, "scores", "c"), rtol=1e-3)
-    assert [(row["slice"], row["frame"]) for row in rows[::3]] == [(str(z + 1), str(t + 1)) for t in range(3) for z in range(2)]
+    check_planes(tmp_path / "out", AXES)
 
 
-@pytest.mark.parametrize("axes", ["CYX", "ZCYX", "TCYX", "TZCYX"])
-def test_channels_stay_together_in_every_plane(of_two_channels, axes):
-    found, planes = of_two_channels[axes]
-    first, second = planes[..., 0, :, :] / 400, 1 - planes[..., 1, :, :] / 400
-    np.testing.assert_allclose(found, np.stack([first, second], axis=-3), atol=1e-6)
+@pytest.mark.parametrize("axes", CHANNELS)
+def test_channels_stay_together_in_every_plane(two_channels, axes):
+    found, expected_ones = two_channels[axes]
+    np.testing.assert_allclose(found, expected_ones, atol=1e-6)
 
 
 @pytest.fixture(scope="module")
-def of_two_channels(bundle, macro, tmp_path_factory):
-    """Result and pixels of an image for each axes; all run in one ImageJ."""
-    folder, shapes = tmp_path_factory.mktemp("channels"), {"CYX": (), "ZCYX": (2,), "TCYX": (3,), "TZCYX": (3, 2)}
+def two_channels(bundle, macro, tmp_path_factory):
+    """{axes: (result, what it should be)} of images with two channels; all run in one ImageJ."""
+    folder = tmp_path_factory.mktemp("channels")
     for name in ("jars", "plugins"):
         (folder / "Fiji.app" / name).mkdir(parents=True)
     path = install(bundle, fiji=folder / "Fiji.app").macro
     _state(path, ("maps",), "", "", 2)
-    planes = {}
-    for axes, shape in shapes.items():
-        planes[axes] = np.random.default_rng(len(axes)).integers(0, 400, (*shape, 2, 20, 30)).astype(np.uint16)
-        tifffile.imwrite(folder / f"{axes}.tif", planes[axes], imagej=True, metadata={"axes": axes})
-    three = np.zeros((3, 20, 30), np.uint16)
-    tifffile.imwrite(folder / "three.tif", three, imagej=True, metadata={"axes": "CYX"})
-    answers = ran(macro, path, [folder / f"{name}.tif" for name in (*shapes, "three")], folder)
-    assert answers == [*["OK"] * len(shapes), "[aborted]"]
-    return {axes: (tifffile.imread(folder / "out" / f"{axes}_maps.tif"), planes[axes]) for axes in shapes}
+    wanted = write_channels(folder)
+    answers = ran(macro, path, [folder / f"{name}.tif" for name in (*CHANNELS, "three")], folder)
+    assert answers == [*["OK"] * len(CHANNELS), "[aborted]"]
+    return {axes: (tifffile.imread(folder / "out" / f"{axes}_maps.tif"), wanted[axes]) for axes in CHANNELS}
 
 
 def test_a_stack_made_of_a_plane_comes_for_every_time_point_and_not_for_every_plane(macro, installed, tmp_path):
@@ -152,7 +109,7 @@ def test_a_stack_made_of_a_plane_comes_for_every_time_point_and_not_for_every_pl
     assert [documented(kind, 2) for kind in ("plane", "t", "z", "tz")] == [True, True, False, False]
     for kind in ("plane", "t"):
         found = tifffile.imread(tmp_path / "out" / f"{kind}_stack.tif")
-        np.testing.assert_allclose(found, expected(kind, "stack", "zyx"), atol=1e-4)
+        np.testing.assert_allclose(found, expected(kind, "stack"), atol=1e-4)
 
 
 def test_a_network_of_stacks_takes_stacks_alone_and_each_time_point_as_one(macro, installed, tmp_path):
@@ -180,7 +137,7 @@ def test_the_script_for_pyimagej_gets_every_plane_and_says_what_failed(macro, in
     found = script.run(gateway, path.parent.name, write(tmp_path, "tz"), tmp_path / "out")
     assert set(found) == {"labels", "scores"}
     np.testing.assert_array_equal(found["labels"], planes_of("tz") // 100)
-    np.testing.assert_allclose(found["scores"].squeeze(), expected("tz", "scores", "c"), rtol=1e-6)
+    np.testing.assert_allclose(found["scores"].squeeze(), expected("tz", "scores"), rtol=1e-6)
     path = installed(("stack",))
     with pytest.raises(RuntimeError, match=r"wrote no results for tz.tif \(the macro returned \[aborted\]\): see what it printed above"):
         script.run(gateway, path.parent.name, tmp_path / "tz.tif", tmp_path / "out")

@@ -41,14 +41,23 @@ def exported(of):
         lambda self, x: x * [1.0, 2.0, 3.0][(x.mean() > 0).long()],
         lambda self, x: x * 2 if x.mean() < -1e6 else x,
         lambda self, x: x * 2 if x.max().item() > 300 else x,
+        lambda self, x: x if x[x > 2].numel() == 0 else x * 2,
+        lambda self, x: x * 2 if (x > 2).nonzero().shape[0] > 20 else x,
+        lambda self, x: x * 2 if len(torch.unique(x.round())) > 2 else x,
+        lambda self, x: sum((x[:, :, row, column].sum() for _, _, row, column in (x > 0.99).nonzero()), x),
     ],
-    ids=["allclose", "equal", "is_nonzero", "numpy", "asarray", "tolist", "list index", "rare", "number"],
+    ids=["allclose", "equal", "is_nonzero", "numpy", "asarray", "tolist", "list index", "rare", "number", "numel", "shape", "len", "loop"],
 )
 @pytest.mark.filterwarnings("ignore")
 def test_a_value_that_decides_is_refused_with_its_place(forward):
     of = network(forward)
     with pytest.raises(DataBranch, match=r"an 'if' hangs on pixel values \(test_branches.py:\d+\).*use torch.where"):
         branches.refuse(of, EXAMPLE, exported(of))
+
+
+def test_a_selection_whose_length_decides_on_nothing_is_no_branch():
+    of = network(lambda self, x: x / (1 + x[x > x.mean()].mean()) + x.flatten(1)[:, torch.arange(20)].shape[1])
+    assert branches.refuse(of, EXAMPLE, exported(of)) == ()
 
 
 def asserting(self, x):

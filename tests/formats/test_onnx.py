@@ -7,6 +7,7 @@ import numpy as np
 import onnx as onnx_library
 import onnxruntime
 import pytest
+import torch
 from format_networks import Branching, Median, OwnFunction, Spectral, TinyUNet, WidthDecides, make_image
 from onnx import TensorProto, helper
 from torch import nn
@@ -131,6 +132,31 @@ def test_a_branch_on_pixel_values_is_refused(example, tmp_path, here):
 
 def test_an_autograd_function_is_exported(example, tmp_path):
     assert onnx.write(OwnFunction(), example, tmp_path / "weights.onnx", **ONE).details["difference"] <= 1e-6
+
+
+class ScriptedPart(nn.Module):
+    """A part that is TorchScript already, as libraries ship them."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first = nn.Conv2d(1, 4, 3, padding=1)
+        rest = nn.Sequential(nn.ReLU(), nn.MaxPool2d(3, stride=1, padding=1), nn.Conv2d(4, 1, 1), nn.Sigmoid()).eval()
+        self.rest = torch.jit.script(rest.requires_grad_(False))
+
+    def forward(self, x):
+        return self.rest(self.first(x))
+
+
+@pytest.mark.filterwarnings("ignore:.*is deprecated:FutureWarning")
+def test_a_part_that_is_torchscript_already_is_exported(example, tmp_path, here):
+    network = ScriptedPart().eval()
+    run = onnx.start(onnx.write(network, example, tmp_path / "weights.onnx", **ONE).path)
+    for shape in ((2, 1, 33, 19), (1, 1, 70, 97)):
+        image = make_image(*shape, seed=5).numpy()
+        with torch.no_grad():
+            expected = network(torch.from_numpy(image)).numpy()
+        assert np.abs(run(image)[0] - expected).max() <= 1e-5
 
 
 def test_exporters_print_nothing(example, tmp_path, capfd):

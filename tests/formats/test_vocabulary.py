@@ -1,3 +1,4 @@
+import re
 import zipfile
 
 import pytest
@@ -49,6 +50,46 @@ def test_what_our_networks_use_is_supported_and_safe(traced):
 def test_new_operators_and_new_arguments_are_unsupported_but_safe(modern):
     assert unsupported(modern.path) == ("aten::rms_norm", "aten::scaled_dot_product_attention(6 by position, scale)")
     assert unsafe(modern.path) == ()
+
+
+class Scripted(torch.nn.Module):
+    """Both parts call functions of PyTorch's own, which a script names ``_0`` first."""
+
+    def __init__(self):
+        super().__init__()
+        self.pool = torch.nn.MaxPool2d(2)
+
+    def forward(self, x):
+        return F.max_pool2d(self.pool(x), 2)
+
+
+def test_a_function_that_a_script_calls_by_a_short_name_is_no_unknown_operator(tmp_path):
+    path = scripted(tmp_path, Scripted())
+    assert "_0 = __torch__" in "".join(container.code(path).values())
+    assert unsafe(path) == ()
+    assert unsupported(path) == ()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "_0 = torch.from_file\n    y = _0('a', True, 4)",
+        "_0 = __torch__.M\n    _0 = torch.from_file\n    y = _0('a', True, 4)",
+        "_0 = __torch__.M\n    _0, _1 = (torch.from_file, 1)\n    y = _0('a', True, 4)",
+        "for _0 in [torch.from_file]:\n      y = _0('a', True, 4)",
+        "_0 = __torch__.torch.classes.a.M\n    y = _0('a')",
+        "_0 = __torch__.undeclared\n    y = _0('a')",
+        "y = x('a')",
+    ],
+)
+def test_a_short_name_of_anything_else_stays_unknown(tmp_path, lines):
+    assert any(name.startswith("unknown::") or name == "aten::from_file" for name in unsafe(written(tmp_path, forward(lines))))
+    assert any(re.fullmatch(r"unknown::(_0|x)", name) for name in unsafe(written(tmp_path, forward(lines))))
+
+
+def test_a_short_name_is_one_in_its_own_function_only(tmp_path):
+    other = "def f(x: Tensor) -> Tensor:\n  return _0(x)\n"
+    assert "unknown::_0" in unsafe(written(tmp_path, forward("_0 = __torch__.f\n    y = _0(x)") + other))
 
 
 def test_interpolate_in_scripted_code_is_unsupported(tmp_path):

@@ -8,12 +8,15 @@ import hashlib
 import json
 import subprocess
 import sys
+import threading
 import warnings
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from queue import Empty, Queue
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -256,11 +259,36 @@ for path in sys.argv[1:]:
 """
 
 
-def core_says(*paths: Path) -> list[str]:
-    """Status and first error of core's own test of each file, which is what ``bioimageio test`` prints; without network."""
-    with TemporaryDirectory() as home:
-        command = [sys.executable, "-c", CORE, *map(str, paths)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=3600, cwd=home, check=False)
-    reports = [json.loads(line[4:]) for line in done.stdout.splitlines() if line.startswith("CORE")]
-    assert len(reports) == len(paths), done.stderr[-2000:]
-    return [": ".join(" ".join(word.split()) for word in pair) for pair in reports]
+def core_says(*paths: Path, limit_s: float = 300.0) -> Iterator[str]:
+    """Status and first error of core's own test of each file, which is what ``bioimageio test`` prints; without network.
+
+    A file on which it takes longer than the limit is left, and the others go on in a fresh process.
+    """
+    left = list(paths)
+    while left:
+        with TemporaryDirectory() as home:
+            command = [sys.executable, "-c", CORE, *map(str, left)]
+            child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=home)
+            lines: Queue[str] = Queue()
+            threading.Thread(target=_queue, args=(child.stdout, lines), daemon=True).start()
+            try:
+                while left and (line := lines.get(timeout=limit_s)):
+                    if line.startswith("CORE"):
+                        left.pop(0)
+                        yield ": ".join(" ".join(word.split()) for word in json.loads(line[4:]))
+                if left:
+                    left.pop(0)
+                    yield f"crashes with exit code {child.wait()}"
+            except Empty:
+                left.pop(0)
+                yield f"no answer after {limit_s:g} s"
+            finally:
+                child.kill()
+                child.wait()
+
+
+def _queue(stream, lines):
+    """Put every line of a stream into a queue, and an empty text at its end."""
+    for line in stream:
+        lines.put(line)
+    lines.put("")

@@ -289,6 +289,32 @@ def test_a_file_of_several_images_is_refused(tmp_path):
         read_image(tmp_path / "a.tif")
 
 
+def test_planes_that_were_appended_are_a_stack_whose_axis_has_to_be_named(tmp_path):
+    planes = noise((3, 5, 7))
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for plane in planes:
+            writer.write(plane, contiguous=False)
+    image = read_image(tmp_path / "a.tif", axes="zyx")
+    assert image.axes == "zyx"
+    assert np.array_equal(image.array, planes)
+    with pytest.raises(InputInvalid, match=r"does not say what its axes are \(Q of length 3\).* e.g. axes 'zyx'"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_five_samples_that_call_themselves_colour_are_five_channels(tmp_path):
+    samples = noise((5, 7, 5))
+    image = read_image(saved(tmp_path / "a.tif", samples, photometric="rgb", extrasamples=["unspecified"] * 2))
+    assert (image.axes, image.channels) == ("cyx", ())
+    assert np.array_equal(image.array, np.moveaxis(samples, -1, 0))
+
+
+@pytest.mark.parametrize(("photometric", "samples", "name"), [("separated", 4, r"print \(CMYK\)"), ("cielab", 3, r"L\*a\*b\*")])
+def test_colours_of_print_are_refused(tmp_path, photometric, samples, name):
+    path = saved(tmp_path / "a.tif", noise((5, 7, samples)).astype(np.uint8), photometric=photometric)
+    with pytest.raises(InputInvalid, match=f"has the colours of {name}.*: save it as RGB"):
+        read_image(path)
+
+
 @pytest.mark.filterwarnings("ignore:.*writing zero-size array:UserWarning")
 def test_a_tiff_without_pixels_is_refused(tmp_path):
     with pytest.raises(InputInvalid, match=r"has no pixels \(shape \(0, 9\)\)"):

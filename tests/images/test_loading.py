@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import xarray
+from PIL import Image as Pillow
 
 from zooready.errors import InputInvalid
 from zooready.images.files import write_image
@@ -54,6 +55,10 @@ GIVEN = {
     "xarray": xarray.DataArray(PLANE, dims=("y", "x")),
     "xarray turned": xarray.DataArray(PLANE.T, dims=("x", "y")),
     "xarray of other names": xarray.DataArray(PLANE, dims=("row", "column")),
+    "xarray turned, in capitals": xarray.DataArray(PLANE.T, dims=("X", "Y")),
+    "xarray with one more": xarray.DataArray(PLANE[None], dims=("batch", "y", "x")),
+    "xarray without names": xarray.DataArray(PLANE),
+    "Pillow": Pillow.fromarray(PLANE),
 }
 
 
@@ -89,3 +94,35 @@ def test_grey_stored_in_colour_is_one_channel_and_colour_stays():
     assert as_grey(three) is three
     deep = Image(array=np.stack([np.stack([PLANE] * 3)] * 2), axes="zcyx", channels=RGB)
     assert (as_grey(deep).axes, as_grey(deep).array.shape) == ("zyx", (2, 3, 4))
+
+
+def test_the_coordinates_of_an_xarray_name_its_channels():
+    image = as_image(xarray.DataArray(np.stack([PLANE, 2 * PLANE]), dims=("Channel", "Y", "X"), coords={"Channel": ["GFP", "DAPI"]}))
+    assert (image.axes, image.channels) == ("cyx", ("GFP", "DAPI"))
+    assert as_image(xarray.DataArray(np.stack([PLANE, PLANE]), dims=("c", "y", "x"), coords={"c": [488, 405]})).channels == ()
+
+
+def test_colour_of_pillow_is_three_named_channels():
+    assert as_image(Pillow.fromarray(np.ones((3, 4, 3), np.uint8))).channels == RGB
+
+
+UNUSABLE = {
+    "dimensions": (xarray.DataArray(np.ones((2, 3, 4)), dims=("well", "y", "x")), r"dimensions .*: say what well is, by axes"),
+    "masked": (np.ma.masked_greater(PLANE, 5), r"a masked array hides some of its pixels.*image.filled\(0\)"),
+    "NaN": (np.where(PLANE == 5, np.nan, PLANE), "the image has 1 pixels that are NaN or infinite, the first at y 1, x 1: .*nan_to_num"),
+    "infinite": (Image(array=np.where(PLANE == 5, np.inf, PLANE), axes="yx"), "the image has 1 pixels that are NaN or infinite"),
+    "empty": (np.ones((0, 5)), r"the image has no pixels \(shape \(0, 5\)\)"),
+    "without numbers": (torch.ones(3, 4, device="meta"), "an image of type Tensor cannot be made an array"),
+    "axes of an Image": (Image(array=np.ones((2, 3, 4)), axes="yx"), r"an image of shape \(2, 3, 4\) with axes 'yx': give"),
+}
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_arrays_that_networks_cannot_use_are_refused(kind):
+    given, message = UNUSABLE[kind]
+    with pytest.raises(InputInvalid, match=message):
+        as_image(given)
+
+
+def test_axes_may_be_capitals():
+    assert as_image(np.ones((2, 3, 4)), axes="ZYX").axes == "zyx"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from zooready.bundle.reading import opened
 from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, InputInvalid
 from zooready.images import whole_files
 from zooready.images.files import read_image, write_image
@@ -24,6 +25,15 @@ def make_image(axes="yx", shape=(5, 7), dtype="uint16", **facts):
 
 
 # Values and axes
+
+
+def test_options_that_do_not_exist_are_refused(tiny):
+    with pytest.raises(InputInvalid, match=r"pixel_size=0.2 is not known: 'auto' resamples.* pixel_size_um="):
+        predict(tiny("restored"), make_image(), pixel_size=0.2)
+    with pytest.raises(InputInvalid, match="device='tpu' is not known: use 'auto' or 'cpu' or 'cuda'"):
+        predict(tiny("restored"), make_image(), device="tpu")
+    with pytest.raises(InputInvalid, match="time_limit_s=0: give seconds above 0"), opened("any.zip", time_limit_s=0):
+        pass
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "int32"])

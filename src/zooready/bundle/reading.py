@@ -47,6 +47,8 @@ def opened(path: Path | str, *, trust_code: bool = False, time_limit_s: float | 
     BundleInvalid
         Broken, unsafe, incomplete, changed since its hashes were written, or without weights that zooready knows.
     """
+    if time_limit_s is not None and not time_limit_s > 0:
+        raise InputInvalid(f"time_limit_s={time_limit_s!r}: give seconds above 0, or None for the usual limit.")
     path = Path(path)
     with scratch() as folder:
         unpack(path, folder)

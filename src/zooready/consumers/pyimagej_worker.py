@@ -58,6 +58,8 @@ def work(job: Mapping[str, Any], folder: Path, at: Callable[[str], object]) -> N
         calibration = opened.getCalibration()
         if n in job["calibrated"] and abs(float(calibration.pixelWidth) - job["pixel_um"]) > 1e-6:
             raise Lost(f"ImageJ reads pixels of {calibration.pixelWidth} {calibration.getUnit()}, {job['pixel_um']} um were written.")
+        if calibration.calibrated():
+            gateway.IJ.run(opened, "32-bit", "")  # pyimagej takes the stored values, e.g. 32768 too much of signed 16 bits
         array = by_name(gateway.py.from_java(opened), job["axes"])
         for k, (output, axes) in enumerate(zip(network(np.ascontiguousarray(array, np.float32)), job["outputs"], strict=True)):
             np.save(folder / f"output{n}_{k}.npy", through_imageplus(gateway, output, axes, calibration))

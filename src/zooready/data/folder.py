@@ -3,7 +3,8 @@
 DIR/images/a.tif, DIR/images/b.png, …        images
 DIR/masks/a.tif,  DIR/masks/b_mask.tif, …    the partner of each, with the same name before the dot, or with _mask, _label, … after it
 
-Single planes, or stacks for a family that takes stacks. ``labels/`` will do for ``masks/``, in capitals or not.
+Single planes, or stacks for a family that takes stacks. ``labels/`` will do for ``masks/``, in capitals or not. The mask of a plane may
+also be the regions that somebody outlined in ImageJ, DIR/masks/a.zip.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ import numpy as np
 from zooready.data.augmentation import augmented
 from zooready.data.classes import images_in
 from zooready.data.faults import notes_on, refuse
-from zooready.data.masks import Mask, examined, nothing_to_learn
+from zooready.data.masks import Mask, examined, nothing_to_learn, unfit
 from zooready.errors import InputInvalid
+from zooready.images import rois
 from zooready.images.files import read_image, read_mask
 from zooready.images.loading import as_grey
 from zooready.records import Array, Image, Pair
@@ -138,6 +140,8 @@ def examine_folder(folder: Path, pair_of: PairOf, *, channels: int = 1, partner:
     for name in sorted(images.keys() & partners.keys()):
         try:
             array, partner_array, pixel_size_um = _read(images[name], partners[name], channels, is_stack)
+            if partner == MASKS and not is_stack and (why := unfit(partner_array)):
+                raise InputInvalid(f"{_named(partners[name])} {why}.")
             pairs.append(pair_of(array.astype(np.float32), partner_array, pixel_size_um or 1.0))
             sizes_um.append(pixel_size_um)
             notes += notes_on(array, "czyx" if is_stack else "cyx", _named(images[name]))
@@ -176,6 +180,8 @@ def _files(folder: Path, kind: str) -> dict[str, Path]:
             f"{folder} has no folder '{kind}': put images into images/ and their partners, under the same names, into {kind}/."
         )
     paths = images_in(inside)
+    if kind == MASKS:
+        paths += sorted(path for path in inside.iterdir() if path.suffix.lower() in rois.SUFFIXES and not path.name.startswith("."))
     if not paths:
         raise InputInvalid(f"{inside} holds no images: put TIFF, PNG or JPEG files there.")
     stems = [re.sub(r"\.ome$", "", path.stem, flags=re.IGNORECASE) for path in paths]
@@ -197,15 +203,22 @@ def _renamed(masks: Mapping[str, Path], images: Mapping[str, Path]) -> dict[str,
 def _read(image: Path, partner: Path, channels: int, is_stack: bool) -> tuple[Array, Array, float]:
     """One image with its partner, which fit each other, and the pixel size in micrometres (0 if unknown)."""
     array, pixel_size_um = _planes(image, read_image(image), channels, is_stack)
-    partner_array, _ = _planes(
-        partner, read_mask(partner) if partner.parent.name.lower() in OTHER_NAMES[MASKS] else read_image(partner), 1, is_stack
-    )
+    partner_array, _ = _planes(partner, _partner(partner, array.shape), 1, is_stack)
     if len(array) != channels:
         raise InputInvalid(f"images/{image.name} has {len(array)} channels instead of {channels}: split or merge channels first.")
     if array.shape[1:] != partner_array.shape[1:]:
         sizes = " and ".join("x".join(map(str, stored.shape[1:])) for stored in (array, partner_array))
         raise InputInvalid(f"images/{image.name} and {partner.parent.name}/{partner.name} differ in size ({sizes} px)")
     return array, partner_array[0] if len(partner_array) == 1 else partner_array, pixel_size_um or 0.0
+
+
+def _partner(path: Path, shape: tuple[int, ...]) -> Image:
+    """A mask, a file of regions, or another image; ``shape`` is that of its image, (c, y, x) or (c, z, y, x)."""
+    if path.suffix.lower() in rois.SUFFIXES:
+        if len(shape) == 4:
+            raise InputInvalid(f"{path.parent.name}/{path.name} outlines single planes, and the image is a stack: give a label stack.")
+        return Image(array=rois.read_rois(path, (shape[1], shape[2])), axes="yx")
+    return read_mask(path) if path.parent.name.lower() in OTHER_NAMES[MASKS] else read_image(path)
 
 
 def _named(path: Path) -> str:

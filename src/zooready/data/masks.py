@@ -18,6 +18,8 @@ SLIVER = 4.0  # px: median regions up to this size come from grey edges or noise
 PLATEAU = 50.0  # px: mean size of the regions of equal value in a mask; in an image they have one or two
 MIDDLE = 512  # px
 FULL, EMPTY = 0.999, 0.0  # shares of foreground with nothing to learn
+OUTLINED = 0.6  # area / area with its holes filled, below which a piece is an outline; a nucleus with a hole or two has more
+ON_BORDER = 0.5  # share of the border that a background without 0 has at least
 SOLID, SMALL_PX = (0.9, 0.93), 300  # area / area of the convex hull, of small and larger pieces: ellipses have more, touching discs less
 
 
@@ -37,6 +39,32 @@ class Mask:
         return f"{self.name}: {self.objects} object{plural}, {100 * self.foreground:.3g} % foreground"
 
 
+def unfit(mask: Array) -> str:
+    """Why an array cannot be a mask, with the cure; empty if it can.
+
+    Parameters
+    ----------
+    mask
+        (y, x), or (c, y, x) as a file in colour is read.
+    """
+    if mask.ndim > 2:
+        return (
+            f"has {len(mask)} channels, and a mask has one number for each object, 0 for background. Number its colours, in Python with "
+            "numpy.unique(mask.reshape(-1, 3), axis=0, return_inverse=True), or in Fiji split its channels and keep the one with objects"
+        )
+    if mask.min() < 0:
+        return (
+            f"has values from {mask.min():g} to {mask.max():g}, and a mask has 0 for background and objects from 1. If {mask.min():g} is "
+            f"its background, add {-mask.min():g}, in Fiji with Image > Type > 32-bit and Process > Math > Add"
+        )
+    if mask.dtype.kind == "f" and not np.array_equal(mask, np.rint(mask)):
+        return (
+            f"has fractions (values from {mask.min():g} to {mask.max():g}), as probabilities and distances do, and a mask has whole "
+            "numbers: in Fiji use Image > Adjust > Threshold, or Analyze Particles with Count Masks for one number an object"
+        )
+    return ""
+
+
 def examined(mask: Array, image: Array, name: str, image_name: str) -> Mask:
     """A mask beside its image, both (y, x); a mask with negative values or fractions is refused elsewhere."""
     from skimage.measure import label
@@ -48,7 +76,9 @@ def examined(mask: Array, image: Array, name: str, image_name: str) -> Mask:
     objects = len(areas) if len(values) == 1 else len(values)
     foreground = float((mask > 0).mean())
     is_swapped = _region_px(mask) < SLIVER and _region_px(image) > PLATEAU
-    if is_swapped:
+    if mask.shape == image.shape and np.array_equal(mask, image) and len(values):
+        found = f"equals {image_name}, so that a network learns to copy: put what the microscope saw into images/"
+    elif is_swapped:
         found = f"looks like an image, and {image_name} like its mask: swap the two, so that images/ holds what the microscope saw"
     elif not len(values):
         found = "is empty: right only if the image shows no object; otherwise outline its objects, or take it out"
@@ -69,7 +99,7 @@ def examined(mask: Array, image: Array, name: str, image_name: str) -> Mask:
     elif len(values) == 1:
         found = _binary(mask, regions, areas)
     else:
-        found = ""
+        found = _outlined(regions)
     if not found and not is_swapped:
         found = _sparse(mask, image)
     summary = Mask(name=name, objects=objects, foreground=foreground, values=len(values), is_swapped=is_swapped)
@@ -94,11 +124,12 @@ def nothing_to_learn(masks: Sequence[Mask]) -> str:
 
 def _full(mask: Array, values: Array) -> str:
     """What is wrong with a mask without background; empty if its objects may cover everything, as cells in a tissue do."""
-    areas = np.array([(mask == value).sum() for value in values[: FEW + 1]])
-    if len(values) > 2 and areas[0] < 3 * np.median(areas[1:]):
-        return ""
+    areas = np.unique(mask[mask > 0], return_counts=True)[1]
     border, counts = np.unique(_border(mask), return_counts=True)
     ground = int(border[counts.argmax()])
+    is_around = counts.max() > ON_BORDER * counts.sum() and (mask == ground).sum() >= 3 * np.median(areas)
+    if len(values) > 2 and areas[0] < 3 * np.median(areas[1:]) and not is_around:
+        return ""
     listed = f"{values[0]}" if len(values) == 1 else f"{values[0]} to {values[-1]}"
     cure = f"Subtract {ground}, in Fiji with Process > Math > Subtract" if ground == values[0] else f"Change {ground} to 0"
     return (
@@ -116,6 +147,8 @@ def _binary(mask: Array, regions: Array, areas: Array) -> str:
             f"seems inverted: its foreground is one piece with {holes} hole{'' if holes == 1 else 's'}, which reaches the image's border. "
             "Objects must be the higher value: in Fiji use Edit > Invert"
         )
+    if found := _outlined(regions):
+        return found
     joined = sum(piece.solidity < SOLID[int(piece.area > SMALL_PX)] for piece in regionprops(regions) if piece.area > 2 * SLIVER)
     if joined:
         return (
@@ -124,6 +157,19 @@ def _binary(mask: Array, regions: Array, areas: Array) -> str:
             "> Watershed)"
         )
     return ""
+
+
+def _outlined(regions: Array) -> str:
+    """Whether the pieces, by number from 1, are mostly outlines, in words."""
+    from skimage.measure import regionprops
+
+    pieces = [piece for piece in regionprops(regions) if piece.area > 2 * SLIVER]
+    if sum(piece.area < OUTLINED * piece.area_filled for piece in pieces) <= len(pieces) / 2:
+        return ""
+    return (
+        "holds outlines: a network would learn the rims of objects and not the objects. Fill them, in Fiji with Process > Binary > Fill "
+        "Holes for one value, or Analyze Particles with Include holes and Count Masks for one number an object"
+    )
 
 
 def _sparse(mask: Array, image: Array) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
-from zooready.exporting import reach, sizes
+from zooready.exporting import causes, reach, sizes
 from zooready.exporting.trying import UNFIT, Trial, agree, axes_of, resized
 from zooready.formats.copies import copied
 from zooready.nets.wrapping import flat
@@ -164,13 +164,16 @@ def _first_run(network: nn.Module, example: Tensor, keep: Sequence[int]) -> tupl
 
 
 def _run(trial: Trial, image: Tensor) -> tuple[Tensor, ...]:
-    try:
-        outputs = trial.run(image)
-    except Exception as error:
-        raise InputInvalid(
-            f"the network failed on the example {tuple(image.shape)}: {type(error).__name__}: {str(error)[:300]}. "
-            "Give an example that it takes, (c, y, x) with its number of channels."
-        ) from None
+    with causes.watched() as convolutions:
+        try:
+            outputs = trial.run(image)
+        except Exception as error:
+            raise InputInvalid(
+                f"the network failed on the example {tuple(image.shape)}: {type(error).__name__}: {str(error)[:300]}. "
+                f"{causes.cure(trial.network, image, convolutions)}"
+            ) from None
+    if fault := causes.without_batch(image, convolutions):
+        raise InputInvalid(fault)
     if not outputs:
         raise InputInvalid("the network returned no tensor: return at least one.")
     return outputs
@@ -203,6 +206,12 @@ def _has_state(trial: Trial, outputs: tuple[Tensor, ...]) -> bool:
             again = flat(used(trial.example.clone()))
         except Exception:  # what it kept fits no other image
             again = ()
+    if changed and (parts := causes.quantised(used)):
+        raise InputInvalid(
+            f"{type(trial.network).__name__} was prepared for quantisation: {', '.join(parts[:2])}{', …' if len(parts) > 2 else ''} change "
+            "with every image. Export the network that it was before prepare_qat, with the trained weights: "
+            "network.load_state_dict(prepared.state_dict(), strict=False)."
+        )
     if not agree(outputs, again, 1e-5):
         raise InputInvalid(
             f"the network's output depends on the images that it saw before: it keeps {', '.join(changed) or 'something'} from one "

@@ -1,15 +1,18 @@
 """How far a network sees (the halo): one line of an image is changed, and where outputs change is looked up.
 
 A NaN, which no weight can hide, shows the farthest reach of sums and products. It dies in comparisons, in nan_to_num and in a choice of
-the largest, so the line gets finite values too.
+the largest, so the line gets finite values too. Where pixels decide on the places that others are read from (a displacement field, for
+one), another image may reach farther than any probe.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zooready.exporting.trying import Trial, quiet
+from zooready.formats.copies import copied
+from zooready.nets.wrapping import flat
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,6 +23,8 @@ FINITE = ("bright", "dark")  # what the line becomes where a NaN does not show e
 FARTHER = 64  # px beyond the reach that are changed all at once
 FAR = 100  # times the range of the image: how far beyond it the finite values lie
 THIN = {4: 16, 5: 4}  # px across the line, at least, by the number of the image's axes
+SPATIAL = ("grid_sampler_2d", "grid_sampler_3d", "take")  # operations that read from places which their other tensor names
+ALONG, INDEXED = ("gather", "index_select"), ("index", "_unsafe_index")  # the same along an axis, of which 0 and 1 are none of the image
 MOVED = 1e-6  # of an output's range: rounding is less
 
 
@@ -29,6 +34,8 @@ def halo(trial: Trial, strides: Sequence[int], minimums: Sequence[int]) -> int |
 
     images = [index for index, axes in enumerate(trial.axes) if len(axes) > 2]
     if not images:
+        return None
+    if reads_anywhere(trial):
         return None
     reach = 0
     with quiet(), torch.backends.mkldnn.flags(enabled=False), torch.no_grad():  # its fast paths may lose a NaN
@@ -40,6 +47,48 @@ def halo(trial: Trial, strides: Sequence[int], minimums: Sequence[int]) -> int |
                 return None
             reach = max(reach, along)
     return reach
+
+
+def reads_anywhere(trial: Trial) -> bool:
+    """Whether pixels decide on the places in the image, or in what comes of it, that are read."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_leaves
+    from torch.utils.weak import WeakTensorKeyDictionary
+
+    image = trial.example.clone()
+    derived = WeakTensorKeyDictionary()
+    derived[image] = True
+    found: list[str] = []
+
+    def holds(thing: Any) -> bool:
+        return any(isinstance(leaf, torch.Tensor) and leaf in derived for leaf in tree_leaves(thing))
+
+    class Places(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            kind = func._schema.name.removeprefix("aten::")
+            if kind in SPATIAL or (kind in ALONG and not 0 <= args[1] < 2) or kind in INDEXED:
+                source, places = (args[0], args[1:]) if kind not in INDEXED else (args[0], [one for one in args[1] if _is_place(one)])
+                if holds(source) and holds(places):
+                    found.append(kind)
+            result = func(*args, **(kwargs or {}))
+            if holds((args, kwargs)):
+                for leaf in tree_leaves(result):
+                    if isinstance(leaf, torch.Tensor):
+                        derived[leaf] = True
+            return result
+
+    try:
+        with quiet(), torch.no_grad(), Places():
+            flat(copied(trial.network)(image))
+    except Exception:  # some operations of PyTorch's own cannot be watched
+        return False
+    return bool(found)
+
+
+def _is_place(index: Tensor | None) -> bool:
+    """Whether an index is a number of a line, not a mask."""
+    return index is not None and not index.dtype.is_floating_point and str(index.dtype) not in ("torch.bool", "torch.uint8")
 
 
 def _along(trial: Trial, number: int, strides: Sequence[int], minimums: Sequence[int], images: list[int]) -> int | None:

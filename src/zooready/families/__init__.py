@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from difflib import get_close_matches
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,9 @@ def named(name: str) -> Family:
         There is none; the message lists those that exist.
     """
     if name not in FAMILIES:
-        raise InputInvalid(f"no family is called {name!r}: choose from {', '.join(FAMILIES)}.")
+        near = get_close_matches(name, FAMILIES, n=1)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
+        raise InputInvalid(f"no family is called {name!r}: choose from {', '.join(FAMILIES)}.{meant}")
     return FAMILIES[name]
 
 

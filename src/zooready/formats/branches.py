@@ -1,7 +1,8 @@
 """Whether pixel values decide which way a network's Python goes: a recording freezes the way that its example took.
 
 The network is run once while every operation is watched. Where a Python number or bool comes of pixels, the run is repeated with that one
-value turned round: if the outputs then differ, the value decides. What cannot be turned round is put to `torch.export`.
+value turned round: if the outputs then differ, the value decides. What cannot be turned round is put to `torch.export`: among this is
+the length of a tensor that pixels decide on, as that of ``x[x > 3]``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MANY = 40  # values that are turned round one by one; a network that takes more is put to `torch.export` as a whole
 EXTREMES = (0.0, -1e30, 1e30, float("nan"))  # what a number is replaced by, one after the other
+LENGTHS = ("shape", "size", "numel", "nelement", "__len__", "__iter__", "unbind")  # how Python asks for the lengths of a tensor
 OPAQUE = ("numpy", "tolist", "__array__", "__dlpack__", "data_ptr")  # ways out of PyTorch after which nothing can be followed
 
 
@@ -143,6 +145,7 @@ def _watched(network: nn.Module, example: Tensor, run: _Run) -> tuple[Tensor, ..
     image = example.clone()
     derived = WeakTensorKeyDictionary()
     derived[image] = True
+    selected = WeakTensorKeyDictionary()  # of lengths that pixels decide on, and what comes of them
 
     class Operations(TorchDispatchMode):
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -153,19 +156,35 @@ def _watched(network: nn.Module, example: Tensor, run: _Run) -> tuple[Tensor, ..
                 if func is torch.ops.aten._local_scalar_dense.default and args[0].dtype == torch.bool:
                     result = bool(result)
                 return run.give(result)
+            is_selected = _selects(func, args) or any(tensor in selected for tensor in _tensors((args, kwargs)))
             for tensor in _tensors(result):
                 derived[tensor] = True
+                if is_selected and tensor.ndim:
+                    selected[tensor] = True
             return result
 
     class Exits(TorchFunctionMode):
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if getattr(func, "__name__", "") in OPAQUE and any(tensor in derived for tensor in _tensors(args)):
+            name = getattr(func, "__name__", "")
+            name = func.__self__.__name__ if name == "__get__" else name  # of an attribute
+            if name in LENGTHS and any(tensor in selected for tensor in _tensors(args)):
+                run.taken.append(Taken(_where(), None))
+            if name in OPAQUE and any(tensor in derived for tensor in _tensors(args)):
                 run.taken.append(Taken(_where(), None, leaves=True))
             return func(*args, **(kwargs or {}))
 
     twin = evaluating(network)
     with torch.no_grad(), Exits(), Operations():
         return tuple(_tensors(twin(image)))
+
+
+def _selects(func: Any, args: Any) -> bool:
+    """Whether the lengths of an operation's result hang on values; an index that is no mask has its own length."""
+    import torch
+
+    if func is torch.ops.aten.index.Tensor:
+        return any(tensor.dtype in (torch.bool, torch.uint8) for tensor in _tensors(args[1]))
+    return torch.Tag.dynamic_output_shape in func.tags
 
 
 def _tensors(thing: Any) -> Iterator[Tensor]:

@@ -65,7 +65,7 @@ def read_image(path: Path | str, *, axes: str | None = None) -> Image:
     path = Path(path)
     kind = _kind(path)
     image = read_tiff(path, axes) if kind == "tiff" else _read_pillow(path)
-    _demand_usable(image.array, image.axes, path)
+    demand_usable(image.array, image.axes, str(path))
     return replace(image, array=_native(image.array))
 
 
@@ -196,12 +196,12 @@ def _read_pillow(path: Path, *, indices: bool = False) -> Image:
                 raise InputInvalid(f"{path} is an animation: save its frames as a TIFF stack.")
             if indices and image.mode == "P":
                 return Image(array=np.asarray(image), axes="yx")
-            return _pillow_image(image)
+            return pillow_image(image)
     except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
         raise InputInvalid(f"{path} is damaged, cut off, or too large for PNG and JPEG ({error}): save it again, best as TIFF.") from error
 
 
-def _pillow_image(image: PIL.Image.Image) -> Image:
+def pillow_image(image: PIL.Image.Image) -> Image:
     """A PNG or JPEG as an Image: grey stays unchanged, palettes and colour become red, green, blue; alpha is dropped."""
     if image.mode == "LA":
         image = image.convert("L")
@@ -218,15 +218,17 @@ def _native(array: Array) -> Array:
     return array.astype(np.float32 if array.dtype == np.float16 else array.dtype.newbyteorder("="), copy=False)
 
 
-def _demand_usable(array: Array, axes: str, path: Path) -> None:
-    """Raise InputInvalid for pixels that networks cannot use."""
+def demand_usable(array: Array, axes: str, source: str) -> None:
+    """Raise InputInvalid for pixels that networks cannot use; ``source`` is what messages call the image."""
+    if not array.size:
+        raise InputInvalid(f"{source} has no pixels (shape {array.shape}): give at least one.")
     if array.dtype.kind not in "biuf":
-        raise InputInvalid(f"{path} has {array.dtype} pixels: save it in Fiji as 8-bit, 16-bit or 32-bit TIFF.")
+        raise InputInvalid(f"{source} has {array.dtype} pixels: save it in Fiji as 8-bit, 16-bit or 32-bit TIFF.")
     if array.dtype.kind == "f":
         bad = ~np.isfinite(array)
         if bad.any():
             position = ", ".join(f"{axis} {i}" for axis, i in zip(axes, np.unravel_index(bad.argmax(), array.shape), strict=True))
             raise InputInvalid(
-                f"{path} has {int(bad.sum())} pixels that are NaN or infinite, the first at {position}: "
-                "replace them, in Fiji with Process > Noise > Remove NaNs, and save it."
+                f"{source} has {int(bad.sum())} pixels that are NaN or infinite, the first at {position}: "
+                "replace them, in Fiji with Process > Noise > Remove NaNs, and save it, or in Python with numpy.nan_to_num."
             )

@@ -10,9 +10,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from zooready.errors import InputInvalid
-from zooready.images.files import read_image, read_mask
+from zooready.images.files import demand_usable, pillow_image, read_image, read_mask
 from zooready.images.tiff import ORDER, RGB, in_order
 from zooready.records import Array, Image
+
+DIMENSIONS = {  # names of xarray's dimensions, in capitals or not
+    **{letter: letter for letter in ORDER},
+    **{"time": "t", "frame": "t", "plane": "z", "slice": "z", "depth": "z", "channel": "c", "band": "c"},
+    **{"row": "y", "height": "y", "column": "x", "col": "x", "width": "x"},
+}
 
 
 class HasArray(Protocol):
@@ -32,31 +38,64 @@ def as_image(image: Given, *, axes: str | None = None) -> Image:
     Parameters
     ----------
     image
-        A file, an :class:`Image`, or an array: of NumPy, PyTorch, xarray (whose dimensions name the axes if they are letters of
-        ``tzcyx``), anything with ``__array__``, nested lists.
+        A file, an :class:`Image`, or an array: of NumPy, PyTorch, xarray (whose dimensions name the axes, and whose coordinates the
+        channels), an image of Pillow, anything with ``__array__``, nested lists.
     axes
-        Letters of ``tzcyx`` for the axes of the array, or of the file's array; (y, x) or (c, y, x) if None.
+        Letters of ``tzcyx``, in capitals or not, for the axes of the array, or of the file's array; (y, x) or (c, y, x) if None.
 
     Raises
     ------
     InputInvalid
-        The file cannot be read, or the array has other axes or no numbers.
+        The file cannot be read, or the array has other axes, no numbers, or some that are NaN or infinite.
     """
-    if isinstance(image, Image):
-        return image
     if isinstance(image, str | Path):
         return read_image(image, axes=axes)
-    dimensions = "".join(map(str, getattr(image, "dims", ())))  # of xarray
+    loaded = image if isinstance(image, Image) else _from_pillow(image) or _from_array(image, axes)
+    _demand_axes(loaded.array, loaded.axes, f" with axes {loaded.axes!r}")
+    demand_usable(loaded.array, loaded.axes, "the image")
+    return loaded
+
+
+def _from_pillow(image: object) -> Image | None:
+    """An image of Pillow as its file would be read; None if it is something else."""
+    import PIL.Image
+
+    return pillow_image(image) if isinstance(image, PIL.Image.Image) else None
+
+
+def _from_array(image: HasArray | Sequence[Any], axes: str | None) -> Image:
+    """An array with its axes in order: those that were named, its own, or (y, x) and (c, y, x)."""
     array = _as_array(image)
-    letters = axes or (dimensions if dimensions and set(dimensions) <= set(ORDER) else {2: "yx", 3: "cyx"}.get(array.ndim, ""))
+    names = [str(name).lower() for name in getattr(image, "dims", ())]  # of xarray
+    channels: tuple[str, ...] = ()
+    if axes is not None:
+        letters = axes.lower()
+    elif set(names) & set(DIMENSIONS):
+        array = array.squeeze(tuple(n for n, name in enumerate(names) if name not in DIMENSIONS and array.shape[n] == 1))
+        kept = [name for name, length in zip(names, image.shape, strict=True) if name in DIMENSIONS or length != 1]  # type: ignore[union-attr]
+        if unknown := [name for name in kept if name not in DIMENSIONS]:
+            raise InputInvalid(f"an image with the dimensions {names}: say what {', '.join(unknown)} is, by axes of letters of '{ORDER}'.")
+        letters, channels = "".join(DIMENSIONS[name] for name in kept), _named_channels(image)
+    else:
+        letters = {2: "yx", 3: "cyx"}.get(array.ndim, "")
+    _demand_axes(array, letters, f" with axes {axes!r}" if axes else "")
+    array, letters = in_order(array, letters)
+    return Image(array=array, axes=letters, channels=channels)
+
+
+def _named_channels(image: Any) -> tuple[str, ...]:
+    """The coordinates of an xarray's channels, if they are texts."""
+    name = next((name for name in image.dims if DIMENSIONS.get(str(name).lower()) == "c"), None)
+    values = image.coords[name].values.tolist() if name in image.coords else []
+    return tuple(values) if len(set(values)) == len(values) and all(isinstance(value, str) for value in values) else ()
+
+
+def _demand_axes(array: Array, letters: str, stated: str) -> None:
     if len(letters) != array.ndim or set(letters) - set(ORDER) or len(set(letters)) < len(letters) or not {"y", "x"} <= set(letters):
-        stated = f" with axes {axes!r}" if axes else ""
         raise InputInvalid(
             f"an image of shape {array.shape}{stated}: give (y, x) or (c, y, x), or an Image that names its axes, or axes, {array.ndim} "
             f"different letters of '{ORDER}'."
         )
-    array, letters = in_order(array, letters)
-    return Image(array=array, axes=letters)
 
 
 def as_grey(image: Image) -> Image:
@@ -85,10 +124,11 @@ def as_plane(image: Path | str | Array) -> Array:
 
 def _as_array(image: HasArray | Sequence[Any]) -> Array:
     """Numbers in memory; a tensor that PyTorch keeps on a GPU or records gradients for is copied."""
-    detached = image.detach().cpu() if hasattr(image, "detach") else image
+    if np.ma.is_masked(image):
+        raise InputInvalid("a masked array hides some of its pixels, which a network would see: fill them, as in image.filled(0).")
     try:
-        array = np.asarray(detached)
-    except (TypeError, ValueError) as error:
+        array = np.asarray(image.detach().cpu() if hasattr(image, "detach") else image)
+    except (TypeError, ValueError, NotImplementedError) as error:
         raise InputInvalid(f"an image of type {type(image).__name__} cannot be made an array ({error}): give numbers, (y, x).") from None
     if array.dtype.kind not in "biuf":
         raise InputInvalid(

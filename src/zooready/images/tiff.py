@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ORDER = "tzcyx"  # the order of an Image's axes, which is also ImageJ's
 RGB = ("red", "green", "blue")
+PRINTED = {"SEPARATED": "print (CMYK)", **dict.fromkeys(("CIELAB", "ICCLAB", "ITULAB", "LOGLUV"), "L*a*b* or L*u*v*")}
 MICROMETRES = {  # micrometres per unit, by the unit's name in ImageJ, OME-XML and TIFF tags; the sign for micro is the Greek mu (NFKC)
     **dict.fromkeys(("μm", "um", "micron", "microns", "micrometer", "micrometre", "micrometers", "micrometres"), 1.0),
     **dict.fromkeys(("nm", "nanometer", "nanometre"), 1e-3),
@@ -31,6 +32,7 @@ MICROMETRES = {  # micrometres per unit, by the unit's name in ImageJ, OME-XML a
     **dict.fromkeys(("å", "angstrom"), 1e-4),
     "pm": 1e-6,
 }
+PLAIN = ("shaped", "uniform", "generic")  # kinds of files, as tifffile calls them, that state no more than a size
 ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # how ImageJ writes letters beyond ASCII
 STRAIGHT_LINE, UNCALIBRATED = 0, 20  # calibration functions of ImageJ: c0 + c1 * stored, and none
 SIGNED = -32768.0  # c0 of signed 16-bit images, which ImageJ stores with 32768 added
@@ -81,7 +83,8 @@ def read_tiff(path: Path, axes: str | None) -> Image:
     import tifffile
 
     with _errors_explained(path), tifffile.TiffFile(path) as tiff:
-        if len(tiff.series) != 1:
+        pages = _alike(tiff)
+        if len(tiff.series) != 1 and not pages:
             shapes = ", ".join(str(series.shape) for series in tiff.series[:4])
             raise InputInvalid(f"{path} holds {len(tiff.series)} images (sizes {shapes}): save the one you want as its own TIFF in Fiji.")
         series = tiff.series[0]
@@ -95,13 +98,16 @@ def read_tiff(path: Path, axes: str | None) -> Image:
         if 0 in series.shape:
             raise InputInvalid(f"{path} has no pixels (shape {series.shape}): save it again.")
         pixels = series.asarray()
-        if pixels.size != series.size:  # tifffile reads the existing part of a cut-off stack
+        stored_axes = series.axes
+        if pages:
+            pixels, stored_axes = np.stack([page.asarray() for page in pages]), "QYX"
+        elif pixels.size != series.size:  # tifffile reads the existing part of a cut-off stack
             raise InputInvalid(
                 f"{path} names {series.size // series.keyframe.size} planes and holds {pixels.size // series.keyframe.size}: planes are "
                 "missing. Copy or save it again, or in Fiji set Image > Properties to the planes that it has, and save it."
             )
         pixels = _as_shown(pixels, tiff.imagej_metadata or {}, path)
-        array, letters = _named(pixels, axes or series.axes, path, is_given=axes is not None)
+        array, letters = _named(pixels, axes or stored_axes, path, is_given=axes is not None)
         if "s" in letters:
             array, letters, channels = _colour(array, letters, page, path)
         else:
@@ -110,6 +116,12 @@ def read_tiff(path: Path, axes: str | None) -> Image:
         pixel_size_um, z_um = _calibration(tiff, series, path)
         names = channels or _channel_names(tiff, array.shape[letters.index("c")] if "c" in letters else 1)
     return Image(array=array, axes=letters, pixel_size_um=pixel_size_um, z_um=z_um, channels=names)
+
+
+def _alike(tiff: TiffFile) -> list[TiffPageSeries]:
+    """Planes of one size that were appended to a file one by one, which tifffile takes for one image each, and ImageJ for a stack."""
+    kinds = {(one.kind in PLAIN and one.axes == "YX", one.shape, one.dtype) for one in tiff.series}
+    return list(tiff.series) if len(tiff.series) > 1 and len(kinds) == 1 and next(iter(kinds))[0] else []
 
 
 def _as_shown(pixels: Array, metadata: dict[str, Any], path: Path) -> Array:
@@ -164,8 +176,11 @@ def _colour(array: Array, letters: str, page: Any, path: Path) -> tuple[Array, s
     if "c" in letters:
         raise InputInvalid(f"{path} has several channels in colour (axes {letters!r}): in Fiji split them, and save one image per channel.")
     samples = letters.index("s")
+    if page.photometric.name in PRINTED:
+        raise InputInvalid(f"{path} has the colours of {PRINTED[page.photometric.name]}, which are none of a microscope: save it as RGB.")
     alpha = sum(extra != tifffile.EXTRASAMPLE.UNSPECIFIED for extra in page.extrasamples)
     is_colour = page.photometric in (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR)
+    is_colour &= array.shape[samples] <= 4  # more samples are channels: three of them would be no colour, and the others lost
     array = np.take(array, range(3 if is_colour else array.shape[samples] - alpha), axis=samples)
     letters = letters.replace("s", "c")
     if array.shape[samples] == 1:

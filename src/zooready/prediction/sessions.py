@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from zooready.bundle.builders import builder_of
 from zooready.consumers.sandbox import Session
@@ -49,6 +49,8 @@ def engine(bundle: Bundle, format: Format = "onnx", device: Device = "auto") -> 
     """
     if format not in bundle.formats:
         raise InputInvalid(f"{bundle.path.name} has no {format} weights: use format={' or '.join(map(repr, bundle.formats))}.")
+    if device not in get_args(Device):
+        raise InputInvalid(f"device={device!r} is not known: use {' or '.join(map(repr, get_args(Device)))}.")
     _demand_trust(bundle, format)
     options: dict[str, Any] = {}
     if format == "onnx":

@@ -89,6 +89,11 @@ def predict(
     BundleInvalid, ConsumerFailed, ConsumerMissing
         As :func:`zooready.prediction.sessions.engine`.
     """
+    if pixel_size not in (None, "auto"):
+        raise InputInvalid(
+            f"pixel_size={pixel_size!r} is not known: 'auto' resamples the image into the bundle's range. The size of the image's own "
+            "pixels is stated by its file, or by Image(array=…, axes=…, pixel_size_um=…) of zooready.records."
+        )
     spec, outputs = input_spec(bundle, OPERATORS), output_specs(bundle)
     allowed = pixel_range_um(bundle)
     inputs = as_input(image, spec, channel=channel)

@@ -254,6 +254,8 @@ def _legacy(network: nn.Module, example: Tensor, names: Names) -> Any:
 
     axes = {names.input: names.free(names.input_axes)}
     axes |= {name: names.free(letters) for name, letters in zip(names.outputs, names.output_axes, strict=True)}
+    if any(isinstance(part, torch.jit.ScriptModule) for part in network.modules()):  # which the exporter's own tracer does not follow
+        network = torch.jit.trace(network, (example.clone(),), check_trace=False)
     stream: Any = io.BytesIO()  # documented as accepted, not annotated
     torch.onnx.export(
         network,

@@ -159,6 +159,7 @@ class _Reader:
 
     def __init__(self, declared: set[str]) -> None:
         self.declared = declared
+        self._aliases: set[str] = set()  # local names of declared functions, in the function that is read now
 
     def read(self, tree: ast.AST) -> Iterator[Use]:
         """Uses in a piece of code, the innermost last."""
@@ -170,6 +171,10 @@ class _Reader:
             yield Use(operator=f"unknown::{tree.id} under another name")
         elif isinstance(tree, (ast.Import, ast.ImportFrom)) and ast.unparse(tree) not in _IMPORTS:
             yield Use(operator=f"unknown::{ast.unparse(tree)}")
+        elif isinstance(tree, ast.FunctionDef):
+            self._aliases = _aliases(tree, self.declared)
+            yield from self._inside(tree)
+            self._aliases = set()
         else:
             yield from self._inside(tree)
 
@@ -183,7 +188,7 @@ class _Reader:
         elif isinstance(call.func, ast.Name):
             if call.func.id == "getattr" and len(call.args) > 1:
                 yield from self._getattr(call.args[1])
-            elif call.func.id not in _listed("function") | self.declared:
+            elif call.func.id not in _listed("function") | self.declared | self._aliases:
                 yield Use(operator=f"unknown::{call.func.id}")
         else:
             yield from self.read(call.func)
@@ -224,6 +229,22 @@ class _Reader:
 
 
 _IMPORTS = frozenset({"from torch import Tensor"})
+
+
+def _aliases(function: ast.FunctionDef, declared: set[str]) -> set[str]:
+    """Names that stand for a function of the file's own all through a function: scripts write ``_0 = __torch__.a.f`` and call ``_0``."""
+    values: dict[str, list[ast.expr | None]] = {argument.arg: [None] for argument in ast.walk(function) if isinstance(argument, ast.arg)}
+    plain = {id(node.targets[0]): node.value for node in ast.walk(function) if isinstance(node, ast.Assign) and len(node.targets) == 1}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            values.setdefault(node.id, []).append(plain.get(id(node)))
+    return {name for name, bound in values.items() if all(value is not None and _is_own(value, declared) for value in bound)}
+
+
+def _is_own(value: ast.expr, declared: set[str]) -> bool:
+    """Whether this is a function that the file's own code declares."""
+    chain = _chain(value)
+    return chain[0] == "__torch__" and chain[-1] in declared and chain[1:3] != ["torch", "classes"]
 
 
 def _chain(node: ast.expr) -> list[str]:

@@ -1,0 +1,103 @@
+"""Why a network does not take what it is given, by what it does with it: the cure that a message names must fit the cause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from zooready.formats.copies import copied
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+OBSERVERS = {"ObserverBase", "FakeQuantizeBase", "FakeQuantizerBase"}  # of PyTorch's quantisation, wherever it keeps them
+Convolution = tuple[int, int, tuple[int, ...]]  # spatial axes and channels that it is for, and the shape that it was given
+
+
+@contextmanager
+def watched() -> Iterator[list[Convolution]]:
+    """The convolutions that run meanwhile, in order."""
+    import torch
+    from torch.nn.modules.conv import _ConvNd
+
+    seen: list[Convolution] = []
+
+    def see(module: nn.Module, given: Any) -> None:
+        if isinstance(module, _ConvNd) and given and isinstance(given[0], torch.Tensor):
+            seen.append((len(module.kernel_size), module.in_channels, tuple(given[0].shape)))
+
+    handle = torch.nn.modules.module.register_module_forward_pre_hook(see)
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
+def cure(network: nn.Module, example: Tensor, seen: list[Convolution]) -> str:
+    """What to give instead of an example on which the network failed.
+
+    Parameters
+    ----------
+    example
+        (1, c, y, x) or (1, c, z, y, x).
+    seen
+        The convolutions that ran on it; the last may be the one that failed.
+    """
+    if keys := _asked_for(network, example):
+        inner = ", ".join(f"{key!r}: x" for key in keys)
+        return (
+            f"It takes no tensor but a dict, which it asks for {', '.join(map(repr, keys))}: wrap it in a module whose forward(self, x) "
+            f"returns self.network({{{inner}}})."
+        )
+    if len(seen) == 1 and seen[0][2][1:] == tuple(example.shape[1:]):  # the first convolution was given the example itself
+        axes, channels, _ = seen[0]
+        if axes == 3 and example.ndim == 4:
+            return VOLUMES
+        if axes == 2 and example.ndim == 5:
+            return "Its convolutions are of planes: give one plane, (c, y, x)."
+        if axes == example.ndim - 2 and channels != example.shape[1]:
+            return _channels(channels, tuple(example.shape[1:]))
+    return "Give an example that it takes, (c, y, x) with its number of channels."
+
+
+VOLUMES = "Its convolutions are of volumes: give (b, c, z, y, x), which of a stack (z, y, x) is example[None, None]."
+
+
+def _channels(channels: int, shape: tuple[int, ...]) -> str:
+    """The cure for an example (c, …) of another number of channels."""
+    if shape[-1] == channels > 1:
+        return f"It takes {channels} channels, and the last axis has that length: put it first, numpy.moveaxis(example, -1, 0)."
+    if channels == 1 and shape[-1] in (3, 4):
+        return "It takes one channel, and this seems to be a colour image (y, x, c): give one of its colours, example[..., 0]."
+    stack = ", of a stack (z, y, x) one plane, example[0]" if channels == 1 and len(shape) == 3 else ""
+    return f"It takes {channels} channel(s), and the first axis of the example counts as {shape[0]}: give (c, y, x){stack}."
+
+
+def without_batch(example: Tensor, seen: list[Convolution]) -> str:
+    """Why a network that took the example took it wrongly: as one image without a batch; empty if it did not."""
+    if example.ndim == 4 and any(axes == 3 and len(shape) == 4 for axes, _, shape in seen):
+        return f"the network took the example {tuple(example.shape)} for one volume without a batch: no two images can be given. {VOLUMES}"
+    return ""
+
+
+def _asked_for(network: nn.Module, example: Tensor) -> tuple[str, ...]:
+    """The keys by which the network takes its input apart, if that is a dict."""
+    keys: list[str] = []
+
+    class Asked(dict[str, Any]):
+        def __getitem__(self, key: str) -> Tensor:
+            keys.append(key)
+            return example.clone()
+
+        def get(self, key: str, default: Any = None) -> Tensor:
+            return self[key]
+
+    with suppress(Exception):  # it failed before, and only what it asked for counts
+        copied(network)(Asked())
+    return tuple(dict.fromkeys(key for key in keys if isinstance(key, str)))
+
+
+def quantised(network: nn.Module) -> tuple[str, ...]:
+    """Names of the parts that quantisation-aware training put in, whose numbers change with every image."""
+    return tuple(name for name, part in network.named_modules() if OBSERVERS & {kind.__name__ for kind in type(part).__mro__})

@@ -1,0 +1,94 @@
+"""What export says of an example or a network that it cannot take: the cure fits the cause, and is true."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from networks import ABOUT, cells
+from torch import nn
+
+import zooready
+from zooready.errors import InputInvalid
+from zooready.exporting import probing
+
+
+class OfDict(nn.Module):
+    """Takes a batch as data loaders give it."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, batch):
+        return {"out": self.convolution(batch["image"]) * batch.get("weight", 1.0)}
+
+
+def convolution(kind, channels):
+    return nn.Sequential(kind(channels, 1, 3, padding=1), nn.Softsign())
+
+
+CASES = {
+    "dict": (OfDict, (40, 52), r"takes no tensor but a dict, which it asks for 'image', 'weight'.*network\(\{'image': x, 'weight': x\}\)"),
+    "(z, y, x)": (
+        lambda: convolution(nn.Conv3d, 1),
+        (6, 30, 31),
+        r"one volume without a batch.*\(z, y, x\) is example\[None, None\]",
+    ),
+    "(b, z, y, x)": (lambda: convolution(nn.Conv3d, 1), (1, 6, 30, 31), r"without a batch.*give \(b, c, z, y, x\)"),
+    "(y, x, c)": (
+        lambda: convolution(nn.Conv2d, 3),
+        (30, 31, 3),
+        r"has that length: put it first, numpy.moveaxis\(example, -1, 0\)",
+    ),
+    "colour": (lambda: convolution(nn.Conv2d, 1), (30, 31, 3), r"a colour image \(y, x, c\): give one of its colours, example\[..., 0\]"),
+    "planes": (
+        lambda: convolution(nn.Conv2d, 1),
+        (6, 30, 31),
+        r"counts as 6: give .*of a stack \(z, y, x\) one plane, example\[0\]",
+    ),
+    "volume": (lambda: convolution(nn.Conv2d, 1), (1, 1, 6, 30, 31), r"convolutions are of planes: give one plane, \(c, y, x\)"),
+    "two channels": (
+        lambda: convolution(nn.Conv2d, 2),
+        (30, 31),
+        r"takes 2 channel\(s\), and the first axis .* counts as 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_cure_fits_the_cause(name, tmp_path):
+    kind, shape, message = CASES[name]
+    with pytest.raises(InputInvalid, match=message):
+        zooready.export(kind(), np.random.default_rng(0).random(shape), ABOUT, tmp_path / "a.zip")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("channels", "kind", "given"),
+    [
+        (1, nn.Conv3d, np.ones((6, 30, 31), np.float32)[None, None]),
+        (3, nn.Conv2d, np.moveaxis(np.ones((30, 31, 3), np.float32), -1, 0)[None]),
+    ],
+)
+def test_the_cures_are_true(channels, kind, given):
+    measured = probing.measure(probing.prepared(convolution(kind, channels)), torch.from_numpy(given.copy()))
+    assert measured.stride == 1
+
+
+def test_a_network_prepared_for_quantisation_is_named_and_its_cure_is_true():
+    from torch.ao import quantization
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        plain = convolution(nn.Conv2d, 1).train()
+        plain.qconfig = quantization.get_default_qat_qconfig("fbgemm")
+        prepared = quantization.prepare_qat(plain)
+        prepared(torch.rand(2, 1, 16, 16))
+    example = torch.from_numpy(cells(40, 52))[None, None].float()
+    with pytest.raises(InputInvalid, match=r"was prepared for quantisation: .*activation_post_process.* before prepare_qat"):
+        probing.measure(probing.prepared(prepared), example)
+    cured = convolution(nn.Conv2d, 1)
+    cured.load_state_dict(prepared.state_dict(), strict=False)
+    assert torch.equal(cured[0].weight, prepared[0].weight)
+    assert probing.measure(probing.prepared(cured), example).stride == 1
