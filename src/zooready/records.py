@@ -147,6 +147,8 @@ class Family:
         The variant that shipped bundles have.
     quality
         One line on the shipped model, filled from the metrics of its record: ``"PSNR {psnr:.1f} dB"``.
+    weights
+        The family whose weights are shipped for it too; empty if it has its own.
     evaluation
         Where it is judged: a module of :mod:`zooready.evaluation`, whose ``EVALUATION`` is taken; empty if nowhere.
     for_classes
@@ -168,6 +170,7 @@ class Family:
     sample_labels: Callable[[], Array] | None = None
     torchscript: str = "channels_last"
     quality: str = ""
+    weights: str = ""
     evaluation: str = ""
     for_classes: Callable[[tuple[str, ...], tuple[str, ...]], Family] | None = None
 

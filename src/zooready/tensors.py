@@ -33,6 +33,8 @@ class TensorSpec:
         Axes of one fixed length, e.g. ``{"z": 7}``. Other spatial axes take any length; those of an output have the length of the input's.
     description
         One sentence for the reader of the bundle.
+    planes_um
+        Of planes that are made from an image: distance of each from the image, micrometres, equal steps apart; empty otherwise.
     unit
         Physical unit of the values, e.g. ``"photons"``; empty if arbitrary.
 
@@ -49,6 +51,7 @@ class TensorSpec:
     sizes: Mapping[str, int] = field(default_factory=dict)
     description: str = ""
     unit: str = ""
+    planes_um: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not (self.name.isidentifier() and self.name == self.name.lower() and len(self.name) <= 32):

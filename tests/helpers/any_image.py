@@ -1,8 +1,8 @@
 """Writes docs/any-image.md from what programs really compute: ``python tests/helpers/any_image.py export/bundles/*.zip``.
 
-For bundles that take planes of one channel. Images of every kind are made of the bundle's own sample image and written as files. Every
-program that is here runs them, plane by plane, and is compared with the eager network in this process. Nothing is written where something
-disagrees and CAUSES has no word on it.
+For bundles that take planes of one channel and make no stacks of them. Images of every kind are made of the bundle's own sample image and
+written as files. Every program that is here runs them, plane by plane, and is compared with the eager network in this process. Nothing is
+written where something disagrees and CAUSES has no word on it.
 """
 
 # ruff: noqa: T201  scripts print

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from zooready import java
-from zooready.nets.normalization import MeanStd, MinMax, Percentiles
+from zooready.nets.normalization import FirstMeanStd, MeanStd, MinMax, Percentiles
 
-MODULES = [Percentiles(1, 99), Percentiles(0, 100), Percentiles(2.5, 99.8), MeanStd(), MinMax()]
+MODULES = [Percentiles(1, 99), Percentiles(0, 100), Percentiles(2.5, 99.8), MeanStd(), FirstMeanStd(10.0), MinMax()]
 IDS = [repr(module) for module in MODULES]
 SIZES = [(1, 1, 1, 1), (2, 3, 71, 97), (1, 2, 1, 33), (1, 1, 256, 255)]
 
@@ -34,6 +34,14 @@ def test_mean_and_standard_deviation_are_those_of_numpy():
     offset, remainder, scale = MeanStd().statistics(image)
     np.testing.assert_allclose((offset + remainder)[..., 0, 0], image.numpy().mean((2, 3)), rtol=1e-5)
     np.testing.assert_allclose(scale[..., 0, 0], image.numpy().std((2, 3)), rtol=1e-5)
+
+
+def test_only_the_first_channel_is_measured():
+    image = make_image(2, 3, 40, 30)
+    first = MeanStd()(image[:, :1])
+    normal = FirstMeanStd(10.0)(image)
+    assert torch.equal(normal[:, :1], first)
+    torch.testing.assert_close(normal[:, 1:], image[:, 1:] / 10)
 
 
 def test_min_max_maps_to_zero_and_one():

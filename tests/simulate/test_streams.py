@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zooready.families import mrbcr
-from zooready.simulate import nuclei
+from zooready.simulate import monolayer
 from zooready.simulate.camera import Camera
 from zooready.simulate.fields import field
 from zooready.simulate.specimens import filaments
@@ -40,7 +40,7 @@ def of_field():
 
 
 def of_nuclei():
-    return nuclei.field(np.random.default_rng(11), 128)
+    return monolayer.field(np.random.default_rng(11), 128)
 
 
 EXPECTED = {
@@ -48,7 +48,7 @@ EXPECTED = {
     of_scene: "adcc034b82b91354",
     of_sample: "57eef94203d7b2bd",
     of_field: "0bfd9ddfb661bfa6",
-    of_nuclei: "750851972423a677",
+    of_nuclei: "496cc079e318944f",
 }
 
 

@@ -152,14 +152,25 @@ def _arrays(contents: Contents, folder: Path) -> list[dict[str, Any]]:
     return listed
 
 
+def _z_um(contents: Contents) -> float:
+    """Distance of planes, micrometres: of the input's, or of those that are made from an image; 0 if unknown."""
+    if "z" in contents.input.axes:
+        return float(contents.sample.z_um or 0)
+    made = next((spec.planes_um for spec in contents.outputs if len(spec.planes_um) > 1), (0.0, 0.0))
+    return float(made[1] - made[0])
+
+
 def _config(contents: Contents, stored: list[dict[str, Any]]) -> dict[str, Any]:
     about = contents.about
     stated = {
-        "outputs": [{"id": spec.name, "kind": spec.kind} for spec in contents.outputs],
+        "outputs": [
+            {"id": spec.name, "kind": spec.kind, **({"planes_um": list(spec.planes_um)} if spec.planes_um else {})}
+            for spec in contents.outputs
+        ],
         "cases": stored,
         "tolerance": {format: float(value) for format, value in contents.tolerance.items()},
         **({"pixel_size_um": [float(side) for side in about.pixel_size_um]} if about.pixel_size_um else {}),
-        **({"z_um": float(contents.sample.z_um)} if contents.sample.z_um and "z" in contents.input.axes else {}),
+        **({"z_um": distance} if (distance := _z_um(contents)) else {}),
         "measured": measured_facts(contents.measured),
         "weights": {w.format: w.details for w in contents.weights},
         "unavailable": contents.unavailable,

@@ -12,7 +12,7 @@ from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
-from zooready.families import mrbcr, mrbcr3d, plcnn, segmentation, superres
+from zooready.families import deepz, deepz_stack, mrbcr, mrbcr3d, plcnn, segmentation, superres
 from zooready.records import Family
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ FAMILIES: Mapping[str, Family] = {
         superres.STED_FAMILY,
         superres.TIRFSIM_FAMILY,
         superres.WIDEFIELD_FAMILY,
+        deepz_stack.FAMILY,
+        deepz.FAMILY,
     )
 }
 
@@ -64,7 +66,7 @@ def for_classes(name: str, classes: tuple[str, ...], channels: tuple[str, ...]) 
 
 def shipped() -> tuple[str, ...]:
     """Names of the families whose weights come with zooready."""
-    return tuple(name for name in FAMILIES if files("zooready").joinpath("weights", f"{name}.safetensors").is_file())
+    return tuple(name for name in FAMILIES if files("zooready").joinpath("weights", _file(name)).is_file())
 
 
 def quality(name: str) -> str:
@@ -87,10 +89,16 @@ def load_weights(name: str) -> dict[str, torch.Tensor]:
     """
     from safetensors.torch import load_file
 
-    with as_file(files("zooready").joinpath("weights", f"{name}.safetensors")) as path:
+    with as_file(files("zooready").joinpath("weights", _file(name))) as path:
         if not path.exists():
             raise InputInvalid(f"no weights called {name!r} are shipped: train them with `zooready train {name}`.")
         return load_file(path)
+
+
+def _file(name: str) -> str:
+    """The file of a family's weights, which may be another family's."""
+    owner = FAMILIES[name].weights if name in FAMILIES else ""
+    return f"{owner or name}.safetensors"
 
 
 def load_record(name: str) -> dict[str, Any]:

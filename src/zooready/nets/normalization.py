@@ -68,6 +68,33 @@ class MeanStd(nn.Module):
         return normalised(image, self.statistics(image))
 
 
+class FirstMeanStd(MeanStd):
+    """:class:`MeanStd` of the first channel; the others are divided by a constant.
+
+    Parameters
+    ----------
+    unit
+        What the other channels are divided by, e.g. 10 for distances in micrometres.
+    """
+
+    def __init__(self, unit: float) -> None:
+        super().__init__()
+        self.unit = unit
+
+    def extra_repr(self) -> str:
+        """The constructor's arguments."""
+        return f"unit={self.unit}"
+
+    def statistics(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(b, c, y, x) -> two offsets and the scale, (b, c, 1, 1) each; the offsets of the other channels are 0."""
+        offset, remainder, scale = super().statistics(image[:, :1])
+        zero = image[:, 1:]
+        for axis in range(2, image.dim()):
+            zero = zero.narrow(axis, 0, 1)
+        zero = torch.zeros_like(zero)
+        return torch.cat((offset, zero), 1), torch.cat((remainder, zero), 1), torch.cat((scale, zero + self.unit), 1)
+
+
 class MinMax(nn.Module):
     """Offset: smallest value. Scale: largest − smallest."""
 

@@ -44,7 +44,8 @@ class FijiSafe(nn.Module):
         Axes of each output of the network, e.g. ``("bcyx", "bc")``; a missing channel axis is added. An empty text stands for an output
         that is not kept and may have any shape.
     restores
-        Convert outputs that have the image's axes back to its intensities: output * scale + offset, the last offset first.
+        Convert outputs that have the image's axes back to its intensities: output * scale + offset, the last offset first. An output
+        of fewer channels than the image has the intensities of its first ones.
     keep
         Indices of the outputs to return, after the head; all if empty.
 
@@ -107,9 +108,10 @@ class FijiSafe(nn.Module):
             for axis, size in zip(range(2, 2 + len(sizes)), sizes, strict=True) if output.ndim == image.ndim else ():
                 output = output.narrow(axis, 0, size)
             if self.restores and self.normalization is not None and output.ndim == image.ndim:
-                output = output * scale
+                channels = output.shape[1]
+                output = output * scale[:, :channels]
                 for offset in reversed(offsets):
-                    output = output + offset
+                    output = output + offset[:, :channels]
             outputs.append(output)
         if self.head is not None:
             outputs = list(flat(self.head(*outputs)))

@@ -28,6 +28,7 @@ from zooready.errors import InputInvalid
 
 Float = NDArray[np.float64]
 EDGE_SAMPLES = 8  # sub-samples per frequency step and axis at the pupil's rim
+ROUNDING = 1e-9  # share by which a pixel may be above the limit: 0.2 um is the limit of 600 nm and NA 0.75, and not above it
 LARGEST_PX = 4096  # side of the grid on which light far from focus is computed; 256 MB a plane
 
 
@@ -77,7 +78,7 @@ class Optics:
                 raise InputInvalid(f"{name}={getattr(self, name)}: it must be a positive number.")
         if self.na >= self.index:
             raise InputInvalid(f"na={self.na} with index={self.index}: no ray is steeper than 90 degrees, so keep na below {self.index:g}.")
-        if self.pixel_size_um > self.nyquist_um:
+        if self.pixel_size_um > self.nyquist_um * (1 + ROUNDING):
             raise InputInvalid(
                 f"pixel_size_um={self.pixel_size_um} is above the Nyquist limit of {self.nyquist_um:.4f} um "
                 f"(wavelength {self.wavelength_nm:g} nm / (4 x NA {self.na:g})): use smaller pixels or a lower NA."

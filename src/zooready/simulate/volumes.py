@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from zooready.errors import InputInvalid
-from zooready.simulate.optics import Optics, convolved, planes, transferred
+from zooready.simulate.optics import ROUNDING, Optics, convolved, planes, transferred
 
 Float = NDArray[np.float64]
 Shape = tuple[int, int, int]
@@ -80,7 +80,7 @@ def demand_step(optics: Optics, z_step_um: float) -> None:
     """Refuse a distance of planes that is impossible, or too long for the NA."""
     if not (np.isfinite(z_step_um) and z_step_um > 0):
         raise InputInvalid(f"z_step_um={z_step_um}: it must be a positive number.")
-    if z_step_um > optics.nyquist_z_um:
+    if z_step_um > optics.nyquist_z_um * (1 + ROUNDING):
         raise InputInvalid(
             f"z_step_um={z_step_um} is above the Nyquist limit of {optics.nyquist_z_um:.4f} um along the axis (wavelength "
             f"{optics.wavelength_nm:g} nm, NA {optics.na:g}, index {optics.index:g}): put planes closer, or use a lower NA."

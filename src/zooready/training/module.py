@@ -89,7 +89,7 @@ class Task(lightning.LightningModule):
             statistics = self.statistics(image)
             image = normalised(image, statistics).contiguous(memory_format=self.memory)
             if self.family.network.restores:
-                target = normalised(target, statistics)
+                target = normalised(target, tuple(values[:, : target.shape[1]] for values in statistics))
         output = getattr(self.network, "scales", self.network)(image)
         with torch.autocast(image.device.type, enabled=False):
             loss: torch.Tensor = self.family.training.loss(in_float32(output), target)

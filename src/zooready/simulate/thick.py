@@ -1,0 +1,59 @@
+"""Specimens with depth for refocusing: sparse ones, nets, sheets, and thin layers of a flat specimen.
+
+As in :mod:`zooready.simulate.volumes`, each takes a generator, a shape (z, y, x) and the aspect (distance of planes over the side of a
+pixel), and returns float64, zero or more, with a maximum of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from zooready.simulate import specimens
+from zooready.simulate.volumes import ASPECT, Shape, drawn, smoothed
+
+Float = NDArray[np.float64]
+Thick = Callable[[np.random.Generator, Shape, float], Float]
+FLAT: tuple[specimens.Specimen, ...] = (*specimens.STRUCTURES, *specimens.TEXTURES)
+
+
+def scattered(rng: np.random.Generator, shape: Shape, aspect: float = ASPECT) -> Float:
+    """A few small beads of one size, wide apart."""
+    count = int(np.exp(rng.uniform(np.log(3), np.log(4 + shape[1] * shape[2] / 900))))
+    at = rng.uniform(0, 1, (3, count)) * np.array([[(shape[0] - 1) * aspect], [shape[1]], [shape[2]]])
+    return drawn(at, rng.lognormal(0, rng.uniform(0.0, 0.5), count), shape, rng.uniform(0.6, 1.6), aspect)
+
+
+def nets(rng: np.random.Generator, shape: Shape, aspect: float = ASPECT) -> Float:
+    """A random net of thin, winding strands: where two smooth random fields are both near zero."""
+    coarse = rng.uniform(8, 20)
+    first, second = (smooth_noise(rng, shape, coarse, aspect) for _ in range(2))
+    strands = np.exp(-(first**2 + second**2) / rng.uniform(0.15, 0.35) ** 2) * np.exp(0.4 * smooth_noise(rng, shape, 2 * coarse, aspect))
+    return np.asarray(strands / strands.max())
+
+
+def sheets(rng: np.random.Generator, shape: Shape, aspect: float = ASPECT) -> Float:
+    """Folded sheets, like membranes: where a smooth random field is near a value."""
+    coarse = rng.uniform(10, 25)
+    folded = smooth_noise(rng, shape, coarse, aspect) - rng.uniform(-1, 1)
+    stained = np.exp(-((folded / rng.uniform(0.08, 0.3)) ** 2)) * np.exp(0.4 * smooth_noise(rng, shape, 2 * coarse, aspect))
+    return smoothed(stained, 0.6, aspect)
+
+
+def layer(rng: np.random.Generator, shape: Shape, aspect: float = ASPECT) -> Float:
+    """A flat specimen in one plane, the others empty."""
+    volume = np.zeros(shape)
+    flat = FLAT[int(rng.integers(len(FLAT)))](rng, max(shape[1:]))[: shape[1], : shape[2]]
+    volume[int(rng.integers(shape[0]))] = flat / max(float(flat.max()), 1e-12)
+    return volume
+
+
+def smooth_noise(rng: np.random.Generator, shape: Shape, sigma: float, aspect: float) -> Float:
+    """Gaussian random field of mean 0 and variance 1, correlated over `sigma` px in space; it wraps around."""
+    frequencies = np.ix_(fft.fftfreq(shape[0], aspect), fft.fftfreq(shape[1]), fft.rfftfreq(shape[2]))
+    passed = [np.exp(-2 * (np.pi * sigma * frequency) ** 2).astype(np.float32) for frequency in frequencies]
+    field = fft.irfftn(fft.rfftn(rng.standard_normal(shape, np.float32)) * (passed[0] * passed[1] * passed[2]), s=shape)
+    return np.asarray((field - field.mean()) / max(float(field.std()), 1e-12), np.float64)
