@@ -140,6 +140,38 @@ def test_a_changed_byte_is_caught_by_the_crc(tmp_path):
     refused(path, "is not a readable zip")
 
 
+def lzma_damaged(content):
+    content[50:56] = b"\xff" * 6  # of the compressed description
+
+
+def name_that_is_no_text(content):
+    for start, flags in ((b"PK\x01\x02", 9), (b"PK\x03\x04", 7)):
+        content[content.rindex(start) + flags] |= 8  # the name is UTF-8, it says
+    content[:] = content.replace(b"zz", b"\xff\xfe")
+
+
+def name_without_letters(content):
+    start = content.rindex(b"PK\x01\x02")
+    content[start + 28 : start + 32] = b"\0\0\2\0"  # its letters are something else, it says
+
+
+@pytest.mark.parametrize("damage", [lzma_damaged, name_that_is_no_text, name_without_letters])
+def test_whatever_a_damaged_zip_raises_is_told_in_words(tmp_path, damage):
+    path = tmp_path / "bundle.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("rdf.yaml", "a: 1\n" * 400)
+        archive.writestr("zz", "")
+    content = bytearray(path.read_bytes())
+    damage(content)
+    path.write_bytes(content)
+    refused(path, "is not a readable zip .* cut off or damaged")
+
+
+def test_a_name_of_two_thousand_folders_is_refused(tmp_path):
+    path = zipped(tmp_path, {"rdf.yaml": "{}", "/".join("d" * 2000): "x"})
+    refused(path, "names a file 2000 folders deep, and at most 50 are made")
+
+
 @pytest.mark.parametrize("name", ["../secret.txt", "/etc/passwd", "a/../../b", "C:\\windows", "a\\b", "con:trol"])
 def test_names_that_lead_out_are_refused(tmp_path, name):
     refused(zipped(tmp_path, {"rdf.yaml": "{}", name: "x"}), "which leads out of the bundle")

@@ -78,12 +78,25 @@ def test_the_loss_is_lowest_for_the_truth_and_each_part_counts():
 
 
 def test_metrics_of_the_truth_are_perfect_and_need_a_truth():
-    pair = segmentation.field(1, 1, 128)
+    pair = segmentation.field(1, 4, 128)  # 47 nuclei, none far below the mean area
     metrics = segmentation.metrics(torch.as_tensor(pair.target)[None], pair)
     assert metrics["f1_50"] == 1
     assert metrics["mean_iou"] > 0.9
     with pytest.raises(InputInvalid, match="without a label image cannot be scored"):
         segmentation.scores(pair.truth, None)
+
+
+def test_an_error_on_a_seam_between_nuclei_costs_more_than_elsewhere():
+    labels = np.zeros((64, 64), np.int32)
+    labels[4:60, 4:32], labels[4:60, 32:60] = 1, 2
+    target = torch.as_tensor(segmentation.pair_of(np.zeros((1, 64, 64)), labels).target)[None]
+
+    def cost(*column):
+        wrong = target.clone()
+        wrong[0, 1, 20:40, slice(*column)] += 0.2
+        return float(segmentation.loss(wrong, target) - segmentation.loss(target, target))
+
+    assert cost(31, 33) > 4 * cost(17, 19) > 0
 
 
 def test_the_real_image_has_the_bytes_that_its_origin_tells():

@@ -152,6 +152,8 @@ class ScriptedPart(nn.Module):
 def test_a_part_that_is_torchscript_already_is_exported(example, tmp_path, here):
     network = ScriptedPart().eval()
     run = onnx.start(onnx.write(network, example, tmp_path / "weights.onnx", **ONE).path)
+    again = onnx.write(ScriptedPart().eval(), example, tmp_path / "again.onnx", **ONE)
+    assert filecmp.cmp(again.path, tmp_path / "weights.onnx", shallow=False)
     for shape in ((2, 1, 33, 19), (1, 1, 70, 97)):
         image = make_image(*shape, seed=5).numpy()
         with torch.no_grad():

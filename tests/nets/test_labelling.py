@@ -70,16 +70,24 @@ def test_touching_discs_get_their_own_labels():
     assert matches.mean_iou > 0.96
 
 
-def test_growth_agrees_with_watershed_on_the_same_seeds():
+def test_climbing_agrees_with_watershed_on_the_same_seeds():
     probabilities = torch.cat([blobs(1, 128, 128, 3)[:, :1] + 0.15, ndimage_smooth(blobs(1, 128, 128, 3)[:, :1])], 1)
     network = Instances(rounds=40, growth=40)
-    foreground, distance = (probabilities[0, c].numpy() for c in (0, 1))
-    seeds = network.numbered(torch.as_tensor((foreground > 0.5) & (distance > 0.5))[None, None])
-    expected = watershed(-distance, seeds[0, 0].numpy().astype(int), mask=foreground > 0.5, connectivity=EIGHT)
+    foreground = probabilities[0, 0].numpy() > 0.5
+    height = ndimage.uniform_filter(probabilities[0, 1].numpy(), 3, mode="constant") * foreground
+    seeds = network.numbered(torch.as_tensor(height > 0.5)[None, None])
+    expected = watershed(-height, seeds[0, 0].numpy().astype(int), mask=foreground, connectivity=EIGHT)
     labels = network(probabilities)[1].numpy()[0, 0]
     matches = match(expected, labels)
     assert matches.n_first == matches.n_second > 10
     assert matches.overlap.sum() > 0.9 * matches.foreground_first
+
+
+def test_an_object_of_two_hundred_pixels_is_filled_to_its_outline():
+    truth, probabilities = discs(420, [(110, 110), (110, 300), (290, 205)], 100)
+    labels = Instances(core=0.8)(probabilities)[1].numpy()[0, 0]
+    matches = match(truth, labels, 0.9)
+    assert (matches.f1, matches.n_second) == (1, 3)
 
 
 def ndimage_smooth(image):
@@ -96,6 +104,18 @@ def test_a_spiral_needs_more_rounds_and_is_never_mixed_with_its_neighbour():
     assert few.max() > count
     for name in range(1, int(few.max()) + 1):
         assert len(set(truth[few == name])) == 1
+
+
+def test_objects_far_below_the_mean_area_are_left_out_and_the_others_numbered_again():
+    truth, probabilities = discs(120, [(8, 8), (30, 30), (80, 40), (70, 90)], 20)
+    small, small_probabilities = discs(120, [(8, 100)], 5)
+    both = torch.maximum(probabilities, small_probabilities)
+    counts = [int(Instances(smallest=percent)(both)[1].max()) for percent in (0, 3, 10)]
+    labels = Instances(smallest=10)(both)[1].numpy()[0, 0]
+    assert counts == [5, 5, 4]
+    assert sorted(np.unique(labels)) == [0, 1, 2, 3, 4]
+    assert not labels[small > 0].any()
+    assert match(truth, labels, 0.6).f1 == 1
 
 
 def test_empty_and_full_images():
@@ -115,7 +135,9 @@ def test_probabilities_pass_unchanged_and_foreground_without_a_core_is_backgroun
     assert not labels.any()
 
 
-@pytest.mark.parametrize(("setting", "value"), [("foreground", 0.9), ("core", 0.9), ("rounds", 1), ("growth", 1)])
+@pytest.mark.parametrize(
+    ("setting", "value"), [("foreground", 0.9), ("core", 0.9), ("rounds", 1), ("doublings", 0), ("growth", 1), ("smallest", 50)]
+)
 def test_every_setting_changes_something_and_is_shown(setting, value):
     probabilities = blobs(1, 90, 80)
     changed = Instances(**{setting: value})
@@ -135,7 +157,7 @@ def test_pixel_indices_are_exact_beyond_4096_squared():
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """TorchScript and ONNX Runtime of the same labelling, both recorded at one size."""
-    network, example = Instances().eval(), blobs(1, 37, 41)
+    network, example = Instances(smallest=10).eval(), blobs(1, 37, 41)
     path = tmp_path_factory.mktemp("onnx") / "labels.onnx"
     axes = dict.fromkeys(("probabilities", "same", "labels"), {0: "b", 2: "y", 3: "x"})
     traced = torch.jit.trace(network, example)
@@ -151,7 +173,7 @@ def exported(tmp_path_factory):
 def test_torchscript_and_onnx_equal_eager_exactly(exported, size):
     traced, session = exported
     probabilities = blobs(*size, seed=1)
-    expected = Instances()(probabilities)[1]
+    expected = Instances(smallest=10)(probabilities)[1]
     assert torch.equal(traced(probabilities)[1], expected)
     np.testing.assert_array_equal(session.run(["labels"], {"probabilities": probabilities.numpy()})[0], expected.numpy())
 

@@ -136,7 +136,7 @@ def test_a_pixel_size_outside_the_range_is_noted_with_the_cure(tiny):
     result = predict(tiny("restored", pixel_size_um=[0.3, 0.6]), make_image(pixel_size_um=0.1))
     assert result.notes == (
         "the image has pixels of 0.1 µm, and the network was trained for 0.3 to 0.6 µm: results may be poor; "
-        "use pixel_size='auto', which resamples the image into the range and the results back.",
+        "compare them with those of pixel_size='auto', which resamples the image into the range and the results back.",
     )
 
 
@@ -161,10 +161,15 @@ def test_an_unknown_pixel_size_is_noted(tiny):
     assert "does not say its pixel size, and the network was trained for 0.3 to 0.6 µm: set it in Fiji with Image > Properties" in note
 
 
-@pytest.mark.parametrize(("size_um", "network_sees"), [(0.15, 50), (0.3, 100), (0.45, 150), (0.601, 150), (1.2, 300)])
-def test_resampling_goes_to_the_near_end_of_the_range_and_back(tiny, monkeypatch, size_um, network_sees):
+def test_an_unknown_pixel_size_is_no_news_where_the_range_is_wide(tiny):
+    assert predict(tiny("restored", pixel_size_um=[0.2, 1.0]), make_image()).notes == ()
+    assert predict(tiny("restored", pixel_size_um=[0.2, 1.0]), make_image(pixel_size_um=1.5)).notes != ()
+
+
+@pytest.mark.parametrize(("size_um", "network_sees"), [(0.15, 50), (0.2, 100), (0.401, 100), (0.6, 200), (0.9, 300)])
+def test_resampling_goes_to_the_middle_of_the_range_and_back(tiny, monkeypatch, size_um, network_sees):
     seen = []
-    bundle = tiny("restored", pixel_size_um=[0.3, 0.4] if size_um < 0.45 else [0.2, 0.3] if size_um < 0.5 else [0.3, 0.4])
+    bundle = tiny("restored", pixel_size_um=[0.2, 0.45] if size_um != 0.401 else [0.3, 0.4])
     y, x = np.mgrid[:100, :80]
     smooth = Image(array=(100 + 50 * np.sin(y / 12) * np.cos(x / 9)).astype("float32"), axes="yx", pixel_size_um=size_um)
     start = whole.engine

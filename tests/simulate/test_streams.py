@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zooready.families import mrbcr
-from zooready.simulate import nuclei
+from zooready.simulate import monolayer
 from zooready.simulate.camera import Camera
 from zooready.simulate.fields import field
 from zooready.simulate.specimens import filaments
@@ -40,15 +40,15 @@ def of_field():
 
 
 def of_nuclei():
-    return nuclei.field(np.random.default_rng(11), 128)
+    return monolayer.field(np.random.default_rng(11), 128)
 
 
 EXPECTED = {
-    of_pairs: "0d9b1d1ff9bbcac4",
+    of_pairs: "c3762b513af49ca0",
     of_scene: "adcc034b82b91354",
     of_sample: "57eef94203d7b2bd",
     of_field: "0bfd9ddfb661bfa6",
-    of_nuclei: "750851972423a677",
+    of_nuclei: "496cc079e318944f",
 }
 
 

@@ -6,7 +6,6 @@ import os
 import shutil
 import stat
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +15,7 @@ MEMBERS = 2_000
 BYTES = 8 * 2**30  # of all files together, unpacked
 RATIO = 200  # unpacked / packed, for members that have more than SMALL together; a black image legitimately reaches 1000
 SMALL = 64 * 2**20
+DEPTH = 50  # folders of a name
 CHUNK = 2**20
 
 
@@ -45,12 +45,14 @@ def unpack(path: Path, folder: Path) -> None:
                 _extract(archive, info, folder / name)
     except FileNotFoundError:
         raise BundleInvalid(f"no bundle {path}: there is no such file. Check the name and the folder.") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise BundleInvalid(f"{path} is not a readable zip ({error}): it is cut off or damaged. Download or export it again.") from None
     except OSError as error:
         raise BundleInvalid(
             f"cannot unpack {path}: {error.strerror or error}. Check that you may read it and that the disk has space."
         ) from None
+    except BundleInvalid:
+        raise
+    except Exception as error:  # zipfile raises nearly anything: LZMAError, UnicodeDecodeError of a name, IndexError of an empty one
+        raise BundleInvalid(f"{path} is not a readable zip ({error}): it is cut off or damaged. Download or export it again.") from None
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[zipfile.ZipInfo, str]]:
@@ -79,9 +81,11 @@ def safe_name(name: str, path: Path) -> str:
     Raises
     ------
     BundleInvalid
-        The name is absolute, climbs with ``..``, or is none that every system can write.
+        The name is absolute, too deep, climbs with ``..``, or is none that every system can write.
     """
     pure = PurePosixPath(name)
+    if len(pure.parts) > DEPTH:
+        raise BundleInvalid(f"{path} names a file {len(pure.parts)} folders deep, and at most {DEPTH} are made. Package it again, flatter.")
     if not name or pure.is_absolute() or ".." in pure.parts or any(mark in name for mark in "\\:\0\n") or not pure.parts:
         raise BundleInvalid(
             f"{path} names {name!r}, which leads out of the bundle: names inside are relative, without '..'. Package it again."

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from zooready.errors import InputInvalid
 from zooready.records import Array, Pair
+
+if TYPE_CHECKING:
+    import torch
 
 
 def augmented(pair: Pair, rng: np.random.Generator, size: int, planes: int | None = None) -> Pair:
@@ -82,3 +87,33 @@ def placed(image: Array, rng: np.random.Generator, *, scale: float = 0.15, shift
         offset = centre - matrix @ (centre + rng.uniform(-shift, shift, 2) * sides)
         varied = np.stack([ndimage.affine_transform(plane, matrix, offset, order=1, mode="mirror") for plane in varied])
     return np.ascontiguousarray(varied)
+
+
+def jittered(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """A normalised image (1, y, x) float32 under other light and another camera: gain, gamma, offset, blur, lamp, background, noise.
+
+    Each of them in some of the images only, so that a network also sees images as they are.
+    """
+    import torch
+
+    def field() -> torch.Tensor:
+        """A plane that varies slowly, between about -1 and 1; (1, y, x)."""
+        coarse = torch.as_tensor(rng.uniform(-1, 1, (1, 1, 3, 3)).astype(np.float32))
+        return torch.nn.functional.interpolate(coarse, image.shape[1:], mode="bicubic", align_corners=True)[0]
+
+    if rng.random() < 0.3:
+        blurred = ndimage.gaussian_filter(image[0].numpy(), rng.uniform(0.4, 1.8))
+        image = torch.as_tensor(blurred)[None]
+    if rng.random() < 0.4:
+        image = image.sign() * image.abs() ** float(np.exp(rng.uniform(-0.5, 0.5)))
+    if rng.random() < 0.3:
+        image = image * (1 + float(rng.uniform(0, 0.7)) * field()).clamp(min=0.1)
+    if rng.random() < 0.3:
+        image = image + float(rng.uniform(0, 0.4)) * field()
+    if rng.random() < 0.5:
+        image = image * float(np.exp(rng.uniform(-0.7, 0.5))) + float(rng.uniform(-0.08, 0.08))
+    if rng.random() < 0.35:
+        photons = float(np.exp(rng.uniform(np.log(8), np.log(300))))
+        deviation = ((image.clamp(min=0) + 0.1) / photons).sqrt()
+        image = image + deviation * torch.as_tensor(rng.standard_normal(image.shape, dtype=np.float32))
+    return image

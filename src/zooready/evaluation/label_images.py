@@ -69,11 +69,11 @@ class Segmenter:
         self.head = head or segmentation.HEAD.build()
 
     def probabilities(self, image: Array) -> torch.Tensor:
-        """(y, x) raw -> foreground and distance (1, 2, y, x) float32; replicated to the next multiple of 16 px and cut back."""
+        """(y, x) raw -> foreground and distance (1, 2, y, x) float32; replicated to the next multiple of 32 px and cut back."""
         height, width = image.shape
         tensor = torch.as_tensor(image.astype(np.float32))[None, None]
         with torch.no_grad():
-            padded = torch.nn.functional.pad(self.normalization(tensor), (0, -width % 16, 0, -height % 16), mode="replicate")
+            padded = torch.nn.functional.pad(self.normalization(tensor), (0, -width % 32, 0, -height % 32), mode="replicate")
             probabilities: torch.Tensor = self.network(padded)[:, :, :height, :width]
         return probabilities
 

@@ -108,19 +108,21 @@ EVALUATION = Evaluation(
     measure=measure,
     spot=spot,
     draw=draw,
-    data=f"simulated nuclei only ({segmentation.FIELDS} fields of {segmentation.FIELD_PX} x {segmentation.FIELD_PX} px); no real images "
-    "were used",
+    data="600 simulated fields of nuclei (384 x 384 px, nuclei 7 to 120 px wide) and then on them and 33 real fields (mnfinder 1.2.3, MIT: "
+    "training-data and validation-data, 2,607 nuclei; RPE1, U2OS and other cells, 20x and 40x); it began from the U-Net that was shipped "
+    "before, which knew simulated nuclei only",
     suited=(
-        f"Nuclei in wide-field or confocal fluorescence, 8 to 15 um wide, pixels of {segmentation.FAMILY.pixel_size_um[0]:g} to "
-        f"{segmentation.FAMILY.pixel_size_um[1]:g} um; single or touching, dim and bright in one image.",
+        "Nuclei in wide-field or confocal fluorescence, 8 to 100 px wide, as they are: no pixel size is needed. Single or touching, dim "
+        "and bright in one image; micronuclei and debris beside them are left out.",
     ),
     unsuited=(
         "Histology in bright field, whole cells, bacteria, stacks as volumes: the network takes one fluorescence plane.",
         "Tightly packed, equally bright neighbours: it still merges some of them.",
+        "Micronuclei: they are background here.",
         "Diagnosis.",
     ),
     limits=(
         "Objects below 12 px of area were not in its training images.",
-        "Quality on real images was measured on one image only, which was also used during development.",
+        "The development image was looked at during development; the other real images are of one laboratory's project.",
     ),
 )

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 PLANES = 0.05  # difference / distance of planes up to which two distances count as equal
+WIDE = 5.0  # largest / smallest pixel size from which a network suits most images as they are: no note where the size is unknown
 ROUNDING = 0.005  # calibrations are written with few digits: so far outside the range still counts as inside
-RESAMPLE = "use pixel_size='auto', which resamples the image into the range and the results back"
+RESAMPLE = (  # helps where objects have a size that the network knows; may harm a deconvolution, for which the blur in pixels counts
+    "compare them with those of pixel_size='auto', which resamples the image into the range and the results back"
+)
 RESCALE = "rescale the image in Fiji with Image > Scale"  # where nothing is resampled
 
 
 def outside(pixel_size_um: float | None, allowed: tuple[float, float] | None, cure: str = RESAMPLE) -> str:
-    """Why the pixel size does not suit the network, with the cure; empty if it does, or if the network does not say.
+    """Why the pixel size does not suit the network, with the cure; empty if it does, if the network does not say, or if it suits most.
 
     Parameters
     ----------
@@ -24,6 +29,8 @@ def outside(pixel_size_um: float | None, allowed: tuple[float, float] | None, cu
         return ""
     trained = f"the network was trained for {allowed[0]:.4g} to {allowed[1]:.4g} µm"
     if pixel_size_um is None:
+        if allowed[1] >= WIDE * allowed[0]:
+            return ""
         return f"the image does not say its pixel size, and {trained}: set it in Fiji with Image > Properties, and compare."
     if target(pixel_size_um, allowed) == pixel_size_um:
         return ""
@@ -51,12 +58,12 @@ def planes_differ(z_um: float | None, trained_um: float | None) -> str:
 
 
 def target(pixel_size_um: float, allowed: tuple[float, float]) -> float:
-    """The pixel size to resample to, in micrometres: the nearest one in the range; the same if it lies inside.
+    """The pixel size to resample to, in micrometres: the middle of the range by its ratio; the same as given if it lies inside.
 
-    >>> target(0.1, (0.2, 0.4)), target(0.3, (0.2, 0.4)), target(0.401, (0.2, 0.4))
-    (0.2, 0.3, 0.401)
+    >>> target(0.1, (0.2, 0.8)), target(0.3, (0.2, 0.4)), target(0.401, (0.2, 0.4))
+    (0.4, 0.3, 0.401)
     """
     low, high = allowed
     if low * (1 - ROUNDING) <= pixel_size_um <= high * (1 + ROUNDING):
         return pixel_size_um
-    return min(max(pixel_size_um, low), high)
+    return round(math.sqrt(low * high), 6)

@@ -1,6 +1,6 @@
 """Object labels from probabilities, computed inside the network with operations that every engine supports.
 
-    core = foreground near an object's middle  ->  one number per connected core  ->  growth into the foreground
+    core = foreground near an object's middle  ->  one number per connected core  ->  the foreground climbs to its core
 
 Connected cores are labelled with pointers. Each core pixel stores a pointer to the largest pixel index known in its part: 3×3 maxima
 spread indices to neighbours, and following pointers (``gather``) spreads them over long distances. The pixel that points to itself is
@@ -27,29 +27,40 @@ class Instances(nn.Module):
     foreground
         Probability above which a pixel belongs to some object.
     core
-        Distance (0 at an outline, 1 in the middle) above which a foreground pixel belongs to an object's core.
+        Height (mean of 3×3 distances, 0 at an outline, 1 in the middle) above which a foreground pixel belongs to an object's core.
     rounds
         Number of rounds, each of two 3×3 maxima and one step along the pointers. Twelve join any core whose shape is not very winding;
         an arm that is not reached becomes a separate object, never part of another one.
+    doublings
+        Foreground climbs to its core: each pixel points to its highest neighbour, and following the pointers so many times leads up to
+        2 ** doublings pixels away, whatever the object's size.
     growth
-        Number of steps in which objects grow by one pixel: first towards lower distances, in the last quarter into any foreground.
-        Foreground that is farther from every core becomes background.
+        Number of steps in which objects then grow by one pixel into foreground whose way ended on a hill without a core.
+        Foreground that is farther from every object becomes background.
+    smallest
+        Percent of the mean area below which an object becomes background, as micronuclei and debris beside nuclei; 0 keeps all. The mean
+        is weighted by area: it is the area of the object in which an average foreground pixel lies.
     """
 
-    def __init__(self, foreground: float = 0.5, core: float = 0.5, rounds: int = 12, growth: int = 20) -> None:
+    def __init__(
+        self, foreground: float = 0.5, core: float = 0.5, rounds: int = 12, doublings: int = 8, growth: int = 8, smallest: int = 0
+    ) -> None:
         super().__init__()
-        self.foreground, self.core, self.rounds, self.growth = foreground, core, rounds, growth
+        self.foreground, self.core, self.smallest = foreground, core, smallest
+        self.rounds, self.doublings, self.growth = rounds, doublings, growth
 
     def extra_repr(self) -> str:
         """The constructor's arguments."""
-        return f"foreground={self.foreground}, core={self.core}, rounds={self.rounds}, growth={self.growth}"
+        names = ("foreground", "core", "rounds", "doublings", "growth", "smallest")
+        return ", ".join(f"{name}={getattr(self, name)}" for name in names)
 
     def forward(self, probabilities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See the class."""
         foreground = probabilities[:, 0:1] > self.foreground
-        distance = probabilities[:, 1:2]
-        seeds = self.numbered(foreground & (distance > self.core))
-        return probabilities, self.grown(seeds, foreground, distance)
+        height = nn.functional.avg_pool2d(probabilities[:, 1:2], 3, stride=1, padding=1) * foreground.to(torch.float32)
+        seeds = self.numbered(height > self.core)
+        labels = self.grown(self.climbed(seeds, foreground, height), foreground)
+        return probabilities, self.without_small(labels)
 
     def numbered(self, core: torch.Tensor) -> torch.Tensor:
         """(b, 1, y, x) bool -> float32: 0 outside, and 1…n, one number per 8-connected part, in the order of their last pixels."""
@@ -73,13 +84,44 @@ class Instances(nn.Module):
         flat = pointer.flatten(1)
         return torch.gather(flat, 1, (flat - 1).clamp(min=0)).reshape(pointer.shape)
 
-    def grown(self, labels: torch.Tensor, foreground: torch.Tensor, distance: torch.Tensor) -> torch.Tensor:
+    def climbed(self, seeds: torch.Tensor, foreground: torch.Tensor, height: torch.Tensor) -> torch.Tensor:
+        """Each foreground pixel gets the number of the core that is reached by going to the highest neighbour again and again.
+
+        (b, 1, y, x) float32 numbers, bool, float32 -> float32; 0 where the way ends on a hill without a core, or is longer than
+        2 ** ``doublings`` pixels.
+        """
+        index = (foreground | ~foreground).flatten(1).to(torch.int64).cumsum(1).reshape(foreground.shape)
+        highest, target = height, index
+        wide, wide_index = nn.functional.pad(height, (1, 1, 1, 1)), nn.functional.pad(index, (1, 1, 1, 1))
+        rows, columns = height.shape[2], height.shape[3]
+        for dy in range(3):
+            for dx in range(3):
+                if (dy, dx) != (1, 1):
+                    around = wide[:, :, dy : dy + rows, dx : dx + columns]
+                    is_higher = around > highest
+                    highest = torch.where(is_higher, around, highest)
+                    target = torch.where(is_higher, wide_index[:, :, dy : dy + rows, dx : dx + columns], target)
+        target = torch.where(seeds > 0, index, target)
+        for _ in range(self.doublings):
+            target = self.followed(target)
+        reached = torch.gather(seeds.flatten(1), 1, (target.flatten(1) - 1).clamp(min=0)).reshape(seeds.shape)
+        return reached * foreground.to(torch.float32)
+
+    def grown(self, labels: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:
         """Labels (b, 1, y, x) float32 spread into the foreground; where two meet, each keeps what it reached first."""
-        downhill = self.growth - self.growth // 4
-        for step in range(self.growth):
-            allowed = foreground
-            if step < downhill:
-                allowed = foreground & (distance > self.core * (1 - (step + 1) / downhill))
-            reached = highest_around(labels) * allowed.to(torch.float32)
-            labels = torch.where(labels > 0, labels, reached)
+        allowed = foreground.to(torch.float32)
+        for _ in range(self.growth):
+            labels = torch.where(labels > 0, labels, highest_around(labels) * allowed)
         return labels
+
+    def without_small(self, labels: torch.Tensor) -> torch.Tensor:
+        """Labels (b, 1, y, x) float32 without objects of less than ``smallest`` percent of the mean area, numbered 1…n again.
+
+        Areas are compared as whole numbers, so that every engine keeps the same objects.
+        """
+        flat = labels.flatten(1).to(torch.int64)
+        areas = torch.zeros_like(nn.functional.pad(flat, (1, 0))).scatter_add(1, flat, (flat > 0).to(torch.int64))  # (b, 1 + y·x)
+        total, squares = areas.sum(1, keepdim=True), (areas * areas).sum(1, keepdim=True)
+        is_kept = ((areas > 0) & (areas * total * 100 >= squares * self.smallest)).to(torch.int64)
+        number = is_kept.cumsum(1) * is_kept
+        return torch.gather(number, 1, flat).reshape(labels.shape).to(torch.float32)

@@ -1,25 +1,18 @@
-"""Fluorescent nuclei in one focal plane, and the label image that a careful person would draw.
+"""Fluorescent nuclei in one focal plane: what a nucleus is, where nuclei lie, and what optics, lamp and camera make of them.
 
-    nuclei -> emission -> optics (core of the PSF + near-range halo) -> uneven light -> camera
-
-PSF: point spread function. Wide-field light from outside the focal plane surrounds every nucleus with a halo that a
-Gaussian PSF does not have; people draw outlines at about half of the height between background and nucleus, and so do the labels here.
+PSF: point spread function. Wide-field light from outside the focal plane surrounds every nucleus with a halo that a Gaussian PSF does not
+have. Whole fields with their labels are made in :mod:`zooready.simulate.monolayer`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from zooready.errors import InputInvalid
-
 Floats = NDArray[np.float32]
-DIAMETER_UM = (8.0, 15.0)  # mean diameter of the nuclei of a field
-PIXEL_SIZE_UM = (0.35, 1.0)
 MARGIN = 1.6  # nuclei may lie this many radii outside the field, so that its border cuts some
 
 
@@ -50,41 +43,6 @@ class Optics:
         )
 
 
-def field(rng: np.random.Generator, size: int, pixel_size_um: float | None = None) -> tuple[Floats, NDArray[np.int32]]:
-    """A raw image of nuclei and its true label image.
-
-    Parameters
-    ----------
-    rng
-        Source of everything that is random: density, touching, brightness, optics, light, camera.
-    size
-        Side of the square field, px.
-    pixel_size_um
-        Side of a pixel in micrometres, 0.35 to 1 in training; drawn at random if None.
-
-    Returns
-    -------
-    image
-        (y, x) float32, whole camera counts from 0.
-    labels
-        (y, x) int32, 0 background, 1…n; an outline lies at half of the nucleus's own height.
-    """
-    if pixel_size_um is not None and not (np.isfinite(pixel_size_um) and pixel_size_um > 0):
-        raise InputInvalid(f"pixel_size_um={pixel_size_um}: it must be a positive number, 0.35 to 1 in training, or None for a random one.")
-    pixel_size_um = draw_pixel_size_um(rng) if pixel_size_um is None else pixel_size_um
-    radius = rng.uniform(*DIAMETER_UM) / pixel_size_um / 2
-    nuclei = population(rng, size, radius)
-    optics = draw_optics(rng, radius)
-    emission, labels = render(rng, nuclei, size, optics)
-    emission += _out_of_focus(rng, size, radius)
-    return camera(rng, illuminate(rng, emission)), labels
-
-
-def draw_pixel_size_um(rng: np.random.Generator) -> float:
-    """Side of a pixel in micrometres, evenly on a logarithmic scale of ``PIXEL_SIZE_UM``."""
-    return float(np.exp(rng.uniform(*np.log(PIXEL_SIZE_UM))))
-
-
 def population(rng: np.random.Generator, size: int, radius: float) -> list[Nucleus]:
     """Nuclei of mean ``radius`` px for a field of ``size`` px: alone, or touching a neighbour; sometimes none."""
     density = 0.0 if rng.random() < 0.03 else np.exp(rng.uniform(np.log(0.05), np.log(0.5)))  # share of the area
@@ -96,21 +54,21 @@ def population(rng: np.random.Generator, size: int, radius: float) -> list[Nucle
     for _ in range(8 * count):
         if len(nuclei) == count:
             break
-        new = _draw(rng, radius * np.exp(spread * rng.standard_normal()), contrast, roundness, mitotic=rng.random() < bright)
+        new = draw(rng, radius * np.exp(spread * rng.standard_normal()), contrast, roundness, mitotic=rng.random() < bright)
         if nuclei and rng.random() < touching:
             partner = nuclei[rng.integers(len(nuclei))]
             direction = rng.uniform(0, 2 * np.pi)
-            distance = (_reach(partner, direction) + _reach(new, direction + np.pi)) * rng.uniform(0.86, 1.08)
+            distance = (reach_of(partner, direction) + reach_of(new, direction + np.pi)) * rng.uniform(0.86, 1.08)
             y, x = partner.y + distance * np.sin(direction), partner.x + distance * np.cos(direction)
         else:
             y, x = rng.uniform(-MARGIN * radius, size + MARGIN * radius, 2)
         new = Nucleus(**{**vars(new), "y": float(y), "x": float(x)})
-        if all(_is_apart(new, old) for old in nuclei):
+        if all(is_apart(new, old) for old in nuclei):
             nuclei.append(new)
     return nuclei
 
 
-def _draw(rng: np.random.Generator, radius: float, contrast: float, roundness: float, *, mitotic: bool) -> Nucleus:
+def draw(rng: np.random.Generator, radius: float, contrast: float, roundness: float, *, mitotic: bool) -> Nucleus:
     """A nucleus at the origin; a mitotic one is small, long, ragged and bright."""
     lobes = tuple((rng.normal(0, (0.10 if mitotic else 0.045) / order), rng.uniform(0, 2 * np.pi)) for order in (2, 3, 4, 5))
     return Nucleus(
@@ -125,17 +83,17 @@ def _draw(rng: np.random.Generator, radius: float, contrast: float, roundness: f
     )
 
 
-def _reach(nucleus: Nucleus, direction: float) -> float:
+def reach_of(nucleus: Nucleus, direction: float) -> float:
     """Distance from the centre to the outline (without lobes) in a direction in radians, px."""
     long, short = nucleus.radius * np.sqrt(nucleus.ratio), nucleus.radius / np.sqrt(nucleus.ratio)
     turned = direction - nucleus.angle
     return float(long * short / np.hypot(short * np.cos(turned), long * np.sin(turned)))
 
 
-def _is_apart(first: Nucleus, second: Nucleus) -> bool:
+def is_apart(first: Nucleus, second: Nucleus) -> bool:
     """Whether two nuclei overlap by less than a seventh of their extent."""
     distance, direction = np.hypot(second.y - first.y, second.x - first.x), np.arctan2(second.y - first.y, second.x - first.x)
-    return bool(distance >= 0.85 * (_reach(first, direction) + _reach(second, direction + np.pi)))
+    return bool(distance >= 0.85 * (reach_of(first, direction) + reach_of(second, direction + np.pi)))
 
 
 def draw_optics(rng: np.random.Generator, radius: float) -> Optics:
@@ -151,28 +109,6 @@ def draw_optics(rng: np.random.Generator, radius: float) -> Optics:
     return Optics(parts=parts)
 
 
-def render(rng: np.random.Generator, nuclei: Sequence[Nucleus], size: int, optics: Optics) -> tuple[Floats, NDArray[np.int32]]:
-    """Light of all nuclei behind the optics, relative to a nucleus's 1, and their labels at half of each nucleus's own height."""
-    pad = int(3 * max(sigma for _, sigma in optics.parts)) + 1
-    light = np.zeros((size + 2 * pad, size + 2 * pad), np.float32)
-    nearest = np.full((size, size), 0.5, np.float32)  # height relative to the nucleus's own; below one half is background
-    labels = np.zeros((size, size), np.int32)
-    for nucleus in nuclei:
-        reach = int(nucleus.radius * np.sqrt(nucleus.ratio) * 1.4 + 3 * optics.parts[1][1]) + 2
-        top, left = int(nucleus.y) - reach, int(nucleus.x) - reach
-        emission = _emission(rng, nucleus, reach, top, left)
-        _add(light, emission, top + pad, left + pad)
-        height = optics.blur(emission)
-        height /= np.percentile(height[emission > 0], 75) if (emission > 0).any() else 1.0
-        rows, columns = slice(max(0, top), max(0, top + len(height))), slice(max(0, left), max(0, left + len(height)))
-        inside = nearest[rows, columns]
-        visible = height[max(0, -top) :, max(0, -left) :][: inside.shape[0], : inside.shape[1]]
-        labels[rows, columns] = np.where(visible > inside, labels.max() + 1, labels[rows, columns])
-        nearest[rows, columns] = np.maximum(visible, inside)
-    light = optics.blur(light)[pad : pad + size, pad : pad + size]
-    return light, _largest_parts(labels)
-
-
 def stained(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
     """Nuclei as a specimen, before any optics: (size, size) float64, 0 to 1, of 12 to 30 px radius with chromatin texture and nucleoli."""
     radius = rng.uniform(12, 30)
@@ -181,7 +117,7 @@ def stained(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
         for nucleus in population(rng, size, radius):
             reach = int(nucleus.radius * np.sqrt(nucleus.ratio) * 1.4) + 2
             top, left = int(nucleus.y) - reach, int(nucleus.x) - reach
-            _add(light, _emission(rng, nucleus, reach, top, left), top, left)
+            add(light, _emission(rng, nucleus, reach, top, left), top, left)
     return np.asarray(light / light.max(), dtype=np.float64)
 
 
@@ -203,13 +139,13 @@ def _emission(rng: np.random.Generator, nucleus: Nucleus, reach: int, top: int, 
     return emission
 
 
-def _add(image: Floats, patch: Floats, top: int, left: int) -> None:
+def add(image: Floats, patch: Floats, top: int, left: int) -> None:
     """Add ``patch`` in place, cut to what lies inside ``image``."""
     target = image[max(0, top) : max(0, top + patch.shape[0]), max(0, left) : max(0, left + patch.shape[1])]
     target += patch[max(0, -top) :, max(0, -left) :][: target.shape[0], : target.shape[1]]
 
 
-def _largest_parts(labels: NDArray[np.int32], smallest_px: int = 12) -> NDArray[np.int32]:
+def largest_parts(labels: NDArray[np.int32], smallest_px: int = 12) -> NDArray[np.int32]:
     """Each label reduced to its largest connected part, renumbered 1…n; parts below ``smallest_px`` are dropped."""
     clean = np.zeros_like(labels)
     count = 0
@@ -222,16 +158,6 @@ def _largest_parts(labels: NDArray[np.int32], smallest_px: int = 12) -> NDArray[
             count += 1
             clean[box][ndimage.binary_fill_holes(parts == areas.argmax() + 1) & np.isin(labels[box], (0, name))] = count
     return clean
-
-
-def _out_of_focus(rng: np.random.Generator, size: int, radius: float) -> Floats:
-    """Faint light of nuclei far from focus, which nobody would outline; often none."""
-    light = np.zeros((size, size), np.float32)
-    if rng.random() < 0.4:
-        for y, x in rng.uniform(0, size, (rng.integers(1, 6), 2)):
-            light[int(y), int(x)] = rng.uniform(0.05, 0.25) * 2 * np.pi * (1.5 * radius) ** 2
-        light = ndimage.gaussian_filter(light, radius * 1.5)
-    return light
 
 
 def illuminate(rng: np.random.Generator, light: Floats) -> Floats:

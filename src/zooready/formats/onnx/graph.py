@@ -62,6 +62,28 @@ def cleaned(model: Any, names: Names, cases: Sequence[Case]) -> bytes:
     return content
 
 
+def numbered(model: Any) -> Any:
+    """The model with numbers for the names of its inner values: names from scripted parts are others when a script is made again."""
+    graph = model.graph
+    _number(graph, {name: name for name in ("", *(one.name for one in (*graph.input, *graph.output, *graph.initializer)))})
+    return model
+
+
+def _number(graph: Any, known: dict[str, str]) -> None:
+    """Rename what the nodes of a graph, and of the graphs inside them, hand on; ``known`` maps old names to new ones."""
+    for node in graph.node:
+        node.name = ""
+        node.input[:] = [known.get(name, name) for name in node.input]
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _number(attribute.g, known)
+        for name in node.output:
+            known.setdefault(name, f"value_{len(known)}")
+        node.output[:] = [known[name] for name in node.output]
+    for value in graph.output:
+        value.name = known.get(value.name, value.name)
+
+
 def _strip(graph: Any) -> None:
     """Remove doc strings and metadata from a graph and from the graphs inside its nodes."""
     graph.doc_string = ""

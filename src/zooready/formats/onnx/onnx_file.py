@@ -20,7 +20,7 @@ from zooready.formats.copies import evaluating
 from zooready.formats.demands import Demands
 from zooready.formats.installed import torch_version
 from zooready.formats.onnx.downgrade import to_opset_17
-from zooready.formats.onnx.graph import IR, OPSET, Names, check, cleaned
+from zooready.formats.onnx.graph import IR, OPSET, Names, check, cleaned, numbered
 from zooready.formats.proof import largest_difference
 from zooready.formats.starting import Device, Run
 from zooready.formats.torchscript.tracing import record_apart
@@ -254,7 +254,8 @@ def _legacy(network: nn.Module, example: Tensor, names: Names) -> Any:
 
     axes = {names.input: names.free(names.input_axes)}
     axes |= {name: names.free(letters) for name, letters in zip(names.outputs, names.output_axes, strict=True)}
-    if any(isinstance(part, torch.jit.ScriptModule) for part in network.modules()):  # which the exporter's own tracer does not follow
+    has_scripts = any(isinstance(part, torch.jit.ScriptModule) for part in network.modules())
+    if has_scripts:  # which the exporter's own tracer does not follow
         network = torch.jit.trace(network, (example.clone(),), check_trace=False)
     stream: Any = io.BytesIO()  # documented as accepted, not annotated
     torch.onnx.export(
@@ -267,7 +268,8 @@ def _legacy(network: nn.Module, example: Tensor, names: Names) -> Any:
         output_names=list(names.outputs),
         dynamic_axes=axes,
     )
-    return onnx.load_model_from_string(stream.getvalue())
+    model = onnx.load_model_from_string(stream.getvalue())
+    return numbered(model) if has_scripts else model
 
 
 def _dynamo(network: nn.Module, example: Tensor, names: Names) -> Any:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import lzma
 import pickletools
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -20,6 +22,8 @@ NEEDED = re.compile(
 # Source positions with absolute paths; the example's shape; a hash; notes of the author that no engine reads.
 NEEDLESS = re.compile(r"code/(\w+/)*\w+\.py\.debug_pkl|traced_inputs\.pkl|traced_inputs/\w+|\.data/serialization_id|extra/[^/]+")
 PICKLES = ("data.pkl", "constants.pkl")
+# What a damaged zip may raise: the last ones come of a name that is no text, and of an empty name.
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, OSError, ValueError, IndexError)
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -38,7 +42,7 @@ def members(path: Path) -> dict[str, zipfile.ZipInfo]:
             for info in infos:
                 archive.open(info).close()  # compares the name in the local header with the directory's
             comment = archive.comment
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
+    except DAMAGED as error:
         raise InputInvalid(f"{path.name} is no TorchScript zip ({error}): export it again.") from None
     names = [info.filename for info in infos]
     roots = {name.split("/")[0] for name in names}
@@ -63,7 +67,7 @@ def code(path: Path) -> dict[str, str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return {name: archive.read(info).decode("utf-8") for name, info in entries.items() if name.endswith(".py")}
-    except (UnicodeDecodeError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+    except DAMAGED as error:
         raise InputInvalid(f"{path.name}: its code cannot be read ({error}).") from None
 
 
@@ -92,7 +96,7 @@ def native_classes(path: Path) -> tuple[str, ...]:
             for name in PICKLES:
                 if name in entries:
                     names |= set(_named_classes(archive.read(entries[name])))
-    except (ValueError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+    except DAMAGED as error:
         raise InputInvalid(f"{path.name}: its {' or '.join(PICKLES)} cannot be read ({error}).") from None
     return tuple(sorted(name for name in names if name.startswith("__torch__.torch.classes.")))
 
@@ -130,7 +134,7 @@ def strip(source: Path, target: Path, texts: Mapping[str, str]) -> None:
                 if NEEDED.fullmatch(name):
                     content = texts[name].encode() if name in texts else archive.read(info)
                     out.writestr(zipfile.ZipInfo(f"{ROOT}/{name}", EPOCH), content)
-    except (zipfile.BadZipFile, zipfile.zlib.error, EOFError) as error:  # type: ignore[attr-defined]
+    except DAMAGED as error:
         raise InputInvalid(f"{source.name} is damaged ({error}): export or download it again.") from None
 
 

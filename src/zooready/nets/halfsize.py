@@ -1,0 +1,52 @@
+r"""A U-Net that works at half of the image's size, and one thin layer before and after it at full size.
+
+    x -- linear, squashed -- 2×2 means -- U-Net (nets.unet) -- twice the size -- join -- thin -- last -->
+                     \------------------ thin ------------------------------------/
+
+At half the size a U-Net reaches twice as far, to objects of a hundred pixels, for a quarter of the multiplications; the thin layers keep
+outlines sharp, and objects of eight pixels apart.
+"""
+
+import torch
+from torch import nn
+
+from zooready.nets.unet import UNet
+
+KNEE, LOWEST, HIGHEST = 0.25, -2.0, 4.0
+
+
+def squashed(image: torch.Tensor) -> torch.Tensor:
+    """Values of order one, so that dim is seen beside bright: slope 5 at 0, 1 stays 1, and nothing exceeds 1.25; any shape."""
+    return image * (1 + KNEE) / (KNEE + image.abs())
+
+
+class HalfSizeUNet(nn.Module):
+    """(b, 1, y, x) -> (b, channels_out, y, x), float32, 0..1; y and x must be multiples of 2 ** levels.
+
+    Parameters
+    ----------
+    channels_out
+        Channels of the output.
+    base
+        Channels at full size, and of the U-Net within at half of the image's size.
+    levels, widest
+        Of the U-Net within: number of sizes, most channels.
+    """
+
+    def __init__(self, channels_out: int, base: int = 16, levels: int = 5, widest: int = 128) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(2, base, 3, padding=1, bias=False), nn.BatchNorm2d(base), nn.ReLU())
+        self.halved = nn.AvgPool2d(2)
+        self.within = UNet(2, base, base=base, levels=levels, widest=widest)
+        self.up = nn.ConvTranspose2d(base, base, 2, stride=2)
+        self.join = nn.Sequential(nn.Conv2d(2 * base, base, 3, padding=1, bias=False), nn.BatchNorm2d(base), nn.ReLU())
+        self.last = nn.Conv2d(base, channels_out, 1)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        both = torch.cat([image.clamp(LOWEST, HIGHEST), squashed(image)], 1)  # (b, 2, y, x)
+        features = self.join(torch.cat([self.first(both), self.up(self.within(self.halved(both)))], 1))  # (b, base, y, x)
+        if features.dtype in (torch.float16, torch.bfloat16):
+            with torch.autocast(features.device.type, enabled=False):
+                return torch.sigmoid(self.last(features.float()))
+        return torch.sigmoid(self.last(features))
