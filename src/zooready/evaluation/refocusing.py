@@ -181,6 +181,8 @@ UNSUITED = (
     "own blur and from the specimens of the training.",
     "Microscopes without aberration: above and below the focus then look alike, and the side is a guess (table of aberrations). "
     "Microscopes whose aberration has the other sign: the stack comes out upside down.",
+    "Round, hollow bodies of 1 to 4 um radius, such as vesicles: none were in the training, it takes them for small beads out of focus, "
+    "and its result is worse than the image itself.",
     "Confocal, light-sheet or bright-field images, and other objectives: their blur is different.",
     "Diagnosis.",
 )
