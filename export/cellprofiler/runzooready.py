@@ -894,7 +894,7 @@ class RunZooready(ImageSegmentation):
             return 1.0
         if self.outside.value == RESAMPLE:
             return float(size / min(max(size, allowed[0]), allowed[1]))
-        message = f"{trained}, but these have {size:.4g} µm: results may be poor. Choose {RESAMPLE}."
+        message = f"{trained}, but these have {size:.4g} µm: results may be poor. Compare them with those of {RESAMPLE}."
         if self.outside.value == STOP:
             raise BundleError(message)
         LOGGER.warning(message)

@@ -28,7 +28,7 @@ else if (abs(width - height) > 0.01 * maxOf(width, height))
     message = "The pixels of this image are not square (" + width * factor + " x " + height * factor + " um): use Image > Scale.";
 else if (width * factor < low * 0.99 || width * factor > high * 1.01)
     message = "The pixels of this image are " + d2s(width * factor, 4) + " um, but the network was trained for " + low + " to " + high
-        + " um: results may be poor. Use Image > Scale, or zooready predict --pixel-size auto.";
+        + " um: results may be poor. Compare them with those after Image > Scale.";
 getDimensions(x, y, channels, slices, frames);
 if (slices > 1 && distance > 0) {
     if (factor == 0)

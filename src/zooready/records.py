@@ -104,6 +104,8 @@ class Training:
         ``pair(seed, index)`` makes a training example; the same two numbers always make the same one.
     loss
         ``loss(output, target)`` of the network's own output, (b, ...) tensors; one number.
+    guard
+        ``guard(output, target, image)``, added to the loss, where ``image`` is what the network sees; None if nothing is added.
     recipe
         Steps, batch and optimiser, unless the person asks for others.
     metrics
@@ -124,6 +126,7 @@ class Training:
     pair_of: Callable[[Array, Array, float], Pair] | None = None
     partner: str = "masks"
     crop_px: int | None = None
+    guard: Callable[[Any, Any, Any], Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +140,8 @@ class Family:
     input, outputs
         What goes into the bundle and what comes out.
     pixel_size_um
-        Smallest and largest side of a pixel that training saw, in micrometres.
+        Smallest and largest side of a pixel that training saw, in micrometres; empty where another length counts, named in the
+        description.
     tolerance
         Largest difference / range that each format may show.
     sample, sample_labels
@@ -163,7 +167,7 @@ class Family:
     outputs: tuple[TensorSpec, ...]
     network: Network
     training: Training
-    pixel_size_um: tuple[float, float]
+    pixel_size_um: tuple[float, ...]
     tags: tuple[str, ...] = ()
     tolerance: Mapping[Format, float] = field(default_factory=lambda: dict(TOLERANCE))
     sample: Callable[[], Image] | None = None

@@ -1,11 +1,9 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from zooready.evaluation import deconvolution, deconvolution_cards, evaluation_of, record
+from zooready.evaluation import deconvolution, deconvolution_cards, evaluation_of, microscope_range, record
 from zooready.evaluation import mrbcr as evaluation
 from zooready.evaluation import mrbcr3d as stack_evaluation
 from zooready.evaluation.contract import Evaluation
@@ -28,9 +26,10 @@ def few(monkeypatch):
     """Two fields a set instead of dozens."""
     for name, value in {"HELD_OUT_FIELDS": 2, "UNSEEN_FIELDS": 2, "LUCY_ITERATIONS": (10, 30, 100), "WIENER_NOISE": (0.01,)}.items():
         monkeypatch.setattr(deconvolution, name, value)
-    monkeypatch.setattr(evaluation, "ROBUST_FIELDS", 1)
-    monkeypatch.setattr(evaluation, "PER_KIND", 1)
-    monkeypatch.setattr(evaluation, "CHANGES", {name: evaluation.CHANGES[name] for name in ("as assumed", "pixels larger by 20%")})
+    for name in ("PER_KIND", "PER_BLUR", "UNSEEN_PER_BLUR", "PER_CONDITION"):
+        monkeypatch.setattr(evaluation, name, 1)
+    monkeypatch.setattr(microscope_range, "LUCY_ITERATIONS", (10, 30))
+    monkeypatch.setattr(microscope_range, "CONDITIONS", dict(tuple(microscope_range.CONDITIONS.items())[:2]))
 
 
 def test_every_family_can_be_judged():
@@ -38,28 +37,17 @@ def test_every_family_can_be_judged():
 
 
 def test_a_network_that_does_nothing_scores_as_the_input(untrained, few):
-    measured = evaluation.measure(untrained)
+    measured = evaluation.EVALUATION.measure(untrained)
     for title in ("held-out", "unseen"):
         rows = {row["method"]: row for row in measured["tables"][title]}
         assert rows["m-rBCR"]["psnr"] == pytest.approx(rows["input itself"]["psnr"], abs=0.001)
         assert rows["m-rBCR"]["fields"] == 2
     assert [row["method"].split()[0] for row in measured["tables"]["specimens"]][-2:] == ["tissue", "shells"]
-    for title in ("specimens", "optics", "light"):
+    for title in ("specimens", "conditions", evaluation.BLUR, evaluation.BLUR_UNSEEN):
         assert all(row["m-rBCR, dB"] == pytest.approx(row["input itself, dB"], abs=0.01) for row in measured["tables"][title])
     assert measured["metrics"]["psnr"] == measured["metrics"]["psnr_input"]
+    assert measured["metrics"]["psnr_range"] == measured["metrics"]["psnr_range_input"] < measured["metrics"]["psnr_range_rl_best"]
     assert set(measured["measured_on"]) == set(measured["tables"])
-
-
-def test_other_optics_and_less_light_change_the_images_and_not_the_specimens(monkeypatch):
-    monkeypatch.setattr(evaluation, "ROBUST_FIELDS", 2)
-    monkeypatch.setattr(deconvolution, "LUCY_ITERATIONS", (30, 100))
-    rows = {how: evaluation.robust(lambda image: image, how, optics=mrbcr.OPTICS) for how in ("a", "b")}
-    assert rows["a"] == {**rows["b"], "method": "a"}
-    fewer = evaluation.robust(lambda image: image, "a", dimmed=0.05)
-    assert fewer["input itself, dB"] < rows["a"]["input itself, dB"] - 0.5
-    changes = {key: {**change} for key, change in evaluation.CHANGES.items() if change}
-    assert len({str(change) for change in changes.values()}) == len(changes)
-    assert all(replace(mrbcr.OPTICS, **change) != mrbcr.OPTICS for change in changes.values())
 
 
 def test_the_spot_check_uses_the_first_fields_of_each_set():
@@ -80,9 +68,9 @@ def test_the_spot_check_of_a_network_that_does_nothing_is_that_of_the_input(untr
 def test_images_are_drawn_with_the_failures(untrained, few, tmp_path, monkeypatch):
     monkeypatch.setattr(deconvolution, "HELD_OUT_FIELDS", 6)
     drawn = evaluation.EVALUATION.draw(untrained, tmp_path)
-    assert [file for file, _ in drawn] == ["mrbcr-examples.png", "mrbcr-failures.png"]
+    assert [file for file, _ in drawn] == ["mrbcr-range.png", "mrbcr-examples.png", "mrbcr-failures.png"]
     assert all(Image.open(tmp_path / file).width > 500 for file, _ in drawn)
-    assert drawn[1][1].startswith("Failure cases: of 8")
+    assert drawn[2][1].startswith("Failure cases: of 8")
 
 
 def test_a_grid_has_a_panel_for_every_image(tmp_path):

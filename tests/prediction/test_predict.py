@@ -136,7 +136,7 @@ def test_a_pixel_size_outside_the_range_is_noted_with_the_cure(tiny):
     result = predict(tiny("restored", pixel_size_um=[0.3, 0.6]), make_image(pixel_size_um=0.1))
     assert result.notes == (
         "the image has pixels of 0.1 µm, and the network was trained for 0.3 to 0.6 µm: results may be poor; "
-        "use pixel_size='auto', which resamples the image into the range and the results back.",
+        "compare them with those of pixel_size='auto', which resamples the image into the range and the results back.",
     )
 
 

@@ -44,7 +44,7 @@ def of_nuclei():
 
 
 EXPECTED = {
-    of_pairs: "0d9b1d1ff9bbcac4",
+    of_pairs: "c3762b513af49ca0",
     of_scene: "adcc034b82b91354",
     of_sample: "57eef94203d7b2bd",
     of_field: "0bfd9ddfb661bfa6",

@@ -65,7 +65,8 @@ def _use(about: About, input: TensorSpec) -> Iterator[str]:
         low, high = about.pixel_size_um
         yield f"It was trained for pixels of {low:g} to {high:g} µm: rescale other images first."
     else:
-        yield "The pixel sizes that it was trained for are not stated: check the results on your images."
+        yield "The pixel sizes that it was trained for are not stated; if the description above says for which microscopes it is made, \
+that counts. Check the results on your images."
     yield ""
 
 

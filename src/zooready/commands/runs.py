@@ -109,7 +109,7 @@ def about_of(family: Family, documentation: str = "") -> About:
         license=LICENSE,
         cite=family.cite,
         tags=family.tags,
-        pixel_size_um=family.pixel_size_um,
+        pixel_size_um=(family.pixel_size_um[0], family.pixel_size_um[-1]) if family.pixel_size_um else None,
         documentation=documentation,
     )
 

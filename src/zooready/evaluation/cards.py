@@ -80,12 +80,12 @@ def _rows(content: Any) -> Sequence[tuple[str, Mapping[str, float]]]:
 
 
 def _what(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
-    low, high = family.pixel_size_um
     yield from (f"# {family.title} (`{family.name}`)", "", family.description, "")
     yield f"- Input: {family.input.description or family.input.name}"
     for spec in family.outputs:
         yield f"- Output `{spec.name}`: {spec.description or ', '.join(spec.channels)}"
-    yield f"- Pixel size: {low:g} to {high:g} µm."
+    if family.pixel_size_um:
+        yield "- Pixel size: {:g} to {:g} µm.".format(*family.pixel_size_um)
     yield f"- Network: {family.network.architecture.path.rpartition('.')[2]}, {record['parameters']:,} parameters."
     yield ""
 

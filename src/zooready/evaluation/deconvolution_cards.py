@@ -22,6 +22,7 @@ from zooready.simulate.fields import Field
 
 Sets = Callable[[int | None], dict[str, list[Field]]]  # largest number of fields a set, or None -> "held-out" and "unseen" fields
 SPOT = 3  # fields
+RELEASED_LEVELS = 2  # of the published topology, which takes multiples of 4 px
 OWN = "m-rBCR"  # what the network is called in its tables
 SUFFIXES = {  # of a method's numbers among the metrics of a record; the network's own have none
     INPUT: "_input",
@@ -51,7 +52,7 @@ def restoring(family: Family, weights: Weights) -> Restore:
     """Shipped weights as a method: counts (y, x) or (z, y, x) in, the same shape out."""
     network = family.network.architecture.build().eval()
     network.load_state_dict(weights)
-    return deconvolution.restorer(network, 2 ** family.network.architecture.kwargs["levels"], family.outputs[0].axes)
+    return deconvolution.restorer(network, 2 ** family.network.architecture.kwargs.get("levels", RELEASED_LEVELS), family.outputs[0].axes)
 
 
 def measure(family: Family, sets: Sets, measured_on: Mapping[str, str], weights: Weights) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
-from zooready.families import deepz, deepz_stack, mrbcr, mrbcr3d, plcnn, segmentation, superres
+from zooready.families import deepz, deepz_stack, mrbcr, mrbcr3d, mrbcr_released, plcnn, segmentation, superres
 from zooready.records import Family
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ FAMILIES: Mapping[str, Family] = {
         segmentation.FAMILY,
         mrbcr.FAMILY,
         mrbcr3d.FAMILY,
+        mrbcr_released.FAMILY,
         plcnn.FAMILY,
         superres.STED_FAMILY,
         superres.TIRFSIM_FAMILY,

@@ -28,7 +28,7 @@ from zooready.simulate.camera import Camera
 from zooready.simulate.fields import Field
 from zooready.simulate.modalities import SIM, STED, TIRF, Confocal
 from zooready.simulate.optics import Optics
-from zooready.simulate.specimens import Specimen
+from zooready.simulate.specimens import Specimen, drawn
 from zooready.simulate.stages import Microscope
 from zooready.tensors import TensorSpec
 
@@ -63,7 +63,16 @@ def empty(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
     return np.zeros((size, size))
 
 
-SPECIMENS: tuple[Specimen, ...] = (*mrbcr.SPECIMENS, empty)  # drawn with equal chance
+def nanobeads(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+    """Points, alone and in clusters of two to four, (size, size): from them the network learns to part what lies close together."""
+    clusters = int(rng.integers(3, 4 + size * size // 400))
+    members = rng.integers(1, 5, clusters)
+    angle, apart = rng.uniform(0, 2 * np.pi, members.sum()), np.repeat(rng.uniform(0.5, 5.0, clusters), members)
+    at = np.repeat(rng.uniform(0, size, (2, clusters)), members, axis=1) + apart * np.stack((np.sin(angle), np.cos(angle)))
+    return drawn(at, rng.lognormal(0, rng.uniform(0, 0.5), members.sum()), size, rng.uniform(0.4, 0.9))
+
+
+SPECIMENS: tuple[Specimen, ...] = (*mrbcr.SPECIMENS, empty, *(nanobeads,) * 4)  # drawn with equal chance; one named often, more often
 
 
 def scene(rng: np.random.Generator, size: int, specimen: Specimen, step: Step, width: float = 1.0, dimmed: float = 1.0) -> Field:
@@ -94,7 +103,7 @@ def family(name: str, title: str, description: str, step: Step, tags: tuple[str,
     return Family(
         name=name,
         title=title,
-        description=f"{description} Trained on simulated filaments, puncta, rings, meshes and textures with known truth.",
+        description=f"{description} Trained on simulated nanobeads, filaments, puncta, rings, meshes and textures with known truth.",
         cite=(
             (
                 "Wang H, Rivenson Y, Jin Y, Wei Z, Gao R, Gunaydin H, Bentolila LA, Kural C, Ozcan A. Deep learning enables "

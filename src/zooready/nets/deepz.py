@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 LEVELS = 6  # of the published generator, the full size among them
+TOGETHER = 7  # planes that are decoded at once: fewer make the traced network long, more need more memory
 CODE = 32  # numbers that a distance becomes before it scales and shifts features
 
 
@@ -133,7 +134,7 @@ class Refocus(nn.Module):
         return levels
 
     def decoded(self, plane: Tensor, levels: list[Tensor], distances: list[Tensor]) -> Tensor:
-        """Features and the distance at each of their sizes, (b, 1, ...) or (1, 1, 1, 1) -> the refocused plane (b, 1, y, x)."""
+        """Features and the distance at each of their sizes, (b, 1, ...) or (b, 1, 1, 1) -> the refocused plane (b, 1, y, x)."""
         features = levels[-1]
         for level in reversed(range(len(levels))):
             distance = distances[level]
@@ -164,8 +165,20 @@ class Stack(Refocus):
     def forward(self, image: Tensor) -> Tensor:
         """The image (b, 1, y, x) -> one channel per distance (b, n, y, x), float32."""
         levels = self.encoded(image)
-        one = torch.ones_like(image[:1, :1, :1, :1])
-        return torch.cat([self.decoded(image, levels, [one * distance] * len(levels)) for distance in self.distances], 1)
+        one = torch.ones_like(image[:, :1, :1, :1])
+        planes = []
+        for first in range(0, len(self.distances), TOGETHER):
+            some = self.distances[first : first + TOGETHER]
+            distance = torch.cat([one * number for number in some], 1).flatten(0, 1)[:, None]  # (b * planes, 1, 1, 1)
+            repeated = [several(level, len(some)) for level in levels]
+            decoded = self.decoded(several(image, len(some)), repeated, [distance] * len(levels))
+            planes.append(decoded.reshape(image.shape[0], len(some), image.shape[2], image.shape[3]))
+        return torch.cat(planes, 1)
+
+
+def several(features: Tensor, count: int) -> Tensor:
+    """(b, c, y, x) -> (b * count, c, y, x): each of the batch that many times in a row."""
+    return features.unsqueeze(1).expand(-1, count, -1, -1, -1).flatten(0, 1)
 
 
 class AsStack(nn.Module):
@@ -202,7 +215,7 @@ class Conditioned(nn.Module):
         nn.init.normal_(self.second.weight, std=0.01)
 
     def forward(self, features: Tensor, code: Tensor) -> Tensor:
-        """(b, channels, y, x) and (b, 32, y, x) or (1, 32, 1, 1) -> (b, channels, y, x)."""
+        """(b, channels, y, x) and (b, 32, y, x) or (b, 32, 1, 1) -> (b, channels, y, x)."""
         scale, shift = torch.chunk(self.condition(code), 2, 1)
         between = functional.relu(self.first(features) * (1 + scale) + shift)
         added: Tensor = features + self.second(between)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from zooready.simulate.camera import Camera
 from zooready.simulate.modalities import WIDE_FIELD, Modality
-from zooready.simulate.optics import Optics, blur
+from zooready.simulate.optics import Optics, blur, convolved, planes, transferred
 from zooready.simulate.specimens import Specimen
 from zooready.simulate.volumes import Solid, blur_volume
 
 Float = NDArray[np.float64]
 MARGIN_PX = 16  # simulated on each side and cropped, so that nothing wraps around
+PLANE_WEIGHTS = (0.4, 0.24, 0.06)  # light of the plane in focus and of each of its neighbours on one side, in a thick specimen
+CLIMB_OVER_PX = 8.0  # distance over which the direction of climbing changes
 MARGIN_PLANES = 6  # above and below a stack, of specimen that its haze comes from; beyond, the specimen repeats
 
 
@@ -35,8 +39,30 @@ class Field:
     modality: Modality = WIDE_FIELD
 
 
+@dataclass(frozen=True, kw_only=True)
+class Haze:
+    """Light of planes out of focus, which look like the plane in focus or like that turned by 90 degrees, ``turns`` times.
+
+    ``heights_um`` are their distances from the focus, and ``share`` is the mean of their light over that of the plane in focus.
+    """
+
+    heights_um: tuple[float, ...]
+    share: float
+    turns: int = 0
+
+
 def field(
-    rng: np.random.Generator, size: int, specimen: Specimen, *, optics: Optics, camera: Camera, photons: float, background: float
+    rng: np.random.Generator,
+    size: int,
+    specimen: Specimen,
+    *,
+    optics: Optics,
+    camera: Camera,
+    photons: float,
+    background: float,
+    haze: Haze | None = None,
+    climb_px: float = 0.0,
+    gaussian_px: float = 0.0,
 ) -> Field:
     """Simulate one exposure.
 
@@ -54,6 +80,14 @@ def field(
         Expected photons of the brightest pixel of the blurred specimen, above the background.
     background
         Expected photons of every pixel.
+    haze
+        Light of planes out of focus; it is no part of the truth.
+    climb_px
+        How far structures shift sideways, rms, from one plane to the next of five within the depth of field. Their light is in the image;
+        the truth is the middle plane. 0: a thin specimen.
+    gaussian_px
+        Standard deviation of a Gaussian that blurs the plane in focus in place of the microscope, as on pixels that are too coarse for the
+        objective. 0: the microscope's own blur.
 
     Returns
     -------
@@ -62,7 +96,30 @@ def field(
     """
     emission = specimen(rng, size + 2 * MARGIN_PX)
     inner = (slice(MARGIN_PX, MARGIN_PX + size),) * 2
-    return digital(rng, emission[inner], blur(emission, optics)[inner], optics, camera, photons, background)
+    focused = thick(rng, emission, climb_px) if climb_px else emission
+    optical = ndimage.gaussian_filter(focused, gaussian_px) if gaussian_px else blur(focused, optics)
+    if haze is not None:
+        transfer = _haze_otf(optics, (emission.shape[0], emission.shape[1]), haze.heights_um)
+        optical = optical + haze.share * convolved(np.rot90(emission, haze.turns), transfer)
+    return digital(rng, emission[inner], optical[inner], optics, camera, photons, background)
+
+
+def thick(rng: np.random.Generator, emission: Float, climb_px: float) -> Float:
+    """The light (y, x) of five planes, of which `emission` is the middle one, and in which structures climb in their own directions."""
+    slopes = np.stack([ndimage.gaussian_filter(rng.normal(size=emission.shape), CLIMB_OVER_PX, mode="wrap") for _ in range(2)])
+    slopes *= climb_px / max(float(slopes.std()), 1e-12)
+    at = np.indices(emission.shape)
+    light = PLANE_WEIGHTS[0] * emission
+    for plane, weight in enumerate(PLANE_WEIGHTS[1:], 1):
+        for side in (-plane, plane):
+            light = light + weight * ndimage.map_coordinates(emission, at + side * slopes, order=1, mode="reflect")
+    return np.asarray(light)
+
+
+@lru_cache(maxsize=256)
+def _haze_otf(optics: Optics, shape: tuple[int, int], heights_um: tuple[float, ...]) -> NDArray[np.complex128]:
+    """The mean transfer function of planes at several distances from the focus."""
+    return transferred(planes(optics, shape, [optics.z_um + height for height in heights_um]).mean(0))
 
 
 def stack(

@@ -244,7 +244,7 @@ def transferred(spread: Float) -> NDArray[np.complex128]:
     return transfer
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def otf(optics: Optics, shape: tuple[int, int]) -> NDArray[np.complex128]:
     """The optical transfer function: (y, x // 2 + 1) complex128 as ``scipy.fft.rfft2`` orders it, 1 at frequency zero; read-only."""
     return transferred(psf(optics, shape))

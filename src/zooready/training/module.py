@@ -93,6 +93,8 @@ class Task(lightning.LightningModule):
         output = getattr(self.network, "scales", self.network)(image)
         with torch.autocast(image.device.type, enabled=False):
             loss: torch.Tensor = self.family.training.loss(in_float32(output), target)
+            if self.family.training.guard is not None:
+                loss = loss + self.family.training.guard(in_float32(output), target, image)
         return loss
 
     def statistics(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:

