@@ -10,6 +10,7 @@ import zooready
 from zooready.bundle.reading import opened
 from zooready.consumers.deepimagej.fiji import facts
 from zooready.families import FAMILIES, deepz, deepz_stack
+from zooready.families import load_weights as weights_of
 from zooready.nets.normalization import FirstMeanStd, normalised
 from zooready.simulate import volumes
 
@@ -113,3 +114,10 @@ def test_a_bundle_states_its_planes_and_the_macro_calibrates_them(tmp_path):
         said = facts(bundle, "stack")
         assert (said["stacks"], said["made"], said["z"]) == ("true", "1", "false")
         assert "planes_um:\n" in (bundle.folder / "rdf.yaml").read_text() or "planes_um: [" in (bundle.folder / "rdf.yaml").read_text()
+
+
+def test_both_families_have_the_same_weights():
+    single, stack = weights_of("deepz"), weights_of("deepz-stack")
+    assert all(torch.equal(single[key], stack[key]) for key in single)
+    for name in ("deepz", "deepz-stack"):
+        FAMILIES[name].network.architecture.build().load_state_dict(weights_of(name))
