@@ -77,9 +77,10 @@ def seen(name, pair, method="scales"):
     network = parts.architecture.build()
     if parts.normalization:
         *offsets, scale = parts.normalization.build().statistics(image)
+        own = slice(target.shape[1])  # a target of fewer channels has the units of the image's first ones
         for offset in offsets:
-            image, target = image - offset, target - offset if parts.restores else target
-        image, target = image / scale, target / scale if parts.restores else target
+            image, target = image - offset, target - offset[:, own] if parts.restores else target
+        image, target = image / scale, target / scale[:, own] if parts.restores else target
     return getattr(network, method, network)(image), target
 
 
