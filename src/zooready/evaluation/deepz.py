@@ -127,7 +127,7 @@ _METHOD = (
 )
 MEASURED_ON = {
     "surfaces, held-out, PSNR in dB": f"kinds of specimens used in training, which saw one distance for a whole image only; {_METHOD}",
-    "surfaces, unseen, PSNR in dB": f"tissue-like texture and shells, not used for training or tuning; {_METHOD}",
+    "surfaces, unseen, PSNR in dB": f"tissue-like texture and shells, not used for training, but looked at during development; {_METHOD}",
 }
 EVALUATION = Evaluation(
     measure=measure,

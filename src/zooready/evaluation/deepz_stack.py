@@ -166,8 +166,8 @@ _METHOD = (
 )
 MEASURED_ON = {
     "PSNR in dB by distance in um": f"{EACH['sparse']} sparse series (few beads, neurites), {EACH['dense']} dense ones, 13 to 30 planes "
-    f"deep, {EACH['flat']} flat ones, and {EACH['unseen']} of kinds not used for training or tuning (hollow spheres in space; flat "
-    f"tissue-like texture and shells); {_METHOD}",
+    f"deep, {EACH['flat']} flat ones, and {EACH['unseen']} of kinds not used for training, but looked at during "
+    f"development (hollow spheres in space; flat tissue-like texture and shells); {_METHOD}",
     "kinds of specimens, 2 to 5 um away": "the same series, mean over the planes 2 to 5 um from the image",
     "width of a bead in its plane, um": f"{BEAD_IMAGES * refocusing.BEADS**2} beads of 0.4 um at random heights, "
     f"{refocusing.PHOTONS:g} photons; median of the full width at half maximum within half a micrometre of each height",
