@@ -41,9 +41,9 @@ class Generator(nn.Module):
         if width < 2:
             raise ValueError(f"width={width}: use 2 or more, because the image and its distance are two channels.")
         widths = [width * 2**level for level in range(LEVELS)]
-        self.down = nn.ModuleList(Block(before, after, after) for before, after in zip([2, *widths[:-1]], widths, strict=True))
+        self.down = nn.ModuleList(Block(before, after) for before, after in zip([2, *widths[:-1]], widths, strict=True))
         self.enlarge = nn.ModuleList(nn.ConvTranspose2d(2 * after, after, 3, stride=2) for after in widths[:-1])
-        self.up = nn.ModuleList(Block(2 * after, after, after) for after in widths[:-1])
+        self.up = nn.ModuleList(Block(2 * after, after) for after in widths[:-1])
         self.last = nn.Conv2d(width, 1, 3, padding=1)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
@@ -68,17 +68,16 @@ class Generator(nn.Module):
 class Block(nn.Module):
     """Two 3x3 convolutions, each with ReLU, to which the first channels of the input are added, or the input and channels of zeros."""
 
-    def __init__(self, channels_in: int, channels: int, added: int) -> None:
+    def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__()
         between = (channels_in + channels + 1) // 2
         self.first = nn.Conv2d(channels_in, between, 3, padding=1)
         self.second = nn.Conv2d(between, channels, 3, padding=1)
-        self.added = added
 
     def forward(self, image: Tensor) -> Tensor:
         """(b, channels_in, y, x) -> (b, channels, y, x)."""
         features = functional.relu(self.second(functional.relu(self.first(image))))
-        same = image[:, : self.added]
+        same = image[:, : features.shape[1]]
         return features + functional.pad(same, (0, 0, 0, 0, 0, features.shape[1] - same.shape[1]))
 
 

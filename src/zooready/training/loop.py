@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from zooready.errors import InputInvalid
+from zooready.images.files import write_image
 from zooready.nets.normalization import normalised
 from zooready.records import Family, Pair, Recipe
 from zooready.training import checkpoint
@@ -24,7 +25,7 @@ from zooready.training.checkpoint import Checkpoint
 from zooready.training.devices import chosen, precision
 from zooready.training.module import HELD_OUT, Task
 from zooready.training.pairs import Pairs, classes_of, pairs_of
-from zooready.training.sample import keep_sample
+from zooready.training.sample import SAMPLE
 from zooready.training.warm_start import Start, begin
 
 CHUNK, LEAST = 50, 10  # most and fewest steps between two checkpoints; writing them takes time
@@ -100,7 +101,34 @@ def train(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputInvalid(f"cannot make the folder {out} ({error.strerror}): choose one that you may write to.") from None
-    record = Checkpoint(
+    record = _record(family, recipe, pairs, start, out=out, seed=seed, device=device)
+    if _is_finished(record, resume):
+        return checkpoint.read(out)
+    task = Task(family, recipe, source=pairs.source, held_out=pairs.held_out, seed=seed, chunk=chunk, folder=out)
+    if start:
+        begin(task.network, start)
+    record.write()
+    held_out = HeldOut(max(1, recipe.steps // PATIENCE) if keeps_best else None)
+    seconds = _fit(task, record, held_out, is_quiet)
+    if held_out.best:
+        task.network.load_state_dict(held_out.best)
+    checkpoint.write_weights(task.network.state_dict(), record.weights)
+    if pairs.sample:
+        write_image(pairs.sample, out / SAMPLE)
+    finished = replace(
+        record,
+        best_step=held_out.best_step,
+        is_finished=True,
+        seconds=round(seconds, 1),
+        metrics=held_out_metrics(task, pairs.judged),
+    )
+    finished.write()
+    return finished
+
+
+def _record(family: Family, recipe: Recipe, pairs: Pairs, start: Start | None, *, out: Path, seed: int, device: str) -> Checkpoint:
+    """What is known of a run before its first step."""
+    return Checkpoint(
         folder=out,
         family=family.name,
         seed=seed,
@@ -120,28 +148,6 @@ def train(
         precision=precision(device),
         versions=checkpoint.versions(),
     )
-    if _is_finished(record, resume):
-        return checkpoint.read(out)
-    task = Task(family, recipe, source=pairs.source, held_out=pairs.held_out, seed=seed, chunk=chunk, folder=out)
-    if start:
-        begin(task.network, start)
-    record.write()
-    held_out = HeldOut(max(1, recipe.steps // PATIENCE) if keeps_best else None)
-    seconds = _fit(task, record, held_out, is_quiet)
-    if held_out.best:
-        task.network.load_state_dict(held_out.best)
-    checkpoint.write_weights(task.network.state_dict(), record.weights)
-    if pairs.sample:
-        keep_sample(pairs.sample, out)
-    finished = replace(
-        record,
-        best_step=held_out.best_step,
-        is_finished=True,
-        seconds=round(seconds, 1),
-        metrics=held_out_metrics(task, pairs.judged),
-    )
-    finished.write()
-    return finished
 
 
 def recipe_of(family: Family, steps: int | None, batch: int | None, learning_rate: float | None = None) -> Recipe:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 
-from zooready.images.files import IMAGEJ_DTYPES, write_image
+from zooready.images.files import IMAGEJ_DTYPES
 from zooready.records import Array, Image
 
 SAMPLE = "sample.tif"  # in the folder of a run that was trained on a person's own images
@@ -32,8 +31,3 @@ def window(array: Array, partner: Array) -> Array:
     boxes = [(..., slice(top, top + side), slice(left, left + side)) for top, left in product(sorted(rows), sorted(columns))]
     best = max(boxes, key=lambda box: float(partner[box].std(dtype=np.float64)))
     return array[best] if array.ndim == 3 else array[best][:, :PLANES]
-
-
-def keep_sample(sample: Image, run: Path) -> None:
-    """Write the sample into the folder of a run."""
-    write_image(sample, run / SAMPLE)
