@@ -75,6 +75,15 @@ def test_the_loss_asks_for_the_same_decibels_of_dim_and_bright_planes():
     assert float(deepz.loss(target, target)) == pytest.approx(np.log(deepz.FLOOR), abs=1e-5)
 
 
+def test_the_guard_weighs_only_planes_that_are_worse_than_the_image_itself():
+    target = torch.randn(1, 2, 32, 32)
+    image = torch.cat((target[:, :1] + 0.5 * torch.randn(1, 1, 32, 32), torch.ones(1, 1, 32, 32)), 1)
+    assert float(deepz.guard(3 * target + 1, target, image)) == 0
+    worse = torch.cat((target[:, :1], torch.randn(1, 1, 32, 32)), 1)
+    unlike = torch.cat((target[:, :1], target[:, :1] * 0.1 + torch.randn(1, 1, 32, 32)), 1)
+    assert float(deepz.guard(worse, unlike, image)) > 0.1
+
+
 def test_distances_reach_the_network_over_ten_and_intensities_come_back():
     image = torch.rand(1, 2, 8, 8) * 100
     statistics = FirstMeanStd(deepz.UNIT_UM).statistics(image)

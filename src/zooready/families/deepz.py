@@ -36,11 +36,14 @@ ABERRATION = (0.1, 0.125, 0.15)  # waves rms of primary spherical aberration
 PHOTONS = (60.0, 3000.0)  # of the brightest voxel of a series
 SPARSE: tuple[thick.Thick, ...] = (thick.scattered, bodies.arbours)
 DENSE: tuple[thick.Thick, ...] = (
-    volumes.filaments, volumes.puncta, volumes.beads, volumes.tubes, volumes.clouds, thick.nets, thick.sheets, volumes.mixed,
+    volumes.filaments, volumes.puncta, volumes.beads, volumes.tubes, volumes.clouds, thick.nets, thick.sheets, thick.globes,
+    volumes.mixed,
 )  # fmt: skip
-FLAT: tuple[thick.Thick, ...] = (thick.layer,)
-SPECIMENS: tuple[thick.Thick, ...] = (*SPARSE * 3, *DENSE, *FLAT * 3)  # drawn with equal chance
-SERIES, REUSED = 128, 48  # series that training draws from at a time, and how often each before another takes its place
+FLAT: tuple[thick.Thick, ...] = (thick.layer, thick.pressed)
+SPECIMENS: tuple[thick.Thick, ...] = (  # drawn with equal chance; one named twice is drawn twice as often
+    *SPARSE * 3, *(thick.scattered,) * 2, *DENSE, *(thick.globes,) * 2, *(thick.layer,) * 3, *(thick.pressed,) * 2,
+)  # fmt: skip
+SERIES, REUSED = 128, 64  # series that training draws from at a time, and how often each before another takes its place
 FLOOR, SMALLEST_SPREAD = 1e-3, 0.1  # of the loss
 UNIT_UM = 10.0  # of the distances that the network sees
 DESIGN = {"widths": (32, 64, 112), "encoder": (1, 1, 2), "decoder": (1, 2, 2)}
@@ -122,6 +125,12 @@ def loss(output: Tensor, target: Tensor) -> Tensor:
     return (((output - target) / spread).square().mean((2, 3)) + FLOOR).log().mean()
 
 
+def guard(output: Tensor, target: Tensor, image: Tensor) -> Tensor:
+    """Nepers by which planes (b, n, y, x) are worse than channel 0 of `image`; see :func:`zooready.families.mrbcr.guard`."""
+    planes, truths, same = (each.flatten(0, 1)[:, None] for each in (output, target, image[:, :1].expand_as(target)))
+    return mrbcr.guard(planes, truths, same)
+
+
 def sample() -> Image:
     """Simulated neurites and beads, 192 x 192, with distances that rise from -4 to 4 um from left to right; the same at every call."""
     rng = np.random.default_rng(20191104)
@@ -169,7 +178,8 @@ FAMILY = Family(
     training=Training(
         pair=pair,
         loss=loss,
-        recipe=Recipe(steps=2000, batch=8, optimizer="Muon", learning_rate=2e-3),
+        guard=guard,
+        recipe=Recipe(steps=5000, batch=16, optimizer="Muon", learning_rate=2e-3),
         metrics=mrbcr.metrics,
     ),
     pixel_size_um=(PIXEL_UM, PIXEL_UM),

@@ -81,6 +81,7 @@ FAMILY = Family(
     training=Training(
         pair=pair,
         loss=deepz.loss,
+        guard=deepz.guard,
         recipe=Recipe(steps=2000, batch=2, optimizer="Muon", learning_rate=2e-3),
         metrics=metrics,
     ),
