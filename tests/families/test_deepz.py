@@ -9,7 +9,7 @@ import torch
 import zooready
 from zooready.bundle.reading import opened
 from zooready.consumers.deepimagej.fiji import facts
-from zooready.families import FAMILIES, deepz, deepz_stack
+from zooready.families import FAMILIES, deepz, deepz_pair, deepz_stack
 from zooready.families import load_weights as weights_of
 from zooready.nets.normalization import FirstMeanStd, normalised
 from zooready.simulate import volumes
@@ -95,6 +95,27 @@ def test_the_stack_is_the_middle_plane_and_its_whole_series(few):
     assert (pair.input.shape, pair.target.shape) == ((1, 96, 96), (21, 96, 96))
     errors = [np.abs(pair.input[0] - plane).mean() for plane in pair.target]
     assert int(np.argmin(errors)) == 10
+
+
+def test_a_pair_of_planes_is_the_planes_that_are_said_with_aberrations_of_both_signs(few):
+    pair = deepz_pair.pair(0, 1)
+    assert (pair.input.shape, pair.target.shape) == ((2, 96, 96), (21, 96, 96))
+    for channel, plane in enumerate(deepz_pair.RECORDED):
+        assert int(np.argmin([np.abs(pair.input[channel] - truth).mean() for truth in pair.target])) == plane
+    assert [deepz_stack.PLANES_UM[plane] for plane in deepz_pair.RECORDED] == [-1.0, 1.0]
+    assert min(deepz_pair.ABERRATION) == -max(deepz_pair.ABERRATION) < 0
+    assert 0.0 in deepz_pair.ABERRATION
+
+
+def test_two_planes_are_judged_and_guarded_by_the_nearer_one(few):
+    pair = deepz_pair.pair(0, 1)
+    image, target = torch.from_numpy(pair.input)[None], torch.from_numpy(pair.target)[None]
+    nearest = image[:, list(deepz_pair.NEAREST)]
+    metrics = deepz_pair.metrics(nearest, pair)
+    assert metrics["psnr"] == pytest.approx(metrics["psnr_input"], abs=1e-4)
+    farther = image[:, [1 - channel for channel in deepz_pair.NEAREST]]
+    assert deepz_pair.metrics(farther, pair)["psnr"] < metrics["psnr"]
+    assert float(deepz_pair.guard(farther, target, image)) > float(deepz_pair.guard(nearest, target, image))
 
 
 def test_metrics_of_a_stack_are_means_over_its_planes(few):
