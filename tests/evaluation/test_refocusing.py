@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from zooready.evaluation import activity, refocusing, stacks
+from zooready.evaluation import activity, classical_refocusing, refocusing, stacks
 from zooready.evaluation import deepz as surfaces
 from zooready.evaluation.refocusing import ONE, TWO, UM
 from zooready.families import deepz
+from zooready.images.similarity import psnr
+from zooready.simulate.camera import Camera
 from zooready.simulate.specimens import filaments
 
 
@@ -64,6 +66,16 @@ def test_of_two_planes_the_nearer_one_is_the_image_itself():
     assert np.array_equal(field.nearest[10], field.image[1])
     for plane, image in zip((8, 12), field.image, strict=True):
         assert int(refocusing.planes_psnr(np.broadcast_to(image, field.truth.shape), field.truth).argmax()) == plane
+
+
+def test_a_bead_is_refocused_by_richardson_lucy_at_its_distance_only():
+    volume = np.zeros((21, 192, 192))
+    volume[16, 97, 97] = 1
+    planes = deepz.recorded(volume, np.arange(21), refocusing.NOMINAL)
+    field = refocusing.exposed(np.random.default_rng(0), planes, Camera(), 1000.0, 5.0, "bead")
+    right, wrong = (list(classical_refocusing.refocused(field.image[0], um, refocusing.NOMINAL))[-1] for um in (3.0, -3.0))
+    assert psnr(right, field.truth[16]) > psnr(wrong, field.truth[16]) + 3
+    assert psnr(right, field.truth[16]) > psnr(field.image[0], field.truth[16]) + 3
 
 
 def test_the_depth_of_field_is_the_longest_run_of_heights_with_narrow_beads():

@@ -7,7 +7,7 @@ the image, and the network makes the others out of it. :mod:`zooready.evaluation
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,11 +55,12 @@ TWO = Setting(family=deepz_pair.FAMILY, recorded=deepz_pair.RECORDED, aberration
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One specimen: the image (c, y, x) in counts, and the truth of all planes (21, y, x), counts without noise."""
+    """One specimen: image (c, y, x) in counts, truth of all planes (21, y, x) in counts without noise; aberration in waves rms."""
 
     image: Array
     truth: Array
     kind: str
+    aberration: float = NOMINAL
 
     @property
     def nearest(self) -> Array:
@@ -99,7 +100,8 @@ def series(
         waves = float(rng.choice(setting.aberrations)) if aberration is None else aberration
         planes = deepz.focused(rng, kind, FIELD_PX, FOCUS, waves, is_thick=kind in THICK_KINDS)
         camera, light, background = deepz.exposure(rng)
-        made.append(exposed(rng, planes, camera, photons or light, background, kind.__name__, setting.recorded))
+        field = exposed(rng, planes, camera, photons or light, background, kind.__name__, setting.recorded)
+        made.append(replace(field, aberration=waves))
     return made
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from zooready.evaluation import activity, refocusing
+from zooready.evaluation import activity, classical_refocusing, refocusing
 from zooready.evaluation.contract import Weights, digits
 from zooready.evaluation.grids import grid
 from zooready.evaluation.refocusing import FAR, GROUPS, UM, Refocus, Series, Setting
@@ -18,7 +18,7 @@ from zooready.images.similarity import fit
 EACH = {"sparse": 10, "dense": 18, "flat": 6, "looked at": 9, "unseen": 12}  # series of each group
 BEAD_IMAGES = 16
 SPOT, DRAWN = 2, 6  # series of each group
-INPUT, NETWORK = "input itself", "network"
+INPUT, NETWORK, CLASSICAL = "input itself", "network", "Richardson-Lucy at its best"
 SHOWN_UM = (-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5)
 ROBUST, ROBUST_BEADS = 6, 2  # series and images of beads for each change
 
@@ -35,7 +35,7 @@ def sets(setting: Setting, most: int | None = None) -> dict[str, list[Series]]:
 def measure(setting: Setting, changes: Mapping[str, Mapping[str, float]], weights: Weights) -> dict[str, Any]:
     """Tables, where they were measured, and flat numbers; plain data. Of ``changes``, each is a microscope other than the training's."""
     refocus = refocusing.refocuser(setting.family, weights)
-    scores = {name: refocusing.compared(fields, refocus) for name, fields in sets(setting).items()}
+    scores = {name: compared(setting, fields, refocus) for name, fields in sets(setting).items()}
     known = [row for name in GROUPS for row in scores[name]]
     beads = bead_scores(setting, refocus, setting.nominal)
     tables = {
@@ -54,11 +54,24 @@ def measure(setting: Setting, changes: Mapping[str, Mapping[str, float]], weight
     return {"tables": tables, "metrics": metrics, "measured_on": measured_on(setting)}
 
 
+def compared(setting: Setting, fields: Sequence[Series], refocus: Refocus) -> list[dict[str, Any]]:
+    """As :func:`zooready.evaluation.refocusing.compared`, and, where one plane is recorded, Richardson-Lucy beside it."""
+    rows = refocusing.compared(fields, refocus)
+    if len(setting.recorded) > 1:
+        return rows
+    return [{**row, "classical": classical_refocusing.best_psnr(field)} for row, field in zip(rows, fields, strict=True)]
+
+
+def methods(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Title and key of what was measured."""
+    return [pair for pair in ((INPUT, "input"), (CLASSICAL, "classical"), (NETWORK, "network")) if pair[1] in rows[0]]
+
+
 def by_distance(name: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Mean PSNR at whole micrometres: two rows, the input itself and the network, and the share of series below the input."""
+    """Mean PSNR at whole micrometres: a row for the input itself and for each method, and the share of series below the input."""
     lines: list[dict[str, Any]] = [
         {"method": f"{name}, {title}", **{f"{um:+d}": digits(np.mean([row[key][um == UM] for row in rows]), 2) for um in SHOWN_UM}}
-        for title, key in ((INPUT, "input"), (NETWORK, "network"))
+        for title, key in methods(rows)
     ]
     below = {f"{um:+d}": digits(100 * np.mean([row["network"][um == UM] < row["input"][um == UM] for row in rows]), 1) for um in SHOWN_UM}
     return [*lines, {"method": f"{name}, % below the input", **below}]
@@ -73,8 +86,7 @@ def by_kind(scores: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
             lines.append(
                 {
                     "method": f"{kind} ({name})",
-                    f"{INPUT}, dB": digits(np.mean([row["input"][FAR] for row in of_kind]), 2),
-                    f"{NETWORK}, dB": digits(np.mean([row["network"][FAR] for row in of_kind]), 2),
+                    **{f"{title}, dB": digits(np.mean([row[key][FAR] for row in of_kind]), 2) for title, key in methods(rows)},
                     "planes below the input, %": digits(100 * np.mean([row["network"][FAR] < row["input"][FAR] for row in of_kind]), 1),
                 }
             )
@@ -170,7 +182,8 @@ def measured_on(setting: Setting) -> dict[str, str]:
         f"planes deep, {EACH['flat']} flat ones, {EACH['looked at']} of kinds that were looked at during development (hollow spheres in "
         f"space; flat tissue-like texture and shells), and {EACH['unseen']} of kinds that no one looked at before (foam: walls of cells "
         f"that fill space; coils: helical ribbons); series of {refocusing.FIELD_PX} x {refocusing.FIELD_PX} px, {image}; both fitted to "
-        "the truth of each plane by one scale and offset; PSNR in dB of the truth's range",
+        "the truth of each plane by one scale and offset; PSNR in dB of the truth's range. Richardson-Lucy is given the true point spread "
+        "function at each distance, as if all light came from there, and the best of its iterations 3, 10 and 30 by the truth",
         "kinds of specimens, 2 to 5 um away": "the same series, mean over the planes 2 to 5 um from the image",
         "width of a bead in its plane, um": f"{BEAD_IMAGES * refocusing.BEADS**2} beads of 0.4 um at random heights, "
         f"{refocusing.PHOTONS:g} photons, {setting.nominal:g} waves of aberration; median of the full width at half maximum within half a "
