@@ -245,7 +245,8 @@ LIMITS = (
     "written from its description, and this smaller network, its training and its simulation are our own.",
 )
 DATA = (
-    "simulated beads, neurites, threads, puncta, balls, tubes, nets, sheets, clouds and flat specimens in space "
+    "simulated beads, neurites, threads, puncta, balls, tubes, nets, sheets, clouds, round bodies (solid, hollow, pressed flat) and flat "
+    "specimens in space "
     f"({deepz.SIZE} x {deepz.SIZE} px of {deepz.PIXEL_UM:g} um, planes {deepz.Z_STEP_UM:g} um apart, the camera's pixels binned "
     f"{deepz.BINNING} x {deepz.BINNING} from finer ones); distances uniform from {UM[0]:g} to {UM[-1]:g} um in steps of "
     f"{deepz.Z_STEP_UM:g} um, one for a whole image; no real images were used"
