@@ -72,7 +72,17 @@ def nanobeads(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
     return drawn(at, rng.lognormal(0, rng.uniform(0, 0.5), members.sum()), size, rng.uniform(0.4, 0.9))
 
 
-SPECIMENS: tuple[Specimen, ...] = (*mrbcr.SPECIMENS, empty, *(nanobeads,) * 4)  # drawn with equal chance; one named often, more often
+def twins(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+    """Pairs of points of about the same brightness, 2 to 9 px apart and mostly far from other pairs, (size, size)."""
+    count = int(size * size * rng.uniform(1 / 1500, 1 / 300)) + 1
+    angle, apart = rng.uniform(0, np.pi, count), rng.uniform(2.0, 9.0, count)
+    middle, half = rng.uniform(0, size, (2, count)), apart / 2 * np.stack((np.sin(angle), np.cos(angle)))
+    brightness = np.tile(rng.lognormal(0, rng.uniform(0, 0.4), count), 2) * rng.lognormal(0, rng.uniform(0, 0.2), 2 * count)
+    return drawn(np.concatenate((middle - half, middle + half), 1), brightness, size, rng.uniform(0.4, 0.7))
+
+
+# Drawn with equal chance; one named often, more often.
+SPECIMENS: tuple[Specimen, ...] = (*mrbcr.SPECIMENS, empty, *(nanobeads,) * 3, *(twins,) * 5)
 
 
 def scene(rng: np.random.Generator, size: int, specimen: Specimen, step: Step, width: float = 1.0, dimmed: float = 1.0) -> Field:
