@@ -17,12 +17,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zooready.families import mrbcr
-from zooready.records import Family, Image, Network, Pair, Part, Recipe, Training
+from zooready.records import Adversary, Family, Image, Network, Pair, Part, Recipe, Training
 from zooready.simulate.across import across
 from zooready.simulate.camera import Camera
 from zooready.simulate.fields import Field
@@ -32,6 +33,10 @@ from zooready.simulate.specimens import Specimen, drawn
 from zooready.simulate.stages import Microscope
 from zooready.tensors import TensorSpec
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SIMILARITY = 0.1  # weight of the logarithm of SSIM, in the loss of adversarial training
 WIDTHS = (0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15)  # of the input's point spread function, relative to the nominal one; drawn from
 
 
@@ -93,6 +98,32 @@ def scene(rng: np.random.Generator, size: int, specimen: Specimen, step: Step, w
     return across(rng, size, specimen, seen=seen, shown=step.shown, **light)
 
 
+def terms(output: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """The published loss beside its adversarial term: the squared error, and the negative logarithm of (1 + SSIM) / 2, both weighted.
+
+    Parameters
+    ----------
+    output, target
+        (b, 1, y, x) float32. Errors are in units of the target's spread, as in :func:`zooready.families.mrbcr.loss`, and SSIM in those of
+        its range. The publication does not state the weights; these give both terms a similar share.
+
+    Returns
+    -------
+    dict
+        ``squared error`` and ``similarity``, one number each, 0 for a perfect output.
+    """
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    spread = target.std((1, 2, 3), keepdim=True).clamp(min=mrbcr.SMALLEST_SPREAD)
+    least, most = target.amin((1, 2, 3), keepdim=True), target.amax((1, 2, 3), keepdim=True)
+    reach = (most - least).clamp(min=mrbcr.SMALLEST_SPREAD)
+    similarity: Tensor = structural_similarity_index_measure((output - least) / reach, (target - least) / reach, data_range=1.0)  # type: ignore[assignment]
+    return {
+        "squared error": ((output - target) / spread).square().mean(),
+        "similarity": -SIMILARITY * ((1 + similarity) / 2).log(),
+    }
+
+
 def pair(seed: int, index: int, step: Step) -> Pair:
     """Pair number `index`: (1, 96, 96) float32 counts each; any pair can be made again, so training resumes exactly."""
     rng = np.random.default_rng((seed, index))
@@ -138,6 +169,7 @@ def family(name: str, title: str, description: str, step: Step, tags: tuple[str,
             loss=mrbcr.loss,
             recipe=Recipe(steps=4000, batch=8, optimizer="Muon", learning_rate=2e-3),
             metrics=mrbcr.metrics,
+            adversary=Adversary(discriminator=Part(path="zooready.nets.superres.Discriminator", kwargs={"width": 8}), terms=terms),
             pair_of=mrbcr.pair_of,
             partner="truth",
         ),
