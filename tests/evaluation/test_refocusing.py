@@ -60,12 +60,12 @@ def test_the_image_itself_scores_as_the_input_and_the_truth_far_above():
 
 
 def test_of_two_planes_the_nearer_one_is_the_image_itself():
-    (field,) = refocusing.series(TWO, deepz.SPARSE[:1], 5, 1)
+    (field,) = refocusing.series(TWO, deepz.SPARSE[:1], 5, 1, photons=3000.0)
     assert field.image.shape == (2, 96, 96)
     assert np.array_equal(field.nearest[9], field.image[0])
     assert np.array_equal(field.nearest[10], field.image[1])
     for plane, image in zip((8, 12), field.image, strict=True):
-        assert int(refocusing.planes_psnr(np.broadcast_to(image, field.truth.shape), field.truth).argmax()) == plane
+        assert int(np.argmin([np.abs(image - truth).mean() for truth in field.truth])) == plane
 
 
 def test_a_bead_is_refocused_by_richardson_lucy_at_its_distance_only():

@@ -13,6 +13,7 @@ from zooready.families import FAMILIES, deepz, deepz_pair, deepz_stack
 from zooready.families import load_weights as weights_of
 from zooready.nets.normalization import FirstMeanStd, normalised
 from zooready.simulate import volumes
+from zooready.training.loop import train
 
 torch.set_num_threads(1)
 TINY = {"widths": (4, 4, 4), "encoder": (1, 1, 1), "decoder": (1, 1, 1)}
@@ -82,6 +83,18 @@ def test_the_guard_weighs_only_planes_that_are_worse_than_the_image_itself():
     worse = torch.cat((target[:, :1], torch.randn(1, 1, 32, 32)), 1)
     unlike = torch.cat((target[:, :1], target[:, :1] * 0.1 + torch.randn(1, 1, 32, 32)), 1)
     assert float(deepz.guard(worse, unlike, image)) > 0.1
+
+
+def test_it_can_be_trained_against_a_discriminator(few, tmp_path):
+    part = replace(deepz.FAMILY.network.architecture, kwargs=TINY)
+    family = replace(
+        deepz.FAMILY,
+        network=replace(deepz.FAMILY.network, architecture=part),
+        training=replace(deepz.FAMILY.training, metrics=None),
+    )
+    train(family, tmp_path / "run", steps=2, batch=1, chunk=1, device="cpu", is_quiet=True, adversary=0.005)
+    columns = (tmp_path / "run" / "log.csv").read_text().splitlines()[0].split(",")
+    assert {"error", "adversarial", "discriminator"} <= set(columns)
 
 
 def test_distances_reach_the_network_over_ten_and_intensities_come_back():

@@ -20,7 +20,7 @@ from zooready.simulate import thick
 from zooready.simulate.camera import Camera
 
 Float = NDArray[np.float64]
-RECORDINGS, FRAMES, NEURONS = 4, 32, 12
+RECORDINGS, FRAMES, NEURONS = 3, 24, 12
 RADIUS_UM = (1.2, 2.5)  # of a cell body
 PHOTONS = 300.0  # of the brightest voxel of a recording
 RATE, DECAY = 0.12, 5.0  # events per frame, and frames in which the dye dims by 1/e

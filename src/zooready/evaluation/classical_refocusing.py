@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from zooready.evaluation.refocusing import UM, Series
+from zooready.evaluation.refocusing import Series
 from zooready.families import deepz
 from zooready.images.similarity import psnr
 from zooready.records import Array
@@ -48,11 +48,6 @@ def refocused(image: Array, distance_um: float, aberration: float) -> Iterator[A
             yield seen(estimate, focus)
 
 
-def best_psnr(field: Series) -> NDArray[np.float64]:
-    """PSNR in dB of every plane of a series, each at its best iteration, from one recorded plane in the middle."""
-    return np.array(
-        [
-            max(psnr(plane, truth) for plane in refocused(field.image[0].astype(np.float64), um, field.aberration))
-            for um, truth in zip(UM, field.truth, strict=True)
-        ]
-    )
+def best_psnr(field: Series, distance_um: float, truth: Array) -> float:
+    """PSNR in dB of a plane made from the recorded one, at its best iteration."""
+    return max(psnr(plane, truth) for plane in refocused(field.image[0].astype(np.float64), distance_um, field.aberration))

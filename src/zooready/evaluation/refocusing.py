@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -94,15 +95,21 @@ def series(
     photons: float | None = None,
 ) -> list[Series]:
     """Simulated series, each kind of specimen in turn; aberration and light as in training, unless they are given."""
-    made = []
-    for index in range(count):
-        kind, rng = kinds[index % len(kinds)], np.random.default_rng((seed, index))
-        waves = float(rng.choice(setting.aberrations)) if aberration is None else aberration
-        planes = deepz.focused(rng, kind, FIELD_PX, FOCUS, waves, is_thick=kind in THICK_KINDS)
-        camera, light, background = deepz.exposure(rng)
-        field = exposed(rng, planes, camera, photons or light, background, kind.__name__, setting.recorded)
-        made.append(replace(field, aberration=waves))
-    return made
+    choices = setting.aberrations if aberration is None else (aberration,)
+    return [one(kinds[index % len(kinds)], setting.recorded, choices, seed, index, photons) for index in range(count)]
+
+
+@lru_cache(maxsize=64)
+def one(
+    kind: thick.Thick, recorded: tuple[int, ...], aberrations: tuple[float, ...], seed: int, index: int, photons: float | None
+) -> Series:
+    """One simulated series, with one of the aberrations; see :func:`series`."""
+    rng = np.random.default_rng((seed, index))
+    waves = float(rng.choice(aberrations)) if len(aberrations) > 1 else aberrations[0]
+    planes = deepz.focused(rng, kind, FIELD_PX, FOCUS, waves, is_thick=kind in THICK_KINDS)
+    camera, light, background = deepz.exposure(rng)
+    field = exposed(rng, planes, camera, photons or light, background, kind.__name__, recorded)
+    return replace(field, aberration=waves)
 
 
 def exposed(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zooready.evaluation import activity, classical_refocusing, refocusing
 from zooready.evaluation.contract import Weights, digits
@@ -15,9 +16,9 @@ from zooready.evaluation.refocusing import FAR, GROUPS, UM, Refocus, Series, Set
 from zooready.families import deepz
 from zooready.images.similarity import fit
 
-EACH = {"sparse": 10, "dense": 18, "flat": 6, "looked at": 9, "unseen": 12}  # series of each group
-BEAD_IMAGES = 16
-SPOT, DRAWN = 2, 6  # series of each group
+EACH = {"sparse": 10, "dense": 18, "flat": 6, "looked at": 6, "unseen": 8}  # series of each group
+BEAD_IMAGES = 8
+SPOT, DRAWN = 2, 4  # series of each group
 INPUT, NETWORK, CLASSICAL = "input itself", "network", "Richardson-Lucy at its best"
 SHOWN_UM = (-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5)
 ROBUST, ROBUST_BEADS = 6, 2  # series and images of beads for each change
@@ -35,23 +36,40 @@ def sets(setting: Setting, most: int | None = None) -> dict[str, list[Series]]:
 def measure(setting: Setting, changes: Mapping[str, Mapping[str, float]], weights: Weights) -> dict[str, Any]:
     """Tables, where they were measured, and flat numbers; plain data. Of ``changes``, each is a microscope other than the training's."""
     refocus = refocusing.refocuser(setting.family, weights)
-    scores = {name: compared(setting, fields, refocus) for name, fields in sets(setting).items()}
-    known = [row for name in GROUPS for row in scores[name]]
-    beads = bead_scores(setting, refocus, setting.nominal)
-    tables = {
-        "PSNR in dB by distance in um": [line for name, rows in scores.items() for line in by_distance(name, rows)],
-        "kinds of specimens, 2 to 5 um away": by_kind(scores),
-        "width of a bead in its plane, um": bead_widths(beads),
+    tables, metrics = of_specimens(setting, refocus)
+    more_tables, more_metrics = of_beads(setting, refocus)
+    tables |= {
+        **more_tables,
         "other microscopes": [robust(setting, refocus, name, **change) for name, change in changes.items()],
         "activity of neurons, correlation with the truth": activity.by_depth(setting, refocus),
     }
+    return {"tables": tables, "metrics": {**metrics, **more_metrics}, "measured_on": measured_on(setting)}
+
+
+def of_specimens(setting: Setting, refocus: Refocus) -> tuple[dict[str, Any], dict[str, float]]:
+    """Tables and numbers of all groups of specimens."""
+    scores = {name: compared(setting, fields, refocus) for name, fields in sets(setting).items()}
+    known = [row for name in GROUPS for row in scores[name]]
+    tables = {
+        "PSNR in dB by distance in um": [line for name, rows in scores.items() for line in by_distance(name, rows)],
+        "kinds of specimens, 2 to 5 um away": by_kind(scores),
+    }
     metrics = {**far_metrics(known, ""), **far_metrics(scores["looked at"], "_looked_at"), **far_metrics(scores["unseen"], "_unseen")}
-    metrics |= {f"psnr_{name}{end}": value for name in ("sparse", "dense") for end, value in _far(scores[name]).items()}
-    metrics |= {"wrong_side": refocusing.sign_and_error(beads)["wrong side, %"]}
-    metrics |= {"axial_error_um": refocusing.sign_and_error(beads)["median axial error, um"]}
-    metrics |= {"widest_bead_um": max(value for key, value in bead_widths(beads)[1].items() if key != "method")}
-    metrics |= {f"depth_of_field_um{end}": refocusing.depth_of_field_um(beads, key) for key, end in (("network", ""), ("input", "_input"))}
-    return {"tables": tables, "metrics": metrics, "measured_on": measured_on(setting)}
+    return tables, metrics | {f"psnr_{name}{end}": value for name in ("sparse", "dense") for end, value in _far(scores[name]).items()}
+
+
+def of_beads(setting: Setting, refocus: Refocus) -> tuple[dict[str, Any], dict[str, float]]:
+    """Table and numbers of beads: their widths and heights, and the depth of field."""
+    beads = bead_scores(setting, refocus, setting.nominal)
+    widths, sides = bead_widths(beads), refocusing.sign_and_error(beads)
+    metrics = {
+        "wrong_side": sides["wrong side, %"],
+        "axial_error_um": sides["median axial error, um"],
+        "widest_bead_um": max(value for key, value in widths[1].items() if key != "method"),
+        "depth_of_field_um": refocusing.depth_of_field_um(beads, "network"),
+        "depth_of_field_um_input": refocusing.depth_of_field_um(beads, "input"),
+    }
+    return {"width of a bead in its plane, um": widths}, metrics
 
 
 def compared(setting: Setting, fields: Sequence[Series], refocus: Refocus) -> list[dict[str, Any]]:
@@ -59,7 +77,17 @@ def compared(setting: Setting, fields: Sequence[Series], refocus: Refocus) -> li
     rows = refocusing.compared(fields, refocus)
     if len(setting.recorded) > 1:
         return rows
-    return [{**row, "classical": classical_refocusing.best_psnr(field)} for row, field in zip(rows, fields, strict=True)]
+    return [{**row, "classical": classical(field)} for row, field in zip(rows, fields, strict=True)]
+
+
+def classical(field: Series) -> NDArray[np.float64]:
+    """PSNR of Richardson-Lucy by plane, at whole micrometres; NaN between them."""
+    return np.array(
+        [
+            classical_refocusing.best_psnr(field, float(um), truth) if um in SHOWN_UM else np.nan
+            for um, truth in zip(UM, field.truth, strict=True)
+        ]
+    )
 
 
 def methods(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -86,7 +114,8 @@ def by_kind(scores: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
             lines.append(
                 {
                     "method": f"{kind} ({name})",
-                    **{f"{title}, dB": digits(np.mean([row[key][FAR] for row in of_kind]), 2) for title, key in methods(rows)},
+                    f"{INPUT}, dB": digits(np.mean([row["input"][FAR] for row in of_kind]), 2),
+                    f"{NETWORK}, dB": digits(np.mean([row["network"][FAR] for row in of_kind]), 2),
                     "planes below the input, %": digits(100 * np.mean([row["network"][FAR] < row["input"][FAR] for row in of_kind]), 1),
                 }
             )

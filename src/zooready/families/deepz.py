@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooready.families import mrbcr
-from zooready.records import Family, Image, Network, Pair, Part, Recipe, Training
+from zooready.records import Adversary, Family, Image, Network, Pair, Part, Recipe, Training
 from zooready.simulate import bodies, thick, volumes
 from zooready.simulate.camera import Camera
 from zooready.simulate.focusing import focal_series
@@ -130,6 +130,11 @@ def loss(output: Tensor, target: Tensor) -> Tensor:
     return (((output - target) / spread).square().mean((2, 3)) + FLOOR).log().mean()
 
 
+def terms(output: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """What stands beside the adversarial term, if there is one: :func:`loss`."""
+    return {"error": loss(output, target)}
+
+
 def guard(output: Tensor, target: Tensor, image: Tensor) -> Tensor:
     """Nepers by which planes (b, n, y, x) are worse than channel 0 of `image`; see :func:`zooready.families.mrbcr.guard`."""
     return guard_of_planes(output, target, image[:, :1].expand_as(target))
@@ -189,6 +194,7 @@ FAMILY = Family(
         pair=pair,
         loss=loss,
         guard=guard,
+        adversary=Adversary(discriminator=Part(path="zooready.nets.superres.Discriminator", kwargs={"width": 8}), terms=terms),
         recipe=Recipe(steps=2000, batch=8, optimizer="Muon", learning_rate=2e-3),
         metrics=mrbcr.metrics,
     ),
