@@ -240,7 +240,7 @@ FAMILY = Family(
         ),
     ),
     network=Network(
-        architecture=Part(path="zooready.nets.bcr.BCR", kwargs={"width": 8, "levels": 3, "depth": 3, "inverse": 8, "resolutions": 1}),
+        architecture=Part(path="zooready.nets.bcr.BCR", kwargs={"width": 8, "levels": 3, "depth": (3, 8), "inverse": 8, "resolutions": 1}),
         normalization=Part(path="zooready.nets.normalization.MeanStd"),
         restores=True,
     ),
@@ -253,7 +253,8 @@ FAMILY = Family(
         pair_of=pair_of,
         partner="truth",
     ),
-    pixel_size_um=(),  # what counts is the blur in pixels
+    pixel_size_um=(),
+    blur_px=microscopes.BLUR_PX,
     tags=("deconvolution", "image-restoration", "fluorescence-light-microscopy", "widefield", "2d"),
     sample=sample,
     quality="PSNR on held-out simulated fields over the whole range of blurs {psnr_range:.1f} dB (input {psnr_range_input:.1f}, "
