@@ -140,8 +140,10 @@ class Family:
     input, outputs
         What goes into the bundle and what comes out.
     pixel_size_um
-        Smallest and largest side of a pixel that training saw, in micrometres; empty where another length counts, named in the
-        description.
+        Smallest and largest side of a pixel that training saw, in micrometres; empty where another length counts.
+    blur_px
+        Of a network that takes the blur of a microscope away, the smallest and the largest that training saw, wavelength / (NA x pixel
+        size), in pixels; empty for others.
     tolerance
         Largest difference / range that each format may show.
     sample, sample_labels
@@ -168,6 +170,7 @@ class Family:
     network: Network
     training: Training
     pixel_size_um: tuple[float, ...]
+    blur_px: tuple[float, ...] = ()
     tags: tuple[str, ...] = ()
     tolerance: Mapping[Format, float] = field(default_factory=lambda: dict(TOLERANCE))
     sample: Callable[[], Image] | None = None
@@ -195,6 +198,8 @@ class About:
         (text, DOI) pairs; a DOI, never a URL.
     pixel_size_um
         Smallest and largest side of a pixel, in micrometres, that the network was trained for; None if unknown.
+    blur_px
+        Smallest and largest blur that the network takes away, wavelength / (NA x pixel size), in pixels; None if it takes none away.
     documentation
         Markdown for the bundle's README, below what zooready writes itself.
     """
@@ -206,6 +211,7 @@ class About:
     cite: tuple[tuple[str, str], ...] = ()
     tags: tuple[str, ...] = ()
     pixel_size_um: tuple[float, float] | None = None
+    blur_px: tuple[float, float] | None = None
     documentation: str = ""
 
 
@@ -303,8 +309,9 @@ class Bundle:
     ``time_limit_s`` is how long its network may take, for each image or for all of a check in one program, None for the program's own.
 
     ``id`` and ``name`` are empty if absent. ``weights`` are by their key in the description, e.g. ``"pytorch_state_dict"``.
-    ``pixel_size_um`` is the smallest and largest side of a pixel that the network was trained for, ``plane_distance_um`` the distance of
-    planes that it takes, or makes of a single one, ``measured_halo_px`` the halo that export found, ``crop_px`` the side of the image
+    ``pixel_size_um`` is the smallest and largest side of a pixel that the network was trained for, ``blur_px`` the smallest and largest
+    blur that it takes away, wavelength / (NA x pixel size), ``plane_distance_um`` the distance of planes that it takes, or makes of a
+    single one, ``measured_halo_px`` the halo that export found, ``crop_px`` the side of the image
     of one object; each None if the bundle does not say. ``texts`` holds, as written, what ought to be text. ``programs`` are those with
     a part of ``config`` of their own; ``allows_tiling`` is what DeepImageJ's part says, None without one. ``faults`` says, by place in
     the description, what there could not be understood.
@@ -324,6 +331,7 @@ class Bundle:
     inputs: tuple[Tensor, ...] = ()
     weights: Mapping[str, StatedWeights] = field(default_factory=dict)
     pixel_size_um: tuple[float, float] | None = None
+    blur_px: tuple[float, float] | None = None
     plane_distance_um: float | None = None
     measured_halo_px: int | Literal["whole image"] | None = None
     crop_px: int | None = None
