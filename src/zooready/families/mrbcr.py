@@ -240,7 +240,7 @@ FAMILY = Family(
         ),
     ),
     network=Network(
-        architecture=Part(path="zooready.nets.bcr.BCR", kwargs={"width": 8, "levels": 3, "depth": (3, 8), "inverse": 8, "resolutions": 1}),
+        architecture=Part(path="zooready.nets.bcr.BCR", kwargs={"width": 8, "levels": 3, "depth": 3, "inverse": 8, "resolutions": 1}),
         normalization=Part(path="zooready.nets.normalization.MeanStd"),
         restores=True,
     ),
