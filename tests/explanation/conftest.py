@@ -36,7 +36,9 @@ class Smooth(nn.Module):
 
 @pytest.fixture(scope="session")
 def bundles(trained, tmp_path_factory):
-    """Zips: "maps", a classifier with maps of its own; "onnx", that alone and no maps; "frozen", TorchScript alone; "smooth", an image; "restoring", that without a blur."""
+    """Zips: "maps", a classifier with maps of its own; "onnx", that alone and no maps; "frozen", TorchScript alone; "smooth", an image;
+    "restoring", the same, which states the blur that it takes away.
+    """
     folder = tmp_path_factory.mktemp("bundles")
     exported(Mapped, trained, folder / "maps.zip")
     exported(Patterns, trained, folder / "onnx.zip", formats=("onnx",))
