@@ -152,7 +152,7 @@ def pupil(optics: Optics, shape: tuple[int, int]) -> NDArray[np.complex128]:
     steps = [1 / (side * optics.pixel_size_um) for side in shape]
     shifts = (np.arange(EDGE_SAMPLES) + 0.5) / EDGE_SAMPLES - 0.5
     transmission = (radius <= optics.rim_per_um).astype(np.float64)
-    y, x = np.nonzero(np.abs(radius - optics.rim_per_um) <= np.hypot(*steps))  # elsewhere all samples are inside, or none
+    y, x = np.nonzero(np.abs(radius - optics.rim_per_um) <= np.hypot(steps[0], steps[1]))  # elsewhere all samples are inside, or none
     inside = np.zeros(y.size)
     for shift in shifts:
         for sideways in shifts:
