@@ -24,7 +24,7 @@ LOOSEST = 100  # times the default tolerance
 OLD_AXES = "bitczyx"  # of format 0.4, in which axes are one word
 LARGEST = 2**16  # px of an axis; Fiji's images end at 46,341 squared, and a minimum beyond would be padded to
 TEXTS = ("format_version", "name", "description", "license", "documentation", "git_repo")  # what the format has as text
-PIXEL_SIZE, PLANE_DISTANCE, CROP = (f"config.zooready.{key}" for key in ("pixel_size_um", "z_um", "crop_px"))
+PIXEL_SIZE, BLUR, PLANE_DISTANCE, CROP = (f"config.zooready.{key}" for key in ("pixel_size_um", "blur_px", "z_um", "crop_px"))
 
 
 def describe(
@@ -173,7 +173,8 @@ def read(rdf: Mapping[str, Any], *, path: Path, folder: Path, formats: Mapping[F
         name=str(rdf["name"]) if rdf.get("name") is not None else "",
         format_version=str(rdf.get("format_version", "")),
         weights={key: _read_weights(key, entry) for key, entry in weights.items() if isinstance(entry, Mapping)},
-        pixel_size_um=_pixel_size_um(facts.get("pixel_size_um"), faults),
+        pixel_size_um=_range(facts.get("pixel_size_um"), PIXEL_SIZE, "µm", faults),
+        blur_px=_range(facts.get("blur_px"), BLUR, "px", faults),
         plane_distance_um=_plane_distance_um(facts.get("z_um"), faults),
         measured_halo_px=_measured_halo_px(facts.get("measured")),
         crop_px=_crop_px(facts.get("crop_px"), faults),
@@ -323,15 +324,15 @@ def _read_weights(key: str, entry: Mapping[str, Any]) -> StatedWeights:
     return StatedWeights(version=version, architecture=architecture)
 
 
-def _pixel_size_um(stated: object, faults: dict[str, str]) -> tuple[float, float] | None:
-    """Smallest and largest side of a pixel, in micrometres."""
+def _range(stated: object, where: str, unit: str, faults: dict[str, str]) -> tuple[float, float] | None:
+    """Smallest and largest of a length, such as the side of a pixel in micrometres."""
     if stated is None:
         return None
     if isinstance(stated, list) and len(stated) == 2 and all(isinstance(side, (int, float)) for side in stated):
         low, high = map(float, stated)
         if 0 < low <= high < float("inf"):
             return low, high
-    faults[PIXEL_SIZE] = f"{PIXEL_SIZE} is {stated!r}; give [smallest, largest] in µm."
+    faults[where] = f"{where} is {stated!r}; give [smallest, largest] in {unit}."
     return None
 
 

@@ -21,7 +21,9 @@ from zooready.images.files import write_image
 from zooready.records import About, Case, Format, Image, Measured, Weights, as_float32
 from zooready.tensors import TensorSpec
 
-OWN = ("outputs", "cases", "tolerance", "pixel_size_um", "measured", "weights", "unavailable")  # keys of config.zooready written here
+OWN = (  # keys of config.zooready written here
+    *("outputs", "cases", "tolerance", "pixel_size_um", "blur_px", "measured", "weights", "unavailable"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +172,7 @@ def _config(contents: Contents, stored: list[dict[str, Any]]) -> dict[str, Any]:
         "cases": stored,
         "tolerance": {format: float(value) for format, value in contents.tolerance.items()},
         **({"pixel_size_um": [float(side) for side in about.pixel_size_um]} if about.pixel_size_um else {}),
+        **({"blur_px": [float(blur) for blur in about.blur_px]} if about.blur_px else {}),
         **({"z_um": distance} if (distance := _z_um(contents)) else {}),
         "measured": measured_facts(contents.measured),
         "weights": {w.format: w.details for w in contents.weights},
