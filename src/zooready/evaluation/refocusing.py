@@ -235,8 +235,8 @@ UNSUITED = (
     "own blur and from the specimens of the training.",
     "Microscopes without aberration: above and below the focus then look alike, and the side is a guess (table of aberrations). "
     "Microscopes whose aberration has the other sign: the stack comes out upside down.",
-    "Round, hollow bodies of 1 to 4 um radius, such as vesicles: none were in the training, it takes them for small beads out of focus, "
-    "and its result is worse than the image itself.",
+    "Large, hollow bodies that lie flat in one plane: far from the focus its result is often worse than the image itself (table of kinds, "
+    "shells).",
     "Confocal, light-sheet or bright-field images, and other objectives: their blur is different.",
     "Diagnosis.",
 )
