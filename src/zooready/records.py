@@ -197,6 +197,10 @@ class About:
         Smallest and largest side of a pixel, in micrometres, that the network was trained for; None if unknown.
     documentation
         Markdown for the bundle's README, below what zooready writes itself.
+    parent
+        Id of the model in the BioImage Model Zoo that this one was made from; empty if there is none.
+    cover
+        An image file to show instead of a cover that is drawn.
     """
 
     name: str
@@ -207,6 +211,8 @@ class About:
     tags: tuple[str, ...] = ()
     pixel_size_um: tuple[float, float] | None = None
     documentation: str = ""
+    parent: str = ""
+    cover: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,7 +308,8 @@ class Bundle:
     "test", followed by the stored ones; ``tolerance`` is per format. ``trusted`` tells whether the bundle's own Python may be run;
     ``time_limit_s`` is how long its network may take, for each image or for all of a check in one program, None for the program's own.
 
-    ``id`` and ``name`` are empty if absent. ``weights`` are by their key in the description, e.g. ``"pytorch_state_dict"``.
+    ``id`` and ``name`` are empty if absent; ``credits`` are lists of people and of what they wrote and drew, as written. ``weights``
+    are by their key in the description, e.g. ``"pytorch_state_dict"``.
     ``pixel_size_um`` is the smallest and largest side of a pixel that the network was trained for, ``plane_distance_um`` the distance of
     planes that it takes, or makes of a single one, ``measured_halo_px`` the halo that export found, ``crop_px`` the side of the image
     of one object; each None if the bundle does not say. ``texts`` holds, as written, what ought to be text. ``programs`` are those with
@@ -328,6 +335,7 @@ class Bundle:
     measured_halo_px: int | Literal["whole image"] | None = None
     crop_px: int | None = None
     texts: Mapping[str, object] = field(default_factory=dict)
+    credits: Mapping[str, object] = field(default_factory=dict)
     programs: tuple[str, ...] = ()
     allows_tiling: bool | None = None
     faults: Mapping[str, str] = field(default_factory=dict)
