@@ -69,7 +69,10 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a family is trained; budgets count steps. ``optimizer`` is a name of :mod:`zooready.training.optimizers`."""
+    """How a family is trained; budgets count steps. ``optimizer`` is a name of :mod:`zooready.training.optimizers`.
+
+    ``adversary`` is the weight of the adversarial term, for a family that has an :class:`Adversary`; None trains without one.
+    """
 
     steps: int
     batch: int
@@ -77,6 +80,7 @@ class Recipe:
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     clip: float = 1.0
+    adversary: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +96,25 @@ class Network:
     normalization: Part | None
     head: Part | None = None
     restores: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adversary:
+    """A second network, the discriminator, which learns to tell targets from outputs while the first one learns to deceive it.
+
+    Parameters
+    ----------
+    discriminator
+        Module (b, 1, y, x) -> (b, 1), the logit of "this is a target".
+    terms
+        ``terms(output, target)``: the terms of the loss by name, which stand beside the adversarial one in place of ``Training.loss``.
+    learning_rate
+        Of the discriminator's AdamW, the same at every step.
+    """
+
+    discriminator: Part
+    terms: Callable[[Any, Any], Mapping[str, Any]]
+    learning_rate: float = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +140,8 @@ class Training:
         The folder beside ``images/`` that holds the partners, under the same file names.
     crop_px
         Side of the image of one object that a classifier was trained on, px; None where that varies.
+    adversary
+        Against what it may be trained, if the recipe gives the adversarial term a weight; None: against nothing.
     """
 
     pair: Callable[[int, int], Pair]
@@ -127,6 +152,7 @@ class Training:
     partner: str = "masks"
     crop_px: int | None = None
     guard: Callable[[Any, Any, Any], Any] | None = None
+    adversary: Adversary | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
