@@ -229,10 +229,13 @@ function pixelNote() {
 
 function show(pixels, shape, outputs) {
   const figures = [figureOf({...facts.input, kind: "image"}, pixels, shape)];
-  facts.outputs.forEach((spec, k) => {
-    const output = outputs.find((one) => one.name === spec.name) || outputs[k];
-    figures.push(spec.axes.includes("y") ? figureOf(spec, Float32Array.from(output.data), output.shape) : barsOf(spec, output.data));
-  });
+  const found = facts.outputs.map((spec, k) => ({spec, ...(outputs.find((one) => one.name === spec.name) || outputs[k])}));
+  const scores = found.find(({spec}) => !spec.axes.includes("y"));
+  const best = scores ? scores.data.indexOf(Math.max(...scores.data)) : 0;
+  for (const {spec, data, shape: size} of found) {
+    const ofClasses = scores && spec.channels.join() === scores.spec.channels.join();
+    figures.push(spec.axes.includes("y") ? figureOf(spec, Float32Array.from(data), size, ofClasses ? best : 0) : barsOf(spec, data));
+  }
   element("results").replaceChildren(...figures);
 }
 
@@ -256,12 +259,13 @@ function saving(text, act) {
   return make("button", {type: "button", textContent: text, onclick: act});
 }
 
-function figureOf(spec, data, shape) {
+function figureOf(spec, data, shape, chosen = 0) {
   const [height, width] = shape.slice(-2), planes = shape.length === 5 ? shape[2] : 1, channels = shape[1];
   const canvas = make("canvas", {width, height});
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", title(spec));
   const channel = make("select", {}, ...Array.from({length: channels}, (_, c) => make("option", {value: c, textContent: spec.channels[c] || c + 1})));
+  channel.value = chosen;
   const plane = make("input", {type: "range", min: 1, max: planes, value: Math.ceil(planes / 2)});
   const number = make("output", {textContent: plane.value});
   const zoom = make("input", {type: "range", min: 100, max: 800, step: 50, value: 100});
