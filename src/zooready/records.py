@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooready.errors import InputInvalid
-from zooready.tensors import Kind, Tensor, TensorSpec
+from zooready.tensors import Kind, Operator, Tensor, TensorSpec
 
 Array = NDArray[Any]
 Format = Literal["state_dict", "torchscript", "onnx"]
@@ -304,10 +304,11 @@ class Bundle:
 
     ``id`` and ``name`` are empty if absent. ``weights`` are by their key in the description, e.g. ``"pytorch_state_dict"``.
     ``pixel_size_um`` is the smallest and largest side of a pixel that the network was trained for, ``plane_distance_um`` the distance of
-    planes that it takes, or makes of a single one, ``measured_halo_px`` the halo that export found, ``crop_px`` the side of the image
-    of one object; each None if the bundle does not say. ``texts`` holds, as written, what ought to be text. ``programs`` are those with
-    a part of ``config`` of their own; ``allows_tiling`` is what DeepImageJ's part says, None without one. ``faults`` says, by place in
-    the description, what there could not be understood.
+    planes that it takes, or makes of a single one; ``measured_halo_px``, ``measured_stride_px`` and ``measured_minimum_px`` are what export
+    found (see :class:`Measured`), ``crop_px`` is the side of the image of one object; each is None if the bundle does not say. ``inside``
+    says what the network has at the places "normalization" and "head"; it is empty if not stated. ``texts`` holds, as written, what ought
+    to be text. ``programs`` are those with a part of ``config`` of their own; ``allows_tiling`` is what DeepImageJ's part says, None
+    without one. ``faults`` says, by place in the description, what there could not be understood.
     """
 
     path: Path
@@ -326,6 +327,9 @@ class Bundle:
     pixel_size_um: tuple[float, float] | None = None
     plane_distance_um: float | None = None
     measured_halo_px: int | Literal["whole image"] | None = None
+    measured_stride_px: int | None = None
+    measured_minimum_px: int | None = None
+    inside: Mapping[str, Operator] = field(default_factory=dict)
     crop_px: int | None = None
     texts: Mapping[str, object] = field(default_factory=dict)
     programs: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ Nothing else in the house looks at the mapping: :func:`describe` makes it, :func
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import Any, Literal
 from zooready.bundle.hashes import sha256
 from zooready.bundle.parsing import has, listing, mapping
 from zooready.errors import BundleInvalid
-from zooready.records import TOLERANCE, About, Architecture, Bundle, Format, Measured, StatedWeights, Weights
+from zooready.records import TOLERANCE, About, Architecture, Bundle, Format, Measured, Part, StatedWeights, Weights
 from zooready.tensors import Axis, Kind, Operator, Tensor, TensorSpec
 
+NO_PART = "none"  # where nothing is normalised, or nothing finishes the outputs
 BUILDER = "build"  # the callable of architecture.py that builds the network
 FORMAT_VERSION = "0.5.10"  # the newest in which documentation is a plain string, which is all that JDLL can read
 KINDS: tuple[Kind, ...] = ("image", "labels", "scores")
@@ -83,6 +85,11 @@ def measured_facts(measured: Measured) -> dict[str, Any]:
     if measured.compared:
         facts["compared"] = list(measured.compared)
     return {**facts, "halo": "whole image" if measured.halo is None else measured.halo, "notes": list(measured.notes)}
+
+
+def inside_facts(parts: Mapping[str, Part | None]) -> dict[str, Any]:
+    """The parts around what has weights, by the name of their class; "none" where there is none."""
+    return {place: {"name": part.path.rpartition(".")[2], **part.kwargs} if part else {"name": NO_PART} for place, part in parts.items()}
 
 
 def _tensor(spec: TensorSpec, reference: TensorSpec | None, folder: Path, file: Any) -> dict[str, Any]:
@@ -176,6 +183,9 @@ def read(rdf: Mapping[str, Any], *, path: Path, folder: Path, formats: Mapping[F
         pixel_size_um=_pixel_size_um(facts.get("pixel_size_um"), faults),
         plane_distance_um=_plane_distance_um(facts.get("z_um"), faults),
         measured_halo_px=_measured_halo_px(facts.get("measured")),
+        measured_stride_px=_measured_px(facts.get("measured"), "stride", "strides"),
+        measured_minimum_px=_measured_px(facts.get("measured"), "minimum", "minimums"),
+        inside=_inside(facts.get("inside")),
         crop_px=_crop_px(facts.get("crop_px"), faults),
         texts={key: rdf[key] for key in TEXTS if rdf.get(key) is not None},
         programs=tuple(map(str, config)),
@@ -351,6 +361,24 @@ def _measured_halo_px(measured: object) -> int | Literal["whole image"] | None:
     if halo == "whole image":
         return "whole image"
     return halo if isinstance(halo, int) else None
+
+
+def _measured_px(measured: object, name: str, by_axis: str) -> int | None:
+    """A number that export measured, px: the least that suits every axis; None in a bundle from elsewhere."""
+    given = [measured.get(name), *_listed(measured.get(by_axis))] if isinstance(measured, Mapping) else []
+    numbers = [number for number in given if isinstance(number, int) and number > 0]
+    return math.lcm(*numbers) if numbers and len(numbers) == len(given) and max(numbers) <= LARGEST else None
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _inside(stated: object) -> dict[str, Operator]:
+    """The parts of the network around what has weights; empty in a bundle that does not say."""
+    parts = stated if isinstance(stated, Mapping) else {}
+    named = {str(place): dict(part) for place, part in parts.items() if isinstance(part, Mapping) and isinstance(part.get("name"), str)}
+    return {place: Operator(name=part.pop("name"), kwargs=part) for place, part in named.items()}
 
 
 def _crop_px(stated: object, faults: dict[str, str]) -> int | None:
