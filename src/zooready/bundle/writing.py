@@ -14,15 +14,17 @@ import numpy as np
 import yaml
 
 from zooready.bundle import archive, cover, readme
+from zooready.bundle.found import inside_facts, measured_facts
 from zooready.bundle.provenance import plain
-from zooready.bundle.rdf import describe, inside_facts, measured_facts
+from zooready.bundle.rdf import describe
 from zooready.errors import BundleInvalid
 from zooready.images.files import write_image
 from zooready.records import About, Case, Format, Image, Measured, Part, Weights, as_float32
 from zooready.tensors import TensorSpec
 
-# keys of config.zooready that are written here
-OWN = ("outputs", "cases", "tolerance", "pixel_size_um", "measured", "inside", "weights", "unavailable")
+OWN = (  # keys of config.zooready written here
+    *("outputs", "cases", "tolerance", "pixel_size_um", "blur_px", "measured", "inside", "weights", "unavailable"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +174,7 @@ def _config(contents: Contents, stored: list[dict[str, Any]]) -> dict[str, Any]:
         "cases": stored,
         "tolerance": {format: float(value) for format, value in contents.tolerance.items()},
         **({"pixel_size_um": [float(side) for side in about.pixel_size_um]} if about.pixel_size_um else {}),
+        **({"blur_px": [float(blur) for blur in about.blur_px]} if about.blur_px else {}),
         **({"z_um": distance} if (distance := _z_um(contents)) else {}),
         "measured": measured_facts(contents.measured),
         "inside": inside_facts(contents.inside),
