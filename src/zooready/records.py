@@ -246,7 +246,8 @@ class Image:
     """An image with what its axes mean.
 
     ``array`` has one axis per letter of ``axes`` (of ``tzcyx``); ``pixel_size_um`` is the side of a pixel, ``z_um`` the distance of
-    planes, both in micrometres and None if the file does not say.
+    planes, both in micrometres and None if the file does not say. ``blurs_um`` is wavelength / NA of each channel, in micrometres; empty
+    if the file does not say.
     """
 
     array: Array
@@ -254,6 +255,7 @@ class Image:
     pixel_size_um: float | None = None
     z_um: float | None = None
     channels: tuple[str, ...] = ()
+    blurs_um: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -338,9 +340,9 @@ class Bundle:
     ``pixel_size_um`` is the smallest and largest side of a pixel that the network was trained for, ``blur_px`` the smallest and largest
     blur that it takes away, wavelength / (NA x pixel size), ``plane_distance_um`` the distance of planes that it takes, or makes of a
     single one; ``measured_halo_px``, ``measured_stride_px`` and ``measured_minimum_px`` are what export found (see :class:`Measured`),
-    ``crop_px`` is the side of the image of one object; each None if the bundle does not say. ``inside`` is what the network has at the
-    places "normalization" and "head", empty if not stated. ``texts`` holds, as written, what ought to be text. ``programs`` have a part
-    of ``config``; ``allows_tiling`` is what DeepImageJ's part says. ``faults`` are what could not be understood, by place.
+    ``crop_px`` is the side of the image of one object; each None if the bundle does not say. ``inside`` is the network's "normalization"
+    and "head", if stated. ``texts`` holds, as written, what ought to be text. ``programs`` have a part of ``config``; ``allows_tiling``
+    is what DeepImageJ's part says. ``faults`` are what could not be understood, by place.
     """
 
     path: Path

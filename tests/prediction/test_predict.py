@@ -157,6 +157,12 @@ def test_planes_at_another_distance_than_the_network_was_trained_for_are_noted(t
     assert predict(tiny("restored", config={"zooready": {"z_um": 0.15}}), make_image("zyx", (3, 5, 7), z_um=z_um)).notes == ()
 
 
+def test_the_blur_that_a_file_states_is_compared_with_those_of_the_bundle(tiny):
+    bundle = tiny("restored", config={"zooready": {"blur_px": [4, 16]}})
+    notes = [predict(bundle, replace(make_image(pixel_size_um=0.1), blurs_um=blurs_um)).notes for blurs_um in ((0.5,), (0.3,), ())]
+    assert ["inside" in notes[0][0], "outside" in notes[1][0], notes[2]] == [True, True, ()]
+
+
 def test_an_unknown_pixel_size_is_noted(tiny):
     (note,) = predict(tiny("restored", pixel_size_um=[0.3, 0.6]), make_image()).notes
     assert "does not say its pixel size, and the network was trained for 0.3 to 0.6 µm: set it in Fiji with Image > Properties" in note

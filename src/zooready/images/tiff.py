@@ -38,6 +38,7 @@ ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # how ImageJ writes letters beyond
 STRAIGHT_LINE, UNCALIBRATED = 0, 20  # calibration functions of ImageJ: c0 + c1 * stored, and none
 SIGNED = -32768.0  # c0 of signed 16-bit images, which ImageJ stores with 32768 added
 LAZY_BYTES = 2**26  # up to which pixels are read at once
+LARGEST_NA = 2.0  # no objective has more; a larger number is a mistake
 PRINT_UM = 20.0  # a resolution per inch or centimetre with larger pixels (1270 dpi) is meant for printing, not as calibration
 
 
@@ -116,8 +117,9 @@ def read_tiff(path: Path, axes: str | None, *, lazily: bool = False) -> Image:
             channels = ()
         array, letters = in_order(array, letters)
         pixel_size_um, z_um = _calibration(tiff, series, path)
-        names = channels or _channel_names(tiff, array.shape[letters.index("c")] if "c" in letters else 1)
-    return Image(array=array, axes=letters, pixel_size_um=pixel_size_um, z_um=z_um, channels=names)
+        count = array.shape[letters.index("c")] if "c" in letters else 1
+        names, blurs_um = channels or _channel_names(tiff, count), _blurs_um(tiff, count)
+    return Image(array=array, axes=letters, pixel_size_um=pixel_size_um, z_um=z_um, channels=names, blurs_um=blurs_um)
 
 
 def _mapped(path: Path, series: TiffPageSeries) -> Array:
@@ -242,6 +244,23 @@ def _ome_pixels(xml: str) -> ElementTree.Element:
     """The Pixels element of the first image; an empty one if there is none."""
     pixels = ElementTree.fromstring(xml).find("{*}Image/{*}Pixels")
     return ElementTree.Element("Pixels") if pixels is None else pixels
+
+
+def _blurs_um(tiff: TiffFile, channels: int) -> tuple[float, ...]:
+    """Emission wavelength / NA of each channel, micrometres, as OME states them; empty if any is missing."""
+    if not (tiff.is_ome and tiff.ome_metadata):
+        return ()
+    root = ElementTree.fromstring(tiff.ome_metadata)
+    used = root.find("{*}Image/{*}ObjectiveSettings")
+    objectives = [lens for lens in root.findall("{*}Instrument/{*}Objective") if used is None or lens.get("ID") == used.get("ID")]
+    stated = [channel.attrib for channel in _ome_pixels(tiff.ome_metadata).findall("{*}Channel")]
+    waves_um = [_micrometres(channel.get("EmissionWavelength"), channel.get("EmissionWavelengthUnit", "nm")) for channel in stated]
+    try:
+        na = float(objectives[0].get("LensNA", "")) if len(objectives) == 1 else 0.0
+    except ValueError:
+        return ()
+    known = tuple(wave_um / na for wave_um in waves_um if wave_um and 0 < na < LARGEST_NA)
+    return known if len(known) == channels else ()
 
 
 def _channel_names(tiff: TiffFile, channels: int) -> tuple[str, ...]:

@@ -10,10 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from zooready.bundle.specs import input_spec, output_specs, pixel_range_um, plane_distance_um, size_steps
+from zooready.bundle.specs import blur_range_px, input_spec, output_specs, pixel_range_um, plane_distance_um, size_steps
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
 from zooready.formats.starting import Device, Run
-from zooready.images.calibration import outside, planes_differ
+from zooready.images.calibration import blurred, outside, planes_differ
 from zooready.images.mapped import blocks, is_mapped
 from zooready.images.tiff import in_order
 from zooready.prediction.inputs import Inputs, as_input
@@ -109,6 +109,8 @@ def predict(
     zoom = zoom_of(image.pixel_size_um, allowed) if pixel_size == "auto" else 1.0
     notes = [] if pixel_size == "auto" else [note] if (note := outside(image.pixel_size_um, allowed)) else []
     if "z" in spec.axes and (note := planes_differ(image.z_um, plane_distance_um(bundle))):
+        notes.append(note)
+    if note := blurred(image.blurs_um, image.pixel_size_um, blur_range_px(bundle)):
         notes.append(note)
     for described in (*bundle.inputs, *bundle.outputs):
         notes += notes_on_steps(described, is_many=math.prod(inputs.lengths) > 1, is_input=described in bundle.inputs)
