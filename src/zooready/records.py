@@ -222,16 +222,12 @@ class About:
         SPDX identifier, e.g. ``"BSD-3-Clause"``.
     cite
         (text, DOI) pairs; a DOI, never a URL.
-    pixel_size_um
-        Smallest and largest side of a pixel, in micrometres, that the network was trained for; None if unknown.
-    blur_px
-        Smallest and largest blur that the network takes away, wavelength / (NA x pixel size), in pixels; None if it takes none away.
-    documentation
-        Markdown for the bundle's README, below what zooready writes itself.
-    parent
-        Id of the model in the BioImage Model Zoo that this one was made from; empty if there is none.
-    cover
-        An image file to show instead of a cover that is drawn.
+    pixel_size_um, blur_px
+        Smallest and largest side of a pixel, in micrometres, that the network was trained for, and blur that it takes away, wavelength /
+        (NA x pixel size), in pixels; None if unknown, or if it takes none away.
+    documentation, parent, cover
+        Markdown for the bundle's README, below what zooready writes itself; id of the model in the BioImage Model Zoo that this one was
+        made from; an image file to show instead of a cover that is drawn.
     """
 
     name: str
