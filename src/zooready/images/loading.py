@@ -14,6 +14,7 @@ from zooready.images.files import demand_usable, pillow_image, read_image, read_
 from zooready.images.tiff import ORDER, RGB, in_order
 from zooready.records import Array, Image
 
+EXACT = 2**24  # up to here float32 holds every whole number
 DIMENSIONS = {  # names of xarray's dimensions, in capitals or not
     **{letter: letter for letter in ORDER},
     **{"time": "t", "frame": "t", "plane": "z", "slice": "z", "depth": "z", "channel": "c", "band": "c"},
@@ -120,6 +121,21 @@ def as_plane(image: Path | str | Array) -> Array:
     if loaded.axes != "yx":
         raise InputInvalid(f"a mask or label image has axes {loaded.axes!r}: give one plane of one channel.")
     return loaded.array
+
+
+def rounded(array: Array) -> str:
+    """A note on whole numbers that float32, in which networks calculate, does not hold; empty if it holds all of them."""
+    if array.dtype.kind not in "iu" or not array.size or max(abs(int(array.min())), abs(int(array.max()))) <= EXACT:
+        return ""
+    with np.errstate(invalid="ignore"):  # the largest of 64 bits is rounded to one more, which has no integer
+        moved = array.astype(np.float32).astype(array.dtype) != array
+    if not moved.any():
+        return ""
+    most = float(np.spacing(np.abs(array[moved].astype(np.float32))).max()) / 2
+    return (
+        f"{int(moved.sum())} of {array.size} pixels are whole numbers above {EXACT:,} that float32 does not hold: they are rounded by up "
+        f"to {most:,.0f} before the network sees them. Where so little matters, subtract an offset from the image first."
+    )
 
 
 def _as_array(image: HasArray | Sequence[Any]) -> Array:

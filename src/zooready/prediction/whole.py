@@ -13,6 +13,7 @@ from zooready.bundle.specs import input_spec, output_specs, pixel_range_um, plan
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
 from zooready.formats.starting import Device, Run
 from zooready.images.calibration import outside, planes_differ
+from zooready.images.loading import rounded
 from zooready.images.tiff import in_order
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.memory import demand_room
@@ -100,6 +101,8 @@ def predict(
     _check_stacks(inputs, outputs)
     zoom = zoom_of(image.pixel_size_um, allowed) if pixel_size == "auto" else 1.0
     notes = [] if pixel_size == "auto" else [note] if (note := outside(image.pixel_size_um, allowed)) else []
+    if note := rounded(inputs.array):
+        notes.append(note)
     if "z" in spec.axes and (note := planes_differ(image.z_um, plane_distance_um(bundle))):
         notes.append(note)
     run, total = run or engine(bundle, format, device), math.prod(inputs.lengths)
