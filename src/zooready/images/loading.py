@@ -11,6 +11,7 @@ import numpy as np
 
 from zooready.errors import InputInvalid
 from zooready.images.files import demand_usable, pillow_image, read_image, read_mask
+from zooready.images.mapped import blocks
 from zooready.images.tiff import ORDER, RGB, in_order
 from zooready.records import Array, Image
 
@@ -125,15 +126,19 @@ def as_plane(image: Path | str | Array) -> Array:
 
 def rounded(array: Array) -> str:
     """A note on whole numbers that float32, in which networks calculate, does not hold; empty if it holds all of them."""
-    if array.dtype.kind not in "iu" or not array.size or max(abs(int(array.min())), abs(int(array.max()))) <= EXACT:
+    if array.dtype.kind not in "iu" or array.dtype.itemsize < 4:
         return ""
-    with np.errstate(invalid="ignore"):  # the largest of 64 bits is rounded to one more, which has no integer
-        moved = array.astype(np.float32).astype(array.dtype) != array
-    if not moved.any():
+    count, most = 0, 0.0
+    for block in blocks(array):
+        pixels = array[block]
+        with np.errstate(invalid="ignore"):  # the largest of 64 bits is rounded to one more, which has no integer
+            moved = pixels[pixels.astype(np.float32).astype(pixels.dtype) != pixels]
+        count += moved.size
+        most = max(most, float(np.spacing(np.abs(moved.astype(np.float32)).max(initial=0.0))) / 2) if moved.size else most
+    if not count:
         return ""
-    most = float(np.spacing(np.abs(array[moved].astype(np.float32))).max()) / 2
     return (
-        f"{int(moved.sum())} of {array.size} pixels are whole numbers above {EXACT:,} that float32 does not hold: they are rounded by up "
+        f"{count} of {array.size} pixels are whole numbers above {EXACT:,} that float32 does not hold: they are rounded by up "
         f"to {most:,.0f} before the network sees them. Where so little matters, subtract an offset from the image first."
     )
 
