@@ -21,7 +21,7 @@ from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.memory import demand_room
 from zooready.prediction.scaling import resampled, zoom_of
 from zooready.prediction.sessions import engine
-from zooready.prediction.steps import OPERATORS, NamedArray, axis_ids, processed
+from zooready.prediction.steps import READERS, NamedArray, axis_ids, processed
 from zooready.prediction.steps import notes as notes_on_steps
 from zooready.prediction.tiled import AREA, NotTiled, Tiling, as_labels, predicted, room_for, tiling
 from zooready.records import Array, Bundle, Format, Image, as_float32
@@ -103,7 +103,7 @@ def predict(
             f"pixel_size={pixel_size!r} is not known: 'auto' resamples the image into the bundle's range. The size of the image's own "
             "pixels is stated by its file, or by Image(array=…, axes=…, pixel_size_um=…) of zooready.records."
         )
-    spec, outputs = input_spec(bundle, OPERATORS), output_specs(bundle)
+    spec, outputs = input_spec(bundle, READERS), output_specs(bundle)
     allowed = pixel_range_um(bundle)
     inputs = as_input(image, spec, channel=channel)
     _check_stacks(inputs, outputs)
