@@ -11,7 +11,7 @@ from zooready import prediction
 from zooready.commands import switches
 from zooready.commands.console import print_line, print_notes, progress_bar
 from zooready.commands.export import bundle_of
-from zooready.data import images_in
+from zooready.data import arriving, images_in
 from zooready.errors import ConsumerFailed, InputInvalid, ZooreadyError
 from zooready.images.files import read_image
 from zooready.images.loading import Given, as_image
@@ -20,6 +20,7 @@ from zooready.prediction import Prediction
 from zooready.records import Bundle, Format
 
 Device = Literal["auto", "cpu", "cuda"]
+WATCHED = "watched.json"  # in the folder of results: which files of the folder that is watched were run
 
 
 def options(parser: ArgumentParser) -> None:
@@ -28,6 +29,7 @@ def options(parser: ArgumentParser) -> None:
     add("bundle", help="zip, folder, run, or a family with shipped weights")
     add("images", type=Path, nargs="+", metavar="IMAGE-or-DIR", help="TIFF, OME-TIFF, PNG or JPEG, or a folder of them")
     add("-o", "--out", type=Path, required=True, help="folder for the results")
+    add("--watch", action="store_true", help="go on with images that appear in the folder, until Ctrl-C; none twice, even after a restart")
     add("--format", choices=("onnx", "torchscript", "state_dict"), default="onnx", help="weights to run")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
     add("--pixel-size", choices=("auto",), default=SUPPRESS, help="auto: resample the image into the bundle's range, and back")
@@ -101,6 +103,7 @@ def predict_files(
     axes: str | None = None,
     trust_code: bool = False,
     time_limit_s: float | None = None,
+    watch: bool = False,
     **options: Any,
 ) -> Iterator[tuple[Path, Prediction | InputInvalid | ConsumerFailed, tuple[Path, ...]]]:
     """Run a bundle on many images, the network loaded once; an image that cannot be used does not stop the others.
@@ -111,6 +114,8 @@ def predict_files(
         The bundle, the images or folders of them, and the folder for ``<stem>_<output id>.tif`` and ``.csv``.
     format, device, axes, trust_code, time_limit_s
         As for :func:`predict`.
+    watch
+        Wait for images that appear in the one folder that ``images`` names, without end; ``out`` remembers those that were run.
     **options
         ``pixel_size`` and ``channel`` of :func:`predict`; ``progress``, called with (done, in all) while an image is computed.
 
@@ -126,17 +131,12 @@ def predict_files(
     InputInvalid
         Two images share a name, or the folder cannot be made.
     """
-    images = _listed(images, out)
-    stems = [image.stem for image in images]
-    if repeated := sorted({stem for stem in stems if stems.count(stem) > 1}):
-        raise InputInvalid(
-            f"several images are called {', '.join(repeated)}, so their results would share a name: run them into two folders."
-        )
+    listed = _listed(images, out, watch)
     with bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s) as opened_bundle:
         _demand(opened_bundle, format)
         engine = prediction.engine(opened_bundle, format, device)
         options |= {"run": engine, "format": format, "device": device, "scratch": make_folder(out)}
-        for image in images:
+        for image in arriving(listed[0], out / WATCHED) if watch else listed:
             try:
                 result = prediction.predict(opened_bundle, read_image(image, axes=axes, lazily=True), **options)
                 yield image, result, prediction.save(result, out, image.stem)
@@ -149,13 +149,21 @@ def _demand(bundle: Bundle, format: Format) -> None:
         raise InputInvalid(f"{bundle.path.name} holds no {format}: choose --format from {', '.join(bundle.formats)}.")
 
 
-def _listed(images: Sequence[Path], out: Path) -> list[Path]:
-    """The images, and those in the folders among them."""
+def _listed(images: Sequence[Path], out: Path, watch: bool) -> list[Path]:
+    """The images, and those in the folders among them; the folder itself to watch."""
     listed = []
     for path in images:
         if path.is_dir() and path.resolve() == out.resolve():
             raise InputInvalid(f"the results would be written among the images of {path}: name another folder for them.")
-        listed += (images_in(path) if path.is_dir() else []) or [path]  # a folder without images is named when it is read
+        if watch and (len(images) > 1 or not path.is_dir()):
+            raise InputInvalid(f"{path} cannot be watched: name one folder, the one that the microscope writes to.")
+        found = images_in(path) if path.is_dir() and not watch else []
+        listed += found or [path]  # a folder without images is named when it is read
+    stems = [image.stem for image in listed]
+    if repeated := sorted({stem for stem in stems if stems.count(stem) > 1}):
+        raise InputInvalid(
+            f"several images are called {', '.join(repeated)}, so their results would share a name: run them into two folders."
+        )
     return listed
 
 
