@@ -305,7 +305,8 @@ class Bundle:
     ``id`` and ``name`` are empty if absent. ``weights`` are by their key in the description, e.g. ``"pytorch_state_dict"``.
     ``pixel_size_um`` is the smallest and largest side of a pixel that the network was trained for, ``plane_distance_um`` the distance of
     planes that it takes, or makes of a single one, ``measured_halo_px`` the halo that export found, ``crop_px`` the side of the image
-    of one object; each None if the bundle does not say. ``texts`` holds, as written, what ought to be text. ``programs`` are those with
+    of one object; each None if the bundle does not say. ``limits`` are the smallest and largest value that it was trained for, by channel
+    of the input, of channels that hold no light. ``texts`` holds, as written, what ought to be text. ``programs`` are those with
     a part of ``config`` of their own; ``allows_tiling`` is what DeepImageJ's part says, None without one. ``faults`` says, by place in
     the description, what there could not be understood.
     """
@@ -325,6 +326,7 @@ class Bundle:
     weights: Mapping[str, StatedWeights] = field(default_factory=dict)
     pixel_size_um: tuple[float, float] | None = None
     plane_distance_um: float | None = None
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     measured_halo_px: int | Literal["whole image"] | None = None
     crop_px: int | None = None
     texts: Mapping[str, object] = field(default_factory=dict)

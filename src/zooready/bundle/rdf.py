@@ -24,7 +24,7 @@ LOOSEST = 100  # times the default tolerance
 OLD_AXES = "bitczyx"  # of format 0.4, in which axes are one word
 LARGEST = 2**16  # px of an axis; Fiji's images end at 46,341 squared, and a minimum beyond would be padded to
 TEXTS = ("format_version", "name", "description", "license", "documentation", "git_repo")  # what the format has as text
-PIXEL_SIZE, PLANE_DISTANCE, CROP = (f"config.zooready.{key}" for key in ("pixel_size_um", "z_um", "crop_px"))
+PIXEL_SIZE, PLANE_DISTANCE, CROP, LIMITS = (f"config.zooready.{key}" for key in ("pixel_size_um", "z_um", "crop_px", "limits"))
 
 
 def describe(
@@ -175,6 +175,7 @@ def read(rdf: Mapping[str, Any], *, path: Path, folder: Path, formats: Mapping[F
         weights={key: _read_weights(key, entry) for key, entry in weights.items() if isinstance(entry, Mapping)},
         pixel_size_um=_pixel_size_um(facts.get("pixel_size_um"), faults),
         plane_distance_um=_plane_distance_um(facts.get("z_um"), faults),
+        limits=_limits(facts.get("limits"), faults),
         measured_halo_px=_measured_halo_px(facts.get("measured")),
         crop_px=_crop_px(facts.get("crop_px"), faults),
         texts={key: rdf[key] for key in TEXTS if rdf.get(key) is not None},
@@ -343,6 +344,19 @@ def _plane_distance_um(stated: object, faults: dict[str, str]) -> float | None:
         return float(stated)
     faults[PLANE_DISTANCE] = f"{PLANE_DISTANCE} is {stated!r}; give the distance of planes in µm."
     return None
+
+
+def _limits(stated: object, faults: dict[str, str]) -> dict[str, tuple[float, float]]:
+    """Smallest and largest value that the network was trained for, by channel of the input."""
+    ranges = list(stated.items()) if isinstance(stated, Mapping) else []
+    is_range = [
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(end, (int, float)) for end in pair) and pair[0] < pair[1]
+        for _, pair in ranges
+    ]
+    if stated is not None and not (ranges and all(is_range)):
+        faults[LIMITS] = f"{LIMITS} is {stated!r}; give [smallest, largest] for each channel that has them."
+        return {}
+    return {name: (float(low), float(high)) for name, (low, high) in ranges}
 
 
 def _measured_halo_px(measured: object) -> int | Literal["whole image"] | None:

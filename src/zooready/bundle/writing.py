@@ -21,7 +21,16 @@ from zooready.images.files import write_image
 from zooready.records import About, Case, Format, Image, Measured, Weights, as_float32
 from zooready.tensors import TensorSpec
 
-OWN = ("outputs", "cases", "tolerance", "pixel_size_um", "measured", "weights", "unavailable")  # keys of config.zooready written here
+OWN = (
+    "outputs",
+    "cases",
+    "tolerance",
+    "pixel_size_um",
+    "limits",
+    "measured",
+    "weights",
+    "unavailable",
+)  # keys of config.zooready written here
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +180,11 @@ def _config(contents: Contents, stored: list[dict[str, Any]]) -> dict[str, Any]:
         "tolerance": {format: float(value) for format, value in contents.tolerance.items()},
         **({"pixel_size_um": [float(side) for side in about.pixel_size_um]} if about.pixel_size_um else {}),
         **({"z_um": distance} if (distance := _z_um(contents)) else {}),
+        **(
+            {"limits": {name: [float(low), float(high)] for name, (low, high) in limits.items()}}
+            if (limits := contents.input.limits)
+            else {}
+        ),
         "measured": measured_facts(contents.measured),
         "weights": {w.format: w.details for w in contents.weights},
         "unavailable": contents.unavailable,

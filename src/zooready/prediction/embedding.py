@@ -1,7 +1,7 @@
 """What the last layer of a classifier sees: its learned description of an image, taken out of the bundle's ONNX graph.
 
 In: an opened bundle that gives class scores. Out: scores, embedding and, where they follow from the graph exactly, class activation maps.
-Any bundle with ONNX weights works; nothing of it runs but its graph, in ONNX Runtime, with one more output in memory.
+Any bundle with ONNX weights works; nothing of it runs but its graph, in ONNX Runtime, with one more output.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from zooready.consumers.onnx_rules import outside
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
 from zooready.formats import onnx
-from zooready.prediction.sessions import SECONDS
+from zooready.formats.starting import Run
+from zooready.prediction.sessions import SECONDS, apart
 from zooready.records import Array, Bundle
 
 LAYERS = ("Gemm", "MatMul", "Conv")  # what multiplies by weights
@@ -64,12 +66,7 @@ def watched(bundle: Bundle) -> Callable[[Array], Seen]:
     for name in taken:
         if name not in {output.name for output in graph.output}:
             graph.output.add().name = name
-    try:
-        run_all = onnx.start(model.SerializeToString(), outputs=[*order, *taken], limit_s=bundle.time_limit_s or SECONDS)
-    except InputInvalid as error:
-        raise BundleInvalid(
-            f"{bundle.path.name}: the ONNX weights do not load ({error.__cause__}). Export or download it again."
-        ) from error
+    run_all = _started(bundle, model, [*order, *taken])
 
     def run(image: Array) -> Seen:
         try:
@@ -86,6 +83,20 @@ def watched(bundle: Bundle) -> Callable[[Array], Seen]:
     return run
 
 
+def _started(bundle: Bundle, model: Any, outputs: list[str]) -> Run:
+    """A function that runs the changed graph: a stranger's in a child process, from a file in the bundle's temporary folder."""
+    if not bundle.trusted:
+        file = bundle.folder / "watched.onnx"
+        file.write_bytes(model.SerializeToString())
+        return apart(bundle, "onnx", path=str(file), outputs=outputs)
+    try:
+        return onnx.start(model.SerializeToString(), outputs=outputs, limit_s=bundle.time_limit_s or SECONDS)
+    except InputInvalid as error:
+        raise BundleInvalid(
+            f"{bundle.path.name}: the ONNX weights do not load ({error.__cause__}). Export or download it again."
+        ) from error
+
+
 def _scores(bundle: Bundle) -> int:
     """Index of the first output that holds class scores."""
     for index, (_, kind) in enumerate(bundle.kinds):
@@ -97,7 +108,6 @@ def _scores(bundle: Bundle) -> int:
 
 def _model(bundle: Bundle) -> Any:
     """The bundle's ONNX graph, in memory."""
-    from onnx import TensorProto
     from onnx import load as load_model
 
     if "onnx" not in bundle.formats:
@@ -109,7 +119,7 @@ def _model(bundle: Bundle) -> Any:
         raise BundleInvalid(
             f"{bundle.path.name}: the ONNX weights do not load ({type(error).__name__}). Export or download it again."
         ) from error
-    if any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer):
+    if outside(bundle.formats["onnx"]):
         raise BundleInvalid(f"{bundle.path.name}: its ONNX graph keeps weights in another file: export it as one file.")
     return model
 
