@@ -114,8 +114,10 @@ function check() {
     warning = checkValues(channels, slices * frames);
     if (RANGE == "")
         return warning;
-    sizes = other("check_pixel_size.ijm", RANGE);
-    return String.trim(sizes + " " + warning);
+    sizes = other("check_pixel_size.ijm", RANGE); // a function cannot return another function's value directly
+    if (sizes != "" && warning != "")
+        sizes = sizes + " ";
+    return sizes + warning;
 }
 
 // A warning if a channel that holds no light has values that the network was not trained for
@@ -135,13 +137,15 @@ function checkValues(channels, planes) {
             smallest = minOf(smallest, min);
             largest = maxOf(largest, max);
         }
+        if (warning != "")
+            warning = warning + " ";
         if (smallest < low || largest > high)
             warning = warning + "Channel " + LIMITS[k] + " (" + LIMITS[k + 1] + ") has values from " + smallest + " to " + largest
-                + ", but the network was trained for " + low + " to " + high + ": where it lies beyond, the result is of no use. ";
+                + ", but the network was trained for " + low + " to " + high + ": where it lies beyond, the result is of no use.";
     }
     if (LIMITS.length > 0)
         setSlice(shown);
-    return String.trim(warning);
+    return warning;
 }
 
 // A network of stacks gets whole stacks only, of a depth that it takes
