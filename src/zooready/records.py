@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooready.errors import InputInvalid
-from zooready.tensors import Kind, Tensor, TensorSpec
+from zooready.tensors import Kind, Operator, Tensor, TensorSpec
 
 Array = NDArray[Any]
 Format = Literal["state_dict", "torchscript", "onnx"]
@@ -69,7 +69,10 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a family is trained; budgets count steps. ``optimizer`` is a name of :mod:`zooready.training.optimizers`."""
+    """How a family is trained; budgets count steps. ``optimizer`` is a name of :mod:`zooready.training.optimizers`.
+
+    ``adversary`` is the weight of the adversarial term, for a family that has an :class:`Adversary`; None trains without one.
+    """
 
     steps: int
     batch: int
@@ -77,6 +80,7 @@ class Recipe:
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     clip: float = 1.0
+    adversary: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +96,25 @@ class Network:
     normalization: Part | None
     head: Part | None = None
     restores: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adversary:
+    """A second network, the discriminator, which learns to tell targets from outputs while the first one learns to deceive it.
+
+    Parameters
+    ----------
+    discriminator
+        Module (b, 1, y, x) -> (b, 1), the logit of "this is a target".
+    terms
+        ``terms(output, target)``: the terms of the loss by name, which stand beside the adversarial one in place of ``Training.loss``.
+    learning_rate
+        Of the discriminator's AdamW, the same at every step.
+    """
+
+    discriminator: Part
+    terms: Callable[[Any, Any], Mapping[str, Any]]
+    learning_rate: float = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +140,8 @@ class Training:
         The folder beside ``images/`` that holds the partners, under the same file names.
     crop_px
         Side of the image of one object that a classifier was trained on, px; None where that varies.
+    adversary
+        Against what it may be trained, if the recipe gives the adversarial term a weight; None: against nothing.
     """
 
     pair: Callable[[int, int], Pair]
@@ -127,6 +152,7 @@ class Training:
     partner: str = "masks"
     crop_px: int | None = None
     guard: Callable[[Any, Any, Any], Any] | None = None
+    adversary: Adversary | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,8 +166,10 @@ class Family:
     input, outputs
         What goes into the bundle and what comes out.
     pixel_size_um
-        Smallest and largest side of a pixel that training saw, in micrometres; empty where another length counts, named in the
-        description.
+        Smallest and largest side of a pixel that training saw, in micrometres; empty where another length counts.
+    blur_px
+        Of a network that takes the blur of a microscope away, the smallest and the largest that training saw, wavelength / (NA x pixel
+        size), in pixels; empty for others.
     tolerance
         Largest difference / range that each format may show.
     sample, sample_labels
@@ -168,6 +196,7 @@ class Family:
     network: Network
     training: Training
     pixel_size_um: tuple[float, ...]
+    blur_px: tuple[float, ...] = ()
     tags: tuple[str, ...] = ()
     tolerance: Mapping[Format, float] = field(default_factory=lambda: dict(TOLERANCE))
     sample: Callable[[], Image] | None = None
@@ -195,6 +224,8 @@ class About:
         (text, DOI) pairs; a DOI, never a URL.
     pixel_size_um
         Smallest and largest side of a pixel, in micrometres, that the network was trained for; None if unknown.
+    blur_px
+        Smallest and largest blur that the network takes away, wavelength / (NA x pixel size), in pixels; None if it takes none away.
     documentation
         Markdown for the bundle's README, below what zooready writes itself.
     """
@@ -206,6 +237,7 @@ class About:
     cite: tuple[tuple[str, str], ...] = ()
     tags: tuple[str, ...] = ()
     pixel_size_um: tuple[float, float] | None = None
+    blur_px: tuple[float, float] | None = None
     documentation: str = ""
 
 
@@ -214,7 +246,8 @@ class Image:
     """An image with what its axes mean.
 
     ``array`` has one axis per letter of ``axes`` (of ``tzcyx``); ``pixel_size_um`` is the side of a pixel, ``z_um`` the distance of
-    planes, both in micrometres and None if the file does not say.
+    planes, both in micrometres and None if the file does not say. ``blurs_um`` is wavelength / NA of each channel, in micrometres; empty
+    if the file does not say.
     """
 
     array: Array
@@ -222,6 +255,7 @@ class Image:
     pixel_size_um: float | None = None
     z_um: float | None = None
     channels: tuple[str, ...] = ()
+    blurs_um: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,12 +337,12 @@ class Bundle:
     ``time_limit_s`` is how long its network may take, for each image or for all of a check in one program, None for the program's own.
 
     ``id`` and ``name`` are empty if absent. ``weights`` are by their key in the description, e.g. ``"pytorch_state_dict"``.
-    ``pixel_size_um`` is the smallest and largest side of a pixel that the network was trained for, ``plane_distance_um`` the distance of
-    planes that it takes, or makes of a single one, ``measured_halo_px`` the halo that export found, ``crop_px`` the side of the image
-    of one object; each None if the bundle does not say. ``limits`` are the smallest and largest value that it was trained for, by channel
-    of the input, of channels that hold no light. ``texts`` holds, as written, what ought to be text. ``programs`` are those with
-    a part of ``config`` of their own; ``allows_tiling`` is what DeepImageJ's part says, None without one. ``faults`` says, by place in
-    the description, what there could not be understood.
+    ``pixel_size_um`` is the smallest and largest side of a pixel that the network was trained for, ``blur_px`` the smallest and largest
+    blur that it takes away, wavelength / (NA x pixel size), ``plane_distance_um`` the distance of planes that it takes, or makes of a
+    single one; ``measured_halo_px``, ``measured_stride_px`` and ``measured_minimum_px`` are what export found (see :class:`Measured`),
+    ``crop_px`` is the side of the image of one object; each None if the bundle does not say. ``inside`` is the network's "normalization"
+    and "head", ``limits`` the values of channels without light, if stated. ``texts`` is as written. ``programs`` have a part of ``config``;
+    ``allows_tiling`` is what DeepImageJ's part says. ``faults`` are what could not be understood, by place.
     """
 
     path: Path
@@ -325,9 +359,13 @@ class Bundle:
     inputs: tuple[Tensor, ...] = ()
     weights: Mapping[str, StatedWeights] = field(default_factory=dict)
     pixel_size_um: tuple[float, float] | None = None
+    blur_px: tuple[float, float] | None = None
     plane_distance_um: float | None = None
     limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     measured_halo_px: int | Literal["whole image"] | None = None
+    measured_stride_px: int | None = None
+    measured_minimum_px: int | None = None
+    inside: Mapping[str, Operator] = field(default_factory=dict)
     crop_px: int | None = None
     texts: Mapping[str, object] = field(default_factory=dict)
     programs: tuple[str, ...] = ()

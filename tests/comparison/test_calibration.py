@@ -28,7 +28,9 @@ WIDE = "the image has pixels of 0.5 µm, and the network was trained for 0.1 to 
     ],
 )
 def test_both_are_compared_with_what_the_bundle_states(side, distance, axes, words):
-    bundle = SimpleNamespace(inputs=(SimpleNamespace(axes=axes),), pixel_size_um=(0.1, 0.2), plane_distance_um=0.25, limits={})
+    bundle = SimpleNamespace(
+        inputs=(SimpleNamespace(axes=axes, channels=("grey",)),), pixel_size_um=(0.1, 0.2), plane_distance_um=0.25, limits={}
+    )
     image = UserImage(name="image", array=np.zeros((1, 1, 2, 3, 3), np.float32), pixel_size_um=side, z_um=distance)
     notes = unlike_training(bundle, [image])
     assert len(notes) == len(words)

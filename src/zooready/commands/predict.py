@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from zooready import prediction
 from zooready.commands import switches
-from zooready.commands.console import print_line, print_notes
+from zooready.commands.console import print_line, print_notes, progress_bar
 from zooready.commands.export import bundle_of
 from zooready.data import images_in
 from zooready.errors import ConsumerFailed, InputInvalid, ZooreadyError
@@ -112,7 +112,7 @@ def predict_files(
     format, device, axes, trust_code, time_limit_s
         As for :func:`predict`.
     **options
-        ``pixel_size`` and ``channel`` of :func:`predict`.
+        ``pixel_size`` and ``channel`` of :func:`predict`; ``progress``, called with (done, in all) while an image is computed.
 
     Yields
     ------
@@ -135,10 +135,10 @@ def predict_files(
     with bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s) as opened_bundle:
         _demand(opened_bundle, format)
         engine = prediction.engine(opened_bundle, format, device)
-        make_folder(out)
+        options |= {"run": engine, "format": format, "device": device, "scratch": make_folder(out)}
         for image in images:
             try:
-                result = prediction.predict(opened_bundle, read_image(image, axes=axes), run=engine, **options)
+                result = prediction.predict(opened_bundle, read_image(image, axes=axes, lazily=True), **options)
                 yield image, result, prediction.save(result, out, image.stem)
             except (InputInvalid, ConsumerFailed) as error:
                 yield image, error, ()
@@ -162,12 +162,14 @@ def _listed(images: Sequence[Path], out: Path) -> list[Path]:
 def run(bundle: str, images: Sequence[Path], out: Path, **options: Any) -> int:
     """Run every image; one that cannot be read, or that the network fails on, is named, and the others go on."""
     code = 0
-    for image, result, written in predict_files(bundle, images, out, **options):
-        if isinstance(result, ZooreadyError):
-            print_line(f"{image}: {result}", "red")
-            code = max(code, 2 if isinstance(result, InputInvalid) else 1)
-            continue
-        print_notes(result.notes, image.name)
-        for path in written:
-            print_line(path)
+    with progress_bar(left=True) as show:
+        options["progress"] = lambda done, total: show(done, total, "")
+        for image, result, written in predict_files(bundle, images, out, **options):
+            if isinstance(result, ZooreadyError):
+                print_line(f"{image}: {result}", "red")
+                code = max(code, 2 if isinstance(result, InputInvalid) else 1)
+                continue
+            print_notes(result.notes, image.name)
+            for path in written:
+                print_line(path)
     return code

@@ -32,6 +32,7 @@ def options(parser: ArgumentParser) -> None:
     add("--steps", type=positive, default=SUPPRESS, help="optimiser steps (default: the family's recipe)")
     add("--batch", type=positive, default=SUPPRESS, help="pairs per step (default: the family's recipe)")
     add("--learning-rate", type=float, default=SUPPRESS, metavar="RATE", help="highest rate (default: the family's recipe)")
+    add("--adversary", type=float, default=SUPPRESS, metavar="WEIGHT", help="train against a discriminator (the superres families)")
     add("--seed", type=seed, default=0, help="seed of weights, data and augmentation")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
 
@@ -59,6 +60,7 @@ def train(
     steps: int | None = None,
     batch: int | None = None,
     learning_rate: float | None = None,
+    adversary: float | None = None,
     seed: int = 0,
     device: str = "auto",
 ) -> Checkpoint:
@@ -80,6 +82,9 @@ def train(
         No code of a bundle is run. Random weights if None.
     steps, batch, learning_rate
         The family's recipe if None.
+    adversary
+        Weight of the adversarial term, for a family that can be trained against a discriminator, whose other terms are then those of the
+        publication; 0 trains with these alone. None trains with the family's own loss.
     seed
         Of weights, data and augmentation.
     device
@@ -92,7 +97,8 @@ def train(
     """
     from zooready.training.loop import train as fit  # with Lightning, which takes seconds
 
-    settings: dict[str, Any] = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "seed": seed, "device": device}
+    settings: dict[str, Any] = {"steps": steps, "batch": batch, "learning_rate": learning_rate}
+    settings |= {"adversary": adversary, "seed": seed, "device": device}
     settings["start"] = start_of(start) if start is not None else None
     folder = None if str(data) == SIMULATED else Path(data)
     record = named(family) if isinstance(family, str) else family

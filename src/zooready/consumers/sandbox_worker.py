@@ -109,6 +109,8 @@ def no_network() -> None:
 def weights(job: dict[str, Any]) -> Network:
     """One weight file, on the CPU; TorchScript and state dicts are code, and only ever come here with trust or after a look."""
     options: dict[str, Any] = {"outputs": job["outputs"]} if "outputs" in job else {}
+    if "constants" in job:
+        options["constants"] = {name: np.load(f"{job['path']}.{k}.npy", allow_pickle=False) for k, name in enumerate(job["constants"])}
     if "builder" in job:
         given = job["builder"]
         options["builder"] = Builder(**{**given, "file": Path(given["file"]) if given["file"] else None})

@@ -2,7 +2,7 @@
 
 Comes in: an opened Bundle and an Image. Goes out: a Prediction (images, score tables, notes), and its files.
 
-May import: images, formats, bundle, consumers
+May import: nets, images, formats, bundle, consumers
 """
 
 from zooready.prediction.inputs import Inputs, as_input

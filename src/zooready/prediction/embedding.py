@@ -14,9 +14,7 @@ import numpy as np
 
 from zooready.consumers.onnx_rules import outside
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
-from zooready.formats import onnx
-from zooready.formats.starting import Run
-from zooready.prediction.sessions import SECONDS, apart
+from zooready.prediction.sessions import graph_run
 from zooready.records import Array, Bundle
 
 LAYERS = ("Gemm", "MatMul", "Conv")  # what multiplies by weights
@@ -66,7 +64,12 @@ def watched(bundle: Bundle) -> Callable[[Array], Seen]:
     for name in taken:
         if name not in {output.name for output in graph.output}:
             graph.output.add().name = name
-    run_all = _started(bundle, model, [*order, *taken])
+    try:
+        run_all = graph_run(bundle, model.SerializeToString(), [*order, *taken])
+    except InputInvalid as error:
+        raise BundleInvalid(
+            f"{bundle.path.name}: the ONNX weights do not load ({error.__cause__}). Export or download it again."
+        ) from error
 
     def run(image: Array) -> Seen:
         try:
@@ -81,20 +84,6 @@ def watched(bundle: Bundle) -> Callable[[Array], Seen]:
         return Seen(outputs=arrays[: len(order)], embedding=seen.mean(axis=tuple(range(2, seen.ndim))), maps=maps)
 
     return run
-
-
-def _started(bundle: Bundle, model: Any, outputs: list[str]) -> Run:
-    """A function that runs the changed graph: a stranger's in a child process, from a file in the bundle's temporary folder."""
-    if not bundle.trusted:
-        file = bundle.folder / "watched.onnx"
-        file.write_bytes(model.SerializeToString())
-        return apart(bundle, "onnx", path=str(file), outputs=outputs)
-    try:
-        return onnx.start(model.SerializeToString(), outputs=outputs, limit_s=bundle.time_limit_s or SECONDS)
-    except InputInvalid as error:
-        raise BundleInvalid(
-            f"{bundle.path.name}: the ONNX weights do not load ({error.__cause__}). Export or download it again."
-        ) from error
 
 
 def _scores(bundle: Bundle) -> int:

@@ -6,13 +6,13 @@ import csv
 import io
 from pathlib import Path
 
-from zooready.images.files import write_image
+from zooready.images.files import is_beyond_imagej, write_image
 from zooready.images.whole_files import make_folder, whole_file
 from zooready.prediction.whole import Prediction, Scores
 
 
 def save(prediction: Prediction, folder: Path | str, stem: str) -> tuple[Path, ...]:
-    """Write ``<stem>_<output id>.tif`` and ``.csv``.
+    """Write ``<stem>_<output id>.tif`` (``.ome.tif`` beyond 4 GB, which ImageJ's own TIFF cannot have) and ``.csv``.
 
     Parameters
     ----------
@@ -31,12 +31,12 @@ def save(prediction: Prediction, folder: Path | str, stem: str) -> tuple[Path, .
     Raises
     ------
     InputInvalid
-        No permission, disk full, or an image of more than 4 GB; a file appears whole or not at all.
+        No permission, or disk full; a file appears whole or not at all.
     """
     folder = make_folder(Path(folder))
     written = []
     for name, image in prediction.images.items():
-        written.append(folder / f"{stem}_{name}.tif")
+        written.append(folder / f"{stem}_{name}{'.ome.tif' if is_beyond_imagej(image) else '.tif'}")
         write_image(image, written[-1])
     for name, scores in prediction.scores.items():
         written.append(folder / f"{stem}_{name}.csv")

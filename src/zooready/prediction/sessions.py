@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
 
 from zooready.bundle.builders import builder_of
 from zooready.bundle.unpacking import safe_name
@@ -59,7 +63,7 @@ def engine(bundle: Bundle, format: Format = "onnx", device: Device = "auto") -> 
     if format == "onnx":
         options["outputs"] = [name for name, _ in bundle.kinds]
     if not bundle.trusted:
-        return _explaining(apart(bundle, format, device, **options), bundle, format)
+        return explaining(apart(bundle, format, device, **options), bundle, format)
     if format == "onnx":
         options["limit_s"] = bundle.time_limit_s or SECONDS
     if format == "state_dict":
@@ -72,7 +76,7 @@ def engine(bundle: Bundle, format: Format = "onnx", device: Device = "auto") -> 
         raise BundleInvalid(
             f"{bundle.path.name}: the {format} weights do not load ({brief(error)}). Export or download it again."
         ) from error
-    return _explaining(run, bundle, format)
+    return explaining(run, bundle, format)
 
 
 def apart(bundle: Bundle, format: Format, device: Device = "cpu", *, kind: str = "", **more: Any) -> Session:
@@ -105,6 +109,35 @@ def apart(bundle: Bundle, format: Format, device: Device = "cpu", *, kind: str =
     return session
 
 
+def graph_run(
+    bundle: Bundle, content: bytes, outputs: Sequence[str], device: Device = "cpu", constants: Mapping[str, Array] | None = None
+) -> Run:
+    """A function that runs a changed graph of the bundle's, in this process if it is trusted, else in a child.
+
+    Parameters
+    ----------
+    content
+        The graph as an ONNX file.
+    outputs
+        Names of its outputs in the order wanted.
+    constants
+        What its inputs are given beside the image, by their names.
+
+    Raises
+    ------
+    InputInvalid, BundleInvalid, ConsumerMissing
+        As :func:`engine`.
+    """
+    constants = constants or {}
+    if bundle.trusted:
+        return onnx.start(content, device, outputs=outputs, limit_s=bundle.time_limit_s or SECONDS, constants=constants)
+    with NamedTemporaryFile(dir=bundle.folder, suffix=".onnx", delete=False) as file:
+        file.write(content)
+    for number, value in enumerate(constants.values()):
+        np.save(f"{file.name}.{number}.npy", value)
+    return apart(bundle, "onnx", device, path=file.name, outputs=list(outputs), constants=list(constants))
+
+
 def _demand_inside(bundle: Bundle) -> None:
     """Refuse an ONNX file that cannot be read, or that keeps tensors outside the bundle."""
     try:
@@ -122,8 +155,9 @@ def _device(format: Format, device: Device) -> str:
     return device if device != "auto" or onnx.sees_cuda() else "cpu"
 
 
-def _explaining(run: Run, bundle: Bundle, format: Format) -> Run:
-    """The same function, its failures in words."""
+def explaining(run: Run, bundle: Bundle, format: Format, names: Sequence[str] = ()) -> Run:
+    """The same function, its failures in words; ``names`` are the outputs that it gives, all of the bundle's if empty."""
+    names = names or [name for name, _ in bundle.kinds]
 
     def explained(image: Array) -> tuple[Array, ...]:
         try:
@@ -140,10 +174,9 @@ def _explaining(run: Run, bundle: Bundle, format: Format) -> Run:
                 f"the {format} network of {bundle.path.name} failed on an image of shape {image.shape} ({brief(error)}): "
                 "run zooready check on the bundle."
             ) from error
-        if len(outputs) != len(bundle.kinds):
-            names = ", ".join(name for name, _ in bundle.kinds)
+        if len(outputs) != len(names):
             raise BundleInvalid(
-                f"{bundle.path.name} promises outputs {names}, and its {format} network gave {len(outputs)}. Export it again."
+                f"{bundle.path.name} promises outputs {', '.join(names)}, and its {format} network gave {len(outputs)}. Export it again."
             )
         return outputs
 

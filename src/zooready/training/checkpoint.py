@@ -25,8 +25,9 @@ class Checkpoint:
 
     ``data`` describes the training data, ``data_sha256`` identifies its files (empty for simulated data, which ``seed`` reproduces).
     ``classes`` are those of a classifier and ``channels`` those of the input, from which the family for a user's own classes can be made
-    again; ``pixel_size_um`` is the range of the files' pixel sizes, empty if unknown. ``start`` says from whose weights the run began, and
-    ``start_sha256`` identifies them; both are empty for random ones. ``best_step`` is the step of the weights, 0 for the last one.
+    again; ``pixel_size_um`` is the range of the files' pixel sizes, empty if unknown. ``adversary`` is the weight of the adversarial term,
+    None for training without one. ``start`` says from whose weights the run began, and ``start_sha256`` identifies them; both are empty
+    for random ones. ``best_step`` is the step of the weights, 0 for the last one.
     ``git`` is the commit of the source checkout, empty outside of one. ``metrics`` were measured on held-out pairs. ``is_finished`` is
     false until the last step.
     """
@@ -43,6 +44,7 @@ class Checkpoint:
     channels: tuple[str, ...] = ()
     pixel_size_um: tuple[float, ...] = ()
     learning_rate: float = 0.0
+    adversary: float | None = None
     start: str = ""
     start_sha256: str = ""
     best_step: int = 0
