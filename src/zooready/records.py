@@ -222,12 +222,12 @@ class About:
         SPDX identifier, e.g. ``"BSD-3-Clause"``.
     cite
         (text, DOI) pairs; a DOI, never a URL.
-    pixel_size_um
-        Smallest and largest side of a pixel, in micrometres, that the network was trained for; None if unknown.
-    blur_px
-        Smallest and largest blur that the network takes away, wavelength / (NA x pixel size), in pixels; None if it takes none away.
-    documentation
-        Markdown for the bundle's README, below what zooready writes itself.
+    pixel_size_um, blur_px
+        Smallest and largest side of a pixel, in micrometres, that the network was trained for, and blur that it takes away, wavelength /
+        (NA x pixel size), in pixels; None if unknown, or if it takes none away.
+    documentation, parent, cover
+        Markdown for the bundle's README, below what zooready writes itself; id of the model in the BioImage Model Zoo that this one was
+        made from; an image file to show instead of a cover that is drawn.
     """
 
     name: str
@@ -239,6 +239,8 @@ class About:
     pixel_size_um: tuple[float, float] | None = None
     blur_px: tuple[float, float] | None = None
     documentation: str = ""
+    parent: str = ""
+    cover: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,7 +338,8 @@ class Bundle:
     "test", followed by the stored ones; ``tolerance`` is per format. ``trusted`` tells whether the bundle's own Python may be run;
     ``time_limit_s`` is how long its network may take, for each image or for all of a check in one program, None for the program's own.
 
-    ``id`` and ``name`` are empty if absent. ``weights`` are by their key in the description, e.g. ``"pytorch_state_dict"``.
+    ``id`` and ``name`` are empty if absent; ``credits`` are lists of people and of what they wrote and drew. ``weights`` are by their key
+    in the description, e.g. ``"pytorch_state_dict"``.
     ``pixel_size_um`` is the smallest and largest side of a pixel that the network was trained for, ``blur_px`` the smallest and largest
     blur that it takes away, wavelength / (NA x pixel size), ``plane_distance_um`` the distance of planes that it takes, or makes of a
     single one; ``measured_halo_px``, ``measured_stride_px`` and ``measured_minimum_px`` are what export found (see :class:`Measured`),
@@ -368,6 +371,7 @@ class Bundle:
     inside: Mapping[str, Operator] = field(default_factory=dict)
     crop_px: int | None = None
     texts: Mapping[str, object] = field(default_factory=dict)
+    credits: Mapping[str, object] = field(default_factory=dict)
     programs: tuple[str, ...] = ()
     allows_tiling: bool | None = None
     faults: Mapping[str, str] = field(default_factory=dict)

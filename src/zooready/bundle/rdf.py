@@ -24,6 +24,7 @@ LETTERS = {"batch": "b", "channel": "c", "time": "t", "index": "i"}  # by the ty
 LOOSEST = 100  # times the default tolerance
 OLD_AXES = "bitczyx"  # of format 0.4, in which axes are one word
 LARGEST = 2**16  # px of an axis; Fiji's images end at 46,341 squared, and a minimum beyond would be padded to
+CREDITS = ("authors", "cite", "tags", "covers", "maintainers")  # lists; of people, and of what they wrote and drew
 TEXTS = ("format_version", "name", "description", "license", "documentation", "git_repo")  # what the format has as text
 PIXEL_SIZE, BLUR, PLANE_DISTANCE, CROP, LIMITS = (
     f"config.zooready.{key}" for key in ("pixel_size_um", "blur_px", "z_um", "crop_px", "limits")
@@ -69,6 +70,7 @@ def describe(
         "inputs": [_tensor(input, None, folder, file)],
         "outputs": [_tensor(spec, input, folder, file) for spec in outputs],
         "weights": {key: entry for w in weights for key, entry in _weights(w, pytorch_version, file)},
+        **({"parent": {"id": about.parent}} if about.parent else {}),
         "config": {"zooready": dict(config), **_of_bioimageio(reproducibility)},
     }
 
@@ -176,6 +178,7 @@ def read(rdf: Mapping[str, Any], *, path: Path, folder: Path, formats: Mapping[F
         inside=inside(facts.get("inside")),
         crop_px=_crop_px(facts.get("crop_px"), faults),
         texts={key: rdf[key] for key in TEXTS if rdf.get(key) is not None},
+        credits={key: rdf[key] for key in CREDITS if rdf.get(key) is not None},
         programs=tuple(map(str, config)),
         allows_tiling=None if tiling is None else isinstance(tiling, Mapping) and tiling.get("allow_tiling") is True,
         faults=faults,

@@ -81,7 +81,10 @@ def write(contents: Contents, out: Path) -> Path:
             (folder / "architecture.py").write_text(contents.architecture, encoding="utf-8")
             (folder / "environment.yaml").write_text(contents.environment, encoding="utf-8")
         stored = _arrays(contents, folder)
-        cover.draw(contents.sample_case, contents.input, contents.outputs, folder / "cover.png")
+        if contents.about.cover:
+            cover.taken(contents.about.cover, folder / "cover.png")
+        else:
+            cover.draw(contents.sample_case, contents.input, contents.outputs, folder / "cover.png")
         page = readme.readme(
             contents.about,
             contents.input,

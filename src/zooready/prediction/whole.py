@@ -14,13 +14,14 @@ from zooready.bundle.specs import blur_range_px, channel_limits, input_spec, out
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
 from zooready.formats.starting import Device, Run
 from zooready.images.calibration import beyond, blurred, outside, planes_differ
+from zooready.images.loading import rounded
 from zooready.images.mapped import blocks, is_mapped
 from zooready.images.tiff import in_order
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.memory import available_bytes, demand_room
 from zooready.prediction.scaling import resampled, zoom_of
 from zooready.prediction.sessions import engine
-from zooready.prediction.steps import OPERATORS, NamedArray, axis_ids, processed
+from zooready.prediction.steps import READERS, NamedArray, axis_ids, processed
 from zooready.prediction.steps import notes as notes_on_steps
 from zooready.prediction.tiled import AREA, NotTiled, Tiling, as_labels, predicted, room_for, tiling
 from zooready.records import Array, Bundle, Format, Image, as_float32
@@ -103,12 +104,14 @@ def predict(
             f"pixel_size={pixel_size!r} is not known: 'auto' resamples the image into the bundle's range. The size of the image's own "
             "pixels is stated by its file, or by Image(array=…, axes=…, pixel_size_um=…) of zooready.records."
         )
-    spec, outputs = input_spec(bundle, OPERATORS), output_specs(bundle)
+    spec, outputs = input_spec(bundle, READERS), output_specs(bundle)
     allowed = pixel_range_um(bundle)
     inputs = as_input(image, spec, channel=channel)
     _check_stacks(inputs, outputs)
     zoom = zoom_of(image.pixel_size_um, allowed) if pixel_size == "auto" else 1.0
     notes = [] if pixel_size == "auto" else [note] if (note := outside(image.pixel_size_um, allowed)) else []
+    if note := rounded(inputs.array):
+        notes.append(note)
     if "z" in spec.axes and (note := planes_differ(image.z_um, plane_distance_um(bundle))):
         notes.append(note)
     if note := blurred(image.blurs_um, image.pixel_size_um, blur_range_px(bundle)):
