@@ -95,6 +95,9 @@ class Refocus(nn.Module):
         Residual pairs of 3x3 convolutions at each of these sizes, before and after the distance is known.
     recorded
         Planes that the image has, 1 or 2; of two, the upper one comes first, and distances count from the middle between them.
+    furthest
+        Distance over ten micrometres beyond which every distance is taken as this one, since numbers grow with its square; None if any
+        may come.
     """
 
     def __init__(
@@ -103,9 +106,11 @@ class Refocus(nn.Module):
         encoder: tuple[int, ...] = (1, 1, 2),
         decoder: tuple[int, ...] = (1, 2, 2),
         recorded: int = 1,
+        *,
+        furthest: float | None = None,
     ) -> None:
         super().__init__()
-        self.recorded = recorded
+        self.recorded, self.furthest = recorded, furthest
         self.lift = nn.Conv2d(4 * recorded, widths[0], 3, padding=1)
         self.encoder = nn.ModuleList(
             nn.Sequential(*(Pair(width) for _ in range(count))) for width, count in zip(widths, encoder, strict=True)
@@ -125,6 +130,8 @@ class Refocus(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Recorded planes and distance over ten micrometres, one channel each -> the refocused plane (b, 1, y, x), float32."""
         planes, distance = image[:, : self.recorded], image[:, self.recorded :]
+        if self.furthest is not None:
+            distance = distance.clamp(-self.furthest, self.furthest)
         nearest = self.nearest(planes, distance)
         distances: list[Tensor] = []
         for _ in self.encoder:
