@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooready.errors import InputInvalid
-from zooready.tensors import Kind, Tensor, TensorSpec
+from zooready.tensors import Kind, Operator, Tensor, TensorSpec
 
 Array = NDArray[Any]
 Format = Literal["state_dict", "torchscript", "onnx"]
@@ -222,12 +222,12 @@ class About:
         SPDX identifier, e.g. ``"BSD-3-Clause"``.
     cite
         (text, DOI) pairs; a DOI, never a URL.
-    pixel_size_um
-        Smallest and largest side of a pixel, in micrometres, that the network was trained for; None if unknown.
-    blur_px
-        Smallest and largest blur that the network takes away, wavelength / (NA x pixel size), in pixels; None if it takes none away.
-    documentation
-        Markdown for the bundle's README, below what zooready writes itself.
+    pixel_size_um, blur_px
+        Smallest and largest side of a pixel, in micrometres, that the network was trained for, and blur that it takes away, wavelength /
+        (NA x pixel size), in pixels; None if unknown, or if it takes none away.
+    documentation, parent, cover
+        Markdown for the bundle's README, below what zooready writes itself; id of the model in the BioImage Model Zoo that this one was
+        made from; an image file to show instead of a cover that is drawn.
     """
 
     name: str
@@ -239,6 +239,8 @@ class About:
     pixel_size_um: tuple[float, float] | None = None
     blur_px: tuple[float, float] | None = None
     documentation: str = ""
+    parent: str = ""
+    cover: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,13 +338,14 @@ class Bundle:
     "test", followed by the stored ones; ``tolerance`` is per format. ``trusted`` tells whether the bundle's own Python may be run;
     ``time_limit_s`` is how long its network may take, for each image or for all of a check in one program, None for the program's own.
 
-    ``id`` and ``name`` are empty if absent. ``weights`` are by their key in the description, e.g. ``"pytorch_state_dict"``.
+    ``id`` and ``name`` are empty if absent; ``credits`` are lists of people and of what they wrote and drew. ``weights`` are by their key
+    in the description, e.g. ``"pytorch_state_dict"``.
     ``pixel_size_um`` is the smallest and largest side of a pixel that the network was trained for, ``blur_px`` the smallest and largest
     blur that it takes away, wavelength / (NA x pixel size), ``plane_distance_um`` the distance of planes that it takes, or makes of a
-    single one, ``measured_halo_px`` the halo that export found, ``crop_px`` the side of the image
-    of one object; each None if the bundle does not say. ``texts`` holds, as written, what ought to be text. ``programs`` are those with
-    a part of ``config`` of their own; ``allows_tiling`` is what DeepImageJ's part says, None without one. ``faults`` says, by place in
-    the description, what there could not be understood.
+    single one; ``measured_halo_px``, ``measured_stride_px`` and ``measured_minimum_px`` are what export found (see :class:`Measured`),
+    ``crop_px`` is the side of the image of one object; each None if the bundle does not say. ``inside`` is the network's "normalization"
+    and "head", ``limits`` the values of channels without light, if stated. ``texts`` is as written. ``programs`` have a part of ``config``;
+    ``allows_tiling`` is what DeepImageJ's part says. ``faults`` are what could not be understood, by place.
     """
 
     path: Path
@@ -361,9 +364,14 @@ class Bundle:
     pixel_size_um: tuple[float, float] | None = None
     blur_px: tuple[float, float] | None = None
     plane_distance_um: float | None = None
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     measured_halo_px: int | Literal["whole image"] | None = None
+    measured_stride_px: int | None = None
+    measured_minimum_px: int | None = None
+    inside: Mapping[str, Operator] = field(default_factory=dict)
     crop_px: int | None = None
     texts: Mapping[str, object] = field(default_factory=dict)
+    credits: Mapping[str, object] = field(default_factory=dict)
     programs: tuple[str, ...] = ()
     allows_tiling: bool | None = None
     faults: Mapping[str, str] = field(default_factory=dict)

@@ -98,3 +98,11 @@ def test_each_fact_is_looked_at(changes, message):
 def test_faults_of_facts_come_in_one_message_too():
     with pytest.raises(InputInvalid, match=r"about: 'name'.*; 'license'.*"):
         about.demand(replace(GOOD, name="", license=""))
+
+
+def test_a_parent_and_a_cover_may_be_named(tmp_path):
+    facts = about.read(written(tmp_path, f"{about.TEMPLATE}parent: brave-otter\ncover: drawn.png\n"))
+    assert (facts.parent, facts.cover) == ("brave-otter", tmp_path / "drawn.png")
+    about.demand(facts)
+    with pytest.raises(InputInvalid, match="'parent' must be text, got 3"):
+        about.read(written(tmp_path, f"{about.TEMPLATE}parent: 3\n"))

@@ -22,7 +22,7 @@ import pytest
 import tifffile
 import torch
 import yaml
-from foreign import core_says
+from core import core_says
 from interrupting import interruptible
 from networks import ABOUT, UNET, BakedSize, Planes, Several, SmallUNet, cells, seeded, unet_bundle
 from torch import nn
@@ -96,7 +96,7 @@ def quick(module, example, out, **options):
 
 
 def test_bioimageios_own_test_passes(made):
-    assert [*core_says(made.path)] == ["passed"]
+    assert [*core_says([made.path])] == ["passed"]
 
 
 def test_all_three_formats_are_there(made, rdf):
@@ -231,6 +231,7 @@ def test_the_config_is_complete(rdf):
     assert (config["seed"], config["data_sha256"], config["metrics"]) == (5, "0" * 64, {"f1": 0.875})
     assert config["pixel_size_um"] == [0.2, 0.5]
     assert config["measured"] == {"stride": 4, "minimum": 4, "halo": 23, "compared": [1024, 1024], "notes": []}
+    assert config["inside"] == {"normalization": {"name": "Percentiles", "low": 1.0, "high": 99.8}, "head": {"name": "none"}}
     assert config["tolerance"] == {"state_dict": 1e-5, "torchscript": 1e-5, "onnx": 1e-4}
     assert config["weights"]["torchscript"]["variant"] == "plain"
     assert config["weights"]["onnx"]["opset"] == 17
@@ -752,7 +753,7 @@ def test_a_network_of_one_size_says_so_everywhere(tmp_path, here):
         rdf = yaml.safe_load(archive.read("rdf.yaml"))
         assert "**It takes images of one size only: 24 px in y × 28 px in x.**" in archive.read("README.md").decode()
     assert [axis["size"] for tensor in rdf["inputs"] + rdf["outputs"] for axis in tensor["axes"][2:]] == [24, 28, 24, 28]
-    assert [*core_says(made.path)] == ["passed"]
+    assert [*core_says([made.path])] == ["passed"]
 
 
 def test_a_network_that_finds_nothing_is_refused(tmp_path, here):

@@ -22,8 +22,10 @@ from zooready import errors
 from zooready.processes import memory_bytes, scratch
 from zooready.records import Array, as_float32
 
+WORKER = "zooready.consumers.sandbox_worker"
 SECONDS = 600.0
 LAST_LINES = 4
+ANSWER = 0.25  # largest size of an answer / memory that a child may take
 POLL_S = (0.002, 0.05)  # between two looks for an answer, the first and the longest
 PASSED_ON = re.compile(  # the rest of the environment, tokens and proxies among it, stays here
     r"(LD_LIBRARY_|DYLD_LIBRARY_|PYTHON)?PATH|PYTHON(DONTWRITEBYTECODE|PYCACHEPREFIX)|LANG|LC_ALL|SYSTEMROOT|(OMP|MKL|OPENBLAS)_NUM_THREADS|CUDA_VISIBLE_DEVICES"
@@ -70,10 +72,11 @@ class Session:
     """A worker that is asked again and again; started when it is first asked, and again after it crashed.
 
     It ends with :meth:`close`, when nobody holds this object any more, and when this process ends, however that comes about.
+    ``worker`` is the module that runs in it.
     """
 
-    def __init__(self, job: Mapping[str, Any], *, who: str, seconds: float | None = None) -> None:
-        self.job, self.who, self.seconds = dict(job), who, seconds or SECONDS
+    def __init__(self, job: Mapping[str, Any], *, who: str, seconds: float | None = None, worker: str = WORKER) -> None:
+        self.job, self.who, self.seconds, self.worker = dict(job), who, seconds or SECONDS, worker
         self._child: _Child | None = None
         self._end = weakref.finalize(self, lambda: None)
 
@@ -101,6 +104,11 @@ class Session:
                 child.process.stdin.flush()
             count = self._count(child, child.folder / f"answer{number}.json", until)
             files = [child.folder / f"output{number}_{k}.npy" for k in range(count)]
+            size = sum(file.stat().st_size for file in files)
+            if size > ANSWER * memory_bytes():
+                raise errors.ConsumerFailed(
+                    f"{self.who} gave {size / 1e9:.1f} GB for one image, more than is read: give a smaller one, or look at its outputs."
+                )
             outputs = tuple(np.load(file, allow_pickle=False) for file in files)
             for file in (*files, *child.folder.glob(f"input{number}_*.npy")):
                 file.unlink()
@@ -120,7 +128,7 @@ class Session:
         try:
             job = {"memory": memory_bytes(), **self.job}
             (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-            process = _started(folder)
+            process = _started(folder, self.worker)
         except BaseException:
             stack.close()
             raise
@@ -167,7 +175,7 @@ class Session:
         )
 
 
-def _started(folder: Path) -> subprocess.Popen[bytes]:
+def _started(folder: Path, worker: str) -> subprocess.Popen[bytes]:
     """Start the worker; its home and its temporary folder are below ``folder``, its words go to ``log.txt``."""
     home = folder / "home"
     home.mkdir()
@@ -176,7 +184,7 @@ def _started(folder: Path) -> subprocess.Popen[bytes]:
     environment |= {"BIOIMAGEIO_CACHE_PATH": str(home / "bioimageio"), "PYTHONIOENCODING": "utf-8"}
     with (folder / "log.txt").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "zooready.consumers.sandbox_worker", str(folder)],
+            [sys.executable, "-m", worker, str(folder)],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,

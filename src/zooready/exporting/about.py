@@ -60,6 +60,8 @@ def read(path: Path) -> About:
     tuples: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
     if "cite" in content:
         tuples["cite"] = tuple((entry["text"], entry["doi"]) for entry in content["cite"])
+    if "cover" in content:
+        tuples["cover"] = path.parent / content["cover"]
     return About(**tuples)
 
 
@@ -69,6 +71,7 @@ def demand(about: About) -> None:
     given["authors"] = [dict(author) for author in about.authors]
     given["cite"] = [{"text": text, "doi": doi} for text, doi in about.cite]
     given["tags"] = list(about.tags)
+    del given["cover"]
     for key in RANGES:
         if given[key] is None:
             del given[key]
@@ -80,7 +83,7 @@ def demand(about: About) -> None:
 
 def _fault(key: str, value: Any) -> str:
     """What is wrong with one fact as ``about.yaml`` states it; empty if nothing."""
-    if key == "documentation" and not isinstance(value, str):
+    if key in ("documentation", "parent", "cover") and not isinstance(value, str):
         return f"{key!r} must be text, got {value!r}"
     if key in ("name", "description", "license") and not (isinstance(value, str) and value.strip()):
         return f"{key!r} must be text, got {value!r}"

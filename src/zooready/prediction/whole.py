@@ -1,27 +1,34 @@
-"""Whole images: one run of the network for each plane, no tiles."""
+"""A bundle on an image: each plane whole, or by tiles where it is large."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from zooready.bundle.specs import blur_range_px, input_spec, output_specs, pixel_range_um, plane_distance_um, size_steps
+from zooready.bundle.specs import blur_range_px, channel_limits, input_spec, output_specs, pixel_range_um, plane_distance_um, size_steps
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
 from zooready.formats.starting import Device, Run
-from zooready.images.calibration import blurred, outside, planes_differ
+from zooready.images.calibration import beyond, blurred, outside, planes_differ
+from zooready.images.loading import rounded
+from zooready.images.mapped import blocks, is_mapped
 from zooready.images.tiff import in_order
 from zooready.prediction.inputs import Inputs, as_input
-from zooready.prediction.memory import demand_room
+from zooready.prediction.memory import available_bytes, demand_room
 from zooready.prediction.scaling import resampled, zoom_of
 from zooready.prediction.sessions import engine
-from zooready.prediction.steps import OPERATORS, NamedArray, axis_ids, processed
+from zooready.prediction.steps import READERS, NamedArray, axis_ids, processed
 from zooready.prediction.steps import notes as notes_on_steps
+from zooready.prediction.tiled import AREA, NotTiled, Tiling, as_labels, predicted, room_for, tiling
 from zooready.records import Array, Bundle, Format, Image, as_float32
 from zooready.tensors import TensorSpec
+
+SHARE = 0.25  # of the free memory that a padded input may take; the network needs more
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +61,8 @@ def predict(
     pixel_size: Literal["auto"] | None = None,
     channel: int | str | None = None,
     run: Run | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    scratch: Path | None = None,
 ) -> Prediction:
     """Run a bundle on an image of any size.
 
@@ -75,12 +83,14 @@ def predict(
     run
         What :func:`engine` gave for this bundle, to use it for several images; made from ``format`` and ``device`` if None.
     progress
-        Called with (inputs done, inputs in all).
+        Called with (done, in all): of inputs, or of tiles where an image is cut into them.
+    scratch
+        Folder for results that do not fit into memory; the system's folder for temporary files if None.
 
     Returns
     -------
     Prediction
-        One entry for each output of the bundle.
+        One entry for each output of the bundle; arrays of large images lie in files without a name.
 
     Raises
     ------
@@ -94,32 +104,37 @@ def predict(
             f"pixel_size={pixel_size!r} is not known: 'auto' resamples the image into the bundle's range. The size of the image's own "
             "pixels is stated by its file, or by Image(array=…, axes=…, pixel_size_um=…) of zooready.records."
         )
-    spec, outputs = input_spec(bundle, OPERATORS), output_specs(bundle)
+    spec, outputs = input_spec(bundle, READERS), output_specs(bundle)
     allowed = pixel_range_um(bundle)
     inputs = as_input(image, spec, channel=channel)
     _check_stacks(inputs, outputs)
     zoom = zoom_of(image.pixel_size_um, allowed) if pixel_size == "auto" else 1.0
     notes = [] if pixel_size == "auto" else [note] if (note := outside(image.pixel_size_um, allowed)) else []
+    if note := rounded(inputs.array):
+        notes.append(note)
     if "z" in spec.axes and (note := planes_differ(image.z_um, plane_distance_um(bundle))):
         notes.append(note)
     if note := blurred(image.blurs_um, image.pixel_size_um, blur_range_px(bundle)):
         notes.append(note)
-    run, total = run or engine(bundle, format, device), math.prod(inputs.lengths)
+    notes += beyond(inputs.array, inputs.loop + spec.axes[1:], spec.channels, channel_limits(bundle))
     for described in (*bundle.inputs, *bundle.outputs):
-        notes += notes_on_steps(described, is_many=total > 1, is_input=described in bundle.inputs)
-    results: list[list[Array]] = [[] for _ in outputs]
-    for done, array in enumerate(inputs):
-        for result, output in zip(results, _one(run, bundle, array, outputs, zoom, first=done == 0), strict=True):
-            result.append(output)
-        if progress:
-            progress(done + 1, total)
+        notes += notes_on_steps(described, is_many=math.prod(inputs.lengths) > 1, is_input=described in bundle.inputs)
+    why_whole, results = "", None
+    if math.prod(inputs.array.shape[len(inputs.loop) + 1 :]) > AREA:
+        try:
+            way = tiling(bundle, spec, format=format, device=device, zoom=zoom)
+            results = _by_tiles(way, inputs, spec, outputs, scratch, progress)
+        except NotTiled as reason:
+            why_whole = str(reason)
+    if results is None:
+        results = _whole(run or engine(bundle, format, device), bundle, inputs, outputs, zoom, why_whole, progress)
     images, scores = {}, {}
-    for tensor, arrays in zip(outputs, results, strict=True):
-        wrong = sum(int((~np.isfinite(array)).sum()) for array in arrays)
-        if wrong:
+    for tensor, stacked in zip(outputs, results, strict=True):
+        if wrong := sum(int((~np.isfinite(stacked[block])).sum()) for block in blocks(stacked)):
             notes.append(f"'{tensor.name}' has {wrong} values that are not finite: do not use it, and run zooready check on the bundle.")
-        stacked = np.stack([array[0] for array in arrays]).reshape(*inputs.lengths, *arrays[0].shape[1:])
         if "y" in tensor.axes:
+            if tensor.kind == "labels":
+                stacked = as_labels(stacked, scratch) if is_mapped(stacked) else _small_labels(stacked)
             images[tensor.name] = _image(stacked, inputs.loop, tensor, image, plane_distance_um(bundle))
         else:
             scores[tensor.name] = _scores(stacked, inputs, tensor)
@@ -136,7 +151,39 @@ def _check_stacks(inputs: Inputs, outputs: tuple[TensorSpec, ...]) -> None:
             )
 
 
-def _one(run: Run, bundle: Bundle, image: Array, outputs: tuple[TensorSpec, ...], zoom: float, *, first: bool) -> list[Array]:
+def _whole(
+    run: Run, bundle: Bundle, inputs: Inputs, outputs: tuple[TensorSpec, ...], zoom: float, why_whole: str, progress: Progress | None
+) -> list[Array]:
+    """Each output for all inputs, (..., c, ..., y, x), the network run once for each input."""
+    results: list[list[Array]] = [[] for _ in outputs]
+    for done, array in enumerate(inputs):
+        for result, output in zip(results, _one(run, bundle, array, outputs, zoom, why_whole, first=done == 0), strict=True):
+            result.append(output)
+        if progress:
+            progress(done + 1, math.prod(inputs.lengths))
+    return [np.stack([array[0] for array in arrays]).reshape(*inputs.lengths, *arrays[0].shape[1:]) for arrays in results]
+
+
+def _by_tiles(
+    way: Tiling, inputs: Inputs, spec: TensorSpec, outputs: tuple[TensorSpec, ...], scratch: Path | None, progress: Progress | None
+) -> list[Array]:
+    """The same, every input run tile by tile, in files."""
+    first = next(inputs.planes())
+    results = [room_for(tensor, inputs.lengths, first, spec, scratch) for tensor in outputs]
+    total = math.prod(inputs.lengths)
+    for done, (index, plane) in enumerate(zip(np.ndindex(*inputs.lengths), inputs.planes(), strict=True)):
+
+        def of_all(tile: int, tiles: int, before: int = done) -> None:
+            if progress:
+                progress(before * tiles + tile, total * tiles)
+
+        predicted(way, plane, [result[index] for result in results], scratch=scratch, progress=of_all)
+    return results
+
+
+def _one(
+    run: Run, bundle: Bundle, image: Array, outputs: tuple[TensorSpec, ...], zoom: float, why_whole: str, *, first: bool
+) -> list[Array]:
     """The outputs for one input, at the input's size."""
     size = image.shape[-2:]
     scaled = (max(1, round(size[0] * zoom)), max(1, round(size[1] * zoom)))
@@ -144,7 +191,7 @@ def _one(run: Run, bundle: Bundle, image: Array, outputs: tuple[TensorSpec, ...]
     inputs = {bundle.inputs[0].name: NamedArray(array=raw, axes=axis_ids(bundle.inputs[0]))}
     given = np.ascontiguousarray(_grown(processed(raw, bundle.inputs[0], inputs, is_input=True), bundle))
     if first:
-        demand_room(run, given)
+        demand_room(run, given, why_whole)
     kept = []
     for tensor, described, output in zip(outputs, bundle.outputs, run(given), strict=True):
         if output.ndim != len(tensor.axes) or output.shape[tensor.axes.index("c")] != len(tensor.channels):
@@ -165,13 +212,26 @@ def _one(run: Run, bundle: Bundle, image: Array, outputs: tuple[TensorSpec, ...]
 
 
 def margins(shape: tuple[int, ...], bundle: Bundle) -> list[tuple[int, int]]:
-    """Pixels to add before and after each axis of an input of this shape, so that its y and x have lengths that the bundle takes."""
+    """Pixels to add before and after each axis of an input of this shape, so that its y and x have lengths that the bundle takes.
+
+    Raises
+    ------
+    InputInvalid
+        There is not enough memory for them.
+    """
     steps = size_steps(bundle)
     added = [(0, 0)] * len(shape)
     for index, axis in ((-2, "y"), (-1, "x")):
         minimum, step = steps.get(axis, (1, 1))
         have = shape[index]
         added[index] = (0, minimum - have if have < minimum else -(have - minimum) % step)
+    room, needed = available_bytes(), 4 * math.prod(have + after for have, (_, after) in zip(shape, added, strict=True))
+    if room is not None and needed > SHARE * room and any(after for _, after in added):
+        height, width = (have + after for have, (_, after) in zip(shape[-2:], added[-2:], strict=True))
+        raise InputInvalid(
+            f"{bundle.path.name} takes no image of {shape[-1]} x {shape[-2]} px: it would be padded to {width} x {height} px, which needs "
+            f"{needed / 1e9:.1f} GB of memory, and {room / 1e9:.1f} GB are free. Correct the sizes in its rdf.yaml."
+        )
     return added
 
 
@@ -188,10 +248,13 @@ def _image(array: Array, loop: str, tensor: TensorSpec, source: Image, z_um: flo
     side = source.pixel_size_um * width / array.shape[axes.index("x")] if source.pixel_size_um else None
     if array.shape[axes.index("c")] == 1:
         array, axes = array.squeeze(axes.index("c")), axes.replace("c", "")
-    if tensor.kind == "labels" and array.min() >= 0 and array.max() <= np.iinfo(np.uint16).max:
-        array = np.rint(array).astype(np.uint16)
     distance = source.z_um if "z" in source.axes else z_um
     return Image(array=array, axes=axes, pixel_size_um=side, z_um=distance if "z" in axes else None, channels=tensor.channels)
+
+
+def _small_labels(array: Array) -> Array:
+    """Labels as uint16, where that holds them."""
+    return np.rint(array).astype(np.uint16) if array.min() >= 0 and array.max() <= np.iinfo(np.uint16).max else array
 
 
 def _scores(array: Array, inputs: Inputs, tensor: TensorSpec) -> Scores:

@@ -8,9 +8,10 @@ import io
 import re
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, InputInvalid, OutputsDiffer
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 EXPORTERS = ("legacy", "dynamo")
+HALF = re.compile(r"\b(b?float16)\b")
+ADVICE = re.compile(r"Please feel free|Support for this operator was added|: export it again")
 OPERATOR = re.compile(r"\w+::\w+|no form in opset")  # how an exporter's error names what it cannot write
 
 
@@ -108,15 +111,22 @@ def write(
 
 
 def _reason(fault: Exception) -> str:
-    return str(fault) if isinstance(fault, (InputInvalid, OutputsDiffer)) else brief(fault)
+    """What an exporter met, without its advice, which is to take another opset or to write to PyTorch."""
+    said = str(fault) if isinstance(fault, (InputInvalid, OutputsDiffer)) else brief(fault)
+    return ADVICE.split(said)[0].rstrip(". ")
 
 
 def _cure(faults: Sequence[Exception]) -> str:
     """What to change, by what was seen: operators are replaced where some are named, tolerances raised where numbers differ."""
     cures = []
-    if any(OPERATOR.search(_reason(fault)) for fault in faults if not isinstance(fault, OutputsDiffer)):
+    written = [_reason(fault) for fault in faults if not isinstance(fault, OutputsDiffer)]
+    if any(HALF.search(reason) for reason in written):
+        cures.append("leave out autocast, half() and bfloat16(), in which ONNX Runtime does not calculate")
+    elif any(OPERATOR.search(reason) for reason in written):
         cures.append("replace the operators named")
-    if any(isinstance(fault, OutputsDiffer) for fault in faults):
+    if any("static shape" in reason for reason in written) and not cures:
+        cures.append("take sizes from x.shape without int() or NumPy")
+    if any(isinstance(fault, OutputsDiffer) and " differs by " in str(fault) for fault in faults):
         cures += [
             "take sizes from x.shape without int() or NumPy if only other sizes differ",
             "allow onnx a larger tolerance if the difference is rounding that you accept",
@@ -156,6 +166,13 @@ def facts(path: Path) -> dict[str, Any]:
     return {"opset": int(opset), "ir": int(model.ir_version), "external": external}
 
 
+def sees_cuda() -> bool:
+    """Whether the installed ONNX Runtime was built for CUDA."""
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
 def load(source: Path | bytes, device: Device = "cpu") -> Any:
     """An ONNX Runtime session of a file, or of a model in memory; CUDA calculates in full precision.
 
@@ -171,7 +188,7 @@ def load(source: Path | bytes, device: Device = "cpu") -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised, and need not be printed too
     providers: list[Any] = ["CPUExecutionProvider"]
-    has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    has_cuda = sees_cuda()
     if device == "cuda" and not has_cuda:
         raise ConsumerMissing("ONNX Runtime sees no CUDA device here: pip install onnxruntime-gpu, or choose the device cpu.")
     if device != "cpu" and has_cuda:
@@ -186,7 +203,14 @@ def load(source: Path | bytes, device: Device = "cpu") -> Any:
     return session
 
 
-def start(source: Path | bytes, device: Device = "cpu", *, outputs: Sequence[str] = (), limit_s: float | None = None) -> Run:
+def start(
+    source: Path | bytes,
+    device: Device = "cpu",
+    *,
+    outputs: Sequence[str] = (),
+    limit_s: float | None = None,
+    constants: Mapping[str, Array] = MappingProxyType({}),
+) -> Run:
     """A function that runs an ONNX file, or a model in memory.
 
     Parameters
@@ -197,6 +221,8 @@ def start(source: Path | bytes, device: Device = "cpu", *, outputs: Sequence[str
         Names of all outputs in the order wanted; the graph's own order if empty, or if the graph has others.
     limit_s
         How long one image may take, s; without end if None.
+    constants
+        Inputs beside the image that are always the same, by name.
 
     Raises
     ------
@@ -208,7 +234,7 @@ def start(source: Path | bytes, device: Device = "cpu", *, outputs: Sequence[str
         CUDA was asked for and is not here.
     """
     session = load(source, device)
-    inputs = [entry.name for entry in session.get_inputs()]
+    inputs = [entry.name for entry in session.get_inputs() if entry.name not in constants]
     if len(inputs) != 1:
         raise BundleInvalid(f"the ONNX graph takes {len(inputs)} inputs {inputs}: export it with one.")
     held = [output.name for output in session.get_outputs()]
@@ -218,13 +244,13 @@ def start(source: Path | bytes, device: Device = "cpu", *, outputs: Sequence[str
         import onnxruntime
 
         if limit_s is None:
-            return tuple(session.run(order, {inputs[0]: image}))
+            return tuple(session.run(order, {inputs[0]: image, **constants}))
         options = onnxruntime.RunOptions()
         timer = threading.Timer(limit_s, setattr, (options, "terminate", True))  # looked at between two operators
         timer.daemon = True
         timer.start()
         try:
-            return tuple(session.run(order, {inputs[0]: image}, options))
+            return tuple(session.run(order, {inputs[0]: image, **constants}, options))
         except Exception:
             if options.terminate:
                 raise ConsumerFailed(f"stopped after {limit_s:g} s") from None
@@ -252,22 +278,25 @@ def _legacy(network: nn.Module, example: Tensor, names: Names) -> Any:
     import onnx
     import torch
 
+    from zooready.formats.forms import Forms
+
     axes = {names.input: names.free(names.input_axes)}
     axes |= {name: names.free(letters) for name, letters in zip(names.outputs, names.output_axes, strict=True)}
     has_scripts = any(isinstance(part, torch.jit.ScriptModule) for part in network.modules())
-    if has_scripts:  # which the exporter's own tracer does not follow
-        network = torch.jit.trace(network, (example.clone(),), check_trace=False)
     stream: Any = io.BytesIO()  # documented as accepted, not annotated
-    torch.onnx.export(
-        network,
-        (example.clone(),),
-        stream,
-        dynamo=False,
-        opset_version=OPSET,
-        input_names=[names.input],
-        output_names=list(names.outputs),
-        dynamic_axes=axes,
-    )
+    with Forms(onnx=True):
+        if has_scripts:  # which the exporter's own tracer does not follow
+            network = torch.jit.trace(network, (example.clone(),), check_trace=False)
+        torch.onnx.export(
+            network,
+            (example.clone(),),
+            stream,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=[names.input],
+            output_names=list(names.outputs),
+            dynamic_axes=axes,
+        )
     model = onnx.load_model_from_string(stream.getvalue())
     return numbered(model) if has_scripts else model
 
