@@ -89,6 +89,50 @@ def placed(image: Array, rng: np.random.Generator, *, scale: float = 0.15, shift
     return np.ascontiguousarray(varied)
 
 
+def degraded(
+    image: NDArray[np.float32],
+    rng: np.random.Generator,
+    *,
+    blur_px: float = 2.2,
+    noise: float = 0.13,
+    light: float = 0.6,
+    share: float = 0.4,
+) -> NDArray[np.float32]:
+    """A raw image as a worse microscope would take it: out of focus, lit unevenly, noisy; each of these in a share of the images only.
+
+    Parameters
+    ----------
+    image
+        (c, y, x) raw pixels.
+    rng
+        The same generator state gives the same image.
+    blur_px
+        Largest standard deviation of the blur, px.
+    noise
+        Largest standard deviation of the noise, as a share of the distance from the 1st to the 99.5th percentile of each channel.
+    light
+        Largest change of the light from the middle of the image to its edge, as a share; 0 to 1.
+    share
+        Share of the images that each of the three changes.
+
+    Returns
+    -------
+    (c, y, x) float32
+        Same size as the input.
+    """
+    is_blurred, is_lit, is_noisy = rng.random(3) < share
+    if is_blurred:
+        image = ndimage.gaussian_filter(image, (0, *[rng.uniform(0, blur_px)] * 2))
+    if is_lit:
+        y, x = np.meshgrid(*(np.linspace(-1, 1, extent) for extent in image.shape[1:]), indexing="ij")
+        turn, dark = rng.uniform(0, 2 * np.pi), np.percentile(image, 1, axis=(1, 2), keepdims=True)
+        image = dark + (image - dark) * (1 + rng.uniform(0, light) * (y * np.sin(turn) + x * np.cos(turn)) / np.sqrt(2))
+    if is_noisy:
+        low, high = np.percentile(image, (1, 99.5), axis=(1, 2), keepdims=True)
+        image = image + rng.uniform(0, noise) * (high - low) * rng.standard_normal(image.shape)
+    return np.ascontiguousarray(image, dtype=np.float32)
+
+
 def jittered(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """A normalised image (1, y, x) float32 under other light and another camera: gain, gamma, offset, blur, lamp, background, noise.
 

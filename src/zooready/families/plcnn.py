@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zooready.data.augmentation import placed
+from zooready.data.augmentation import degraded, placed
 from zooready.errors import InputInvalid
 from zooready.records import Array, Family, Image, Network, Pair, Part, Recipe, Training
 from zooready.simulate import cells
@@ -65,8 +65,8 @@ def example(image: Array, label: int, classes: int, pixel_size_um: float = 1.0) 
 
 
 def varied(pair: Pair, rng: np.random.Generator) -> Pair:
-    """The same cell as another day might show it: see :func:`zooready.data.augmentation.placed`."""
-    return replace(pair, input=placed(pair.input, rng))
+    """The same cell as another day and another microscope might show it: placed, and degraded (:mod:`zooready.data.augmentation`)."""
+    return replace(pair, input=degraded(placed(pair.input, rng), rng))
 
 
 def loss(output: Any, target: Tensor) -> Tensor:
@@ -161,7 +161,7 @@ def family(classes: tuple[str, ...], channels: tuple[str, ...] = ("protein",), p
         training=Training(
             pair=pair if is_simulated else unsimulated,
             loss=loss,
-            recipe=Recipe(steps=1600, batch=24, learning_rate=2e-3, weight_decay=5e-3),
+            recipe=Recipe(steps=1600, batch=24, optimizer="Muon", learning_rate=2e-3, weight_decay=5e-3),
             metrics=metrics,
             crop_px=cells.SIZE if is_simulated else None,
         ),
