@@ -68,6 +68,19 @@ class Pair:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Objects:
+    """The objects that a network was trained to find, and the images that it knows them from.
+
+    ``diameter_px`` is the smallest and the largest diameter of a disk of an object's area, px; ``foreground`` the largest share of an image
+    that objects covered; ``background`` the darkest and the brightest one, as :func:`zooready.images.appearance.background` measures it.
+    """
+
+    diameter_px: tuple[float, float]
+    foreground: float
+    background: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How a family is trained; budgets count steps. ``optimizer`` is a name of :mod:`zooready.training.optimizers`."""
 
@@ -142,6 +155,8 @@ class Family:
     pixel_size_um
         Smallest and largest side of a pixel that training saw, in micrometres; empty where another length counts, named in the
         description.
+    objects
+        The objects that training saw; None for a network that finds none.
     tolerance
         Largest difference / range that each format may show.
     sample, sample_labels
@@ -177,6 +192,7 @@ class Family:
     weights: str = ""
     evaluation: str = ""
     for_classes: Callable[[tuple[str, ...], tuple[str, ...]], Family] | None = None
+    objects: Objects | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -304,10 +320,10 @@ class Bundle:
 
     ``id`` and ``name`` are empty if absent. ``weights`` are by their key in the description, e.g. ``"pytorch_state_dict"``.
     ``pixel_size_um`` is the smallest and largest side of a pixel that the network was trained for, ``plane_distance_um`` the distance of
-    planes that it takes, or makes of a single one, ``measured_halo_px`` the halo that export found, ``crop_px`` the side of the image
-    of one object; each None if the bundle does not say. ``texts`` holds, as written, what ought to be text. ``programs`` are those with
-    a part of ``config`` of their own; ``allows_tiling`` is what DeepImageJ's part says, None without one. ``faults`` says, by place in
-    the description, what there could not be understood.
+    planes that it takes, or makes of a single one, ``measured_halo_px`` the halo that export found, ``crop_px`` the side of the image of
+    one object, ``objects`` those that it was trained to find; each None if the bundle does not say. ``texts`` holds, as written, what ought
+    to be text. ``programs`` are those with a part of ``config`` of their own; ``allows_tiling`` is what DeepImageJ's part says, None
+    without one. ``faults`` says, by place in the description, what there could not be understood.
     """
 
     path: Path
@@ -327,6 +343,7 @@ class Bundle:
     plane_distance_um: float | None = None
     measured_halo_px: int | Literal["whole image"] | None = None
     crop_px: int | None = None
+    objects: Objects | None = None
     texts: Mapping[str, object] = field(default_factory=dict)
     programs: tuple[str, ...] = ()
     allows_tiling: bool | None = None

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from zooready.bundle.hashes import sha256
 from zooready.bundle.parsing import has, listing, mapping
 from zooready.errors import BundleInvalid
-from zooready.records import TOLERANCE, About, Architecture, Bundle, Format, Measured, StatedWeights, Weights
+from zooready.records import TOLERANCE, About, Architecture, Bundle, Format, Measured, Objects, StatedWeights, Weights
 from zooready.tensors import Axis, Kind, Operator, Tensor, TensorSpec
 
 BUILDER = "build"  # the callable of architecture.py that builds the network
@@ -24,7 +24,7 @@ LOOSEST = 100  # times the default tolerance
 OLD_AXES = "bitczyx"  # of format 0.4, in which axes are one word
 LARGEST = 2**16  # px of an axis; Fiji's images end at 46,341 squared, and a minimum beyond would be padded to
 TEXTS = ("format_version", "name", "description", "license", "documentation", "git_repo")  # what the format has as text
-PIXEL_SIZE, PLANE_DISTANCE, CROP = (f"config.zooready.{key}" for key in ("pixel_size_um", "z_um", "crop_px"))
+PIXEL_SIZE, PLANE_DISTANCE, CROP, OBJECTS = (f"config.zooready.{key}" for key in ("pixel_size_um", "z_um", "crop_px", "objects"))
 
 
 def describe(
@@ -173,10 +173,11 @@ def read(rdf: Mapping[str, Any], *, path: Path, folder: Path, formats: Mapping[F
         name=str(rdf["name"]) if rdf.get("name") is not None else "",
         format_version=str(rdf.get("format_version", "")),
         weights={key: _read_weights(key, entry) for key, entry in weights.items() if isinstance(entry, Mapping)},
-        pixel_size_um=_pixel_size_um(facts.get("pixel_size_um"), faults),
+        pixel_size_um=_range(facts.get("pixel_size_um"), PIXEL_SIZE, "µm", faults),
         plane_distance_um=_plane_distance_um(facts.get("z_um"), faults),
         measured_halo_px=_measured_halo_px(facts.get("measured")),
         crop_px=_crop_px(facts.get("crop_px"), faults),
+        objects=_objects(facts.get("objects"), faults),
         texts={key: rdf[key] for key in TEXTS if rdf.get(key) is not None},
         programs=tuple(map(str, config)),
         allows_tiling=None if tiling is None else isinstance(tiling, Mapping) and tiling.get("allow_tiling") is True,
@@ -323,15 +324,15 @@ def _read_weights(key: str, entry: Mapping[str, Any]) -> StatedWeights:
     return StatedWeights(version=version, architecture=architecture)
 
 
-def _pixel_size_um(stated: object, faults: dict[str, str]) -> tuple[float, float] | None:
-    """Smallest and largest side of a pixel, in micrometres."""
+def _range(stated: object, where: str, unit: str, faults: dict[str, str]) -> tuple[float, float] | None:
+    """Smallest and largest of a length."""
     if stated is None:
         return None
     if isinstance(stated, list) and len(stated) == 2 and all(isinstance(side, (int, float)) for side in stated):
         low, high = map(float, stated)
         if 0 < low <= high < float("inf"):
             return low, high
-    faults[PIXEL_SIZE] = f"{PIXEL_SIZE} is {stated!r}; give [smallest, largest] in µm."
+    faults[where] = f"{where} is {stated!r}; give [smallest, largest] in {unit}."
     return None
 
 
@@ -360,6 +361,20 @@ def _crop_px(stated: object, faults: dict[str, str]) -> int | None:
     if isinstance(stated, int) and stated > 0:
         return stated
     faults[CROP] = f"{CROP} is {stated!r}, which is not a size: write the side of a crop, 1 px or more."
+    return None
+
+
+def _objects(stated: object, faults: dict[str, str]) -> Objects | None:
+    """The objects that the network was trained to find."""
+    if stated is None:
+        return None
+    told = stated if isinstance(stated, Mapping) else {}
+    diameters = _range(told.get("diameter_px"), OBJECTS, "px", faults)
+    share, levels = told.get("foreground"), told.get("background")
+    levels = levels if isinstance(levels, list) and all(isinstance(level, (int, float)) for level in levels) else []
+    if diameters and isinstance(share, (int, float)) and 0 < share <= 1 and len(levels) == 2 and 0 <= levels[0] <= levels[1] <= 1:
+        return Objects(diameter_px=diameters, foreground=float(share), background=(float(levels[0]), float(levels[1])))
+    faults[OBJECTS] = f"{OBJECTS} is {stated!r}; give diameter_px: [smallest, largest], foreground: 0 to 1, background: [low, high]."
     return None
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from zooready.evaluation.contract import Weights
 
 VERDICT = ("consumer", "format", "status", "level", "difference", "tolerance")  # what a record keeps; timings differ from run to run
-NOT_RECORDED = ("folder", "is_finished", "classes", "channels", "pixel_size_um")  # of a run
+NOT_RECORDED = ("folder", "is_finished", "classes", "channels", "pixel_size_um", "objects")  # of a run
 
 
 def options(parser: ArgumentParser) -> None:

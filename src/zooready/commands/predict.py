@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser
+from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -30,7 +30,7 @@ def options(parser: ArgumentParser) -> None:
     add("-o", "--out", type=Path, required=True, help="folder for the results")
     add("--format", choices=("onnx", "torchscript", "state_dict"), default="onnx", help="weights to run")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
-    add("--pixel-size", choices=("auto",), default=SUPPRESS, help="auto: resample the image into the bundle's range, and back")
+    switches.add_size(parser)
     switches.add_channel(parser)
     switches.add_axes(parser)
     switches.add_time_limit(parser)
@@ -43,7 +43,8 @@ def predict(
     *,
     format: Format = "onnx",
     device: Device = "auto",
-    pixel_size: Literal["auto"] | None = None,
+    pixel_size: float | Literal["auto"] | None = None,
+    diameter: float | None = None,
     channel: int | str | None = None,
     axes: str | None = None,
     trust_code: bool = False,
@@ -63,7 +64,11 @@ def predict(
     device
         Where to compute.
     pixel_size
-        "auto" resamples the image into the bundle's range of pixel sizes, and the results back.
+        The side of the image's pixels, µm, or "auto" for what the image itself states: the image is resampled into the bundle's range of
+        pixel sizes, and the results back.
+    diameter
+        Width of a typical object in the image, px: the image is resampled to the middle of the sizes that the network was trained on,
+        and the results back.
     channel
         The one channel to take, by name or by number from 1.
     axes
@@ -88,7 +93,9 @@ def predict(
     loaded = as_image(image, axes=axes)
     with bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s) as opened_bundle:
         _demand(opened_bundle, format)
-        return prediction.predict(opened_bundle, loaded, format=format, device=device, pixel_size=pixel_size, channel=channel)
+        return prediction.predict(
+            opened_bundle, loaded, format=format, device=device, pixel_size=pixel_size, diameter=diameter, channel=channel
+        )
 
 
 def predict_files(
@@ -112,7 +119,7 @@ def predict_files(
     format, device, axes, trust_code, time_limit_s
         As for :func:`predict`.
     **options
-        ``pixel_size`` and ``channel`` of :func:`predict`.
+        ``pixel_size``, ``diameter`` and ``channel`` of :func:`predict`.
 
     Yields
     ------

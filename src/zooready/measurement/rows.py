@@ -15,7 +15,7 @@ from zooready.bundle.specs import input_spec, output_specs, pixel_range_um, stat
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.images.calibration import RESCALE, outside
 from zooready.images.whole_files import make_folder, whole_file
-from zooready.measurement.cutouts import Background, crops
+from zooready.measurement.cutouts import Background, crops, several_planes
 from zooready.measurement.features import measurements
 from zooready.prediction import as_input
 from zooready.prediction.embedding import Seen, watched
@@ -119,7 +119,7 @@ class Measurer:
         """
         inputs = as_input(image, self.spec, channel=channel)
         if any(length != 1 for length in inputs.lengths):
-            raise InputInvalid(f"{name} has several planes (axes {image.axes!r}), and only one can be measured: save it as its own file.")
+            raise several_planes(name, image.axes)
         array = next(iter(inputs))[0]
         notes = [f"{name}: {note}"] if (note := outside(image.pixel_size_um, pixel_range_um(self.bundle), RESCALE)) else []
         size = self.size if labels is not None else None

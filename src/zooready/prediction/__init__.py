@@ -7,6 +7,7 @@ May import: images, formats, bundle, consumers
 
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.output import save
+from zooready.prediction.scaling import sized
 from zooready.prediction.sessions import engine, network
 from zooready.prediction.whole import Prediction, Scores, predict
 
@@ -19,4 +20,5 @@ __all__ = [
     "network",
     "predict",
     "save",
+    "sized",
 ]

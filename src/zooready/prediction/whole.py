@@ -5,21 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
-from zooready.bundle.specs import input_spec, output_specs, pixel_range_um, plane_distance_um, size_steps
+from zooready.bundle.specs import input_spec, output_specs, pixel_range_um, plane_distance_um, size_steps, trained_objects
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
 from zooready.formats.starting import Device, Run
 from zooready.images.calibration import outside, planes_differ
 from zooready.images.tiff import in_order
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.memory import demand_room
-from zooready.prediction.scaling import resampled, zoom_of
+from zooready.prediction.scaling import PixelSize, resampled, sized, zoom_for
 from zooready.prediction.sessions import engine
 from zooready.prediction.steps import OPERATORS, NamedArray, axis_ids, processed
 from zooready.prediction.steps import notes as notes_on_steps
+from zooready.prediction.suitability import unlike
 from zooready.records import Array, Bundle, Format, Image, as_float32
 from zooready.tensors import TensorSpec
 
@@ -51,7 +51,8 @@ def predict(
     *,
     format: Format = "onnx",
     device: Device = "auto",
-    pixel_size: Literal["auto"] | None = None,
+    pixel_size: PixelSize | None = None,
+    diameter: float | None = None,
     channel: int | str | None = None,
     run: Run | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -69,7 +70,11 @@ def predict(
     device
         ``auto`` is a CUDA device if the runtime sees one, else the CPU.
     pixel_size
-        ``"auto"`` resamples y and x so that pixels come into the bundle's range, and the outputs back to the image's size.
+        ``"auto"`` resamples y and x so that pixels come into the bundle's range, and the outputs back to the image's size; so does a
+        number, the side of the image's pixels in µm, whatever the image itself states.
+    diameter
+        Width of a typical object in the image, px: y and x are resampled so that it is in the middle of the bundle's range, and the
+        outputs back.
     channel
         The one channel to take, by name or by number from 1.
     run
@@ -89,17 +94,13 @@ def predict(
     BundleInvalid, ConsumerFailed, ConsumerMissing
         As :func:`zooready.prediction.sessions.engine`.
     """
-    if pixel_size not in (None, "auto"):
-        raise InputInvalid(
-            f"pixel_size={pixel_size!r} is not known: 'auto' resamples the image into the bundle's range. The size of the image's own "
-            "pixels is stated by its file, or by Image(array=…, axes=…, pixel_size_um=…) of zooready.records."
-        )
+    image = sized(image, pixel_size)
     spec, outputs = input_spec(bundle, OPERATORS), output_specs(bundle)
     allowed = pixel_range_um(bundle)
     inputs = as_input(image, spec, channel=channel)
     _check_stacks(inputs, outputs)
-    zoom = zoom_of(image.pixel_size_um, allowed) if pixel_size == "auto" else 1.0
-    notes = [] if pixel_size == "auto" else [note] if (note := outside(image.pixel_size_um, allowed)) else []
+    zoom = zoom_for(bundle, image, pixel_size, diameter)
+    notes = [note] if pixel_size is None and diameter is None and (note := outside(image.pixel_size_um, allowed)) else []
     if "z" in spec.axes and (note := planes_differ(image.z_um, plane_distance_um(bundle))):
         notes.append(note)
     run, total = run or engine(bundle, format, device), math.prod(inputs.lengths)
@@ -111,6 +112,7 @@ def predict(
             result.append(output)
         if progress:
             progress(done + 1, total)
+    notes += _notes_on_objects(run, bundle, inputs, results, zoom)
     images, scores = {}, {}
     for tensor, arrays in zip(outputs, results, strict=True):
         wrong = sum(int((~np.isfinite(array)).sum()) for array in arrays)
@@ -122,6 +124,15 @@ def predict(
         else:
             scores[tensor.name] = _scores(stacked, inputs, tensor)
     return Prediction(images=images, scores=scores, notes=tuple(notes))
+
+
+def _notes_on_objects(run: Run, bundle: Bundle, inputs: Inputs, results: list[list[Array]], zoom: float) -> list[str]:
+    """Whether the image is of the kind that a network which finds objects was trained on."""
+    trained, outputs = trained_objects(bundle), output_specs(bundle)
+    number = next((number for number, tensor in enumerate(outputs) if tensor.kind == "labels"), None)
+    if trained is None or number is None:
+        return []
+    return unlike(inputs, results[number], trained, zoom, lambda image: _one(run, bundle, image, outputs, 1.0, first=False)[number])
 
 
 def _check_stacks(inputs: Inputs, outputs: tuple[TensorSpec, ...]) -> None:

@@ -140,6 +140,7 @@ def _record(family: Family, recipe: Recipe, pairs: Pairs, start: Start | None, *
         classes=classes_of(family),
         channels=family.input.channels,
         pixel_size_um=pairs.pixel_size_um,
+        objects=pairs.objects,
         learning_rate=recipe.learning_rate,
         start=start.words if start else "",
         start_sha256=start.sha256 if start else "",

@@ -10,9 +10,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zooready.data import Classified, Folder, Split, npz_files, read_classes, read_folder, read_npz, share, subfolder
+from zooready.data import Classified, Folder, Split, npz_files, objects_in, read_classes, read_folder, read_npz, share, subfolder
 from zooready.errors import InputInvalid
-from zooready.records import Family, Image, Pair
+from zooready.records import Family, Image, Objects, Pair
 from zooready.training.sample import as_sample, window
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ class Pairs:
     """Training and held-out pairs of a run, a description of the data, and the hash of its files.
 
     ``judged`` gives the pairs for the metrics and their number; None uses some of ``held_out``. ``pixel_size_um`` is the smallest and the
-    largest pixel size of the images, empty if unknown. ``sample`` is a held-out image, which the bundle of the run will carry.
+    largest pixel size of the images, empty if unknown. ``sample`` is a held-out image, which the bundle of the run will carry, and
+    ``objects`` are those that the images show, None if they show none.
     """
 
     source: Source
@@ -39,6 +40,7 @@ class Pairs:
     judged: tuple[Callable[[int], Pair], int] | None = None
     pixel_size_um: tuple[float, ...] = ()
     sample: Image | None = None
+    objects: Objects | None = None
 
 
 def pairs_of(family: Family, data: Path | None, seed: int, validation: Path | None = None) -> Pairs:
@@ -131,6 +133,7 @@ def _in_crops(read: Callable[[Path], Folder], family: Family, data: Path, valida
         sha256=hashes,
         pixel_size_um=_range((*folder.pixel_sizes_um, *judges.pixel_sizes_um)),
         sample=as_sample(window(shown.input, shown.target), family.input.channels, size_um or None),
+        objects=objects_in((*folder.pairs, *judges.pairs)) if family.objects else None,
     )
 
 
