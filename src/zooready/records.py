@@ -81,6 +81,23 @@ class Objects:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """How images of files are varied beyond flips and turns; each change in a ``share`` of the crops, and as strong as drawn.
+
+    ``zoom`` is the smallest and the largest factor of size, ``blur_px`` the largest standard deviation of a blur, ``noise`` that of noise
+    over the range of grey values, ``light`` the largest fall of light from the middle to the edge (1 is to nothing), and ``gamma`` the
+    largest natural logarithm of the exponent that bends the grey values.
+    """
+
+    zoom: tuple[float, float] = (1.0, 1.0)
+    blur_px: float = 0.0
+    noise: float = 0.0
+    light: float = 0.0
+    gamma: float = 0.0
+    share: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How a family is trained; budgets count steps. ``optimizer`` is a name of :mod:`zooready.training.optimizers`."""
 
@@ -90,6 +107,7 @@ class Recipe:
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     clip: float = 1.0
+    augmentation: Augmentation = Augmentation()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from zooready.commands.console import CONSOLE, print_line
 from zooready.commands.export import export
 from zooready.commands.runs import is_family
 from zooready.errors import InputInvalid
-from zooready.evaluation import cards, evaluation_of, record
+from zooready.evaluation import cards, evaluation_of, own_images, record
 from zooready.families import FAMILIES, load_record, load_weights, named, shipped
 from zooready.images.whole_files import make_folder, whole_file
 from zooready.records import Family
@@ -36,6 +36,7 @@ def options(parser: ArgumentParser) -> None:
     words = "families with shipped weights, or folders of runs (default: every family with shipped weights)"
     add("sources", nargs="*", default=SUPPRESS, metavar="SOURCE", help=words)
     add("-o", "--out", type=Path, required=True, help="folder for the cards and their images")
+    add("--data", type=Path, default=SUPPRESS, metavar="DIR", help="judge on these images and label images instead, without a card")
     add("--records", type=Path, default=SUPPRESS, metavar="DIR", help="folder for the cards' numbers as JSON (default: that of --out)")
     switches.add_time_limit(parser, "a program")
 
@@ -44,6 +45,7 @@ def evaluate(
     source: Path | str,
     out: Path | str,
     *,
+    data: Path | str | None = None,
     records: Path | str | None = None,
     time_limit_s: float | None = None,
     progress: Callable[[str], None] = lambda sentence: None,
@@ -56,6 +58,9 @@ def evaluate(
         A family with shipped weights, or the folder of a finished run.
     out
         Folder for ``<family>.md`` and its images; made if missing.
+    data
+        A folder of images and label images, as for training: the weights are judged on them, beside classical methods, and the page
+        ``<family>-on-<folder>.md`` is written instead of a card. Images that the run was trained on are left out.
     records
         Folder for ``<family>.json``, all that the card says as plain data; `out` if None.
     time_limit_s
@@ -74,6 +79,10 @@ def evaluate(
         Neither a run nor a family, a family without an evaluation, or a folder that cannot be written.
     """
     family, weights, known = _weights_of(source)
+    if data is not None:
+        progress(f"{family.name}: judging on {data}")
+        facts_of_run = {key: known[key] for key in ("data_sha256", "seed") if key in known}
+        return own_images.write(family, weights, Path(data), Path(out), **facts_of_run)
     evaluation = evaluation_of(family)
     folder = Path(out)
     make_folder(folder)

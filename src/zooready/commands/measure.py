@@ -17,6 +17,7 @@ from zooready.commands.export import bundle_of
 from zooready.commands.numbers import positive
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.images.files import write_png
+from zooready.images.geojson import write_geojson
 from zooready.images.loading import as_image, as_plane
 from zooready.measurement import Table
 from zooready.measurement.cutouts import Background
@@ -32,6 +33,7 @@ def options(parser: ArgumentParser) -> None:
     add("--labels", type=Path, nargs="+", action="extend", default=SUPPRESS, metavar="FILE", help="one label image per image")
     add("--segment", default=SUPPRESS, metavar="BUNDLE", help="find the objects by the labels of this bundle")
     add("--outlines", type=Path, default=SUPPRESS, metavar="DIR", help="also draw each image with the outlines of its objects, as PNG")
+    add("--geojson", type=Path, default=SUPPRESS, metavar="DIR", help="also write each image's objects, with their numbers, for QuPath")
     add("--background", choices=("keep", "zero", "lowest"), default="keep", help="pixels around an object in the input of the network")
     add("--crop", dest="crop_px", type=positive, default=SUPPRESS, metavar="PX", help="side of the crop around an object, pixels")
     switches.add_size(parser)
@@ -50,6 +52,7 @@ def measure(
     labels: Sequence[Path | str | Array] | None = None,
     segment: Path | str | None = None,
     outlines: Path | str | None = None,
+    geojson: Path | str | None = None,
     background: Background = "keep",
     crop_px: int | None = None,
     pixel_size: float | Literal["auto"] | None = None,
@@ -78,6 +81,8 @@ def measure(
         A bundle whose label output finds the objects.
     outlines
         A folder for a PNG of each image with the outlines of its objects; nothing is drawn if None.
+    geojson
+        A folder for a GeoJSON file of each image, which QuPath opens: the outlines of its objects, with their numbers; none if None.
     background
         What the network sees around an object: "keep", "zero" or "lowest".
     crop_px
@@ -130,6 +135,8 @@ def measure(
                 rows_of_image, notes_of_image = rows_of(name, loaded, objects, channel=channel)
                 if outlines is not None and objects is not None:
                     write_png(measurement.outlined(loaded, objects), Path(outlines) / f"{Path(name).stem}.png")
+                if geojson is not None and objects is not None:
+                    write_geojson(objects, Path(geojson) / f"{Path(name).stem}.geojson", measurement.numbers(rows_of_image))
             except InputInvalid as error:
                 raise InputInvalid(f"{name}: {error}") from None
             rows += rows_of_image

@@ -26,7 +26,7 @@ def objects_in(pairs: Sequence[Pair]) -> Objects | None:
     covered = max(float((truth != 0).mean()) for _, truth in labelled)
     levels = [background(image.mean(0), truth) for image, truth in labelled]
     return Objects(
-        diameter_px=(round(smallest / WIDER, 1), round(largest * WIDER, 1)),
+        diameter_px=(round(float(smallest) / WIDER, 1), round(float(largest) * WIDER, 1)),
         foreground=round((1 + covered) / 2, 2),
         background=(round(max(min(levels) - NEARBY, 0.0), 2), round(min(max(levels) + NEARBY, 1.0), 2)),
     )

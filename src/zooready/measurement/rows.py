@@ -212,6 +212,18 @@ def table(rows: Iterable[Row], notes: Sequence[str] = ()) -> Table:
     return Table(columns=columns, rows=tuple(tuple(row[name] for name in columns) for row in listed), notes=tuple(notes))
 
 
+def numbers(rows: Iterable[Row]) -> dict[int, dict[str, float]]:
+    """What was measured of each object, by its label: the columns that hold finite numbers; without embedding and pixel size."""
+    return {
+        row["label"]: {
+            name: float(value)
+            for name, value in row.items()
+            if isinstance(value, int | float) and np.isfinite(value) and not name.startswith(("embedding_", "pixel_size", "label"))
+        }
+        for row in rows
+    }
+
+
 def save(table: Table, path: Path | str) -> None:
     """Write a CSV, complete or not at all; numbers have seven digits, unknown values are empty.
 

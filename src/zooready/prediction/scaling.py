@@ -44,7 +44,9 @@ def zoom_for(bundle: Bundle, image: Image, pixel_size: PixelSize | None, diamete
         The diameter is no size, the bundle does not state what it was trained for, or the image would grow or shrink too much.
     """
     if diameter is None:
-        return zoom_of(image.pixel_size_um, pixel_range_um(bundle)) if pixel_size is not None else 1.0
+        allowed = pixel_range_um(bundle)
+        is_asked = pixel_size == "auto" or (pixel_size is not None and allowed is not None)
+        return zoom_of(image.pixel_size_um, allowed) if is_asked else 1.0
     trained = trained_objects(bundle)
     if trained is None:
         raise InputInvalid(

@@ -29,7 +29,8 @@ class Checkpoint:
     again; ``pixel_size_um`` is the range of the files' pixel sizes, empty if unknown, ``objects`` are those of the files, None if there are
     none. ``start`` says from whose weights the run began, and ``start_sha256`` identifies them; both are empty for random ones.
     ``best_step`` is the step of the weights, 0 for the last one. ``git`` is the commit of the source checkout, empty outside of one.
-    ``metrics`` were measured on held-out pairs. ``is_finished`` is false until the last step.
+    ``augmentation`` is how the images of files were varied beyond flips and turns. ``metrics`` were measured on held-out pairs.
+    ``is_finished`` is false until the last step.
     """
 
     folder: Path
@@ -45,6 +46,7 @@ class Checkpoint:
     pixel_size_um: tuple[float, ...] = ()
     objects: Objects | None = None
     learning_rate: float = 0.0
+    augmentation: Mapping[str, Any] = field(default_factory=dict)
     start: str = ""
     start_sha256: str = ""
     best_step: int = 0
