@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooready.errors import InputInvalid
-from zooready.tensors import Kind, Tensor, TensorSpec
+from zooready.tensors import Kind, Objects, Tensor, TensorSpec
 
 Array = NDArray[Any]
 Format = Literal["state_dict", "torchscript", "onnx"]
@@ -68,19 +68,6 @@ class Pair:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Objects:
-    """The objects that a network was trained to find, and the images that it knows them from.
-
-    ``diameter_px`` is the smallest and the largest diameter of a disk of an object's area, px; ``foreground`` the largest share of an image
-    that objects covered; ``background`` the darkest and the brightest one, as :func:`zooready.images.appearance.background` measures it.
-    """
-
-    diameter_px: tuple[float, float]
-    foreground: float
-    background: tuple[float, float]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Augmentation:
     """How images of files are varied beyond flips and turns; each change in a ``share`` of the crops, and as strong as drawn.
 
@@ -99,7 +86,10 @@ class Augmentation:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a family is trained; budgets count steps. ``optimizer`` is a name of :mod:`zooready.training.optimizers`."""
+    """How a family is trained; budgets count steps. ``optimizer`` is a name of :mod:`zooready.training.optimizers`.
+
+    ``adversary`` is the weight of the adversarial term, for a family that has an :class:`Adversary`; None trains without one.
+    """
 
     steps: int
     batch: int
@@ -108,6 +98,7 @@ class Recipe:
     weight_decay: float = 0.0
     clip: float = 1.0
     augmentation: Augmentation = Augmentation()
+    adversary: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +114,25 @@ class Network:
     normalization: Part | None
     head: Part | None = None
     restores: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adversary:
+    """A second network, the discriminator, which learns to tell targets from outputs while the first one learns to deceive it.
+
+    Parameters
+    ----------
+    discriminator
+        Module (b, 1, y, x) -> (b, 1), the logit of "this is a target".
+    terms
+        ``terms(output, target)``: the terms of the loss by name, which stand beside the adversarial one in place of ``Training.loss``.
+    learning_rate
+        Of the discriminator's AdamW, the same at every step.
+    """
+
+    discriminator: Part
+    terms: Callable[[Any, Any], Mapping[str, Any]]
+    learning_rate: float = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +158,8 @@ class Training:
         The folder beside ``images/`` that holds the partners, under the same file names.
     crop_px
         Side of the image of one object that a classifier was trained on, px; None where that varies.
+    adversary
+        Against what it may be trained, if the recipe gives the adversarial term a weight; None: against nothing.
     """
 
     pair: Callable[[int, int], Pair]
@@ -158,6 +170,7 @@ class Training:
     partner: str = "masks"
     crop_px: int | None = None
     guard: Callable[[Any, Any, Any], Any] | None = None
+    adversary: Adversary | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,20 +230,10 @@ class Family:
 class About:
     """Who and what: the facts of a bundle that no measurement can find.
 
-    Parameters
-    ----------
-    name
-        At least five characters of letters, digits, ``_+- ()``.
-    authors
-        Each a mapping with ``name`` and, if wanted, ``affiliation``, ``orcid``, ``github_user``.
-    license
-        SPDX identifier, e.g. ``"BSD-3-Clause"``.
-    cite
-        (text, DOI) pairs; a DOI, never a URL.
-    pixel_size_um
-        Smallest and largest side of a pixel, in micrometres, that the network was trained for; None if unknown.
-    documentation
-        Markdown for the bundle's README, below what zooready writes itself.
+    ``name`` is at least five characters of letters, digits, ``_+- ()``; ``authors`` are mappings with ``name`` and, if wanted,
+    ``affiliation``, ``orcid``, ``github_user``; ``license`` is an SPDX identifier, e.g. ``"BSD-3-Clause"``; ``cite`` are (text, DOI)
+    pairs, with a DOI, never a URL. ``pixel_size_um`` is the smallest and largest side of a pixel, in micrometres, that the network was
+    trained for; None if unknown. ``documentation`` is Markdown for the bundle's README, below what zooready writes itself.
     """
 
     name: str
@@ -286,10 +289,7 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """One weight file, written and hashed.
-
-    ``details`` is plain data for the record: torch version, opset, IR, variant, exporter, timings.
-    """
+    """One weight file, written and hashed; ``details`` is plain data: torch version, opset, IR, variant, exporter, timings."""
 
     format: Format
     path: Path

@@ -1,4 +1,4 @@
-"""What a tensor of a bundle means: axes, channels, kind, fixed sizes, unit.
+"""What a tensor of a bundle means: axes, channels, kind, fixed sizes, unit; what objects labels stand for.
 
 May import: errors
 """
@@ -119,3 +119,16 @@ class Tensor:
     unit: str = ""
     operators: tuple[Operator, ...] = ()
     sample: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objects:
+    """The objects that a network was trained to find, and the images that it knows them from.
+
+    ``diameter_px`` is the smallest and the largest diameter of a disk of an object's area, px; ``foreground`` the largest share of an image
+    that objects covered; ``background`` the darkest and the brightest one, as :func:`zooready.images.appearance.background` measures it.
+    """
+
+    diameter_px: tuple[float, float]
+    foreground: float
+    background: tuple[float, float]

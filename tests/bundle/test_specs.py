@@ -21,8 +21,8 @@ from zooready.consumers.cellprofiler import headless
 from zooready.consumers.deepimagej.rules import RULES
 from zooready.errors import BundleInvalid
 from zooready.images.files import write_image
-from zooready.records import Image, Objects
-from zooready.tensors import Axis
+from zooready.records import Image
+from zooready.tensors import Axis, Objects
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_ones_own_pairs_in_npz_are_looked_through(capsys, tmp_path):
 
 
 def test_what_is_no_data_is_refused_with_the_layouts(tmp_path):
-    with pytest.raises(InputInvalid, match="no images/, no npz files and no folders of classes: see docs/data.md"):
+    with pytest.raises(InputInvalid, match="no images/, npz files, cells of BioSR or folders of classes: see docs/data.md"):
         command.data(str(tmp_path))
     (tmp_path / "images").mkdir()
     with pytest.raises(InputInvalid, match=r"has images/ but no partner folder: add masks/ or truth/"):

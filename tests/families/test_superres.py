@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from zooready.evaluation.resolution import width_px
 from zooready.families import FAMILIES, mrbcr, superres
@@ -78,6 +79,41 @@ def test_an_empty_field_has_no_metrics_and_a_finite_loss():
     assert torch.isfinite(mrbcr.loss(torch.randn(2, 1, 32, 32), target))
     pair = replace(superres.pair(0, 0, CONFOCAL_TO_STED), target=np.full((1, 96, 96), 7, np.float32))
     assert FAMILIES["superres-sted"].training.metrics(torch.zeros(1, 1, 96, 96), pair) == {}
+
+
+def test_points_come_in_twos_as_well_as_in_clusters():
+    image = superres.twins(np.random.default_rng(0), 96)
+    assert image.shape == (96, 96)
+    assert image.max() == pytest.approx(1)
+    points, count = ndimage.label(image > 0.3)
+    assert count >= 6
+    middles = np.array(ndimage.center_of_mass(image, points, range(1, count + 1)))
+    inside = middles[((middles > 9) & (middles < 87)).all(1)]
+    nearest = np.sort(np.linalg.norm(inside[:, None] - middles[None], axis=2), 1)[:, 1]
+    assert np.mean(nearest < 9.5) > 0.5
+
+
+@pytest.mark.parametrize("wrong", ["noise", "blur"])
+def test_the_terms_of_adversarial_training_are_zero_for_the_target_and_grow_with_errors(wrong):
+    rng = np.random.default_rng(0)
+    target = torch.as_tensor(superres.twins(rng, 64)[None, None], dtype=torch.float32)
+    assert {name: pytest.approx(0, abs=1e-5) for name in ("squared error", "similarity")} == superres.terms(target, target)
+
+    def worse(amount):
+        if wrong == "noise":
+            return target + 0.05 * amount * torch.as_tensor(np.random.default_rng(1).normal(size=(1, 1, 64, 64)), dtype=torch.float32)
+        return torch.as_tensor(ndimage.gaussian_filter(target.numpy(), (0, 0, amount, amount)))
+
+    some, more = (superres.terms(worse(amount), target) for amount in (1.0, 3.0))
+    assert all(0 < float(some[name]) < float(more[name]) for name in some)
+
+
+def test_terms_do_not_depend_on_the_scale_of_images_with_contrast():
+    rng = np.random.default_rng(2)
+    target = torch.as_tensor(rng.normal(size=(2, 1, 32, 32)), dtype=torch.float32)
+    output = target + 0.1 * torch.randn(target.shape, generator=torch.Generator().manual_seed(0))
+    first, second = superres.terms(output, target), superres.terms(10 * output, 10 * target)
+    assert all(float(first[name]) == pytest.approx(float(second[name]), rel=1e-4) for name in first)
 
 
 def test_the_three_families_differ_in_their_microscopes_only():

@@ -7,7 +7,8 @@ from zooready.cli import main
 from zooready.errors import InputInvalid
 from zooready.prediction import Inputs, predict
 from zooready.prediction.suitability import unlike, why_unlike
-from zooready.records import Image, Objects
+from zooready.records import Image
+from zooready.tensors import Objects
 
 TRAINED = Objects(diameter_px=(4, 40), foreground=0.6, background=(0.0, 0.35))
 NARROW = Objects(diameter_px=(20, 40), foreground=0.6, background=(0.0, 0.35))

@@ -12,7 +12,8 @@ from test_train import TINY, bits, run, tiny
 from zooready.commands import runs
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.images.files import read_image
-from zooready.records import Objects, Pair, Part
+from zooready.records import Pair, Part
+from zooready.tensors import Objects
 from zooready.training import checkpoint
 from zooready.training.sample import SIDE_PX, as_sample, window
 from zooready.training.warm_start import Start, begin

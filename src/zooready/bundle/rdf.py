@@ -13,8 +13,8 @@ from typing import Any, Literal
 from zooready.bundle.hashes import sha256
 from zooready.bundle.parsing import has, listing, mapping
 from zooready.errors import BundleInvalid
-from zooready.records import TOLERANCE, About, Architecture, Bundle, Format, Measured, Objects, StatedWeights, Weights
-from zooready.tensors import Axis, Kind, Operator, Tensor, TensorSpec
+from zooready.records import TOLERANCE, About, Architecture, Bundle, Format, Measured, StatedWeights, Weights
+from zooready.tensors import Axis, Kind, Objects, Operator, Tensor, TensorSpec
 
 BUILDER = "build"  # the callable of architecture.py that builds the network
 FORMAT_VERSION = "0.5.10"  # the newest in which documentation is a plain string, which is all that JDLL can read

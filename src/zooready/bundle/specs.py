@@ -7,8 +7,8 @@ from collections.abc import Collection
 from zooready.bundle.fitting import misfits
 from zooready.bundle.rdf import CROP, OBJECTS, PIXEL_SIZE, PLANE_DISTANCE, not_understood
 from zooready.errors import BundleInvalid, InputInvalid
-from zooready.records import Bundle, Objects
-from zooready.tensors import Operator, Tensor, TensorSpec
+from zooready.records import Bundle
+from zooready.tensors import Objects, Operator, Tensor, TensorSpec
 
 
 def input_spec(bundle: Bundle, steps: Collection[str] = ()) -> TensorSpec:
@@ -109,7 +109,7 @@ def trained_objects(bundle: Bundle) -> Objects | None:
     Raises
     ------
     BundleInvalid
-        They are not described as :class:`zooready.records.Objects` has them.
+        They are not described as :class:`zooready.tensors.Objects` has them.
     """
     _demand_understood(bundle, OBJECTS)
     return bundle.objects

@@ -20,6 +20,7 @@ from zooready.data import (
     Classified,
     Folder,
     class_folders,
+    examine_biosr,
     examine_classes,
     examine_folder,
     examine_npz,
@@ -29,6 +30,7 @@ from zooready.data import (
     npz_files,
     planned,
     subfolder,
+    views,
 )
 from zooready.data import splits as splitting
 from zooready.errors import InputInvalid
@@ -110,7 +112,9 @@ def _own_data(folder: Path, splits: Path | None, seed: int) -> Examined:
         return _of_images(folder)
     if npz_files(folder):
         return _of_pairs("npz pairs", examine_npz(folder, _pair_of_planes()))
-    raise InputInvalid(f"{folder} holds no images/, no npz files and no folders of classes: see docs/data.md for the layouts.")
+    if views(folder):
+        return _of_pairs("cells of BioSR", examine_biosr(folder, _pair_of_planes()))
+    raise InputInvalid(f"{folder} holds no images/, npz files, cells of BioSR or folders of classes: see docs/data.md for the layouts.")
 
 
 def _of_images(folder: Path) -> Examined:
@@ -133,7 +137,7 @@ def _as_family(folder: Path, family: Family) -> Folder:
 
 
 def _pair_of_planes() -> Callable[..., Any]:
-    """How npz files are read: as the first family does that restores single planes."""
+    """How npz files and BioSR are read: as the first family does that restores single planes."""
     makers = (family.training.pair_of for family in FAMILIES.values() if family.network.restores and "z" not in family.input.axes)
     return next(make for make in makers if make)
 

@@ -34,6 +34,7 @@ def options(parser: ArgumentParser) -> None:
     add("--steps", type=positive, default=SUPPRESS, help="optimiser steps (default: the family's recipe, fewer for few images)")
     add("--batch", type=positive, default=SUPPRESS, help="pairs per step (default: the family's recipe)")
     add("--learning-rate", type=float, default=SUPPRESS, metavar="RATE", help="highest rate (default: the family's recipe)")
+    add("--adversary", type=float, default=SUPPRESS, metavar="WEIGHT", help="train against a discriminator (the superres families)")
     add("--seed", type=seed, default=0, help="seed of weights, data and augmentation")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
 
@@ -62,6 +63,7 @@ def train(
     steps: int | None = None,
     batch: int | None = None,
     learning_rate: float | None = None,
+    adversary: float | None = None,
     seed: int = 0,
     device: str = "auto",
 ) -> Checkpoint:
@@ -85,6 +87,9 @@ def train(
         A YAML file of steps, batch, optimizer, rates, and augmentation of files; the family's recipe counts where it says nothing.
     steps, batch, learning_rate
         The recipe's if None; steps suit the number of images.
+    adversary
+        Weight of the adversarial term, for a family that can be trained against a discriminator, whose other terms are then those of the
+        publication; 0 trains with these alone. None trains with the family's own loss.
     seed
         Of weights, data and augmentation.
     device
@@ -99,7 +104,8 @@ def train(
 
     stated = read_recipe(Path(recipe)) if recipe is not None else {}
     steps = steps if steps is not None else stated.get("steps")
-    settings: dict[str, Any] = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "seed": seed, "device": device}
+    settings: dict[str, Any] = {"steps": steps, "batch": batch, "learning_rate": learning_rate}
+    settings |= {"adversary": adversary, "seed": seed, "device": device}
     settings["start"] = start_of(start) if start is not None else None
     folder = None if str(data) == SIMULATED else Path(data)
     record = with_recipe(named(family) if isinstance(family, str) else family, stated)

@@ -8,6 +8,7 @@ May import: images, simulate
 """
 
 from zooready.data.augmentation import augmented
+from zooready.data.biosr import examine_biosr, read_biosr, views
 from zooready.data.classes import Classified, class_folders, examine_classes, images_in, read_classes
 from zooready.data.folder import Folder, examine_folder, read_folder, subfolder
 from zooready.data.npz import examine_npz, npz_files, read_npz
@@ -24,6 +25,7 @@ __all__ = [
     "Split",
     "augmented",
     "class_folders",
+    "examine_biosr",
     "examine_classes",
     "examine_folder",
     "examine_npz",
@@ -35,11 +37,13 @@ __all__ = [
     "npz_files",
     "objects_in",
     "planned",
+    "read_biosr",
     "read_classes",
     "read_folder",
     "read_npz",
     "read_set",
     "share",
     "subfolder",
+    "views",
     "where",
 ]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from zooready.images.appearance import background, diameters_px
-from zooready.records import Objects, Pair
+from zooready.records import Pair
+from zooready.tensors import Objects
 
 WIDER = 1.5  # times the smallest and the largest object, since the images are a sample of those to come
 USUAL = (1, 99)  # percentiles of the diameters that count as smallest and largest: outlines have slips

@@ -22,9 +22,9 @@ from zooready.data.augmentation import augmented
 from zooready.errors import InputInvalid
 from zooready.images.files import read_image
 from zooready.images.matching import match
-from zooready.records import Array, Family, Image, Network, Objects, Pair, Part, Recipe, Training
+from zooready.records import Array, Family, Image, Network, Pair, Part, Recipe, Training
 from zooready.simulate import monolayer
-from zooready.tensors import TensorSpec
+from zooready.tensors import Objects, TensorSpec
 from zooready.training.losses import cross_entropy, dice
 
 if TYPE_CHECKING:

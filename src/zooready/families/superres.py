@@ -17,12 +17,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zooready.families import mrbcr
-from zooready.records import Family, Image, Network, Pair, Part, Recipe, Training
+from zooready.records import Adversary, Family, Image, Network, Pair, Part, Recipe, Training
 from zooready.simulate.across import across
 from zooready.simulate.camera import Camera
 from zooready.simulate.fields import Field
@@ -32,6 +33,10 @@ from zooready.simulate.specimens import Specimen, drawn
 from zooready.simulate.stages import Microscope
 from zooready.tensors import TensorSpec
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SIMILARITY = 0.1  # weight of the logarithm of SSIM, in the loss of adversarial training
 WIDTHS = (0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15)  # of the input's point spread function, relative to the nominal one; drawn from
 
 
@@ -72,7 +77,17 @@ def nanobeads(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
     return drawn(at, rng.lognormal(0, rng.uniform(0, 0.5), members.sum()), size, rng.uniform(0.4, 0.9))
 
 
-SPECIMENS: tuple[Specimen, ...] = (*mrbcr.SPECIMENS, empty, *(nanobeads,) * 4)  # drawn with equal chance; one named often, more often
+def twins(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+    """Pairs of points of about the same brightness, 2 to 9 px apart and mostly far from other pairs, (size, size)."""
+    count = int(size * size * rng.uniform(1 / 1500, 1 / 300)) + 1
+    angle, apart = rng.uniform(0, np.pi, count), rng.uniform(2.0, 9.0, count)
+    middle, half = rng.uniform(0, size, (2, count)), apart / 2 * np.stack((np.sin(angle), np.cos(angle)))
+    brightness = np.tile(rng.lognormal(0, rng.uniform(0, 0.4), count), 2) * rng.lognormal(0, rng.uniform(0, 0.2), 2 * count)
+    return drawn(np.concatenate((middle - half, middle + half), 1), brightness, size, rng.uniform(0.4, 0.7))
+
+
+# Drawn with equal chance; one named often, more often.
+SPECIMENS: tuple[Specimen, ...] = (*mrbcr.SPECIMENS, empty, *(nanobeads,) * 3, *(twins,) * 5)
 
 
 def scene(rng: np.random.Generator, size: int, specimen: Specimen, step: Step, width: float = 1.0, dimmed: float = 1.0) -> Field:
@@ -81,6 +96,32 @@ def scene(rng: np.random.Generator, size: int, specimen: Specimen, step: Step, w
     optics = replace(step.seen.optics, wavelength_nm=width * step.seen.optics.wavelength_nm)
     seen = replace(step.seen, optics=optics, camera=light.pop("camera"))
     return across(rng, size, specimen, seen=seen, shown=step.shown, **light)
+
+
+def terms(output: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """The published loss beside its adversarial term: the squared error, and the negative logarithm of (1 + SSIM) / 2, both weighted.
+
+    Parameters
+    ----------
+    output, target
+        (b, 1, y, x) float32. Errors are in units of the target's spread, as in :func:`zooready.families.mrbcr.loss`, and SSIM in those of
+        its range. The publication does not state the weights; these give both terms a similar share.
+
+    Returns
+    -------
+    dict
+        ``squared error`` and ``similarity``, one number each, 0 for a perfect output.
+    """
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    spread = target.std((1, 2, 3), keepdim=True).clamp(min=mrbcr.SMALLEST_SPREAD)
+    least, most = target.amin((1, 2, 3), keepdim=True), target.amax((1, 2, 3), keepdim=True)
+    reach = (most - least).clamp(min=mrbcr.SMALLEST_SPREAD)
+    similarity: Tensor = structural_similarity_index_measure((output - least) / reach, (target - least) / reach, data_range=1.0)  # type: ignore[assignment]
+    return {
+        "squared error": ((output - target) / spread).square().mean(),
+        "similarity": -SIMILARITY * ((1 + similarity) / 2).log(),
+    }
 
 
 def pair(seed: int, index: int, step: Step) -> Pair:
@@ -128,6 +169,7 @@ def family(name: str, title: str, description: str, step: Step, tags: tuple[str,
             loss=mrbcr.loss,
             recipe=Recipe(steps=4000, batch=8, optimizer="Muon", learning_rate=2e-3),
             metrics=mrbcr.metrics,
+            adversary=Adversary(discriminator=Part(path="zooready.nets.superres.Discriminator", kwargs={"width": 8}), terms=terms),
             pair_of=mrbcr.pair_of,
             partner="truth",
         ),

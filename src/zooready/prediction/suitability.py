@@ -9,7 +9,8 @@ import numpy as np
 from zooready.images.appearance import background, diameters_px, usual_px
 from zooready.prediction.inputs import Inputs
 from zooready.prediction.scaling import resampled
-from zooready.records import Array, Objects
+from zooready.records import Array
+from zooready.tensors import Objects
 
 FEWER = 4  # times fewer pixels along each side, at which objects that are too large for the network are found
 MORE = 2.0  # times the foreground that the image itself gives, up to which that of the smaller copy is believed

@@ -19,7 +19,7 @@ from zooready.errors import InputInvalid
 from zooready.training.checkpoint import replace
 from zooready.training.module import Task
 
-COLUMNS = ("step", "loss", "held_out_loss", "learning_rate", "seconds")
+COLUMNS = ("step", "loss", "held_out_loss", "learning_rate", "seconds")  # followed by the terms of a loss that tells them
 LAST = "last.ckpt"
 
 
@@ -67,16 +67,17 @@ class Log(lightning.Callback):
     def __init__(self, folder: Path, held_out: HeldOut) -> None:
         self.folder, self.held_out = folder, held_out
         self.rows: list[list[float | str]] = []
+        self.terms: list[str] = []
         self.seconds = 0.0
         self.since = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
         """The state that a checkpoint stores."""
-        return {"rows": self.rows, "seconds": self.seconds}
+        return {"rows": self.rows, "terms": self.terms, "seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from the state in a checkpoint."""
-        self.rows, self.seconds = list(state_dict["rows"]), state_dict["seconds"]
+        self.rows, self.terms, self.seconds = list(state_dict["rows"]), list(state_dict["terms"]), state_dict["seconds"]
 
     def on_train_batch_start(self, trainer: lightning.Trainer, task: lightning.LightningModule, batch: Any, batch_idx: int) -> None:
         """Store the learning rate of this step."""
@@ -88,7 +89,10 @@ class Log(lightning.Callback):
         """Add a row."""
         now = time.monotonic()
         self.seconds, self.since = self.seconds + now - self.since, now
-        self.rows.append([trainer.global_step, round(float(outputs["loss"]), 6), "", round(self.rate, 9), round(self.seconds, 2)])
+        terms = {name: round(value, 6) for name, value in outputs.get("terms", {}).items()}
+        self.terms = list(terms)
+        row = [trainer.global_step, round(float(outputs["loss"]), 6), "", round(self.rate, 9), round(self.seconds, 2)]
+        self.rows.append([*row, *terms.values()])
 
     def on_train_start(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
         """Start the clock."""
@@ -98,7 +102,7 @@ class Log(lightning.Callback):
         """Write log, curve and checkpoint, each complete or not at all."""
         self.rows[-1][2] = round(self.held_out.loss, 6)
         text = io.StringIO()
-        csv.writer(text).writerows([COLUMNS, *self.rows])
+        csv.writer(text).writerows([[*COLUMNS, *self.terms], *self.rows])
         replace(self.folder / "log.csv", text.getvalue().encode())
         curve(self.rows, self.folder / "curve.png")
         trainer.save_checkpoint(self.folder / LAST)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
 from zooready.images.whole_files import whole_file
-from zooready.records import Objects
+from zooready.tensors import Objects
 
 if TYPE_CHECKING:
     import torch
@@ -27,10 +27,10 @@ class Checkpoint:
     ``data`` describes the training data, ``data_sha256`` identifies its files (empty for simulated data, which ``seed`` reproduces).
     ``classes`` are those of a classifier and ``channels`` those of the input, from which the family for a user's own classes can be made
     again; ``pixel_size_um`` is the range of the files' pixel sizes, empty if unknown, ``objects`` are those of the files, None if there are
-    none. ``start`` says from whose weights the run began, and ``start_sha256`` identifies them; both are empty for random ones.
-    ``best_step`` is the step of the weights, 0 for the last one. ``git`` is the commit of the source checkout, empty outside of one.
-    ``augmentation`` is how the images of files were varied beyond flips and turns. ``metrics`` were measured on held-out pairs.
-    ``is_finished`` is false until the last step.
+    none. ``augmentation`` is how the images of files were varied beyond flips and turns, ``adversary`` the weight of the adversarial term,
+    None for training without one. ``start`` says from whose weights the run began, and ``start_sha256`` identifies them; both are empty
+    for random ones. ``best_step`` is the step of the weights, 0 for the last one. ``git`` is the commit of the source checkout, empty
+    outside of one. ``metrics`` were measured on held-out pairs. ``is_finished`` is false until the last step.
     """
 
     folder: Path
@@ -47,6 +47,7 @@ class Checkpoint:
     objects: Objects | None = None
     learning_rate: float = 0.0
     augmentation: Mapping[str, Any] = field(default_factory=dict)
+    adversary: float | None = None
     start: str = ""
     start_sha256: str = ""
     best_step: int = 0

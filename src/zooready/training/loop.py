@@ -21,6 +21,7 @@ from zooready.images.files import write_image, write_png
 from zooready.nets.normalization import normalised
 from zooready.records import Augmentation, Family, Pair, Recipe
 from zooready.training import checkpoint
+from zooready.training.adversarial import AdversarialTask
 from zooready.training.callbacks import LAST, Bar, HeldOut, Log, WholeCheckpoints
 from zooready.training.checkpoint import Checkpoint
 from zooready.training.contact_sheet import SHEET, sheet
@@ -33,6 +34,9 @@ from zooready.training.warm_start import Start, begin
 CHUNK, LEAST = 50, 10  # most and fewest steps between two checkpoints; writing them takes time
 PATIENCE = 3  # the share of the steps without a lower held-out loss after which training on files stops: a third
 SEEN, FEWEST = 100, 200  # times that each part of a person's images is seen; fewest steps
+COMPARED = (  # what a run that goes on must share with the one that was stopped
+    *("family", "seed", "steps", "batch", "optimizer", "learning_rate", "augmentation", "adversary", "data_sha256", "start_sha256"),
+)
 EVALUATED = 24  # held-out pairs for the metrics of the record
 
 
@@ -47,6 +51,7 @@ def train(
     validation: Path | None = None,
     batch: int | None = None,
     learning_rate: float | None = None,
+    adversary: float | None = None,
     start: Start | None = None,
     keeps_best: bool | None = None,
     resume: bool = True,
@@ -71,6 +76,9 @@ def train(
         Seed of weights, data and augmentation.
     device
         "auto", "cpu", "cuda" or "mps".
+    adversary
+        Weight of the adversarial term, for a family with an adversary, whose terms then replace its loss; the recipe's if None. At 0
+        there are the terms, and no adversary.
     data
         Files in a layout that :func:`zooready.training.pairs.pairs_of` knows, or pairs; the family's simulation if None.
     validation
@@ -95,7 +103,7 @@ def train(
         The loss became infinite or not a number.
     """
     device = chosen(device)
-    recipe = recipe_of(family, steps, batch, learning_rate)
+    recipe = recipe_of(family, steps, batch, learning_rate, adversary)
     if seed < 0:
         raise InputInvalid(f"seed={seed}: give a whole number from 0.")
     pairs = data if isinstance(data, Pairs) else pairs_of(family, data, seed, validation)
@@ -109,7 +117,7 @@ def train(
     record = _record(family, recipe, pairs, start, out=out, seed=seed, device=device)
     if _is_finished(record, resume):
         return checkpoint.read(out)
-    task = Task(family, recipe, source=pairs.source, held_out=pairs.held_out, seed=seed, chunk=chunk, folder=out)
+    task = _task(family, recipe, pairs, seed=seed, chunk=chunk, folder=out)
     if start:
         begin(task.network, start)
     record.write()
@@ -133,6 +141,14 @@ def train(
     return finished
 
 
+def _task(family: Family, recipe: Recipe, pairs: Pairs, **settings: Any) -> Task:
+    """The network in training, against its adversary if the recipe gives it a weight."""
+    settings |= {"family": family, "recipe": recipe, "source": pairs.source, "held_out": pairs.held_out}
+    if recipe.adversary is None or family.training.adversary is None:
+        return Task(**settings)
+    return AdversarialTask(family.training.adversary, recipe.adversary, **settings)
+
+
 def _record(family: Family, recipe: Recipe, pairs: Pairs, start: Start | None, *, out: Path, seed: int, device: str) -> Checkpoint:
     """What is known of a run before its first step."""
     return Checkpoint(
@@ -150,6 +166,7 @@ def _record(family: Family, recipe: Recipe, pairs: Pairs, start: Start | None, *
         objects=pairs.objects,
         learning_rate=recipe.learning_rate,
         augmentation=stated(family.training.recipe.augmentation),
+        adversary=recipe.adversary,
         start=start.words if start else "",
         start_sha256=start.sha256 if start else "",
         git=checkpoint.git_commit(),
@@ -164,20 +181,26 @@ def stated(how: Augmentation) -> dict[str, Any]:
     return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(how).items() if value != getattr(PLAIN, key)}
 
 
-def recipe_of(family: Family, steps: int | None, batch: int | None, learning_rate: float | None = None) -> Recipe:
-    """The family's recipe, with ``steps``, ``batch`` and ``learning_rate`` replaced where they are given.
+def recipe_of(
+    family: Family, steps: int | None, batch: int | None, learning_rate: float | None = None, adversary: float | None = None
+) -> Recipe:
+    """The family's recipe, with ``steps``, ``batch``, ``learning_rate`` and ``adversary`` replaced where they are given.
 
     Raises
     ------
     InputInvalid
-        A number of steps or pairs below 1, or a rate that is not above 0.
+        A number of steps or pairs below 1, a rate that is not above 0, or a weight below 0 or for a family without an adversary.
     """
     for name, value in (("steps", steps), ("batch", batch)):
         if value is not None and value < 1:
             raise InputInvalid(f"{name}={value}: give a whole number from 1.")
     if learning_rate is not None and not 0 < learning_rate < math.inf:
         raise InputInvalid(f"learning_rate={learning_rate}: give a number above 0, such as 1e-3.")
-    given: dict[str, Any] = {"steps": steps, "batch": batch, "learning_rate": learning_rate}
+    if adversary is not None and family.training.adversary is None:
+        raise InputInvalid(f"adversary={adversary}: {family.name} has no adversary to be trained against. Leave adversary out.")
+    if adversary is not None and not 0 <= adversary < math.inf:
+        raise InputInvalid(f"adversary={adversary}: give the weight of the adversarial term, such as 0.01, or 0 for none.")
+    given: dict[str, Any] = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "adversary": adversary}
     return replace(family.training.recipe, **{name: value for name, value in given.items() if value is not None})
 
 
@@ -227,7 +250,7 @@ def _is_finished(record: Checkpoint, resume: bool) -> bool:
     if not resume:
         raise InputInvalid(f"{record.folder} already holds a run: give another folder as out, or let it resume.")
     previous = checkpoint.read(record.folder)
-    for name in ("family", "seed", "steps", "batch", "optimizer", "learning_rate", "augmentation", "data_sha256", "start_sha256"):
+    for name in COMPARED:
         if getattr(previous, name) != getattr(record, name):
             raise InputInvalid(
                 f"{record.folder} holds a run with {name} = {getattr(previous, name)!r}, not {getattr(record, name)!r}: "
@@ -246,7 +269,7 @@ def _fit(task: Task, run: Checkpoint, held_out: HeldOut, is_quiet: bool) -> floa
             devices=1,
             precision=run.precision,  # type: ignore[arg-type]
             max_epochs=run.steps // task.chunk,  # not max_steps, with which Lightning repeats a batch after a restart
-            gradient_clip_val=task.recipe.clip,
+            gradient_clip_val=task.recipe.clip if task.automatic_optimization else None,
             reload_dataloaders_every_n_epochs=1,
             plugins=[WholeCheckpoints()],
             callbacks=[held_out, log] if is_quiet else [held_out, log, Bar(run.steps)],

@@ -82,14 +82,19 @@ class Task(lightning.LightningModule):
         """Seed the epoch, so that its random numbers do not depend on earlier interruptions."""
         torch.manual_seed(self.seed * 100_003 + self.current_epoch)
 
-    def loss(self, batch: Batch) -> torch.Tensor:
-        """The family's loss, in float32, of one batch (input, target), (b, c, y, x) each."""
+    def prepared(self, batch: Batch) -> Batch:
+        """A batch (input, target) as the network and the loss take it: normalised, (b, c, y, x) each."""
         image, target = batch
         with torch.autocast(image.device.type, enabled=False):
             statistics = self.statistics(image)
             image = normalised(image, statistics).contiguous(memory_format=self.memory)
             if self.family.network.restores:
                 target = normalised(target, tuple(values[:, : target.shape[1]] for values in statistics))
+        return image, target
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """The family's loss, in float32, of one batch (input, target), (b, c, y, x) each."""
+        image, target = self.prepared(batch)
         output = getattr(self.network, "scales", self.network)(image)
         with torch.autocast(image.device.type, enabled=False):
             loss: torch.Tensor = self.family.training.loss(in_float32(output), target)
@@ -104,15 +109,20 @@ class Task(lightning.LightningModule):
         statistics: tuple[torch.Tensor, ...] = self.normalization.statistics(image)
         return statistics
 
-    def training_step(self, batch: Batch, number: int) -> torch.Tensor:
-        """The loss of one batch.
+    def training_step(self, batch: Batch, number: int) -> Any:
+        """The loss of one batch; errors are those of :meth:`demand_finite`."""
+        loss = self.loss(batch)
+        self.demand_finite(loss, batch)
+        return loss
+
+    def demand_finite(self, loss: torch.Tensor, batch: Batch) -> None:
+        """Stop training at a loss that is none.
 
         Raises
         ------
         ZooreadyError
             The loss is not finite; the batch is saved in the run's folder.
         """
-        loss = self.loss(batch)
         if not bool(torch.isfinite(loss)):
             path = self.folder / f"not-finite-step-{self.global_step}.npz"
             content = io.BytesIO()
@@ -122,4 +132,3 @@ class Task(lightning.LightningModule):
                 f"the loss is {float(loss)} at step {self.global_step}: training stopped. The batch is in {path}: "
                 f"look for pixels that are not finite; if there are none, halve the learning rate ({self.recipe.learning_rate})."
             )
-        return loss

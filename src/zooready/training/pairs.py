@@ -10,10 +10,24 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zooready.data import Classified, Folder, Split, npz_files, objects_in, read_classes, read_folder, read_npz, share, subfolder
+from zooready.data import (
+    Classified,
+    Folder,
+    Split,
+    npz_files,
+    objects_in,
+    read_biosr,
+    read_classes,
+    read_folder,
+    read_npz,
+    share,
+    subfolder,
+    views,
+)
 from zooready.data.augmentation import PLAIN
 from zooready.errors import InputInvalid
-from zooready.records import Augmentation, Family, Image, Objects, Pair
+from zooready.records import Augmentation, Family, Image, Pair
+from zooready.tensors import Objects
 from zooready.training.sample import as_sample, window
 
 if TYPE_CHECKING:
@@ -83,6 +97,13 @@ def pairs_of(family: Family, data: Path | None, seed: int, validation: Path | No
                 "Train mrbcr on them."
             )
         return _in_crops(partial(read_npz, pair_of=family.training.pair_of), family, data, validation, seed)
+    if views(data):
+        if not family.network.restores or is_stack:
+            raise InputInvalid(
+                f"data={str(data)!r}: BioSR's pairs are of single planes, and {family.name} does not restore those. Train superres-tirfsim "
+                "on them."
+            )
+        return _in_crops(partial(read_biosr, pair_of=family.training.pair_of), family, data, validation, seed)
     channels, partner = len(family.input.channels), family.training.partner
     read = partial(read_folder, pair_of=family.training.pair_of, channels=channels, partner=partner, is_stack=is_stack)
     return _in_crops(read, family, data, validation, seed)
