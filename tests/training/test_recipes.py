@@ -11,7 +11,7 @@ from zooready.cli import main
 from zooready.errors import InputInvalid
 from zooready.families import FAMILIES
 from zooready.records import Augmentation, Recipe
-from zooready.training import checkpoint
+from zooready.training import checkpoint, loop
 from zooready.training.contact_sheet import SHEET
 from zooready.training.loop import suited_steps
 from zooready.training.recipes import EXAMPLE, read_recipe, with_recipe
@@ -49,7 +49,7 @@ def test_the_example_is_a_recipe_and_every_key_of_it_counts(tmp_path):
         ("optimizer: SGD", "optimizer: Input should be 'AdamW' or 'Muon', got 'SGD'"),
         ("steps: 0\nbatch: many", "steps: .*; batch: "),
         ("- steps", "the file: "),
-        ("steps: [", "cannot read .*Start from this:"),
+        ("steps: [", "(?s)cannot read .*Start from this:"),
     ],
 )
 def test_a_recipe_that_cannot_be_followed_is_refused_with_all_faults_and_an_example(tmp_path, text, message):
@@ -60,13 +60,15 @@ def test_a_recipe_that_cannot_be_followed_is_refused_with_all_faults_and_an_exam
         read_recipe(tmp_path / "missing.yaml")
 
 
-def test_few_images_get_fewer_steps_unless_steps_are_given(tmp_path):
+def test_few_images_get_fewer_steps_unless_steps_are_given(tmp_path, monkeypatch):
     many = Recipe(steps=2400, batch=4)
     assert [suited_steps(crops, many) for crops in (0, 1, 20, 500)] == [2400, 200, 500, 2400]
     assert suited_steps(1, Recipe(steps=8, batch=2)) == 8
-    finished = run(tmp_path / "run", with_recipe(TINY, {"steps": 400, "batch": 64}), data=folder(tmp_path / "data"), chunk=50)
-    assert finished.steps == 200
-    assert run(tmp_path / "given", data=folder(tmp_path / "data2"), steps=4).steps == 4
+    monkeypatch.setattr(loop, "FEWEST", 2)
+    monkeypatch.setattr(loop, "SEEN", 0)
+    data = folder(tmp_path / "data")
+    assert run(tmp_path / "few", with_recipe(TINY, {"steps": 400}), data=data).steps == 2
+    assert run(tmp_path / "given", with_recipe(TINY, {"steps": 400}), data=data, steps=4).steps == 4
 
 
 def test_a_run_on_files_shows_what_it_sees_and_remembers_how_it_was_varied(tmp_path):
