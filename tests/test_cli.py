@@ -13,7 +13,7 @@ import pytest
 
 import zooready
 from zooready import cli, families
-from zooready.commands import COMMANDS, command, doctor
+from zooready.commands import COMMANDS, EXAMPLES, command, doctor
 from zooready.errors import ConsumerMissing, InputInvalid
 
 STARTS = {"import": ("import zooready", 0.15), "help": ("from zooready.cli import parser; parser().format_help()", 0.15)}
@@ -78,6 +78,25 @@ def test_a_misspelt_command_brings_the_nearest(capsys, typed, words):
 def test_a_misspelt_family_brings_the_nearest():
     with pytest.raises(InputInvalid, match="no family is called 'segmentaton'.*Did you mean 'segmentation'"):
         families.named("segmentaton")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_ends_with_examples_that_it_understands(name):
+    parser = subcommands()[name]
+    assert parser.format_help().rstrip().endswith("\n".join(f"  zooready {name} {words}" for words in EXAMPLES[name]).rstrip())
+    for words in EXAMPLES[name]:
+        parser.parse_args(words.split())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_option_says_that_its_default_is_nothing(name):
+    shown = " ".join(subcommands()[name].format_help().split())
+    assert "default: None" not in shown
+    assert "default: False" not in shown
+
+
+def test_defaults_are_said_where_there_are_some():
+    assert "weights to run (default: onnx)" in " ".join(subcommands()["predict"].format_help().split())
 
 
 @pytest.mark.parametrize("name", sorted(SAME_NAME))

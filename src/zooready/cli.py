@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-from zooready.commands import COMMANDS, command
+from zooready.commands import COMMANDS, EXAMPLES, command
 from zooready.errors import BundleInvalid, ConsumerMissing, InputInvalid, ZooreadyError
 
 FAILED, USAGE, MISSING, INTERRUPTED = 1, 2, 3, 130  # exit codes; see docs/verdicts.md
@@ -40,6 +40,16 @@ class Version(argparse.Action):
 
         sys.stdout.write(f"zooready {__version__}\n")
         parser.exit()
+
+
+class Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Says defaults where there are some, and leaves examples in their lines."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -89,14 +99,15 @@ def parser() -> argparse.ArgumentParser:
     root = RootParser(
         prog="zooready",
         description="Train microscopy models and ship bundles that are proven to run in Fiji, DeepImageJ, pyimagej and CellProfiler.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=Formatter,
     )
     root.add_argument(
         "--version", action=Version, nargs=0, dest=argparse.SUPPRESS, default=argparse.SUPPRESS, help="print the version and end"
     )
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=CommandParser)
     for name, help in COMMANDS.items():
-        commands.add_parser(name, help=help, description=help, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        examples = "\n".join(("examples:", *(f"  zooready {name} {words}" for words in EXAMPLES[name])))
+        commands.add_parser(name, help=help, description=help, epilog=examples, formatter_class=Formatter)
     return root
 
 

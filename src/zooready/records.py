@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooready.errors import InputInvalid
-from zooready.tensors import Kind, Objects, Tensor, TensorSpec
+from zooready.tensors import Kind, Objects, Operator, Tensor, TensorSpec
 
 Array = NDArray[Any]
 Format = Literal["state_dict", "torchscript", "onnx"]
@@ -184,8 +184,10 @@ class Family:
     input, outputs
         What goes into the bundle and what comes out.
     pixel_size_um
-        Smallest and largest side of a pixel that training saw, in micrometres; empty where another length counts, named in the
-        description.
+        Smallest and largest side of a pixel that training saw, in micrometres; empty where another length counts.
+    blur_px
+        Of a network that takes the blur of a microscope away, the smallest and the largest that training saw, wavelength / (NA x pixel
+        size), in pixels; empty for others.
     objects
         The objects that training saw; None for a network that finds none.
     tolerance
@@ -214,6 +216,7 @@ class Family:
     network: Network
     training: Training
     pixel_size_um: tuple[float, ...]
+    blur_px: tuple[float, ...] = ()
     tags: tuple[str, ...] = ()
     tolerance: Mapping[Format, float] = field(default_factory=lambda: dict(TOLERANCE))
     sample: Callable[[], Image] | None = None
@@ -233,7 +236,9 @@ class About:
     ``name`` is at least five characters of letters, digits, ``_+- ()``; ``authors`` are mappings with ``name`` and, if wanted,
     ``affiliation``, ``orcid``, ``github_user``; ``license`` is an SPDX identifier, e.g. ``"BSD-3-Clause"``; ``cite`` are (text, DOI)
     pairs, with a DOI, never a URL. ``pixel_size_um`` is the smallest and largest side of a pixel, in micrometres, that the network was
-    trained for; None if unknown. ``documentation`` is Markdown for the bundle's README, below what zooready writes itself.
+    trained for, ``blur_px`` the blur that it takes away, wavelength / (NA x pixel size), in pixels; None if unknown, or if it takes none
+    away. ``documentation`` is Markdown for the bundle's README, below what zooready writes itself; ``parent`` the id of the model in the
+    BioImage Model Zoo that this one was made from; ``cover`` an image file to show instead of a cover that is drawn.
     """
 
     name: str
@@ -243,7 +248,10 @@ class About:
     cite: tuple[tuple[str, str], ...] = ()
     tags: tuple[str, ...] = ()
     pixel_size_um: tuple[float, float] | None = None
+    blur_px: tuple[float, float] | None = None
     documentation: str = ""
+    parent: str = ""
+    cover: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,7 +259,8 @@ class Image:
     """An image with what its axes mean.
 
     ``array`` has one axis per letter of ``axes`` (of ``tzcyx``); ``pixel_size_um`` is the side of a pixel, ``z_um`` the distance of
-    planes, both in micrometres and None if the file does not say.
+    planes, both in micrometres and None if the file does not say. ``blurs_um`` is wavelength / NA of each channel, in micrometres; empty
+    if the file does not say.
     """
 
     array: Array
@@ -259,6 +268,7 @@ class Image:
     pixel_size_um: float | None = None
     z_um: float | None = None
     channels: tuple[str, ...] = ()
+    blurs_um: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,12 +346,14 @@ class Bundle:
     "test", followed by the stored ones; ``tolerance`` is per format. ``trusted`` tells whether the bundle's own Python may be run;
     ``time_limit_s`` is how long its network may take, for each image or for all of a check in one program, None for the program's own.
 
-    ``id`` and ``name`` are empty if absent. ``weights`` are by their key in the description, e.g. ``"pytorch_state_dict"``.
-    ``pixel_size_um`` is the smallest and largest side of a pixel that the network was trained for, ``plane_distance_um`` the distance of
-    planes that it takes, or makes of a single one, ``measured_halo_px`` the halo that export found, ``crop_px`` the side of the image of
-    one object, ``objects`` those that it was trained to find; each None if the bundle does not say. ``texts`` holds, as written, what ought
-    to be text. ``programs`` are those with a part of ``config`` of their own; ``allows_tiling`` is what DeepImageJ's part says, None
-    without one. ``faults`` says, by place in the description, what there could not be understood.
+    ``id`` and ``name`` are empty if absent; ``credits`` are lists of people and of what they wrote and drew. ``weights`` are by their key
+    in the description, e.g. ``"pytorch_state_dict"``. ``pixel_size_um`` is the smallest and largest side of a pixel that the network was
+    trained for, ``blur_px`` the smallest and largest blur that it takes away, wavelength / (NA x pixel size), ``plane_distance_um`` the
+    distance of planes that it takes, or makes of a single one; ``measured_halo_px``, ``measured_stride_px`` and ``measured_minimum_px`` are
+    what export found (see :class:`Measured`), ``crop_px`` is the side of the image of one object, ``objects`` are those that it was trained
+    to find; each None if the bundle does not say. ``inside`` is the network's "normalization" and "head", if stated. ``texts`` holds, as
+    written, what ought to be text. ``programs`` have a part of ``config``; ``allows_tiling`` is what DeepImageJ's part says. ``faults`` are
+    what could not be understood, by place.
     """
 
     path: Path
@@ -358,11 +370,16 @@ class Bundle:
     inputs: tuple[Tensor, ...] = ()
     weights: Mapping[str, StatedWeights] = field(default_factory=dict)
     pixel_size_um: tuple[float, float] | None = None
+    blur_px: tuple[float, float] | None = None
     plane_distance_um: float | None = None
     measured_halo_px: int | Literal["whole image"] | None = None
+    measured_stride_px: int | None = None
+    measured_minimum_px: int | None = None
+    inside: Mapping[str, Operator] = field(default_factory=dict)
     crop_px: int | None = None
     objects: Objects | None = None
     texts: Mapping[str, object] = field(default_factory=dict)
+    credits: Mapping[str, object] = field(default_factory=dict)
     programs: tuple[str, ...] = ()
     allows_tiling: bool | None = None
     faults: Mapping[str, str] = field(default_factory=dict)

@@ -95,7 +95,10 @@ class Axis:
 
 @dataclass(frozen=True, kw_only=True)
 class Operator:
-    """A step of pre- or postprocessing outside the network; ``kwargs`` are as written, since each program reads them in its own way."""
+    """A step of pre- or postprocessing outside the network, or a part inside it.
+
+    ``kwargs`` are as written, since each program reads them in its own way.
+    """
 
     name: str
     kwargs: Mapping[str, Any] = field(default_factory=dict)

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from zooready.bundle import cover
+from zooready.errors import InputInvalid
 from zooready.records import Case
 from zooready.tensors import TensorSpec
 
@@ -85,3 +86,13 @@ def test_any_size_gives_a_cover_below_the_zoos_limit(tmp_path, size):
     noise = np.random.default_rng(0).random((1, 1, *size), np.float32)
     drawn(tmp_path, (spec("maps", 3), np.repeat(noise, 3, axis=1)), image=noise)
     assert (tmp_path / "cover.png").stat().st_size < 500_000
+
+
+def test_somebody_s_own_cover_is_taken_and_made_smaller(tmp_path):
+    Image.new("RGB", (1200, 600), "red").save(tmp_path / "theirs.jpg")
+    path = cover.taken(tmp_path / "theirs.jpg", tmp_path / "cover.png")
+    with Image.open(path) as image:
+        assert (image.format, image.size) == ("PNG", (800, 400))
+    (tmp_path / "none.png").write_text("no image")
+    with pytest.raises(InputInvalid, match="the cover none.png cannot be read"):
+        cover.taken(tmp_path / "none.png", tmp_path / "cover.png")

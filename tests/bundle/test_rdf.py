@@ -6,7 +6,8 @@ import yaml
 from networks import ABOUT
 
 from zooready.bundle import writing
-from zooready.bundle.rdf import describe, measured_facts
+from zooready.bundle.found import measured_facts
+from zooready.bundle.rdf import describe
 from zooready.errors import BundleInvalid
 from zooready.records import Measured, Weights
 from zooready.tensors import TensorSpec

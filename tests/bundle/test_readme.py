@@ -71,6 +71,8 @@ def test_any_size_or_one_size(page):
 def test_the_pixel_size_is_told_or_said_to_be_unknown(page):
     assert "trained for pixels of 0.2 to 0.5 µm: rescale other images first" in page()
     assert "pixel sizes that it was trained for are not stated" in page(about=replace(ABOUT, pixel_size_um=None))
+    blurred = page(about=replace(ABOUT, pixel_size_um=None, blur_px=(4, 16)))
+    assert "microscopes whose wavelength / (NA x pixel size) is 4 to 16 pixels: with others it may harm" in blurred
 
 
 def test_labels_are_explained(page):

@@ -7,6 +7,7 @@ from foreign import axis, good, npy
 from zooready.bundle.rdf import letter
 from zooready.bundle.reading import opened
 from zooready.bundle.specs import (
+    blur_range_px,
     input_spec,
     output_specs,
     pixel_range_um,
@@ -66,7 +67,7 @@ def test_every_fact_of_a_description_has_a_field(tmp_path):
     draft.rdf["inputs"][0]["axes"][2] |= {"size": {"min": 16, "step": 8}, "scale": 2}
     draft.rdf["outputs"][0]["axes"][3] |= {"halo": 4, "size": {"tensor_id": "image", "axis_id": "x", "offset": -8}}
     draft.rdf["outputs"][0]["postprocessing"] = [{"id": "clip", "kwargs": {"min": 0.0}}]
-    draft.rdf["config"]["zooready"] |= {"pixel_size_um": [0.1, 1], "z_um": 2, "crop_px": 32, "measured": {"halo": 7}}
+    draft.rdf["config"]["zooready"] |= {"pixel_size_um": [0.1, 1], "blur_px": [4, 16], "z_um": 2, "crop_px": 32, "measured": {"halo": 7}}
     draft.rdf["config"]["zooready"]["objects"] = {"diameter_px": [7, 120], "foreground": 0.8, "background": [0, 0.35]}
     with opened(draft.write(tmp_path / "a.zip")) as bundle:
         assert (bundle.id, bundle.name, bundle.format_version) == ("tiny-network", "tiny network", "0.5.5")
@@ -77,6 +78,7 @@ def test_every_fact_of_a_description_has_a_field(tmp_path):
         assert [(step.name, step.kwargs) for step in output.operators] == [("clip", {"min": 0.0})]
         assert size_steps(bundle) == {"y": (16, 8), "x": (1, 1)}
         assert (pixel_range_um(bundle), plane_distance_um(bundle), stated_crop_px(bundle)) == ((0.1, 1.0), 2.0, 32)
+        assert blur_range_px(bundle) == (4.0, 16.0)
         assert bundle.measured_halo_px == 7
         assert trained_objects(bundle) == Objects(diameter_px=(7.0, 120.0), foreground=0.8, background=(0.0, 0.35))
         assert {key: stated.version for key, stated in bundle.weights.items()} == {
@@ -95,7 +97,7 @@ def test_values_that_the_format_does_not_have_are_faults_with_their_place_and_st
         axis("y", size={"min": "one", "step": 16}),
         axis("x", halo="x"),
     ]
-    draft.rdf["config"]["zooready"] |= {"pixel_size_um": [2, 1], "z_um": "thin", "crop_px": 0}
+    draft.rdf["config"]["zooready"] |= {"pixel_size_um": [2, 1], "blur_px": 8, "z_um": "thin", "crop_px": 0}
     with opened(draft.write(tmp_path / "a.zip")) as bundle:
         assert list(bundle.faults)[:2] == ["inputs[0].axes[2].size.min", "inputs[0].axes[3].halo"]
         fault = r"understood \(ValueError: 'one' is no whole number from 0 to 65536 at inputs\[0\].axes\[2\].size.min\)"
@@ -103,6 +105,8 @@ def test_values_that_the_format_does_not_have_are_faults_with_their_place_and_st
             input_spec(bundle)
         with pytest.raises(BundleInvalid, match=r"pixel_size_um is \[2, 1\]; give \[smallest, largest\] in µm"):
             pixel_range_um(bundle)
+        with pytest.raises(BundleInvalid, match=r"blur_px is 8; give \[smallest, largest\] in px"):
+            blur_range_px(bundle)
         with pytest.raises(BundleInvalid, match="z_um is 'thin'; give the distance of planes in µm"):
             plane_distance_um(bundle)
         with pytest.raises(BundleInvalid, match="crop_px is 0, which is not a size"):

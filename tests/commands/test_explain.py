@@ -57,7 +57,7 @@ def test_a_finished_run_is_explained_as_the_bundle_that_it_would_make(tmp_path):
     zooready.train("mrbcr", tmp_path / "run", steps=1, batch=1, device="cpu")
     image = np.random.default_rng(0).poisson(200, (40, 48)).astype(np.uint16)
     explained = zooready.explain(tmp_path / "run", image, tmp_path / "why")
-    assert [explanation.name for explanation in explained.explanations] == ["receptive_field", "noise_sensitivity", "uncertainty"]
+    assert [explanation.name for explanation in explained.explanations] == ["receptive_field", "noise_sensitivity", "uncertainty", "doubt"]
     assert explained.facts["bundle"] == "run.zip"
     assert {path.name for path in explained.files} == {path.name for path in (tmp_path / "why").iterdir()}
     assert "image_explanation.json" in {path.name for path in explained.files}

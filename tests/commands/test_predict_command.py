@@ -35,6 +35,28 @@ def test_a_folder_gives_all_images_in_it_and_no_hidden_files(bundle, tmp_path, c
     assert written(tmp_path / "out") == ["a_probabilities.tif", "b_probabilities.tif"]
 
 
+def test_one_image_with_one_output_is_written_to_the_file_that_is_named(bundle, tmp_path, capsys):
+    tifffile.imwrite(tmp_path / "a.tif", GREY)
+    assert cli.main(["predict", str(bundle), str(tmp_path / "a.tif"), "-o", str(tmp_path / "deeper" / "out.tif")]) == 0
+    assert written(tmp_path / "deeper") == ["out.tif"]
+    assert np.array_equal(read_image(tmp_path / "deeper" / "out.tif").array, zooready.predict(bundle, GREY).images["probabilities"].array)
+    assert cli.main(["predict", str(bundle), str(tmp_path / "a.tif"), "-o", str(tmp_path / "out.csv")]) == 2
+    assert "'probabilities' is an image: let the file's name end in .tif" in " ".join("".join(capsys.readouterr()).split())
+
+
+def test_one_file_for_several_results_is_refused(bundle, tmp_path):
+    for name in ("a.tif", "b.tif"):
+        tifffile.imwrite(tmp_path / name, GREY)
+    with pytest.raises(InputInvalid, match=r"out.tif is one file, and there are 2 images: name a folder"):
+        list(predict_files(bundle, [tmp_path / "a.tif", tmp_path / "b.tif"], tmp_path / "out.tif"))
+    two = good()
+    two.rdf["outputs"].append({**two.rdf["outputs"][0], "id": "again"})
+    two.rdf["config"]["zooready"]["cases"] = []
+    with pytest.raises(InputInvalid, match=r"out.tif is one file, and two.zip has several outputs \(probabilities, again\)"):
+        list(predict_files(two.write(tmp_path / "two.zip"), [tmp_path / "a.tif"], tmp_path / "out.tif"))
+    assert not (tmp_path / "out.tif").exists()
+
+
 def test_a_folder_without_images_or_for_the_results_too_is_refused(bundle, tmp_path, capsys):
     assert cli.main(["predict", str(bundle), str(tmp_path), "-o", str(tmp_path / "out")]) == 2
     assert "is a folder, not an image: name the files inside it" in " ".join("".join(capsys.readouterr()).split())

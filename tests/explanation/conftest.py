@@ -1,5 +1,7 @@
 """Bundles of a small classifier, made once, and an image for them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from networks import ABOUT
@@ -34,12 +36,15 @@ class Smooth(nn.Module):
 
 @pytest.fixture(scope="session")
 def bundles(trained, tmp_path_factory):
-    """Zips: "maps", a classifier with maps of its own; "onnx", that alone and no maps; "frozen", TorchScript alone; "smooth", an image."""
+    """Zips: "maps", a classifier with maps of its own; "onnx", that alone and no maps; "frozen", TorchScript alone; "smooth", an image;
+    "restoring", the same, which states the blur that it takes away.
+    """
     folder = tmp_path_factory.mktemp("bundles")
     exported(Mapped, trained, folder / "maps.zip")
     exported(Patterns, trained, folder / "onnx.zip", formats=("onnx",))
     exported(Patterns, trained, folder / "frozen.zip", torchscript="channels_last", formats=("torchscript",))
-    zooready.export(Smooth(), cell(np.random.default_rng(0), "bars")[0], ABOUT, folder / "smooth.zip", torchscript="plain")
+    for name, about in (("smooth", ABOUT), ("restoring", replace(ABOUT, blur_px=(4.0, 16.0)))):
+        zooready.export(Smooth(), cell(np.random.default_rng(0), "bars")[0], about, folder / f"{name}.zip", torchscript="plain")
     return {path.stem: path for path in folder.glob("*.zip")}
 
 

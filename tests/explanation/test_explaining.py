@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 from torch.nn import functional
 
 from zooready.errors import BundleInvalid, ConsumerMissing, InputInvalid
-from zooready.explanation import attribution, explain, save
+from zooready.explanation import attribution, explain, explaining, save
 from zooready.explanation.figures import draw, round_length
 from zooready.images.files import read_image
 from zooready.records import Image
@@ -116,6 +116,23 @@ def test_an_image_output_is_explained_in_three_ways(open_bundle, spots):
     assert tuple(by_name(explained)) == OF_IMAGE
     assert "class" not in explained.facts
     assert {explanation.values.shape[-2:] for explanation in explained.explanations} == {(48, 48)}
+
+
+def test_an_output_that_takes_a_blur_away_is_blurred_again(open_bundle, spots):
+    stated, told = explain(open_bundle("restoring"), spots[0]), explain(open_bundle("smooth"), spots[0], blur_px=5.0)
+    assert tuple(by_name(stated)) == tuple(by_name(told)) == (*OF_IMAGE, "doubt")
+    doubted = by_name(told)["doubt"]
+    shares = [f"{doubted.facts[f'{name}_share']:.1%}" for name in ("invented", "missing")]
+    assert doubted.title == f"'output' blurred again (by 5 px) minus the image: {shares[0]} of its pixels invented, {shares[1]} missing"
+    assert (doubted.scale, doubted.values.shape) == ("signed", (48, 48))
+    assert 4 <= by_name(stated)["doubt"].facts["blur_px"] <= 16
+
+
+def test_a_restored_image_of_another_shape_is_not_blurred_again_and_a_note_says_so(open_bundle, spots, monkeypatch):
+    monkeypatch.setattr(explaining._Job, "run", lambda job, image: np.concatenate([image, image], 1))
+    explained = explain(open_bundle("smooth"), spots[0], blur_px=5.0)
+    assert "doubt" not in by_name(explained)
+    assert "no doubt: only an image of one channel" in explained.notes[-1]
 
 
 def test_the_receptive_field_is_the_bundles_halo_beside_what_gradients_show(open_bundle, spots):

@@ -84,6 +84,8 @@ def test_all_faults_come_in_one_message(tmp_path):
         ({"documentation": None}, "'documentation' must be text, got None"),
         ({"pixel_size_um": (0, 1)}, r"'pixel_size_um' must be positive and in order, got \[0, 1\]"),
         ({"pixel_size_um": (1.0, float("inf"))}, r"'pixel_size_um' must be positive and in order, got \[1\.0, inf\]"),
+        ({"blur_px": (16, 4)}, r"'blur_px' must be positive and in order, got \[16, 4\]"),
+        ({"blur_px": (4,)}, r"'blur_px' must be \[smallest, largest\] in pixels, got \[4\]"),
         ({"pixel_size_um": (1.0,)}, r"'pixel_size_um' must be \[smallest, largest\] in micrometres, got \[1\.0\]"),
         ({"pixel_size_um": (True, 2)}, r"'pixel_size_um' must be \[smallest, largest\] in micrometres"),
     ],
@@ -96,3 +98,11 @@ def test_each_fact_is_looked_at(changes, message):
 def test_faults_of_facts_come_in_one_message_too():
     with pytest.raises(InputInvalid, match=r"about: 'name'.*; 'license'.*"):
         about.demand(replace(GOOD, name="", license=""))
+
+
+def test_a_parent_and_a_cover_may_be_named(tmp_path):
+    facts = about.read(written(tmp_path, f"{about.TEMPLATE}parent: brave-otter\ncover: drawn.png\n"))
+    assert (facts.parent, facts.cover) == ("brave-otter", tmp_path / "drawn.png")
+    about.demand(facts)
+    with pytest.raises(InputInvalid, match="'parent' must be text, got 3"):
+        about.read(written(tmp_path, f"{about.TEMPLATE}parent: 3\n"))

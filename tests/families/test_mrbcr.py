@@ -47,6 +47,15 @@ def test_an_enlarged_specimen_has_coarser_structures():
     assert rough[1] < 0.8 * rough[0]
 
 
+def test_an_uneven_specimen_is_the_same_one_with_mottled_dye():
+    smooth = specimens.bumps(np.random.default_rng(3), 96)
+    mottled = mrbcr.uneven(np.random.default_rng(4), 96, lambda rng, size: smooth)
+    assert (mottled.shape, mottled.max()) == ((96, 96), 1)
+    assert mottled.min() >= 0
+    assert np.corrcoef(smooth.ravel(), mottled.ravel())[0, 1] > 0.5
+    assert np.abs(np.diff(mottled)).mean() > 1.5 * np.abs(np.diff(smooth)).mean()
+
+
 def test_a_grainy_specimen_is_the_same_one_in_counted_molecules():
     smooth, grains = specimens.bumps(np.random.default_rng(3), 96), mrbcr.grainy(np.random.default_rng(3), 96, specimens.bumps)
     assert grains.max() == pytest.approx(1)

@@ -11,6 +11,7 @@ import pytest
 import tifffile
 
 from zooready.errors import InputInvalid
+from zooready.images.calibration import blurred
 from zooready.images.files import read_image, write_image
 from zooready.images.tiff import in_order
 from zooready.records import Image
@@ -179,6 +180,50 @@ def test_an_ome_tiff_gives_axes_sizes_and_channel_names(tmp_path):
     assert (image.axes, image.channels) == ("zcyx", ("DAPI", "GFP"))
     assert (image.pixel_size_um, image.z_um) == (pytest.approx(0.1), pytest.approx(0.3))
     assert np.array_equal(image.array, array)
+
+
+OPTICS = """<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">
+<Instrument ID="Instrument:0"><Objective ID="Objective:0" LensNA="0.5"/>{further}</Instrument>
+<Image ID="Image:0">{settings}<Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" SizeX="7" SizeY="5" SizeC="2" SizeZ="1" SizeT="1"
+PhysicalSizeX="0.1" PhysicalSizeY="0.1"><Channel ID="Channel:0:0" EmissionWavelength="500"/><Channel ID="Channel:0:1" {second}/>
+<TiffData IFD="0" PlaneCount="2"/></Pixels></Image></OME>"""
+OTHER, SETTINGS = '<Objective ID="Objective:1" LensNA="1.4"/>', '<ObjectiveSettings ID="Objective:1"/>'
+RED = 'EmissionWavelength="0.7" EmissionWavelengthUnit="µm"'
+
+
+@pytest.mark.parametrize(
+    ("further", "settings", "second", "blurs_um"),
+    [
+        ("", "", RED, (1.0, 1.4)),
+        (OTHER, SETTINGS, RED, (0.5 / 1.4, 0.5)),
+        (OTHER, "", RED, ()),  # nobody says which objective
+        ("", "", "", ()),
+        ("", "", 'EmissionWavelength="0"', ()),
+        ('<Objective ID="Objective:1" LensNA="100"/>', SETTINGS, RED, ()),
+        ('<Objective ID="Objective:1" LensNA="oil"/>', SETTINGS, RED, ()),
+    ],
+)
+def test_an_ome_tiff_gives_wavelength_over_na_of_each_channel_if_it_states_all(tmp_path, further, settings, second, blurs_um):
+    description = OPTICS.format(further=further, settings=settings, second=second).encode()
+    path = saved(tmp_path / "a.ome.tif", noise((2, 5, 7)), description=description, metadata=None, photometric="minisblack")
+    assert read_image(path).blurs_um == pytest.approx(blurs_um)
+
+
+@pytest.mark.parametrize(
+    ("blurs_um", "allowed", "words"),
+    [
+        ((0.5,), (4, 16), "wavelength / (NA x pixel size), is 5 px: inside the 4 to 16 px that the network was made for."),
+        ((0.5, 1.6), (4, 16), "is 5 to 16 px: inside"),
+        ((0.3, 1.6), (4, 16), "is 3 to 16 px: outside the 4 to 16 px that the network was made for. The result may be worse"),
+        ((1.7,), (4, 16), "is 17 px: outside"),
+    ],
+)
+def test_the_blur_of_an_image_is_compared_with_those_of_the_network(blurs_um, allowed, words):
+    assert words in blurred(blurs_um, 0.1, allowed)
+
+
+def test_nothing_is_said_of_a_blur_that_is_unknown():
+    assert blurred((), 0.1, (4, 16)) == blurred((0.5,), None, (4, 16)) == blurred((0.5,), 0.1, None) == ""
 
 
 def test_pixels_that_are_not_square_are_refused(tmp_path):
@@ -431,12 +476,6 @@ def test_a_dtype_that_imagej_does_not_know_is_refused(tmp_path):
     with pytest.raises(InputInvalid, match="int64 pixels: ImageJ reads uint8, uint16, float32. Convert first"):
         write_image(Image(array=np.zeros((5, 7), "int64"), axes="yx"), tmp_path / "a.tif")
     assert not list(tmp_path.iterdir())
-
-
-def test_an_image_of_more_than_4_gb_is_refused(tmp_path):
-    array = np.broadcast_to(np.float32(0), (1100, 1000, 1000))
-    with pytest.raises(InputInvalid, match=r"4\.4 GB, and an ImageJ TIFF holds less than 4\.3 GB"):
-        write_image(Image(array=array, axes="zyx"), tmp_path / "a.tif")
 
 
 def test_a_missing_folder_is_named(tmp_path):

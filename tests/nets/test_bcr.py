@@ -42,6 +42,16 @@ def test_the_shipped_sizes_have_the_stated_numbers_of_parameters():
     assert 20 * 270_532 < 7_762_465  # of the U-Net that it is compared with
 
 
+def test_each_level_may_have_a_depth_of_its_own():
+    assert count(width=8, levels=3, depth=(3, 8), inverse=8) == 363_012
+    assert count(levels=3, depth=(3, 3)) == count(levels=3, depth=3)
+    assert [len(block) for block in BCR(levels=3, depth=[1, 2]).stages[0].bands] == [1, 2]
+    with pytest.raises(ValueError, match=r"depth=\(3, 8\): give one number, or one for each of the 1 levels after the first"):
+        BCR(levels=2, depth=(3, 8))
+    with pytest.raises(ValueError, match="depth=0: use 1 or more"):
+        BCR(levels=3, depth=(3, 0))
+
+
 @pytest.mark.parametrize("change", [{"width": 3}, {"levels": 3}, {"depth": 2}, {"inverse": 2}, {"resolutions": 2}, {"dimensions": 3}])
 def test_every_parameter_changes_the_network(change):
     assert count(**{**TINY, **change}) != count(**TINY)

@@ -3,6 +3,7 @@
 import errno
 import os
 import warnings
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,6 +155,12 @@ def test_planes_at_another_distance_than_the_network_was_trained_for_are_noted(t
     notes = predict(bundle, make_image("zyx", (3, 5, 7), z_um=z_um)).notes
     assert (noted in notes[0]) if noted else notes == ()
     assert predict(tiny("restored", config={"zooready": {"z_um": 0.15}}), make_image("zyx", (3, 5, 7), z_um=z_um)).notes == ()
+
+
+def test_the_blur_that_a_file_states_is_compared_with_those_of_the_bundle(tiny):
+    bundle = tiny("restored", config={"zooready": {"blur_px": [4, 16]}})
+    notes = [predict(bundle, replace(make_image(pixel_size_um=0.1), blurs_um=blurs_um)).notes for blurs_um in ((0.5,), (0.3,), ())]
+    assert ["inside" in notes[0][0], "outside" in notes[1][0], notes[2]] == [True, True, ()]
 
 
 def test_an_unknown_pixel_size_is_noted(tiny):
@@ -311,12 +318,27 @@ def test_an_image_that_does_not_fit_is_refused_before_it_is_run(tiny, monkeypatc
 def test_memory_per_pixel_is_measured(tiny, monkeypatch):
     monkeypatch.setattr(memory, "available_bytes", lambda: 10**12)
     sizes = []
-    memory.demand_room(lambda image: sizes.append(image.shape), np.zeros((1, 1, 2000, 3000), "float32"))
-    memory.demand_room(lambda image: sizes.append(image.shape), np.zeros((1, 1, 64, 400, 400), "float32"))
-    memory.demand_room(lambda image: sizes.append(image.shape), np.zeros((1, 1, 1000, 1000), "float32"))
+
+    def run(image):
+        sizes.append(image.shape)
+        return (image,)
+
+    memory.demand_room(run, np.zeros((1, 1, 2000, 3000), "float32"))
+    memory.demand_room(run, np.zeros((1, 1, 64, 400, 400), "float32"))
+    memory.demand_room(run, np.zeros((1, 1, 1000, 1000), "float32"))
     assert sizes == [(1, 1, 64, 64), (1, 1, 512, 512), (1, 1, 64, 64, 64), (1, 1, 64, 64, 64)]
     held = 200 * 2**20
-    assert held * 0.9 < memory._peak_bytes(lambda: np.ones(held, "uint8")) < held * 1.3
+    assert held * 0.9 < memory.peak_bytes(lambda: np.ones(held, "uint8")) < held * 1.3
+
+
+def test_the_memory_of_an_image_counts_its_copies_and_the_reserve_of_the_runtime(monkeypatch):
+    monkeypatch.setattr(memory, "peak_bytes", lambda call: 100 * 512**2)
+    image = np.zeros((1, 1, 2000, 3000), "float32")
+    needed = image.size * (2 * 100 + 3 * (4 + 2 * 4))  # of the network twice, of input and of two outputs three copies
+    for room, fits in ((needed + 1, True), (needed - 1, False)):
+        monkeypatch.setattr(memory, "available_bytes", lambda room=room: room)
+        with nullcontext() if fits else pytest.raises(InputInvalid, match="needs about 1.4 GB"):
+            memory.demand_room(lambda given: (given, given), image)
 
 
 def test_available_memory_is_known_here():

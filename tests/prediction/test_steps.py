@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from bioimageio.core import Tensor as CoreTensor
 from bioimageio.core import create_prediction_pipeline, load_model_description
@@ -17,7 +18,7 @@ from broken import good
 import zooready
 from zooready.errors import BundleInvalid
 from zooready.prediction import predict
-from zooready.prediction.steps import NamedArray, notes, processed
+from zooready.prediction.steps import NamedArray, notes, processed, steps_of
 from zooready.records import Image
 from zooready.tensors import Axis, Operator, Tensor
 
@@ -120,6 +121,17 @@ def test_a_step_gives_what_bioimageio_gives(step, kwargs):
     if step == "ensure_dtype":
         assert ours.dtype == kwargs["dtype"] == theirs.dtype
         assert np.array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("step", "kwargs"), STEPS, ids=[f"{name}-{number}" for number, (name, _) in enumerate(STEPS)])
+def test_a_step_recorded_at_one_size_is_right_for_each_image_of_another(step, kwargs):
+    steps = steps_of(tensor((step, kwargs)), {}, lengths={"channel": 3}, is_input=True)
+    recorded = torch.jit.trace(lambda image: steps(image, {}).to(torch.float32), (torch.from_numpy(pixels()),), check_trace=False)
+    images = np.concatenate([pixels(1, (1, 3, 40, 17)), 2 * pixels(2, (1, 3, 40, 17))])
+    ours = recorded(torch.from_numpy(images)).numpy()
+    for image, output in zip(images, ours, strict=True):
+        alone = processed(image[None], tensor((step, kwargs)), {}, is_input=True)
+        assert_equal(output[None], alone.astype(np.float32))
 
 
 CHAINS = [

@@ -5,7 +5,7 @@ import pytest
 
 from zooready.cli import main
 from zooready.errors import InputInvalid
-from zooready.prediction import Inputs, predict
+from zooready.prediction import Inputs, predict, suitability
 from zooready.prediction.suitability import unlike, why_unlike
 from zooready.records import Image
 from zooready.tensors import Objects
@@ -65,20 +65,29 @@ def test_objects_that_come_out_in_pieces_are_found_in_a_smaller_copy():
     def find(smaller):
         return (smaller > 100).astype(np.float32)
 
-    (line,) = unlike(inputs, [pieces[None, None]], TRAINED, 1.0, find)
+    (line,) = unlike(inputs, pieces[None], TRAINED, 1.0, find)
     assert line.startswith("objects look about 9")
     assert "trained on objects 4 to 40 px wide: give their diameter" in line
-    assert unlike(inputs, [pieces[None, None]], NARROW, 1.0, find) == []  # cannot be relied on for a copy four times smaller
+    assert unlike(inputs, pieces[None], NARROW, 1.0, find) == []  # cannot be relied on for a copy four times smaller
     few = np.where(np.arange(256) < 120, pieces, 0) * (np.arange(256)[:, None] < 120)
-    assert unlike(inputs, [few[None, None]], TRAINED, 1.0, find) == []  # most of it is background that was taken for an object
+    assert unlike(inputs, few[None], TRAINED, 1.0, find) == []  # most of it is background that was taken for an object
 
 
 def test_of_a_stack_the_plane_with_most_objects_is_judged():
     (good, labels), empty = disks(20), np.full((128, 128), 20.0)
     inputs = Inputs(array=np.stack([empty, good, empty])[:, None].astype(np.float32), loop="z")
-    found = [np.zeros((1, 1, 128, 128)), labels[None, None], np.zeros((1, 1, 128, 128))]
+    found = np.stack([labels * 0, labels, labels * 0])[:, None]
     assert unlike(inputs, found, TRAINED, 1.0, lambda image: image * 0) == []
-    assert unlike(inputs, [found[0]] * 3, TRAINED, 1.0, lambda image: image * 0) != []
+    assert unlike(inputs, found * 0, TRAINED, 1.0, lambda image: image * 0) != []
+
+
+def test_of_an_image_in_tiles_the_middle_is_judged(monkeypatch):
+    monkeypatch.setattr(suitability, "MIDDLE_PX", 64)
+    image, labels = disks(30, 1)
+    image[:20], labels[:20] = 255, 9
+    inputs = Inputs(array=image[None].astype(np.float32), loop="")
+    assert unlike(inputs, labels[None], TRAINED, 1.0, None) == []
+    assert unlike(inputs, np.zeros_like(labels)[None], TRAINED, 1.0, None) != []
 
 
 STATED = {"diameter_px": [4, 40], "foreground": 0.6, "background": [0, 0.35]}

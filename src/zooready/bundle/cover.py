@@ -7,14 +7,39 @@ from pathlib import Path
 
 import numpy as np
 
+from zooready.errors import InputInvalid
 from zooready.images import drawing
 from zooready.images.whole_files import whole_file
 from zooready.records import Array, Case
 from zooready.tensors import TensorSpec
 
 LONGEST = 320  # px on a panel's longer side: a cover stays far below the 500 kB that the zoo asks for
+WIDEST = 800  # px of a cover that somebody else drew
 PANELS = 4
 CAPTION = 20  # px below each panel
+
+
+def taken(source: Path, path: Path) -> Path:
+    """Write a PNG of somebody's own cover, no longer than :data:`WIDEST` on its longer side.
+
+    Raises
+    ------
+    InputInvalid
+        It is no image that can be read.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(source, formats=("PNG", "JPEG", "GIF")) as image:
+            image.thumbnail((WIDEST, WIDEST))
+            whole = image.convert("RGB")
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise InputInvalid(
+            f"the cover {source.name} cannot be read ({error}): give a PNG, JPEG or GIF, or none, and one is drawn."
+        ) from None
+    with whole_file(path) as file:
+        whole.save(file, "PNG", optimize=True)
+    return path
 
 
 def draw(case: Case, input: TensorSpec, outputs: tuple[TensorSpec, ...], path: Path) -> Path:

@@ -6,14 +6,15 @@ Nothing else in the house looks at the mapping: :func:`describe` makes it, :func
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from zooready.bundle.found import inside, measured_halo_px, measured_px
 from zooready.bundle.hashes import sha256
 from zooready.bundle.parsing import has, listing, mapping
 from zooready.errors import BundleInvalid
-from zooready.records import TOLERANCE, About, Architecture, Bundle, Format, Measured, StatedWeights, Weights
+from zooready.records import TOLERANCE, About, Architecture, Bundle, Format, StatedWeights, Weights
 from zooready.tensors import Axis, Kind, Objects, Operator, Tensor, TensorSpec
 
 BUILDER = "build"  # the callable of architecture.py that builds the network
@@ -23,8 +24,11 @@ LETTERS = {"batch": "b", "channel": "c", "time": "t", "index": "i"}  # by the ty
 LOOSEST = 100  # times the default tolerance
 OLD_AXES = "bitczyx"  # of format 0.4, in which axes are one word
 LARGEST = 2**16  # px of an axis; Fiji's images end at 46,341 squared, and a minimum beyond would be padded to
+CREDITS = ("authors", "cite", "tags", "covers", "maintainers")  # lists; of people, and of what they wrote and drew
 TEXTS = ("format_version", "name", "description", "license", "documentation", "git_repo")  # what the format has as text
-PIXEL_SIZE, PLANE_DISTANCE, CROP, OBJECTS = (f"config.zooready.{key}" for key in ("pixel_size_um", "z_um", "crop_px", "objects"))
+PIXEL_SIZE, BLUR, PLANE_DISTANCE, CROP, OBJECTS = (
+    f"config.zooready.{key}" for key in ("pixel_size_um", "blur_px", "z_um", "crop_px", "objects")
+)
 
 
 def describe(
@@ -66,6 +70,7 @@ def describe(
         "inputs": [_tensor(input, None, folder, file)],
         "outputs": [_tensor(spec, input, folder, file) for spec in outputs],
         "weights": {key: entry for w in weights for key, entry in _weights(w, pytorch_version, file)},
+        **({"parent": {"id": about.parent}} if about.parent else {}),
         "config": {"zooready": dict(config), **_of_bioimageio(reproducibility)},
     }
 
@@ -73,16 +78,6 @@ def describe(
 def _of_bioimageio(reproducibility: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The part of ``config`` that bioimageio's own test reads; nothing if there is nothing to say."""
     return {"bioimageio": {"reproducibility_tolerance": [dict(entry) for entry in reproducibility]}} if reproducibility else {}
-
-
-def measured_facts(measured: Measured) -> dict[str, Any]:
-    """What probing found, as plain data; an unbounded halo is said in words."""
-    facts = {key: value for key, value in asdict(measured).items() if key in ("stride", "minimum", "fixed") and value}
-    if measured.strides:
-        facts |= {"strides": list(measured.strides), "minimums": list(measured.minimums)}
-    if measured.compared:
-        facts["compared"] = list(measured.compared)
-    return {**facts, "halo": "whole image" if measured.halo is None else measured.halo, "notes": list(measured.notes)}
 
 
 def _tensor(spec: TensorSpec, reference: TensorSpec | None, folder: Path, file: Any) -> dict[str, Any]:
@@ -174,11 +169,16 @@ def read(rdf: Mapping[str, Any], *, path: Path, folder: Path, formats: Mapping[F
         format_version=str(rdf.get("format_version", "")),
         weights={key: _read_weights(key, entry) for key, entry in weights.items() if isinstance(entry, Mapping)},
         pixel_size_um=_range(facts.get("pixel_size_um"), PIXEL_SIZE, "µm", faults),
+        blur_px=_range(facts.get("blur_px"), BLUR, "px", faults),
         plane_distance_um=_plane_distance_um(facts.get("z_um"), faults),
-        measured_halo_px=_measured_halo_px(facts.get("measured")),
+        measured_halo_px=measured_halo_px(facts.get("measured")),
+        measured_stride_px=measured_px(facts.get("measured"), "stride", "strides"),
+        measured_minimum_px=measured_px(facts.get("measured"), "minimum", "minimums"),
+        inside=inside(facts.get("inside")),
         crop_px=_crop_px(facts.get("crop_px"), faults),
         objects=_objects(facts.get("objects"), faults),
         texts={key: rdf[key] for key in TEXTS if rdf.get(key) is not None},
+        credits={key: rdf[key] for key in CREDITS if rdf.get(key) is not None},
         programs=tuple(map(str, config)),
         allows_tiling=None if tiling is None else isinstance(tiling, Mapping) and tiling.get("allow_tiling") is True,
         faults=faults,
@@ -325,7 +325,7 @@ def _read_weights(key: str, entry: Mapping[str, Any]) -> StatedWeights:
 
 
 def _range(stated: object, where: str, unit: str, faults: dict[str, str]) -> tuple[float, float] | None:
-    """Smallest and largest of a length."""
+    """Smallest and largest of a length, such as the side of a pixel in micrometres."""
     if stated is None:
         return None
     if isinstance(stated, list) and len(stated) == 2 and all(isinstance(side, (int, float)) for side in stated):
@@ -344,14 +344,6 @@ def _plane_distance_um(stated: object, faults: dict[str, str]) -> float | None:
         return float(stated)
     faults[PLANE_DISTANCE] = f"{PLANE_DISTANCE} is {stated!r}; give the distance of planes in µm."
     return None
-
-
-def _measured_halo_px(measured: object) -> int | Literal["whole image"] | None:
-    """The halo that export measured; None in a bundle from elsewhere."""
-    halo = measured.get("halo") if isinstance(measured, Mapping) else None
-    if halo == "whole image":
-        return "whole image"
-    return halo if isinstance(halo, int) else None
 
 
 def _crop_px(stated: object, faults: dict[str, str]) -> int | None:

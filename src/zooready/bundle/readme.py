@@ -61,7 +61,10 @@ def _use(about: About, input: TensorSpec) -> Iterator[str]:
         yield f"**It takes images of one size only: {size}.** Crop or pad your images."
     else:
         yield "Images may have any size; output images have the same size."
-    if about.pixel_size_um:
+    if about.blur_px:
+        low, high = about.blur_px
+        yield f"It was trained for microscopes whose wavelength / (NA x pixel size) is {low:g} to {high:g} pixels: with others it may harm."
+    elif about.pixel_size_um:
         low, high = about.pixel_size_um
         yield f"It was trained for pixels of {low:g} to {high:g} µm: rescale other images first."
     else:

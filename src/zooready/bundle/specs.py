@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from zooready.bundle.fitting import misfits
-from zooready.bundle.rdf import CROP, OBJECTS, PIXEL_SIZE, PLANE_DISTANCE, not_understood
+from zooready.bundle.rdf import BLUR, CROP, OBJECTS, PIXEL_SIZE, PLANE_DISTANCE, not_understood
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.records import Bundle
 from zooready.tensors import Objects, Operator, Tensor, TensorSpec
@@ -75,6 +75,18 @@ def pixel_range_um(bundle: Bundle) -> tuple[float, float] | None:
     """
     _demand_understood(bundle, PIXEL_SIZE)
     return bundle.pixel_size_um
+
+
+def blur_range_px(bundle: Bundle) -> tuple[float, float] | None:
+    """Smallest and largest blur that the network takes away, wavelength / (NA x pixel size), px; None if it takes none away.
+
+    Raises
+    ------
+    BundleInvalid
+        The range is not two positive numbers in order.
+    """
+    _demand_understood(bundle, BLUR)
+    return bundle.blur_px
 
 
 def plane_distance_um(bundle: Bundle) -> float | None:

@@ -14,14 +14,17 @@ import numpy as np
 import yaml
 
 from zooready.bundle import archive, cover, readme
+from zooready.bundle.found import inside_facts, measured_facts
 from zooready.bundle.provenance import plain
-from zooready.bundle.rdf import describe, measured_facts
+from zooready.bundle.rdf import describe
 from zooready.errors import BundleInvalid
 from zooready.images.files import write_image
-from zooready.records import About, Case, Format, Image, Measured, Weights, as_float32
+from zooready.records import About, Case, Format, Image, Measured, Part, Weights, as_float32
 from zooready.tensors import TensorSpec
 
-OWN = ("outputs", "cases", "tolerance", "pixel_size_um", "measured", "weights", "unavailable")  # keys of config.zooready written here
+OWN = (  # keys of config.zooready written here
+    *("outputs", "cases", "tolerance", "pixel_size_um", "blur_px", "measured", "inside", "weights", "unavailable"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +34,8 @@ class Contents:
     ``cases`` begins with the test pair. ``sample`` is the image that people double-click, ``sample_case`` what the eager network
     made of it. ``reproducibility`` is what bioimageio's own test is to allow, entry by entry. ``architecture`` and ``environment`` are
     texts, None without a state dict. ``pytorch_version`` is what JDLL reads; ``unavailable`` maps a format that could not be had to the
-    reason. ``provenance`` is plain data for ``config.zooready``, under
-    other keys than :data:`OWN`.
+    reason. ``inside`` are the parts of the network before and after what has weights, by place. ``provenance`` is plain data for
+    ``config.zooready``, under other keys than :data:`OWN`.
     """
 
     about: About
@@ -49,6 +52,7 @@ class Contents:
     pytorch_version: str
     architecture: str | None
     environment: str | None
+    inside: Mapping[str, Part | None]
     provenance: Mapping[str, Any]
 
 
@@ -77,7 +81,10 @@ def write(contents: Contents, out: Path) -> Path:
             (folder / "architecture.py").write_text(contents.architecture, encoding="utf-8")
             (folder / "environment.yaml").write_text(contents.environment, encoding="utf-8")
         stored = _arrays(contents, folder)
-        cover.draw(contents.sample_case, contents.input, contents.outputs, folder / "cover.png")
+        if contents.about.cover:
+            cover.taken(contents.about.cover, folder / "cover.png")
+        else:
+            cover.draw(contents.sample_case, contents.input, contents.outputs, folder / "cover.png")
         page = readme.readme(
             contents.about,
             contents.input,
@@ -170,8 +177,10 @@ def _config(contents: Contents, stored: list[dict[str, Any]]) -> dict[str, Any]:
         "cases": stored,
         "tolerance": {format: float(value) for format, value in contents.tolerance.items()},
         **({"pixel_size_um": [float(side) for side in about.pixel_size_um]} if about.pixel_size_um else {}),
+        **({"blur_px": [float(blur) for blur in about.blur_px]} if about.blur_px else {}),
         **({"z_um": distance} if (distance := _z_um(contents)) else {}),
         "measured": measured_facts(contents.measured),
+        "inside": inside_facts(contents.inside),
         "weights": {w.format: w.details for w in contents.weights},
         "unavailable": contents.unavailable,
     }

@@ -7,7 +7,7 @@ quickly; it has these names (:class:`Command`):
 - ``run(**options)`` does the work, prints what came of it, and returns the exit code (None is 0);
 - the function that ``run`` calls bears the command's name and prints nothing: it is what Python programs call.
 
-May import: processes, images, simulate, data, java, training, families, bundle, exporting, consumers, comparison, prediction, explanation, measurement, evaluation, report
+May import: processes, images, simulate, data, java, training, families, bundle, exporting, consumers, comparison, prediction, explanation, measurement, evaluation, report, sharing
 """  # noqa: E501 - the rooms stand in one line
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from typing import Any, Protocol, cast
 COMMANDS: Mapping[str, str] = {  # in the order of the help
     "train": "Train the network of a family on your images or on simulated ones; resumes when started again.",
     "export": "Make a bundle from a finished run, or from the weights shipped with zooready.",
+    "adopt": "Make a bundle that runs in Fiji of somebody else's, with the same numbers.",
     "check": "Run a bundle in every program on this machine, and compare the outputs.",
     "predict": "Run a bundle on images.",
+    "page": "Write one HTML file that runs a bundle in a browser, offline.",
     "explain": "Explain the output of a network for an image, by figures, TIFFs and numbers.",
     "measure": "Measure the objects of images: embedding and scores of a classifier, shape, intensity, texture.",
     "install": "Install a bundle in Fiji for DeepImageJ, with a macro that runs it.",
@@ -31,8 +33,27 @@ COMMANDS: Mapping[str, str] = {  # in the order of the help
     "doctor": "List the programs on this machine, and how to install the others.",
     "evaluate": "Measure the quality of shipped weights or of a run, compared with classical methods, and write the model card.",
     "list": "List the families and the models shipped with zooready, with their measured quality.",
-    "engines": "Download Fiji's Java engines into your cache folder, or verify them.",
+    "engines": "Download Fiji's Java engines, or what pages need, into your cache folder, or verify them.",
     "demo": "Export the shipped models, check them in all programs, and write an HTML page with the results.",
+}
+EXAMPLES: Mapping[str, tuple[str, ...]] = {  # what may stand behind the name of a command
+    "train": ("segmentation --out runs/nuclei", "segmentation --data my-images --out runs/mine"),
+    "export": ("segmentation", "runs/nuclei -o nuclei.zip --about about.yaml"),
+    "adopt": ("theirs.zip -o ours.zip", "theirs.zip -o ours.zip --trust-code --in java-pytorch"),
+    "check": ("nuclei.zip", "nuclei.zip --in deepimagej java-pytorch --html verdicts.html"),
+    "predict": ("nuclei.zip image.tif -o results", "mrbcr image.tif -o restored.tif"),
+    "page": ("segmentation -o nuclei.html",),
+    "explain": ("plcnn cell.tif -o explained",),
+    "measure": ("segmentation image.tif -o objects.csv",),
+    "install": ("nuclei.zip --fiji Fiji.app",),
+    "simulate": ("nuclei --out simulated",),
+    "data": ("hela", "my-images"),
+    "protocol": ("hela hela-images --out runs/protocol",),
+    "doctor": ("",),
+    "evaluate": ("mrbcr -o cards",),
+    "list": ("",),
+    "engines": ("install", "install --browser"),
+    "demo": ("--out bundles",),
 }
 
 

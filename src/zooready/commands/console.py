@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 CONSOLE = Console(markup=False)  # file names and advice hold brackets
 
@@ -23,9 +23,10 @@ def print_notes(notes: Iterable[str], title: str = "note") -> None:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
-    """A bar that names what runs at this moment; call it with (done, in all, what runs next)."""
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+def progress_bar(*, left: bool = False) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar that names what runs at this moment; call it with (done, in all, what runs next). ``left``: with the time that is left."""
+    time = (TimeElapsedColumn(), *([TimeRemainingColumn()] if left else []))
+    columns = (BarColumn(), MofNCompleteColumn(), *time, TextColumn("{task.description}"))
     with Progress(*columns, console=CONSOLE, transient=True) as bar:
         task = bar.add_task("starting", total=None)
         yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what)

@@ -1,4 +1,4 @@
-"""``zooready engines``: Fiji's Java engines in the cache, fetched or verified."""
+"""``zooready engines``: what runs bundles outside Python, in the cache, fetched or verified."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ from argparse import ArgumentParser
 from zooready import java
 from zooready.commands.console import CONSOLE, print_line
 from zooready.errors import ConsumerMissing
+from zooready.sharing import runtime
 
 
 def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready engines``."""
     parser.add_argument("action", choices=("install", "verify"))
+    parser.add_argument("--browser", action="store_true", help="what pages need, instead of Fiji's Java engines")
 
 
-def run(action: str) -> None:
-    """Fetch the Java engines, or verify their hashes; print their versions.
+def run(action: str, browser: bool = False) -> None:
+    """Fetch the engines, or verify them; print their versions.
 
     Raises
     ------
     ConsumerMissing
         They are not here, or not as they were fetched.
     """
+    part = runtime if browser else java
     if action == "install":
-        java.install(print_line)
-    elif fault := java.verify():
+        part.install(print_line)
+    elif fault := runtime.missing() if browser else java.verify():
         raise ConsumerMissing(fault)
-    for name, version in java.versions().items():
+    for name, version in part.versions().items():
         CONSOLE.print(f"{name} {version}")

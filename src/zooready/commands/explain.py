@@ -25,6 +25,7 @@ def options(parser: ArgumentParser) -> None:
     add("-o", "--out", type=Path, required=True, help="folder for the results")
     add("--class", dest="class_name", default=SUPPRESS, metavar="NAME", help="class to explain (default: that with the highest score)")
     add("--mask", type=Path, default=SUPPRESS, metavar="FILE", help="image whose pixels are not 0 inside the cell")
+    add("--blur", dest="blur_px", type=float, default=SUPPRESS, metavar="PX", help="wavelength / (NA x pixel size), for the map of doubt")
     add("--seed", type=seed, default=0, help="seed of the added noise")
     switches.add_channel(parser)
     switches.add_axes(parser)
@@ -42,6 +43,7 @@ def explain(
     channel: int | str | None = None,
     axes: str | None = None,
     seed: int = 0,
+    blur_px: float | None = None,
     trust_code: bool = False,
     time_limit_s: float | None = None,
 ) -> Explained:
@@ -65,6 +67,8 @@ def explain(
         Letters of ``tzcyx``: the axes of the array, or of the file's if it does not name them.
     seed
         Of the noise that is added.
+    blur_px
+        Blur of the microscope, wavelength / (NA x pixel size), px; if None, that of the bundle's range which suits the image best.
     trust_code
         Whether the bundle's own Python may be run, for gradients where it has no TorchScript.
     time_limit_s
@@ -82,7 +86,8 @@ def explain(
     loaded = as_image(image, axes=axes)
     with bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s) as opened_bundle:
         cell = None if mask is None else as_plane(mask)
-        result = explanation.explain(opened_bundle, loaded, class_name=class_name, mask=cell, channel=channel, seed=seed)
+        options: dict[str, Any] = {"class_name": class_name, "mask": cell, "channel": channel, "seed": seed, "blur_px": blur_px}
+        result = explanation.explain(opened_bundle, loaded, **options)
     if out is not None:
         stem = Path(image).stem if isinstance(image, str | Path) else "image"
         result = replace(result, files=explanation.save(result, out, stem))
@@ -102,5 +107,7 @@ def run(bundle: str, image: Path, out: Path, **options: Any) -> None:
         if "share_inside" in explained.facts:
             inside, box = explained.facts["share_inside"], explained.facts["share_box"]
             print_line(f"{explained.name}: {inside:.0%} inside the cell, {box:.0%} in a box of its area in the middle")
+        if explained.name == "doubt":
+            print_line(explained.title)
     for path in result.files:
         print_line(path)

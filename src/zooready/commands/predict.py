@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from zooready import prediction
 from zooready.commands import switches
-from zooready.commands.console import print_line, print_notes
+from zooready.commands.console import print_line, print_notes, progress_bar
 from zooready.commands.export import bundle_of
 from zooready.data import images_in
 from zooready.errors import ConsumerFailed, InputInvalid, ZooreadyError
@@ -20,6 +20,7 @@ from zooready.prediction import Prediction
 from zooready.records import Bundle, Format
 
 Device = Literal["auto", "cpu", "cuda"]
+FILES = (".tif", ".tiff", ".csv")  # endings of a single result
 
 
 def options(parser: ArgumentParser) -> None:
@@ -27,7 +28,7 @@ def options(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("bundle", help="zip, folder, run, or a family with shipped weights")
     add("images", type=Path, nargs="+", metavar="IMAGE-or-DIR", help="TIFF, OME-TIFF, PNG or JPEG, or a folder of them")
-    add("-o", "--out", type=Path, required=True, help="folder for the results")
+    add("-o", "--out", type=Path, required=True, help="folder for the results; or, of one image with one output, the .tif or .csv")
     add("--format", choices=("onnx", "torchscript", "state_dict"), default="onnx", help="weights to run")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
     switches.add_size(parser)
@@ -115,11 +116,12 @@ def predict_files(
     Parameters
     ----------
     bundle, images, out
-        The bundle, the images or folders of them, and the folder for ``<stem>_<output id>.tif`` and ``.csv``.
+        The bundle, the images or folders of them, and the folder for ``<stem>_<output id>.tif`` and ``.csv``; or the one file to write,
+        of one image and a bundle with one output, if its name ends in ``.tif``, ``.tiff`` or ``.csv`` and no folder has it.
     format, device, axes, trust_code, time_limit_s
         As for :func:`predict`.
     **options
-        ``pixel_size``, ``diameter`` and ``channel`` of :func:`predict`.
+        ``pixel_size``, ``diameter`` and ``channel`` of :func:`predict`; ``progress``, called with (done, in all) meanwhile.
 
     Yields
     ------
@@ -131,7 +133,7 @@ def predict_files(
     BundleInvalid
         The bundle cannot be read safely.
     InputInvalid
-        Two images share a name, or the folder cannot be made.
+        Two images share a name, the folder cannot be made, or one file is to hold several results.
     """
     images = _listed(images, out)
     stems = [image.stem for image in images]
@@ -139,14 +141,20 @@ def predict_files(
         raise InputInvalid(
             f"several images are called {', '.join(repeated)}, so their results would share a name: run them into two folders."
         )
+    is_file = out.suffix.lower() in FILES and not out.is_dir()
+    if is_file and len(images) != 1:
+        raise InputInvalid(f"{out} is one file, and there are {len(images)} images: name a folder for their results.")
     with bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s) as opened_bundle:
         _demand(opened_bundle, format)
+        if is_file and len(opened_bundle.outputs) != 1:
+            names = ", ".join(name for name, _ in opened_bundle.kinds)
+            raise InputInvalid(f"{out} is one file, and {opened_bundle.path.name} has several outputs ({names}): name a folder for them.")
         engine = prediction.engine(opened_bundle, format, device)
-        make_folder(out)
+        options |= {"run": engine, "format": format, "device": device, "scratch": make_folder(out.absolute().parent if is_file else out)}
         for image in images:
             try:
-                result = prediction.predict(opened_bundle, read_image(image, axes=axes), run=engine, **options)
-                yield image, result, prediction.save(result, out, image.stem)
+                result = prediction.predict(opened_bundle, read_image(image, axes=axes, lazily=True), **options)
+                yield image, result, prediction.save_one(result, out) if is_file else prediction.save(result, out, image.stem)
             except (InputInvalid, ConsumerFailed) as error:
                 yield image, error, ()
 
@@ -169,12 +177,14 @@ def _listed(images: Sequence[Path], out: Path) -> list[Path]:
 def run(bundle: str, images: Sequence[Path], out: Path, **options: Any) -> int:
     """Run every image; one that cannot be read, or that the network fails on, is named, and the others go on."""
     code = 0
-    for image, result, written in predict_files(bundle, images, out, **options):
-        if isinstance(result, ZooreadyError):
-            print_line(f"{image}: {result}", "red")
-            code = max(code, 2 if isinstance(result, InputInvalid) else 1)
-            continue
-        print_notes(result.notes, image.name)
-        for path in written:
-            print_line(path)
+    with progress_bar(left=True) as show:
+        options["progress"] = lambda done, total: show(done, total, "")
+        for image, result, written in predict_files(bundle, images, out, **options):
+            if isinstance(result, ZooreadyError):
+                print_line(f"{image}: {result}", "red")
+                code = max(code, 2 if isinstance(result, InputInvalid) else 1)
+                continue
+            print_notes(result.notes, image.name)
+            for path in written:
+                print_line(path)
     return code

@@ -81,7 +81,8 @@ def trained(source: Path | str, family: Family | None = None) -> Trained:
     about = about_of(record_of_run)
     if run.data_sha256:  # objects and pixels of a person's images, not of the simulation; nothing where the files do not say
         record_of_run = replace(record_of_run, objects=run.objects)
-        about = replace(about, pixel_size_um=(run.pixel_size_um[0], run.pixel_size_um[-1]) if run.pixel_size_um else None)
+        sides = (run.pixel_size_um[0], run.pixel_size_um[-1]) if run.pixel_size_um else None
+        about = replace(about, pixel_size_um=sides, blur_px=None)
     return Trained(family=record_of_run, weights=run.state_dict(), provenance=provenance_of(facts), about=about)
 
 
@@ -111,6 +112,7 @@ def about_of(family: Family, documentation: str = "") -> About:
         cite=family.cite,
         tags=family.tags,
         pixel_size_um=(family.pixel_size_um[0], family.pixel_size_um[-1]) if family.pixel_size_um else None,
+        blur_px=(family.blur_px[0], family.blur_px[-1]) if family.blur_px else None,
         documentation=documentation,
     )
 

@@ -45,8 +45,9 @@ NOT_OF_THE_GALLERY = ("modality", "size", "planes", "count", "z_step_um")  # it 
 def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready simulate``."""
     add = parser.add_argument
-    parser.epilog = f"Specimens: {', '.join(PLANES)}. With --planes: {', '.join(STACKS)}. Explained in docs/simulate.md."
-    add("specimen", help="name of the specimen; see below")
+    named = f"Specimens: {', '.join(PLANES)}. With --planes: {', '.join(STACKS)}. Explained in docs/simulate.md."
+    parser.description = f"{parser.description} {named}"
+    add("specimen", help="name of the specimen; see above")
     add("--out", type=Path, required=True, metavar="DIR", help="folder for images/ and truth/")
     add("--modality", choices=tuple(MODALITIES), default="widefield", help="kind of microscope")
     add("--size", type=positive, default=256, metavar="PX", help="side of the image, pixels")

@@ -22,6 +22,7 @@ from zooready import errors
 from zooready.processes import memory_bytes, scratch
 from zooready.records import Array, as_float32
 
+WORKER = "zooready.consumers.sandbox_worker"
 SECONDS = 600.0
 LAST_LINES = 4
 POLL_S = (0.002, 0.05)  # between two looks for an answer, the first and the longest
@@ -70,10 +71,11 @@ class Session:
     """A worker that is asked again and again; started when it is first asked, and again after it crashed.
 
     It ends with :meth:`close`, when nobody holds this object any more, and when this process ends, however that comes about.
+    ``worker`` is the module that runs in it.
     """
 
-    def __init__(self, job: Mapping[str, Any], *, who: str, seconds: float | None = None) -> None:
-        self.job, self.who, self.seconds = dict(job), who, seconds or SECONDS
+    def __init__(self, job: Mapping[str, Any], *, who: str, seconds: float | None = None, worker: str = WORKER) -> None:
+        self.job, self.who, self.seconds, self.worker = dict(job), who, seconds or SECONDS, worker
         self._child: _Child | None = None
         self._end = weakref.finalize(self, lambda: None)
 
@@ -120,7 +122,7 @@ class Session:
         try:
             job = {"memory": memory_bytes(), **self.job}
             (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-            process = _started(folder)
+            process = _started(folder, self.worker)
         except BaseException:
             stack.close()
             raise
@@ -167,7 +169,7 @@ class Session:
         )
 
 
-def _started(folder: Path) -> subprocess.Popen[bytes]:
+def _started(folder: Path, worker: str) -> subprocess.Popen[bytes]:
     """Start the worker; its home and its temporary folder are below ``folder``, its words go to ``log.txt``."""
     home = folder / "home"
     home.mkdir()
@@ -176,7 +178,7 @@ def _started(folder: Path) -> subprocess.Popen[bytes]:
     environment |= {"BIOIMAGEIO_CACHE_PATH": str(home / "bioimageio"), "PYTHONIOENCODING": "utf-8"}
     with (folder / "log.txt").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "zooready.consumers.sandbox_worker", str(folder)],
+            [sys.executable, "-m", worker, str(folder)],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from zooready.bundle.specs import input_spec, output_specs, pixel_range_um
+from zooready.bundle.specs import blur_range_px, input_spec, output_specs, pixel_range_um
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.explanation import attribution, restoration
 from zooready.explanation.checks import share_inside
 from zooready.explanation.networks import Network, network_of
+from zooready.explanation.reblurring import doubt
 from zooready.explanation.results import Explained, Explanation
 from zooready.images.calibration import RESCALE, outside
 from zooready.prediction import as_input
@@ -37,6 +38,7 @@ class _Job:
     index: int
     image: Array
     seed: int
+    blurs_px: tuple[float, float] | None
 
     def run(self, image: Array) -> Array:
         """The output for an image."""
@@ -51,6 +53,7 @@ def explain(
     mask: Array | None = None,
     channel: int | str | None = None,
     seed: int = 0,
+    blur_px: float | None = None,
 ) -> Explained:
     """Explain the output of a bundle for an image.
 
@@ -68,12 +71,15 @@ def explain(
         The one channel to take, by name or by number from 1.
     seed
         Seed of the noise that is added.
+    blur_px
+        Blur that the network takes away, wavelength / (NA x pixel size), px; if None, one of those that the bundle states.
 
     Returns
     -------
     Explained
         For classifiers ``class_activation``, ``integrated_gradients``, ``occlusion``; for images ``receptive_field``,
-        ``noise_sensitivity``, ``uncertainty``. Methods that the bundle does not allow are left out, and a note gives the reason.
+        ``noise_sensitivity``, ``uncertainty``, and ``doubt`` for those that take a blur away. Methods that the bundle does not allow
+        are left out, and a note gives the reason.
 
     Raises
     ------
@@ -90,7 +96,10 @@ def explain(
         target = None if class_name is None else _class(class_name, outputs[index])
     elif class_name is not None or mask is not None:
         raise InputInvalid(f"{bundle.path.name} gives no class scores, so there is no class to explain: give no class and no mask.")
-    job = _Job(bundle=bundle, network=network_of(bundle), spec=spec, output=outputs[index], index=index, image=array, seed=seed)
+    blurs_px = blur_range_px(bundle) if blur_px is None else (blur_px, blur_px)
+    job = _Job(
+        bundle=bundle, network=network_of(bundle), spec=spec, output=outputs[index], index=index, image=array, seed=seed, blurs_px=blurs_px
+    )
     notes = [note] if (note := outside(image.pixel_size_um, pixel_range_um(bundle), RESCALE)) else []
     facts: dict[str, Any] = {"bundle": bundle.path.name, "output": job.output.name, "weights": job.network.format, "seed": seed}
     if job.output.kind == "scores":
@@ -262,6 +271,22 @@ def _of_image(job: _Job, notes: list[str]) -> Iterator[Explanation]:
     yield Explanation(
         name="uncertainty", title=f"Uncertainty of '{name}': standard deviation over {facts['views']} flips and turns", values=values,
         facts=facts, **common,
+    )  # fmt: skip
+    if job.blurs_px is not None:
+        yield from _doubted(job, job.blurs_px, notes)
+
+
+def _doubted(job: _Job, blurs_px: tuple[float, float], notes: list[str]) -> Iterator[Explanation]:
+    """The restored image, blurred again, against the image; none, with a note, where the two are not one plane each."""
+    restored = job.run(job.image)
+    if restored.shape != job.image.shape or restored.shape[1] != 1 or restored.ndim != 4:
+        notes.append("no doubt: only an image of one channel and one plane, restored to the same size, is blurred again.")
+        return
+    values, facts = doubt(job.image[0, 0], restored[0, 0], blurs_px)
+    shares = f"{facts['invented_share']:.1%} of its pixels invented, {facts['missing_share']:.1%} missing"
+    yield Explanation(
+        name="doubt", title=f"'{job.output.name}' blurred again (by {facts['blur_px']:g} px) minus the image: {shares}", values=values,
+        axes="yx", unit="share of the image's contrast", scale="signed", facts=facts,
     )  # fmt: skip
 
 

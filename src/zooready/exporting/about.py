@@ -31,6 +31,7 @@ RULES = {  # keys that the specification has a rule for, and the rule in words w
     "cite": "",
     "tags": "",
 }
+RANGES = {"pixel_size_um": "micrometres", "blur_px": "pixels"}  # keys with a smallest and a largest value, and their unit
 
 
 def read(path: Path) -> About:
@@ -59,6 +60,8 @@ def read(path: Path) -> About:
     tuples: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
     if "cite" in content:
         tuples["cite"] = tuple((entry["text"], entry["doi"]) for entry in content["cite"])
+    if "cover" in content:
+        tuples["cover"] = path.parent / content["cover"]
     return About(**tuples)
 
 
@@ -68,17 +71,19 @@ def demand(about: About) -> None:
     given["authors"] = [dict(author) for author in about.authors]
     given["cite"] = [{"text": text, "doi": doi} for text, doi in about.cite]
     given["tags"] = list(about.tags)
-    if about.pixel_size_um is None:
-        del given["pixel_size_um"]
-    else:
-        given["pixel_size_um"] = list(about.pixel_size_um)
+    del given["cover"]
+    for key in RANGES:
+        if given[key] is None:
+            del given[key]
+        else:
+            given[key] = list(given[key])
     if faults := [fault for key, value in given.items() if (fault := _fault(key, value))]:
         raise InputInvalid(f"about: {'; '.join(faults)}.")
 
 
 def _fault(key: str, value: Any) -> str:
     """What is wrong with one fact as ``about.yaml`` states it; empty if nothing."""
-    if key == "documentation" and not isinstance(value, str):
+    if key in ("documentation", "parent", "cover") and not isinstance(value, str):
         return f"{key!r} must be text, got {value!r}"
     if key in ("name", "description", "license") and not (isinstance(value, str) and value.strip()):
         return f"{key!r} must be text, got {value!r}"
@@ -88,12 +93,12 @@ def _fault(key: str, value: Any) -> str:
         return f"'cite' must be a list of entries with text and doi, got {value!r}"
     if key == "tags" and not (isinstance(value, list) and all(isinstance(tag, str) for tag in value)):
         return f"'tags' must be a list of words, got {value!r}"
-    if key == "pixel_size_um":
-        sides = value if isinstance(value, list) else []
-        if len(sides) != 2 or not all(isinstance(side, int | float) and not isinstance(side, bool) for side in sides):
-            return f"'pixel_size_um' must be [smallest, largest] in micrometres, got {value!r}"
-        if not 0 < sides[0] <= sides[1] < math.inf:
-            return f"'pixel_size_um' must be positive and in order, got {value!r}"
+    if key in RANGES:
+        ends = value if isinstance(value, list) else []
+        if len(ends) != 2 or not all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends):
+            return f"{key!r} must be [smallest, largest] in {RANGES[key]}, got {value!r}"
+        if not 0 < ends[0] <= ends[1] < math.inf:
+            return f"{key!r} must be positive and in order, got {value!r}"
     return _refused(key, value) if key in RULES else ""
 
 

@@ -182,6 +182,7 @@ def _contents(job: Job, chosen: Draft, who: About, sample: Image, facts: Mapping
         tolerance=job.tolerance,
         reproducibility=chosen.reproducibility,
         pytorch_version=version,
+        inside={"normalization": job.parts[1], "head": job.parts[2]},
         provenance=facts,
         **sources(job, chosen),
     )

@@ -47,6 +47,8 @@ THICK, CLIMB_PX = 0.3, (0.2, 2.0)  # share of other pairs with thick specimens, 
 GAUSSIAN, GAUSSIAN_PX = 0.2, (0.5, 2.0)  # share of other pairs with a Gaussian blur, and its standard deviation
 GRAINY = 0.25  # share of other pairs whose dye is so sparse that single molecules show
 MOLECULES = (2.0, 200.0)  # of them, in the brightest pixel
+UNEVEN = 0.3  # share of other pairs whose dye is unevenly bound, as in every measured image
+UNEVENNESS, ROUGHNESS = (0.1, 0.6), (0.0, 1.5)  # standard deviation of the logarithm of its density; falling exponent of its spectrum
 FLOOR = 1e-3  # added before the logarithm of the loss; a difference of 3 % of the target's spread
 LOW_FLOOR = 1e-5  # the same, where sharp and noiseless images are among the inputs
 GUARD, MARGIN, LEAST_MISFIT = 2.0, 0.15, 1e-6  # weight of the guard; nepers (0.65 dB) that are asked for at least; floor of its logarithm
@@ -87,6 +89,8 @@ def pair(seed: int, index: int) -> Pair:
     else:
         if rng.random() < ENLARGED:
             specimen = partial(enlarged, draw=specimen)
+        if rng.random() < UNEVEN:
+            specimen = partial(uneven, draw=specimen)
         if rng.random() < GRAINY:
             specimen = partial(grainy, draw=specimen)
         further = {"climb_px": float(rng.uniform(*CLIMB_PX))} if rng.random() < THICK else {}
@@ -101,6 +105,16 @@ def enlarged(rng: np.random.Generator, size: int, draw: Specimen) -> NDArray[np.
     """A specimen of twice the size, (size, size) in 0-1: most real structures are larger than the blur."""
     large = ndimage.zoom(draw(rng, (size + 1) // 2), 2, order=3)[:size, :size].clip(min=0)
     return np.asarray(large / max(float(large.max()), 1e-12))
+
+
+def uneven(rng: np.random.Generator, size: int, draw: Specimen) -> NDArray[np.float64]:
+    """A specimen whose dye is unevenly bound, (size, size) in 0-1: mottled from pixel to pixel, or in patches."""
+    frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])
+    frequency[0, 0] = 1 / size
+    spectrum = np.fft.rfft2(rng.normal(size=(size, size))) * frequency ** -rng.uniform(*ROUGHNESS)
+    density = np.fft.irfft2(spectrum, s=(size, size))
+    mottled = draw(rng, size) * np.exp(rng.uniform(*UNEVENNESS) * density / density.std())
+    return np.asarray(mottled / max(float(mottled.max()), 1e-12))
 
 
 def grainy(rng: np.random.Generator, size: int, draw: Specimen) -> NDArray[np.float64]:
@@ -239,7 +253,8 @@ FAMILY = Family(
         pair_of=pair_of,
         partner="truth",
     ),
-    pixel_size_um=(),  # what counts is the blur in pixels
+    pixel_size_um=(),
+    blur_px=microscopes.BLUR_PX,
     tags=("deconvolution", "image-restoration", "fluorescence-light-microscopy", "widefield", "2d"),
     sample=sample,
     quality="PSNR on held-out simulated fields over the whole range of blurs {psnr_range:.1f} dB (input {psnr_range_input:.1f}, "

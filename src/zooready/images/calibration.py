@@ -57,6 +57,29 @@ def planes_differ(z_um: float | None, trained_um: float | None) -> str:
     return f"the planes of the image are {z_um:.4g} µm apart, and {trained}: results may be poor; rescale z in Fiji with Image > Scale."
 
 
+def blurred(blurs_um: tuple[float, ...], pixel_size_um: float | None, allowed: tuple[float, float] | None) -> str:
+    """How the blur of an image compares with those that a network takes away; empty if either is unknown.
+
+    Parameters
+    ----------
+    blurs_um
+        Wavelength / NA of each channel, in micrometres.
+    pixel_size_um
+        Side of the image's pixels, in micrometres; None if unknown.
+    allowed
+        Smallest and largest blur that the network was made for, wavelength / (NA x pixel size), in pixels; None if it takes none away.
+    """
+    if not blurs_um or not pixel_size_um or allowed is None:
+        return ""
+    low, high = (blur_um / pixel_size_um for blur_um in (min(blurs_um), max(blurs_um)))
+    size = f"{low:.3g} px" if f"{low:.3g}" == f"{high:.3g}" else f"{low:.3g} to {high:.3g} px"
+    made = f"the {allowed[0]:g} to {allowed[1]:g} px that the network was made for"
+    fact = f"the image's blur, wavelength / (NA x pixel size), is {size}"
+    if allowed[0] * (1 - ROUNDING) <= low and high <= allowed[1] * (1 + ROUNDING):
+        return f"{fact}: inside {made}."
+    return f"{fact}: outside {made}. The result may be worse than the image: compare the two."
+
+
 def target(pixel_size_um: float, allowed: tuple[float, float]) -> float:
     """The pixel size to resample to, in micrometres: the middle of the range by its ratio; the same as given if it lies inside.
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooready.errors import InputInvalid
+from zooready.images.mapped import blocks, is_mapped, release, reserve
 from zooready.images.tiff import RGB, in_order, read_tiff
 from zooready.images.whole_files import make_folder, whole_file
 from zooready.records import Array, Image
@@ -36,10 +37,11 @@ MICROSCOPES = {  # first bytes of the files of microscopes: what they are, and w
     b"BM": ("a BMP", "save it as TIFF in Fiji."),
 }
 
+IMAGEJ_BYTES = 2**32 - 2**20  # more do not fit into an ImageJ TIFF
 IMAGEJ_DTYPES = ("uint8", "uint16", "float32")
 
 
-def read_image(path: Path | str, *, axes: str | None = None) -> Image:
+def read_image(path: Path | str, *, axes: str | None = None, lazily: bool = False) -> Image:
     """Read an image file, with its axes, channel names and calibration as far as the file has them.
 
     Parameters
@@ -48,6 +50,9 @@ def read_image(path: Path | str, *, axes: str | None = None) -> Image:
         TIFF (plain, ImageJ, OME, BigTIFF), PNG or JPEG, recognised by its content, not by its name.
     axes
         Letters of ``tzcyx`` for the axes of the stored array; only needed if the file does not name its axes.
+    lazily
+        Leave the pixels of a large TIFF in the file, in its byte order, until they are used; those that are compressed are unpacked to a
+        file for temporary use.
 
     Returns
     -------
@@ -64,7 +69,7 @@ def read_image(path: Path | str, *, axes: str | None = None) -> Image:
     """
     path = Path(path)
     kind = _kind(path)
-    image = read_tiff(path, axes) if kind == "tiff" else _read_pillow(path)
+    image = read_tiff(path, axes, lazily=lazily) if kind == "tiff" else _read_pillow(path)
     demand_usable(image.array, image.axes, str(path))
     return replace(image, array=_native(image.array))
 
@@ -99,14 +104,14 @@ def write_image(image: Image, path: Path | str) -> None:
     Parameters
     ----------
     image
-        uint8, uint16 or float32, with y and x.
+        uint8, uint16 or float32, with y and x; in memory or in a file.
     path
         Target. The file is complete or not there at all, and the same image gives the same bytes.
 
     Raises
     ------
     InputInvalid
-        ImageJ has no such dtype, the folder is missing or read-only, the disk is full, or the image exceeds 4 GB.
+        ImageJ has no such dtype, the folder is missing or read-only, or the disk is full.
     """
     import tifffile
 
@@ -115,12 +120,27 @@ def write_image(image: Image, path: Path | str) -> None:
         raise InputInvalid(
             f"cannot write {path.name} with {image.array.dtype} pixels: ImageJ reads {', '.join(IMAGEJ_DTYPES)}. Convert first."
         )
-    if image.array.nbytes >= 2**32 - 2**20:
-        gigabytes = image.array.nbytes / 1e9
-        raise InputInvalid(
-            f"cannot write {path.name}: {gigabytes:.1f} GB, and an ImageJ TIFF holds less than 4.3 GB. Write fewer planes to a file."
-        )
     array, axes = in_order(image.array, image.axes)
+    shape, how = (array.shape, _as_ome(image, axes)) if is_beyond_imagej(image) else ((*array.shape, 1), _as_imagej(image, array, axes))
+    with whole_file(path) as file:
+        if not is_mapped(array):
+            tifffile.imwrite(file, array.reshape(shape), photometric="minisblack", **how)
+            return
+        mapped = tifffile.memmap(file.name, shape=shape, dtype=array.dtype, photometric="minisblack", **how)
+        reserve(file.fileno(), Path(file.name).stat().st_size)
+        for block in blocks(array):
+            mapped.reshape(array.shape)[block] = array[block]
+            release(mapped)
+        mapped.flush()
+
+
+def is_beyond_imagej(image: Image) -> bool:
+    """Whether an image is larger than an ImageJ TIFF can be, so that it is written as OME-TIFF, which Fiji opens with Bio-Formats."""
+    return image.array.nbytes >= IMAGEJ_BYTES
+
+
+def _as_imagej(image: Image, array: Array, axes: str) -> dict[str, Any]:
+    """How tifffile writes a file that ImageJ itself reads."""
     metadata: dict[str, Any] = {
         "axes": f"{axes.upper()}S"
     }  # S: one sample per pixel; without it tifffile writes channels of 1 x 1 px as rows
@@ -132,15 +152,19 @@ def write_image(image: Image, path: Path | str) -> None:
         planes = array.size // (array.shape[-1] * array.shape[-2])
         metadata["Labels"] = [image.channels[i % len(image.channels)] for i in range(planes)]
     side = image.pixel_size_um
-    with whole_file(path) as file:
-        tifffile.imwrite(
-            file,
-            array[..., None],
-            imagej=True,
-            photometric="minisblack",
-            resolution=(1 / side, 1 / side) if side else None,
-            metadata=metadata,
-        )
+    return {"imagej": True, "resolution": (1 / side, 1 / side) if side else None, "metadata": metadata}
+
+
+def _as_ome(image: Image, axes: str) -> dict[str, Any]:
+    """How tifffile writes a BigTIFF with OME's metadata."""
+    metadata: dict[str, Any] = {"axes": axes.upper()}
+    lengths = {"PhysicalSizeX": image.pixel_size_um, "PhysicalSizeY": image.pixel_size_um, "PhysicalSizeZ": image.z_um}
+    for name, length in lengths.items():
+        if length:
+            metadata |= {name: length, f"{name}Unit": "\u00b5m"}
+    if image.channels and "c" in axes:
+        metadata["Channel"] = {"Name": list(image.channels)}
+    return {"ome": True, "bigtiff": True, "metadata": metadata}
 
 
 def write_png(pixels: NDArray[np.uint8], path: Path) -> None:
@@ -212,9 +236,11 @@ def pillow_image(image: PIL.Image.Image) -> Image:
 
 
 def _native(array: Array) -> Array:
-    """The same values in this machine's byte order; bool as uint8 0 and 255, float16 as float32."""
+    """The same values in this machine's byte order, but for those that lie in a file; bool as uint8 0 and 255, float16 as float32."""
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * np.uint8(255)
+    if is_mapped(array) and array.dtype != np.float16:
+        return array
     return array.astype(np.float32 if array.dtype == np.float16 else array.dtype.newbyteorder("="), copy=False)
 
 
@@ -224,11 +250,10 @@ def demand_usable(array: Array, axes: str, source: str) -> None:
         raise InputInvalid(f"{source} has no pixels (shape {array.shape}): give at least one.")
     if array.dtype.kind not in "biuf":
         raise InputInvalid(f"{source} has {array.dtype} pixels: save it in Fiji as 8-bit, 16-bit or 32-bit TIFF.")
-    if array.dtype.kind == "f":
+    if array.dtype.kind == "f" and not all(np.isfinite(array[block]).all() for block in blocks(array)):
         bad = ~np.isfinite(array)
-        if bad.any():
-            position = ", ".join(f"{axis} {i}" for axis, i in zip(axes, np.unravel_index(bad.argmax(), array.shape), strict=True))
-            raise InputInvalid(
-                f"{source} has {int(bad.sum())} pixels that are NaN or infinite, the first at {position}: "
-                "replace them, in Fiji with Process > Noise > Remove NaNs, and save it, or in Python with numpy.nan_to_num."
-            )
+        position = ", ".join(f"{axis} {i}" for axis, i in zip(axes, np.unravel_index(bad.argmax(), array.shape), strict=True))
+        raise InputInvalid(
+            f"{source} has {int(bad.sum())} pixels that are NaN or infinite, the first at {position}: "
+            "replace them, in Fiji with Process > Noise > Remove NaNs, and save it, or in Python with numpy.nan_to_num."
+        )

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from zooready.errors import InputInvalid
+from zooready.images.mapped import in_a_file
 from zooready.records import Array, Image
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ PLAIN = ("shaped", "uniform", "generic")  # kinds of files, as tifffile calls th
 ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # how ImageJ writes letters beyond ASCII
 STRAIGHT_LINE, UNCALIBRATED = 0, 20  # calibration functions of ImageJ: c0 + c1 * stored, and none
 SIGNED = -32768.0  # c0 of signed 16-bit images, which ImageJ stores with 32768 added
+LAZY_BYTES = 2**26  # up to which pixels are read at once
+LARGEST_NA = 2.0  # no objective has more; a larger number is a mistake
 PRINT_UM = 20.0  # a resolution per inch or centimetre with larger pixels (1270 dpi) is meant for printing, not as calibration
 
 
@@ -72,8 +75,8 @@ def _errors_explained(path: Path) -> Iterator[None]:
         raise InputInvalid(f"{path} is damaged or cut off ({logged.messages[0]}): copy or save it again.")
 
 
-def read_tiff(path: Path, axes: str | None) -> Image:
-    """Read a TIFF file with one image; for ``axes`` and the result see :func:`zooready.images.files.read_image`.
+def read_tiff(path: Path, axes: str | None, *, lazily: bool = False) -> Image:
+    """Read a TIFF file with one image; for ``axes``, ``lazily`` and the result see :func:`zooready.images.files.read_image`.
 
     Raises
     ------
@@ -97,7 +100,7 @@ def read_tiff(path: Path, axes: str | None) -> Image:
             raise InputInvalid(f"{path} is one of several files of an OME-TIFF, and others are missing: put them into the same folder.")
         if 0 in series.shape:
             raise InputInvalid(f"{path} has no pixels (shape {series.shape}): save it again.")
-        pixels = series.asarray()
+        pixels = _mapped(path, series) if lazily and series.nbytes > LAZY_BYTES else series.asarray()
         stored_axes = series.axes
         if pages:
             pixels, stored_axes = np.stack([page.asarray() for page in pages]), "QYX"
@@ -114,8 +117,18 @@ def read_tiff(path: Path, axes: str | None) -> Image:
             channels = ()
         array, letters = in_order(array, letters)
         pixel_size_um, z_um = _calibration(tiff, series, path)
-        names = channels or _channel_names(tiff, array.shape[letters.index("c")] if "c" in letters else 1)
-    return Image(array=array, axes=letters, pixel_size_um=pixel_size_um, z_um=z_um, channels=names)
+        count = array.shape[letters.index("c")] if "c" in letters else 1
+        names, blurs_um = channels or _channel_names(tiff, count), _blurs_um(tiff, count)
+    return Image(array=array, axes=letters, pixel_size_um=pixel_size_um, z_um=z_um, channels=names, blurs_um=blurs_um)
+
+
+def _mapped(path: Path, series: TiffPageSeries) -> Array:
+    """The pixels as they lie in the file; those that are compressed, in a file of their own, which vanishes with the array."""
+    import tifffile
+
+    if series.dataoffset is not None and series.keyframe.is_memmappable:
+        return tifffile.memmap(path, mode="r")
+    return series.asarray(out=in_a_file(series.shape, series.dtype))
 
 
 def _alike(tiff: TiffFile) -> list[TiffPageSeries]:
@@ -231,6 +244,23 @@ def _ome_pixels(xml: str) -> ElementTree.Element:
     """The Pixels element of the first image; an empty one if there is none."""
     pixels = ElementTree.fromstring(xml).find("{*}Image/{*}Pixels")
     return ElementTree.Element("Pixels") if pixels is None else pixels
+
+
+def _blurs_um(tiff: TiffFile, channels: int) -> tuple[float, ...]:
+    """Emission wavelength / NA of each channel, micrometres, as OME states them; empty if any is missing."""
+    if not (tiff.is_ome and tiff.ome_metadata):
+        return ()
+    root = ElementTree.fromstring(tiff.ome_metadata)
+    used = root.find("{*}Image/{*}ObjectiveSettings")
+    objectives = [lens for lens in root.findall("{*}Instrument/{*}Objective") if used is None or lens.get("ID") == used.get("ID")]
+    stated = [channel.attrib for channel in _ome_pixels(tiff.ome_metadata).findall("{*}Channel")]
+    waves_um = [_micrometres(channel.get("EmissionWavelength"), channel.get("EmissionWavelengthUnit", "nm")) for channel in stated]
+    try:
+        na = float(objectives[0].get("LensNA", "")) if len(objectives) == 1 else 0.0
+    except ValueError:
+        return ()
+    known = tuple(wave_um / na for wave_um in waves_um if wave_um and 0 < na < LARGEST_NA)
+    return known if len(known) == channels else ()
 
 
 def _channel_names(tiff: TiffFile, channels: int) -> tuple[str, ...]:

@@ -33,7 +33,8 @@ class BCR(nn.Module):
     levels
         Wavelet levels, at least 1; the first has half the image's size.
     depth
-        Residual pairs of 3x3 convolutions in the block of each level but the first.
+        Residual pairs of 3x3 convolutions in the block of each level but the first; one number for all, or one for each, from fine to
+        coarse.
     inverse
         Residual pairs of 3x3 convolutions on the first level, after the coarser ones were added to it.
     resolutions
@@ -45,19 +46,29 @@ class BCR(nn.Module):
     Raises
     ------
     ValueError
-        A number below 1, more than three resolutions, or dimensions other than 2 and 3.
+        A number below 1, more than three resolutions, dimensions other than 2 and 3, or depths that are not one for each level.
     """
 
     def __init__(
-        self, width: int = 8, levels: int = 3, depth: int = 3, inverse: int = 8, resolutions: int = 1, dimensions: int = 2
+        self,
+        width: int = 8,
+        levels: int = 3,
+        depth: int | tuple[int, ...] = 3,
+        inverse: int = 8,
+        resolutions: int = 1,
+        dimensions: int = 2,
     ) -> None:
         super().__init__()
-        for name, value in (("width", width), ("levels", levels), ("depth", depth), ("inverse", inverse), ("resolutions", resolutions)):
+        depths = (depth,) * (levels - 1) if isinstance(depth, int) else tuple(depth)
+        numbers = {"width": width, "levels": levels, "inverse": inverse, "resolutions": resolutions}
+        for name, value in (*numbers.items(), *(("depth", number) for number in depths)):
             if value < 1 or (name == "resolutions" and value > 3):
                 raise ValueError(f"{name}={value}: use {'1, 2 or 3' if name == 'resolutions' else '1 or more'}.")
+        if len(depths) != levels - 1:
+            raise ValueError(f"depth={depth}: give one number, or one for each of the {levels - 1} levels after the first.")
         if dimensions not in CONVOLUTION:
             raise ValueError(f"dimensions={dimensions}: use 2 or 3.")
-        stages = [Stage(1 if index == resolutions - 1 else 2, width, levels, depth, inverse, dimensions) for index in range(resolutions)]
+        stages = [Stage(1 if index == resolutions - 1 else 2, width, depths, inverse, dimensions) for index in range(resolutions)]
         self.stages = nn.ModuleList(stages)  # from fine to coarse
 
     def forward(self, image: Tensor) -> Tensor:
@@ -79,11 +90,11 @@ class BCR(nn.Module):
 class Stage(nn.Module):
     """One resolution: the image's bands, lifted to channels; coarser levels; convolutions on the finest bands; the image added back."""
 
-    def __init__(self, channels_in: int, width: int, levels: int, depth: int, inverse: int, dimensions: int) -> None:
+    def __init__(self, channels_in: int, width: int, depths: tuple[int, ...], inverse: int, dimensions: int) -> None:
         super().__init__()
         convolution, channels = CONVOLUTION[dimensions], 4 * width
         self.lift = convolution(4 * channels_in, channels, 3, padding=1)
-        self.bands = nn.ModuleList(pairs(channels, depth, dimensions) for _ in range(levels - 1))
+        self.bands = nn.ModuleList(pairs(channels, depth, dimensions) for depth in depths)
         self.join = convolution(channels, channels, 3, padding=1)
         self.inverse = pairs(channels, inverse, dimensions)
         self.last = convolution(channels, 4, 3, padding=1)

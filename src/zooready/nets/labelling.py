@@ -56,11 +56,15 @@ class Instances(nn.Module):
 
     def forward(self, probabilities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See the class."""
-        foreground = probabilities[:, 0:1] > self.foreground
-        height = nn.functional.avg_pool2d(probabilities[:, 1:2], 3, stride=1, padding=1) * foreground.to(torch.float32)
+        foreground, height = self.heights(probabilities)
         seeds = self.numbered(height > self.core)
         labels = self.grown(self.climbed(seeds, foreground, height), foreground)
         return probabilities, self.without_small(labels)
+
+    def heights(self, probabilities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(b, 2, y, x) -> where the foreground is, bool, and its height, float32, 0 outside; (b, 1, y, x) each."""
+        foreground = probabilities[:, 0:1] > self.foreground
+        return foreground, nn.functional.avg_pool2d(probabilities[:, 1:2], 3, stride=1, padding=1) * foreground.to(torch.float32)
 
     def numbered(self, core: torch.Tensor) -> torch.Tensor:
         """(b, 1, y, x) bool -> float32: 0 outside, and 1…n, one number per 8-connected part, in the order of their last pixels."""

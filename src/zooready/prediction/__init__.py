@@ -2,11 +2,11 @@
 
 Comes in: an opened Bundle and an Image. Goes out: a Prediction (images, score tables, notes), and its files.
 
-May import: images, formats, bundle, consumers
+May import: nets, images, formats, bundle, consumers
 """
 
 from zooready.prediction.inputs import Inputs, as_input
-from zooready.prediction.output import save
+from zooready.prediction.output import save, save_one
 from zooready.prediction.scaling import sized
 from zooready.prediction.sessions import engine, network
 from zooready.prediction.whole import Prediction, Scores, predict
@@ -20,5 +20,6 @@ __all__ = [
     "network",
     "predict",
     "save",
+    "save_one",
     "sized",
 ]

@@ -29,10 +29,14 @@ class Inputs:
         """Length of each axis of ``loop``."""
         return self.array.shape[: len(self.loop)]
 
+    def planes(self) -> Iterator[Array]:
+        """The array of each input in turn, (c, ..., y, x), as the image holds it."""
+        return (self.array[index] for index in np.ndindex(*self.lengths))
+
     def __iter__(self) -> Iterator[Array]:
         """Each input in turn, batch of one, float32, contiguous."""
-        for index in np.ndindex(*self.lengths):
-            yield as_float32(self.array[index])[np.newaxis]
+        for plane in self.planes():
+            yield as_float32(plane)[np.newaxis]
 
 
 def as_input(image: Image, spec: TensorSpec, *, channel: int | str | None = None) -> Inputs:
@@ -62,7 +66,7 @@ def as_input(image: Image, spec: TensorSpec, *, channel: int | str | None = None
     for axis in spec.axes[1:]:
         if axis not in axes:
             raise InputInvalid(f"the network takes {spec.axes[1:]!r} and the image has {image.axes!r}: give an image with an axis {axis}.")
-    array = np.take(array, _channels(image, array.shape[axes.index("c")], spec, channel), axis=axes.index("c"))
+    array = _taken(array, axes.index("c"), _channels(image, array.shape[axes.index("c")], spec, channel))
     loop = "".join(axis for axis in "tz" if axis in axes and axis not in spec.axes)
     array = array.transpose([axes.index(axis) for axis in loop + spec.axes[1:]])
     for axis, size in spec.sizes.items():
@@ -74,6 +78,13 @@ def as_input(image: Image, spec: TensorSpec, *, channel: int | str | None = None
             "the image has values beyond 3.4e38, which float32 does not hold: rescale it in Fiji with Process > Math > Multiply."
         )
     return Inputs(array=array, loop=loop)
+
+
+def _taken(array: Array, axis: int, indices: list[int]) -> Array:
+    """Some positions along an axis; of those that follow one another no copy is made."""
+    if indices == list(range(indices[0], indices[0] + len(indices))):
+        return array[(slice(None),) * axis + (slice(indices[0], indices[0] + len(indices)),)]
+    return np.take(array, indices, axis=axis)
 
 
 def _channels(image: Image, count: int, spec: TensorSpec, channel: int | str | None) -> list[int]:

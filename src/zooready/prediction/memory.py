@@ -1,10 +1,10 @@
-"""Whether a whole image fits: memory that a network takes per pixel is measured on a piece, not guessed."""
+"""Whether an image fits: memory that a network takes per pixel is measured on a piece, not guessed."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,9 +14,14 @@ from zooready.records import Array
 PIECE = 512 * 512  # pixels to measure on
 SMALLEST = 64  # px, side of that piece, however many planes it has
 LARGE = 4 * PIECE  # pixels up to which nothing is measured; a first run of PIECE takes up to 1.5 times as much a pixel as a large one
+RESERVE = 2.0  # times what a piece shows: ONNX Runtime asks for twice as much whenever it runs out
+COPIES = 3  # of the input and of each output beside those of the runtime: as read, as float32, as returned
+TILE_BYTES = 3 * 2**29  # that a network may take for one tile
+
+Network = Callable[[Array], Sequence[Array]]
 
 
-def demand_room(run: Callable[[Array], object], image: Array) -> None:
+def demand_room(run: Network, image: Array, why_whole: str = "") -> None:
     """Refuse an input for which there is not enough memory, before the system kills the process.
 
     Parameters
@@ -25,6 +30,8 @@ def demand_room(run: Callable[[Array], object], image: Array) -> None:
         Runs the network on (b, c, ..., y, x) float32.
     image
         The input; a piece of 512 x 512 px (or as many voxels) is run and measured if the whole has more than four times as many.
+    why_whole
+        Why it is not cut into tiles.
 
     Raises
     ------
@@ -32,20 +39,57 @@ def demand_room(run: Callable[[Array], object], image: Array) -> None:
         The whole would need more than is available.
     """
     room = available_bytes()
-    planes = math.prod(image.shape[2:-2])
     if image[0, 0].size <= LARGE or room is None:
         return
-    side = max(SMALLEST, math.isqrt(PIECE // planes))
-    piece = image[..., :side, :side]
-    run(image[..., :SMALLEST, :SMALLEST])  # weights and buffers of fixed size
-    taken = _peak_bytes(lambda: run(piece))
-    needed = taken * image.size / piece.size
+    needed = RESERVE * needed_bytes(run, image) * image.size
     if needed > room:
         size = " x ".join(map(str, image.shape[2:]))
+        whole = f", and it is not cut into tiles, since {why_whole}" if why_whole else ""
         raise InputInvalid(
-            f"an image of {size} px needs about {needed / 1e9:.1f} GB of memory with this network, and {room / 1e9:.1f} GB are free: "
-            "cut it into smaller ones (Fiji: Image > Crop), close other programs, or use a larger machine."
+            f"an image of {size} px needs about {needed / 1e9:.1f} GB of memory with this network, and {room / 1e9:.1f} GB are free"
+            f"{whole}: cut it into smaller ones (Fiji: Image > Crop), close other programs, or use a larger machine."
         )
+
+
+def needed_bytes(run: Network, image: Array) -> float:
+    """Memory for one value of an input (b, c, ..., y, x), measured on its first pixels: the network's, and our copies of what goes in."""
+    side = max(SMALLEST, math.isqrt(PIECE // math.prod(image.shape[2:-2])))
+    piece = image[..., :side, :side]
+    outputs = run(image[..., :SMALLEST, :SMALLEST])  # weights and buffers of fixed size
+    taken = peak_bytes(lambda: run(piece))
+    returned = sum(output.nbytes for output in outputs) / image[..., :SMALLEST, :SMALLEST].size
+    return taken / piece.size + COPIES * (image.itemsize + returned) / RESERVE
+
+
+def tile_side(run: Network, image: Array, side: int, least: int) -> int:
+    """Side of a window that suits the memory, px: ``side``, or the first of its halves that does.
+
+    Parameters
+    ----------
+    run
+        Runs the network on a window (1, c, ..., y, x) float32.
+    image
+        The image, (1, c, ..., y, x).
+    side, least
+        Largest and smallest side, px.
+
+    Raises
+    ------
+    InputInvalid
+        Not even the smallest fits.
+    """
+    room = available_bytes()
+    allowed = TILE_BYTES if room is None else min(TILE_BYTES, room / 2)
+    values = needed_bytes(run, image) * math.prod(image.shape[1:-2])
+    while values * side**2 > allowed and side // 2 >= least:
+        side //= 2
+    needed = RESERVE * values * side**2
+    if room is not None and needed > room:
+        raise InputInvalid(
+            f"one tile of {side} x {side} px needs about {needed / 1e9:.1f} GB of memory with this network, and {room / 1e9:.1f} GB are "
+            "free: close other programs, give fewer planes, or use a larger machine."
+        )
+    return side
 
 
 def available_bytes() -> int | None:
@@ -63,7 +107,7 @@ def available_bytes() -> int | None:
     return min(limits, default=None)
 
 
-def _peak_bytes(call: Callable[[], object]) -> int:
+def peak_bytes(call: Callable[[], object]) -> int:
     """How much the resident memory rises while ``call`` runs, in bytes; 0 where the system does not say."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # sets the recorded peak back to the present

@@ -6,13 +6,15 @@ import csv
 import io
 from pathlib import Path
 
-from zooready.images.files import write_image
+from zooready.errors import InputInvalid
+from zooready.images.files import is_beyond_imagej, write_image
 from zooready.images.whole_files import make_folder, whole_file
 from zooready.prediction.whole import Prediction, Scores
+from zooready.records import Image
 
 
 def save(prediction: Prediction, folder: Path | str, stem: str) -> tuple[Path, ...]:
-    """Write ``<stem>_<output id>.tif`` and ``.csv``.
+    """Write ``<stem>_<output id>.tif`` (``.ome.tif`` beyond 4 GB, which ImageJ's own TIFF cannot have) and ``.csv``.
 
     Parameters
     ----------
@@ -31,17 +33,42 @@ def save(prediction: Prediction, folder: Path | str, stem: str) -> tuple[Path, .
     Raises
     ------
     InputInvalid
-        No permission, disk full, or an image of more than 4 GB; a file appears whole or not at all.
+        No permission, or disk full; a file appears whole or not at all.
     """
     folder = make_folder(Path(folder))
     written = []
     for name, image in prediction.images.items():
-        written.append(folder / f"{stem}_{name}.tif")
+        written.append(folder / f"{stem}_{name}{'.ome.tif' if is_beyond_imagej(image) else '.tif'}")
         write_image(image, written[-1])
     for name, scores in prediction.scores.items():
         written.append(folder / f"{stem}_{name}.csv")
         _write_table(scores, written[-1])
     return tuple(written)
+
+
+def save_one(prediction: Prediction, file: Path) -> tuple[Path, ...]:
+    """Write the one output of a prediction to a file of this name: an image to ``.tif``, a table to ``.csv``.
+
+    Raises
+    ------
+    InputInvalid
+        There are several outputs, the ending is another, or the file cannot be written.
+    """
+    outputs: dict[str, Image | Scores] = {**prediction.images, **prediction.scores}
+    if len(outputs) != 1:
+        raise InputInvalid(f"{file} is one file, and there are {len(outputs)} outputs ({', '.join(outputs)}): name a folder for them.")
+    ((name, output),) = outputs.items()
+    ending = ".csv" if isinstance(output, Scores) else ".tif"
+    if not file.suffix.lower().startswith(ending):
+        raise InputInvalid(
+            f"'{name}' is {'a table' if ending == '.csv' else 'an image'}: let the file's name end in {ending}, not as {file}."
+        )
+    make_folder(file.absolute().parent)
+    if isinstance(output, Scores):
+        _write_table(output, file)
+    else:
+        write_image(output, file)
+    return (file,)
 
 
 def _write_table(scores: Scores, path: Path) -> None:

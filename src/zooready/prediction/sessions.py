@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from zooready.bundle.builders import builder_of
@@ -58,7 +59,7 @@ def engine(bundle: Bundle, format: Format = "onnx", device: Device = "auto") -> 
     if format == "state_dict":
         options["builder"] = _builder(bundle)
     if _is_foreign(bundle, format):
-        return _explaining(_apart(bundle, "torchscript", device), bundle, format)
+        return explaining(_apart(bundle, "torchscript", device), bundle, format)
     try:
         run = FORMATS[format].start(bundle.formats[format], device, **options)
     except (ConsumerMissing, BundleInvalid):
@@ -67,7 +68,7 @@ def engine(bundle: Bundle, format: Format = "onnx", device: Device = "auto") -> 
         raise BundleInvalid(
             f"{bundle.path.name}: the {format} weights do not load ({brief(error)}). Export or download it again."
         ) from error
-    return _explaining(run, bundle, format)
+    return explaining(run, bundle, format)
 
 
 def _is_foreign(bundle: Bundle, format: Format) -> bool:
@@ -87,8 +88,9 @@ def _apart(bundle: Bundle, kind: str, device: Device = "cpu") -> Session:
     return session
 
 
-def _explaining(run: Run, bundle: Bundle, format: Format) -> Run:
-    """The same function, its failures in words."""
+def explaining(run: Run, bundle: Bundle, format: Format, names: Sequence[str] = ()) -> Run:
+    """The same function, its failures in words; ``names`` are the outputs that it gives, all of the bundle's if empty."""
+    names = names or [name for name, _ in bundle.kinds]
 
     def explained(image: Array) -> tuple[Array, ...]:
         try:
@@ -105,10 +107,9 @@ def _explaining(run: Run, bundle: Bundle, format: Format) -> Run:
                 f"the {format} network of {bundle.path.name} failed on an image of shape {image.shape} ({brief(error)}): "
                 "run zooready check on the bundle."
             ) from error
-        if len(outputs) != len(bundle.kinds):
-            names = ", ".join(name for name, _ in bundle.kinds)
+        if len(outputs) != len(names):
             raise BundleInvalid(
-                f"{bundle.path.name} promises outputs {names}, and its {format} network gave {len(outputs)}. Export it again."
+                f"{bundle.path.name} promises outputs {', '.join(names)}, and its {format} network gave {len(outputs)}. Export it again."
             )
         return outputs
 

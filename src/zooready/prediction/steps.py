@@ -1,4 +1,4 @@
-"""Steps that a bundle asks for outside its network, with the arithmetic of bioimageio.core 0.11.
+"""Steps that a bundle asks for outside its network: read and found possible here, computed by :mod:`zooready.nets.processing`.
 
 Statistics of an input are those of the image before its first step, whatever steps come before, since that is how bioimageio.core takes
 them; statistics of an output, which it cannot take, are those of the output as the steps before left it. "Statistics of a data set"
@@ -8,8 +8,8 @@ them; statistics of an output, which it cannot take, are those of the output as 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, TypeGuard
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -17,10 +17,12 @@ from zooready.errors import BundleInvalid
 from zooready.records import Array, as_float32
 from zooready.tensors import Operator, Tensor
 
-DTYPES = ("float32", "float64", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "bool")
+if TYPE_CHECKING:
+    from zooready.nets.processing import Statistics, Steps
+
 IDS = {"b": "batch", "t": "time", "i": "index", "c": "channel"}  # what bioimageio.spec makes of ids of one letter, in axes and in steps
 LARGEST = float(np.finfo(np.float32).max)
-EPS = 1e-6  # bioimageio.core 0.11 reads another one for scale_mean_variance only
+EPS = 1e-6  # of every step that states none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +35,16 @@ class NamedArray:
 
 @dataclass(frozen=True, kw_only=True)
 class _Step:
-    """One step on a tensor with axes ``axes``: its kwargs as a stranger wrote them, read as what they have to be."""
+    """One step on a tensor with axes ``axes``: its kwargs as a stranger wrote them, read as what they have to be.
+
+    ``lengths`` are those of the axes, by id, as far as they are known; ``source`` are the axes of what statistics are taken of.
+    """
 
     operator: Operator
     tensor: str
     axes: tuple[str, ...]
-    lengths: tuple[int, ...]  # of these axes
-    source: NamedArray  # what its statistics are taken of
+    lengths: Mapping[str, int]
+    source: tuple[str, ...]
 
     def invalid(self, key: str, wanted: str) -> BundleInvalid:
         """The error for a value of ``kwargs`` that is no ``wanted``."""
@@ -67,8 +72,8 @@ class _Step:
             raise self.invalid(key, "a percentile from 0 to 100")
         return value / 100
 
-    def along_axis(self, key: str, default: float | None = None) -> float | Array:
-        """A number, or one for each position along the axis ``axis``, laid along it."""
+    def along_axis(self, key: str, default: float | None = None) -> float | tuple[float, ...]:
+        """A number, or one for each position along the axis ``axis``."""
         value, axis = self.operator.kwargs.get(key), self.axis()
         if not isinstance(value, list):
             return self.number(key, default)
@@ -78,9 +83,9 @@ class _Step:
             return float(value[0])
         if axis is None:
             raise self.invalid("axis", f"one of {', '.join(self.axes)}")
-        if len(value) not in (1, length := self.lengths[self.axes.index(axis)]):
+        if len(value) not in (1, length := self.lengths.get(axis, len(value))):
             raise self.invalid(key, f"a list of {length} numbers, one for each along {axis}")
-        return np.array(value, np.float64).reshape([-1 if name == axis else 1 for name in self.axes])
+        return tuple(map(float, value))
 
     def axis(self, default: str | None = None) -> str | None:
         """The id of the step's one axis, ``default`` where it states none."""
@@ -90,47 +95,26 @@ class _Step:
             raise self.invalid("axis", f"one of {', '.join(self.axes)}")
         return axis
 
-    @property
-    def joint(self) -> tuple[str, ...] | None:
-        """The axes that statistics are taken over, None for all."""
-        axes = self.operator.kwargs.get("axes")
-        if axes is None:
-            return None
-        known = self.source.axes
-        axes = [IDS.get(axis, axis) for axis in axes] if isinstance(axes, list) and all(isinstance(axis, str) for axis in axes) else [""]
+    def position(self, default: str | None = None) -> int | None:
+        """The number of that axis."""
+        axis = self.axis(default)
+        return None if axis is None else self.axes.index(axis)
+
+    def statistics(self, source: tuple[str, ...] | None = None) -> Statistics:
+        """What statistics are taken over, of a tensor with the axes ``source``, and where they lie in this step's tensor."""
+        from zooready.nets.processing import Statistics  # with PyTorch, which takes seconds
+
+        known = self.source if source is None else source
+        given = self.operator.kwargs.get("axes")
+        axes: list[str] = list(known)
+        if given is not None:
+            axes = [str(IDS.get(axis, axis)) if isinstance(axis, str) else "" for axis in given] if isinstance(given, list) else [""]
         if not set(axes) <= set(known) or len(set(axes)) < len(axes):
             raise self.invalid("axes", f"some of {', '.join(known)}")
         if foreign := [axis for axis in known if axis not in axes and axis not in self.axes]:
             raise self.invalid("axes", f"a list with {', '.join(foreign)}, which '{self.tensor}' does not have")
-        return tuple(axes)
-
-    @property
-    def is_of_data_set(self) -> bool:
-        """Whether bioimageio would take the statistics of all images that it has seen."""
-        return self.joint is None or "batch" in self.joint
-
-    def statistic(self, function: Callable[[Array, tuple[int, ...] | None], Any], source: NamedArray | None = None) -> Array:
-        """``function(array, indices of the joint axes)``, laid along the axes of this step's tensor."""
-        source = source or self.source
-        if self.joint is None:
-            return np.asarray(function(source.array, None))
-        value = np.asarray(function(source.array, tuple(source.axes.index(axis) for axis in self.joint)))
-        left = [axis for axis in source.axes if axis not in self.joint]
-        lengths = dict(zip(left, value.shape, strict=True))
-        return value.transpose([left.index(axis) for axis in self.axes if axis in left]).reshape(
-            [lengths.get(axis, 1) for axis in self.axes]
-        )
-
-    def moments(self, source: NamedArray | None = None) -> tuple[Array, Array]:
-        """Mean and standard deviation, summed in float64; of one image in the image's own type, as bioimageio.core has them."""
-        mean = self.statistic(lambda array, axes: array.mean(axes, dtype=np.float64), source)
-        deviation = self.statistic(lambda array, axes: array.std(axes, dtype=np.float64), source)
-        kind = np.float64 if self.is_of_data_set else np.result_type((source or self.source).array, np.float32)
-        return mean.astype(kind), deviation.astype(kind)
-
-    def quantile(self, share: float, method: Any) -> Array:
-        """The value that this share of the pixels does not exceed; a list of shares makes NumPy interpolate in float64, as xarray does."""
-        return self.statistic(lambda array, axes: np.quantile(array, [share], axis=axes, method=method)[0])
+        joint = tuple(axis for axis in axes if axis != "batch")
+        return Statistics(axes=known, joint=joint, onto=self.axes, wide=given is None or "batch" in axes)
 
 
 def _is_number(value: object) -> TypeGuard[float]:
@@ -138,74 +122,55 @@ def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
-def _binarize(array: Array, step: _Step) -> Array:
-    return np.asarray(array > step.along_axis("threshold"))
+def _binarize(step: _Step) -> dict[str, Any]:
+    return {"threshold": step.along_axis("threshold"), "axis": step.position()}
 
 
-def _clip(array: Array, step: _Step) -> Array:
-    method = "linear" if step.is_of_data_set else "inverted_cdf"
-    for key, bound in (("min", np.maximum), ("max", np.minimum)):
+def _clip(step: _Step) -> dict[str, Any]:
+    bounds: list[tuple[str, float, Statistics | None]] = []
+    for key in ("min", "max"):
         fixed, percentile = step.optional(key), step.optional(f"{key}_percentile")
         if fixed is not None and percentile is not None:
             raise step.invalid(key, f"left out, or {key}_percentile")
         if fixed is not None:
-            array = bound(array, fixed)
+            bounds.append((key, fixed, None))
         elif percentile is not None:
-            array = bound(array, step.quantile(step.percentile(f"{key}_percentile"), method))
-    return array
+            bounds.append((key, step.percentile(f"{key}_percentile"), step.statistics()))
+    return {"bounds": tuple(bounds)}
 
 
-def _ensure_dtype(array: Array, step: _Step) -> Array:
+def _ensure_dtype(step: _Step) -> dict[str, Any]:
+    from zooready.nets.processing import DTYPES
+
     dtype = step.operator.kwargs.get("dtype")
     if dtype not in DTYPES:
         raise step.invalid("dtype", f"one of {', '.join(DTYPES)}")
-    with np.errstate(invalid="ignore"):  # values beyond the type: whatever NumPy makes of them, bioimageio.core has too
-        return array.astype(dtype)
+    return {"dtype": dtype}
 
 
-def _fixed_zero_mean_unit_variance(array: Array, step: _Step) -> Array:
-    mean, deviation = np.asarray(step.along_axis("mean")), np.asarray(step.along_axis("std"))
-    if (deviation <= 0).any():
+def _fixed_zero_mean_unit_variance(step: _Step) -> dict[str, Any]:
+    mean, deviation = step.along_axis("mean"), step.along_axis("std")
+    if (np.asarray(deviation) <= 0).any():
         raise step.invalid("std", "above 0")
-    return np.asarray((array - mean) / (deviation + EPS))
+    return {"mean": mean, "std": deviation, "axis": step.position()}
 
 
-def _scale_linear(array: Array, step: _Step) -> Array:
-    return array * step.along_axis("gain", 1.0) + step.along_axis("offset", 0.0)
+def _scale_linear(step: _Step) -> dict[str, Any]:
+    return {"gain": step.along_axis("gain", 1.0), "offset": step.along_axis("offset", 0.0), "axis": step.position()}
 
 
-def _scale_mean_variance(array: Array, step: _Step) -> Array:
-    eps = step.number("eps", EPS)
-    mean, deviation = step.moments(NamedArray(array=array, axes=step.axes))
-    wanted_mean, wanted_deviation = step.moments()
-    return (array - mean) / (deviation + eps) * (wanted_deviation + eps) + wanted_mean
+def _scale_mean_variance(step: _Step) -> dict[str, Any]:
+    return {"own": step.statistics(step.axes), "wanted": step.statistics(), "eps": step.number("eps", EPS)}
 
 
-def _scale_range(array: Array, step: _Step) -> Array:
+def _scale_range(step: _Step) -> dict[str, Any]:
     low, high = step.percentile("min_percentile", 0.0), step.percentile("max_percentile", 100.0)
     if low >= high:
         raise step.invalid("min_percentile", "below max_percentile")
-    lower, upper = step.quantile(low, "linear"), step.quantile(high, "linear")
-    return (array - lower) / (upper - lower + EPS)
+    return {"low": low, "high": high, "statistics": step.statistics()}
 
 
-def _sigmoid(array: Array, step: _Step) -> Array:
-    with np.errstate(over="ignore"):  # exp of a large number is infinite, and the result the right 0
-        return np.asarray(1.0 / (1.0 + np.exp(-array)))
-
-
-def _softmax(array: Array, step: _Step) -> Array:
-    index = step.axes.index(step.axis("channel") or "channel")
-    powers = np.exp(array - array.max(index, keepdims=True))
-    return np.asarray(powers / powers.sum(index, keepdims=True))
-
-
-def _zero_mean_unit_variance(array: Array, step: _Step) -> Array:
-    mean, deviation = step.moments()
-    return np.asarray((array - mean) / (deviation + EPS))
-
-
-OPERATORS: Mapping[str, Callable[[Array, _Step], Array]] = {
+READERS: Mapping[str, Callable[[_Step], dict[str, Any]]] = {  # what each operator's function takes
     "binarize": _binarize,
     "clip": _clip,
     "ensure_dtype": _ensure_dtype,
@@ -213,9 +178,9 @@ OPERATORS: Mapping[str, Callable[[Array, _Step], Array]] = {
     "scale_linear": _scale_linear,
     "scale_mean_variance": _scale_mean_variance,
     "scale_range": _scale_range,
-    "sigmoid": _sigmoid,
-    "softmax": _softmax,
-    "zero_mean_unit_variance": _zero_mean_unit_variance,
+    "sigmoid": lambda step: {},
+    "softmax": lambda step: {"axis": step.position("channel")},
+    "zero_mean_unit_variance": lambda step: {"statistics": step.statistics()},
 }
 MOMENTS = ("zero_mean_unit_variance", "scale_range", "scale_mean_variance")  # whose result depends on the whole tensor
 
@@ -223,6 +188,43 @@ MOMENTS = ("zero_mean_unit_variance", "scale_range", "scale_mean_variance")  # w
 def axis_ids(tensor: Tensor) -> tuple[str, ...]:
     """Id of each axis, as ``axes`` and ``axis`` of a step name it."""
     return tuple(IDS.get(axis.letter, axis.id or axis.letter) for axis in tensor.details)
+
+
+def steps_of(
+    tensor: Tensor, inputs: Mapping[str, tuple[str, ...]], *, lengths: Mapping[str, int] | None = None, is_input: bool = False
+) -> Steps:
+    """The steps of an input before, or of an output after the network, as a module.
+
+    Parameters
+    ----------
+    inputs
+        The ids of the axes of each input, by name: what ``reference_tensor`` names.
+    lengths
+        Those of the tensor's axes, by id, as far as they are known, px.
+    is_input
+        Whether statistics are those of the array as it comes in, before the first step.
+
+    Raises
+    ------
+    BundleInvalid
+        A step that is not known, a value that it cannot have, or a reference tensor that is no input.
+    """
+    from zooready.nets.processing import Step, Steps
+
+    axes, steps = axis_ids(tensor), []
+    for operator in tensor.operators:
+        if operator.name not in READERS:
+            raise BundleInvalid(f"'{tensor.name}' asks for {operator.name}, which is not known here: use bioimageio.core instead.")
+        step = _Step(operator=operator, tensor=tensor.name, axes=axes, lengths=lengths or {}, source=axes)
+        named = operator.kwargs.get("reference_tensor")
+        is_other = operator.name == "scale_mean_variance" or named not in (None, tensor.name)
+        if is_other:
+            if not isinstance(named, str) or named not in inputs:
+                raise step.invalid("reference_tensor", f"an input ({', '.join(inputs)})")
+            step = _Step(operator=operator, tensor=tensor.name, axes=axes, lengths=lengths or {}, source=inputs[named])
+        reference = str(named) if is_other else ""
+        steps.append(Step(operator=operator.name, values=READERS[operator.name](step), reference=reference))
+    return Steps(steps, of_given=is_input)
 
 
 def processed(array: Array, tensor: Tensor, inputs: Mapping[str, NamedArray], *, is_input: bool = False) -> Array:
@@ -235,7 +237,7 @@ def processed(array: Array, tensor: Tensor, inputs: Mapping[str, NamedArray], *,
     inputs
         The inputs before their first step, by name: what ``reference_tensor`` names.
     is_input
-        Whether statistics are those of the array as it comes in, before the first step.
+        As for :func:`steps_of`.
 
     Returns
     -------
@@ -245,22 +247,19 @@ def processed(array: Array, tensor: Tensor, inputs: Mapping[str, NamedArray], *,
     Raises
     ------
     BundleInvalid
-        A step that is not known, a value that it cannot have, or a reference tensor that is no input.
+        As :func:`steps_of`.
     """
-    axes, given = axis_ids(tensor), array
-    for operator in tensor.operators:
-        if operator.name not in OPERATORS:
-            raise BundleInvalid(f"'{tensor.name}' asks for {operator.name}, which is not known here: use bioimageio.core instead.")
-        source = NamedArray(array=given if is_input else array, axes=axes)
-        step = _Step(operator=operator, tensor=tensor.name, axes=axes, lengths=array.shape, source=source)
-        reference = operator.kwargs.get("reference_tensor")
-        if operator.name == "scale_mean_variance" or reference not in (None, tensor.name):
-            if not isinstance(reference, str) or reference not in inputs:
-                raise step.invalid("reference_tensor", f"an input ({', '.join(inputs)})")
-            step = replace(step, source=inputs[reference])
-        numbers = array.astype(np.float32) if array.dtype == np.bool_ else array
-        array = OPERATORS[operator.name](numbers, step)
-    return array if tensor.operators and tensor.operators[-1].name == "ensure_dtype" else as_float32(array)
+    if not tensor.operators:
+        return as_float32(array)
+    axes = {name: source.axes for name, source in inputs.items()}
+    steps = steps_of(tensor, axes, lengths=dict(zip(axis_ids(tensor), array.shape, strict=True)), is_input=is_input)
+    import torch
+
+    with torch.no_grad():
+        given = {name: torch.from_numpy(np.ascontiguousarray(source.array)) for name, source in inputs.items()}
+        result: Array = steps(torch.from_numpy(np.ascontiguousarray(array)), given).numpy()
+    last = tensor.operators[-1]
+    return result.astype(last.kwargs["dtype"]) if last.name == "ensure_dtype" else as_float32(result)
 
 
 def notes(tensor: Tensor, *, is_many: bool, is_input: bool = False) -> list[str]:

@@ -2,49 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from zooready.images.appearance import background, diameters_px, usual_px
 from zooready.prediction.inputs import Inputs
 from zooready.prediction.scaling import resampled
-from zooready.records import Array
+from zooready.records import Array, as_float32
 from zooready.tensors import Objects
 
 FEWER = 4  # times fewer pixels along each side, at which objects that are too large for the network are found
 MORE = 2.0  # times the foreground that the image itself gives, up to which that of the smaller copy is believed
 SLACK = 0.9  # times the smallest size: images whose objects are as small as that still count as known
+MIDDLE_PX = 2048  # side of what is judged of an image that was cut into tiles
 LEAST_PX = 32  # side of the smaller image, below which nothing is looked for
 Find = Callable[[Array], Array]  # an input of the network (1, c, y, x) -> labels (1, 1, y, x)
 
 
-def unlike(inputs: Inputs, labels: Sequence[Array], trained: Objects, zoom: float, find: Find) -> list[str]:
+def unlike(inputs: Inputs, labels: Array, trained: Objects, zoom: float, find: Find | None) -> list[str]:
     """Why an image is not what the network knows, with the cure, in one sentence; none if it is.
 
-    Of several planes, the one in which most was found is judged; stacks that the network takes whole are not.
+    Of several planes, the one in which most was found is judged.
 
     Parameters
     ----------
     inputs
-        What the network was given, at the image's own size.
+        What the network was given, (..., c, y, x), at the image's own size.
     labels
-        What it found in each input, (1, 1, y, x), at that size.
+        What it found, (..., 1, y, x), at that size.
     trained
         The objects that it was trained to find.
     zoom
         Factor by which the network saw the image larger than it is.
     find
-        Runs the network once more, on an input of another size.
+        Runs the network once more, on an input of another size; None for an image that was cut into tiles, whose middle is judged.
     """
-    if labels[0].ndim != 4:
-        return []
-    index = int(np.argmax([np.count_nonzero(plane) for plane in labels]))
-    image = next(array for number, array in enumerate(inputs) if number == index)
-    reason = why_unlike(image[0].mean(0, dtype=np.float64), labels[index][0, 0], trained, zoom)
-    if not reason and zoom == 1.0 and (width := _larger_px(image, labels[index], trained, find)):
+    part = (slice(None), *(slice(None) if find else _middle(length) for length in labels.shape[-2:]))
+    best = max(np.ndindex(*inputs.lengths), key=lambda index: np.count_nonzero(labels[index][part]))
+    image, found = as_float32(inputs.array[best][part]), np.asarray(labels[best][part][0])
+    reason = why_unlike(image.mean(0, dtype=np.float64), found, trained, zoom)
+    if not reason and find and zoom == 1.0 and (width := _larger_px(image[None], found, trained, find)):
         reason = f"objects look about {width:.0f} px wide, {_known(trained)}: give their diameter, which rescales the image."
     return [reason] if reason else []
+
+
+def _middle(length: int) -> slice:
+    start = max(length - MIDDLE_PX, 0) // 2
+    return slice(start, start + MIDDLE_PX)
 
 
 def why_unlike(image: Array, labels: Array, trained: Objects, zoom: float = 1.0) -> str:

@@ -1,27 +1,32 @@
-"""Whole images: one run of the network for each plane, no tiles."""
+"""A bundle on an image: each plane whole, or by tiles where it is large."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
-from zooready.bundle.specs import input_spec, output_specs, pixel_range_um, plane_distance_um, size_steps, trained_objects
+from zooready.bundle.specs import blur_range_px, input_spec, output_specs, pixel_range_um, plane_distance_um, size_steps, trained_objects
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
 from zooready.formats.starting import Device, Run
-from zooready.images.calibration import outside, planes_differ
+from zooready.images.calibration import blurred, outside, planes_differ
+from zooready.images.mapped import blocks, is_mapped
 from zooready.images.tiff import in_order
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.memory import demand_room
 from zooready.prediction.scaling import PixelSize, resampled, sized, zoom_for
 from zooready.prediction.sessions import engine
-from zooready.prediction.steps import OPERATORS, NamedArray, axis_ids, processed
+from zooready.prediction.steps import READERS, NamedArray, axis_ids, processed
 from zooready.prediction.steps import notes as notes_on_steps
 from zooready.prediction.suitability import unlike
+from zooready.prediction.tiled import AREA, NotTiled, Tiling, as_labels, predicted, room_for, tiling
 from zooready.records import Array, Bundle, Format, Image, as_float32
 from zooready.tensors import TensorSpec
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +60,8 @@ def predict(
     diameter: float | None = None,
     channel: int | str | None = None,
     run: Run | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    scratch: Path | None = None,
 ) -> Prediction:
     """Run a bundle on an image of any size.
 
@@ -80,12 +86,14 @@ def predict(
     run
         What :func:`engine` gave for this bundle, to use it for several images; made from ``format`` and ``device`` if None.
     progress
-        Called with (inputs done, inputs in all).
+        Called with (done, in all): of inputs, or of tiles where an image is cut into them.
+    scratch
+        Folder for results that do not fit into memory; the system's folder for temporary files if None.
 
     Returns
     -------
     Prediction
-        One entry for each output of the bundle.
+        One entry for each output of the bundle; arrays of large images lie in files without a name.
 
     Raises
     ------
@@ -95,7 +103,7 @@ def predict(
         As :func:`zooready.prediction.sessions.engine`.
     """
     image = sized(image, pixel_size)
-    spec, outputs = input_spec(bundle, OPERATORS), output_specs(bundle)
+    spec, outputs = input_spec(bundle, READERS), output_specs(bundle)
     allowed = pixel_range_um(bundle)
     inputs = as_input(image, spec, channel=channel)
     _check_stacks(inputs, outputs)
@@ -103,36 +111,46 @@ def predict(
     notes = [note] if pixel_size is None and diameter is None and (note := outside(image.pixel_size_um, allowed)) else []
     if "z" in spec.axes and (note := planes_differ(image.z_um, plane_distance_um(bundle))):
         notes.append(note)
-    run, total = run or engine(bundle, format, device), math.prod(inputs.lengths)
+    if note := blurred(image.blurs_um, image.pixel_size_um, blur_range_px(bundle)):
+        notes.append(note)
     for described in (*bundle.inputs, *bundle.outputs):
-        notes += notes_on_steps(described, is_many=total > 1, is_input=described in bundle.inputs)
-    results: list[list[Array]] = [[] for _ in outputs]
-    for done, array in enumerate(inputs):
-        for result, output in zip(results, _one(run, bundle, array, outputs, zoom, first=done == 0), strict=True):
-            result.append(output)
-        if progress:
-            progress(done + 1, total)
+        notes += notes_on_steps(described, is_many=math.prod(inputs.lengths) > 1, is_input=described in bundle.inputs)
+    why_whole, results = "", None
+    if math.prod(inputs.array.shape[len(inputs.loop) + 1 :]) > AREA:
+        try:
+            way = tiling(bundle, spec, format=format, device=device, zoom=zoom)
+            results, run = _by_tiles(way, inputs, spec, outputs, scratch, progress), None
+        except NotTiled as reason:
+            why_whole = str(reason)
+    if results is None:
+        run = run or engine(bundle, format, device)
+        results = _whole(run, bundle, inputs, outputs, zoom, why_whole, progress)
     notes += _notes_on_objects(run, bundle, inputs, results, zoom)
     images, scores = {}, {}
-    for tensor, arrays in zip(outputs, results, strict=True):
-        wrong = sum(int((~np.isfinite(array)).sum()) for array in arrays)
-        if wrong:
+    for tensor, stacked in zip(outputs, results, strict=True):
+        if wrong := sum(int((~np.isfinite(stacked[block])).sum()) for block in blocks(stacked)):
             notes.append(f"'{tensor.name}' has {wrong} values that are not finite: do not use it, and run zooready check on the bundle.")
-        stacked = np.stack([array[0] for array in arrays]).reshape(*inputs.lengths, *arrays[0].shape[1:])
         if "y" in tensor.axes:
+            if tensor.kind == "labels":
+                stacked = as_labels(stacked, scratch) if is_mapped(stacked) else _small_labels(stacked)
             images[tensor.name] = _image(stacked, inputs.loop, tensor, image, plane_distance_um(bundle))
         else:
             scores[tensor.name] = _scores(stacked, inputs, tensor)
     return Prediction(images=images, scores=scores, notes=tuple(notes))
 
 
-def _notes_on_objects(run: Run, bundle: Bundle, inputs: Inputs, results: list[list[Array]], zoom: float) -> list[str]:
-    """Whether the image is of the kind that a network which finds objects was trained on."""
+def _notes_on_objects(run: Run | None, bundle: Bundle, inputs: Inputs, results: list[Array], zoom: float) -> list[str]:
+    """Whether the image is of the kind that a network which finds objects was trained on; ``run`` is None if it was cut into tiles."""
     trained, outputs = trained_objects(bundle), output_specs(bundle)
-    number = next((number for number, tensor in enumerate(outputs) if tensor.kind == "labels"), None)
+    number = next((number for number, tensor in enumerate(outputs) if tensor.kind == "labels" and tensor.axes == "bcyx"), None)
     if trained is None or number is None:
         return []
-    return unlike(inputs, results[number], trained, zoom, lambda image: _one(run, bundle, image, outputs, 1.0, first=False)[number])
+
+    def found(image: Array) -> Array:
+        assert run is not None
+        return _one(run, bundle, image, outputs, 1.0, "", first=False)[number]
+
+    return unlike(inputs, results[number], trained, zoom, found if run else None)
 
 
 def _check_stacks(inputs: Inputs, outputs: tuple[TensorSpec, ...]) -> None:
@@ -145,7 +163,39 @@ def _check_stacks(inputs: Inputs, outputs: tuple[TensorSpec, ...]) -> None:
             )
 
 
-def _one(run: Run, bundle: Bundle, image: Array, outputs: tuple[TensorSpec, ...], zoom: float, *, first: bool) -> list[Array]:
+def _whole(
+    run: Run, bundle: Bundle, inputs: Inputs, outputs: tuple[TensorSpec, ...], zoom: float, why_whole: str, progress: Progress | None
+) -> list[Array]:
+    """Each output for all inputs, (..., c, ..., y, x), the network run once for each input."""
+    results: list[list[Array]] = [[] for _ in outputs]
+    for done, array in enumerate(inputs):
+        for result, output in zip(results, _one(run, bundle, array, outputs, zoom, why_whole, first=done == 0), strict=True):
+            result.append(output)
+        if progress:
+            progress(done + 1, math.prod(inputs.lengths))
+    return [np.stack([array[0] for array in arrays]).reshape(*inputs.lengths, *arrays[0].shape[1:]) for arrays in results]
+
+
+def _by_tiles(
+    way: Tiling, inputs: Inputs, spec: TensorSpec, outputs: tuple[TensorSpec, ...], scratch: Path | None, progress: Progress | None
+) -> list[Array]:
+    """The same, every input run tile by tile, in files."""
+    first = next(inputs.planes())
+    results = [room_for(tensor, inputs.lengths, first, spec, scratch) for tensor in outputs]
+    total = math.prod(inputs.lengths)
+    for done, (index, plane) in enumerate(zip(np.ndindex(*inputs.lengths), inputs.planes(), strict=True)):
+
+        def of_all(tile: int, tiles: int, before: int = done) -> None:
+            if progress:
+                progress(before * tiles + tile, total * tiles)
+
+        predicted(way, plane, [result[index] for result in results], scratch=scratch, progress=of_all)
+    return results
+
+
+def _one(
+    run: Run, bundle: Bundle, image: Array, outputs: tuple[TensorSpec, ...], zoom: float, why_whole: str, *, first: bool
+) -> list[Array]:
     """The outputs for one input, at the input's size."""
     size = image.shape[-2:]
     scaled = (max(1, round(size[0] * zoom)), max(1, round(size[1] * zoom)))
@@ -153,7 +203,7 @@ def _one(run: Run, bundle: Bundle, image: Array, outputs: tuple[TensorSpec, ...]
     inputs = {bundle.inputs[0].name: NamedArray(array=raw, axes=axis_ids(bundle.inputs[0]))}
     given = np.ascontiguousarray(_grown(processed(raw, bundle.inputs[0], inputs, is_input=True), bundle))
     if first:
-        demand_room(run, given)
+        demand_room(run, given, why_whole)
     kept = []
     for tensor, described, output in zip(outputs, bundle.outputs, run(given), strict=True):
         if output.ndim != len(tensor.axes) or output.shape[tensor.axes.index("c")] != len(tensor.channels):
@@ -197,10 +247,13 @@ def _image(array: Array, loop: str, tensor: TensorSpec, source: Image, z_um: flo
     side = source.pixel_size_um * width / array.shape[axes.index("x")] if source.pixel_size_um else None
     if array.shape[axes.index("c")] == 1:
         array, axes = array.squeeze(axes.index("c")), axes.replace("c", "")
-    if tensor.kind == "labels" and array.min() >= 0 and array.max() <= np.iinfo(np.uint16).max:
-        array = np.rint(array).astype(np.uint16)
     distance = source.z_um if "z" in source.axes else z_um
     return Image(array=array, axes=axes, pixel_size_um=side, z_um=distance if "z" in axes else None, channels=tensor.channels)
+
+
+def _small_labels(array: Array) -> Array:
+    """Labels as uint16, where that holds them."""
+    return np.rint(array).astype(np.uint16) if array.min() >= 0 and array.max() <= np.iinfo(np.uint16).max else array
 
 
 def _scores(array: Array, inputs: Inputs, tensor: TensorSpec) -> Scores:

@@ -41,6 +41,14 @@ def blur_px(optics: Optics) -> float:
     return optics.wavelength_nm / 1000 / (optics.na * optics.pixel_size_um)
 
 
+def lens(blur: float, spherical_waves: float = 0.0) -> Optics:
+    """A microscope in focus with a blur of so many pixels, 4 or more; NA and wavelength alone do not show in its images."""
+    na, pixel_size_um = 0.5, 0.1
+    wavelength_nm = 1000 * na * pixel_size_um * blur * (1 + 1e-9)  # not below the Nyquist limit by rounding
+    zernike = ((4, 0, spherical_waves),) if spherical_waves else ()
+    return Optics(na=na, wavelength_nm=wavelength_nm, index=1.0, pixel_size_um=pixel_size_um, zernike=zernike)
+
+
 def microscope(rng: np.random.Generator, blur: float) -> Optics:
     """A microscope with a blur of so many pixels, 4 or more, with random NA, wavelength, immersion, spherical aberration and focus."""
     na, wavelength_nm = float(rng.uniform(*NA)), float(rng.uniform(*WAVELENGTH_NM))

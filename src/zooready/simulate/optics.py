@@ -151,11 +151,13 @@ def pupil(optics: Optics, shape: tuple[int, int]) -> NDArray[np.complex128]:
     angle = np.arctan2(high[:, None], wide[None, :])
     steps = [1 / (side * optics.pixel_size_um) for side in shape]
     shifts = (np.arange(EDGE_SAMPLES) + 0.5) / EDGE_SAMPLES - 0.5
-    inside = np.zeros(shape)
+    transmission = (radius <= optics.rim_per_um).astype(np.float64)
+    y, x = np.nonzero(np.abs(radius - optics.rim_per_um) <= np.hypot(steps[0], steps[1]))  # elsewhere all samples are inside, or none
+    inside = np.zeros(y.size)
     for shift in shifts:
         for sideways in shifts:
-            inside += np.hypot(high[:, None] + shift * steps[0], wide[None, :] + sideways * steps[1]) <= optics.rim_per_um
-    transmission = inside / EDGE_SAMPLES**2
+            inside += np.hypot(high[y] + shift * steps[0], wide[x] + sideways * steps[1]) <= optics.rim_per_um
+    transmission[y, x] = inside / EDGE_SAMPLES**2
     phase = optics.waves(radius, optics.z_um)
     for n, m, waves in optics.zernike:
         phase = phase + waves * zernike(n, m, np.minimum(radius / limit, 1.0), angle)

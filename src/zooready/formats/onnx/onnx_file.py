@@ -8,9 +8,10 @@ import io
 import re
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, InputInvalid, OutputsDiffer
@@ -186,7 +187,14 @@ def load(source: Path | bytes, device: Device = "cpu") -> Any:
     return session
 
 
-def start(source: Path | bytes, device: Device = "cpu", *, outputs: Sequence[str] = (), limit_s: float | None = None) -> Run:
+def start(
+    source: Path | bytes,
+    device: Device = "cpu",
+    *,
+    outputs: Sequence[str] = (),
+    limit_s: float | None = None,
+    constants: Mapping[str, Array] = MappingProxyType({}),
+) -> Run:
     """A function that runs an ONNX file, or a model in memory.
 
     Parameters
@@ -197,6 +205,8 @@ def start(source: Path | bytes, device: Device = "cpu", *, outputs: Sequence[str
         Names of all outputs in the order wanted; the graph's own order if empty, or if the graph has others.
     limit_s
         How long one image may take, s; without end if None.
+    constants
+        Inputs beside the image that are always the same, by name.
 
     Raises
     ------
@@ -208,7 +218,7 @@ def start(source: Path | bytes, device: Device = "cpu", *, outputs: Sequence[str
         CUDA was asked for and is not here.
     """
     session = load(source, device)
-    inputs = [entry.name for entry in session.get_inputs()]
+    inputs = [entry.name for entry in session.get_inputs() if entry.name not in constants]
     if len(inputs) != 1:
         raise BundleInvalid(f"the ONNX graph takes {len(inputs)} inputs {inputs}: export it with one.")
     held = [output.name for output in session.get_outputs()]
@@ -218,13 +228,13 @@ def start(source: Path | bytes, device: Device = "cpu", *, outputs: Sequence[str
         import onnxruntime
 
         if limit_s is None:
-            return tuple(session.run(order, {inputs[0]: image}))
+            return tuple(session.run(order, {inputs[0]: image, **constants}))
         options = onnxruntime.RunOptions()
         timer = threading.Timer(limit_s, setattr, (options, "terminate", True))  # looked at between two operators
         timer.daemon = True
         timer.start()
         try:
-            return tuple(session.run(order, {inputs[0]: image}, options))
+            return tuple(session.run(order, {inputs[0]: image, **constants}, options))
         except Exception:
             if options.terminate:
                 raise ConsumerFailed(f"stopped after {limit_s:g} s") from None

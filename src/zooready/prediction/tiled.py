@@ -1,0 +1,225 @@
+"""An image of any size through a network, tile by tile, with the numbers of the whole.
+
+    whole image -> statistics -> each window, with them, through the graph without its own statistics -> inner part -> results in files
+    stitched probabilities -> labels
+
+What depends on the whole image is taken out of the network: the normalisation's statistics, which become inputs of its ONNX graph, and the
+labelling, which is done last. Bundles that do not say what these are, or how far their network sees, are not tiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zooready.errors import BundleInvalid
+from zooready.formats import onnx
+from zooready.formats.starting import Device, Run
+from zooready.images.mapped import blocks, in_a_file, release
+from zooready.prediction.memory import tile_side
+from zooready.prediction.sessions import SECONDS, explaining
+from zooready.prediction.statistics import KNOWN, Statistics, statistics
+from zooready.prediction.stitched_labels import SIDE as LABEL_SIDE
+from zooready.prediction.stitched_labels import label
+from zooready.prediction.tiles import Tile, tiles
+from zooready.records import Array, Bundle, Format, Part, as_float32
+from zooready.tensors import Operator, TensorSpec
+
+AREA = 2048 * 2048  # px (times planes) above which an image is cut
+SIDE = 2048  # px, of a window, if memory suffices
+ALIKE = 1e-4  # of the scale: how far the graph's own statistics of a piece may be from ours
+PIECE = 192  # px, side of that piece
+LOCAL = ("none", "AsStack")  # heads that take each pixel by itself
+LABELLING = "Instances"
+
+
+class NotTiled(Exception):
+    """Why a bundle is run on whole images only, in words that follow "since"."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tiling:
+    """A network that can be run on tiles.
+
+    ``graph`` is as onnx loads it; ``taken`` names its tensors that hold the statistics. ``maps`` are the places of the outputs that are
+    computed by tiles, ``labels`` that of the labels, made by ``head``; None without.
+    """
+
+    bundle: Bundle
+    device: Device
+    graph: Any
+    normalization: Operator
+    taken: tuple[str, ...]
+    maps: tuple[int, ...]
+    labels: int | None
+    head: Any
+    halo: int
+    stride: int
+    minimum: int
+
+    @property
+    def names(self) -> list[str]:
+        """Of the outputs that are computed by tiles."""
+        return [self.bundle.kinds[index][0] for index in self.maps]
+
+    def started(self, values: Statistics) -> Run:
+        """The network with given statistics: a window (1, c, ..., y, x) float32 to the outputs that are computed by tiles."""
+        limit_s = self.bundle.time_limit_s or SECONDS
+        constants = dict(zip(self.taken, values, strict=True))
+        run = onnx.start(
+            onnx.cut(self.graph, self.taken, self.names), self.device, outputs=self.names, limit_s=limit_s, constants=constants
+        )
+        return explaining(run, self.bundle, "onnx", self.names)
+
+
+def tiling(bundle: Bundle, input: TensorSpec, *, format: Format, device: Device, zoom: float) -> Tiling:
+    """How a bundle is run on tiles.
+
+    Raises
+    ------
+    NotTiled
+        It cannot be.
+    """
+    from onnx import load
+
+    outputs = [kind for _, kind in bundle.kinds]
+    _demand_tileable(bundle, input, format, zoom)
+    normalization, head = bundle.inside["normalization"], bundle.inside["head"]
+    labels = outputs.index("labels") if "labels" in outputs else None
+    if labels is not None and (head.name != LABELLING or outputs.count("labels") > 1 or "image" not in outputs):
+        raise NotTiled("its labels are made inside the network in a way that is not known here")
+    graph = load(bundle.formats["onnx"], load_external_data=False)
+    taken = onnx.normalising(graph) if normalization.name != "none" else ()
+    if normalization.name != "none" and not taken:
+        raise NotTiled("its ONNX graph does not begin with the normalisation that the bundle states")
+    halo = bundle.measured_halo_px
+    assert isinstance(halo, int)
+    return Tiling(
+        bundle=bundle, device=device, graph=graph, normalization=normalization, taken=taken,
+        maps=tuple(index for index, kind in enumerate(outputs) if kind != "labels"), labels=labels,
+        head=None if labels is None else _labelling(head),
+        halo=halo, stride=bundle.measured_stride_px or 1, minimum=bundle.measured_minimum_px or 1,
+    )  # fmt: skip
+
+
+def _demand_tileable(bundle: Bundle, input: TensorSpec, format: Format, zoom: float) -> None:
+    """Raise NotTiled for what the description alone rules out."""
+    steps = [step.name for tensor in (*bundle.inputs, *bundle.outputs) for step in tensor.operators if step.name != "ensure_dtype"]
+    known = {"normalization": (*KNOWN, "none"), "head": (*LOCAL, LABELLING)}
+    reasons = {
+        f"only its ONNX weights can be, and {format} was asked for": format != "onnx",
+        "the bundle does not say what its network takes from the whole image": not set(known) <= set(bundle.inside),
+        "its network sees the whole image": bundle.measured_halo_px == "whole image",
+        "the bundle does not say how far its network sees": bundle.measured_halo_px is None or bundle.measured_stride_px is None,
+        "scores are of the whole image": any("y" not in tensor.axes for tensor in bundle.outputs),
+        f"{', '.join(steps)} outside its network may depend on the whole image": bool(steps),
+        "it is resampled": zoom != 1.0,
+        "its network takes one size only": bool(set(input.sizes) & {"y", "x"}),
+    }
+    for place, names in known.items():
+        part = bundle.inside.get(place)
+        reasons[f"{part.name if part else ''}, its {place}, is not known here"] = part is not None and part.name not in names
+    for reason, holds in reasons.items():
+        if holds:
+            raise NotTiled(reason)
+
+
+def _labelling(head: Operator) -> Any:
+    """The labelling that a bundle states."""
+    numbers = {key: value for key, value in head.kwargs.items() if isinstance(value, int | float)}
+    try:
+        return Part(path="zooready.nets.labelling.Instances", kwargs=numbers).build()
+    except TypeError:
+        raise NotTiled(f"{LABELLING} with {', '.join(head.kwargs)} is not known here") from None
+
+
+def predicted(
+    tiling: Tiling, plane: Array, results: Sequence[Array], *, scratch: Path | None, progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Run a network on all tiles of one input.
+
+    Parameters
+    ----------
+    plane
+        (c, ..., y, x), as the image has it, in memory or in a file.
+    results
+        What becomes of it, one for each output: (c, ..., y, x) float32; (1, y, x) int32 zeros for labels.
+    scratch
+        Folder for numbers that do not fit into memory; the system's if None.
+    progress
+        Called with (tiles done, tiles in all).
+
+    Raises
+    ------
+    InputInvalid
+        Not even one tile fits into memory.
+    BundleInvalid
+        What comes out has another shape than the bundle promises.
+    NotTiled
+        The graph takes other statistics from an image than the bundle states.
+    """
+    _demand_same(tiling, plane)
+    run, size = tiling.started(statistics(plane, tiling.normalization)), (plane.shape[-2], plane.shape[-1])
+    least = 2 * -(-tiling.halo // tiling.stride) * tiling.stride + max(tiling.stride, tiling.minimum)
+    side = tile_side(run, as_float32(plane[..., :512, :512])[None], SIDE, least)
+    parts = list(tiles(size, side, halo=tiling.halo, stride=tiling.stride, minimum=tiling.minimum))
+    for done, tile in enumerate(parts):
+        outputs = run(as_float32(plane[..., *tile.window])[None])
+        for index, output in zip(tiling.maps, outputs, strict=True):
+            _keep(output, results[index], tile, tiling.bundle.kinds[index][0])
+        release(plane)
+        if progress:
+            progress(done + 1, len(parts))
+    if tiling.labels is not None:
+        source, target = results[tiling.maps[0]], results[tiling.labels][0]
+        label(source, in_a_file(target.shape, np.int32, scratch), target, tiling.head, LABEL_SIDE)
+
+
+def _keep(output: Array, result: Array, tile: Tile, name: str) -> None:
+    """Put the inner part of what was computed where it belongs."""
+    inner = tile.cropped(output)
+    place = result[..., *tile.inner]
+    if inner.shape != (1, *place.shape):
+        raise BundleInvalid(f"'{name}' has the shape {output.shape} for a tile of the image: export the bundle again.")
+    place[...] = inner[0]
+    release(result)
+
+
+def _demand_same(tiling: Tiling, plane: Array) -> None:
+    """Raise NotTiled unless the graph's own statistics of a piece of the image are those that the bundle says it takes."""
+    y, x = (slice((length - PIECE) // 2, (length + PIECE) // 2) if length > PIECE else slice(None) for length in plane.shape[-2:])
+    piece = np.ascontiguousarray(plane[..., y, x])
+    expected = statistics(piece, tiling.normalization)
+    if not expected:
+        return
+    own = onnx.start(onnx.cut(tiling.graph, (), tiling.taken), outputs=tiling.taken)(as_float32(piece)[None])
+    matches = len(own) == len(expected) and own[0].shape == expected[0].shape
+    if matches:
+        scale = expected[-1]
+        offsets = np.abs(sum(ours.astype(float) - theirs for ours, theirs in zip(expected[:-1], own[:-1], strict=True))) / scale
+        matches = bool((offsets < ALIKE).all() and (np.abs(own[-1] / scale - 1) < ALIKE).all())
+    if not matches:
+        raise NotTiled(f"its ONNX graph does not take the statistics of {tiling.normalization.name} from an image, as the bundle states")
+
+
+def as_labels(numbers: Array, scratch: Path | None) -> Array:
+    """Labels, int32 in a file, as uint16, or float32 beyond 65,535."""
+    most = max(int(numbers[block].max()) for block in blocks(numbers))
+    result = in_a_file(numbers.shape, np.uint16 if most <= np.iinfo(np.uint16).max else np.float32, scratch)
+    for block in blocks(numbers):
+        result[block] = numbers[block]
+        release(result)
+    return result
+
+
+def room_for(tensor: TensorSpec, lengths: tuple[int, ...], plane: Array, spec: TensorSpec, scratch: Path | None) -> Array:
+    """A file for one output of all inputs, zeros: (..., c, ..., y, x), int32 for labels, else float32."""
+    given = {**dict(zip(spec.axes[1:], plane.shape, strict=True)), **tensor.sizes, "c": len(tensor.channels)}
+    if missing := [axis for axis in tensor.axes[1:] if axis not in given]:
+        raise NotTiled(f"the bundle does not say how long {', '.join(missing)} of '{tensor.name}' is")
+    shape = (*lengths, *(given[axis] for axis in tensor.axes[1:]))
+    return in_a_file(shape, np.int32 if tensor.kind == "labels" else np.float32, scratch)
