@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooready.errors import InputInvalid
-from zooready.tensors import Kind, Objects, Operator, Tensor, TensorSpec
+from zooready.tensors import Kind, Objects, Operator, StatedWeights, Tensor, TensorSpec
 
 Array = NDArray[Any]
 Format = Literal["state_dict", "torchscript", "onnx"]
@@ -314,28 +314,6 @@ class Case:
     name: str
     input: Array
     outputs: tuple[Array, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Architecture:
-    """What builds the network of a state dict: a ``callable`` of the bundle's file ``source``, or of an installed ``module``."""
-
-    callable: str
-    source: str = ""
-    module: str = ""
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StatedWeights:
-    """What a bundle says of one of its weight files.
-
-    ``version`` is that of the program that reads them (PyTorch's, TensorFlow's) or ONNX's opset, exactly as written, since quotes that
-    are left out matter to some programs; None if absent. ``architecture`` belongs to a state dict.
-    """
-
-    version: object = None
-    architecture: Architecture | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

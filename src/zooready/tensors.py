@@ -1,4 +1,4 @@
-"""What a tensor of a bundle means: axes, channels, kind, fixed sizes, unit; what objects labels stand for.
+"""What a tensor of a bundle means: axes, channels, kind, fixed sizes, unit; what objects labels stand for; and what is said of weights.
 
 May import: errors
 """
@@ -135,3 +135,25 @@ class Objects:
     diameter_px: tuple[float, float]
     foreground: float
     background: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """What builds the network of a state dict: a ``callable`` of the bundle's file ``source``, or of an installed ``module``."""
+
+    callable: str
+    source: str = ""
+    module: str = ""
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatedWeights:
+    """What a bundle says of one of its weight files.
+
+    ``version`` is that of the program that reads them (PyTorch's, TensorFlow's) or ONNX's opset, exactly as written, since quotes that
+    are left out matter to some programs; None if absent. ``architecture`` belongs to a state dict.
+    """
+
+    version: object = None
+    architecture: Architecture | None = None

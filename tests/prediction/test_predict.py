@@ -16,7 +16,8 @@ from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, Inpu
 from zooready.images import whole_files
 from zooready.images.files import read_image, write_image
 from zooready.prediction import Prediction, Scores, memory, predict, save, whole
-from zooready.records import Architecture, Image, StatedWeights
+from zooready.records import Image
+from zooready.tensors import Architecture, StatedWeights
 
 RNG = np.random.default_rng(0)
 

@@ -14,8 +14,8 @@ from zooready.bundle.found import inside, measured_halo_px, measured_px
 from zooready.bundle.hashes import sha256
 from zooready.bundle.parsing import has, listing, mapping
 from zooready.errors import BundleInvalid
-from zooready.records import TOLERANCE, About, Architecture, Bundle, Format, StatedWeights, Weights
-from zooready.tensors import Axis, Kind, Objects, Operator, Tensor, TensorSpec
+from zooready.records import TOLERANCE, About, Bundle, Format, Weights
+from zooready.tensors import Architecture, Axis, Kind, Objects, Operator, StatedWeights, Tensor, TensorSpec
 
 BUILDER = "build"  # the callable of architecture.py that builds the network
 FORMAT_VERSION = "0.5.10"  # the newest in which documentation is a plain string, which is all that JDLL can read
