@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tifffile
 from foreign import good, make_image
 
 from zooready.cli import main
@@ -47,3 +48,10 @@ def test_a_check_prints_it_and_its_verdicts_stay(tmp_path, capsys):
     assert compare(path, consumers=["onnxruntime"], image=tmp_path / "fine.tif").notes == ()
     assert main(["check", str(path), "--in", "onnxruntime", "--image", str(tmp_path / "wide.tif")]) == 0
     assert f"wide.tif: {WIDE}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_numbers_that_float32_does_not_hold_are_told(tmp_path):
+    path = good().write(tmp_path / "tiny.zip")
+    tifffile.imwrite(tmp_path / "large.tif", np.arange(63, dtype=np.uint32).reshape(9, 7) + 2**24)
+    found = compare(path, consumers=["onnxruntime"], image=tmp_path / "large.tif")
+    assert [note for note in found.notes if note.startswith("31 of 63 pixels are whole numbers above 16,777,216")]

@@ -1,6 +1,7 @@
 """What export says of an example or a network that it cannot take: the cure fits the cause, and is true."""
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -22,6 +23,36 @@ class OfDict(nn.Module):
 
     def forward(self, batch):
         return {"out": self.convolution(batch["image"]) * batch.get("weight", 1.0)}
+
+
+class ByName(nn.Module):
+    def forward(self, *, image):
+        return image
+
+
+class WithGain(nn.Module):
+    def forward(self, image, *, gain):
+        return image * gain
+
+
+@dataclass
+class Pair:
+    """Two tensors that no recording knows."""
+
+    first: torch.Tensor
+    second: torch.Tensor
+    name: str = "pair"
+
+
+class Returning(nn.Module):
+    """Gives what a function makes of the image."""
+
+    def __init__(self, made):
+        super().__init__()
+        self.made = made
+
+    def forward(self, x):
+        return self.made(x)
 
 
 def convolution(kind, channels):
@@ -48,6 +79,20 @@ CASES = {
         r"counts as 6: give .*of a stack \(z, y, x\) one plane, example\[0\]",
     ),
     "volume": (lambda: convolution(nn.Conv2d, 1), (1, 1, 6, 30, 31), r"convolutions are of planes: give one plane, \(c, y, x\)"),
+    "by name": (ByName, (30, 31), r"takes its image by name only: .* returns self.network\(image=x\)"),
+    "a value by name": (WithGain, (30, 31), r"needs gain besides the image, .* returns self.network\(x, gain=…\)"),
+    "dataclass": (
+        lambda: Returning(lambda x: Pair(x, x + 1)),
+        (30, 31),
+        r"returns Pair, which is no tensor: .* returns \[y.first, y.second\] of y = self.network\(x\)",
+    ),
+    "generator": (
+        lambda: Returning(lambda x: (x * n for n in (1, 2))),
+        (30, 31),
+        r"returns generator, which is no tensor: .* returns tuple\(self.network\(x\)\)",
+    ),
+    "a number beside": (lambda: Returning(lambda x: {"a": x, "b": 3}), (30, 31), r"returns int among its outputs, .*: return tensors"),
+    "lazy": (lambda: nn.LazyConv2d(1, 3, padding=1), (30, 31), r"has lazy layers.*run it once on an example"),
     "two channels": (
         lambda: convolution(nn.Conv2d, 2),
         (30, 31),
@@ -62,6 +107,27 @@ def test_the_cure_fits_the_cause(name, tmp_path):
     with pytest.raises(InputInvalid, match=message):
         zooready.export(kind(), np.random.default_rng(0).random(shape), ABOUT, tmp_path / "a.zip")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("network", "cure"),
+    [
+        (ByName(), lambda network, x: network(image=x)),
+        (WithGain(), lambda network, x: network(x, gain=2.0)),
+        (Returning(lambda x: Pair(x, x + 1)), lambda network, x: [(y := network(x)).first, y.second]),
+        (Returning(lambda x: (x * n for n in (1, 2))), lambda network, x: tuple(network(x))),
+    ],
+)
+def test_the_cures_by_a_module_around_are_true(network, cure):
+    class Around(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = network
+
+        def forward(self, x):
+            return cure(self.network, x)
+
+    assert probing.measure(probing.prepared(Around()), torch.rand(1, 1, 30, 31)).stride == 1
 
 
 @pytest.mark.parametrize(
@@ -92,3 +158,34 @@ def test_a_network_prepared_for_quantisation_is_named_and_its_cure_is_true():
     cured.load_state_dict(prepared.state_dict(), strict=False)
     assert torch.equal(cured[0].weight, prepared[0].weight)
     assert probing.measure(probing.prepared(cured), example).stride == 1
+
+
+@pytest.mark.parametrize("kind", ["convert", "dynamic"])
+def test_a_network_that_was_quantised_is_named_with_the_cure(kind):
+    from torch.ao import quantization
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        plain = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.Linear(31, 31)).eval()
+        assert probing.measure(probing.prepared(plain), torch.rand(1, 1, 31, 31)).fixed
+        if kind == "convert":
+            network = nn.Sequential(quantization.QuantStub(), plain, quantization.DeQuantStub()).eval()
+            network.qconfig = quantization.get_default_qconfig("fbgemm")
+            network = quantization.prepare(network)
+            network(torch.rand(1, 1, 31, 31))
+            network = quantization.convert(network)
+        else:
+            network = quantization.quantize_dynamic(plain, {nn.Linear})
+    with pytest.raises(InputInvalid, match=r"Sequential was quantised \(.*in whole numbers\).*before convert or quantize_dynamic"):
+        probing.prepared(network)
+
+
+def test_state_that_is_no_tensor_is_no_fault():
+    class WithVersion(nn.Conv2d):
+        def get_extra_state(self):
+            return {"version": 3}
+
+        def set_extra_state(self, state):
+            assert state == {"version": 3}
+
+    assert probing.measure(probing.prepared(WithVersion(1, 1, 3, padding=1)), torch.rand(1, 1, 30, 31)).stride == 1

@@ -181,3 +181,12 @@ def test_the_halo_of_a_network_that_insists_on_float32_is_measured_too():
             return super().forward(image.float())
 
     assert measure(prepared(Insisting(1, 1, 5, padding=2)), EXAMPLE).halo == 2
+
+
+def test_a_compiled_part_is_measured_as_it_was_written():
+    network = nn.Sequential(torch.compile(nn.Conv2d(1, 2, 3, padding=1)), nn.Conv2d(2, 1, 3, padding=1))
+    copy = prepared(network)
+    assert list(copy.state_dict()) == list(network.state_dict())
+    assert copy[0].kernel_size == (3, 3)
+    assert measure(copy, EXAMPLE).halo == 2
+    assert torch.equal(copy(EXAMPLE), prepared(nn.Sequential(network[0]._orig_mod, network[1]))(EXAMPLE))

@@ -226,3 +226,37 @@ def test_an_output_that_is_left_out_may_have_any_size(tmp_path):
     assert made.measured.outputs == ("bcyx", "")
     with pytest.raises(InputInvalid, match=r"\(50, 61\) px into \(25, 30\) px.*can be left out \(keep=\)"):
         zooready.export(HalfBeside(), cells(50, 61), ABOUT, tmp_path / "b.zip")
+
+
+class OtherwiseWhenTiny(nn.Module):
+    """Mirrors its rim, which images of one or two pixels have no room for."""
+
+    def forward(self, x):
+        has_room = min(x.shape[2:]) > 2
+        rim = functional.pad(x, (2, 2, 2, 2), mode="reflect" if has_room else "constant")
+        return functional.avg_pool2d(rim, 5, stride=1)
+
+
+def test_a_network_that_does_otherwise_only_when_tiny_keeps_its_stride_and_that_is_told():
+    measured = measure(prepared(OtherwiseWhenTiny()), EXAMPLE)
+    assert (measured.stride, measured.minimum, measured.halo) == (1, 3, 2)
+    assert measured.notes[0].startswith("images below 3 px are padded, though the network itself takes some of them, by repeating")
+
+
+class Shrinking(nn.Module):
+    """Calculates on an image of seven tenths of the size."""
+
+    def __init__(self, length):
+        super().__init__()
+        self.length = length
+
+    def forward(self, x):
+        small = functional.interpolate(x, size=tuple(map(self.length, x.shape[2:])))
+        return functional.interpolate(small, size=x.shape[2:])
+
+
+def test_the_cure_for_a_size_that_became_pythons_is_told_and_true():
+    frozen = measure(prepared(Shrinking(lambda length: max(1, int(length * 0.7)))), EXAMPLE)
+    assert frozen.fixed == {"y": 50, "x": 61}
+    assert frozen.notes[0].endswith("without int(), math or NumPy (h * 7 // 10 for int(h * 0.7)) leave it free")
+    assert measure(prepared(Shrinking(lambda length: length * 7 // 10 + 1)), EXAMPLE).stride == 1

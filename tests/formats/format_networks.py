@@ -91,9 +91,9 @@ class Modern(nn.Module):
         return image + torch.arange(x.shape[-1], device=x.device).to(x.dtype)
 
 
-class Median(nn.Module):
+class Histogram(nn.Module):
     def forward(self, x):
-        return x - x.flatten(1).median(1).values.view(-1, 1, 1, 1)
+        return x * torch.histc(x, 4).max()
 
 
 class Rewritten(nn.Module):

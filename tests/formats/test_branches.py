@@ -29,29 +29,34 @@ def exported(of):
     return lambda: torch.export.export(of, (EXAMPLE,), strict=False)
 
 
-@pytest.mark.parametrize(
-    "forward",
-    [
-        lambda self, x: x * 2 if torch.allclose(x, x.flip(-1)) else x,
-        lambda self, x: x * 2 if torch.equal(x, x.flip(-1)) else x,
-        lambda self, x: x * 2 if torch.is_nonzero(x.sum()) else x,
-        lambda self, x: x * float(x.max().numpy()),
-        lambda self, x: x * float(np.asarray(x).max()),
-        lambda self, x: x * x.flatten().tolist()[3],
-        lambda self, x: x * [1.0, 2.0, 3.0][(x.mean() > 0).long()],
-        lambda self, x: x * 2 if x.mean() < -1e6 else x,
-        lambda self, x: x * 2 if x.max().item() > 300 else x,
-        lambda self, x: x if x[x > 2].numel() == 0 else x * 2,
-        lambda self, x: x * 2 if (x > 2).nonzero().shape[0] > 20 else x,
-        lambda self, x: x * 2 if len(torch.unique(x.round())) > 2 else x,
-        lambda self, x: sum((x[:, :, row, column].sum() for _, _, row, column in (x > 0.99).nonzero()), x),
-    ],
-    ids=["allclose", "equal", "is_nonzero", "numpy", "asarray", "tolist", "list index", "rare", "number", "numel", "shape", "len", "loop"],
-)
+IF = r"an 'if' hangs on pixel values \(test_branches.py:\d+\).*one of its branches.*use torch.where"
+LEAVES = r"pixels leave PyTorch \(test_branches.py:\d+\).*the example's numbers.*without numpy\(\) and tolist\(\)"
+NUMBER = r"Python takes a number from pixels \(test_branches.py:\d+\).*the example's number.*leave out float\(\), int\(\) and item\(\)"
+LENGTH = r"a length hangs on pixel values \(test_branches.py:\d+\).*the example's length.*sums over a mask"
+DECIDING = {
+    "allclose": (lambda self, x: x * 2 if torch.allclose(x, x.flip(-1)) else x, IF),
+    "equal": (lambda self, x: x * 2 if torch.equal(x, x.flip(-1)) else x, IF),
+    "is_nonzero": (lambda self, x: x * 2 if torch.is_nonzero(x.sum()) else x, NUMBER),
+    "numpy": (lambda self, x: x * float(x.max().numpy()), LEAVES),
+    "asarray": (lambda self, x: x * float(np.asarray(x).max()), LEAVES),
+    "tolist": (lambda self, x: x * x.flatten().tolist()[3], LEAVES),
+    "list index": (lambda self, x: x * [1.0, 2.0, 3.0][(x.mean() > 0).long()], NUMBER),
+    "rare": (lambda self, x: x * 2 if x.mean() < -1e6 else x, IF),
+    "number": (lambda self, x: x * 2 if x.max().item() > 300 else x, NUMBER),
+    "padding": (lambda self, x: nn.functional.pad(x, (1, 1), value=float(x.min())), NUMBER),
+    "numel": (lambda self, x: x if x[x > 2].numel() == 0 else x * 2, LENGTH),
+    "shape": (lambda self, x: x * 2 if (x > 2).nonzero().shape[0] > 20 else x, LENGTH),
+    "len": (lambda self, x: x * 2 if len(torch.unique(x.round())) > 2 else x, LENGTH),
+    "loop": (lambda self, x: sum((x[:, :, row, column].sum() for _, _, row, column in (x > 0.99).nonzero()), x), LENGTH),
+}
+
+
+@pytest.mark.parametrize("name", DECIDING)
 @pytest.mark.filterwarnings("ignore")
-def test_a_value_that_decides_is_refused_with_its_place(forward):
+def test_a_value_that_decides_is_refused_with_its_place(name):
+    forward, message = DECIDING[name]
     of = network(forward)
-    with pytest.raises(DataBranch, match=r"an 'if' hangs on pixel values \(test_branches.py:\d+\).*use torch.where"):
+    with pytest.raises(DataBranch, match=message):
         branches.refuse(of, EXAMPLE, exported(of))
 
 

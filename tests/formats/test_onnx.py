@@ -8,7 +8,7 @@ import onnx as onnx_library
 import onnxruntime
 import pytest
 import torch
-from format_networks import Branching, Median, OwnFunction, Spectral, TinyUNet, WidthDecides, make_image
+from format_networks import Branching, Histogram, OwnFunction, Spectral, TinyUNet, WidthDecides, make_image
 from onnx import TensorProto, helper
 from torch import nn
 
@@ -111,9 +111,45 @@ def test_fixed_axes_are_numbers(tmp_path):
 
 
 def test_what_neither_exporter_knows_is_torchscript_only(example, tmp_path):
-    with pytest.raises(InputInvalid, match=r"TorchScript only: Median cannot be written as ONNX opset 17. legacy exporter: .*aten::median"):
-        onnx.write(Median(), example, tmp_path / "weights.onnx", **ONE)
+    with pytest.raises(
+        InputInvalid,
+        match=r"TorchScript only: Histogram cannot be .* opset 17. legacy exporter: .*aten::histc.*Cure: replace the operators",
+    ):
+        onnx.write(Histogram(), example, tmp_path / "weights.onnx", **ONE)
     assert not list(tmp_path.iterdir())
+
+
+class Autocast(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            inner = self.inner(x / 100)
+        return inner.float()
+
+
+def test_half_precision_is_told_with_its_cure(example, tmp_path):
+    with pytest.raises(
+        InputInvalid, match=r"bfloat16.*Cure: leave out autocast, half\(\) and bfloat16\(\), in which .*, or ship"
+    ) as caught:
+        onnx.write(Autocast(), example, tmp_path / "weights.onnx", **ONE)
+    assert "export it again" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (
+            "operator 'a::b' is not supported. Support for this operator was added in version 20, try exporting with this version.",
+            "supported",
+        ),
+        ("operator adaptive pooling, since output_size is not constant.. Please feel free to request support", "constant"),
+    ],
+)
+def test_the_exporters_advice_is_left_out(said, kept):
+    assert onnx_file._reason(ValueError(said)).endswith(kept)
 
 
 def test_a_file_that_is_wrong_at_another_size_is_not_accepted(tmp_path, monkeypatch, here):
@@ -163,7 +199,7 @@ def test_a_part_that_is_torchscript_already_is_exported(example, tmp_path, here)
 
 def test_exporters_print_nothing(example, tmp_path, capfd):
     with pytest.raises(InputInvalid):
-        onnx.write(Median(), example, tmp_path / "weights.onnx", **ONE)
+        onnx.write(Histogram(), example, tmp_path / "weights.onnx", **ONE)
     assert capfd.readouterr() == ("", "")
 
 

@@ -8,7 +8,7 @@ from PIL import Image as Pillow
 
 from zooready.errors import InputInvalid
 from zooready.images.files import write_image
-from zooready.images.loading import as_grey, as_image, as_plane
+from zooready.images.loading import as_grey, as_image, as_plane, rounded
 from zooready.images.tiff import RGB
 from zooready.records import Image
 
@@ -126,3 +126,18 @@ def test_arrays_that_networks_cannot_use_are_refused(kind):
 
 def test_axes_may_be_capitals():
     assert as_image(np.ones((2, 3, 4)), axes="ZYX").axes == "zyx"
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint32", "int64", "uint64"])
+def test_whole_numbers_that_float32_does_not_hold_are_told(dtype):
+    exact = np.array([[0, 2**24, 2**24 + 2, 2**25]], dtype)
+    assert rounded(exact) == ""
+    note = rounded(np.array([[0, 2**24 + 1, 2**25 + 2, 2**30 + 1]], dtype))
+    assert note.startswith("3 of 4 pixels are whole numbers above 16,777,216 that float32 does not hold: they are rounded by up to 64")
+    assert rounded(exact.astype(np.uint16)) == ""
+    assert rounded(exact[:, :0]) == ""
+    assert rounded(np.array([[np.iinfo(dtype).max]], dtype)).startswith("1 of 1 pixels")
+
+
+def test_negative_numbers_are_rounded_too():
+    assert rounded(np.array([[-(2**24) - 1, 5]])).startswith("1 of 2 pixels")

@@ -77,6 +77,13 @@ def test_without_a_pixel_size_the_columns_are_the_same_and_micrometres_unknown(o
     assert not known.notes
 
 
+def test_numbers_that_float32_does_not_hold_are_told(open_bundle, three):
+    image, labels = three
+    large = image.array.astype(np.int64) + 2**24 + 1
+    (note,) = measured(open_bundle("patterns"), replace(image, array=large), labels).notes
+    assert re.match(r"cells.tif: \d+ of \d+ pixels are whole numbers above 16,777,216 that float32 does not hold", note)
+
+
 def test_without_labels_the_whole_image_is_one_object_at_its_own_size(open_bundle, three, weights):
     image, _ = three
     measurements_table = measured(open_bundle("patterns"), image, None, crop_px=32)

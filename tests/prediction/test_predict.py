@@ -461,3 +461,11 @@ def test_a_full_disk_leaves_no_half_table(tmp_path, monkeypatch):
     with pytest.raises(InputInvalid, match="cannot write .*No space left"):
         save(TABLE, tmp_path, "a")
     assert not list(tmp_path.iterdir())
+
+
+def test_numbers_that_float32_does_not_hold_are_told(tiny):
+    source = Image(array=np.array([[2**24 + 1, 3]], np.int32), axes="yx")
+    result = predict(tiny("restored"), source)
+    assert result.images["restored"].array.tolist() == [[2.0**25, 6.0]]
+    assert [note for note in result.notes if note.startswith("1 of 2 pixels are whole numbers above 16,777,216 that float32")]
+    assert not predict(tiny("restored"), replace(source, array=source.array - 1)).notes

@@ -14,8 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 from zooready.bundle.reading import opened
 from zooready.cli import main
 from zooready.errors import BundleInvalid, ConsumerMissing, InputInvalid
-from zooready.sharing import runtime
 from zooready.sharing.browser_page import write_page
+from zooready.wasm import runtime
 
 
 @pytest.fixture

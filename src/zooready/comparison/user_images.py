@@ -10,6 +10,7 @@ import numpy as np
 from zooready.errors import InputInvalid
 from zooready.images.calibration import RESCALE, outside, planes_differ
 from zooready.images.files import read_image
+from zooready.images.loading import rounded
 from zooready.records import Array, Bundle, Image, as_float32
 
 MOST = 5  # planes of one image that every program runs
@@ -22,7 +23,7 @@ class UserImage:
 
     ``array`` is (b, c, …) float32. ``path`` is the person's file where the file is that input and nothing else, for programs that open
     files themselves. ``name`` is what verdicts call it, ``where`` which piece it is, e.g. ``"t 2, z 1"``, empty for a whole image.
-    ``pixel_size_um`` and ``z_um`` are the file's, None where it does not say.
+    ``pixel_size_um`` and ``z_um`` are the file's, None where it does not say. ``note`` says which of its numbers were rounded.
     """
 
     name: str
@@ -31,6 +32,7 @@ class UserImage:
     where: str = ""
     pixel_size_um: float | None = None
     z_um: float | None = None
+    note: str = ""
 
 
 def as_inputs(bundle: Bundle, path: Path) -> tuple[UserImage, ...]:
@@ -64,20 +66,26 @@ def as_inputs(bundle: Bundle, path: Path) -> tuple[UserImage, ...]:
         name = f"image {where}".strip()
         pieces.append(
             UserImage(
-                name=name, array=as_float32(array[index]), path=whole, where=where, pixel_size_um=image.pixel_size_um, z_um=image.z_um
-            )
+                name=name,
+                array=as_float32(array[index]),
+                path=whole,
+                where=where,
+                pixel_size_um=image.pixel_size_um,
+                z_um=image.z_um,
+                note=rounded(image.array),
+            )  # fmt: skip
         )
     return tuple(pieces)
 
 
 def unlike_training(bundle: Bundle, image: UserImage) -> tuple[str, ...]:
-    """What is known of the image's pixel size and distance of planes that does not suit the network, in words with the cure.
+    """What of the image does not suit the network, its pixel size, distance of planes and large numbers, in words with the cure.
 
     The numbers of the programs agree all the same, since all are given the same pixels.
     """
     note = outside(image.pixel_size_um, bundle.pixel_size_um, RESCALE)
     of_planes = planes_differ(image.z_um, bundle.plane_distance_um) if "z" in bundle.inputs[0].axes else ""
-    return tuple(filter(None, (note, of_planes)))
+    return tuple(filter(None, (note, of_planes, image.note)))
 
 
 def _demand_fit(bundle: Bundle, image: Image, path: Path) -> None:

@@ -7,6 +7,7 @@ returns the faults and whatever could be read.
 May import: images, simulate
 """
 
+from zooready.data.arrivals import arriving
 from zooready.data.augmentation import augmented
 from zooready.data.biosr import examine_biosr, read_biosr, views
 from zooready.data.classes import Classified, class_folders, examine_classes, images_in, read_classes
@@ -23,6 +24,7 @@ __all__ = [
     "Folder",
     "PublicSet",
     "Split",
+    "arriving",
     "augmented",
     "class_folders",
     "examine_biosr",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 OBSERVERS = {"ObserverBase", "FakeQuantizeBase", "FakeQuantizerBase"}  # of PyTorch's quantisation, wherever it keeps them
+QUANTISED = re.compile(r"torch\.(ao\.)?nn\.(intrinsic\.)?quantized\b(?!\.reference)")  # modules of PyTorch that hold whole numbers
 Convolution = tuple[int, int, tuple[int, ...]]  # spatial axes and channels that it is for, and the shape that it was given
 
 
@@ -61,6 +64,73 @@ def cure(network: nn.Module, example: Tensor, seen: list[Convolution]) -> str:
     return "Give an example that it takes, (c, y, x) with its number of channels."
 
 
+def returned(network: nn.Module, example: Tensor) -> str:
+    """What the network returns that is no tensor, and the cure; empty if there is no such thing, or the network itself failed."""
+    import torch
+
+    try:
+        with torch.no_grad():
+            output = copied(network)(example.clone())
+    except Exception:  # then its output is not what was wrong
+        return ""
+    odd = next(_odd(output), None)
+    if odd is None:
+        return ""
+    said = f"{type(network).__name__} returns {type(odd).__name__}{'' if odd is output else ' among its outputs'}, which is no tensor"
+    held = [name for name in (*getattr(odd, "__slots__", ()), *getattr(odd, "__dict__", ())) if _holds_tensors(getattr(odd, name, None))]
+    if isinstance(odd, Iterator) and odd is output:
+        return f"{said}: wrap it in a module whose forward(self, x) returns tuple(self.network(x))."
+    if held and odd is output:
+        names = ", ".join(f"y.{name}" for name in held)
+        return f"{said}: wrap it in a module whose forward(self, x) returns [{names}] of y = self.network(x)."
+    return f"{said}: return tensors that PyTorch computed, or tuples, lists and dicts of them."
+
+
+def _odd(output: Any) -> Iterator[Any]:
+    """What is neither a tensor nor something that may hold some, in an output."""
+    import torch
+
+    if isinstance(output, Mapping):
+        output = list(output.values())
+    if isinstance(output, list | tuple):
+        for item in output:
+            yield from _odd(item)
+    elif output is not None and not isinstance(output, torch.Tensor):
+        yield output
+
+
+def _holds_tensors(value: Any) -> bool:
+    return value is not None and next(_odd(value), None) is None
+
+
+def inputs(network: nn.Module) -> str:
+    """Why a network cannot be called with one image and nothing else, and the cure; empty if it can."""
+    name = type(network).__name__
+    taken = list(inspect.signature(network.forward).parameters.values())
+    by_place = [one for one in taken if one.kind <= one.VAR_POSITIONAL]
+    needed = [one.name for one in by_place if one.default is one.empty and one.kind < one.VAR_POSITIONAL]
+    named = [one.name for one in taken if one.kind is one.KEYWORD_ONLY and one.default is one.empty]
+    if len(needed) > 1:
+        return (
+            f"{name}.forward takes {len(needed)} inputs ({', '.join(needed)}), and DeepImageJ opens only the first: stack them as channels "
+            "of one image, in a small module that calls network(x[:, :1], x[:, 1:])."
+        )
+    if by_place and named:
+        values = ", ".join(f"{one}=…" for one in named)
+        return (
+            f"{name}.forward needs {', '.join(named)} besides the image, which no program gives: wrap it in a module whose "
+            f"forward(self, x) returns self.network(x, {values}) with the value that it shall have."
+        )
+    if by_place:
+        return ""
+    named = named or [one.name for one in taken if one.kind is one.KEYWORD_ONLY]
+    if not taken or len(named) > 1:
+        given = f"no input but by name ({', '.join(named)})" if taken else "no input"
+        return f"{name}.forward takes {given}: wrap it in a module whose forward(self, x) takes one image and gives it what it needs."
+    key = named[0] if named else "image"
+    return f"{name}.forward takes its image by name only: wrap it in a module whose forward(self, x) returns self.network({key}=x)."
+
+
 VOLUMES = "Its convolutions are of volumes: give (b, c, z, y, x), which of a stack (z, y, x) is example[None, None]."
 
 
@@ -96,6 +166,18 @@ def _asked_for(network: nn.Module, example: Tensor) -> tuple[str, ...]:
     with suppress(Exception):  # it failed before, and only what it asked for counts
         copied(network)(Asked())
     return tuple(dict.fromkeys(key for key in keys if isinstance(key, str)))
+
+
+def in_whole_numbers(network: nn.Module) -> str:
+    """What a network that was quantised already is told; empty if it calculates in floating point."""
+    names = [name for name, part in network.named_modules() if QUANTISED.match(type(part).__module__)]
+    if not names:
+        return ""
+    some = ", ".join(names[:2]) + (", …" if len(names) > 2 else "")
+    return (
+        f"{type(network).__name__} was quantised ({some} calculate in whole numbers), which runs in PyTorch alone: export the network that "
+        "it was before convert or quantize_dynamic, in float32."
+    )
 
 
 def quantised(network: nn.Module) -> tuple[str, ...]:

@@ -6,14 +6,13 @@ size or a branch that tracing bakes in is wrong without a word. Each run is of a
 
 from __future__ import annotations
 
-import inspect
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
-from zooready.exporting import causes, reach, sizes
+from zooready.exporting import causes, compiled, reach, sizes
 from zooready.exporting.trying import UNFIT, Trial, agree, axes_of, resized
 from zooready.formats.copies import copied
 from zooready.nets.wrapping import flat
@@ -41,6 +40,13 @@ def prepared(network: nn.Module) -> nn.Module:
         raise InputInvalid(f"{network.original_name} is TorchScript already: give the torch.nn.Module that it was made from.")
     if any(tensor.is_meta for tensor in itertools.chain(network.parameters(), network.buffers())):
         raise InputInvalid(f"{type(network).__name__} has weights on the 'meta' device, which hold no numbers: load its weights first.")
+    if any(torch.nn.parameter.is_lazy(tensor) for tensor in itertools.chain(network.parameters(), network.buffers())):
+        raise InputInvalid(
+            f"{type(network).__name__} has lazy layers, which get their weights when they first see an image: run it once on an example, "
+            "network(torch.from_numpy(example)), and load its trained weights."
+        )
+    if fault := causes.in_whole_numbers(network):
+        raise InputInvalid(fault)
     try:
         network = copied(network).cpu().float().eval().requires_grad_(False)
     except Exception as error:
@@ -48,14 +54,9 @@ def prepared(network: nn.Module) -> nn.Module:
             f"{type(network).__name__} cannot be copied ({type(error).__name__}: {error}): drop what is no weight (open files, "
             "hooks, results of a forward pass) before exporting."
         ) from None
-    taken = [p for p in inspect.signature(network.forward).parameters.values() if p.kind <= p.VAR_POSITIONAL]
-    needed = [p.name for p in taken if p.default is p.empty and p.kind < p.VAR_POSITIONAL]
-    if len(needed) > 1 or not taken:
-        raise InputInvalid(
-            f"{type(network).__name__}.forward takes {len(needed)} inputs ({', '.join(needed)}), and DeepImageJ opens only the first: "
-            "stack them as channels of one image, in a small module that calls network(x[:, :1], x[:, 1:])."
-        )
-    return network
+    if fault := causes.inputs(network):
+        raise InputInvalid(fault)
+    return compiled.eager(network)
 
 
 def unwrapped(network: nn.Module) -> nn.Module:
@@ -136,6 +137,8 @@ def measure(network: nn.Module, example: Tensor, keep: Sequence[int] = ()) -> Me
     why = why or ("its trace is wrong at other sizes" if eager[0] else "it fails at other sizes")
     size = " x ".join(map(str, lengths.values()))
     only = f"works at {size} px only, since {why}; larger images are cut into such tiles, which shows where the network sees further"
+    if eager[0]:
+        only += ". Sizes taken from x.shape without int(), math or NumPy (h * 7 // 10 for int(h * 0.7)) leave it free"
     if not trial.agrees_here():
         lengths = {}
         only = (
@@ -168,9 +171,11 @@ def _run(trial: Trial, image: Tensor) -> tuple[Tensor, ...]:
         try:
             outputs = trial.run(image)
         except Exception as error:
+            cure = causes.cure(trial.network, image, convolutions)
+            if unusable := causes.returned(trial.network, image):
+                raise InputInvalid(unusable) from None
             raise InputInvalid(
-                f"the network failed on the example {tuple(image.shape)}: {type(error).__name__}: {str(error)[:300]}. "
-                f"{causes.cure(trial.network, image, convolutions)}"
+                f"the network failed on the example {tuple(image.shape)}: {type(error).__name__}: {str(error)[:300].rstrip('. ')}. {cure}"
             ) from None
     if fault := causes.without_batch(image, convolutions):
         raise InputInvalid(fault)
@@ -224,7 +229,7 @@ def _state(network: nn.Module) -> dict[str, Any]:
     """Copies of all tensors and plain attributes in a network, by name."""
     import torch
 
-    held: dict[str, Any] = {name: tensor.detach().clone() for name, tensor in network.state_dict(keep_vars=True).items()}
+    held: dict[str, Any] = {name: tensor.detach().clone() for name, tensor in (*network.named_parameters(), *network.named_buffers())}
     for path, part in network.named_modules():
         for name, value in vars(part).items():
             if name.startswith("_") and name[1:] in ("parameters", "buffers", "modules"):
@@ -327,13 +332,17 @@ def _finer(
 def _padding_note(trial: Trial, grid: _Grid, eager_stride: int) -> str:
     """What the bundle's padding changes where the network itself takes a size: which sizes, and by how much results move."""
     stride = max(grid.strides)
-    if eager_stride >= stride:
+    smallest = max(grid.minimums)
+    if eager_stride >= stride and smallest <= stride:
         return ""
     moved, where = sizes.padding_moves(trial, grid.strides, grid.minimums)
     if moved <= SAID:
         return ""
+    by = f"by repeating the last pixel, which moves results by up to {moved:.2g} of their range (at {where} px)"
+    if eager_stride >= stride:
+        return f"images below {smallest} px are padded, though the network itself takes some of them, {by}"
+    taken = "any size" if eager_stride == 1 else f"any size that is a multiple of {eager_stride} px"
     return (
-        f"the network itself takes any size that is a multiple of {eager_stride} px, but no recording of it does, because it decides on "
-        f"sizes in Python: in this bundle, sizes that are no multiple of {stride} px, and those below {max(grid.minimums)} px, are padded "
-        f"by repeating the last pixel, which moves results by up to {moved:.2g} of their range (at {where} px)"
+        f"the network itself takes {taken}, but no recording of it does, because it decides on sizes in Python: in this bundle, sizes that "
+        f"are no multiple of {stride} px, and those below {smallest} px, are padded {by}"
     )

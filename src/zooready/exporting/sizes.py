@@ -192,7 +192,8 @@ def padding_moves(trial: Trial, strides: tuple[int, ...], minimums: tuple[int, .
     stride = max(strides)
     wrapped = FijiSafe(trial.network, stride=strides, minimum=minimums, axes=trial.axes).eval()
     worst, where = 0.0, ""
-    for shape in ((3 * stride + 1, 4 * stride - 1), (200, 200), (stride // 2 + 1, 2 * stride + 5)):
+    small = (max(1, max(minimums) - 1), 2 * stride + 5)
+    for shape in ((3 * stride + 1, 4 * stride - 1), (200, 200), (stride // 2 + 1, 2 * stride + 5), small):
         lengths = tuple(size if step else int(have) for size, step, have in zip(
             (shape[0],) * (len(strides) - 2) + shape, strides, trial.example.shape[2:], strict=True
         ))  # fmt: skip

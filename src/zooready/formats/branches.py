@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,23 +79,43 @@ def refuse(network: nn.Module, example: Tensor, export: Any) -> tuple[str, ...]:
     if not found:
         return ()
     doubtful = [one for number, one in enumerate(found) if len(found) > MANY or _decides(network, example, number, one)]
-    if sure := sorted({one.where for one in doubtful if one.leaves or (isinstance(one.value, bool) and len(found) <= MANY)}):
+    if sure := [one for one in doubtful if one.leaves or (isinstance(one.value, bool) and len(found) <= MANY)]:
         raise _branch(sure)
     if doubtful:
-        places = sorted({one.where for one in doubtful})
         try:
             export()
         except Exception:  # whatever torch.export meets: it does not vouch for these values, and nothing else does
-            raise _branch(places) from None
+            raise _branch(doubtful) from None
     idle = sorted({one.where for one in found} - {one.where for one in doubtful})
     return tuple(f"{where}: a check of pixel values is not in the file" for where in idle)
 
 
-def _branch(places: list[str]) -> DataBranch:
-    return DataBranch(
-        f"an 'if' hangs on pixel values ({', '.join(places)}), so that only one of its branches would be in the file: "
-        "use torch.where(condition, a, b)"
-    )
+def _branch(doubtful: Sequence[Taken]) -> DataBranch:
+    """What is told of the values that decide, by the kind that is the surest to be cured."""
+    said = {
+        "leaves": ("pixels leave PyTorch", "the example's numbers", "compute with PyTorch's own operations, without numpy() and tolist()"),
+        "if": ("an 'if' hangs on pixel values", "one of its branches", "use torch.where(condition, a, b)"),
+        "length": (
+            "a length hangs on pixel values",
+            "the example's length",
+            "use torch.where(condition, a, b), or sums over a mask, in the place of the selection",
+        ),
+        "number": (
+            "Python takes a number from pixels",
+            "the example's number",
+            "leave out float(), int() and item(), so that it stays a tensor, and use torch.where(condition, a, b) for an 'if' on it",
+        ),
+    }
+    kinds = {kind: sorted({one.where for one in doubtful if _kind(one) == kind}) for kind in said}
+    kind, places = next((kind, places) for kind, places in kinds.items() if places)
+    cause, frozen, cure = said[kind]
+    return DataBranch(f"{cause} ({', '.join(places)}), so that only {frozen} would be in the file: {cure}")
+
+
+def _kind(one: Taken) -> str:
+    if one.leaves:
+        return "leaves"
+    return "length" if one.value is None else "if" if isinstance(one.value, bool) else "number"
 
 
 def _decides(network: nn.Module, example: Tensor, number: int, one: Taken) -> bool:

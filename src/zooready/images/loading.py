@@ -11,9 +11,11 @@ import numpy as np
 
 from zooready.errors import InputInvalid
 from zooready.images.files import demand_usable, pillow_image, read_image, read_mask
+from zooready.images.mapped import blocks
 from zooready.images.tiff import ORDER, RGB, in_order
 from zooready.records import Array, Image
 
+EXACT = 2**24  # up to here float32 holds every whole number
 DIMENSIONS = {  # names of xarray's dimensions, in capitals or not
     **{letter: letter for letter in ORDER},
     **{"time": "t", "frame": "t", "plane": "z", "slice": "z", "depth": "z", "channel": "c", "band": "c"},
@@ -120,6 +122,25 @@ def as_plane(image: Path | str | Array) -> Array:
     if loaded.axes != "yx":
         raise InputInvalid(f"a mask or label image has axes {loaded.axes!r}: give one plane of one channel.")
     return loaded.array
+
+
+def rounded(array: Array) -> str:
+    """A note on whole numbers that float32, in which networks calculate, does not hold; empty if it holds all of them."""
+    if array.dtype.kind not in "iu" or array.dtype.itemsize < 4:
+        return ""
+    count, most = 0, 0.0
+    for block in blocks(array):
+        pixels = array[block]
+        with np.errstate(invalid="ignore"):  # the largest of 64 bits is rounded to one more, which has no integer
+            moved = pixels[pixels.astype(np.float32).astype(pixels.dtype) != pixels]
+        count += moved.size
+        most = max(most, float(np.spacing(np.abs(moved.astype(np.float32)).max(initial=0.0))) / 2) if moved.size else most
+    if not count:
+        return ""
+    return (
+        f"{count} of {array.size} pixels are whole numbers above {EXACT:,} that float32 does not hold: they are rounded by up "
+        f"to {most:,.0f} before the network sees them. Where so little matters, subtract an offset from the image first."
+    )
 
 
 def _as_array(image: HasArray | Sequence[Any]) -> Array:

@@ -13,6 +13,7 @@ from zooready.bundle.specs import blur_range_px, input_spec, output_specs, pixel
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
 from zooready.formats.starting import Device, Run
 from zooready.images.calibration import blurred, outside, planes_differ
+from zooready.images.loading import rounded
 from zooready.images.mapped import blocks, is_mapped
 from zooready.images.tiff import in_order
 from zooready.prediction.inputs import Inputs, as_input
@@ -109,6 +110,8 @@ def predict(
     _check_stacks(inputs, outputs)
     zoom = zoom_for(bundle, image, pixel_size, diameter)
     notes = [note] if pixel_size is None and diameter is None and (note := outside(image.pixel_size_um, allowed)) else []
+    if note := rounded(inputs.array):
+        notes.append(note)
     if "z" in spec.axes and (note := planes_differ(image.z_um, plane_distance_um(bundle))):
         notes.append(note)
     if note := blurred(image.blurs_um, image.pixel_size_um, blur_range_px(bundle)):

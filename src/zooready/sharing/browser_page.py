@@ -20,8 +20,8 @@ from zooready.images.files import write_image
 from zooready.images.whole_files import whole_file
 from zooready.processes import scratch
 from zooready.records import Bundle, Image
-from zooready.sharing import runtime
 from zooready.tensors import TensorSpec
+from zooready.wasm import runtime
 
 LARGEST = 2048 * 2048  # pixels of all channels and planes of an input: more needs more memory than a tab reliably has
 

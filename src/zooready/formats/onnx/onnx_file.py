@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 EXPORTERS = ("legacy", "dynamo")
+HALF = re.compile(r"\b(b?float16)\b")
+ADVICE = re.compile(r"Please feel free|Support for this operator was added|: export it again")
 OPERATOR = re.compile(r"\w+::\w+|no form in opset")  # how an exporter's error names what it cannot write
 
 
@@ -109,15 +111,22 @@ def write(
 
 
 def _reason(fault: Exception) -> str:
-    return str(fault) if isinstance(fault, (InputInvalid, OutputsDiffer)) else brief(fault)
+    """What an exporter met, without its advice, which is to take another opset or to write to PyTorch."""
+    said = str(fault) if isinstance(fault, (InputInvalid, OutputsDiffer)) else brief(fault)
+    return ADVICE.split(said)[0].rstrip(". ")
 
 
 def _cure(faults: Sequence[Exception]) -> str:
     """What to change, by what was seen: operators are replaced where some are named, tolerances raised where numbers differ."""
     cures = []
-    if any(OPERATOR.search(_reason(fault)) for fault in faults if not isinstance(fault, OutputsDiffer)):
+    written = [_reason(fault) for fault in faults if not isinstance(fault, OutputsDiffer)]
+    if any(HALF.search(reason) for reason in written):
+        cures.append("leave out autocast, half() and bfloat16(), in which ONNX Runtime does not calculate")
+    elif any(OPERATOR.search(reason) for reason in written):
         cures.append("replace the operators named")
-    if any(isinstance(fault, OutputsDiffer) for fault in faults):
+    if any("static shape" in reason for reason in written) and not cures:
+        cures.append("take sizes from x.shape without int() or NumPy")
+    if any(isinstance(fault, OutputsDiffer) and " differs by " in str(fault) for fault in faults):
         cures += [
             "take sizes from x.shape without int() or NumPy if only other sizes differ",
             "allow onnx a larger tolerance if the difference is rounding that you accept",
@@ -262,22 +271,25 @@ def _legacy(network: nn.Module, example: Tensor, names: Names) -> Any:
     import onnx
     import torch
 
+    from zooready.formats.forms import Forms
+
     axes = {names.input: names.free(names.input_axes)}
     axes |= {name: names.free(letters) for name, letters in zip(names.outputs, names.output_axes, strict=True)}
     has_scripts = any(isinstance(part, torch.jit.ScriptModule) for part in network.modules())
-    if has_scripts:  # which the exporter's own tracer does not follow
-        network = torch.jit.trace(network, (example.clone(),), check_trace=False)
     stream: Any = io.BytesIO()  # documented as accepted, not annotated
-    torch.onnx.export(
-        network,
-        (example.clone(),),
-        stream,
-        dynamo=False,
-        opset_version=OPSET,
-        input_names=[names.input],
-        output_names=list(names.outputs),
-        dynamic_axes=axes,
-    )
+    with Forms(onnx=True):
+        if has_scripts:  # which the exporter's own tracer does not follow
+            network = torch.jit.trace(network, (example.clone(),), check_trace=False)
+        torch.onnx.export(
+            network,
+            (example.clone(),),
+            stream,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=[names.input],
+            output_names=list(names.outputs),
+            dynamic_axes=axes,
+        )
     model = onnx.load_model_from_string(stream.getvalue())
     return numbered(model) if has_scripts else model
 

@@ -118,6 +118,8 @@ def record(network: nn.Module, example: Tensor, variant: str, route: Route, path
     """
     import torch
 
+    from zooready.formats.forms import traced
+
     def refused() -> tuple[str, ...]:
         return branches.refuse(plain, example, lambda: _exported(plain, example, static))
 
@@ -132,10 +134,8 @@ def record(network: nn.Module, example: Tensor, variant: str, route: Route, path
         with known_deprecations():
             if variant == "channels_last":
                 network = _channels_last(fold(network, example), example.ndim)
-            state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-            scripted = (
-                torch.jit.trace(network, example.clone(), check_trace=False) if route == "trace" else _scripted(network, example, static)
-            )
+            state = {name: tensor.clone() for name, tensor in (*network.named_parameters(), *network.named_buffers())}
+            scripted = traced(network, example) if route == "trace" else _scripted(network, example, static)
             for name, tensor in scripted.state_dict().items():  # a network that counts its runs counted this one
                 if name in state:
                     tensor.copy_(state[name])
