@@ -67,4 +67,4 @@ def test_of_the_folder_that_was_trained_on_only_held_out_images_are_judged(data,
 
 def test_a_family_that_finds_no_objects_is_refused(data, tmp_path):
     with pytest.raises(InputInvalid, match="mrbcr does not find objects, and only those can be judged on your images"):
-        own_images.write(FAMILIES["mrbcr"], {}, data, tmp_path)
+        evaluate("mrbcr", tmp_path, data=data)

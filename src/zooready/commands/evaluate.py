@@ -17,7 +17,7 @@ from zooready.commands.console import CONSOLE, print_line
 from zooready.commands.export import export
 from zooready.commands.runs import is_family
 from zooready.errors import InputInvalid
-from zooready.evaluation import cards, evaluation_of, own_images, record
+from zooready.evaluation import cards, evaluation_of, record
 from zooready.families import FAMILIES, load_record, load_weights, named, shipped
 from zooready.images.whole_files import make_folder, whole_file
 from zooready.records import Family
@@ -79,11 +79,13 @@ def evaluate(
         Neither a run nor a family, a family without an evaluation, or a folder that cannot be written.
     """
     family, weights, known = _weights_of(source)
+    evaluation = evaluation_of(family)
     if data is not None:
+        if evaluation.judge is None:
+            raise InputInvalid(f"{family.name} does not find objects, and only those can be judged on your images. Leave data out.")
         progress(f"{family.name}: judging on {data}")
         facts_of_run = {key: known[key] for key in ("data_sha256", "seed") if key in known}
-        return own_images.write(family, weights, Path(data), Path(out), **facts_of_run)
-    evaluation = evaluation_of(family)
+        return evaluation.judge(family, weights, Path(data), Path(out), **facts_of_run)
     folder = Path(out)
     make_folder(folder)
     progress(f"{family.name}: measuring, and drawing images")

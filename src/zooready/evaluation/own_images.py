@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from zooready.data import Folder, read_folder
-from zooready.errors import InputInvalid
 from zooready.evaluation import cards, label_images
 from zooready.evaluation.contract import Weights, digits
 from zooready.evaluation.grids import grid
@@ -40,10 +39,9 @@ def write(family: Family, weights: Weights, data: Path, out: Path, *, data_sha25
     Raises
     ------
     InputInvalid
-        The family does not find objects, or the images cannot be read.
+        The images cannot be read.
     """
-    if family.evaluation != "segmentation" or family.training.pair_of is None:
-        raise InputInvalid(f"{family.name} does not find objects, and only those can be judged on your images. Leave data out.")
+    assert family.training.pair_of is not None
     folder = read_folder(data, family.training.pair_of, channels=len(family.input.channels), partner=family.training.partner)
     is_known = bool(data_sha256) and folder.sha256 == data_sha256
     members = folder.split(seed)[1] if is_known else tuple(range(len(folder.pairs)))
