@@ -329,9 +329,9 @@ class Bundle:
     trained for, ``blur_px`` the smallest and largest blur that it takes away, wavelength / (NA x pixel size), ``plane_distance_um`` the
     distance of planes that it takes, or makes of a single one; ``measured_halo_px``, ``measured_stride_px`` and ``measured_minimum_px`` are
     what export found (see :class:`Measured`), ``crop_px`` is the side of the image of one object, ``objects`` are those that it was trained
-    to find; each None if the bundle does not say. ``inside`` is the network's "normalization" and "head", if stated. ``texts`` holds, as
-    written, what ought to be text. ``programs`` have a part of ``config``; ``allows_tiling`` is what DeepImageJ's part says. ``faults`` are
-    what could not be understood, by place.
+    to find; each None if the bundle is silent. ``inside`` is the network's "normalization" and "head", ``limits`` the values of channels
+    without light, if stated. ``texts`` is as written. ``programs`` have a part of ``config``; ``allows_tiling`` is what DeepImageJ's part
+    says. ``faults`` are what could not be understood, by place.
     """
 
     path: Path
@@ -350,6 +350,7 @@ class Bundle:
     pixel_size_um: tuple[float, float] | None = None
     blur_px: tuple[float, float] | None = None
     plane_distance_um: float | None = None
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     measured_halo_px: int | Literal["whole image"] | None = None
     measured_stride_px: int | None = None
     measured_minimum_px: int | None = None

@@ -37,6 +37,9 @@ class TensorSpec:
         Of planes that are made from an image: distance of each from the image, micrometres, equal steps apart; empty otherwise.
     unit
         Physical unit of the values, e.g. ``"photons"``; empty if arbitrary.
+    limits
+        Smallest and largest value that the network was trained for, by channel, where a channel holds no light but a quantity such as a
+        distance, e.g. ``{"distance_um": (-5.0, 5.0)}``.
 
     Raises
     ------
@@ -52,6 +55,7 @@ class TensorSpec:
     description: str = ""
     unit: str = ""
     planes_um: tuple[float, ...] = ()
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not (self.name.isidentifier() and self.name == self.name.lower() and len(self.name) <= 32):
@@ -63,6 +67,10 @@ class TensorSpec:
             raise InputInvalid(f"channels {self.channels!r} of '{self.name}': give one distinct name per channel.")
         if set(self.sizes) - set(self.axes):
             raise InputInvalid(f"sizes {dict(self.sizes)!r} of '{self.name}': only axes in {self.axes!r} can have a size.")
+        if not set(self.limits) <= set(self.channels) or any(not low < high for low, high in self.limits.values()):
+            raise InputInvalid(
+                f"limits {dict(self.limits)!r} of '{self.name}': give (smallest, largest) for some of its channels {self.channels!r}."
+            )
 
     @property
     def spatial(self) -> str:

@@ -51,6 +51,7 @@ def test_the_page_holds_everything_and_may_connect_to_nothing(fetched, tmp_path)
     assert "tiny network" in page, "the README"
     assert "BSD-3-Clause" in page
     assert "onnxruntime-web 1.30.0: MIT" in page
+    assert "this permission notice shall be included in all copies" in page
 
 
 def test_without_the_runtime_the_cure_is_said(tmp_path, monkeypatch, capsys):

@@ -26,8 +26,8 @@ OLD_AXES = "bitczyx"  # of format 0.4, in which axes are one word
 LARGEST = 2**16  # px of an axis; Fiji's images end at 46,341 squared, and a minimum beyond would be padded to
 CREDITS = ("authors", "cite", "tags", "covers", "maintainers")  # lists; of people, and of what they wrote and drew
 TEXTS = ("format_version", "name", "description", "license", "documentation", "git_repo")  # what the format has as text
-PIXEL_SIZE, BLUR, PLANE_DISTANCE, CROP, OBJECTS = (
-    f"config.zooready.{key}" for key in ("pixel_size_um", "blur_px", "z_um", "crop_px", "objects")
+PIXEL_SIZE, BLUR, PLANE_DISTANCE, CROP, LIMITS, OBJECTS = (
+    f"config.zooready.{key}" for key in ("pixel_size_um", "blur_px", "z_um", "crop_px", "limits", "objects")
 )
 
 
@@ -171,6 +171,7 @@ def read(rdf: Mapping[str, Any], *, path: Path, folder: Path, formats: Mapping[F
         pixel_size_um=_range(facts.get("pixel_size_um"), PIXEL_SIZE, "µm", faults),
         blur_px=_range(facts.get("blur_px"), BLUR, "px", faults),
         plane_distance_um=_plane_distance_um(facts.get("z_um"), faults),
+        limits=_limits(facts.get("limits"), faults),
         measured_halo_px=measured_halo_px(facts.get("measured")),
         measured_stride_px=measured_px(facts.get("measured"), "stride", "strides"),
         measured_minimum_px=measured_px(facts.get("measured"), "minimum", "minimums"),
@@ -344,6 +345,19 @@ def _plane_distance_um(stated: object, faults: dict[str, str]) -> float | None:
         return float(stated)
     faults[PLANE_DISTANCE] = f"{PLANE_DISTANCE} is {stated!r}; give the distance of planes in µm."
     return None
+
+
+def _limits(stated: object, faults: dict[str, str]) -> dict[str, tuple[float, float]]:
+    """Smallest and largest value that the network was trained for, by channel of the input."""
+    ranges = list(stated.items()) if isinstance(stated, Mapping) else []
+    is_range = [
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(end, (int, float)) for end in pair) and pair[0] < pair[1]
+        for _, pair in ranges
+    ]
+    if stated is not None and not (ranges and all(is_range)):
+        faults[LIMITS] = f"{LIMITS} is {stated!r}; give [smallest, largest] for each channel that has them."
+        return {}
+    return {name: (float(low), float(high)) for name, (low, high) in ranges}
 
 
 def _crop_px(stated: object, faults: dict[str, str]) -> int | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from zooready.bundle.fitting import misfits
-from zooready.bundle.rdf import BLUR, CROP, OBJECTS, PIXEL_SIZE, PLANE_DISTANCE, not_understood
+from zooready.bundle.rdf import BLUR, CROP, LIMITS, OBJECTS, PIXEL_SIZE, PLANE_DISTANCE, not_understood
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.records import Bundle
 from zooready.tensors import Objects, Operator, Tensor, TensorSpec
@@ -101,6 +101,18 @@ def plane_distance_um(bundle: Bundle) -> float | None:
     """
     _demand_understood(bundle, PLANE_DISTANCE)
     return bundle.plane_distance_um
+
+
+def channel_limits(bundle: Bundle) -> Mapping[str, tuple[float, float]]:
+    """Smallest and largest value that the bundle was trained for, by channel of its input, of channels that hold no light.
+
+    Raises
+    ------
+    BundleInvalid
+        Some are not two numbers in order.
+    """
+    _demand_understood(bundle, LIMITS)
+    return bundle.limits
 
 
 def stated_crop_px(bundle: Bundle) -> int | None:

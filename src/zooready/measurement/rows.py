@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from zooready.bundle.specs import input_spec, output_specs, pixel_range_um, stated_crop_px
+from zooready.bundle.specs import channel_limits, input_spec, output_specs, pixel_range_um, stated_crop_px
 from zooready.errors import BundleInvalid, InputInvalid
-from zooready.images.calibration import RESCALE, outside
+from zooready.images.calibration import RESCALE, beyond, outside
 from zooready.images.loading import rounded
 from zooready.images.whole_files import make_folder, whole_file
 from zooready.measurement.cutouts import Background, crops, several_planes
@@ -123,6 +123,7 @@ class Measurer:
             raise several_planes(name, image.axes)
         array = next(iter(inputs))[0]
         notes = [f"{name}: {note}"] if (note := outside(image.pixel_size_um, pixel_range_um(self.bundle), RESCALE)) else []
+        notes += [f"{name}: {note}" for note in beyond(array, self.spec.axes[1:], self.spec.channels, channel_limits(self.bundle))]
         notes += [f"{name}: {note}"] if (note := rounded(inputs.array)) else []
         size = self.size if labels is not None else None
         objects = np.ones(array.shape[1:], np.int64) if labels is None else labels

@@ -9,15 +9,24 @@ from pathlib import Path
 
 import numpy as np
 
-from zooready.bundle.specs import blur_range_px, input_spec, output_specs, pixel_range_um, plane_distance_um, size_steps, trained_objects
+from zooready.bundle.specs import (
+    blur_range_px,
+    channel_limits,
+    input_spec,
+    output_specs,
+    pixel_range_um,
+    plane_distance_um,
+    size_steps,
+    trained_objects,
+)
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
 from zooready.formats.starting import Device, Run
-from zooready.images.calibration import blurred, outside, planes_differ
+from zooready.images.calibration import beyond, blurred, outside, planes_differ
 from zooready.images.loading import rounded
 from zooready.images.mapped import blocks, is_mapped
 from zooready.images.tiff import in_order
 from zooready.prediction.inputs import Inputs, as_input
-from zooready.prediction.memory import demand_room
+from zooready.prediction.memory import available_bytes, demand_room
 from zooready.prediction.scaling import PixelSize, resampled, sized, zoom_for
 from zooready.prediction.sessions import engine
 from zooready.prediction.steps import READERS, NamedArray, axis_ids, processed
@@ -27,6 +36,7 @@ from zooready.prediction.tiled import AREA, NotTiled, Tiling, as_labels, predict
 from zooready.records import Array, Bundle, Format, Image, as_float32
 from zooready.tensors import TensorSpec
 
+SHARE = 0.25  # of the free memory that a padded input may take; the network needs more
 Progress = Callable[[int, int], None]
 
 
@@ -116,6 +126,7 @@ def predict(
         notes.append(note)
     if note := blurred(image.blurs_um, image.pixel_size_um, blur_range_px(bundle)):
         notes.append(note)
+    notes += beyond(inputs.array, inputs.loop + spec.axes[1:], spec.channels, channel_limits(bundle))
     for described in (*bundle.inputs, *bundle.outputs):
         notes += notes_on_steps(described, is_many=math.prod(inputs.lengths) > 1, is_input=described in bundle.inputs)
     why_whole, results = "", None
@@ -227,13 +238,26 @@ def _one(
 
 
 def margins(shape: tuple[int, ...], bundle: Bundle) -> list[tuple[int, int]]:
-    """Pixels to add before and after each axis of an input of this shape, so that its y and x have lengths that the bundle takes."""
+    """Pixels to add before and after each axis of an input of this shape, so that its y and x have lengths that the bundle takes.
+
+    Raises
+    ------
+    InputInvalid
+        There is not enough memory for them.
+    """
     steps = size_steps(bundle)
     added = [(0, 0)] * len(shape)
     for index, axis in ((-2, "y"), (-1, "x")):
         minimum, step = steps.get(axis, (1, 1))
         have = shape[index]
         added[index] = (0, minimum - have if have < minimum else -(have - minimum) % step)
+    room, needed = available_bytes(), 4 * math.prod(have + after for have, (_, after) in zip(shape, added, strict=True))
+    if room is not None and needed > SHARE * room and any(after for _, after in added):
+        height, width = (have + after for have, (_, after) in zip(shape[-2:], added[-2:], strict=True))
+        raise InputInvalid(
+            f"{bundle.path.name} takes no image of {shape[-1]} x {shape[-2]} px: it would be padded to {width} x {height} px, which needs "
+            f"{needed / 1e9:.1f} GB of memory, and {room / 1e9:.1f} GB are free. Correct the sizes in its rdf.yaml."
+        )
     return added
 
 

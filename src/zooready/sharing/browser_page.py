@@ -120,6 +120,7 @@ def _facts(bundle: Bundle, input: TensorSpec, outputs: tuple[TensorSpec, ...]) -
         "authors": [str(author.get("name", "")) for author in _listed(bundle.credits.get("authors")) if isinstance(author, dict)],
         "readme": readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else "",
         "notices": notices,
+        "licenses": _text("licenses.txt"),
         "pixel_size_um": bundle.pixel_size_um,
         "z_um": bundle.plane_distance_um,
         "largest": LARGEST,
