@@ -1,8 +1,10 @@
 """What tiles cost: pixels per second beside the bare engine on one fitting tile, and memory from size to size.
 
-    python benchmarks/tiles.py [--family mrbcr] [--sizes 4096 8192] [--light 4096 8192 16384]    the table, into benchmarks/tiles.json
+    python benchmarks/tiles.py [--family mrbcr] [--speed 4096] [--sizes 4096 8192] [--light 4096 8192 16384]
 
-Speed: `zooready.predict`'s way through an image of 4096 x 4096 px and the bare ONNX Runtime on one window take turns, both on the same
+prints the table and keeps it in benchmarks/tiles.json; what is not asked for (`--speed` without a size) stays as it was.
+
+Speed: `zooready.predict`'s way through an image and the bare ONNX Runtime on one window take turns, both on the same
 pinned cores; pixels of the halo count for both, since both compute them. The median of the turns' ratios counts: on a machine that is
 busy with other things both suffer alike.
 Memory: `zooready predict` in a process of its own, on an uncompressed uint16 TIFF; what is sampled is the memory that no file stands
@@ -37,7 +39,7 @@ from zooready.prediction.tiles import tiles
 from zooready.records import Array, Image
 
 CORES = 2
-SPEED_PX = 4096
+STRIP_PX = 4096
 RESULT = Path(__file__).with_suffix(".json")
 
 
@@ -90,7 +92,7 @@ def memory(path: Path, side: int, folder: Path) -> dict[str, Any]:
     """Peak memory of ``zooready predict``, and its seconds."""
     source = folder / f"{side}.tif"
     mapped = tifffile.memmap(source, shape=(side, side), dtype="uint16")
-    strip = counts(side)[:256] if side <= SPEED_PX else np.tile(counts(SPEED_PX)[:256], (1, -(-side // SPEED_PX)))[:, :side]
+    strip = counts(side)[:256] if side <= STRIP_PX else np.tile(counts(STRIP_PX)[:256], (1, -(-side // STRIP_PX)))[:, :side]
     for row in range(0, side, len(strip)):
         mapped[row : row + len(strip)] = strip[: side - row]
     del mapped
@@ -118,6 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, help="zip to measure (default: exported from --family)")
     parser.add_argument("--family", default="mrbcr")
+    parser.add_argument("--speed", type=int, nargs="*", default=[4096])
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--sizes", type=int, nargs="*", default=[4096, 8192])
     parser.add_argument("--light", type=int, nargs="*", default=[4096, 8192, 16384])
@@ -127,15 +130,16 @@ def main() -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         path = given.bundle or export(given.family, out=folder / f"{given.family}.zip", torchscript="plain").path
-        rows = [("speed", speed(path, SPEED_PX, given.turns))]
+        rows = [("speed", speed(path, side, given.turns)) for side in given.speed]
         rows += [("memory", memory(path, side, folder)) for side in given.sizes]
-        rows += [("memory", memory(light(folder), side, folder)) for side in given.light]
+        plain = light(folder) if given.light else path
+        rows += [("memory", memory(plain, side, folder)) for side in given.light]
     for kind, row in rows:
         print(kind, row)  # noqa: T201
-    result = {
-        "measured_on": f"{CORES} pinned cores of a shared machine, ONNX Runtime on the CPU, uint16 images; python benchmarks/tiles.py",
-        **{kind: [row for other, row in rows if other == kind] for kind in ("speed", "memory")},
-    }
+    kept = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    measured = {kind: [row for other, row in rows if other == kind] or kept.get(kind, []) for kind in ("speed", "memory")}
+    where = f"{CORES} pinned cores of a shared machine, ONNX Runtime on the CPU, uint16 images; python benchmarks/tiles.py"
+    result = {"measured_on": where, **measured}
     with whole_file(RESULT) as file:
         file.write((json.dumps(result, indent=1) + "\n").encode())
 
