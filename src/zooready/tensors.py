@@ -1,4 +1,4 @@
-"""What a tensor of a bundle means: axes, channels, kind, fixed sizes, unit.
+"""What a tensor of a bundle means: axes, channels, kind, fixed sizes, unit; what objects labels stand for; and what is said of weights.
 
 May import: errors
 """
@@ -130,3 +130,38 @@ class Tensor:
     unit: str = ""
     operators: tuple[Operator, ...] = ()
     sample: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objects:
+    """The objects that a network was trained to find, and the images that it knows them from.
+
+    ``diameter_px`` is the smallest and the largest diameter of a disk of an object's area, px; ``foreground`` the largest share of an image
+    that objects covered; ``background`` the darkest and the brightest one, as :func:`zooready.images.appearance.background` measures it.
+    """
+
+    diameter_px: tuple[float, float]
+    foreground: float
+    background: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """What builds the network of a state dict: a ``callable`` of the bundle's file ``source``, or of an installed ``module``."""
+
+    callable: str
+    source: str = ""
+    module: str = ""
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatedWeights:
+    """What a bundle says of one of its weight files.
+
+    ``version`` is that of the program that reads them (PyTorch's, TensorFlow's) or ONNX's opset, exactly as written, since quotes that
+    are left out matter to some programs; None if absent. ``architecture`` belongs to a state dict.
+    """
+
+    version: object = None
+    architecture: Architecture | None = None

@@ -16,7 +16,8 @@ from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, Inpu
 from zooready.images import whole_files
 from zooready.images.files import read_image, write_image
 from zooready.prediction import Prediction, Scores, memory, predict, save, whole
-from zooready.records import Architecture, Image, StatedWeights
+from zooready.records import Image
+from zooready.tensors import Architecture, StatedWeights
 
 RNG = np.random.default_rng(0)
 
@@ -29,8 +30,8 @@ def make_image(axes="yx", shape=(5, 7), dtype="uint16", **facts):
 
 
 def test_options_that_do_not_exist_are_refused(tiny):
-    with pytest.raises(InputInvalid, match=r"pixel_size=0.2 is not known: 'auto' resamples.* pixel_size_um="):
-        predict(tiny("restored"), make_image(), pixel_size=0.2)
+    with pytest.raises(InputInvalid, match="pixel_size='big' is not known: give the side of the image's pixels in µm"):
+        predict(tiny("restored"), make_image(), pixel_size="big")
     with pytest.raises(InputInvalid, match="device='tpu' is not known: use 'auto' or 'cpu' or 'cuda'"):
         predict(tiny("restored"), make_image(), device="tpu")
     with pytest.raises(InputInvalid, match="time_limit_s=0: give seconds above 0"), opened("any.zip", time_limit_s=0):

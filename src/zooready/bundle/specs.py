@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from zooready.bundle.fitting import misfits
-from zooready.bundle.rdf import BLUR, CROP, LIMITS, PIXEL_SIZE, PLANE_DISTANCE, not_understood
+from zooready.bundle.rdf import BLUR, CROP, LIMITS, OBJECTS, PIXEL_SIZE, PLANE_DISTANCE, not_understood
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.records import Bundle
-from zooready.tensors import Operator, Tensor, TensorSpec
+from zooready.tensors import Objects, Operator, Tensor, TensorSpec
 
 
 def input_spec(bundle: Bundle, steps: Collection[str] = ()) -> TensorSpec:
@@ -125,6 +125,18 @@ def stated_crop_px(bundle: Bundle) -> int | None:
     """
     _demand_understood(bundle, CROP)
     return bundle.crop_px
+
+
+def trained_objects(bundle: Bundle) -> Objects | None:
+    """The objects that the bundle was trained to find; None if it finds none, or does not say.
+
+    Raises
+    ------
+    BundleInvalid
+        They are not described as :class:`zooready.tensors.Objects` has them.
+    """
+    _demand_understood(bundle, OBJECTS)
+    return bundle.objects
 
 
 def _demand_understood(bundle: Bundle, where: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser
+from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -33,7 +33,7 @@ def options(parser: ArgumentParser) -> None:
     add("--watch", action="store_true", help="go on with images that appear in the folder, until Ctrl-C; none twice, even after a restart")
     add("--format", choices=("onnx", "torchscript", "state_dict"), default="onnx", help="weights to run")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
-    add("--pixel-size", choices=("auto",), default=SUPPRESS, help="auto: resample the image into the bundle's range, and back")
+    switches.add_size(parser)
     switches.add_channel(parser)
     switches.add_axes(parser)
     switches.add_time_limit(parser)
@@ -46,7 +46,8 @@ def predict(
     *,
     format: Format = "onnx",
     device: Device = "auto",
-    pixel_size: Literal["auto"] | None = None,
+    pixel_size: float | Literal["auto"] | None = None,
+    diameter: float | None = None,
     channel: int | str | None = None,
     axes: str | None = None,
     trust_code: bool = False,
@@ -66,7 +67,11 @@ def predict(
     device
         Where to compute.
     pixel_size
-        "auto" resamples the image into the bundle's range of pixel sizes, and the results back.
+        The side of the image's pixels, µm, or "auto" for what the image itself states: the image is resampled into the bundle's range of
+        pixel sizes, and the results back.
+    diameter
+        Width of a typical object in the image, px: the image is resampled to the middle of the sizes that the network was trained on,
+        and the results back.
     channel
         The one channel to take, by name or by number from 1.
     axes
@@ -91,7 +96,9 @@ def predict(
     loaded = as_image(image, axes=axes)
     with bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s) as opened_bundle:
         _demand(opened_bundle, format)
-        return prediction.predict(opened_bundle, loaded, format=format, device=device, pixel_size=pixel_size, channel=channel)
+        return prediction.predict(
+            opened_bundle, loaded, format=format, device=device, pixel_size=pixel_size, diameter=diameter, channel=channel
+        )
 
 
 def predict_files(
@@ -119,7 +126,7 @@ def predict_files(
     watch
         Wait for images that appear in the one folder that ``images`` names, without end; ``out`` remembers those that were run.
     **options
-        ``pixel_size`` and ``channel`` of :func:`predict`; ``progress``, called with (done, in all) while an image is computed.
+        ``pixel_size``, ``diameter`` and ``channel`` of :func:`predict`; ``progress``, called with (done, in all) meanwhile.
 
     Yields
     ------

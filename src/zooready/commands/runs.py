@@ -79,7 +79,8 @@ def trained(source: Path | str, family: Family | None = None) -> Trained:
         raise InputInvalid(f"{source} holds a run of {run.family!r}, not of {family.name!r}: give the family that it was trained with.")
     record_of_run = family or family_of(run)
     about = about_of(record_of_run)
-    if run.data_sha256:  # pixels of a person's images, not of the simulation; nothing where the files do not say
+    if run.data_sha256:  # objects and pixels of a person's images, not of the simulation; nothing where the files do not say
+        record_of_run = replace(record_of_run, objects=run.objects)
         sides = (run.pixel_size_um[0], run.pixel_size_um[-1]) if run.pixel_size_um else None
         about = replace(about, pixel_size_um=sides, blur_px=None)
     return Trained(family=record_of_run, weights=run.state_dict(), provenance=provenance_of(facts), about=about)
