@@ -50,6 +50,13 @@ def test_the_help_of_a_command_imports_neither_torch_nor_lightning(name):
     subprocess.run([sys.executable, "-c", f"{code}; assert not {{'torch', 'lightning', 'onnx'}} & set(sys.modules)"], check=True)
 
 
+@pytest.mark.parametrize("name", ["list", "data", "doctor"])
+def test_commands_that_only_look_import_no_torch(name):
+    code = f"import sys; from zooready.cli import main; code = main([{name!r}])"
+    heavy = "{'torch', 'lightning', 'onnxruntime'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", f"{code}; assert not {heavy}; sys.exit(code)"], check=True, stdout=subprocess.DEVNULL)
+
+
 def test_the_package_is_run_as_a_module():
     printed = subprocess.run([sys.executable, "-m", "zooready", "--help"], check=True, capture_output=True, text=True).stdout
     assert printed.startswith("usage: zooready")

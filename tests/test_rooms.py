@@ -27,6 +27,7 @@ ORDER = (  # a room imports only rooms before it
         "simulate",
         "data",
         "java",
+        "wasm",
         "training",
         "families",
         "formats",

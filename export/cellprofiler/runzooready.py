@@ -147,7 +147,8 @@ class Bundle:
     """A bundle on disk, read without unpacking it: no file is written, no file outside is opened, only its ONNX graph is run.
 
     ``halo`` is None if outputs depend on the whole image; ``pixel_um`` is the range of pixel sizes and
-    ``plane_um`` the distance of the planes of a stack that the network was trained for (micrometres), or None.
+    ``plane_um`` the distance of the planes of a stack that the network was trained for (micrometres), or None. ``limits`` are the
+    smallest and largest value that it was trained for, by channel of the input, of channels that hold no light.
     """
 
     def __init__(self, path: Path) -> None:
@@ -187,6 +188,8 @@ class Bundle:
         self.stride = max(1, int(measured.get("stride") or 1))
         self.pixel_um = tuple(float(size) for size in zooready["pixel_size_um"]) if zooready.get("pixel_size_um") else None
         self.plane_um = float(zooready["z_um"]) if zooready.get("z_um") and "z" in self.input.axes else None
+        limits = (zooready.get("limits") or {}).items()
+        self.limits = {str(name): (float(low), float(high)) for name, (low, high) in limits}
         if "onnx" not in (rdf.get("weights") or {}):
             formats = ", ".join(map(str, rdf.get("weights") or ())) or "nothing"
             raise BundleError(f"the bundle holds {formats}, but this module runs ONNX: export it with ONNX weights as well.")
@@ -836,6 +839,7 @@ class RunZooready(ImageSegmentation):
         bundle.start(self.gpu.value)
         image, pixels, scale = self.input(workspace, bundle)
         self.compare_planes(bundle, image)
+        self.compare_values(bundle, pixels)
         axes = "czyx" if image.dimensions == 3 else "cyx"
         if self.task.value == CLASSIFY_OBJECTS:
             rows = self.classify_objects(workspace, bundle, tensor, pixels, zoom)
@@ -918,6 +922,21 @@ class RunZooready(ImageSegmentation):
         if self.outside.value == STOP:
             raise BundleError(message)
         LOGGER.warning(message)
+
+    def compare_values(self, bundle: Bundle, pixels: numpy.ndarray) -> None:
+        """Warn, or stop, where a channel that holds no light, such as a distance, has values that the network was not trained for."""
+        for name, values in zip(bundle.input.channels, pixels):
+            low, high = bundle.limits.get(name, (-numpy.inf, numpy.inf))
+            smallest, largest = float(values.min()), float(values.max())
+            if low <= smallest and largest <= high:
+                continue
+            message = (
+                f"{bundle.path.name} was trained for '{name}' from {low:.6g} to {high:.6g}, but here it goes from {smallest:.6g} to "
+                f"{largest:.6g}: where it lies beyond, the result is of no use. Give the channel in that unit, as a 32-bit TIFF."
+            )
+            if self.outside.value == STOP:
+                raise BundleError(message)
+            LOGGER.warning(message)
 
     def make_objects(self, workspace: Any, bundle: Bundle, image: Any, output: numpy.ndarray) -> None:
         """Objects with their measurements, from a label output (c, y, x) or (c, z, y, x)."""

@@ -14,6 +14,7 @@ var KINDS = newArray(${kinds}); // image, labels or scores
 var NAMES = newArray(${names}); // of each output's channels
 var CHANNELS = ${channels}; // of the input
 var RANGE = "${range}"; // pixel sizes and distance of planes in micrometres that the network was trained for; 0 if unknown
+var LIMITS = newArray(${limits}); // of channels that hold no light: number, name, smallest and largest value that it was trained for
 var STACKS = ${stacks}; // whether an output is a stack made of a plane
 var MADE = ${made}; // the distance of such planes in micrometres; 0 if unknown
 var LIMIT = 50331648; // elements; DeepImageJ hangs on larger pieces
@@ -110,9 +111,40 @@ function check() {
     if (elements > LIMIT)
         exit("This image has " + elements + " elements, but DeepImageJ hangs above " + LIMIT
             + ": use zooready predict in a terminal, or crop it.");
+    warning = checkValues(channels, slices * frames);
     if (RANGE == "")
-        return "";
-    warning = other("check_pixel_size.ijm", RANGE); // a function cannot return another function's value directly
+        return warning;
+    sizes = other("check_pixel_size.ijm", RANGE); // a function cannot return another function's value directly
+    if (sizes != "" && warning != "")
+        sizes = sizes + " ";
+    return sizes + warning;
+}
+
+// A warning if a channel that holds no light has values that the network was not trained for
+function checkValues(channels, planes) {
+    warning = "";
+    shown = getSliceNumber();
+    if (LIMITS.length > 0)
+        run("Select None");
+    for (k = 0; k < LIMITS.length; k += 4) {
+        low = LIMITS[k + 2];
+        high = LIMITS[k + 3];
+        smallest = 1 / 0;
+        largest = -1 / 0;
+        for (n = 0; n < planes; n++) {
+            setSlice(n * channels + LIMITS[k]);
+            getStatistics(area, mean, min, max);
+            smallest = minOf(smallest, min);
+            largest = maxOf(largest, max);
+        }
+        if (warning != "")
+            warning = warning + " ";
+        if (smallest < low || largest > high)
+            warning = warning + "Channel " + LIMITS[k] + " (" + LIMITS[k + 1] + ") has values from " + smallest + " to " + largest
+                + ", but the network was trained for " + low + " to " + high + ": where it lies beyond, the result is of no use.";
+    }
+    if (LIMITS.length > 0)
+        setSlice(shown);
     return warning;
 }
 

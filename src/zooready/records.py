@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooready.errors import InputInvalid
-from zooready.tensors import Kind, Operator, Tensor, TensorSpec
+from zooready.tensors import Kind, Objects, Operator, StatedWeights, Tensor, TensorSpec
 
 Array = NDArray[Any]
 Format = Literal["state_dict", "torchscript", "onnx"]
@@ -68,6 +68,23 @@ class Pair:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """How images of files are varied beyond flips and turns; each change in a ``share`` of the crops, and as strong as drawn.
+
+    ``zoom`` is the smallest and the largest factor of size, ``blur_px`` the largest standard deviation of a blur, ``noise`` that of noise
+    over the range of grey values, ``light`` the largest fall of light from the middle to the edge (1 is to nothing), and ``gamma`` the
+    largest natural logarithm of the exponent that bends the grey values.
+    """
+
+    zoom: tuple[float, float] = (1.0, 1.0)
+    blur_px: float = 0.0
+    noise: float = 0.0
+    light: float = 0.0
+    gamma: float = 0.0
+    share: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How a family is trained; budgets count steps. ``optimizer`` is a name of :mod:`zooready.training.optimizers`.
 
@@ -80,6 +97,7 @@ class Recipe:
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     clip: float = 1.0
+    augmentation: Augmentation = Augmentation()
     adversary: float | None = None
 
 
@@ -170,6 +188,8 @@ class Family:
     blur_px
         Of a network that takes the blur of a microscope away, the smallest and the largest that training saw, wavelength / (NA x pixel
         size), in pixels; empty for others.
+    objects
+        The objects that training saw; None for a network that finds none.
     tolerance
         Largest difference / range that each format may show.
     sample, sample_labels
@@ -206,28 +226,19 @@ class Family:
     weights: str = ""
     evaluation: str = ""
     for_classes: Callable[[tuple[str, ...], tuple[str, ...]], Family] | None = None
+    objects: Objects | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class About:
     """Who and what: the facts of a bundle that no measurement can find.
 
-    Parameters
-    ----------
-    name
-        At least five characters of letters, digits, ``_+- ()``.
-    authors
-        Each a mapping with ``name`` and, if wanted, ``affiliation``, ``orcid``, ``github_user``.
-    license
-        SPDX identifier, e.g. ``"BSD-3-Clause"``.
-    cite
-        (text, DOI) pairs; a DOI, never a URL.
-    pixel_size_um, blur_px
-        Smallest and largest side of a pixel, in micrometres, that the network was trained for, and blur that it takes away, wavelength /
-        (NA x pixel size), in pixels; None if unknown, or if it takes none away.
-    documentation, parent, cover
-        Markdown for the bundle's README, below what zooready writes itself; id of the model in the BioImage Model Zoo that this one was
-        made from; an image file to show instead of a cover that is drawn.
+    ``name`` is at least five characters of letters, digits, ``_+- ()``; ``authors`` are mappings with ``name`` and, if wanted,
+    ``affiliation``, ``orcid``, ``github_user``; ``license`` is an SPDX identifier, e.g. ``"BSD-3-Clause"``; ``cite`` are (text, DOI)
+    pairs, with a DOI, never a URL. ``pixel_size_um`` is the smallest and largest side of a pixel, in micrometres, that the network was
+    trained for, ``blur_px`` the blur that it takes away, wavelength / (NA x pixel size), in pixels; None if unknown, or if it takes none
+    away. ``documentation`` is Markdown for the bundle's README, below what zooready writes itself; ``parent`` the id of the model in the
+    BioImage Model Zoo that this one was made from; ``cover`` an image file to show instead of a cover that is drawn.
     """
 
     name: str
@@ -288,10 +299,7 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """One weight file, written and hashed.
-
-    ``details`` is plain data for the record: torch version, opset, IR, variant, exporter, timings.
-    """
+    """One weight file, written and hashed; ``details`` is plain data: torch version, opset, IR, variant, exporter, timings."""
 
     format: Format
     path: Path
@@ -309,28 +317,6 @@ class Case:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Architecture:
-    """What builds the network of a state dict: a ``callable`` of the bundle's file ``source``, or of an installed ``module``."""
-
-    callable: str
-    source: str = ""
-    module: str = ""
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StatedWeights:
-    """What a bundle says of one of its weight files.
-
-    ``version`` is that of the program that reads them (PyTorch's, TensorFlow's) or ONNX's opset, exactly as written, since quotes that
-    are left out matter to some programs; None if absent. ``architecture`` belongs to a state dict.
-    """
-
-    version: object = None
-    architecture: Architecture | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Bundle:
     """An opened bundle: its zip, the folder that it was safely unpacked to, and what its description says (:mod:`zooready.bundle.rdf`).
 
@@ -339,13 +325,13 @@ class Bundle:
     ``time_limit_s`` is how long its network may take, for each image or for all of a check in one program, None for the program's own.
 
     ``id`` and ``name`` are empty if absent; ``credits`` are lists of people and of what they wrote and drew. ``weights`` are by their key
-    in the description, e.g. ``"pytorch_state_dict"``.
-    ``pixel_size_um`` is the smallest and largest side of a pixel that the network was trained for, ``blur_px`` the smallest and largest
-    blur that it takes away, wavelength / (NA x pixel size), ``plane_distance_um`` the distance of planes that it takes, or makes of a
-    single one; ``measured_halo_px``, ``measured_stride_px`` and ``measured_minimum_px`` are what export found (see :class:`Measured`),
-    ``crop_px`` is the side of the image of one object; each None if the bundle does not say. ``inside`` is the network's "normalization"
-    and "head", if stated. ``texts`` holds, as written, what ought to be text. ``programs`` have a part of ``config``; ``allows_tiling``
-    is what DeepImageJ's part says. ``faults`` are what could not be understood, by place.
+    in the description, e.g. ``"pytorch_state_dict"``. ``pixel_size_um`` is the smallest and largest side of a pixel that the network was
+    trained for, ``blur_px`` the smallest and largest blur that it takes away, wavelength / (NA x pixel size), ``plane_distance_um`` the
+    distance of planes that it takes, or makes of a single one; ``measured_halo_px``, ``measured_stride_px`` and ``measured_minimum_px`` are
+    what export found (see :class:`Measured`), ``crop_px`` is the side of the image of one object, ``objects`` are those that it was trained
+    to find; each None if the bundle is silent. ``inside`` is the network's "normalization" and "head", ``limits`` the values of channels
+    without light, if stated. ``texts`` is as written. ``programs`` have a part of ``config``; ``allows_tiling`` is what DeepImageJ's part
+    says. ``faults`` are what could not be understood, by place.
     """
 
     path: Path
@@ -364,11 +350,13 @@ class Bundle:
     pixel_size_um: tuple[float, float] | None = None
     blur_px: tuple[float, float] | None = None
     plane_distance_um: float | None = None
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     measured_halo_px: int | Literal["whole image"] | None = None
     measured_stride_px: int | None = None
     measured_minimum_px: int | None = None
     inside: Mapping[str, Operator] = field(default_factory=dict)
     crop_px: int | None = None
+    objects: Objects | None = None
     texts: Mapping[str, object] = field(default_factory=dict)
     credits: Mapping[str, object] = field(default_factory=dict)
     programs: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What a tensor of a bundle means: axes, channels, kind, fixed sizes, unit.
+"""What a tensor of a bundle means: axes, channels, kind, fixed sizes, unit; what objects labels stand for; and what is said of weights.
 
 May import: errors
 """
@@ -37,6 +37,9 @@ class TensorSpec:
         Of planes that are made from an image: distance of each from the image, micrometres, equal steps apart; empty otherwise.
     unit
         Physical unit of the values, e.g. ``"photons"``; empty if arbitrary.
+    limits
+        Smallest and largest value that the network was trained for, by channel, where a channel holds no light but a quantity such as a
+        distance, e.g. ``{"distance_um": (-5.0, 5.0)}``.
 
     Raises
     ------
@@ -52,6 +55,7 @@ class TensorSpec:
     description: str = ""
     unit: str = ""
     planes_um: tuple[float, ...] = ()
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not (self.name.isidentifier() and self.name == self.name.lower() and len(self.name) <= 32):
@@ -63,6 +67,10 @@ class TensorSpec:
             raise InputInvalid(f"channels {self.channels!r} of '{self.name}': give one distinct name per channel.")
         if set(self.sizes) - set(self.axes):
             raise InputInvalid(f"sizes {dict(self.sizes)!r} of '{self.name}': only axes in {self.axes!r} can have a size.")
+        if not set(self.limits) <= set(self.channels) or any(not low < high for low, high in self.limits.values()):
+            raise InputInvalid(
+                f"limits {dict(self.limits)!r} of '{self.name}': give (smallest, largest) for some of its channels {self.channels!r}."
+            )
 
     @property
     def spatial(self) -> str:
@@ -122,3 +130,38 @@ class Tensor:
     unit: str = ""
     operators: tuple[Operator, ...] = ()
     sample: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objects:
+    """The objects that a network was trained to find, and the images that it knows them from.
+
+    ``diameter_px`` is the smallest and the largest diameter of a disk of an object's area, px; ``foreground`` the largest share of an image
+    that objects covered; ``background`` the darkest and the brightest one, as :func:`zooready.images.appearance.background` measures it.
+    """
+
+    diameter_px: tuple[float, float]
+    foreground: float
+    background: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """What builds the network of a state dict: a ``callable`` of the bundle's file ``source``, or of an installed ``module``."""
+
+    callable: str
+    source: str = ""
+    module: str = ""
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatedWeights:
+    """What a bundle says of one of its weight files.
+
+    ``version`` is that of the program that reads them (PyTorch's, TensorFlow's) or ONNX's opset, exactly as written, since quotes that
+    are left out matter to some programs; None if absent. ``architecture`` belongs to a state dict.
+    """
+
+    version: object = None
+    architecture: Architecture | None = None

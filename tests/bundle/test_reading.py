@@ -201,6 +201,30 @@ def test_a_name_that_comes_twice_is_refused(tmp_path):
     refused(tmp_path / "twice.zip", "holds 'RDF.yaml' twice")
 
 
+@pytest.mark.parametrize("twins", [("\u00e9.txt", "e\u0301.txt"), ("x.txt", "x.txt."), ("a/b", "a /b"), ("straße", "STRASSE")])
+def test_names_that_some_system_takes_as_one_file_are_refused(tmp_path, twins):
+    refused(zipped(tmp_path, {"rdf.yaml": "{}", **dict.fromkeys(twins, "x")}), "twice: readers would disagree on which one counts")
+
+
+@pytest.mark.parametrize("name", ["CON", "aux/x.txt", "lpt1.txt", "a?b", "readme.", "readme ", "a\x1b[31mb"])
+def test_names_that_windows_cannot_write_are_refused_there_and_there_only(tmp_path, monkeypatch, name):
+    draft = good()
+    draft.files[name] = b"needless"
+    path = draft.write(tmp_path / "odd.zip")
+    with opened(path) as bundle:
+        assert (bundle.folder / name).read_bytes() == b"needless"
+    monkeypatch.setattr(unpacking, "IS_WINDOWS", True)
+    refused(path, "which Windows cannot write: rename that file in the bundle, on another system")
+
+
+def test_names_that_only_resemble_those_are_read_on_windows_as_well(tmp_path, monkeypatch):
+    monkeypatch.setattr(unpacking, "IS_WINDOWS", True)
+    draft = good()
+    draft.files |= dict.fromkeys(("console.txt", "com10", "nullify/a.b", ".hidden", "é ß"), b"needless")
+    with opened(draft.write(tmp_path / "odd.zip")) as bundle:
+        assert bundle.name == "tiny network"
+
+
 def test_an_encrypted_member_is_refused(tmp_path):
     path = zipped(tmp_path, {"rdf.yaml": "{}"})
     content = bytearray(path.read_bytes())

@@ -6,7 +6,16 @@ from foreign import axis, good, npy
 
 from zooready.bundle.rdf import letter
 from zooready.bundle.reading import opened
-from zooready.bundle.specs import blur_range_px, input_spec, output_specs, pixel_range_um, plane_distance_um, size_steps, stated_crop_px
+from zooready.bundle.specs import (
+    blur_range_px,
+    input_spec,
+    output_specs,
+    pixel_range_um,
+    plane_distance_um,
+    size_steps,
+    stated_crop_px,
+    trained_objects,
+)
 from zooready.comparison.user_images import as_inputs
 from zooready.consumers import qupath
 from zooready.consumers.cellprofiler import headless
@@ -14,7 +23,7 @@ from zooready.consumers.deepimagej.rules import RULES
 from zooready.errors import BundleInvalid
 from zooready.images.files import write_image
 from zooready.records import Image
-from zooready.tensors import Axis
+from zooready.tensors import Axis, Objects
 
 
 @pytest.mark.parametrize(
@@ -59,6 +68,7 @@ def test_every_fact_of_a_description_has_a_field(tmp_path):
     draft.rdf["outputs"][0]["axes"][3] |= {"halo": 4, "size": {"tensor_id": "image", "axis_id": "x", "offset": -8}}
     draft.rdf["outputs"][0]["postprocessing"] = [{"id": "clip", "kwargs": {"min": 0.0}}]
     draft.rdf["config"]["zooready"] |= {"pixel_size_um": [0.1, 1], "blur_px": [4, 16], "z_um": 2, "crop_px": 32, "measured": {"halo": 7}}
+    draft.rdf["config"]["zooready"]["objects"] = {"diameter_px": [7, 120], "foreground": 0.8, "background": [0, 0.35]}
     with opened(draft.write(tmp_path / "a.zip")) as bundle:
         assert (bundle.id, bundle.name, bundle.format_version) == ("tiny-network", "tiny network", "0.5.5")
         (image,), (output,) = bundle.inputs, bundle.outputs
@@ -70,6 +80,7 @@ def test_every_fact_of_a_description_has_a_field(tmp_path):
         assert (pixel_range_um(bundle), plane_distance_um(bundle), stated_crop_px(bundle)) == ((0.1, 1.0), 2.0, 32)
         assert blur_range_px(bundle) == (4.0, 16.0)
         assert bundle.measured_halo_px == 7
+        assert trained_objects(bundle) == Objects(diameter_px=(7.0, 120.0), foreground=0.8, background=(0.0, 0.35))
         assert {key: stated.version for key, stated in bundle.weights.items()} == {
             "onnx": 17, "pytorch_state_dict": "2.15.0", "torchscript": "2.0.0",
         }  # fmt: skip
@@ -100,3 +111,20 @@ def test_values_that_the_format_does_not_have_are_faults_with_their_place_and_st
             plane_distance_um(bundle)
         with pytest.raises(BundleInvalid, match="crop_px is 0, which is not a size"):
             stated_crop_px(bundle)
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        "nuclei",
+        {"diameter_px": [7, 120], "foreground": 0.8},
+        {"diameter_px": [120, 7], "foreground": 0.8, "background": [0, 0.35]},
+        {"diameter_px": [7, 120], "foreground": 80, "background": [0, 0.35]},
+        {"diameter_px": [7, 120], "foreground": 0.8, "background": ["dark", 0.35]},
+    ],
+)
+def test_objects_that_are_not_described_as_such_stop_who_needs_them(tmp_path, stated):
+    draft = good()
+    draft.rdf["config"]["zooready"]["objects"] = stated
+    with opened(draft.write(tmp_path / "a.zip")) as bundle, pytest.raises(BundleInvalid, match="objects is .*; give diameter_px"):
+        trained_objects(bundle)

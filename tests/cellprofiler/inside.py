@@ -352,6 +352,19 @@ def check_pixel_sizes_are_compared():
         run(module("mrbcr.zip", "Make images", [("First one", "Restored")], pixel_um=0.5, outside="Resample"), loaded(RAW))
 
 
+def check_values_that_the_network_was_not_trained_for_are_told():
+    def pair(distance):
+        return loaded(np.stack([np.full((6, 8), 900.0), np.full((6, 8), distance)], axis=-1).astype(np.float32))
+
+    with logged() as lines:
+        run(module("limited.zip", "Make images", [("First one", "Sum")], outside="Stop"), pair(5.0))
+        assert not lines
+        run(module("limited.zip", "Make images", [("First one", "Sum")]), pair(32764.0))
+    assert "limited.zip was trained for 'green' from -5 to 5, but here it goes from 32764 to 32764" in lines[0]
+    with refused("trained for 'green' from -5 to 5"):
+        run(module("limited.zip", "Make images", [("First one", "Sum")], outside="Stop"), pair(-6.0))
+
+
 def check_distances_of_planes_are_compared():
     def stack(*spacing):
         return loaded(DEEP, dimensions=3, spacing=spacing)

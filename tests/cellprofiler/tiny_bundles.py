@@ -62,6 +62,14 @@ def write_all(folder):
     write(folder / "stack.zip", graph(STACK, stack), image, [stack], size)
     two = tensor("image", "bcyx", ["red", "green"])
     write(folder / "two.zip", graph(SUMMED, doubled, channels=2), two, [doubled], np.concatenate([size, size[..., ::-1] / 3], 1))
+    write(
+        folder / "limited.zip",
+        graph(SUMMED, doubled, channels=2),
+        two,
+        [doubled],
+        np.concatenate([size, size], 1),
+        limits={"green": [-5, 5]},
+    )
     every = graph(
         SUMMED + [("Div", ["restored", "hundred"], ["hundreds"], {}), *LABELS[1:], *SCORES[:2], *_together()],
         doubled,

@@ -13,7 +13,7 @@ from torch import nn
 import zooready
 from zooready import cli
 from zooready.commands.export import bundle_of
-from zooready.commands.runs import trained
+from zooready.commands.runs import provenance_of, trained
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.exporting import exported
 from zooready.families import FAMILIES
@@ -146,3 +146,12 @@ def test_a_bundle_is_not_trusted_unasked(bundles):
 def test_what_is_neither_bundle_nor_run_nor_family_is_refused():
     with pytest.raises(BundleInvalid, match="nowhere.zip"), bundle_of("nowhere.zip"):
         pass
+
+
+def test_a_bundle_says_against_what_its_network_was_trained():
+    facts = {"steps": 9, "data": "simulated pairs", "seed": 0, "adversary": 0.01}
+    assert provenance_of(facts)["adversary"] == 0.01
+    assert "Trained against a discriminator, with weight 0.01." in provenance_of(facts)["training"]
+    without = provenance_of({**facts, "adversary": None})
+    assert "adversary" not in without
+    assert "discriminator" not in without["training"]

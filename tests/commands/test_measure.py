@@ -1,6 +1,7 @@
 """Measuring as a person does: images and labels in, a table out, from bundles and the command line."""
 
 import csv
+import json
 
 import numpy as np
 import PIL.Image
@@ -11,6 +12,7 @@ from zooready.cli import main
 from zooready.commands.measure import measure
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.images.files import write_image
+from zooready.images.geojson import read_geojson
 from zooready.records import Image
 
 
@@ -77,7 +79,7 @@ def test_the_segmentation_takes_its_own_channel(bundles, three):
 
 def test_a_bundle_that_finds_objects_measures_them_itself(bundles, files, capsys):
     arguments = ["measure", str(bundles["bright"]), str(files / "cells.tif"), str(files / "more.tif"), "-o", str(files / "t.csv")]
-    assert main([*arguments, "--outlines", str(files / "drawn")]) == 0
+    assert main([*arguments, "--outlines", str(files / "drawn"), "--geojson", str(files / "qupath")]) == 0
     rows = read(files / "t.csv")
     image = tifffile.imread(files / "cells.tif")
     assert [row["image"] for row in rows] == ["cells.tif", "more.tif"]
@@ -88,6 +90,17 @@ def test_a_bundle_that_finds_objects_measures_them_itself(bundles, files, capsys
     assert "cells.tif: 1 objects" in printed
     assert "2 objects" in printed
     assert PIL.Image.open(files / "drawn" / "more.png").size == image.shape[::-1]
+    np.testing.assert_array_equal(read_geojson(files / "qupath" / "cells.geojson", image.shape), image > 300)
+    (feature,) = json.loads((files / "qupath" / "cells.geojson").read_text())["features"]
+    assert feature["properties"]["measurements"]["shape_area_um2"] == pytest.approx(float(rows[0]["shape_area_um2"]))
+
+
+def test_a_stated_pixel_size_counts_in_the_table_and_a_diameter_needs_something_that_finds_objects(bundles, three):
+    image, labels = three
+    table = measure(bundles["bright"], [image], pixel_size=0.5)
+    assert table.column("shape_area_um2") == [area * 0.25 for area in table.column("shape_area_px2")]
+    with pytest.raises(InputInvalid, match="diameter=30 is for finding objects, and here nothing finds them"):
+        measure(bundles["patterns"], [image], labels=[labels], diameter=30)
 
 
 def test_labels_beside_a_bundle_that_finds_objects_are_refused(bundles, three):

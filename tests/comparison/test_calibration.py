@@ -29,11 +29,22 @@ WIDE = "the image has pixels of 0.5 µm, and the network was trained for 0.1 to 
     ],
 )
 def test_both_are_compared_with_what_the_bundle_states(side, distance, axes, words):
-    bundle = SimpleNamespace(inputs=(SimpleNamespace(axes=axes),), pixel_size_um=(0.1, 0.2), plane_distance_um=0.25)
+    bundle = SimpleNamespace(
+        inputs=(SimpleNamespace(axes=axes, channels=("grey",)),), pixel_size_um=(0.1, 0.2), plane_distance_um=0.25, limits={}
+    )
     image = UserImage(name="image", array=np.zeros((1, 1, 2, 3, 3), np.float32), pixel_size_um=side, z_um=distance)
-    notes = unlike_training(bundle, image)
+    notes = unlike_training(bundle, [image])
     assert len(notes) == len(words)
     assert all(note.startswith(word) for note, word in zip(notes, words, strict=True))
+
+
+def test_values_of_every_piece_are_compared_with_those_of_the_training():
+    tensor = SimpleNamespace(axes="bcyx", channels=("intensity", "distance_um"))
+    bundle = SimpleNamespace(inputs=(tensor,), pixel_size_um=None, plane_distance_um=None, limits={"distance_um": (-5.0, 5.0)})
+    pieces = [UserImage(name="image", array=np.full((1, 2, 3, 3), value, np.float32)) for value in (0, 32764)]
+    assert unlike_training(bundle, pieces[:1]) == ()
+    (note,) = unlike_training(bundle, pieces)
+    assert "'distance_um' of the image has values from 0 to 32764, and the network was trained for -5 to 5" in note
 
 
 def test_a_check_prints_it_and_its_verdicts_stay(tmp_path, capsys):

@@ -230,3 +230,50 @@ def test_grey_images_stored_in_colour_are_one_channel_and_coloured_ones_are_refu
     assert np.array_equal(examine_folder(tmp_path, pair_of).pairs[0].input[0], IMAGE // 8)
     tifffile.imwrite(tmp_path / "images" / "0.tif", np.stack([IMAGE // 8, IMAGE // 9, IMAGE // 8], -1).astype(np.uint8))
     assert "has 3 channels instead of 1" in examine_folder(tmp_path, pair_of).faults[0]
+
+
+def shifted(mask, down, right):
+    moved = np.zeros_like(mask)
+    height, width = mask.shape
+    source = mask[max(0, -down) : height - max(0, down), max(0, -right) : width - max(0, right)]
+    moved[max(0, down) :, max(0, right) :][: source.shape[0], : source.shape[1]] = source
+    return moved
+
+
+@pytest.mark.parametrize(
+    ("mask", "words"),
+    [
+        (LABELS[:, ::-1], "flipped from left to right it would"),
+        (LABELS[::-1], "flipped from top to bottom it would"),
+        (LABELS[::-1, ::-1], "turned by 180 degrees it would"),
+        (LABELS.T, "mirrored on its diagonal it would"),
+        (np.rot90(LABELS), "turned by 270 degrees it would"),
+        (shifted(LABELS, 12, -9), "moved by 9 px to the right and -12 px down it would"),
+        (shifted(BINARY, 0, 15), "moved by -15 px to the right and 0 px down it would"),
+    ],
+)
+def test_masks_that_lie_elsewhere_are_told_with_the_way_back(mask, words):
+    problem = examined(mask, IMAGE, "masks/a.tif", "images/a.tif").problem
+    assert f"does not lie on its image: {words} (their edges then agree by" in problem
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_masks_in_place_are_never_called_displaced(seed):
+    """Dark and bright objects, dim ones, rough outlines, one object only, every second one missing, and rims off by two pixels."""
+    rng = np.random.default_rng(seed)
+    image, labels = scene(count=(9, 14, 5)[seed % 3], radius=(12, 7, 16)[seed % 3], apart=34, seed=seed)
+    grown = ndimage.grey_dilation(labels, (5, 5))
+    for shown in (image, 2000 - image.astype(float), rng.poisson(20 + image / 60).astype(np.uint16), rng.integers(0, 99, image.shape)):
+        for mask in (labels, grown, shifted(labels, 2, 1), np.where(labels == 1, 1, 0), np.where(labels % 2, labels, 0)):
+            assert "does not lie" not in examined(mask, shown, "masks/a.tif", "images/a.tif").problem
+
+
+def test_one_number_for_two_objects_far_apart_is_told():
+    centres = ndimage.center_of_mass(LABELS > 0, LABELS, range(1, 10))
+    farthest = 1 + int(np.argmax([np.hypot(*np.subtract(centres[1], centre)) for centre in centres]))
+    joined = np.where(farthest == LABELS, 2, LABELS)
+    problem = examined(joined, IMAGE, "masks/a.tif", "images/a.tif").problem
+    assert "has numbers that stand for several objects far from each other (2 in 2 pieces)" in problem
+    cut = LABELS.copy()
+    cut[:, 60:63] = 0  # an object in two halves beside each other, as a fibre across it leaves
+    assert "several objects" not in examined(cut, IMAGE, "masks/a.tif", "images/a.tif").problem

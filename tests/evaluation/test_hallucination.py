@@ -45,8 +45,9 @@ def test_something_was_shipped():
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_background_with_noise_stays_empty(name):
-    assert invented(restoring(name), STEPS[name]) < 1
+def test_background_with_noise_stays_nearly_empty(name):
+    """A third of what the noise itself shows; Richardson-Lucy shows half of it to more than all of it."""
+    assert invented(restoring(name), STEPS[name]) < invented(lambda image: image, STEPS[name]) / 3
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -22,7 +22,7 @@ import pytest
 import tifffile
 import torch
 import yaml
-from foreign import core_says
+from core import core_says
 from interrupting import interruptible
 from networks import ABOUT, UNET, BakedSize, Planes, Several, SmallUNet, cells, seeded, unet_bundle
 from torch import nn
@@ -96,7 +96,7 @@ def quick(module, example, out, **options):
 
 
 def test_bioimageios_own_test_passes(made):
-    assert [*core_says(made.path)] == ["passed"]
+    assert [*core_says([made.path])] == ["passed"]
 
 
 def test_all_three_formats_are_there(made, rdf):
@@ -753,7 +753,7 @@ def test_a_network_of_one_size_says_so_everywhere(tmp_path, here):
         rdf = yaml.safe_load(archive.read("rdf.yaml"))
         assert "**It takes images of one size only: 24 px in y × 28 px in x.**" in archive.read("README.md").decode()
     assert [axis["size"] for tensor in rdf["inputs"] + rdf["outputs"] for axis in tensor["axes"][2:]] == [24, 28, 24, 28]
-    assert [*core_says(made.path)] == ["passed"]
+    assert [*core_says([made.path])] == ["passed"]
 
 
 def test_a_network_that_finds_nothing_is_refused(tmp_path, here):

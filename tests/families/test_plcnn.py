@@ -37,6 +37,13 @@ def test_cells_of_each_class_come_in_turn():
     assert not np.array_equal(plcnn.cell(0, 0).input, plcnn.cell(0, 0, difficulty=2.0).input)
 
 
+def test_training_also_sees_cells_as_a_worse_microscope_takes_them():
+    pair = plcnn.cell(0, 4)
+    pairs = [(plcnn.varied(pair, np.random.default_rng(seed)), placed(pair.input, np.random.default_rng(seed))) for seed in range(20)]
+    changed = sum(not np.array_equal(varied.input, only_placed) for varied, only_placed in pairs)
+    assert 8 <= changed < 20
+
+
 def test_training_sees_every_class():
     seen = {int(plcnn.pair(0, index).truth) for index in range(80)}
     assert seen == set(range(10))

@@ -80,7 +80,7 @@ def write(path, names=NAMES):
 def write_pair(path):
     """The bundle of two channels."""
     image = Image(array=np.stack([make_image(), make_image()[::-1]]), axes="cyx", pixel_size_um=PIXEL_UM)
-    taken = TensorSpec(name="image", axes="bcyx", channels=("first", "second"))
+    taken = TensorSpec(name="image", axes="bcyx", channels=("first", "second"), limits={"second": (-5.0, 400.0)})
     return _exported(Pair(), image, path, taken, (TensorSpec(name="maps", axes="bcyx", channels=("bright", "dark")),))
 
 

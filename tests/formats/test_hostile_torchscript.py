@@ -103,12 +103,26 @@ def test_what_lies_before_between_or_behind_the_entries_is_left_out(tmp_path):
     assert cleaned(path).read_bytes() == clean
 
 
-@pytest.mark.parametrize("name", ["bytecode.pkl", "model.json", "attributes.pkl", "code/evil.so", "extra/a/b", "data/../code", "xl/0"])
+@pytest.mark.parametrize("name", ["bytecode.pkl", "model.json", "attributes.pkl", "code/evil.so", "extras/a", "data/../code", "xl/0"])
 def test_members_of_other_formats_are_refused(tmp_path, name):
     path = zipped(tmp_path / "more.pt", {**saved(Plus(3)), name: b"x"})
     assert f"unknown::{name}" in unsafe(path)
     with pytest.raises(InputInvalid, match="as no exporter writes"):
         cleaned(path)
+
+
+def test_notes_of_an_author_in_folders_and_in_any_letters_are_left_out(tmp_path):
+    stream = io.BytesIO()
+    notes = {"a/b/c.json": "{}", "größe.txt": "x", "b": "3"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.trace(Plus(3), torch.zeros(1)), stream, _extra_files=notes)
+    path = tmp_path / "notes.pt"
+    path.write_bytes(stream.getvalue())
+    assert unsafe(path) == ()
+    with zipfile.ZipFile(cleaned(path)) as archive:
+        assert not [name for name in archive.namelist() if "extra" in name]
+    assert given(cleaned(path)) == 3
 
 
 def test_native_classes_in_the_pickle_are_refused(tmp_path):

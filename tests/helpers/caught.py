@@ -1,25 +1,27 @@
-"""Writes docs/caught.md from what the check and bioimageio.core really say: ``python tests/helpers/caught.py [tiny | FAMILY ...]``.
+"""Writes docs/caught.md from what the check and bioimageio.core really say: ``python tests/helpers/caught.py [tiny | measure FAMILY ...]``.
 
 Without arguments (``make mutations``) both tables are measured, the second with every shipped family; ``tiny`` measures only the first
-and leaves the second as it stands. What was measured is kept in :data:`RECORD`, so that a run that was stopped goes on where it stopped;
-what hangs on weights, on a mutation or on the code of zooready that have changed since is measured anew.
+and leaves the second as it stands; ``measure`` writes nothing but the record. What was measured is kept in :data:`RECORD`, so that a run
+that was stopped goes on where it stopped; what hangs on weights, on a mutation or on the code of zooready that have changed since is
+measured anew.
 """
 
 import hashlib
 import json
-import multiprocessing
 import os
 import re
 import sys
 import zipfile
 from contextlib import closing
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import yaml
 from broken import BROKEN
-from foreign import Draft, core_says, good
+from core import Core
+from foreign import Draft, good
 
 from zooready import families
 from zooready.commands.export import export
@@ -29,7 +31,6 @@ from zooready.errors import BundleInvalid
 ROOT = Path(__file__).parents[2]
 TARGET = ROOT / "docs" / "caught.md"
 RECORD = ROOT / "export" / "bundles" / "caught.json"
-PROCESSES = 2
 HEAD = """# Faults that the check detects
 
 Each row is a bundle with one fault, made from a tiny good bundle by `tests/helpers/broken.py` and `mutations.py` and tested in
@@ -47,8 +48,10 @@ Written by `make mutations` with bioimageio.core {core}; not by hand.
 SHIPPED = """
 ## The same in shipped bundles
 
-What can be done to any bundle, done to those that zooready ships: the status of the program that is to catch it, *unread* where the bundle
-is not read at all (exit code 2), **missed** where nothing was said. {count} things, {missed} missed.
+What can be done to any bundle, done to those that zooready ships. First what `zooready check` says: the status of the program that is to
+catch it, *unread* where the bundle is not read at all (exit code 2), **missed** where something else was said than is promised. Then, after
+the stroke, what `bioimageio test` says of the same file; *valid-format* is its word for a good description of a network that gives other
+numbers. {count} things in {bundles} bundles: zooready missed {missed}, and bioimageio passed {passed}.
 
 | what is wrong | {names} |
 |---|{lines}|
@@ -73,37 +76,30 @@ def cell(text, folder, most=600):
     return plain if len(plain) <= most else plain[: most - 1].rsplit(" ", 1)[0] + " …"
 
 
+@lru_cache(1)
 def draft_of(path):
     """A bundle as a draft that can be changed."""
     with zipfile.ZipFile(path) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
-    return Draft(rdf=yaml.safe_load(files.pop("rdf.yaml")), files=files)
+    return Draft(rdf=yaml.safe_load(files.pop("rdf.yaml")), files=files, packed=False)
 
 
-def status(name, bundle):
-    """What is said of a mutation of a shipped bundle, in a word."""
-    case = BROKEN[name]
-    with TemporaryDirectory() as folder:
-        path = case.write(Path(folder) / f"{name}.zip", draft_of(bundle))
-        try:
-            found = compare(path, consumers=[case.consumer or "deepimagej"]).verdicts
-        except BundleInvalid as error:
-            return "unread" if case.consumer is None and re.search(case.message, str(error)) else f"**{error}**"
-    told = [one for one in found if one.status == case.status and re.search(case.message, one.why)]
-    return told[0].status if told else "**missed**"
-
-
-def row(name):
+def row(case, path):
     """What the check says of a mutation of the tiny bundle: a cell, and the exit code."""
-    with TemporaryDirectory() as folder:
-        verdict, code = said(BROKEN[name], BROKEN[name].write(Path(folder) / f"{name}.zip"))
-        return cell(verdict, folder), code
+    verdict, code = said(case, path)
+    return cell(verdict, path.parent), code
 
 
-def measured(unit):
-    """The result of one unit of work, ("row", mutation) or ("status", mutation, bundle)."""
-    kind, *arguments = unit
-    return unit, {"row": row, "status": status}[kind](*arguments)
+def status(case, path):
+    """What the check says of a mutation of a shipped bundle, in a word."""
+    try:
+        found = compare(path, consumers=[case.consumer or "deepimagej"]).verdicts
+    except BundleInvalid as error:
+        return (
+            "unread" if case.consumer is None and re.search(case.message, str(error)) else f"**missed** ({cell(str(error), path.parent)})"
+        )
+    told = [one for one in found if one.status == case.status and re.search(case.message, one.why)]
+    return told[0].status if told else f"**missed** ({cell(' '.join(one.why for one in found), path.parent)})"
 
 
 class Record:
@@ -119,7 +115,7 @@ class Record:
         return self.held[key]
 
     def __setitem__(self, key, result):
-        self.held[key] = result
+        self.held = Record().held | {key: result}  # another run may have measured as well
         RECORD.parent.mkdir(parents=True, exist_ok=True)
         RECORD.with_suffix(".new").write_text(json.dumps(self.held, indent=0), encoding="utf-8")
         RECORD.with_suffix(".new").replace(RECORD)
@@ -130,68 +126,80 @@ def digest(*files):
 
 
 MUTATIONS = tuple(Path(__file__).parent / f"{name}.py" for name in ("broken", "foreign", "mutations"))
-CODE = digest(*sorted((ROOT / "src").rglob("*.py")), *MUTATIONS)
+# Rooms that no bundle and no check hangs on.
+ELSEWHERE = ("data", "evaluation", "explanation", "measurement", "prediction", "report", "training")
+PACKAGE = ROOT / "src" / "zooready"
+SOURCE = digest(*(file for file in sorted(PACKAGE.rglob("*.py")) if file.relative_to(PACKAGE).parts[0] not in ELSEWHERE))
+CODE = f"{SOURCE} {digest(*MUTATIONS)}"
 
 
-def key_of(unit):
-    """A unit's key: what it hangs on."""
-    kind, name, *bundle = unit
-    return " ".join([CODE, kind, name, *map(digest, bundle)])
+def measured(record, core, name, bundle, ours):
+    """(what ``ours`` says, what core's own test says) of a mutation; they work at the same time.
 
-
-def filled(record, units):
-    """The results of all units, those that are not in the record measured by several processes."""
-    left = [unit for unit in units if key_of(unit) not in record]
-    with multiprocessing.get_context("spawn").Pool(min(PROCESSES, len(left) or 1)) as pool:
-        for done, (unit, result) in enumerate(pool.imap_unordered(measured, left), 1):
-            record[key_of(unit)] = result
-            sys.stderr.write(f"{done} of {len(left)}: {' '.join(map(str, unit))}\n")
-    return [record[key_of(unit)] for unit in units]
+    Ours hangs on all code, core's answer on nothing but the file.
+    """
+    key = f"{CODE} {name} {digest(bundle) if bundle else 'tiny'}"
+    if key not in record:
+        with TemporaryDirectory() as folder:
+            path = BROKEN[name].write(Path(folder) / f"{name}.zip", draft_of(bundle) if bundle else None)
+            same_file = f"bioimageio.core {version('bioimageio.core')} {digest(path)}"
+            if same_file not in record:
+                core.ask(path)
+            said_here = ours(BROKEN[name], path)
+            if same_file not in record:
+                record[same_file] = cell(core.answer(), folder, 200)
+            record[key] = said_here, record[same_file]
+        sys.stderr.write(f"{Path(bundle).stem if bundle else 'tiny'} {name}: {record[key]}\n")
+    return record[key]
 
 
 def exported(name):
     """A shipped family's bundle, made anew only when its weights or the code are others."""
-    weights = ROOT / "src" / "zooready" / "weights" / f"{name}.safetensors"
-    path = RECORD.parent / "caught" / f"{digest(weights)}-{CODE}" / f"{name}.zip"
+    weights = ROOT / "src" / "zooready" / "weights"
+    made_of = digest(weights / f"{name}.json", weights / f"{families.FAMILIES[name].weights or name}.safetensors")
+    path = RECORD.parent / "caught" / f"{made_of}-{SOURCE}" / f"{name}.zip"
     return path if path.is_file() else export(name, out=path, torchscript="plain").path
 
 
-def shipped_table(record, names):
+def shipped_table(record, core, names):
     """Every mutation that can be done to any bundle, done to these families'."""
-    bundles = [str(exported(name)) for name in names]
     cases = {name: case for name, case in BROKEN.items() if case.anywhere}
-    told = iter(filled(record, [("status", name, bundle) for name in cases for bundle in bundles]))
-    rows = [f"| {case.what} | {' | '.join(next(told) for _ in bundles)} |" for case in cases.values()]
-    missed = sum(row.count("**") // 2 for row in rows)
-    head = SHIPPED.format(count=len(cases), missed=missed or "none", names=" | ".join(names), lines="|".join(["---"] * len(names)))
-    return head + "\n".join(rows) + "\n"
+    columns = []
+    for family in names:
+        bundle = exported(family)
+        columns.append([measured(record, core, name, bundle, status) for name in cases])
+    found = [answer for column in columns for answer in column]
+    missed, passed = sum("missed" in here for here, _ in found), sum(of_core == "passed" for _, of_core in found)
+    rows = [
+        f"| {case.what} | {' | '.join(f'{here} / {of_core.split(chr(58))[0]}' for here, of_core in answers)} |"
+        for case, answers in zip(cases.values(), zip(*columns, strict=True), strict=True)
+    ]
+    counts = {"count": len(cases), "bundles": len(names), "missed": missed or "none", "passed": passed}
+    return SHIPPED.format(**counts, names=" | ".join(names), lines="|".join(["---"] * len(names))) + "\n".join(rows) + "\n"
 
 
-def tiny_table(record):
+def tiny_table(record, core):
     """Every mutation, done to the tiny bundle; the first row is of the bundle itself."""
     with TemporaryDirectory() as folder:
-        paths = {name: case.write(Path(folder) / f"{name}.zip") for name, case in BROKEN.items()}
-        now = f"bioimageio.core {version('bioimageio.core')} {digest(*MUTATIONS)}"
-        paths["good"] = good().write(Path(folder) / "good.zip")
-        left = {key: path for name, path in paths.items() if (key := f"{now} {name}") not in record}
-        with closing(core_says(*left.values())) as reports:
-            for key, report in zip(left, reports, strict=True):
-                record[key] = cell(report, folder, 200)
-                sys.stderr.write(f"bioimageio test: {key.split()[-1]}\n")
-    core = {name: record[f"{now} {name}"] for name in paths}
-    rows = filled(record, [("row", name) for name in BROKEN])
-    lines = [f"| nothing (the good bundle) | passed | 0 | {core['good']} |"]
-    lines += [f"| {BROKEN[name].what} | {said} | {code} | {core[name]} |" for name, (said, code) in zip(BROKEN, rows, strict=True)]
+        core.ask(good().write(Path(folder) / "good.zip"))
+        lines = [f"| nothing (the good bundle) | passed | 0 | {cell(core.answer(), folder, 200)} |"]
+    for name, case in BROKEN.items():
+        (verdict, code), of_core = measured(record, core, name, None, row)
+        lines.append(f"| {case.what} | {verdict} | {code} | {of_core} |")
     return HEAD.format(core=version("bioimageio.core")) + "\n".join(lines) + "\n"
 
 
 def main(*names):
     os.environ["OMP_NUM_THREADS"] = "1"
     record = Record()
-    first = tiny_table(record)
-    before = TARGET.read_text(encoding="utf-8") if TARGET.is_file() else ""
-    title = SHIPPED.split("{", 1)[0]
-    second = title + before.split(title)[-1] if names == ("tiny",) else shipped_table(record, names or families.shipped())
+    with closing(Core()) as core:
+        if names[:1] == ("measure",):
+            shipped_table(record, core, names[1:] or families.shipped())
+            return
+        first = tiny_table(record, core)
+        before = TARGET.read_text(encoding="utf-8") if TARGET.is_file() else ""
+        title = SHIPPED.split("{", 1)[0]
+        second = title + before.split(title)[-1] if names == ("tiny",) else shipped_table(record, core, families.shipped())
     TARGET.write_text(first + second, encoding="utf-8")
 
 

@@ -6,18 +6,12 @@ The network: 3x3 convolution, batch normalisation, sigmoid; one channel in, two 
 import copy
 import hashlib
 import json
-import subprocess
-import sys
-import threading
 import warnings
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from queue import Empty, Queue
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import yaml
@@ -48,16 +42,18 @@ class Draft:
     rdf: dict
     files: dict[str, bytes]
     hashed: bool = True
+    packed: bool = True  # compressed, which takes a while where weights are large
 
     def write(self, path: Path) -> Path:
         if self.hashed:
             for entry in sources(self.rdf):
                 if entry["source"] in self.files:
                     entry["sha256"] = hashlib.sha256(self.files[entry["source"]]).hexdigest()
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            archive.writestr("rdf.yaml", yaml.safe_dump(json.loads(json.dumps(self.rdf)), sort_keys=False))
+        how = zipfile.ZIP_DEFLATED if self.packed else zipfile.ZIP_STORED
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(dated("rdf.yaml"), yaml.safe_dump(json.loads(json.dumps(self.rdf)), sort_keys=False), how, 1)
             for name, content in self.files.items():
-                archive.writestr(name, content)
+                archive.writestr(dated(name), content, how, 1)
         return path
 
     def copy(self) -> "Draft":
@@ -74,6 +70,11 @@ def sources(node):
     elif isinstance(node, list):
         for value in node:
             yield from sources(value)
+
+
+def dated(name) -> zipfile.ZipInfo:
+    """A member of always the same date, so that a zip written again is the same."""
+    return zipfile.ZipInfo(name)
 
 
 def npy(array) -> bytes:
@@ -241,54 +242,3 @@ def expect(draft: Draft, module) -> None:
     for name in SIZES:
         head = "test_" if name == "test" else f"cases/{name}_"
         draft.files[f"{head}probabilities.npy"] = npy(eager(module, make_image(name)))
-
-
-CORE = """
-import json, sys, zooready.consumers.sandbox_worker as worker
-from zooready.processes import memory_bytes
-worker.no_network()
-worker.limit(memory_bytes() // 2)  # a description may ask for any size
-from bioimageio.core import test_model
-for path in sys.argv[1:]:
-    try:
-        summary = test_model(path)
-        reported = [summary.status, *(str(error.msg) for detail in summary.details for error in detail.errors)]
-    except Exception as error:
-        reported = ["raises", f"{type(error).__name__}: {error}"]
-    print("CORE" + json.dumps(reported[:2]), flush=True)
-"""
-
-
-def core_says(*paths: Path, limit_s: float = 300.0) -> Iterator[str]:
-    """Status and first error of core's own test of each file, which is what ``bioimageio test`` prints; without network.
-
-    A file on which it takes longer than the limit is left, and the others go on in a fresh process.
-    """
-    left = list(paths)
-    while left:
-        with TemporaryDirectory() as home:
-            command = [sys.executable, "-c", CORE, *map(str, left)]
-            child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=home)
-            lines: Queue[str] = Queue()
-            threading.Thread(target=_queue, args=(child.stdout, lines), daemon=True).start()
-            try:
-                while left and (line := lines.get(timeout=limit_s)):
-                    if line.startswith("CORE"):
-                        left.pop(0)
-                        yield ": ".join(" ".join(word.split()) for word in json.loads(line[4:]))
-                if left:
-                    left.pop(0)
-                    yield f"crashes with exit code {child.wait()}"
-            except Empty:
-                left.pop(0)
-                yield f"no answer after {limit_s:g} s"
-            finally:
-                child.kill()
-                child.wait()
-
-
-def _queue(stream, lines):
-    """Put every line of a stream into a queue, and an empty text at its end."""
-    for line in stream:
-        lines.put(line)
-    lines.put("")

@@ -76,6 +76,9 @@ KEYS = [
         "pixel_size_um",
         "z_um",
         "crop_px",
+        "objects",
+        "diameter_px",
+        "background",
         "measured",
         "kind",
         "shape",
@@ -142,7 +145,14 @@ def tried(bundle_folder):
                 answered(lambda module=module, format=format: list(module.objections(bundle, format)))
             if hasattr(module, "remarks"):
                 answered(lambda module=module: list(module.remarks(bundle)))
-        for look in (specs.input_spec, specs.output_specs, specs.size_steps, specs.pixel_range_um, specs.plane_distance_um):
+        for look in (
+            specs.input_spec,
+            specs.output_specs,
+            specs.size_steps,
+            specs.pixel_range_um,
+            specs.plane_distance_um,
+            specs.trained_objects,
+        ):
             answered(lambda look=look: look(bundle))
         for look in (specs.stated_crop_px, not_understood, _channel_names, headless.specs):
             answered(lambda look=look: list(look(bundle) or ()) if look is not specs.stated_crop_px else look(bundle))

@@ -9,7 +9,7 @@ from io import BytesIO
 
 import numpy as np
 from broken import broken
-from foreign import npy
+from foreign import dated, npy
 
 UNDERSTOOD = "description cannot be understood .*"
 ODD_VALUES = {  # name -> (what is wrong, side, key of the axis or tensor, value, what the message says)
@@ -116,13 +116,13 @@ TEXTS = {  # name -> (what is wrong, bytes of the text to bytes, message)
 }
 
 
-def rewritten(path, change, **kwargs):
+def rewritten(path, change):
     """Write a zip anew; ``change`` gives (name, content) for each member, and may give more."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    with zipfile.ZipFile(path, "w") as archive:
         for info, content in change(members):
-            archive.writestr(info, content)
+            archive.writestr(dated(info) if isinstance(info, str) else info, content, zipfile.ZIP_DEFLATED, 1)
 
 
 for name, (what, edit, message) in TEXTS.items():
@@ -180,7 +180,7 @@ def torchscript_members(draft, change):
     stream = BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         for name, content in change(members):
-            archive.writestr(name, content)
+            archive.writestr(dated(name), content)
     draft.files[file_of(draft, "torchscript")] = stream.getvalue()
 
 

@@ -77,6 +77,21 @@ def test_a_distance_acts_where_it_stands():
     assert difference[:, 192:].max() > 1e-3
 
 
+def test_a_distance_beyond_the_furthest_counts_as_the_furthest():
+    torch.manual_seed(0)
+    network = lively(Refocus(**DESIGN, furthest=0.5))
+    image = torch.randn(1, 1, 16, 16)
+    with torch.no_grad():
+        inside, at_end, beyond, behind = (network(torch.cat((image, torch.full_like(image, um)), 1)) for um in (0.4, 0.5, 3276.4, -3276.4))
+        opposite = network(torch.cat((image, torch.full_like(image, -0.5)), 1))
+        freely = lively(Refocus(**DESIGN))
+        freely.load_state_dict(network.state_dict())
+        assert torch.equal(freely(torch.cat((image, torch.full_like(image, 0.4)), 1)), inside)
+    assert torch.equal(at_end, beyond)
+    assert torch.equal(opposite, behind)
+    assert not torch.equal(at_end, inside)
+
+
 def test_an_untrained_network_gives_the_image_back():
     image = torch.randn(1, 2, 16, 16)
     assert torch.equal(Refocus(**DESIGN)(image), image[:, :1])

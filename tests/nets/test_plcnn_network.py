@@ -12,7 +12,7 @@ from classifiers import VGG, ResNet
 
 from zooready.exporting import probing
 from zooready.nets import plcnn
-from zooready.nets.plcnn import PLCNN, Scores
+from zooready.nets.plcnn import PLCNN, Scores, average, average_enlarged, enlarged
 
 SMALL = {"widths": (4, 6, 6, 8, 10), "features": 4}
 SIZES = [(1, 1), (2, 7), (24, 24), (70, 97)]
@@ -75,6 +75,15 @@ def test_a_logit_is_the_mean_of_its_map_plus_the_bias(size):
     torch.nn.init.normal_(network.last.bias)
     logits, maps = network(torch.randn(2, 1, *size))
     torch.testing.assert_close(maps.double().mean((2, 3)) + network.last.bias.double(), logits.double(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_training_sees_the_same_logits_without_maps_at_the_images_size(size):
+    coarse, image = torch.randn(2, 5, -(-size[0] // 8), -(-size[1] // 8)), torch.zeros(2, 1, *size)
+    torch.testing.assert_close(average_enlarged(coarse, 8, image), average(enlarged(coarse, 8, image)), rtol=1e-5, atol=1e-6)
+    logits, maps = PLCNN(1, 5, **SMALL).train()(torch.randn(2, 1, 64, 64))
+    assert (logits.shape, maps.shape[:2]) == ((2, 5), (2, 5))
+    assert maps.shape[2] < 64
 
 
 @pytest.mark.parametrize("size", [(200_000, 1), (512, 517), (1, 1)])

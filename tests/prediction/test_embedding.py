@@ -165,7 +165,7 @@ def test_a_file_that_is_no_onnx_is_refused(tmp_path):
 
 def test_a_graph_that_the_runtime_refuses_is_told(tmp_path):
     nodes = [helper.make_node("Flatten", ["image"], ["flat"]), helper.make_node("Gemm", ["flat", "weights", "lost"], ["scores"])]
-    with pytest.raises(BundleInvalid, match=r"the ONNX weights do not load .*lost"):
+    with pytest.raises(BundleInvalid, match=r"the onnx weights do not load .*lost"):
         watched(graph(tmp_path / "g.onnx", nodes, {"weights": np.ones((4, 2))}))
 
 

@@ -16,7 +16,8 @@ from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, Inpu
 from zooready.images import whole_files
 from zooready.images.files import read_image, write_image
 from zooready.prediction import Prediction, Scores, memory, predict, save, whole
-from zooready.records import Architecture, Image, StatedWeights
+from zooready.records import Image
+from zooready.tensors import Architecture, StatedWeights
 
 RNG = np.random.default_rng(0)
 
@@ -29,8 +30,8 @@ def make_image(axes="yx", shape=(5, 7), dtype="uint16", **facts):
 
 
 def test_options_that_do_not_exist_are_refused(tiny):
-    with pytest.raises(InputInvalid, match=r"pixel_size=0.2 is not known: 'auto' resamples.* pixel_size_um="):
-        predict(tiny("restored"), make_image(), pixel_size=0.2)
+    with pytest.raises(InputInvalid, match="pixel_size='big' is not known: give the side of the image's pixels in µm"):
+        predict(tiny("restored"), make_image(), pixel_size="big")
     with pytest.raises(InputInvalid, match="device='tpu' is not known: use 'auto' or 'cpu' or 'cuda'"):
         predict(tiny("restored"), make_image(), device="tpu")
     with pytest.raises(InputInvalid, match="time_limit_s=0: give seconds above 0"), opened("any.zip", time_limit_s=0):
@@ -157,6 +158,25 @@ def test_planes_at_another_distance_than_the_network_was_trained_for_are_noted(t
     assert predict(tiny("restored", config={"zooready": {"z_um": 0.15}}), make_image("zyx", (3, 5, 7), z_um=z_um)).notes == ()
 
 
+@pytest.mark.parametrize(
+    ("values", "noted"), [((-5, 5), ""), ((0, 32764), "from 0 to 32764"), ((-5.5, 0), "from -5.5 to 0"), ((0, np.nan), "nan")]
+)
+def test_a_channel_that_holds_no_light_is_compared_with_what_the_network_was_trained_for(tiny, values, noted):
+    bundle = tiny("restored", channels=("intensity", "distance_um"), config={"zooready": {"limits": {"distance_um": [-5, 5]}}})
+    array = np.full((2, 5, 7), 40000, np.float32)
+    array[1, 0, 0], array[1, 1:], array[1, 0, 1:] = values[0], values[1], values[1]
+    notes = " ".join(predict(bundle, Image(array=array, axes="cyx")).notes)
+    assert (noted in notes) if noted else not notes
+    if noted != "nan" and noted:
+        assert f"'distance_um' of the image has values {noted}, and the network was trained for -5 to 5: where it lies beyond" in notes
+
+
+def test_limits_that_are_none_are_refused(tiny):
+    for odd in ({"distance_um": [5, -5]}, {"distance_um": "far"}, [-5, 5], {"distance_um": [1, 2, 3]}, {"distance_um": [0, float("nan")]}):
+        with pytest.raises(BundleInvalid, match="give .smallest, largest. for each channel"):
+            predict(tiny("restored", config={"zooready": {"limits": odd}}), make_image())
+
+
 def test_the_blur_that_a_file_states_is_compared_with_those_of_the_bundle(tiny):
     bundle = tiny("restored", config={"zooready": {"blur_px": [4, 16]}})
     notes = [predict(bundle, replace(make_image(pixel_size_um=0.1), blurs_um=blurs_um)).notes for blurs_um in ((0.5,), (0.3,), ())]
@@ -279,7 +299,7 @@ def test_a_format_that_is_not_inside_is_refused(tiny):
 def test_weights_that_do_not_load_are_refused(tiny):
     bundle = tiny("restored")
     bundle.formats["onnx"].write_bytes(b"nothing")
-    with pytest.raises(BundleInvalid, match="tiny.zip: the onnx weights do not load .*Export or download it again"):
+    with pytest.raises(BundleInvalid, match="tiny.zip: the onnx weights do not load.*Export it again"):
         predict(bundle, make_image())
 
 
@@ -353,7 +373,7 @@ def test_an_engine_out_of_memory_is_explained(tiny, monkeypatch):
 
     monkeypatch.setattr(onnxruntime.InferenceSession, "run", fail)
     with pytest.raises(InputInvalid, match="not enough memory for an image of 1 x 1 x 5 x 7: cut it into smaller ones"):
-        predict(tiny("restored"), make_image())
+        predict(replace(tiny("restored"), trusted=True), make_image())  # a stranger's runs in a child, out of this patch's reach
 
 
 # PyTorch

@@ -14,8 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 from zooready.bundle.reading import opened
 from zooready.cli import main
 from zooready.errors import BundleInvalid, ConsumerMissing, InputInvalid
-from zooready.sharing import runtime
 from zooready.sharing.browser_page import write_page
+from zooready.wasm import runtime
 
 
 @pytest.fixture
@@ -51,6 +51,7 @@ def test_the_page_holds_everything_and_may_connect_to_nothing(fetched, tmp_path)
     assert "tiny network" in page, "the README"
     assert "BSD-3-Clause" in page
     assert "onnxruntime-web 1.30.0: MIT" in page
+    assert "this permission notice shall be included in all copies" in page
 
 
 def test_without_the_runtime_the_cure_is_said(tmp_path, monkeypatch, capsys):

@@ -12,7 +12,9 @@ from test_train import TINY, bits, run, tiny
 from zooready.commands import runs
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.images.files import read_image
-from zooready.records import Part
+from zooready.records import Pair, Part
+from zooready.tensors import Objects
+from zooready.training import checkpoint
 from zooready.training.sample import SIDE_PX, as_sample, window
 from zooready.training.warm_start import Start, begin
 
@@ -159,6 +161,21 @@ def test_the_bundle_of_a_lab_shows_an_image_of_the_lab(tmp_path):
     assert runs.trained(finished.folder, TINY).about.pixel_size_um == pytest.approx((0.5, 0.5))
     silent = run(tmp_path / "silent", data=folder(tmp_path / "unknown", pixel_size_um=None))
     assert runs.trained(silent.folder, TINY).about.pixel_size_um is None
+
+
+def test_the_bundle_of_a_lab_states_the_labs_objects_and_a_simulated_one_those_of_the_family(tmp_path):
+    known = Objects(diameter_px=(7, 120), foreground=0.8, background=(0.0, 0.3))
+    labelled = replace(
+        TINY.training,
+        pair_of=lambda image, mask, side: Pair(input=image, target=mask[None].astype(np.float32), pixel_size_um=side, truth=mask),
+    )
+    finder = replace(TINY, objects=known, training=labelled)
+    finished = run(tmp_path / "run", finder, data=folder(tmp_path / "data"))
+    assert finished.objects.diameter_px[1] > finished.objects.diameter_px[0]
+    assert finished.objects != known
+    assert checkpoint.read(finished.folder).objects == finished.objects
+    assert runs.trained(finished.folder, finder).family.objects == finished.objects
+    assert runs.trained(run(tmp_path / "simulated", finder).folder, finder).family.objects == known
 
 
 def test_the_sample_of_a_large_image_is_where_something_is():

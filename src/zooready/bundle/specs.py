@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from zooready.bundle.fitting import misfits
-from zooready.bundle.rdf import BLUR, CROP, PIXEL_SIZE, PLANE_DISTANCE, not_understood
+from zooready.bundle.rdf import BLUR, CROP, LIMITS, OBJECTS, PIXEL_SIZE, PLANE_DISTANCE, not_understood
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.records import Bundle
-from zooready.tensors import Operator, Tensor, TensorSpec
+from zooready.tensors import Objects, Operator, Tensor, TensorSpec
 
 
 def input_spec(bundle: Bundle, steps: Collection[str] = ()) -> TensorSpec:
@@ -103,6 +103,18 @@ def plane_distance_um(bundle: Bundle) -> float | None:
     return bundle.plane_distance_um
 
 
+def channel_limits(bundle: Bundle) -> Mapping[str, tuple[float, float]]:
+    """Smallest and largest value that the bundle was trained for, by channel of its input, of channels that hold no light.
+
+    Raises
+    ------
+    BundleInvalid
+        Some are not two numbers in order.
+    """
+    _demand_understood(bundle, LIMITS)
+    return bundle.limits
+
+
 def stated_crop_px(bundle: Bundle) -> int | None:
     """Side of the image of one object that the bundle's classifier was trained on, px; None if it does not say.
 
@@ -113,6 +125,18 @@ def stated_crop_px(bundle: Bundle) -> int | None:
     """
     _demand_understood(bundle, CROP)
     return bundle.crop_px
+
+
+def trained_objects(bundle: Bundle) -> Objects | None:
+    """The objects that the bundle was trained to find; None if it finds none, or does not say.
+
+    Raises
+    ------
+    BundleInvalid
+        They are not described as :class:`zooready.tensors.Objects` has them.
+    """
+    _demand_understood(bundle, OBJECTS)
+    return bundle.objects
 
 
 def _demand_understood(bundle: Bundle, where: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
+import unicodedata
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -17,6 +19,9 @@ RATIO = 200  # unpacked / packed, for members that have more than SMALL together
 SMALL = 64 * 2**20
 DEPTH = 50  # folders of a name
 CHUNK = 2**20
+IS_WINDOWS = os.name == "nt"
+# Devices, whatever their ending; signs that names there cannot have; points and blanks at the end, which get lost.
+UNWRITABLE = re.compile(r'^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])[ ]*(\.|$)|[<>"|?*\x00-\x1f]|[. ]$', re.IGNORECASE)
 
 
 def unpack(path: Path, folder: Path) -> None:
@@ -69,10 +74,16 @@ def _members(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[zipfile.Zip
         if info.is_dir():
             continue
         name = safe_name(info.filename, path)
-        if name.casefold() in seen:
+        if _one_file(name) in seen:
             raise BundleInvalid(f"{path} holds {name!r} twice: readers would disagree on which one counts. Package it again.")
-        seen.add(name.casefold())
+        seen.add(_one_file(name))
         yield info, name
+
+
+def _one_file(name: str) -> str:
+    """The same text for names that some system takes as one file: case, composed letters, points and blanks at an end do not count."""
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    return "/".join(part.rstrip(". ") or part for part in folded.split("/"))
 
 
 def safe_name(name: str, path: Path) -> str:
@@ -90,6 +101,8 @@ def safe_name(name: str, path: Path) -> str:
         raise BundleInvalid(
             f"{path} names {name!r}, which leads out of the bundle: names inside are relative, without '..'. Package it again."
         )
+    if IS_WINDOWS and any(UNWRITABLE.search(part) for part in pure.parts):
+        raise BundleInvalid(f"{path} names {name!r}, which Windows cannot write: rename that file in the bundle, on another system.")
     return str(pure)
 
 

@@ -23,7 +23,7 @@ from zooready.records import About, Case, Format, Image, Measured, Part, Weights
 from zooready.tensors import TensorSpec
 
 OWN = (  # keys of config.zooready written here
-    *("outputs", "cases", "tolerance", "pixel_size_um", "blur_px", "measured", "inside", "weights", "unavailable"),
+    *("outputs", "cases", "tolerance", "pixel_size_um", "blur_px", "limits", "measured", "inside", "weights", "unavailable"),
 )
 
 
@@ -179,6 +179,11 @@ def _config(contents: Contents, stored: list[dict[str, Any]]) -> dict[str, Any]:
         **({"pixel_size_um": [float(side) for side in about.pixel_size_um]} if about.pixel_size_um else {}),
         **({"blur_px": [float(blur) for blur in about.blur_px]} if about.blur_px else {}),
         **({"z_um": distance} if (distance := _z_um(contents)) else {}),
+        **(
+            {"limits": {name: [float(low), float(high)] for name, (low, high) in limits.items()}}
+            if (limits := contents.input.limits)
+            else {}
+        ),
         "measured": measured_facts(contents.measured),
         "inside": inside_facts(contents.inside),
         "weights": {w.format: w.details for w in contents.weights},

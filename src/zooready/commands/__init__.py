@@ -7,7 +7,7 @@ quickly; it has these names (:class:`Command`):
 - ``run(**options)`` does the work, prints what came of it, and returns the exit code (None is 0);
 - the function that ``run`` calls bears the command's name and prints nothing: it is what Python programs call.
 
-May import: processes, images, simulate, data, java, training, families, bundle, exporting, consumers, comparison, prediction, explanation, measurement, evaluation, report, sharing
+May import: processes, images, simulate, data, java, wasm, training, families, bundle, exporting, consumers, comparison, prediction, explanation, measurement, evaluation, report, sharing
 """  # noqa: E501 - the rooms stand in one line
 
 from __future__ import annotations

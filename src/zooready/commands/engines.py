@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from zooready import java
 from zooready.commands.console import CONSOLE, print_line
 from zooready.errors import ConsumerMissing
-from zooready.sharing import runtime
+from zooready.wasm import runtime
 
 
 def options(parser: ArgumentParser) -> None:

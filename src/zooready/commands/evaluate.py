@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from zooready.evaluation.contract import Weights
 
 VERDICT = ("consumer", "format", "status", "level", "difference", "tolerance")  # what a record keeps; timings differ from run to run
-NOT_RECORDED = ("folder", "is_finished", "classes", "channels", "pixel_size_um")  # of a run
+NOT_RECORDED = ("folder", "is_finished", "classes", "channels", "pixel_size_um", "objects")  # of a run
 
 
 def options(parser: ArgumentParser) -> None:
@@ -36,6 +36,7 @@ def options(parser: ArgumentParser) -> None:
     words = "families with shipped weights, or folders of runs (default: every family with shipped weights)"
     add("sources", nargs="*", default=SUPPRESS, metavar="SOURCE", help=words)
     add("-o", "--out", type=Path, required=True, help="folder for the cards and their images")
+    add("--data", type=Path, default=SUPPRESS, metavar="DIR", help="judge on these images and label images instead, without a card")
     add("--records", type=Path, default=SUPPRESS, metavar="DIR", help="folder for the cards' numbers as JSON (default: that of --out)")
     switches.add_time_limit(parser, "a program")
 
@@ -44,6 +45,7 @@ def evaluate(
     source: Path | str,
     out: Path | str,
     *,
+    data: Path | str | None = None,
     records: Path | str | None = None,
     time_limit_s: float | None = None,
     progress: Callable[[str], None] = lambda sentence: None,
@@ -56,6 +58,9 @@ def evaluate(
         A family with shipped weights, or the folder of a finished run.
     out
         Folder for ``<family>.md`` and its images; made if missing.
+    data
+        A folder of images and label images, as for training: the weights are judged on them, beside classical methods, and the page
+        ``<family>-on-<folder>.md`` is written instead of a card. Images that the run was trained on are left out.
     records
         Folder for ``<family>.json``, all that the card says as plain data; `out` if None.
     time_limit_s
@@ -75,6 +80,12 @@ def evaluate(
     """
     family, weights, known = _weights_of(source)
     evaluation = evaluation_of(family)
+    if data is not None:
+        if evaluation.judge is None:
+            raise InputInvalid(f"{family.name} does not find objects, and only those can be judged on your images. Leave data out.")
+        progress(f"{family.name}: judging on {data}")
+        facts_of_run = {key: known[key] for key in ("data_sha256", "seed") if key in known}
+        return evaluation.judge(family, weights, Path(data), Path(out), **facts_of_run)
     folder = Path(out)
     make_folder(folder)
     progress(f"{family.name}: measuring, and drawing images")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -119,7 +120,7 @@ def export(
         restores=record.network.restores,
         torchscript=torchscript,
         tolerance=record.tolerance,
-        provenance={**result.provenance, "crop_px": record.training.crop_px},
+        provenance={**result.provenance, "crop_px": record.training.crop_px, "objects": asdict(record.objects) if record.objects else None},
     )
 
 

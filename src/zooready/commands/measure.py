@@ -7,15 +7,17 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from zooready import measurement, prediction
+from zooready.bundle.specs import trained_objects
 from zooready.commands import switches
 from zooready.commands.console import CONSOLE, print_line, print_notes
 from zooready.commands.export import bundle_of
 from zooready.commands.numbers import positive
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.images.files import write_png
+from zooready.images.geojson import write_geojson
 from zooready.images.loading import as_image, as_plane
 from zooready.measurement import Table
 from zooready.measurement.cutouts import Background
@@ -31,8 +33,10 @@ def options(parser: ArgumentParser) -> None:
     add("--labels", type=Path, nargs="+", action="extend", default=SUPPRESS, metavar="FILE", help="one label image per image")
     add("--segment", default=SUPPRESS, metavar="BUNDLE", help="find the objects by the labels of this bundle")
     add("--outlines", type=Path, default=SUPPRESS, metavar="DIR", help="also draw each image with the outlines of its objects, as PNG")
+    add("--geojson", type=Path, default=SUPPRESS, metavar="DIR", help="also write each image's objects, with their numbers, for QuPath")
     add("--background", choices=("keep", "zero", "lowest"), default="keep", help="pixels around an object in the input of the network")
     add("--crop", dest="crop_px", type=positive, default=SUPPRESS, metavar="PX", help="side of the crop around an object, pixels")
+    switches.add_size(parser)
     switches.add_channel(parser, "of the classifier")
     add("--segment-channel", default=SUPPRESS, help="the segmentation's channel")
     switches.add_axes(parser)
@@ -48,8 +52,11 @@ def measure(
     labels: Sequence[Path | str | Array] | None = None,
     segment: Path | str | None = None,
     outlines: Path | str | None = None,
+    geojson: Path | str | None = None,
     background: Background = "keep",
     crop_px: int | None = None,
+    pixel_size: float | Literal["auto"] | None = None,
+    diameter: float | None = None,
     channel: int | str | None = None,
     segment_channel: int | str | None = None,
     axes: str | None = None,
@@ -74,10 +81,17 @@ def measure(
         A bundle whose label output finds the objects.
     outlines
         A folder for a PNG of each image with the outlines of its objects; nothing is drawn if None.
+    geojson
+        A folder for a GeoJSON file of each image, which QuPath opens: the outlines of its objects, with their numbers; none if None.
     background
         What the network sees around an object: "keep", "zero" or "lowest".
     crop_px
         Side of the piece that it is given; what the bundle states, else the object's own size, if None.
+    pixel_size
+        The side of the images' pixels, µm, or "auto" for what each image states: the segmentation sees the image resampled into its
+        bundle's range. Objects are measured in the image as it is.
+    diameter
+        Width of a typical object, px: the segmentation sees the image resampled to the middle of the sizes that it was trained on.
     channel, segment_channel
         The one channel that the classifier and the segmentation take, by name or by number from 1.
     axes
@@ -104,20 +118,25 @@ def measure(
         if finds and not (labels is None and segmentation is None):
             raise InputInvalid(f"{opened_bundle.path.name} finds objects itself: give no labels and no other segmentation.")
         segmentation = opened_bundle if finds else segmentation
+        if diameter is not None and segmentation is None:
+            raise InputInvalid(f"diameter={diameter:g} is for finding objects, and here nothing finds them: leave it out, or segment.")
         rows_of = measurement.object_rows if finds else measurement.Measurer.of(opened_bundle, crop_px=crop_px, background=background).rows
         for index, (name, image) in enumerate(zip(names, images, strict=True)):
-            loaded = as_image(image, axes=axes)
+            loaded = prediction.sized(as_image(image, axes=axes), pixel_size)
             objects = as_plane(labels[index]) if labels is not None else None
             if segmentation is not None:
-                objects, said = _segmented(segmentation, loaded, channel if finds else segment_channel)
+                taken = channel if finds else segment_channel
+                objects, said = _segmented(segmentation, loaded, pixel_size=pixel_size, diameter=diameter, channel=taken)
                 notes += [f"{name}: {note}" for note in said]
                 if not objects.any():
-                    notes.append(f"{name}: no object was found.")
+                    notes += [] if trained_objects(segmentation) else [f"{name}: no object was found."]
                     continue
             try:
                 rows_of_image, notes_of_image = rows_of(name, loaded, objects, channel=channel)
                 if outlines is not None and objects is not None:
                     write_png(measurement.outlined(loaded, objects), Path(outlines) / f"{Path(name).stem}.png")
+                if geojson is not None and objects is not None:
+                    write_geojson(objects, Path(geojson) / f"{Path(name).stem}.geojson", measurement.numbers(rows_of_image))
             except InputInvalid as error:
                 raise InputInvalid(f"{name}: {error}") from None
             rows += rows_of_image
@@ -142,13 +161,13 @@ def _names(images: Sequence[Any], labels: Sequence[Any] | None, segment: Path | 
     return names
 
 
-def _segmented(bundle: Bundle, image: Image, channel: int | str | None) -> tuple[Array, tuple[str, ...]]:
+def _segmented(bundle: Bundle, image: Image, **options: Any) -> tuple[Array, tuple[str, ...]]:
     """Labels (y, x) by a segmentation bundle, and its notes on the image."""
     name = next((name for name, kind in bundle.kinds if kind == "labels"), None)
     if name is None:
         outputs = ", ".join(f"{name} ({kind})" for name, kind in bundle.kinds)
         raise BundleInvalid(f"{bundle.path.name} gives {outputs} and no labels, which would find objects: take a segmentation bundle.")
-    predicted = prediction.predict(bundle, image, channel=channel)
+    predicted = prediction.predict(bundle, image, **options)
     labels = predicted.images[name]
     if labels.axes != "yx":
         raise InputInvalid(f"'{name}' of {bundle.path.name} has axes {labels.axes!r}, and one plane of labels is needed.")

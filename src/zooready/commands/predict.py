@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser
+from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from zooready import prediction
 from zooready.commands import switches
 from zooready.commands.console import print_line, print_notes, progress_bar
 from zooready.commands.export import bundle_of
-from zooready.data import images_in
+from zooready.data import arriving, images_in
 from zooready.errors import ConsumerFailed, InputInvalid, ZooreadyError
 from zooready.images.files import read_image
 from zooready.images.loading import Given, as_image
@@ -20,6 +20,7 @@ from zooready.prediction import Prediction
 from zooready.records import Bundle, Format
 
 Device = Literal["auto", "cpu", "cuda"]
+WATCHED = "watched.json"  # in the folder of results: which files of the folder that is watched were run
 FILES = (".tif", ".tiff", ".csv")  # endings of a single result
 
 
@@ -29,9 +30,10 @@ def options(parser: ArgumentParser) -> None:
     add("bundle", help="zip, folder, run, or a family with shipped weights")
     add("images", type=Path, nargs="+", metavar="IMAGE-or-DIR", help="TIFF, OME-TIFF, PNG or JPEG, or a folder of them")
     add("-o", "--out", type=Path, required=True, help="folder for the results; or, of one image with one output, the .tif or .csv")
+    add("--watch", action="store_true", help="go on with images that appear in the folder, until Ctrl-C; none twice, even after a restart")
     add("--format", choices=("onnx", "torchscript", "state_dict"), default="onnx", help="weights to run")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
-    add("--pixel-size", choices=("auto",), default=SUPPRESS, help="auto: resample the image into the bundle's range, and back")
+    switches.add_size(parser)
     switches.add_channel(parser)
     switches.add_axes(parser)
     switches.add_time_limit(parser)
@@ -44,7 +46,8 @@ def predict(
     *,
     format: Format = "onnx",
     device: Device = "auto",
-    pixel_size: Literal["auto"] | None = None,
+    pixel_size: float | Literal["auto"] | None = None,
+    diameter: float | None = None,
     channel: int | str | None = None,
     axes: str | None = None,
     trust_code: bool = False,
@@ -64,7 +67,11 @@ def predict(
     device
         Where to compute.
     pixel_size
-        "auto" resamples the image into the bundle's range of pixel sizes, and the results back.
+        The side of the image's pixels, µm, or "auto" for what the image itself states: the image is resampled into the bundle's range of
+        pixel sizes, and the results back.
+    diameter
+        Width of a typical object in the image, px: the image is resampled to the middle of the sizes that the network was trained on,
+        and the results back.
     channel
         The one channel to take, by name or by number from 1.
     axes
@@ -89,7 +96,9 @@ def predict(
     loaded = as_image(image, axes=axes)
     with bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s) as opened_bundle:
         _demand(opened_bundle, format)
-        return prediction.predict(opened_bundle, loaded, format=format, device=device, pixel_size=pixel_size, channel=channel)
+        return prediction.predict(
+            opened_bundle, loaded, format=format, device=device, pixel_size=pixel_size, diameter=diameter, channel=channel
+        )
 
 
 def predict_files(
@@ -102,6 +111,7 @@ def predict_files(
     axes: str | None = None,
     trust_code: bool = False,
     time_limit_s: float | None = None,
+    watch: bool = False,
     **options: Any,
 ) -> Iterator[tuple[Path, Prediction | InputInvalid | ConsumerFailed, tuple[Path, ...]]]:
     """Run a bundle on many images, the network loaded once; an image that cannot be used does not stop the others.
@@ -113,8 +123,10 @@ def predict_files(
         of one image and a bundle with one output, if its name ends in ``.tif``, ``.tiff`` or ``.csv`` and no folder has it.
     format, device, axes, trust_code, time_limit_s
         As for :func:`predict`.
+    watch
+        Wait for images that appear in the one folder that ``images`` names, without end; ``out`` remembers those that were run.
     **options
-        ``pixel_size`` and ``channel`` of :func:`predict`; ``progress``, called with (done, in all) while an image is computed.
+        ``pixel_size``, ``diameter`` and ``channel`` of :func:`predict`; ``progress``, called with (done, in all) meanwhile.
 
     Yields
     ------
@@ -128,15 +140,11 @@ def predict_files(
     InputInvalid
         Two images share a name, the folder cannot be made, or one file is to hold several results.
     """
-    images = _listed(images, out)
-    stems = [image.stem for image in images]
-    if repeated := sorted({stem for stem in stems if stems.count(stem) > 1}):
-        raise InputInvalid(
-            f"several images are called {', '.join(repeated)}, so their results would share a name: run them into two folders."
-        )
+    listed = _listed(images, out, watch)
     is_file = out.suffix.lower() in FILES and not out.is_dir()
-    if is_file and len(images) != 1:
-        raise InputInvalid(f"{out} is one file, and there are {len(images)} images: name a folder for their results.")
+    if is_file and (watch or len(listed) != 1):
+        many = "more images are awaited" if watch else f"there are {len(listed)} images"
+        raise InputInvalid(f"{out} is one file, and {many}: name a folder for their results.")
     with bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s) as opened_bundle:
         _demand(opened_bundle, format)
         if is_file and len(opened_bundle.outputs) != 1:
@@ -144,7 +152,7 @@ def predict_files(
             raise InputInvalid(f"{out} is one file, and {opened_bundle.path.name} has several outputs ({names}): name a folder for them.")
         engine = prediction.engine(opened_bundle, format, device)
         options |= {"run": engine, "format": format, "device": device, "scratch": make_folder(out.absolute().parent if is_file else out)}
-        for image in images:
+        for image in arriving(listed[0], out / WATCHED) if watch else listed:
             try:
                 result = prediction.predict(opened_bundle, read_image(image, axes=axes, lazily=True), **options)
                 yield image, result, prediction.save_one(result, out) if is_file else prediction.save(result, out, image.stem)
@@ -157,13 +165,21 @@ def _demand(bundle: Bundle, format: Format) -> None:
         raise InputInvalid(f"{bundle.path.name} holds no {format}: choose --format from {', '.join(bundle.formats)}.")
 
 
-def _listed(images: Sequence[Path], out: Path) -> list[Path]:
-    """The images, and those in the folders among them."""
+def _listed(images: Sequence[Path], out: Path, watch: bool) -> list[Path]:
+    """The images, and those in the folders among them; the folder itself to watch."""
     listed = []
     for path in images:
         if path.is_dir() and path.resolve() == out.resolve():
             raise InputInvalid(f"the results would be written among the images of {path}: name another folder for them.")
-        listed += (images_in(path) if path.is_dir() else []) or [path]  # a folder without images is named when it is read
+        if watch and (len(images) > 1 or not path.is_dir()):
+            raise InputInvalid(f"{path} cannot be watched: name one folder, the one that the microscope writes to.")
+        found = images_in(path) if path.is_dir() and not watch else []
+        listed += found or [path]  # a folder without images is named when it is read
+    stems = [image.stem for image in listed]
+    if repeated := sorted({stem for stem in stems if stems.count(stem) > 1}):
+        raise InputInvalid(
+            f"several images are called {', '.join(repeated)}, so their results would share a name: run them into two folders."
+        )
     return listed
 
 

@@ -25,7 +25,7 @@ INSIDE = "network."  # before the names of a network's weights in a bundle, in w
 AUTHORS = ({"name": "the zooready authors"},)
 LICENSE = "BSD-3-Clause"
 KEPT = (  # of a record, in the bundle
-    "seed", "steps", "batch", "optimizer", "start", "best_step", "data", "data_sha256", "git", "versions", "metrics",
+    "seed", "steps", "batch", "optimizer", "adversary", "start", "best_step", "data", "data_sha256", "git", "versions", "metrics",
 )  # fmt: skip
 
 
@@ -73,13 +73,14 @@ def trained(source: Path | str, family: Family | None = None) -> Trained:
         raise InputInvalid(f"{str(source)!r} is neither the folder of a run nor a family: choose from {', '.join(FAMILIES)}.")
     run = checkpoint.read(Path(source))
     facts: dict[str, Any] = {"seed": run.seed, "steps": run.steps, "data": run.data, "data_sha256": run.data_sha256, "git": run.git}
-    facts |= {"start": run.start, "best_step": run.best_step or None}
+    facts |= {"adversary": run.adversary, "start": run.start, "best_step": run.best_step or None}
     facts |= {"versions": dict(run.versions), "metrics": dict(run.metrics)}
     if family is not None and family.name != run.family:
         raise InputInvalid(f"{source} holds a run of {run.family!r}, not of {family.name!r}: give the family that it was trained with.")
     record_of_run = family or family_of(run)
     about = about_of(record_of_run)
-    if run.data_sha256:  # pixels of a person's images, not of the simulation; nothing where the files do not say
+    if run.data_sha256:  # objects and pixels of a person's images, not of the simulation; nothing where the files do not say
+        record_of_run = replace(record_of_run, objects=run.objects)
         sides = (run.pixel_size_um[0], run.pixel_size_um[-1]) if run.pixel_size_um else None
         about = replace(about, pixel_size_um=sides, blur_px=None)
     return Trained(family=record_of_run, weights=run.state_dict(), provenance=provenance_of(facts), about=about)
@@ -120,6 +121,7 @@ def provenance_of(record: Mapping[str, Any]) -> dict[str, Any]:
     """What a bundle states of its training."""
     facts = {key: record[key] for key in KEPT if record.get(key) not in (None, "")}
     words = f"{record.get('steps')} steps on {record.get('data', 'unknown data')}, seed {record.get('seed')}."
+    words += f" Trained against a discriminator, with weight {record['adversary']:g}." if record.get("adversary") else ""
     words += f" Started from {record['start']}." if record.get("start") else ""
     words += f" The weights are those of step {record['best_step']}, which had the lowest held-out loss." if record.get("best_step") else ""
     return {**facts, "training": words}

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from argparse import SUPPRESS, ArgumentParser
 
-from zooready.commands.numbers import positive
+from zooready.commands.numbers import above_zero, positive
 
 
 def add_channel(parser: ArgumentParser, of: str = "") -> None:
     """``--channel``: a name or a number from 1."""
     parser.add_argument("--channel", default=SUPPRESS, help=f"channel {of or 'to use'}: its name, or its number from 1")
+
+
+def add_size(parser: ArgumentParser) -> None:
+    """``--pixel-size`` and ``--diameter``, by which the image is resampled for the network, and the results back."""
+    add = parser.add_argument
+    add(
+        "--pixel-size",
+        type=lambda text: text if text == "auto" else above_zero(text),
+        default=SUPPRESS,
+        metavar="UM",
+        help="side of a pixel, µm, or auto for what the image states: resample into the bundle's range, and back",
+    )
+    add("--diameter", type=above_zero, default=SUPPRESS, metavar="PX", help="width of an object, pixels: resample to suit, and back")
 
 
 def add_axes(parser: ArgumentParser) -> None:

@@ -14,6 +14,7 @@ from zooready.errors import InputInvalid
 from zooready.families import FAMILIES, for_classes, named
 from zooready.records import Family
 from zooready.training.pairs import TRAINED_ON, classified
+from zooready.training.recipes import read_recipe, with_recipe
 
 if TYPE_CHECKING:
     from zooready.training.checkpoint import Checkpoint
@@ -29,7 +30,8 @@ def options(parser: ArgumentParser) -> None:
     add("--data", default=SIMULATED, help=layouts())
     add("--validation", type=Path, default=SUPPRESS, metavar="DIR", help="images to hold out (default: a fifth of the data)")
     add("--from", dest="start", default=SUPPRESS, metavar="START", help="go on from the weights of a family, a run, or a bundle")
-    add("--steps", type=positive, default=SUPPRESS, help="optimiser steps (default: the family's recipe)")
+    add("--recipe", type=Path, default=SUPPRESS, metavar="FILE", help="YAML: steps, batch, optimizer, augmentation, ... (docs/train.md)")
+    add("--steps", type=positive, default=SUPPRESS, help="optimiser steps (default: the family's recipe, fewer for few images)")
     add("--batch", type=positive, default=SUPPRESS, help="pairs per step (default: the family's recipe)")
     add("--learning-rate", type=float, default=SUPPRESS, metavar="RATE", help="highest rate (default: the family's recipe)")
     add("--adversary", type=float, default=SUPPRESS, metavar="WEIGHT", help="train against a discriminator (the superres families)")
@@ -57,6 +59,7 @@ def train(
     data: Path | str = SIMULATED,
     validation: Path | str | None = None,
     start: Path | str | None = None,
+    recipe: Path | str | None = None,
     steps: int | None = None,
     batch: int | None = None,
     learning_rate: float | None = None,
@@ -80,8 +83,10 @@ def train(
     start
         Whose weights to begin with: the name of a family with shipped weights, the folder of a run, or a bundle with a state dict.
         No code of a bundle is run. Random weights if None.
+    recipe
+        A YAML file of steps, batch, optimizer, rates, and augmentation of files; the family's recipe counts where it says nothing.
     steps, batch, learning_rate
-        The family's recipe if None.
+        The recipe's if None; steps suit the number of images.
     adversary
         Weight of the adversarial term, for a family that can be trained against a discriminator, whose other terms are then those of the
         publication; 0 trains with these alone. None trains with the family's own loss.
@@ -93,23 +98,27 @@ def train(
     Raises
     ------
     InputInvalid
-        Unknown family, unusable data, weights of another network, or a folder that holds another run.
+        Unknown family, unusable recipe or data, weights of another network, or a folder that holds another run.
     """
     from zooready.training.loop import train as fit  # with Lightning, which takes seconds
 
+    stated = read_recipe(Path(recipe)) if recipe is not None else {}
+    steps = steps if steps is not None else stated.get("steps")
     settings: dict[str, Any] = {"steps": steps, "batch": batch, "learning_rate": learning_rate}
     settings |= {"adversary": adversary, "seed": seed, "device": device}
     settings["start"] = start_of(start) if start is not None else None
     folder = None if str(data) == SIMULATED else Path(data)
-    record = named(family) if isinstance(family, str) else family
+    record = with_recipe(named(family) if isinstance(family, str) else family, stated)
     if folder is None or isinstance(family, Family) or record.for_classes is None:
         return fit(record, Path(out), **settings, data=folder, validation=Path(validation) if validation is not None else None)
     if validation is not None:
         raise InputInvalid(f"validation={str(validation)!r}: {record.name} holds out a fifth of each class; leave it out.")
     images = read_classes(folder)
     split = share(images.labels, TRAINED_ON, seed)
-    pairs = classified(images, split, f"the folder {folder.resolve().name!r}")
-    return fit(for_classes(record.name, images.classes, images.channels), Path(out), **settings, data=pairs, keeps_best=True)
+    pairs = classified(images, split, f"the folder {folder.resolve().name!r}", record.training.recipe.augmentation)
+    return fit(
+        with_recipe(for_classes(record.name, images.classes, images.channels), stated), Path(out), **settings, data=pairs, keeps_best=True
+    )
 
 
 def run(family: str, out: Path, **options: Any) -> None:

@@ -95,7 +95,7 @@ def compare(
         shown = {name: outputs for name, outputs in images.items() if outputs is not None}
         return Comparison(
             path=Path(path), outputs=bundle.kinds, names=_channel_names(bundle), verdicts=verdicts, shown=case, results=shown,
-            notes=unlike_training(bundle, extra[0]) if extra else (),
+            notes=unlike_training(bundle, extra) if extra else (),
         )  # fmt: skip
 
 

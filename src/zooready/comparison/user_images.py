@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from zooready.errors import InputInvalid
-from zooready.images.calibration import RESCALE, outside, planes_differ
+from zooready.images.calibration import RESCALE, beyond, outside, planes_differ
 from zooready.images.files import read_image
 from zooready.images.loading import rounded
 from zooready.records import Array, Bundle, Image, as_float32
@@ -78,14 +79,16 @@ def as_inputs(bundle: Bundle, path: Path) -> tuple[UserImage, ...]:
     return tuple(pieces)
 
 
-def unlike_training(bundle: Bundle, image: UserImage) -> tuple[str, ...]:
-    """What of the image does not suit the network, its pixel size, distance of planes and large numbers, in words with the cure.
+def unlike_training(bundle: Bundle, pieces: Sequence[UserImage]) -> tuple[str, ...]:
+    """What of an image does not suit the network, its pixel size, distance of planes, values and large numbers, with the cure.
 
     The numbers of the programs agree all the same, since all are given the same pixels.
     """
+    image, tensor = pieces[0], bundle.inputs[0]
     note = outside(image.pixel_size_um, bundle.pixel_size_um, RESCALE)
-    of_planes = planes_differ(image.z_um, bundle.plane_distance_um) if "z" in bundle.inputs[0].axes else ""
-    return tuple(filter(None, (note, of_planes, image.note)))
+    of_planes = planes_differ(image.z_um, bundle.plane_distance_um) if "z" in tensor.axes else ""
+    of_values = beyond(np.stack([piece.array for piece in pieces]), f"n{tensor.axes}", tensor.channels, bundle.limits)
+    return tuple(filter(None, (note, of_planes, *of_values, image.note)))
 
 
 def _demand_fit(bundle: Bundle, image: Image, path: Path) -> None:

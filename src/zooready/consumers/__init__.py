@@ -19,7 +19,7 @@ A consumer is a module with these names (:class:`Consumer`), imported when it is
   will notice although nothing is refused;
 - ``VARIANTS``, if it comes in several versions that must all pass; ``run`` then takes ``variant``.
 
-May import: processes, java, formats, bundle
+May import: processes, java, wasm, formats, bundle
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ CONSUMERS: Mapping[str, str] = {
     "cellprofiler": "zooready.consumers.cellprofiler.headless",
     "qupath": "zooready.consumers.qupath",
     "ilastik": "zooready.consumers.ilastik",
+    "browser": "zooready.consumers.browser",
 }
 
 

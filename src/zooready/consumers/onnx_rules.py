@@ -53,22 +53,25 @@ def true_ir(path: Path) -> Iterator[str]:
         yield f"{path.name} says that it has IR {model.ir_version}, and {why}: it was changed by hand. Write {IR} there, or export again."
 
 
-def one_file(path: Path) -> Iterator[str]:
-    """Tensors kept in other files: not loaded in Java, and never hashed."""
+def outside(path: Path) -> list[str]:
+    """Names of the files in which an ONNX file keeps tensors.
+
+    Raises
+    ------
+    BundleInvalid
+        This is no ONNX file.
+    """
     from onnx import TensorProto
 
-    outside = sorted(
-        {
-            item.value
-            for tensor in _tensors(_graph(path))
-            if tensor.data_location == TensorProto.EXTERNAL
-            for item in tensor.external_data
-            if item.key == "location"
-        }
-    )
-    if outside:
+    stored = (tensor for tensor in _tensors(_graph(path)) if tensor.data_location == TensorProto.EXTERNAL)
+    return sorted({item.value for tensor in stored for item in tensor.external_data if item.key == "location"})
+
+
+def one_file(path: Path) -> Iterator[str]:
+    """Tensors kept in other files: not loaded in Java, and never hashed."""
+    if names := outside(path):
         yield (
-            f"{path.name} keeps tensors outside itself ({', '.join(outside[:3])}), which Java does not load and no hash covers: "
+            f"{path.name} keeps tensors outside itself ({', '.join(names[:3])}), which Java does not load and no hash covers: "
             "save it as one file (onnx.save_model with save_as_external_data=False)."
         )
 
@@ -105,14 +108,17 @@ def _graph(path: Path) -> Any:
 
 
 def _tensors(model: Any) -> Iterator[Any]:
-    """Every stored tensor, those of nodes and subgraphs among them."""
-    yield from _graph_tensors(model.graph)
+    """Every stored tensor, those of nodes, subgraphs and functions, sparse ones and those for training among them."""
+    for graph in (model.graph, *(graph for info in model.training_info for graph in (info.initialization, info.algorithm))):
+        yield from _graph_tensors(graph)
     for function in model.functions:
         yield from _node_tensors(function.node)
 
 
 def _graph_tensors(graph: Any) -> Iterator[Any]:
     yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
     yield from _node_tensors(graph.node)
 
 
@@ -120,5 +126,7 @@ def _node_tensors(nodes: Any) -> Iterator[Any]:
     for node in nodes:
         for attribute in node.attribute:
             yield from (attribute.t, *attribute.tensors)
+            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                yield from (sparse.values, sparse.indices)
             for graph in (attribute.g, *attribute.graphs):
                 yield from _graph_tensors(graph)

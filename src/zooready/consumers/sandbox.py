@@ -25,6 +25,7 @@ from zooready.records import Array, as_float32
 WORKER = "zooready.consumers.sandbox_worker"
 SECONDS = 600.0
 LAST_LINES = 4
+ANSWER = 0.25  # largest size of an answer / memory that a child may take
 POLL_S = (0.002, 0.05)  # between two looks for an answer, the first and the longest
 PASSED_ON = re.compile(  # the rest of the environment, tokens and proxies among it, stays here
     r"(LD_LIBRARY_|DYLD_LIBRARY_|PYTHON)?PATH|PYTHON(DONTWRITEBYTECODE|PYCACHEPREFIX)|LANG|LC_ALL|SYSTEMROOT|(OMP|MKL|OPENBLAS)_NUM_THREADS|CUDA_VISIBLE_DEVICES"
@@ -103,6 +104,11 @@ class Session:
                 child.process.stdin.flush()
             count = self._count(child, child.folder / f"answer{number}.json", until)
             files = [child.folder / f"output{number}_{k}.npy" for k in range(count)]
+            size = sum(file.stat().st_size for file in files)
+            if size > ANSWER * memory_bytes():
+                raise errors.ConsumerFailed(
+                    f"{self.who} gave {size / 1e9:.1f} GB for one image, more than is read: give a smaller one, or look at its outputs."
+                )
             outputs = tuple(np.load(file, allow_pickle=False) for file in files)
             for file in (*files, *child.folder.glob(f"input{number}_*.npy")):
                 file.unlink()

@@ -40,6 +40,8 @@ def main(folder: Path) -> None:
             step = f"an image of {arrays[0].shape}" if arrays else step
             outputs = network(*arrays) if arrays else ()
             for k, output in enumerate(outputs):
+                if output.dtype.kind not in "biuf":
+                    raise BundleInvalid(f"output {k + 1} is of type {output.dtype}, not of real numbers: convert it inside the network.")
                 np.save(folder / f"output{number}_{k}.npy", output, allow_pickle=False)
             partial = folder / f"answer{number}.partial"
             partial.write_text(json.dumps(len(outputs)), encoding="utf-8")
@@ -106,7 +108,9 @@ def no_network() -> None:
 
 def weights(job: dict[str, Any]) -> Network:
     """One weight file, on the CPU; TorchScript and state dicts are code, and only ever come here with trust or after a look."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"outputs": job["outputs"]} if "outputs" in job else {}
+    if "constants" in job:
+        options["constants"] = {name: np.load(f"{job['path']}.{k}.npy", allow_pickle=False) for k, name in enumerate(job["constants"])}
     if "builder" in job:
         given = job["builder"]
         options["builder"] = Builder(**{**given, "file": Path(given["file"]) if given["file"] else None})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,13 +10,16 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from zooready.errors import InputInvalid
-from zooready.records import Array, Pair
+from zooready.records import Array, Augmentation, Pair
 
 if TYPE_CHECKING:
     import torch
 
 
-def augmented(pair: Pair, rng: np.random.Generator, size: int, planes: int | None = None) -> Pair:
+PLAIN = Augmentation()  # flips and turns only
+
+
+def augmented(pair: Pair, rng: np.random.Generator, size: int, planes: int | None = None, how: Augmentation = PLAIN) -> Pair:
     """A random square of ``size`` px of a pair, flipped and rotated by quarter turns at random; of stacks, ``planes`` adjacent planes.
 
     Parameters
@@ -23,11 +27,13 @@ def augmented(pair: Pair, rng: np.random.Generator, size: int, planes: int | Non
     pair
         Arrays end in (y, x), all of the same y and x, at least ``size`` each.
     rng
-        Draws position, rotation and flip; the same generator state gives the same crop.
+        Draws position, rotation, flip, and all other changes; the same generator state gives the same crop.
     size
         Side of the crop, px.
     planes
         Number of planes to keep of a pair of stacks (c, z, y, x); all if None.
+    how
+        What else changes; the zoom changes input, target and truth, all else the input only.
 
     Raises
     ------
@@ -37,21 +43,32 @@ def augmented(pair: Pair, rng: np.random.Generator, size: int, planes: int | Non
     height, width = pair.input.shape[-2:]
     if min(height, width) < size:
         raise InputInvalid(f"an image of {height}x{width} px is smaller than the crop of {size} px: leave it out, or choose smaller crops.")
-    top, left = (int(rng.integers(extent - size + 1)) for extent in (height, width))
+    zoom = float(np.exp(rng.uniform(*np.log(how.zoom)))) if how.zoom != (1.0, 1.0) and rng.random() < how.share else 1.0
+    side = size if zoom == 1.0 else min(max(round(size / zoom), 1), height, width)
+    top, left = (int(rng.integers(extent - side + 1)) for extent in (height, width))
     turns, is_mirrored = int(rng.integers(4)), bool(rng.integers(2))
     first = int(rng.integers(pair.input.shape[-3] - planes + 1)) if planes else 0
 
-    def same(array: Array) -> NDArray[np.generic]:
+    def same(array: Array, order: int = 1) -> NDArray[np.generic]:
         kept = array[..., first : first + planes, :, :] if planes else array
-        crop = np.rot90(kept[..., top : top + size, left : left + size], turns, axes=(-2, -1))
+        crop = np.rot90(kept[..., top : top + side, left : left + side], turns, axes=(-2, -1))
+        crop = crop if side == size else _resized(crop, size, order)
         return np.ascontiguousarray(crop[..., ::-1] if is_mirrored else crop)
 
-    return Pair(
-        input=same(pair.input),
-        target=same(pair.target),
-        pixel_size_um=pair.pixel_size_um,
-        truth=None if pair.truth is None else same(pair.truth),
-    )
+    image = same(pair.input)
+    if replace(how, zoom=PLAIN.zoom, share=PLAIN.share) != PLAIN:
+        image = degraded(image.astype(np.float32), rng, how)
+    truth = None if pair.truth is None else same(pair.truth, 0)
+    return Pair(input=image, target=same(pair.target), pixel_size_um=pair.pixel_size_um * side / size, truth=truth)
+
+
+def _resized(array: Array, size: int, order: int) -> Array:
+    """An array (..., y, x) with ``size`` px along y and x; linear (order 1) or the nearest pixel (0); the same type."""
+    from skimage.transform import resize
+
+    shape = (*array.shape[:-2], size, size)
+    is_smoothed = order > 0 and array.shape[-1] > size
+    return np.asarray(resize(array, shape, order=order, mode="edge", preserve_range=True, anti_aliasing=is_smoothed)).astype(array.dtype)
 
 
 def placed(image: Array, rng: np.random.Generator, *, scale: float = 0.15, shift: float = 0.08) -> NDArray[np.float32]:
@@ -87,6 +104,42 @@ def placed(image: Array, rng: np.random.Generator, *, scale: float = 0.15, shift
         offset = centre - matrix @ (centre + rng.uniform(-shift, shift, 2) * sides)
         varied = np.stack([ndimage.affine_transform(plane, matrix, offset, order=1, mode="mirror") for plane in varied])
     return np.ascontiguousarray(varied)
+
+
+def degraded(image: NDArray[np.float32], rng: np.random.Generator, how: Augmentation) -> NDArray[np.float32]:
+    """A raw image as a worse microscope would take it: out of focus, lit unevenly, noisy, its grey values bent; ``zoom`` does not count.
+
+    Parameters
+    ----------
+    image
+        (c, y, x) or (c, z, y, x) raw pixels; noise and grey values are those of each channel by itself.
+    rng
+        The same generator state gives the same image.
+    how
+        The largest changes, and the share of images that each of them changes.
+
+    Returns
+    -------
+    ndarray
+        The input's shape, float32.
+    """
+    within = tuple(range(1, image.ndim))
+    is_blurred, is_lit, is_noisy = rng.random(3) < how.share
+    if is_blurred:
+        sigma = rng.uniform(0, how.blur_px)
+        image = ndimage.gaussian_filter(image, (*[0] * (image.ndim - 2), sigma, sigma))
+    if is_lit:
+        y, x = np.meshgrid(*(np.linspace(-1, 1, extent) for extent in image.shape[-2:]), indexing="ij")
+        turn, dark = rng.uniform(0, 2 * np.pi), np.percentile(image, 1, axis=within, keepdims=True)
+        image = dark + (image - dark) * (1 + rng.uniform(0, how.light) * (y * np.sin(turn) + x * np.cos(turn)) / np.sqrt(2))
+    if is_noisy:
+        low, high = np.percentile(image, (1, 99.5), axis=within, keepdims=True)
+        image = image + rng.uniform(0, how.noise) * (high - low) * rng.standard_normal(image.shape)
+    if how.gamma and rng.random() < how.share:
+        low, high = np.percentile(image, (1, 99.5), axis=within, keepdims=True)
+        shares = (image - low) / np.maximum(high - low, 1e-9)
+        image = low + np.sign(shares) * np.abs(shares) ** np.exp(rng.uniform(-how.gamma, how.gamma)) * (high - low)
+    return np.ascontiguousarray(image, dtype=np.float32)
 
 
 def jittered(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from zooready.data.augmentation import placed
+from zooready.data.augmentation import PLAIN, degraded, placed
 from zooready.data.faults import notes_on, refuse
 from zooready.errors import InputInvalid
 from zooready.images.files import read_image
 from zooready.images.loading import as_grey
-from zooready.records import Array, Pair
+from zooready.records import Array, Augmentation, Pair
 
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 STEP_PX = 32  # sides are multiples of it, as every network here accepts
@@ -91,13 +91,14 @@ class Classified:
         longest = max(int(extent) for array in self.arrays for extent in array.shape[-2:])
         return min(-(-longest // STEP_PX), max(1, wanted // STEP_PX)) * STEP_PX
 
-    def source(self, members: Sequence[int], side: int) -> Source:
+    def source(self, members: Sequence[int], side: int, how: Augmentation = PLAIN) -> Source:
         """``source(seed, index)``: an augmented square (c, side, side) of one of these images; the same arguments give the same pair."""
 
         def pair(seed: int, index: int) -> Pair:
             rng = np.random.default_rng((seed, index))
             member = members[int(rng.integers(len(members)))]
-            return self._pair(member, placed(squared(self.arrays[member], rng, side), rng))
+            image = placed(squared(self.arrays[member], rng, side), rng)
+            return self._pair(member, image if how == PLAIN else degraded(image, rng, how))
 
         return pair
 

@@ -4,7 +4,7 @@ DIR/images/a.tif, DIR/images/b.png, …        images
 DIR/masks/a.tif,  DIR/masks/b_mask.tif, …    the partner of each, with the same name before the dot, or with _mask, _label, … after it
 
 Single planes, or stacks for a family that takes stacks. ``labels/`` will do for ``masks/``, in capitals or not. The mask of a plane may
-also be the regions that somebody outlined in ImageJ, DIR/masks/a.zip.
+also be the regions that somebody outlined in ImageJ, DIR/masks/a.zip, or in QuPath, DIR/masks/a.geojson.
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ from pathlib import Path
 
 import numpy as np
 
-from zooready.data.augmentation import augmented
+from zooready.data.augmentation import PLAIN, augmented
 from zooready.data.classes import images_in
 from zooready.data.faults import notes_on, refuse
 from zooready.data.masks import Mask, examined, nothing_to_learn, unfit
 from zooready.errors import InputInvalid
-from zooready.images import rois
+from zooready.images import geojson, rois
 from zooready.images.files import read_image, read_mask
 from zooready.images.loading import as_grey
-from zooready.records import Array, Image, Pair
+from zooready.records import Array, Augmentation, Image, Pair
 
 MASKS = "masks"  # the partners that are looked through for what is wrong with masks
 OTHER_NAMES = {"images": ("images", "image"), MASKS: (MASKS, "labels", "mask", "label")}  # folders, in order of preference
 ENDS = re.compile(r"[-_ .]?(masks?|labels?|labelled|seg|segmentation)$", re.IGNORECASE)  # of names of masks, after that of the image
 PLANES = 16  # most planes of a crop
 STEP_PX = 32  # sides of crops are multiples of it, as every network here accepts
+OUTLINES = {**dict.fromkeys(rois.SUFFIXES, rois.read_rois), **dict.fromkeys(geojson.SUFFIXES, geojson.read_geojson)}  # by suffix
 Source = Callable[[int, int], Pair]
 PairOf = Callable[[Array, Array, float], Pair]
 
@@ -67,7 +68,7 @@ class Folder:
         held_out, training = sorted(order[:kept].tolist()), sorted(order[kept:].tolist())
         return tuple(training), tuple(held_out or training)
 
-    def source(self, members: Sequence[int], crop: int) -> Source:
+    def source(self, members: Sequence[int], crop: int, how: Augmentation = PLAIN) -> Source:
         """``source(seed, index)``: an augmented crop of ``crop`` px of one of these images; the same arguments give the same pair.
 
         Crops of stacks have as many planes as the thinnest stack, but no more than 16.
@@ -76,7 +77,7 @@ class Folder:
 
         def pair(seed: int, index: int) -> Pair:
             rng = np.random.default_rng((seed, index))
-            return augmented(self.pairs[members[int(rng.integers(len(members)))]], rng, crop, planes)
+            return augmented(self.pairs[members[int(rng.integers(len(members)))]], rng, crop, planes, how)
 
         return pair
 
@@ -181,7 +182,7 @@ def _files(folder: Path, kind: str) -> dict[str, Path]:
         )
     paths = images_in(inside)
     if kind == MASKS:
-        paths += sorted(path for path in inside.iterdir() if path.suffix.lower() in rois.SUFFIXES and not path.name.startswith("."))
+        paths += sorted(path for path in inside.iterdir() if path.suffix.lower() in OUTLINES and not path.name.startswith("."))
     if not paths:
         raise InputInvalid(f"{inside} holds no images: put TIFF, PNG or JPEG files there.")
     stems = [re.sub(r"\.ome$", "", path.stem, flags=re.IGNORECASE) for path in paths]
@@ -214,10 +215,10 @@ def _read(image: Path, partner: Path, channels: int, is_stack: bool) -> tuple[Ar
 
 def _partner(path: Path, shape: tuple[int, ...]) -> Image:
     """A mask, a file of regions, or another image; ``shape`` is that of its image, (c, y, x) or (c, z, y, x)."""
-    if path.suffix.lower() in rois.SUFFIXES:
+    if path.suffix.lower() in OUTLINES:
         if len(shape) == 4:
             raise InputInvalid(f"{path.parent.name}/{path.name} outlines single planes, and the image is a stack: give a label stack.")
-        return Image(array=rois.read_rois(path, (shape[1], shape[2])), axes="yx")
+        return Image(array=OUTLINES[path.suffix.lower()](path, (shape[1], shape[2])), axes="yx")
     return read_mask(path) if path.parent.name.lower() in OTHER_NAMES[MASKS] else read_image(path)
 
 

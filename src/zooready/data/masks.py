@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from zooready.data.alignment import misplaced
 from zooready.records import Array
 
 FEW = 10  # most values of a mask of classes
@@ -19,6 +20,7 @@ PLATEAU = 50.0  # px: mean size of the regions of equal value in a mask; in an i
 MIDDLE = 512  # px
 FULL, EMPTY = 0.999, 0.0  # shares of foreground with nothing to learn
 OUTLINED = 0.6  # area / area with its holes filled, below which a piece is an outline; a nucleus with a hole or two has more
+SAME_SIZE, FAR = 0.5, 3.0  # area / median area, and distance / median diameter, from which pieces are objects of their own
 ON_BORDER = 0.5  # share of the border that a background without 0 has at least
 SOLID, SMALL_PX = (0.9, 0.93), 300  # area / area of the convex hull, of small and larger pieces: ellipses have more, touching discs less
 
@@ -101,7 +103,7 @@ def examined(mask: Array, image: Array, name: str, image_name: str) -> Mask:
     else:
         found = _outlined(regions)
     if not found and not is_swapped:
-        found = _sparse(mask, image)
+        found = _scattered(mask, regions) or misplaced(mask, image) or _sparse(mask, image)
     summary = Mask(name=name, objects=objects, foreground=foreground, values=len(values), is_swapped=is_swapped)
     return replace(summary, problem=f"{summary}; it {found}.") if found else summary
 
@@ -169,6 +171,33 @@ def _outlined(regions: Array) -> str:
     return (
         "holds outlines: a network would learn the rims of objects and not the objects. Fill them, in Fiji with Process > Binary > Fill "
         "Holes for one value, or Analyze Particles with Include holes and Count Masks for one number an object"
+    )
+
+
+def _scattered(mask: Array, regions: Array) -> str:
+    """Whether numbers stand for several objects: pieces of one number, as large as other objects and far from each other."""
+    from skimage.measure import regionprops
+
+    pieces = [(int(mask[tuple(piece.coords[0])]), piece) for piece in regionprops(regions)]
+    if len({number for number, _ in pieces}) in (1, len(pieces)):
+        return ""
+    size = float(np.median([piece.area for _, piece in pieces]))
+    large: dict[int, list[Array]] = {}
+    for number, piece in pieces:
+        if piece.area >= SAME_SIZE * size > SLIVER:
+            large.setdefault(number, []).append(np.array(piece.centroid))
+    diameter = 2 * np.sqrt(size / np.pi)
+    several = {
+        number: len(centres)
+        for number, centres in large.items()
+        if max(np.hypot(*(one - other)) for one in centres for other in centres) > FAR * diameter
+    }
+    if not several:
+        return ""
+    listed = ", ".join([f"{number} in {count}" for number, count in several.items()][:5]) + (" …" if len(several) > 5 else "")
+    return (
+        f"has numbers that stand for several objects far from each other ({listed} pieces), each of which "
+        "counts as one object: give each object its own number, in Fiji with Analyze Particles and Count Masks"
     )
 
 

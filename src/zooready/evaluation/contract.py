@@ -20,6 +20,7 @@ class Evaluation:
     ``measure(weights)`` gives ``tables`` (title to rows, each with ``method`` and numbers), ``measured_on`` (title to words) and
     ``metrics`` (flat numbers), all plain data. ``spot(weights)`` is a small part of it that takes seconds, by which a test
     notices a card that does not belong to its weights. ``draw(weights, folder)`` writes PNG images and yields (file name, caption).
+    ``judge(family, weights, folder of images, folder of the page)`` judges on a person's own images, None where nothing can.
     ``data``, ``suited``, ``unsuited`` and ``limits`` are sentences for the card.
     """
 
@@ -30,6 +31,7 @@ class Evaluation:
     suited: tuple[str, ...]
     unsuited: tuple[str, ...]
     limits: tuple[str, ...]
+    judge: Callable[..., Path] | None = None
 
 
 def digits(value: Any, count: int = 4) -> float:

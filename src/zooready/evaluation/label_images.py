@@ -1,12 +1,12 @@
 """Label images of a network and of classical methods against true ones: the numbers of segmentation's card.
 
 The classical methods are Otsu's and Li's threshold followed by a watershed of the distance transform, with common
-settings. Thresholds of the network are chosen on simulated fields, never on the real image.
+settings. Thresholds of the network were chosen on held-out fields (``benchmarks/nuclei.py``), never on the real image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,8 @@ from zooready.records import Array, Pair
 
 Labels = NDArray[np.int32]
 Method = Callable[[Array], Labels]  # (y, x) raw -> (y, x) labels
-CHOSEN_SEED, HELD_OUT_SEED = 5_100_001, 5_100_002  # fields to choose thresholds on, and to measure on; no training uses them
-CHOSEN_FIELDS, HELD_OUT_FIELDS, FIELD_PX = 16, 40, 320
-FOREGROUND, CORE = (0.4, 0.5, 0.6), (0.3, 0.4, 0.5, 0.6, 0.7)
+HELD_OUT_SEED = 5_100_002  # of fields to measure on; no training uses them
+HELD_OUT_FIELDS, FIELD_PX = 40, 320
 SMOOTH_PX, APART_PX = 1.0, 5  # of the classical methods: blur before the threshold; least distance between two middles
 
 
@@ -89,20 +88,8 @@ def labelled(head: Instances, probabilities: torch.Tensor) -> Labels:
 
 
 def fields(seed: int, count: int, size: int = FIELD_PX) -> list[Pair]:
-    """Simulated fields of nuclei to choose or to measure on."""
+    """Simulated fields of nuclei to measure on."""
     return [segmentation.field(seed, number, size) for number in range(count)]
-
-
-def chosen(segmenter: Segmenter, pairs: Iterable[Pair]) -> tuple[float, float]:
-    """The foreground and core thresholds with the highest F1@0.5 + F1@0.75, averaged over the pairs."""
-    grid = {(foreground, core): Instances(foreground=foreground, core=core) for foreground in FOREGROUND for core in CORE}
-    total = dict.fromkeys(grid, 0.0)
-    for pair in pairs:
-        probabilities = segmenter.probabilities(pair.input[0])
-        for setting, head in grid.items():
-            scores = segmentation.scores(labelled(head, probabilities), pair.truth)
-            total[setting] += scores["f1_50"] + scores["f1_75"]
-    return max(total, key=lambda setting: total[setting])
 
 
 def measured(method: Method, images: Sequence[tuple[Array, Array | None]]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from zooready.evaluation import label_images
+from zooready.evaluation import label_images, own_images
 from zooready.evaluation.contract import Evaluation, Weights
 from zooready.evaluation.grids import grid
 from zooready.families import segmentation
@@ -105,6 +105,7 @@ def draw(weights: Weights, folder: Path) -> list[tuple[str, str]]:
 
 
 EVALUATION = Evaluation(
+    judge=own_images.write,
     measure=measure,
     spot=spot,
     draw=draw,

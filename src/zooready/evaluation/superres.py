@@ -174,8 +174,8 @@ def evaluation(family: Family, step: Step, apart_nm: Sequence[float], suited: st
         measure=partial(measure, family, step, apart_nm),
         spot=partial(deconvolution_cards.spot, family, of_step),
         draw=partial(deconvolution_cards.draw, family, of_step, own=NETWORK),
-        data=f"simulated nanobeads, filaments, puncta, rings, meshes, textures and empty fields ({mrbcr.SIZE} x {mrbcr.SIZE} px); training "
-        "began with weights of `mrbcr`; no real images were used",
+        data="simulated nanobeads, pairs of points, filaments, puncta, rings, meshes, textures and empty fields "
+        f"({mrbcr.SIZE} x {mrbcr.SIZE} px); training began with weights of `mrbcr`; no real images were used",
         suited=(suited,),
         unsuited=(
             "Other kinds of microscopes, and thick specimens whose light comes from out of focus.",

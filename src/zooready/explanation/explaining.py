@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from zooready.bundle.specs import blur_range_px, input_spec, output_specs, pixel_range_um
+from zooready.bundle.specs import blur_range_px, channel_limits, input_spec, output_specs, pixel_range_um
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.explanation import attribution, restoration
 from zooready.explanation.checks import share_inside
 from zooready.explanation.networks import Network, network_of
 from zooready.explanation.reblurring import doubt
 from zooready.explanation.results import Explained, Explanation
-from zooready.images.calibration import RESCALE, outside
+from zooready.images.calibration import RESCALE, beyond, outside
 from zooready.prediction import as_input
 from zooready.prediction.embedding import watched
 from zooready.prediction.scaling import resampled
@@ -101,6 +101,7 @@ def explain(
         bundle=bundle, network=network_of(bundle), spec=spec, output=outputs[index], index=index, image=array, seed=seed, blurs_px=blurs_px
     )
     notes = [note] if (note := outside(image.pixel_size_um, pixel_range_um(bundle), RESCALE)) else []
+    notes += beyond(array, spec.axes, spec.channels, channel_limits(bundle))
     facts: dict[str, Any] = {"bundle": bundle.path.name, "output": job.output.name, "weights": job.network.format, "seed": seed}
     if job.output.kind == "scores":
         scores = _scores(job)

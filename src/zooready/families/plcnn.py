@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zooready.data.augmentation import placed
+from zooready.data.augmentation import degraded, placed
 from zooready.errors import InputInvalid
-from zooready.records import Array, Family, Image, Network, Pair, Part, Recipe, Training
+from zooready.records import Array, Augmentation, Family, Image, Network, Pair, Part, Recipe, Training
 from zooready.simulate import cells
 from zooready.simulate.patterns import PATTERNS
 from zooready.tensors import TensorSpec
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 CLASSES = tuple(PATTERNS)
 CELLS = 3000  # simulated cells per seed, each class in turn
+WORSE = Augmentation(blur_px=2.2, noise=0.13, light=0.6, share=0.4)  # the microscopes that training also sees cells through
 SMOOTHING = 0.05  # of labels: a class asks for 0.95 and a bit, never for certainty
 TEMPERATURE = 0.7  # chosen on simulated cells of their own, so that scores are as right as they say
 SAMPLE = ("giantin", 3)  # pattern and number of the cell that the bundle carries
@@ -65,8 +66,8 @@ def example(image: Array, label: int, classes: int, pixel_size_um: float = 1.0) 
 
 
 def varied(pair: Pair, rng: np.random.Generator) -> Pair:
-    """The same cell as another day might show it: see :func:`zooready.data.augmentation.placed`."""
-    return replace(pair, input=placed(pair.input, rng))
+    """The same cell as another day and another microscope might show it: placed, and degraded (:mod:`zooready.data.augmentation`)."""
+    return replace(pair, input=degraded(placed(pair.input, rng), rng, WORSE))
 
 
 def loss(output: Any, target: Tensor) -> Tensor:
@@ -161,7 +162,7 @@ def family(classes: tuple[str, ...], channels: tuple[str, ...] = ("protein",), p
         training=Training(
             pair=pair if is_simulated else unsimulated,
             loss=loss,
-            recipe=Recipe(steps=1600, batch=24, learning_rate=2e-3, weight_decay=5e-3),
+            recipe=Recipe(steps=1600, batch=24, optimizer="Muon", learning_rate=2e-3, weight_decay=5e-3),
             metrics=metrics,
             crop_px=cells.SIZE if is_simulated else None,
         ),

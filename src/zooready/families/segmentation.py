@@ -24,13 +24,14 @@ from zooready.images.files import read_image
 from zooready.images.matching import match
 from zooready.records import Array, Family, Image, Network, Pair, Part, Recipe, Training
 from zooready.simulate import monolayer
-from zooready.tensors import TensorSpec
+from zooready.tensors import Objects, TensorSpec
 from zooready.training.losses import cross_entropy, dice
 
 if TYPE_CHECKING:
     import torch
 
 HEAD = Part(path="zooready.nets.labelling.Instances", kwargs={"foreground": 0.5, "core": 0.4, "smallest": 10})
+OBJECTS = Objects(diameter_px=(7.0, 120.0), foreground=0.8, background=(0.0, 0.35))  # of the simulated fields and of the crops of real ones
 PIXEL_SIZE_UM = (0.15, 1.0)  # at which nuclei of 8 to 15 um are 8 to 100 px wide
 SEAM, SEAM_PX = 0.3, 3  # distance below which a pixel so far from any background lies on a seam
 FIELDS, FIELD_PX, CROP_PX = 400, 320, 160  # simulated fields per seed, their side, and the side of a training crop
@@ -163,6 +164,7 @@ FAMILY = Family(
         pair_of=pair_of,
     ),
     pixel_size_um=PIXEL_SIZE_UM,
+    objects=OBJECTS,
     tags=("nuclei", "fluorescence", "instance segmentation", "2d"),
     sample=sample,
     sample_labels=sample_labels,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+
+from zooready.records import Array
 
 PLANES = 0.05  # difference / distance of planes up to which two distances count as equal
 WIDE = 5.0  # largest / smallest pixel size from which a network suits most images as they are: no note where the size is unknown
@@ -55,6 +58,30 @@ def planes_differ(z_um: float | None, trained_um: float | None) -> str:
     if abs(z_um - trained_um) <= PLANES * trained_um:
         return ""
     return f"the planes of the image are {z_um:.4g} µm apart, and {trained}: results may be poor; rescale z in Fiji with Image > Scale."
+
+
+def beyond(array: Array, axes: str, channels: Sequence[str], limits: Mapping[str, tuple[float, float]]) -> list[str]:
+    """What values of an image lie beyond those that the network was trained for, a note a channel.
+
+    Parameters
+    ----------
+    array, axes, channels
+        The network's input, or several of it; its axes, and the names of its channels.
+    limits
+        Smallest and largest value that the network was trained for, by channel; other channels may hold any.
+    """
+    notes = []
+    for name, (low, high) in limits.items():
+        if name not in channels:
+            continue
+        values = array.take(channels.index(name), axis=axes.index("c"))
+        smallest, largest = float(values.min()), float(values.max())
+        if not (low <= smallest and largest <= high):
+            notes.append(
+                f"'{name}' of the image has values from {smallest:.6g} to {largest:.6g}, and the network was trained for {low:.6g} to "
+                f"{high:.6g}: where it lies beyond, the result is of no use. Correct that channel, in Fiji with Process > Math."
+            )
+    return notes
 
 
 def blurred(blurs_um: tuple[float, ...], pixel_size_um: float | None, allowed: tuple[float, float] | None) -> str:

@@ -29,6 +29,11 @@ class Crop:
     is_at_edge: bool
 
 
+def several_planes(name: str, axes: str) -> InputInvalid:
+    """The error for an image, called ``name``, of more than one plane."""
+    return InputInvalid(f"{name} has several planes (axes {axes!r}), and only one can be measured: save it as its own file.")
+
+
 def crops(image: Array, labels: Array, size: tuple[int, int] | None = None, background: Background = "keep") -> Iterator[Crop]:
     """A crop of the image around each object, in the order of the labels.
 

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.segmentation import find_boundaries
 
-from zooready.errors import InputInvalid
 from zooready.images.drawing import coloured, grey
-from zooready.measurement.cutouts import crops
+from zooready.measurement.cutouts import crops, several_planes
 from zooready.measurement.features import basics
 from zooready.measurement.rows import Row, by_channel, position
 from zooready.records import Array, Image
@@ -63,7 +62,7 @@ def _planes(name: str, image: Image) -> Array:
     """The one plane, (c, y, x)."""
     lengths = dict(zip(image.axes, image.array.shape, strict=True))
     if any(length > 1 for axis, length in lengths.items() if axis in "tz"):
-        raise InputInvalid(f"{name} has several planes (axes {image.axes!r}), and only one can be measured: save it as its own file.")
+        raise several_planes(name, image.axes)
     flat = image.array.reshape([length for axis, length in lengths.items() if axis not in "tz"])
     return flat if "c" in lengths else flat[None]
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from zooready.bundle.specs import input_spec, output_specs, pixel_range_um, stated_crop_px
+from zooready.bundle.specs import channel_limits, input_spec, output_specs, pixel_range_um, stated_crop_px
 from zooready.errors import BundleInvalid, InputInvalid
-from zooready.images.calibration import RESCALE, outside
+from zooready.images.calibration import RESCALE, beyond, outside
 from zooready.images.loading import rounded
 from zooready.images.whole_files import make_folder, whole_file
-from zooready.measurement.cutouts import Background, crops
+from zooready.measurement.cutouts import Background, crops, several_planes
 from zooready.measurement.features import measurements
 from zooready.prediction import as_input
 from zooready.prediction.embedding import Seen, watched
@@ -120,9 +120,10 @@ class Measurer:
         """
         inputs = as_input(image, self.spec, channel=channel)
         if any(length != 1 for length in inputs.lengths):
-            raise InputInvalid(f"{name} has several planes (axes {image.axes!r}), and only one can be measured: save it as its own file.")
+            raise several_planes(name, image.axes)
         array = next(iter(inputs))[0]
         notes = [f"{name}: {note}"] if (note := outside(image.pixel_size_um, pixel_range_um(self.bundle), RESCALE)) else []
+        notes += [f"{name}: {note}" for note in beyond(array, self.spec.axes[1:], self.spec.channels, channel_limits(self.bundle))]
         notes += [f"{name}: {note}"] if (note := rounded(inputs.array)) else []
         size = self.size if labels is not None else None
         objects = np.ones(array.shape[1:], np.int64) if labels is None else labels
@@ -212,6 +213,18 @@ def table(rows: Iterable[Row], notes: Sequence[str] = ()) -> Table:
     listed = list(rows)
     columns = tuple(listed[0]) if listed else ()
     return Table(columns=columns, rows=tuple(tuple(row[name] for name in columns) for row in listed), notes=tuple(notes))
+
+
+def numbers(rows: Iterable[Row]) -> dict[int, dict[str, float]]:
+    """What was measured of each object, by its label: the columns that hold finite numbers; without embedding and pixel size."""
+    return {
+        row["label"]: {
+            name: float(value)
+            for name, value in row.items()
+            if isinstance(value, int | float) and np.isfinite(value) and not name.startswith(("embedding_", "pixel_size", "label"))
+        }
+        for row in rows
+    }
 
 
 def save(table: Table, path: Path | str) -> None:

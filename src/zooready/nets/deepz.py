@@ -92,12 +92,21 @@ class Refocus(nn.Module):
         Channels at a half, a quarter, ... of the image's size.
     encoder, decoder
         Residual pairs of 3x3 convolutions at each of these sizes, before and after the distance is known.
+    furthest
+        Distance over ten micrometres beyond which every distance is taken as this one, since numbers grow with its square; None if any
+        may come.
     """
 
     def __init__(
-        self, widths: tuple[int, ...] = (32, 64, 112), encoder: tuple[int, ...] = (1, 1, 2), decoder: tuple[int, ...] = (1, 2, 2)
+        self,
+        widths: tuple[int, ...] = (32, 64, 112),
+        encoder: tuple[int, ...] = (1, 1, 2),
+        decoder: tuple[int, ...] = (1, 2, 2),
+        *,
+        furthest: float | None = None,
     ) -> None:
         super().__init__()
+        self.furthest = furthest
         self.lift = nn.Conv2d(4, widths[0], 3, padding=1)
         self.encoder = nn.ModuleList(
             nn.Sequential(*(Pair(width) for _ in range(count))) for width, count in zip(widths, encoder, strict=True)
@@ -117,6 +126,8 @@ class Refocus(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Plane and distance over ten micrometres (b, 2, y, x) -> the refocused plane (b, 1, y, x), float32."""
         plane, distance = image[:, :1], image[:, 1:]
+        if self.furthest is not None:
+            distance = distance.clamp(-self.furthest, self.furthest)
         distances: list[Tensor] = []
         for _ in self.encoder:
             distance = functional.avg_pool2d(distance, 2)

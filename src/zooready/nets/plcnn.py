@@ -24,6 +24,7 @@ class PLCNN(nn.Module):
     """(b, channels_in, y, x) -> logits (b, classes) and class activation maps (b, classes, y, x), float32; any size from 1x1.
 
     At every size a logit is exactly the mean of its map plus the bias of the linear layer: the maps show what the decision is based on.
+    In training, maps stay at their coarse size.
 
     Parameters
     ----------
@@ -68,6 +69,8 @@ class PLCNN(nn.Module):
         features = self.seen(image)
         with torch.autocast(features.device.type, enabled=False):
             coarse = functional.conv2d(features.float(), self.last.weight[:, :, None, None])
+            if self.training:  # the loss asks for logits only, and the maps at the image's size take a quarter of a step
+                return average_enlarged(coarse, self.stride, image) + self.last.bias, coarse
             maps = enlarged(coarse, self.stride, image)
             return average(maps) + self.last.bias, maps
 
@@ -191,6 +194,15 @@ def enlarged(coarse: Tensor, stride: int, image: Tensor) -> Tensor:
     padded = functional.pad(coarse, (0, 1, 0, 1), mode="replicate")
     large = functional.interpolate(padded, size=(height * stride + 1, width * stride + 1), mode="bilinear", align_corners=True)
     return large[:, :, : image.shape[2], : image.shape[3]]
+
+
+def average_enlarged(coarse: Tensor, stride: int, image: Tensor) -> Tensor:
+    """``average(enlarged(coarse, stride, image))`` without the large maps: (b, c, y/stride, x/stride) -> (b, c)."""
+    for length, size in zip(coarse.shape[2:], image.shape[2:], strict=True):
+        unit = functional.pad(torch.eye(length, device=coarse.device)[None], (0, 1), mode="replicate")
+        shares = functional.interpolate(unit, size=length * stride + 1, mode="linear", align_corners=True)[0, :, :size].mean(1)
+        coarse = torch.tensordot(coarse, shares, ([2], [0]))
+    return coarse
 
 
 def initialise(module: nn.Module) -> None:

@@ -7,6 +7,7 @@ May import: nets, images, formats, bundle, consumers
 
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.output import save, save_one
+from zooready.prediction.scaling import sized
 from zooready.prediction.sessions import engine, network
 from zooready.prediction.whole import Prediction, Scores, predict
 
@@ -20,4 +21,5 @@ __all__ = [
     "predict",
     "save",
     "save_one",
+    "sized",
 ]

@@ -1,7 +1,7 @@
 """What the last layer of a classifier sees: its learned description of an image, taken out of the bundle's ONNX graph.
 
 In: an opened bundle that gives class scores. Out: scores, embedding and, where they follow from the graph exactly, class activation maps.
-Any bundle with ONNX weights works; nothing of it runs but its graph, in ONNX Runtime, with one more output in memory.
+Any bundle with ONNX weights works; nothing of it runs but its graph, in ONNX Runtime, with one more output.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from zooready.consumers.onnx_rules import outside
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
-from zooready.formats import onnx
-from zooready.prediction.sessions import SECONDS
+from zooready.prediction.sessions import graph_run
 from zooready.records import Array, Bundle
 
 LAYERS = ("Gemm", "MatMul", "Conv")  # what multiplies by weights
@@ -65,7 +65,7 @@ def watched(bundle: Bundle) -> Callable[[Array], Seen]:
         if name not in {output.name for output in graph.output}:
             graph.output.add().name = name
     try:
-        run_all = onnx.start(model.SerializeToString(), outputs=[*order, *taken], limit_s=bundle.time_limit_s or SECONDS)
+        run_all = graph_run(bundle, model.SerializeToString(), [*order, *taken])
     except InputInvalid as error:
         raise BundleInvalid(
             f"{bundle.path.name}: the ONNX weights do not load ({error.__cause__}). Export or download it again."
@@ -97,7 +97,6 @@ def _scores(bundle: Bundle) -> int:
 
 def _model(bundle: Bundle) -> Any:
     """The bundle's ONNX graph, in memory."""
-    from onnx import TensorProto
     from onnx import load as load_model
 
     if "onnx" not in bundle.formats:
@@ -109,7 +108,7 @@ def _model(bundle: Bundle) -> Any:
         raise BundleInvalid(
             f"{bundle.path.name}: the ONNX weights do not load ({type(error).__name__}). Export or download it again."
         ) from error
-    if any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer):
+    if outside(bundle.formats["onnx"]):
         raise BundleInvalid(f"{bundle.path.name}: its ONNX graph keeps weights in another file: export it as one file.")
     return model
 

@@ -108,15 +108,17 @@ def available_bytes() -> int | None:
 
 
 def peak_bytes(call: Callable[[], object]) -> int:
-    """How much the resident memory rises while ``call`` runs, in bytes; 0 where the system does not say."""
+    """How much the resident memory of this process and its children rises while ``call`` runs, in bytes; 0 where the system is silent."""
     with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")  # sets the recorded peak back to the present
-        before = _status("VmRSS")
+        processes = ["self", *(pid for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split())]
+        for process in processes:
+            Path(f"/proc/{process}/clear_refs").write_text("5")  # sets the recorded peak back to the present
+        before = sum(_status(process, "VmRSS") for process in processes)
         call()
-        return max(0, _status("VmHWM") - before)
+        return max(0, sum(_status(process, "VmHWM") for process in processes) - before)
     return 0
 
 
-def _status(field: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
+def _status(process: str, field: str) -> int:
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return 1024 * int(next(line for line in lines if line.startswith(field + ":")).split()[1])

@@ -2,11 +2,65 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+from typing import Literal
+
 import numpy as np
 
+from zooready.bundle.specs import pixel_range_um, trained_objects
 from zooready.errors import InputInvalid
 from zooready.images.calibration import target
-from zooready.records import Array
+from zooready.records import Array, Bundle, Image
+
+MOST = 32  # times that an image is enlarged or reduced: more is a slip of the pen
+PixelSize = float | Literal["auto"]
+
+
+def sized(image: Image, pixel_size: PixelSize | None) -> Image:
+    """The image with the pixel size that a person stated, if it is a number.
+
+    Raises
+    ------
+    InputInvalid
+        It is neither "auto" nor a positive number.
+    """
+    if pixel_size is None or pixel_size == "auto":
+        return image
+    if isinstance(pixel_size, str) or not 0 < pixel_size < math.inf:
+        raise InputInvalid(
+            f"pixel_size={pixel_size!r} is not known: give the side of the image's pixels in µm, such as 0.26, or 'auto' for the size that "
+            "the image itself states. Both resample the image into the bundle's range."
+        )
+    return replace(image, pixel_size_um=float(pixel_size))
+
+
+def zoom_for(bundle: Bundle, image: Image, pixel_size: PixelSize | None, diameter: float | None) -> float:
+    """Factor by which y and x grow for the network: 1 unless a person asked for another pixel size or gave the objects' diameter.
+
+    Raises
+    ------
+    InputInvalid
+        The diameter is no size, the bundle does not state what it was trained for, or the image would grow or shrink too much.
+    """
+    if diameter is None:
+        allowed = pixel_range_um(bundle)
+        is_asked = pixel_size == "auto" or (pixel_size is not None and allowed is not None)
+        return zoom_of(image.pixel_size_um, allowed) if is_asked else 1.0
+    trained = trained_objects(bundle)
+    if trained is None:
+        raise InputInvalid(
+            f"diameter={diameter:g}: {bundle.path.name} does not state the size of the objects it was trained on. Leave it out."
+        )
+    if not 0 < diameter < math.inf:
+        raise InputInvalid(f"diameter={diameter:g}: give the width of a typical object in this image, px.")
+    zoom = math.sqrt(trained.diameter_px[0] * trained.diameter_px[1]) / diameter
+    if not 1 / MOST <= zoom <= MOST:
+        raise InputInvalid(
+            f"diameter={diameter:g}: the image would be scaled by {zoom:.3g}, and {MOST} times is the most: give the width of a typical "
+            "object in this image, px."
+        )
+    return zoom
 
 
 def zoom_of(pixel_size_um: float | None, allowed: tuple[float, float] | None) -> float:

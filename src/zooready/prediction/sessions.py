@@ -1,14 +1,19 @@
-"""The runtimes that compute a bundle: ONNX Runtime and trusted PyTorch in this process, a stranger's TorchScript in a child."""
+"""The runtimes that compute a bundle: in this process for one that is trusted, a stranger's ONNX and TorchScript in a child."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+import numpy as np
+
 from zooready.bundle.builders import builder_of
+from zooready.bundle.unpacking import safe_name
+from zooready.consumers import onnx_rules
 from zooready.consumers.sandbox import Session
 from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, InputInvalid
-from zooready.formats import FORMATS, state_dict, torchscript
+from zooready.formats import FORMATS, onnx, state_dict, torchscript
 from zooready.formats.starting import Device, Run, torch_device
 from zooready.formats.warned import brief
 from zooready.records import Array, Bundle, Format
@@ -42,7 +47,8 @@ def engine(bundle: Bundle, format: Format = "onnx", device: Device = "auto") -> 
     InputInvalid
         The bundle has no such weights, or they are code that is not trusted.
     BundleInvalid
-        TorchScript with operators that a network does not need, or weights that their runtime cannot load.
+        TorchScript with operators that a network does not need, ONNX with tensors in a file outside the bundle, or weights that their
+        runtime cannot load.
     ConsumerMissing
         CUDA was asked for and is not here.
 
@@ -55,11 +61,13 @@ def engine(bundle: Bundle, format: Format = "onnx", device: Device = "auto") -> 
     _demand_trust(bundle, format)
     options: dict[str, Any] = {}
     if format == "onnx":
-        options |= {"outputs": [name for name, _ in bundle.kinds], "limit_s": bundle.time_limit_s or SECONDS}
+        options["outputs"] = [name for name, _ in bundle.kinds]
+    if not bundle.trusted:
+        return explaining(apart(bundle, format, device, **options), bundle, format)
+    if format == "onnx":
+        options["limit_s"] = bundle.time_limit_s or SECONDS
     if format == "state_dict":
         options["builder"] = _builder(bundle)
-    if _is_foreign(bundle, format):
-        return explaining(_apart(bundle, "torchscript", device), bundle, format)
     try:
         run = FORMATS[format].start(bundle.formats[format], device, **options)
     except (ConsumerMissing, BundleInvalid):
@@ -71,21 +79,80 @@ def engine(bundle: Bundle, format: Format = "onnx", device: Device = "auto") -> 
     return explaining(run, bundle, format)
 
 
-def _is_foreign(bundle: Bundle, format: Format) -> bool:
-    """Whether the weights are a stranger's TorchScript: its operators are listed, and some of them crash a process all the same."""
-    return format == "torchscript" and not bundle.trusted
+def apart(bundle: Bundle, format: Format, device: Device = "cpu", *, kind: str = "", **more: Any) -> Session:
+    """A stranger's weights in a child process, already loaded there: a graph can fill any memory, and listed operators crash as well.
 
+    Parameters
+    ----------
+    bundle, format, device
+        As for :func:`engine`.
+    kind
+        What the child does with the file, one of ``sandbox_worker.LOADERS``; runs it if empty.
+    **more
+        What else the job says; ``path`` replaces the bundle's file.
 
-def _apart(bundle: Bundle, kind: str, device: Device = "cpu") -> Session:
-    """The bundle's TorchScript in a child process, already loaded there."""
-    chosen = torch_device(device)
-    job = {"kind": kind, "path": str(bundle.formats["torchscript"]), "device": chosen}
-    session = Session(job, who=f"the TorchScript of {bundle.path.name}", seconds=bundle.time_limit_s or SECONDS)
+    Raises
+    ------
+    BundleInvalid
+        The weights do not load, or ONNX keeps tensors in a file outside the bundle.
+    ConsumerMissing
+        CUDA was asked for and is not here.
+    """
+    if format == "onnx":
+        _demand_inside(bundle)
+    job = {"kind": kind or format, "path": str(bundle.formats[format]), "device": _device(format, device), **more}
+    session = Session(job, who=f"the {format} network of {bundle.path.name}", seconds=bundle.time_limit_s or SECONDS)
     try:
         session.load()
     except ConsumerFailed as error:
-        raise BundleInvalid(f"{bundle.path.name}: the torchscript weights do not load ({error}). Export or download it again.") from None
+        raise BundleInvalid(f"{bundle.path.name}: the {format} weights do not load ({error}). Export or download it again.") from None
     return session
+
+
+def graph_run(
+    bundle: Bundle, content: bytes, outputs: Sequence[str], device: Device = "cpu", constants: Mapping[str, Array] | None = None
+) -> Run:
+    """A function that runs a changed graph of the bundle's, in this process if it is trusted, else in a child.
+
+    Parameters
+    ----------
+    content
+        The graph as an ONNX file.
+    outputs
+        Names of its outputs in the order wanted.
+    constants
+        What its inputs are given beside the image, by their names.
+
+    Raises
+    ------
+    InputInvalid, BundleInvalid, ConsumerMissing
+        As :func:`engine`.
+    """
+    constants = constants or {}
+    if bundle.trusted:
+        return onnx.start(content, device, outputs=outputs, limit_s=bundle.time_limit_s or SECONDS, constants=constants)
+    with NamedTemporaryFile(dir=bundle.folder, suffix=".onnx", delete=False) as file:
+        file.write(content)
+    for number, value in enumerate(constants.values()):
+        np.save(f"{file.name}.{number}.npy", value)
+    return apart(bundle, "onnx", device, path=file.name, outputs=list(outputs), constants=list(constants))
+
+
+def _demand_inside(bundle: Bundle) -> None:
+    """Refuse an ONNX file that cannot be read, or that keeps tensors outside the bundle."""
+    try:
+        names = onnx_rules.outside(bundle.formats["onnx"])
+    except BundleInvalid as error:
+        raise BundleInvalid(f"{bundle.path.name}: the onnx weights do not load. {error}") from None
+    for name in names:
+        safe_name(name, bundle.path)
+
+
+def _device(format: Format, device: Device) -> str:
+    """What ``auto`` stands for; with the CPU, the child's memory can be limited."""
+    if format != "onnx":
+        return torch_device(device)
+    return device if device != "auto" or onnx.sees_cuda() else "cpu"
 
 
 def explaining(run: Run, bundle: Bundle, format: Format, names: Sequence[str] = ()) -> Run:
@@ -130,8 +197,8 @@ def network(bundle: Bundle, format: Literal["torchscript", "state_dict"]) -> nn.
     """
     _demand_trust(bundle, format)
     path = bundle.formats[format]
-    if _is_foreign(bundle, format):
-        return _module_apart(_apart(bundle, "differentiable"))
+    if format == "torchscript" and not bundle.trusted:
+        return _module_apart(apart(bundle, format, kind="differentiable"))
     return torchscript.load(path) if format == "torchscript" else state_dict.network(path, _builder(bundle))
 
 

@@ -21,7 +21,7 @@ from zooready.formats import onnx
 from zooready.formats.starting import Device, Run
 from zooready.images.mapped import blocks, in_a_file, release
 from zooready.prediction.memory import tile_side
-from zooready.prediction.sessions import SECONDS, explaining
+from zooready.prediction.sessions import explaining, graph_run
 from zooready.prediction.statistics import KNOWN, Statistics, statistics
 from zooready.prediction.stitched_labels import SIDE as LABEL_SIDE
 from zooready.prediction.stitched_labels import label
@@ -68,11 +68,8 @@ class Tiling:
 
     def started(self, values: Statistics) -> Run:
         """The network with given statistics: a window (1, c, ..., y, x) float32 to the outputs that are computed by tiles."""
-        limit_s = self.bundle.time_limit_s or SECONDS
         constants = dict(zip(self.taken, values, strict=True))
-        run = onnx.start(
-            onnx.cut(self.graph, self.taken, self.names), self.device, outputs=self.names, limit_s=limit_s, constants=constants
-        )
+        run = graph_run(self.bundle, onnx.cut(self.graph, self.taken, self.names), self.names, self.device, constants)
         return explaining(run, self.bundle, "onnx", self.names)
 
 
@@ -196,7 +193,7 @@ def _demand_same(tiling: Tiling, plane: Array) -> None:
     expected = statistics(piece, tiling.normalization)
     if not expected:
         return
-    own = onnx.start(onnx.cut(tiling.graph, (), tiling.taken), outputs=tiling.taken)(as_float32(piece)[None])
+    own = graph_run(tiling.bundle, onnx.cut(tiling.graph, (), tiling.taken), tiling.taken)(as_float32(piece)[None])
     matches = len(own) == len(expected) and own[0].shape == expected[0].shape
     if matches:
         scale = expected[-1]

@@ -6,27 +6,37 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from zooready.bundle.specs import blur_range_px, input_spec, output_specs, pixel_range_um, plane_distance_um, size_steps
+from zooready.bundle.specs import (
+    blur_range_px,
+    channel_limits,
+    input_spec,
+    output_specs,
+    pixel_range_um,
+    plane_distance_um,
+    size_steps,
+    trained_objects,
+)
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
 from zooready.formats.starting import Device, Run
-from zooready.images.calibration import blurred, outside, planes_differ
+from zooready.images.calibration import beyond, blurred, outside, planes_differ
 from zooready.images.loading import rounded
 from zooready.images.mapped import blocks, is_mapped
 from zooready.images.tiff import in_order
 from zooready.prediction.inputs import Inputs, as_input
-from zooready.prediction.memory import demand_room
-from zooready.prediction.scaling import resampled, zoom_of
+from zooready.prediction.memory import available_bytes, demand_room
+from zooready.prediction.scaling import PixelSize, resampled, sized, zoom_for
 from zooready.prediction.sessions import engine
 from zooready.prediction.steps import READERS, NamedArray, axis_ids, processed
 from zooready.prediction.steps import notes as notes_on_steps
+from zooready.prediction.suitability import unlike
 from zooready.prediction.tiled import AREA, NotTiled, Tiling, as_labels, predicted, room_for, tiling
 from zooready.records import Array, Bundle, Format, Image, as_float32
 from zooready.tensors import TensorSpec
 
+SHARE = 0.25  # of the free memory that a padded input may take; the network needs more
 Progress = Callable[[int, int], None]
 
 
@@ -57,7 +67,8 @@ def predict(
     *,
     format: Format = "onnx",
     device: Device = "auto",
-    pixel_size: Literal["auto"] | None = None,
+    pixel_size: PixelSize | None = None,
+    diameter: float | None = None,
     channel: int | str | None = None,
     run: Run | None = None,
     progress: Progress | None = None,
@@ -76,7 +87,11 @@ def predict(
     device
         ``auto`` is a CUDA device if the runtime sees one, else the CPU.
     pixel_size
-        ``"auto"`` resamples y and x so that pixels come into the bundle's range, and the outputs back to the image's size.
+        ``"auto"`` resamples y and x so that pixels come into the bundle's range, and the outputs back to the image's size; so does a
+        number, the side of the image's pixels in µm, whatever the image itself states.
+    diameter
+        Width of a typical object in the image, px: y and x are resampled so that it is in the middle of the bundle's range, and the
+        outputs back.
     channel
         The one channel to take, by name or by number from 1.
     run
@@ -98,34 +113,33 @@ def predict(
     BundleInvalid, ConsumerFailed, ConsumerMissing
         As :func:`zooready.prediction.sessions.engine`.
     """
-    if pixel_size not in (None, "auto"):
-        raise InputInvalid(
-            f"pixel_size={pixel_size!r} is not known: 'auto' resamples the image into the bundle's range. The size of the image's own "
-            "pixels is stated by its file, or by Image(array=…, axes=…, pixel_size_um=…) of zooready.records."
-        )
+    image = sized(image, pixel_size)
     spec, outputs = input_spec(bundle, READERS), output_specs(bundle)
     allowed = pixel_range_um(bundle)
     inputs = as_input(image, spec, channel=channel)
     _check_stacks(inputs, outputs)
-    zoom = zoom_of(image.pixel_size_um, allowed) if pixel_size == "auto" else 1.0
-    notes = [] if pixel_size == "auto" else [note] if (note := outside(image.pixel_size_um, allowed)) else []
+    zoom = zoom_for(bundle, image, pixel_size, diameter)
+    notes = [note] if pixel_size is None and diameter is None and (note := outside(image.pixel_size_um, allowed)) else []
     if note := rounded(inputs.array):
         notes.append(note)
     if "z" in spec.axes and (note := planes_differ(image.z_um, plane_distance_um(bundle))):
         notes.append(note)
     if note := blurred(image.blurs_um, image.pixel_size_um, blur_range_px(bundle)):
         notes.append(note)
+    notes += beyond(inputs.array, inputs.loop + spec.axes[1:], spec.channels, channel_limits(bundle))
     for described in (*bundle.inputs, *bundle.outputs):
         notes += notes_on_steps(described, is_many=math.prod(inputs.lengths) > 1, is_input=described in bundle.inputs)
     why_whole, results = "", None
     if math.prod(inputs.array.shape[len(inputs.loop) + 1 :]) > AREA:
         try:
             way = tiling(bundle, spec, format=format, device=device, zoom=zoom)
-            results = _by_tiles(way, inputs, spec, outputs, scratch, progress)
+            results, run = _by_tiles(way, inputs, spec, outputs, scratch, progress), None
         except NotTiled as reason:
             why_whole = str(reason)
     if results is None:
-        results = _whole(run or engine(bundle, format, device), bundle, inputs, outputs, zoom, why_whole, progress)
+        run = run or engine(bundle, format, device)
+        results = _whole(run, bundle, inputs, outputs, zoom, why_whole, progress)
+    notes += _notes_on_objects(run, bundle, inputs, results, zoom)
     images, scores = {}, {}
     for tensor, stacked in zip(outputs, results, strict=True):
         if wrong := sum(int((~np.isfinite(stacked[block])).sum()) for block in blocks(stacked)):
@@ -137,6 +151,20 @@ def predict(
         else:
             scores[tensor.name] = _scores(stacked, inputs, tensor)
     return Prediction(images=images, scores=scores, notes=tuple(notes))
+
+
+def _notes_on_objects(run: Run | None, bundle: Bundle, inputs: Inputs, results: list[Array], zoom: float) -> list[str]:
+    """Whether the image is of the kind that a network which finds objects was trained on; ``run`` is None if it was cut into tiles."""
+    trained, outputs = trained_objects(bundle), output_specs(bundle)
+    number = next((number for number, tensor in enumerate(outputs) if tensor.kind == "labels" and tensor.axes == "bcyx"), None)
+    if trained is None or number is None:
+        return []
+
+    def found(image: Array) -> Array:
+        assert run is not None
+        return _one(run, bundle, image, outputs, 1.0, "", first=False)[number]
+
+    return unlike(inputs, results[number], trained, zoom, found if run else None)
 
 
 def _check_stacks(inputs: Inputs, outputs: tuple[TensorSpec, ...]) -> None:
@@ -210,13 +238,26 @@ def _one(
 
 
 def margins(shape: tuple[int, ...], bundle: Bundle) -> list[tuple[int, int]]:
-    """Pixels to add before and after each axis of an input of this shape, so that its y and x have lengths that the bundle takes."""
+    """Pixels to add before and after each axis of an input of this shape, so that its y and x have lengths that the bundle takes.
+
+    Raises
+    ------
+    InputInvalid
+        There is not enough memory for them.
+    """
     steps = size_steps(bundle)
     added = [(0, 0)] * len(shape)
     for index, axis in ((-2, "y"), (-1, "x")):
         minimum, step = steps.get(axis, (1, 1))
         have = shape[index]
         added[index] = (0, minimum - have if have < minimum else -(have - minimum) % step)
+    room, needed = available_bytes(), 4 * math.prod(have + after for have, (_, after) in zip(shape, added, strict=True))
+    if room is not None and needed > SHARE * room and any(after for _, after in added):
+        height, width = (have + after for have, (_, after) in zip(shape[-2:], added[-2:], strict=True))
+        raise InputInvalid(
+            f"{bundle.path.name} takes no image of {shape[-1]} x {shape[-2]} px: it would be padded to {width} x {height} px, which needs "
+            f"{needed / 1e9:.1f} GB of memory, and {room / 1e9:.1f} GB are free. Correct the sizes in its rdf.yaml."
+        )
     return added
 
 

@@ -2,5 +2,5 @@
 
 In: a bundle. Out: another one with what was measured on the way, or an HTML file. Nothing of a stranger's runs in this process.
 
-May import: processes, nets, images, java, formats, bundle, exporting, consumers, prediction
+May import: processes, nets, images, wasm, formats, bundle, exporting, consumers, prediction
 """

@@ -20,8 +20,8 @@ from zooready.images.files import write_image
 from zooready.images.whole_files import whole_file
 from zooready.processes import scratch
 from zooready.records import Bundle, Image
-from zooready.sharing import runtime
 from zooready.tensors import TensorSpec
+from zooready.wasm import runtime
 
 LARGEST = 2048 * 2048  # pixels of all channels and planes of an input: more needs more memory than a tab reliably has
 
@@ -120,6 +120,7 @@ def _facts(bundle: Bundle, input: TensorSpec, outputs: tuple[TensorSpec, ...]) -
         "authors": [str(author.get("name", "")) for author in _listed(bundle.credits.get("authors")) if isinstance(author, dict)],
         "readme": readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else "",
         "notices": notices,
+        "licenses": _text("licenses.txt"),
         "pixel_size_um": bundle.pixel_size_um,
         "z_um": bundle.plane_distance_um,
         "largest": LARGEST,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
 from zooready.images.whole_files import whole_file
+from zooready.tensors import Objects
 
 if TYPE_CHECKING:
     import torch
@@ -25,11 +26,11 @@ class Checkpoint:
 
     ``data`` describes the training data, ``data_sha256`` identifies its files (empty for simulated data, which ``seed`` reproduces).
     ``classes`` are those of a classifier and ``channels`` those of the input, from which the family for a user's own classes can be made
-    again; ``pixel_size_um`` is the range of the files' pixel sizes, empty if unknown. ``adversary`` is the weight of the adversarial term,
+    again; ``pixel_size_um`` is the range of the files' pixel sizes, empty if unknown, ``objects`` are those of the files, None if there are
+    none. ``augmentation`` is how the images of files were varied beyond flips and turns, ``adversary`` the weight of the adversarial term,
     None for training without one. ``start`` says from whose weights the run began, and ``start_sha256`` identifies them; both are empty
-    for random ones. ``best_step`` is the step of the weights, 0 for the last one.
-    ``git`` is the commit of the source checkout, empty outside of one. ``metrics`` were measured on held-out pairs. ``is_finished`` is
-    false until the last step.
+    for random ones. ``best_step`` is the step of the weights, 0 for the last one. ``git`` is the commit of the source checkout, empty
+    outside of one. ``metrics`` were measured on held-out pairs. ``is_finished`` is false until the last step.
     """
 
     folder: Path
@@ -43,7 +44,9 @@ class Checkpoint:
     classes: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     pixel_size_um: tuple[float, ...] = ()
+    objects: Objects | None = None
     learning_rate: float = 0.0
+    augmentation: Mapping[str, Any] = field(default_factory=dict)
     adversary: float | None = None
     start: str = ""
     start_sha256: str = ""
@@ -97,12 +100,15 @@ def read(folder: Path) -> Checkpoint:
     try:
         record: dict[str, Any] = json.loads(path.read_text())
         record |= {key: tuple(record.get(key, ())) for key in ("classes", "channels", "pixel_size_um")}  # JSON knows lists only
+        if objects := record.get("objects"):
+            pairs = {key: tuple(objects[key]) for key in ("diameter_px", "background")}
+            record["objects"] = Objects(**pairs, foreground=objects["foreground"])
         return Checkpoint(folder=folder, **record)
     except FileNotFoundError:
         raise InputInvalid(
             f"{folder} holds no {RECORD}: it is not the folder of a training run. Give the folder that was `out` in training."
         ) from None
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise InputInvalid(f"{path} cannot be read as the record of a run ({error}): train again into an empty folder.") from None
 
 

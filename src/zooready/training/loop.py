@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,16 @@ import lightning
 import numpy as np
 import torch
 
+from zooready.data.augmentation import PLAIN
 from zooready.errors import InputInvalid
-from zooready.images.files import write_image
+from zooready.images.files import write_image, write_png
 from zooready.nets.normalization import normalised
-from zooready.records import Family, Pair, Recipe
+from zooready.records import Augmentation, Family, Pair, Recipe
 from zooready.training import checkpoint
 from zooready.training.adversarial import AdversarialTask
 from zooready.training.callbacks import LAST, Bar, HeldOut, Log, WholeCheckpoints
 from zooready.training.checkpoint import Checkpoint
+from zooready.training.contact_sheet import SHEET, sheet
 from zooready.training.devices import chosen, precision
 from zooready.training.module import HELD_OUT, Task
 from zooready.training.pairs import Pairs, classes_of, pairs_of
@@ -31,6 +33,10 @@ from zooready.training.warm_start import Start, begin
 
 CHUNK, LEAST = 50, 10  # most and fewest steps between two checkpoints; writing them takes time
 PATIENCE = 3  # the share of the steps without a lower held-out loss after which training on files stops: a third
+SEEN, FEWEST = 100, 200  # times that each part of a person's images is seen; fewest steps
+COMPARED = (  # what a run that goes on must share with the one that was stopped
+    *("family", "seed", "steps", "batch", "optimizer", "learning_rate", "augmentation", "adversary", "data_sha256", "start_sha256"),
+)
 EVALUATED = 24  # held-out pairs for the metrics of the record
 
 
@@ -54,7 +60,8 @@ def train(
 ) -> Checkpoint:
     """Train a family's network.
 
-    Writes into ``out``: ``weights.safetensors``, ``run.json``, ``log.csv``, ``curve.png``, and ``last.ckpt`` to resume from.
+    Writes into ``out``: ``weights.safetensors``, ``run.json``, ``log.csv``, ``curve.png``, ``last.ckpt`` to resume from, and, of
+    files, ``augmentation.png``: the first pairs as training sees them.
     A run that was killed and resumed gives exactly the weights of an uninterrupted one (on the same machine, on the CPU).
 
     Parameters
@@ -64,7 +71,7 @@ def train(
     out
         Folder of the run; created if missing.
     steps, batch, learning_rate
-        Number of optimiser steps, and of pairs per step, and the highest rate; the recipe's where None.
+        Number of optimiser steps, and of pairs per step, and the highest rate; the recipe's where None, but on few files fewer steps.
     seed
         Seed of weights, data and augmentation.
     device
@@ -99,8 +106,9 @@ def train(
     recipe = recipe_of(family, steps, batch, learning_rate, adversary)
     if seed < 0:
         raise InputInvalid(f"seed={seed}: give a whole number from 0.")
-    chunk = chunk_of(recipe.steps, chunk)
     pairs = data if isinstance(data, Pairs) else pairs_of(family, data, seed, validation)
+    recipe = recipe if steps is not None else replace(recipe, steps=suited_steps(pairs.crops, recipe))
+    chunk = chunk_of(recipe.steps, chunk)
     keeps_best = isinstance(data, Path) if keeps_best is None else keeps_best
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -113,6 +121,8 @@ def train(
     if start:
         begin(task.network, start)
     record.write()
+    if pairs.crops:
+        write_png(sheet(pairs.source, seed), out / SHEET)
     held_out = HeldOut(max(1, recipe.steps // PATIENCE) if keeps_best else None)
     seconds = _fit(task, record, held_out, is_quiet)
     if held_out.best:
@@ -153,7 +163,9 @@ def _record(family: Family, recipe: Recipe, pairs: Pairs, start: Start | None, *
         classes=classes_of(family),
         channels=family.input.channels,
         pixel_size_um=pairs.pixel_size_um,
+        objects=pairs.objects,
         learning_rate=recipe.learning_rate,
+        augmentation=stated(family.training.recipe.augmentation),
         adversary=recipe.adversary,
         start=start.words if start else "",
         start_sha256=start.sha256 if start else "",
@@ -162,6 +174,11 @@ def _record(family: Family, recipe: Recipe, pairs: Pairs, start: Start | None, *
         precision=precision(device),
         versions=checkpoint.versions(),
     )
+
+
+def stated(how: Augmentation) -> dict[str, Any]:
+    """What an augmentation changes, as JSON has it; empty if nothing."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(how).items() if value != getattr(PLAIN, key)}
 
 
 def recipe_of(
@@ -185,6 +202,17 @@ def recipe_of(
         raise InputInvalid(f"adversary={adversary}: give the weight of the adversarial term, such as 0.01, or 0 for none.")
     given: dict[str, Any] = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "adversary": adversary}
     return replace(family.training.recipe, **{name: value for name, value in given.items() if value is not None})
+
+
+def suited_steps(crops: float, recipe: Recipe) -> int:
+    """Steps in which images with room for so many crops are seen about ``SEEN`` times, at most the recipe's; its own without files.
+
+    >>> [suited_steps(crops, Recipe(steps=2400, batch=4)) for crops in (0, 2, 20, 1000)]
+    [2400, 200, 500, 2400]
+    """
+    if not crops:
+        return recipe.steps
+    return min(recipe.steps, max(FEWEST, math.ceil(SEEN * crops / recipe.batch / CHUNK) * CHUNK))
 
 
 def chunk_of(steps: int, most: int = CHUNK) -> int:
@@ -222,7 +250,7 @@ def _is_finished(record: Checkpoint, resume: bool) -> bool:
     if not resume:
         raise InputInvalid(f"{record.folder} already holds a run: give another folder as out, or let it resume.")
     previous = checkpoint.read(record.folder)
-    for name in ("family", "seed", "steps", "batch", "optimizer", "learning_rate", "adversary", "data_sha256", "start_sha256"):
+    for name in COMPARED:
         if getattr(previous, name) != getattr(record, name):
             raise InputInvalid(
                 f"{record.folder} holds a run with {name} = {getattr(previous, name)!r}, not {getattr(record, name)!r}: "

@@ -10,9 +10,24 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zooready.data import Classified, Folder, Split, npz_files, read_biosr, read_classes, read_folder, read_npz, share, subfolder, views
+from zooready.data import (
+    Classified,
+    Folder,
+    Split,
+    npz_files,
+    objects_in,
+    read_biosr,
+    read_classes,
+    read_folder,
+    read_npz,
+    share,
+    subfolder,
+    views,
+)
+from zooready.data.augmentation import PLAIN
 from zooready.errors import InputInvalid
-from zooready.records import Family, Image, Pair
+from zooready.records import Augmentation, Family, Image, Pair
+from zooready.tensors import Objects
 from zooready.training.sample import as_sample, window
 
 if TYPE_CHECKING:
@@ -29,7 +44,9 @@ class Pairs:
     """Training and held-out pairs of a run, a description of the data, and the hash of its files.
 
     ``judged`` gives the pairs for the metrics and their number; None uses some of ``held_out``. ``pixel_size_um`` is the smallest and the
-    largest pixel size of the images, empty if unknown. ``sample`` is a held-out image, which the bundle of the run will carry.
+    largest pixel size of the images, empty if unknown. ``sample`` is a held-out image, which the bundle of the run will carry, and
+    ``objects`` are those that the images show, None if they show none. ``crops`` is how many training crops the images have room for, 0
+    if there is no end of them.
     """
 
     source: Source
@@ -39,6 +56,8 @@ class Pairs:
     judged: tuple[Callable[[int], Pair], int] | None = None
     pixel_size_um: tuple[float, ...] = ()
     sample: Image | None = None
+    objects: Objects | None = None
+    crops: float = 0.0
 
 
 def pairs_of(family: Family, data: Path | None, seed: int, validation: Path | None = None) -> Pairs:
@@ -66,7 +85,8 @@ def pairs_of(family: Family, data: Path | None, seed: int, validation: Path | No
                 f"family {family.name} is for {', '.join(classes)} and {len(family.input.channels)}: "
                 "make the family for the folder's classes."
             )
-        return classified(labelled, share(labelled.labels, TRAINED_ON, seed), f"the folder {data.resolve().name!r}")
+        split = share(labelled.labels, TRAINED_ON, seed)
+        return classified(labelled, split, f"the folder {data.resolve().name!r}", family.training.recipe.augmentation)
     if family.training.pair_of is None:
         raise InputInvalid(f"data={str(data)!r}: {family.name} trains on its simulation only. Leave data out.")
     is_stack = "z" in family.input.axes
@@ -94,13 +114,22 @@ def classes_of(family: Family) -> tuple[str, ...]:
     return next((spec.channels for spec in family.outputs if spec.kind == "scores"), ())
 
 
-def classified(images: Classified, split: Split, words: str) -> Pairs:
-    """Pairs of images with classes: crops of the training images, and for the metrics every held-out image once, uncropped."""
+def classified(images: Classified, split: Split, words: str, how: Augmentation = PLAIN) -> Pairs:
+    """Pairs of images with classes: crops of the training images, and for the metrics every held-out image once, uncropped.
+
+    Raises
+    ------
+    InputInvalid
+        A zoom is asked for, which images of single cells have already.
+    """
+    if how.zoom != PLAIN.zoom:
+        raise InputInvalid(f"zoom {list(how.zoom)}: images with a class are always scaled by up to 15 %, and by no more. Leave zoom out.")
     _warn(images.notes)
     side, shown = images.side(), split.held_out[0]
     return Pairs(
-        source=images.source(split.training, side),
+        source=images.source(split.training, side, how),
         held_out=images.source(split.held_out, side),
+        crops=len(split.training),
         words=f"{len(split.training)} images of {words}, {len(split.held_out)} held out",
         sha256=sha256(f"{images.sha256} {split.training} {split.held_out}".encode()).hexdigest(),
         judged=(lambda number: images.whole(split.held_out[number]), len(split.held_out)),
@@ -132,12 +161,14 @@ def _in_crops(read: Callable[[Path], Folder], family: Family, data: Path, valida
     size_um = judges.pixel_sizes_um[held_out[0]] if judges.pixel_sizes_um else 0.0
     hashes = folder.sha256 if validation is None else sha256(f"{folder.sha256} {judges.sha256}".encode()).hexdigest()
     return Pairs(
-        source=folder.source(training, crop),
+        source=folder.source(training, crop, family.training.recipe.augmentation),
+        crops=sum(folder.pairs[member].input.shape[-2] * folder.pairs[member].input.shape[-1] for member in training) / crop**2,
         held_out=judges.source(held_out, crop),
         words=f"{len(training)} {words}, {len(held_out)} held out",
         sha256=hashes,
         pixel_size_um=_range((*folder.pixel_sizes_um, *judges.pixel_sizes_um)),
         sample=as_sample(window(shown.input, shown.target), family.input.channels, size_um or None),
+        objects=objects_in((*folder.pairs, *judges.pairs)) if family.objects else None,
     )
 
 

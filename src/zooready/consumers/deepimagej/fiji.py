@@ -107,6 +107,11 @@ def facts(bundle: Bundle, name: str) -> dict[str, str]:
         "t": str("t" in image.axes).lower(),
         "planes": f"{depth.size}, 0" if depth.size else f"{depth.minimum or 1}, {depth.step or 1}",
         "range": "|".join(f"{length:g}" for length in ((low, high, distance) if compared else (low, high))) if high or compared else "",
+        "limits": ", ".join(
+            f'{image.channels.index(channel) + 1}, "{word(channel)}", {smallest:g}, {largest:g}'
+            for channel, (smallest, largest) in bundle.limits.items()
+            if channel in image.channels
+        ),
         "stacks": str(not takes_z and any("z" in output.axes for output in bundle.outputs)).lower(),
         "made": f"{0 if takes_z else distance:g}",
     }

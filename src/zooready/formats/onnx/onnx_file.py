@@ -166,6 +166,13 @@ def facts(path: Path) -> dict[str, Any]:
     return {"opset": int(opset), "ir": int(model.ir_version), "external": external}
 
 
+def sees_cuda() -> bool:
+    """Whether the installed ONNX Runtime was built for CUDA."""
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
 def load(source: Path | bytes, device: Device = "cpu") -> Any:
     """An ONNX Runtime session of a file, or of a model in memory; CUDA calculates in full precision.
 
@@ -181,7 +188,7 @@ def load(source: Path | bytes, device: Device = "cpu") -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised, and need not be printed too
     providers: list[Any] = ["CPUExecutionProvider"]
-    has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    has_cuda = sees_cuda()
     if device == "cuda" and not has_cuda:
         raise ConsumerMissing("ONNX Runtime sees no CUDA device here: pip install onnxruntime-gpu, or choose the device cpu.")
     if device != "cpu" and has_cuda:

@@ -20,7 +20,7 @@ NEEDED = re.compile(
     r"(data|constants)\.pkl|(data|constants)/\w+|code/(\w+/)*\w+\.py|version|\.data/version|byteorder|\.format_version|\.storage_alignment"
 )
 # Source positions with absolute paths; the example's shape; a hash; notes of the author that no engine reads.
-NEEDLESS = re.compile(r"code/(\w+/)*\w+\.py\.debug_pkl|traced_inputs\.pkl|traced_inputs/\w+|\.data/serialization_id|extra/[^/]+")
+NEEDLESS = re.compile(r"code/(\w+/)*\w+\.py\.debug_pkl|traced_inputs\.pkl|traced_inputs/\w+|\.data/serialization_id|extra/.+")
 PICKLES = ("data.pkl", "constants.pkl")
 # What a damaged zip may raise: the last ones come of a name that is no text, and of an empty name.
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, OSError, ValueError, IndexError)

@@ -393,12 +393,12 @@ function tiff(data, shape) {
 function describe() {
   element("description").textContent = facts.description;
   element("readme").textContent = facts.readme;
+  element("licenses").textContent = `${facts.notices.join("\n")}\n\n${facts.licenses}`;
   const channels = facts.input.channels.length > 1 ? `${facts.input.channels.length} channels (${facts.input.channels.join(", ")})` : "one channel";
   const sizes = Object.entries(facts.input.sizes).map(([axis, length]) => `${length} px in ${axis}`).join(", ");
   const range = facts.pixel_size_um ? ` Trained for pixels of ${facts.pixel_size_um[0]} to ${facts.pixel_size_um[1]} µm.` : "";
   element("wanted").textContent = `The network takes ${stacked ? "stacks" : "images"} of ${channels}, raw as the microscope saved them${sizes ? `, of exactly ${sizes}` : ""}.${range}`;
-  const lines = [`By ${facts.authors.join(", ")}. Licence: ${facts.license}.`, `This page also contains ${facts.notices.join("; ")}.`];
-  element("about").replaceChildren(...lines.map((text) => make("p", {textContent: text})));
+  element("about").textContent = `By ${facts.authors.join(", ")}. Licence: ${facts.license}.`;
 }
 
 async function openSample() {

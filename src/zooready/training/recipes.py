@@ -1,0 +1,90 @@
+"""A recipe file: how a person wants a family to be trained, in YAML. Keys that are not known are faults, never ignored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
+
+from zooready.errors import InputInvalid
+from zooready.records import Augmentation, Family
+
+EXAMPLE = """\
+steps: 1200
+batch: 4
+optimizer: Muon
+learning_rate: 0.001
+augmentation:
+  zoom: [0.7, 1.4]
+  blur_px: 1.5
+  noise: 0.1
+  light: 0.5
+  gamma: 0.3
+  share: 0.5
+"""
+
+
+def _in_order(zoom: tuple[float, float]) -> tuple[float, float]:
+    if zoom[0] > zoom[1]:
+        raise ValueError("give the smaller factor first")
+    return zoom
+
+
+Factor = Annotated[float, Field(ge=0.1, le=10)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+
+class _Augmentation(_Strict):
+    """The fields of :class:`zooready.records.Augmentation`, with their bounds."""
+
+    zoom: Annotated[tuple[Factor, Factor], AfterValidator(_in_order)] = (1.0, 1.0)
+    blur_px: Annotated[float, Field(ge=0, le=20)] = 0.0
+    noise: Annotated[float, Field(ge=0, le=2)] = 0.0
+    light: Annotated[float, Field(ge=0, le=1)] = 0.0
+    gamma: Annotated[float, Field(ge=0, le=2)] = 0.0
+    share: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
+class _Recipe(_Strict):
+    """The fields of :class:`zooready.records.Recipe`; what is left out is the family's."""
+
+    steps: PositiveInt | None = None
+    batch: PositiveInt | None = None
+    optimizer: Literal["AdamW", "Muon"] | None = None
+    learning_rate: PositiveFloat | None = None
+    weight_decay: NonNegativeFloat | None = None
+    clip: PositiveFloat | None = None
+    augmentation: _Augmentation | None = None
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """What a recipe file states, by the names of :class:`zooready.records.Recipe`.
+
+    Raises
+    ------
+    InputInvalid
+        The file is missing or no YAML, a key is not known, or a value cannot be used; all faults in one message.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputInvalid(f"cannot read {path}: {error}. Start from this:\n{EXAMPLE}") from None
+    try:
+        recipe = _Recipe.model_validate(content)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}, got {fault['input']!r}" for fault in error.errors()]
+        raise InputInvalid(f"{path}: {'; '.join(faults)}. A complete example:\n{EXAMPLE}") from None
+    stated = {key: value for key, value in recipe.model_dump(exclude={"augmentation"}).items() if value is not None}
+    return stated | ({"augmentation": Augmentation(**recipe.augmentation.model_dump())} if recipe.augmentation else {})
+
+
+def with_recipe(family: Family, stated: dict[str, Any]) -> Family:
+    """The family with what a recipe states in place of its own."""
+    return replace(family, training=replace(family.training, recipe=replace(family.training.recipe, **stated)))

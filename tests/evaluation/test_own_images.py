@@ -1,0 +1,70 @@
+"""A network judged on a folder of images: the numbers are those of the objects, and images that training saw are left out."""
+
+import re
+
+import numpy as np
+import PIL.Image
+import pytest
+import tifffile
+import torch
+
+from zooready.commands.evaluate import evaluate
+from zooready.data import read_folder
+from zooready.errors import InputInvalid
+from zooready.evaluation import own_images
+from zooready.families import FAMILIES, load_weights, segmentation
+
+FAMILY = FAMILIES["segmentation"]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Three fields of four bright squares each, with their label images."""
+    for name in "abc":
+        labels = np.zeros((96, 96), np.uint16)
+        for number, (top, left) in enumerate(((10, 10), (10, 60), (60, 10), (60, 60)), 1):
+            labels[top : top + 22, left : left + 22] = number
+        image = np.random.default_rng(ord(name)).poisson(20 + 400 * (labels > 0)).astype(np.uint16)
+        for kind, array in (("images", image), ("masks", labels)):
+            (tmp_path / "cells" / kind).mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(tmp_path / "cells" / kind / f"{name}.tif", array)
+    return tmp_path / "cells"
+
+
+def test_counts_and_scores_are_those_of_the_objects(data):
+    folder = read_folder(data, segmentation.pair_of)
+    truth = folder.pairs[0].truth
+    methods = {"network": lambda image: np.where(truth < 4, truth, 0), "otsu": lambda image: truth, "li": lambda image: truth * 0}
+    row = own_images.judged(folder, 0, methods)
+    assert row["image"] == "a"
+    assert row["counts"] == {"network": (4, 3, 3, 3, 3.0), "otsu": (4, 4, 4, 4, 4.0), "li": (4, 0, 0, 0, 0.0)}
+    assert row["f1_50"] == pytest.approx(6 / 7, abs=1e-4)
+
+
+def test_the_page_has_every_method_every_image_and_a_picture(data, tmp_path):
+    page = evaluate("segmentation", tmp_path / "out", data=data)
+    text = page.read_text(encoding="utf-8")
+    assert page.name == "segmentation-on-cells.md"
+    assert "3 images of the folder 'cells'." in text
+    for method in ("this network", "Otsu + watershed", "Li + watershed"):
+        assert re.search(rf"\| {re.escape(method)} \| 12 \| \d+ \|", text)
+    assert all(f"| {name} | 4 | 4 | 1.000 |" in text for name in "abc")
+    assert PIL.Image.open(tmp_path / "out" / "segmentation-on-cells.png").size[0] > 400
+
+
+def test_of_the_folder_that_was_trained_on_only_held_out_images_are_judged(data, tmp_path):
+    weights, folder = load_weights("segmentation"), read_folder(data, segmentation.pair_of)
+    text = own_images.write(FAMILY, weights, data, tmp_path, data_sha256=folder.sha256, seed=0).read_text(encoding="utf-8")
+    assert "1 images of the folder 'cells', those that training held out" in text
+    held_out = folder.names[folder.split(0)[1][0]]
+    assert [name for name in folder.names if f"| {name} | 4 |" in text] == [held_out]
+
+
+def test_a_family_that_finds_no_objects_is_refused(data, tmp_path):
+    with pytest.raises(InputInvalid, match="mrbcr does not find objects, and only those can be judged on your images"):
+        evaluate("mrbcr", tmp_path, data=data)
