@@ -132,6 +132,7 @@ def write_image(image: Image, path: Path | str) -> None:
             mapped.reshape(array.shape)[block] = array[block]
             release(mapped)
         mapped.flush()
+        del mapped  # Windows renames no file that is mapped
 
 
 def is_beyond_imagej(image: Image) -> bool:
