@@ -162,7 +162,8 @@ EVALUATION = Evaluation(
     draw=partial(draw, mrbcr.FAMILY),
     data=f"simulated filaments, puncta, rings, meshes and textures ({mrbcr.SIZE} x {mrbcr.SIZE} px) in {microscopes.NUMBER} random "
     f"wide-field microscopes with blurs of {_LOW:g} to {_HIGH:g} px, beginning with the weights of a network for the reference microscope "
-    "alone; grainy specimens only since step 1,500, thick ones and Gaussian blur only since step 5,400; no real images were used",
+    "alone; grainy specimens only since step 1,500, thick ones and Gaussian blur only since step 5,400, unevenly bound dye only since step "
+    "7,000; no real images were used",
     suited=(
         f"Single planes in wide-field fluorescence, any objective, dye and camera for which wavelength / (NA x pixel size) is {_LOW:g} to "
         f"{_HIGH:g} px (table of objectives). Nothing need be known or told of the microscope.",
@@ -179,7 +180,7 @@ EVALUATION = Evaluation(
         f"Light: the brightest pixel has {microscopes.PHOTONS[0]:g} to {microscopes.PHOTONS[1]:,.0f} photons, read noise "
         f"{microscopes.READ_NOISE[0]:g} to {microscopes.READ_NOISE[1]:g} photons.",
         "It can invent structures: details finer than the microscope's resolution are guesses based on its training images.",
-        "Light of neighbouring planes can mislead it: planes of thick stacks of others gained almost nothing, and some came back worse "
+        "Light of neighbouring planes can mislead it: planes of thick stacks of others gained little, and some came back worse "
         "(table of real images).",
         "Richardson-Lucy, stopped at the best of its iterations, is about as accurate if the PSF is known to 20 % (table of eight blurs); "
         "in practice nobody knows that iteration.",

@@ -248,7 +248,7 @@ FAMILY = Family(
         pair=pair,
         loss=partial(loss, floor=LOW_FLOOR),
         guard=guard,
-        recipe=Recipe(steps=7000, batch=8, optimizer="Muon", learning_rate=1e-3),
+        recipe=Recipe(steps=8800, batch=8, optimizer="Muon", learning_rate=1e-3),
         metrics=metrics,
         pair_of=pair_of,
         partner="truth",
