@@ -198,7 +198,7 @@ def main(*names):
             return
         first = tiny_table(record, core)
         before = TARGET.read_text(encoding="utf-8") if TARGET.is_file() else ""
-        title = SHIPPED.split("{", 1)[0]
+        title = SHIPPED.split("\n\n", 1)[0]
         second = title + before.split(title)[-1] if names == ("tiny",) else shipped_table(record, core, families.shipped())
     TARGET.write_text(first + second, encoding="utf-8")
 
