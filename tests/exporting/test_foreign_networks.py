@@ -320,3 +320,26 @@ def test_fijis_pytorch_gives_the_networks_numbers(name, tmp_path, here, engines)
         for a, b, span in zip(outputs, expected, spans, strict=True):
             assert a.shape == b.shape
             assert np.abs(a - b).max() <= 1e-5 * span
+
+
+def test_a_compiled_function_runs_as_it_was_written(tmp_path, here):
+    compiled = []
+
+    def backend(graph, inputs):
+        compiled.append(graph)
+        return graph.forward
+
+    class Calling(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.function = torch.compile(lambda x: x * 2 + 1, backend=backend)
+
+        def forward(self, x):
+            return self.function(x)
+
+    made = exported(seeded(Calling), tmp_path / "compiled.zip", formats=("torchscript",))
+    assert made.formats == ("torchscript",)
+    assert not compiled
+    ((_, run),) = runners(tmp_path / "open", made.path)
+    image = np.random.default_rng(3).random((2, 1, 31, 45), np.float32)
+    assert np.allclose(run(image)[0], image * 2 + 1)

@@ -67,7 +67,7 @@ def test_a_form_gives_the_numbers_of_the_operation(name):
     for size in SIZES:
         x = make_image(2, 3, *size, seed=3)
         expected = HERE[name](x)
-        with forms.Forms(onnx=True):
+        with forms.forms(onnx=True):
             result = HERE[name](x)
         assert (result.shape, result.dtype) == (expected.shape, expected.dtype)
         assert torch.allclose(result.double(), expected.double(), rtol=1e-5, atol=1e-5 * float(x.abs().max())), size

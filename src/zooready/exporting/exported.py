@@ -108,7 +108,7 @@ def export(
     sample, image = arguments.sample(example)
     normal = arguments.normalization(normalization)
     part = Part(path=architecture[0], kwargs=architecture[1]) if isinstance(architecture, tuple) else architecture
-    with torch.random.fork_rng(devices=[]), _one_thread(), _scratch() as folder:
+    with torch.random.fork_rng(devices=[]), _one_thread(), torch.compiler.set_stance("force_eager"), _scratch() as folder:
         network = probing.prepared(module)
         chosen_outputs = () if head else keep
         with untouched(probing.unwrapped(module)):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zooready.errors import InputInvalid
+from zooready.formats import forms
 from zooready.formats.copies import copied
 from zooready.formats.warned import tracer_lines
 from zooready.images.agreement import same_values
@@ -87,8 +88,6 @@ class Trial:
         They are flattened first, since no trace returns a dict or a None.
         """
         import torch
-
-        from zooready.formats import forms
 
         network = copied(self.network) if self.has_state else self.network
         with warnings.catch_warnings(record=True) as caught, torch.no_grad():

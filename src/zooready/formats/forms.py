@@ -1,4 +1,4 @@
-"""Operations that a trace or ONNX opset 17 lacks, written in those that it has; imported only where a network is recorded.
+"""Operations that a trace or ONNX opset 17 lacks, written in those that it has.
 
 Each form takes what the operation takes and computes the same numbers up to rounding, at every size: lengths stay tensors of the
 recording. The file is compared with the network afterwards, as every file is.
@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
-from torch.overrides import TorchFunctionMode
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 Length = Any  # a Python number, or a size that the recording follows, which is a tensor to some of its operations
 LINEAR, CUBIC = 1, 2  # px on each side that an antialiased pixel is made of, before it is widened
@@ -29,36 +27,44 @@ def traced(network: nn.Module, example: Tensor) -> Any:
     Exception
         What the first of the two met, of any kind.
     """
+    import torch
+
     try:
         return torch.jit.trace(network, example.clone(), check_trace=False)
     except Exception:
-        with suppress(Exception), Forms(onnx=False):
+        with suppress(Exception), forms(onnx=False):
             return torch.jit.trace(network, example.clone(), check_trace=False)
         raise
 
 
-class Forms(TorchFunctionMode):
+def forms(*, onnx: bool) -> AbstractContextManager[Any]:
     """While it is entered, operations that a trace, or ONNX, has not run as the form that they have here."""
+    from torch.overrides import TorchFunctionMode
 
-    def __init__(self, *, onnx: bool) -> None:
-        super().__init__()
-        self.forms = {**_of_traces(), **(_of_onnx() if onnx else {})}
+    by_operation = {**_of_traces(), **(_of_onnx() if onnx else {})}
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """The result of the form, or of the operation where there is none or the form is for other arguments."""
-        form = self.forms.get(func)
-        result = form(*args, **(kwargs or {})) if form else NotImplemented
-        return func(*args, **(kwargs or {})) if result is NotImplemented else result
+    class Forms(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            form = by_operation.get(func)
+            result = form(*args, **(kwargs or {})) if form else NotImplemented  # which a form gives for arguments that it is not for
+            return func(*args, **(kwargs or {})) if result is NotImplemented else result
+
+    return Forms()
 
 
 @cache
 def _of_traces() -> dict[Any, Callable[..., Any]]:
+    from torch.nn import functional
+
     unpooling = {1: functional.max_unpool1d, 2: functional.max_unpool2d, 3: functional.max_unpool3d}
     return {operation: _unpooled(axes) for axes, operation in unpooling.items()}
 
 
 @cache
 def _of_onnx() -> dict[Any, Callable[..., Any]]:
+    import torch
+    from torch.nn import functional
+
     by_axes = {1: functional.adaptive_avg_pool1d, 2: functional.adaptive_avg_pool2d, 3: functional.adaptive_avg_pool3d}
     largest = {1: functional.adaptive_max_pool1d, 2: functional.adaptive_max_pool2d, 3: functional.adaptive_max_pool3d}
     return {
@@ -108,6 +114,8 @@ def _unpooled(axes: int) -> Callable[..., Any]:
 
 def einsum(equation: Any, *operands: Any) -> Any:
     """With letters in the place of dots: ONNX Runtime takes no dots that are in no output."""
+    import torch
+
     if not isinstance(equation, str) or "..." not in equation:
         return NotImplemented
     tensors = operands[0] if len(operands) == 1 and isinstance(operands[0], Sequence) else operands
@@ -126,6 +134,8 @@ def einsum(equation: Any, *operands: Any) -> Any:
 
 def linspace(start: Any, end: Any, steps: Length, *, dtype: Any = None, device: Any = None, **rest: Any) -> Any:
     """``steps`` evenly spaced values; a single one is ``start``, where the exporter divides 0 by 0."""
+    import torch
+
     kind = dtype or torch.get_default_dtype()
     spaces = torch.as_tensor(steps, device=device).sub(1).clamp(min=1)
     place = torch.arange(steps, device=device).to(kind)
@@ -135,12 +145,16 @@ def linspace(start: Any, end: Any, steps: Length, *, dtype: Any = None, device: 
 
 def logspace(start: Any, end: Any, steps: Length, base: float = 10.0, **rest: Any) -> Any:
     """``base`` to the power of evenly spaced values."""
+    import torch
+
     exponents = linspace(start, end, steps, **rest)
     return torch.pow(torch.full_like(exponents, base), exponents)
 
 
 def _sorted(values: Tensor, dim: int | None) -> Any:
     """Values and their places in order along an axis (of all values in a row if None), the axis, and its length as a tensor."""
+    import torch
+
     values, axis = (values.flatten(), 0) if dim is None else (values, dim)
     ordered = values.sort(axis)
     return ordered.values, ordered.indices, axis, torch.as_tensor(values.shape[axis])
@@ -150,6 +164,8 @@ def quantile(
     values: Tensor, q: float | Tensor, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear", **rest: Any
 ) -> Any:
     """Sorted, and the two neighbours of the wanted rank mixed."""
+    import torch
+
     ordered, _, axis, length = _sorted(values, dim)
     levels = torch.as_tensor(q, dtype=values.dtype)
     rank = levels.reshape(-1).double() * (length - 1)
@@ -172,6 +188,8 @@ def quantile(
 
 def kthvalue(values: Tensor, k: Length, dim: int = -1, keepdim: bool = False, **rest: Any) -> Any:
     """The k-th smallest along an axis, and where it is."""
+    import torch
+
     *ordered, axis, _ = _sorted(values, dim)
     place = torch.as_tensor(k).reshape(1) - 1
     found = [one.index_select(axis, place) for one in ordered]
@@ -181,6 +199,8 @@ def kthvalue(values: Tensor, k: Length, dim: int = -1, keepdim: bool = False, **
 
 def median(values: Tensor, dim: int | None = None, keepdim: bool = False, **rest: Any) -> Any:
     """The lower of the two in the middle."""
+    import torch
+
     _, _, axis, length = _sorted(values, dim)
     middle = (length + 1) // 2
     found = kthvalue(values.flatten() if dim is None else values, middle, axis, keepdim)
@@ -189,6 +209,8 @@ def median(values: Tensor, dim: int | None = None, keepdim: bool = False, **rest
 
 def affine_grid(theta: Tensor, size: Sequence[Length], align_corners: bool | None = None) -> Tensor:
     """(b, y, x, 2) or (b, z, y, x, 3): the places -1 to 1 of every pixel, turned and moved by ``theta``."""
+    import torch
+
     lengths = list(size)[2:]
     places = []
     for axis, length in enumerate(lengths):
@@ -213,6 +235,8 @@ def interpolate(
     antialias: bool = False,
 ) -> Any:
     """By area, and with antialias; all other ways ONNX has."""
+    import torch
+
     if mode != "area" and not antialias:
         return NotImplemented
     axes = input.ndim - 2
@@ -239,6 +263,8 @@ def _mixed(image: Tensor, weights: Tensor, axis: int) -> Tensor:
 
 def _smooth(have: Length, want: Length, factor: float | None, is_aligned: bool, reach: int) -> Tensor:
     """(want, have) weights of an antialiased interpolation: a triangle, or Keys' cubic of -0.5, as wide as a new pixel."""
+    import torch
+
     if is_aligned:
         step = torch.as_tensor(have - 1).float() / torch.as_tensor(want - 1).clamp(min=1)
     else:
@@ -258,6 +284,8 @@ def _smooth(have: Length, want: Length, factor: float | None, is_aligned: bool, 
 
 def adaptive_mean(image: Tensor, wanted: Sequence[Length]) -> Tensor:
     """The mean of each of ``wanted`` windows along the last axes."""
+    import torch
+
     for axis, want in enumerate(wanted, image.ndim - len(wanted)):
         have = image.shape[axis]
         row, place = torch.arange(want)[:, None], torch.arange(have)[None]
@@ -268,6 +296,8 @@ def adaptive_mean(image: Tensor, wanted: Sequence[Length]) -> Tensor:
 
 def adaptive_largest(image: Tensor, wanted: Sequence[Length]) -> Any:
     """The largest of each of ``wanted`` windows along the last axes, whose numbers must be Python's."""
+    import torch
+
     if not all(type(want) is int for want in wanted):
         return NotImplemented
     for axis, want in enumerate(wanted, image.ndim - len(wanted)):
@@ -280,6 +310,9 @@ def adaptive_largest(image: Tensor, wanted: Sequence[Length]) -> Any:
 
 def fold(input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Any:
     """Windows added up where they overlap: a transposed convolution whose every weight is one value of a window."""
+    import torch
+    from torch.nn import functional
+
     if input.ndim != 3:
         return NotImplemented
     pairs = [list(one) if isinstance(one, Sequence) else [one, one] for one in (output_size, kernel_size, dilation, padding, stride)]

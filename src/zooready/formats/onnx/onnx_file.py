@@ -19,6 +19,7 @@ from zooready.formats import branches, trials
 from zooready.formats.branches import DataBranch
 from zooready.formats.copies import evaluating
 from zooready.formats.demands import Demands
+from zooready.formats.forms import forms
 from zooready.formats.installed import torch_version
 from zooready.formats.onnx.downgrade import to_opset_17
 from zooready.formats.onnx.graph import IR, OPSET, Names, check, cleaned, numbered
@@ -278,13 +279,11 @@ def _legacy(network: nn.Module, example: Tensor, names: Names) -> Any:
     import onnx
     import torch
 
-    from zooready.formats.forms import Forms
-
     axes = {names.input: names.free(names.input_axes)}
     axes |= {name: names.free(letters) for name, letters in zip(names.outputs, names.output_axes, strict=True)}
     has_scripts = any(isinstance(part, torch.jit.ScriptModule) for part in network.modules())
     stream: Any = io.BytesIO()  # documented as accepted, not annotated
-    with Forms(onnx=True):
+    with forms(onnx=True):
         if has_scripts:  # which the exporter's own tracer does not follow
             network = torch.jit.trace(network, (example.clone(),), check_trace=False)
         torch.onnx.export(

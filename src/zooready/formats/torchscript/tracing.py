@@ -22,6 +22,7 @@ from zooready.errors import InputInvalid
 from zooready.formats import branches
 from zooready.formats.branches import DataBranch
 from zooready.formats.copies import evaluating, tensors
+from zooready.formats.forms import traced
 from zooready.formats.torchscript.folding import fold
 from zooready.formats.warned import brief, known_deprecations, tracer_lines
 
@@ -117,8 +118,6 @@ def record(network: nn.Module, example: Tensor, variant: str, route: Route, path
     nothing either, and returns the conditions on sizes that `torch.export` met.
     """
     import torch
-
-    from zooready.formats.forms import traced
 
     def refused() -> tuple[str, ...]:
         return branches.refuse(plain, example, lambda: _exported(plain, example, static))
