@@ -39,6 +39,7 @@ RECORD, CARDS, PICTURE = ROOT / "src/zooready/weights/mrbcr.json", ROOT / "model
 WHEELS = {
     "sdeconv-1.0.4-py3-none-any.whl": "44f8e897e072c9583156d49d180504c4532c6fd6ee9903cdbf4574d06f0ec777",
     "flowdec-1.1.0-py3-none-any.whl": "62c4f338848fcc0acfdda04ecd1c941542a7a235a69bc67109236bafb985c88a",
+    "nellie-1.0.4-py3-none-any.whl": "8f1d3ac2ec75149ac510cf38dd6593b34a484391c3b23714904ebabbae3fba14",  # for real_stacks.py
 }
 SETS = {  # wheel, image, truth
     "pollen": ("sdeconv-1.0.4-py3-none-any.whl", "sdeconv/data/pollen_poisson_noise_blurred.tif", "sdeconv/data/pollen.tif"),

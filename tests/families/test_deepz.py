@@ -9,10 +9,11 @@ import torch
 import zooready
 from zooready.bundle.reading import opened
 from zooready.consumers.deepimagej.fiji import facts
-from zooready.families import FAMILIES, deepz, deepz_stack
+from zooready.families import FAMILIES, deepz, deepz_pair, deepz_stack
 from zooready.families import load_weights as weights_of
 from zooready.nets.normalization import FirstMeanStd, normalised
 from zooready.simulate import volumes
+from zooready.training.loop import train
 
 torch.set_num_threads(1)
 TINY = {"widths": (4, 4, 4), "encoder": (1, 1, 1), "decoder": (1, 1, 1)}
@@ -75,6 +76,27 @@ def test_the_loss_asks_for_the_same_decibels_of_dim_and_bright_planes():
     assert float(deepz.loss(target, target)) == pytest.approx(np.log(deepz.FLOOR), abs=1e-5)
 
 
+def test_the_guard_weighs_only_planes_that_are_worse_than_the_image_itself():
+    target = torch.randn(1, 2, 32, 32)
+    image = torch.cat((target[:, :1] + 0.5 * torch.randn(1, 1, 32, 32), torch.ones(1, 1, 32, 32)), 1)
+    assert float(deepz.guard(3 * target + 1, target, image)) == 0
+    worse = torch.cat((target[:, :1], torch.randn(1, 1, 32, 32)), 1)
+    unlike = torch.cat((target[:, :1], target[:, :1] * 0.1 + torch.randn(1, 1, 32, 32)), 1)
+    assert float(deepz.guard(worse, unlike, image)) > 0.1
+
+
+def test_it_can_be_trained_against_a_discriminator(few, tmp_path):
+    part = replace(deepz.FAMILY.network.architecture, kwargs=TINY)
+    family = replace(
+        deepz.FAMILY,
+        network=replace(deepz.FAMILY.network, architecture=part),
+        training=replace(deepz.FAMILY.training, metrics=None),
+    )
+    train(family, tmp_path / "run", steps=2, batch=1, chunk=1, device="cpu", is_quiet=True, adversary=0.005)
+    columns = (tmp_path / "run" / "log.csv").read_text().splitlines()[0].split(",")
+    assert {"error", "adversarial", "discriminator"} <= set(columns)
+
+
 def test_distances_reach_the_network_over_ten_and_intensities_come_back():
     image = torch.rand(1, 2, 8, 8) * 100
     statistics = FirstMeanStd(deepz.UNIT_UM).statistics(image)
@@ -86,6 +108,27 @@ def test_the_stack_is_the_middle_plane_and_its_whole_series(few):
     assert (pair.input.shape, pair.target.shape) == ((1, 96, 96), (21, 96, 96))
     errors = [np.abs(pair.input[0] - plane).mean() for plane in pair.target]
     assert int(np.argmin(errors)) == 10
+
+
+def test_a_pair_of_planes_is_the_planes_that_are_said_with_aberrations_of_both_signs(few):
+    pair = deepz_pair.pair(0, 1)
+    assert (pair.input.shape, pair.target.shape) == ((2, 96, 96), (21, 96, 96))
+    for channel, plane in enumerate(deepz_pair.RECORDED):
+        assert int(np.argmin([np.abs(pair.input[channel] - truth).mean() for truth in pair.target])) == plane
+    assert [deepz_stack.PLANES_UM[plane] for plane in deepz_pair.RECORDED] == [-1.0, 1.0]
+    assert min(deepz_pair.ABERRATION) == -max(deepz_pair.ABERRATION) < 0
+    assert 0.0 in deepz_pair.ABERRATION
+
+
+def test_two_planes_are_judged_and_guarded_by_the_nearer_one(few):
+    pair = deepz_pair.pair(0, 1)
+    image, target = torch.from_numpy(pair.input)[None], torch.from_numpy(pair.target)[None]
+    nearest = image[:, list(deepz_pair.NEAREST)]
+    metrics = deepz_pair.metrics(nearest, pair)
+    assert metrics["psnr"] == pytest.approx(metrics["psnr_input"], abs=1e-4)
+    farther = image[:, [1 - channel for channel in deepz_pair.NEAREST]]
+    assert deepz_pair.metrics(farther, pair)["psnr"] < metrics["psnr"]
+    assert float(deepz_pair.guard(farther, target, image)) > float(deepz_pair.guard(nearest, target, image))
 
 
 def test_metrics_of_a_stack_are_means_over_its_planes(few):

@@ -97,6 +97,21 @@ def test_an_untrained_network_gives_the_image_back():
     assert torch.equal(Refocus(**DESIGN)(image), image[:, :1])
 
 
+def test_of_two_planes_an_untrained_network_gives_the_nearer_one_back_and_a_trained_one_sees_both():
+    torch.manual_seed(0)
+    image = torch.randn(2, 2, 16, 24)
+    stack = Stack((-0.2, 0.0, 0.2), **DESIGN, recorded=2)
+    with torch.no_grad():
+        assert torch.equal(stack(image), image[:, [0, 1, 1]])
+        other = image.clone()
+        other[:, 1] += 1
+        assert not torch.allclose(lively(stack)(image)[:, 0], stack(other)[:, 0], atol=1e-3), "the farther plane changes nothing"
+        single = Refocus(**DESIGN, recorded=2).eval()
+        single.load_state_dict(stack.state_dict())
+        plane = single(torch.cat((image, torch.full_like(image[:, :1], -0.2)), 1))
+        torch.testing.assert_close(stack(image)[:, :1], plane, rtol=0, atol=1e-5)
+
+
 def test_bands_lose_nothing():
     image = torch.randn(2, 1, 8, 12)
     torch.testing.assert_close(synthesis(analysis(image)), image)

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from zooready import java
-from zooready.nets.normalization import FirstMeanStd, MeanStd, MinMax, Percentiles
+from zooready.nets.normalization import FirstMeanStd, JointMeanStd, MeanStd, MinMax, Percentiles, normalised
 
-MODULES = [Percentiles(1, 99), Percentiles(0, 100), Percentiles(2.5, 99.8), MeanStd(), FirstMeanStd(10.0), MinMax()]
+MODULES = [Percentiles(1, 99), Percentiles(0, 100), Percentiles(2.5, 99.8), MeanStd(), FirstMeanStd(10.0), JointMeanStd(), MinMax()]
 IDS = [repr(module) for module in MODULES]
 SIZES = [(1, 1, 1, 1), (2, 3, 71, 97), (1, 2, 1, 33), (1, 1, 256, 255)]
 
@@ -171,3 +171,13 @@ def test_mean_and_standard_deviation_are_exact_in_fijis_engines(engine, engines,
     results = java.run(engine, tmp_path / ("n.pt" if engine == "pytorch" else "n.onnx"), images)
     for image, (values,) in zip(images, results.outputs, strict=True):
         np.testing.assert_allclose(values, in_standard_deviations(image), rtol=1e-6, atol=1e-5)
+
+
+def test_channels_that_are_normalised_together_keep_their_brightness_beside_one_another():
+    image = torch.rand(2, 2, 8, 6) * torch.tensor([10.0, 100.0])[None, :, None, None]
+    statistics = JointMeanStd().statistics(image)
+    assert all(values.shape == (2, 1, 1, 1) for values in statistics)
+    result = normalised(image, statistics)
+    assert torch.allclose(result.mean((1, 2, 3)), torch.zeros(2), atol=1e-5)
+    assert torch.allclose(result.std((1, 2, 3), unbiased=False), torch.ones(2), atol=1e-5)
+    assert (result[:, 1].mean() - result[:, 0].mean()) > 1

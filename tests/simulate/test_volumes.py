@@ -9,7 +9,7 @@ from zooready.simulate.bodies import arbours
 from zooready.simulate.camera import Camera
 from zooready.simulate.fields import stack
 from zooready.simulate.optics import Optics, psf
-from zooready.simulate.unseen import UNSEEN_VOLUMES
+from zooready.simulate.unseen import NEW_VOLUMES, UNSEEN_VOLUMES
 from zooready.simulate.volumes import SOLIDS, beads, blur_volume, filaments, mixed, otf3d, psf3d, splatted
 
 OPTICS = Optics(na=1.3, wavelength_nm=600.0, index=1.515, pixel_size_um=0.05)
@@ -102,7 +102,7 @@ def test_light_that_spreads_too_far_is_refused_with_the_limit():
         psf(replace(OPTICS, z_um=-200.0), (32, 32))
 
 
-EVERY = (*SOLIDS, mixed, arbours, *UNSEEN_VOLUMES)
+EVERY = (*SOLIDS, mixed, arbours, *UNSEEN_VOLUMES, *NEW_VOLUMES)
 
 
 @pytest.mark.parametrize("specimen", EVERY, ids=lambda draw: draw.__name__)

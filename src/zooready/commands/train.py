@@ -34,7 +34,7 @@ def options(parser: ArgumentParser) -> None:
     add("--steps", type=positive, default=SUPPRESS, help="optimiser steps (default: the family's recipe, fewer for few images)")
     add("--batch", type=positive, default=SUPPRESS, help="pairs per step (default: the family's recipe)")
     add("--learning-rate", type=float, default=SUPPRESS, metavar="RATE", help="highest rate (default: the family's recipe)")
-    add("--adversary", type=float, default=SUPPRESS, metavar="WEIGHT", help="train against a discriminator (the superres families)")
+    add("--adversary", type=float, default=SUPPRESS, metavar="WEIGHT", help="train against a discriminator (the superres families, deepz)")
     add("--seed", type=seed, default=0, help="seed of weights, data and augmentation")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
 

@@ -60,10 +60,10 @@ def scores(refocus: Refocus, surface: str, flat: Any, seed: int, count: int) -> 
     """Mean PSNR and SSIM after one fit: of the image itself, of the network that follows the surface, and of one uniform distance."""
     rows = []
     for field, heights in fields(surface, flat, seed, count):
-        truth = field.truth[0]
-        followed = refocus(np.stack((field.image, heights)))
-        level = refocus(np.stack((field.image, np.full_like(heights, heights.mean()))))
-        rows.append((psnr(field.image, truth), psnr(followed, truth), psnr(level, truth), ssim(field.image, truth), ssim(followed, truth)))
+        truth, image = field.truth[0], field.image[0]
+        followed = refocus(np.stack((image, heights)))
+        level = refocus(np.stack((image, np.full_like(heights, heights.mean()))))
+        rows.append((psnr(image, truth), psnr(followed, truth), psnr(level, truth), ssim(image, truth), ssim(followed, truth)))
     return dict(zip(("psnr_input", "psnr", "psnr_uniform", "ssim_input", "ssim"), map(digits, np.mean(rows, 0)), strict=True))
 
 
@@ -105,9 +105,10 @@ def draw(weights: Weights, folder: Path) -> list[tuple[str, str]]:
     pictures: list[tuple[float, str, tuple[str, list[Array]]]] = []
     for surface in SURFACES:
         for field, heights in fields(surface, flat_of(thick.FLAT), 0, FIELDS):
-            truth, restored = field.truth[0], refocus(np.stack((field.image, heights)))
-            gain = psnr(restored, truth) - psnr(field.image, truth)
-            images = [fit(image, truth) for image in (field.image, restored, truth)]
+            truth, image = field.truth[0], field.image[0]
+            restored = refocus(np.stack((image, heights)))
+            gain = psnr(restored, truth) - psnr(image, truth)
+            images = [fit(each, truth) for each in (image, restored, truth)]
             pictures.append((gain, surface, (f"{surface.split(',')[0]}\n{gain:+.1f} dB", images)))
     examples = [next(picture for _, name, picture in pictures if name == surface) for surface in SURFACES]
     worst = [picture for _, _, picture in sorted(pictures, key=lambda p: p[0])[:3]]

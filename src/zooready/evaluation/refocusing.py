@@ -1,13 +1,14 @@
-"""What the cards of both Deep-Z families share: simulated series with truth, the network as a function, beads, and words.
+"""What the cards of all Deep-Z families share: simulated series with truth, the network as a function, beads, and words.
 
-A series is what the microscope sees at 21 focal planes, 0.5 um apart, of one specimen; the middle plane, with noise, is the image, and
-the network makes the others out of it. :mod:`zooready.evaluation.deepz_stack` and :mod:`zooready.evaluation.deepz` say what is measured.
+A series is what the microscope sees at 21 focal planes, 0.5 um apart, of one specimen; the middle plane, or two near it, with noise, are
+the image, and the network makes the others out of it. :mod:`zooready.evaluation.stacks` and :mod:`zooready.evaluation.deepz` measure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from zooready.evaluation.contract import Weights, digits
-from zooready.families import deepz, deepz_stack
+from zooready.families import deepz, deepz_pair, deepz_stack
 from zooready.images.similarity import psnr, ssim
 from zooready.nets.wrapping import FijiSafe
 from zooready.records import Array, Family
 from zooready.simulate import thick, volumes
 from zooready.simulate.camera import Camera
 from zooready.simulate.specimens import Specimen
-from zooready.simulate.unseen import UNSEEN, UNSEEN_VOLUMES
+from zooready.simulate.unseen import NEW_VOLUMES, UNSEEN, UNSEEN_VOLUMES
 
 Float = NDArray[np.float64]
 Refocus = Callable[[Array], Array]
@@ -35,16 +36,37 @@ NOMINAL = deepz.ABERRATION[1]  # waves
 GROUPS: Mapping[str, tuple[thick.Thick, ...]] = {"sparse": deepz.SPARSE, "dense": deepz.DENSE, "flat": deepz.FLAT}
 PHOTONS, BACKGROUND = 1000.0, 5.0  # of robustness and of beads
 BEAD_PX, BEADS, HALF = 32, 4, 12  # room of a bead, beads a side of an image, and what is looked at around each, px
+STILL_SHARP = 1.5  # times the width of a bead in focus
 LONGEST_UM = 10.0  # of a width; a bead that is lost in noise has none
 
 
 @dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What is recorded: a family whose network makes stacks, the planes of a series that its image has, and aberrations in waves."""
+
+    family: Family
+    recorded: tuple[int, ...]
+    aberrations: tuple[float, ...]
+    nominal: float  # of them, for beads
+
+
+ONE = Setting(family=deepz_stack.FAMILY, recorded=(len(UM) // 2,), aberrations=deepz.ABERRATION, nominal=NOMINAL)
+TWO = Setting(family=deepz_pair.FAMILY, recorded=deepz_pair.RECORDED, aberrations=deepz_pair.ABERRATION, nominal=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Series:
-    """One specimen: the image (y, x) in counts, and the truth of all planes (21, y, x), counts without noise."""
+    """One specimen: image (c, y, x) in counts, truth of all planes (21, y, x) in counts without noise; aberration in waves rms."""
 
     image: Array
     truth: Array
     kind: str
+    aberration: float = NOMINAL
+
+    @property
+    def nearest(self) -> Array:
+        """For each plane the image's channel that is nearest to it, (21, y, x); of two, the upper one serves those above the middle."""
+        return self.image[[0 if um < 0 else -1 for um in UM]]
 
 
 def thin(flat: Specimen) -> thick.Thick:
@@ -59,27 +81,48 @@ def thin(flat: Specimen) -> thick.Thick:
     return volume
 
 
-UNSEEN_KINDS: tuple[thick.Thick, ...] = (*UNSEEN_VOLUMES, *map(thin, UNSEEN))
+SEEN_KINDS: tuple[thick.Thick, ...] = (*UNSEEN_VOLUMES, *map(thin, UNSEEN))  # looked at while the networks were developed
+NEW_KINDS: tuple[thick.Thick, ...] = NEW_VOLUMES  # of which no result was looked at before the weights were judged
+THICK_KINDS = (*deepz.DENSE, *UNSEEN_VOLUMES, *NEW_VOLUMES)
 
 
 def series(
-    kinds: Sequence[thick.Thick], seed: int, count: int, aberration: float | None = None, photons: float | None = None
+    setting: Setting,
+    kinds: Sequence[thick.Thick],
+    seed: int,
+    count: int,
+    aberration: float | None = None,
+    photons: float | None = None,
 ) -> list[Series]:
     """Simulated series, each kind of specimen in turn; aberration and light as in training, unless they are given."""
-    made = []
-    for index in range(count):
-        kind, rng = kinds[index % len(kinds)], np.random.default_rng((seed, index))
-        waves = float(rng.choice(deepz.ABERRATION)) if aberration is None else aberration
-        is_thick = kind in deepz.DENSE or kind in UNSEEN_VOLUMES
-        planes = deepz.focused(rng, kind, FIELD_PX, FOCUS, waves, is_thick=is_thick)
-        camera, light, background = deepz.exposure(rng)
-        made.append(exposed(rng, planes, camera, photons or light, background, kind.__name__))
-    return made
+    choices = setting.aberrations if aberration is None else (aberration,)
+    return [one(kinds[index % len(kinds)], setting.recorded, choices, seed, index, photons) for index in range(count)]
 
 
-def exposed(rng: np.random.Generator, planes: Array, camera: Camera, photons: float, background: float, kind: str) -> Series:
-    """Planes of light, brightest pixel 1, as a series: the middle one with noise, all of them without."""
-    image = camera.exposed(planes[len(planes) // 2] * photons + background, rng)
+@lru_cache(maxsize=64)
+def one(
+    kind: thick.Thick, recorded: tuple[int, ...], aberrations: tuple[float, ...], seed: int, index: int, photons: float | None
+) -> Series:
+    """One simulated series, with one of the aberrations; see :func:`series`."""
+    rng = np.random.default_rng((seed, index))
+    waves = float(rng.choice(aberrations)) if len(aberrations) > 1 else aberrations[0]
+    planes = deepz.focused(rng, kind, FIELD_PX, FOCUS, waves, is_thick=kind in THICK_KINDS)
+    camera, light, background = deepz.exposure(rng)
+    field = exposed(rng, planes, camera, photons or light, background, kind.__name__, recorded)
+    return replace(field, aberration=waves)
+
+
+def exposed(
+    rng: np.random.Generator,
+    planes: Array,
+    camera: Camera,
+    photons: float,
+    background: float,
+    kind: str,
+    recorded: tuple[int, ...] = ONE.recorded,
+) -> Series:
+    """Planes of light, brightest pixel 1, as a series: those recorded with noise, all of them without."""
+    image = camera.exposed(planes[list(recorded)] * photons + background, rng)
     return Series(image=image, truth=camera.expected(planes * photons + background), kind=kind)
 
 
@@ -103,30 +146,31 @@ def refocuser(family: Family, weights: Weights) -> Refocus:
 
 
 def planes_psnr(stack: Array, truth: Array) -> Float:
-    """PSNR in dB of each plane of a stack, or of one image against every plane, each after one fit."""
-    planes = np.broadcast_to(stack, truth.shape) if stack.ndim == 2 else stack
-    return np.array([psnr(plane, true) for plane, true in zip(planes, truth, strict=True)])
+    """PSNR in dB of each plane of a stack, each after one fit."""
+    return np.array([psnr(plane, true) for plane, true in zip(stack, truth, strict=True)])
 
 
 def compared(fields: Iterable[Series], refocus: Refocus) -> list[dict[str, Any]]:
     """Of each series: its kind, and PSNR and SSIM by plane of the image itself and of the network's stack."""
     rows = []
     for field in fields:
-        stack = refocus(field.image[None])
+        same, stack = field.nearest, refocus(field.image)
         middles = [len(UM) // 2 + step for step in (-6, 6)]
         rows.append(
             {
                 "kind": field.kind,
-                "input": planes_psnr(field.image, field.truth),
+                "input": planes_psnr(same, field.truth),
                 "network": planes_psnr(stack, field.truth),
-                "ssim_input": np.mean([ssim(field.image, field.truth[plane]) for plane in middles]),
+                "ssim_input": np.mean([ssim(same[plane], field.truth[plane]) for plane in middles]),
                 "ssim": np.mean([ssim(stack[plane], field.truth[plane]) for plane in middles]),
             }
         )
     return rows
 
 
-def bead_image(rng: np.random.Generator, aberration: float) -> tuple[Series, list[tuple[int, int, int]]]:
+def bead_image(
+    rng: np.random.Generator, aberration: float, recorded: tuple[int, ...] = ONE.recorded
+) -> tuple[Series, list[tuple[int, int, int]]]:
     """Small beads on a loose grid, each at a random height: the series, and (plane, y, x) of each bead, px."""
     side = BEAD_PX * BEADS
     volume = np.zeros((len(FOCUS), side * deepz.BINNING, side * deepz.BINNING))
@@ -138,17 +182,18 @@ def bead_image(rng: np.random.Generator, aberration: float) -> tuple[Series, lis
             at.append((plane, int(y), int(x)))
     volume = ndimage.gaussian_filter(volume, (0, 1.0, 1.0))
     planes = deepz.recorded(volume, np.arange(len(FOCUS)), aberration)
-    return exposed(rng, planes, Camera(), PHOTONS, BACKGROUND, "beads"), at
+    return exposed(rng, planes, Camera(), PHOTONS, BACKGROUND, "beads", recorded), at
 
 
-def bead_scores(stack: Array, truth: Array, image: Array, at: Sequence[tuple[int, int, int]]) -> list[dict[str, float]]:
+def bead_scores(stack: Array, field: Series, at: Sequence[tuple[int, int, int]]) -> list[dict[str, float]]:
     """Of each bead: its height, the height at which the stack shows it brightest, and its width there, in the image and in the truth."""
     scores = []
     for plane, y, x in at:
         box = (slice(y - HALF, y + HALF), slice(x - HALF, x + HALF))
         middle = (slice(y - 2, y + 3), slice(x - 2, x + 3))
         found = int(stack[(slice(None), *middle)].max((1, 2)).argmax())
-        widths = {name: width_um(picture[box]) for name, picture in (("network", stack[plane]), ("input", image), ("truth", truth[plane]))}
+        pictures = (("network", stack[plane]), ("input", field.nearest[plane]), ("truth", field.truth[plane]))
+        widths = {name: width_um(picture[box]) for name, picture in pictures}
         scores.append({"height": float(UM[plane]), "found": float(UM[found]), **widths})
     return scores
 
@@ -176,13 +221,22 @@ def sign_and_error(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
     }
 
 
+def depth_of_field_um(scores: Sequence[Mapping[str, float]], key: str) -> float:
+    """Heights around the focus, without a gap, at which the median width of beads stays within 1.5 times that in focus; um."""
+    sharp = STILL_SHARP * np.median([score["truth"] for score in scores])
+    widths = {um: [score[key] for score in scores if abs(score["height"] - um) < deepz.Z_STEP_UM / 2] for um in UM}
+    good = [bool(widths[um]) and np.median(widths[um]) <= sharp for um in UM]
+    parts, _ = ndimage.label(good)
+    return float(deepz.Z_STEP_UM * max(np.bincount(parts)[1:], default=0))
+
+
 UNSUITED = (
     "Measuring intensities, and looking for objects that are not in the image: what lies far from the focus is guessed from the image's "
     "own blur and from the specimens of the training.",
     "Microscopes without aberration: above and below the focus then look alike, and the side is a guess (table of aberrations). "
     "Microscopes whose aberration has the other sign: the stack comes out upside down.",
-    "Round, hollow bodies of 1 to 4 um radius, such as vesicles: none were in the training, it takes them for small beads out of focus, "
-    "and its result is worse than the image itself.",
+    "Large, hollow bodies that lie flat in one plane: far from the focus its result is often worse than the image itself (table of kinds, "
+    "shells).",
     "Confocal, light-sheet or bright-field images, and other objectives: their blur is different.",
     "Diagnosis.",
 )
@@ -198,7 +252,8 @@ LIMITS = (
     "written from its description, and this smaller network, its training and its simulation are our own.",
 )
 DATA = (
-    "simulated beads, neurites, threads, puncta, balls, tubes, nets, sheets, clouds and flat specimens in space "
+    "simulated beads, neurites, threads, puncta, balls, tubes, nets, sheets, clouds, round bodies (solid, hollow, pressed flat) and flat "
+    "specimens in space "
     f"({deepz.SIZE} x {deepz.SIZE} px of {deepz.PIXEL_UM:g} um, planes {deepz.Z_STEP_UM:g} um apart, the camera's pixels binned "
     f"{deepz.BINNING} x {deepz.BINNING} from finer ones); distances uniform from {UM[0]:g} to {UM[-1]:g} um in steps of "
     f"{deepz.Z_STEP_UM:g} um, one for a whole image; no real images were used"

@@ -12,7 +12,7 @@ from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
-from zooready.families import deepz, deepz_stack, mrbcr, mrbcr3d, mrbcr_released, plcnn, segmentation, superres
+from zooready.families import deepz, deepz_pair, deepz_stack, mrbcr, mrbcr3d, mrbcr_released, plcnn, segmentation, superres
 from zooready.records import Family
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ FAMILIES: Mapping[str, Family] = {
         superres.TIRFSIM_FAMILY,
         superres.WIDEFIELD_FAMILY,
         deepz_stack.FAMILY,
+        deepz_pair.FAMILY,
         deepz.FAMILY,
     )
 }

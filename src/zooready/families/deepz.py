@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooready.families import mrbcr
-from zooready.records import Family, Image, Network, Pair, Part, Recipe, Training
+from zooready.records import Adversary, Family, Image, Network, Pair, Part, Recipe, Training
 from zooready.simulate import bodies, thick, volumes
 from zooready.simulate.camera import Camera
 from zooready.simulate.focusing import focal_series
@@ -36,11 +36,14 @@ ABERRATION = (0.1, 0.125, 0.15)  # waves rms of primary spherical aberration
 PHOTONS = (60.0, 3000.0)  # of the brightest voxel of a series
 SPARSE: tuple[thick.Thick, ...] = (thick.scattered, bodies.arbours)
 DENSE: tuple[thick.Thick, ...] = (
-    volumes.filaments, volumes.puncta, volumes.beads, volumes.tubes, volumes.clouds, thick.nets, thick.sheets, volumes.mixed,
+    volumes.filaments, volumes.puncta, volumes.beads, volumes.tubes, volumes.clouds, thick.nets, thick.sheets, thick.globes,
+    volumes.mixed,
 )  # fmt: skip
-FLAT: tuple[thick.Thick, ...] = (thick.layer,)
-SPECIMENS: tuple[thick.Thick, ...] = (*SPARSE * 3, *DENSE, *FLAT * 3)  # drawn with equal chance
-SERIES, REUSED = 128, 48  # series that training draws from at a time, and how often each before another takes its place
+FLAT: tuple[thick.Thick, ...] = (thick.layer, thick.pressed)
+SPECIMENS: tuple[thick.Thick, ...] = (  # drawn with equal chance; one named twice is drawn twice as often
+    *SPARSE * 3, *(thick.scattered,) * 2, *DENSE, *(thick.globes,) * 2, *(thick.layer,) * 3, *(thick.pressed,) * 2,
+)  # fmt: skip
+SERIES, REUSED = 48, 64  # series that training draws from at a time, and how often each before another takes its place
 FLOOR, SMALLEST_SPREAD = 1e-3, 0.1  # of the loss
 UNIT_UM = 10.0  # of the distances that the network sees
 DESIGN = {"widths": (32, 64, 112), "encoder": (1, 1, 2), "decoder": (1, 2, 2)}
@@ -66,16 +69,21 @@ def focused(
 
 def recorded(volume: NDArray[np.floating], focus: NDArray[np.integer], aberration: float) -> NDArray[np.float32]:
     """Images of a volume with the fine pixels, in focus at the planes of these numbers; brightest pixel 1."""
-    images = focal_series(volume, optics_of(aberration), Z_STEP_UM, focus, BINNING)
+    images = light(volume, focus, aberration)
     return images / max(float(images.max()), 1e-12)
 
 
+def light(volume: NDArray[np.floating], focus: NDArray[np.integer], aberration: float) -> NDArray[np.float32]:
+    """The same in the volume's own unit of light."""
+    return focal_series(volume, optics_of(aberration), Z_STEP_UM, focus, BINNING)
+
+
 @lru_cache(maxsize=2 * SERIES)  # held-out pairs in between must not displace those that come next
-def series(seed: int, number: int) -> NDArray[np.float32]:
-    """Series `number` of training: (21, 128, 128), from 5 um above the middle one to 5 um below."""
+def series(seed: int, number: int, aberrations: tuple[float, ...] = ABERRATION) -> NDArray[np.float32]:
+    """Series `number` of training: (21, 128, 128), from 5 um above the middle one to 5 um below; one of the aberrations, in waves."""
     rng = np.random.default_rng((seed, number, FIELD))
     specimen = SPECIMENS[int(rng.integers(len(SPECIMENS)))]
-    aberration = float(rng.choice(ABERRATION))
+    aberration = float(rng.choice(aberrations))
     return focused(rng, specimen, FIELD, np.arange(-FURTHEST, FURTHEST + 1), aberration, is_thick=specimen in DENSE)
 
 
@@ -120,6 +128,22 @@ def loss(output: Tensor, target: Tensor) -> Tensor:
     """
     spread = target.std((2, 3), keepdim=True).clamp(min=SMALLEST_SPREAD)
     return (((output - target) / spread).square().mean((2, 3)) + FLOOR).log().mean()
+
+
+def terms(output: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """What stands beside the adversarial term, if there is one: :func:`loss`."""
+    return {"error": loss(output, target)}
+
+
+def guard(output: Tensor, target: Tensor, image: Tensor) -> Tensor:
+    """Nepers by which planes (b, n, y, x) are worse than channel 0 of `image`; see :func:`zooready.families.mrbcr.guard`."""
+    return guard_of_planes(output, target, image[:, :1].expand_as(target))
+
+
+def guard_of_planes(output: Tensor, target: Tensor, nearest: Tensor) -> Tensor:
+    """The same, where `nearest` is what each plane must not be worse than, (b, n, y, x)."""
+    planes, truths, same = (each.flatten(0, 1)[:, None] for each in (output, target, nearest))
+    return mrbcr.guard(planes, truths, same)
 
 
 def sample() -> Image:
@@ -170,6 +194,8 @@ FAMILY = Family(
     training=Training(
         pair=pair,
         loss=loss,
+        guard=guard,
+        adversary=Adversary(discriminator=Part(path="zooready.nets.superres.Discriminator", kwargs={"width": 8}), terms=terms),
         recipe=Recipe(steps=2000, batch=8, optimizer="Muon", learning_rate=2e-3),
         metrics=mrbcr.metrics,
     ),

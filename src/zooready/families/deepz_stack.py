@@ -8,7 +8,7 @@ Wu et al., Nature Methods 16, 1323 (2019), doi:10.1038/s41592-019-0622-5
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -36,9 +36,14 @@ def pair(seed: int, index: int) -> Pair:
 
 def metrics(output: Tensor, pair: Pair) -> Mapping[str, float]:
     """Means over the planes of PSNR (dB) and SSIM, each after one fit to the plane's truth, and those of the image itself."""
+    return metrics_of_planes(output, pair, [0] * len(pair.target))
+
+
+def metrics_of_planes(output: Tensor, pair: Pair, nearest: Sequence[int]) -> dict[str, float]:
+    """The same, where each plane is compared with a channel of the image, its number given by `nearest`."""
     planes = [
-        mrbcr.metrics(output[:, plane : plane + 1], replace(pair, target=pair.target[plane : plane + 1]))
-        for plane in range(len(pair.target))
+        mrbcr.metrics(output[:, plane : plane + 1], replace(pair, input=pair.input[[channel]], target=pair.target[plane : plane + 1]))
+        for plane, channel in enumerate(nearest)
     ]
     return {key: float(np.mean([scores[key] for scores in planes if scores])) for key in next(filter(None, planes), {})}
 
@@ -81,6 +86,7 @@ FAMILY = Family(
     training=Training(
         pair=pair,
         loss=deepz.loss,
+        guard=deepz.guard,
         recipe=Recipe(steps=2000, batch=2, optimizer="Muon", learning_rate=2e-3),
         metrics=metrics,
     ),

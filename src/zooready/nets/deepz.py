@@ -4,6 +4,7 @@
     plane, distance (b, 2, y, x)  -- Refocus: encode, then decode by distance -->  refocused plane (b, 1, y, x)
     plane (b, 1, y, x)            -- Stack: encode once, decode n times -->        n refocused planes (b, n, y, x)
 
+`Refocus` and `Stack` take one recorded plane or two: a second one tells what lies above from what lies below without any aberration.
 The distance is that of the digital propagation matrix (DPM): micrometres over ten, one number per pixel. `Refocus` and `Stack` have the
 same weights. The published generator sees the distance as a second channel of its input, so every plane costs the whole network; in
 `Refocus` it scales and shifts the features of the decoder, so the encoder's work is done once for any number of planes.
@@ -92,6 +93,8 @@ class Refocus(nn.Module):
         Channels at a half, a quarter, ... of the image's size.
     encoder, decoder
         Residual pairs of 3x3 convolutions at each of these sizes, before and after the distance is known.
+    recorded
+        Planes that the image has, 1 or 2; of two, the upper one comes first, and distances count from the middle between them.
     furthest
         Distance over ten micrometres beyond which every distance is taken as this one, since numbers grow with its square; None if any
         may come.
@@ -102,12 +105,13 @@ class Refocus(nn.Module):
         widths: tuple[int, ...] = (32, 64, 112),
         encoder: tuple[int, ...] = (1, 1, 2),
         decoder: tuple[int, ...] = (1, 2, 2),
+        recorded: int = 1,
         *,
         furthest: float | None = None,
     ) -> None:
         super().__init__()
-        self.furthest = furthest
-        self.lift = nn.Conv2d(4, widths[0], 3, padding=1)
+        self.recorded, self.furthest = recorded, furthest
+        self.lift = nn.Conv2d(4 * recorded, widths[0], 3, padding=1)
         self.encoder = nn.ModuleList(
             nn.Sequential(*(Pair(width) for _ in range(count))) for width, count in zip(widths, encoder, strict=True)
         )
@@ -124,20 +128,25 @@ class Refocus(nn.Module):
         nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
 
     def forward(self, image: Tensor) -> Tensor:
-        """Plane and distance over ten micrometres (b, 2, y, x) -> the refocused plane (b, 1, y, x), float32."""
-        plane, distance = image[:, :1], image[:, 1:]
+        """Recorded planes and distance over ten micrometres, one channel each -> the refocused plane (b, 1, y, x), float32."""
+        planes, distance = image[:, : self.recorded], image[:, self.recorded :]
         if self.furthest is not None:
             distance = distance.clamp(-self.furthest, self.furthest)
+        nearest = self.nearest(planes, distance)
         distances: list[Tensor] = []
         for _ in self.encoder:
             distance = functional.avg_pool2d(distance, 2)
             distances.append(distance)
-        return self.decoded(plane, self.encoded(plane), distances)
+        return self.decoded(nearest, self.encoded(planes), distances)
 
-    def encoded(self, plane: Tensor) -> list[Tensor]:
-        """(b, 1, y, x) -> features at a half, a quarter, ... of the size, whatever the distance."""
+    def nearest(self, planes: Tensor, distance: Tensor) -> Tensor:
+        """The recorded plane that is nearest to the distance: (b, 1 or 2, y, x), and (b, 1, y, x) or (b, 1, 1, 1) -> (b, 1, y, x)."""
+        return planes if self.recorded == 1 else torch.where(distance < 0, planes[:, :1], planes[:, 1:])
+
+    def encoded(self, planes: Tensor) -> list[Tensor]:
+        """Recorded planes -> features at a half, a quarter, ... of the size, whatever the distance."""
         levels: list[Tensor] = []
-        features = self.lift(analysis(plane))
+        features = self.lift(analysis(planes))
         for level, pairs in enumerate(self.encoder):
             features = pairs(self.shrink[level - 1](features) if level else features)
             levels.append(features)
@@ -168,12 +177,14 @@ class Stack(Refocus):
         From the image to each plane, micrometres over ten; other parameters are those of :class:`Refocus`.
     """
 
-    def __init__(self, distances: tuple[float, ...], widths: tuple[int, ...], encoder: tuple[int, ...], decoder: tuple[int, ...]) -> None:
-        super().__init__(widths, encoder, decoder)
+    def __init__(
+        self, distances: tuple[float, ...], widths: tuple[int, ...], encoder: tuple[int, ...], decoder: tuple[int, ...], recorded: int = 1
+    ) -> None:
+        super().__init__(widths, encoder, decoder, recorded)
         self.distances = tuple(distances)
 
     def forward(self, image: Tensor) -> Tensor:
-        """The image (b, 1, y, x) -> one channel per distance (b, n, y, x), float32."""
+        """The image (b, 1 or 2, y, x) -> one channel per distance (b, n, y, x), float32."""
         levels = self.encoded(image)
         one = torch.ones_like(image[:, :1, :1, :1])
         planes = []
@@ -181,7 +192,8 @@ class Stack(Refocus):
             some = self.distances[first : first + TOGETHER]
             distance = torch.cat([one * number for number in some], 1).flatten(0, 1)[:, None]  # (b * planes, 1, 1, 1)
             repeated = [several(level, len(some)) for level in levels]
-            decoded = self.decoded(several(image, len(some)), repeated, [distance] * len(levels))
+            nearest = self.nearest(several(image, len(some)), distance)
+            decoded = self.decoded(nearest, repeated, [distance] * len(levels))
             planes.append(decoded.reshape(image.shape[0], len(some), image.shape[2], image.shape[3]))
         return torch.cat(planes, 1)
 
@@ -233,7 +245,7 @@ class Conditioned(nn.Module):
 
 
 def analysis(image: Tensor) -> Tensor:
-    """Haar transform: (b, 1, y, x) -> (b, 4, y/2, x/2)."""
+    """Haar transform: (b, c, y, x) -> (b, 4c, y/2, x/2), one band of all channels after the other."""
     top, bottom = image[..., ::2, :], image[..., 1::2, :]
     total, change = top + bottom, top - bottom
     bands = (total[..., ::2] + total[..., 1::2], total[..., ::2] - total[..., 1::2])

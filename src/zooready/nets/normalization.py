@@ -95,6 +95,15 @@ class FirstMeanStd(MeanStd):
         return torch.cat((offset, zero), 1), torch.cat((remainder, zero), 1), torch.cat((scale, zero + self.unit), 1)
 
 
+class JointMeanStd(MeanStd):
+    """:class:`MeanStd` of all channels together, so that they keep their brightness beside one another, and outputs may have any number."""
+
+    def statistics(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(b, c, y, x) -> two offsets and the scale, (b, 1, 1, 1) each."""
+        offset, remainder, scale = super().statistics(image.flatten(1, 2).unsqueeze(1))  # as one channel (b, 1, c * y, x)
+        return offset, remainder, scale
+
+
 class MinMax(nn.Module):
     """Offset: smallest value. Scale: largest − smallest."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, spatial
 
 Float = NDArray[np.float64]
 
@@ -53,5 +53,38 @@ def hollow_spheres(rng: np.random.Generator, shape: tuple[int, int, int], aspect
     return np.asarray(volume / max(float(volume.max()), 1e-12))
 
 
+def foam(rng: np.random.Generator, shape: tuple[int, int, int], aspect: float = 3.0) -> Float:
+    """Walls between cells that fill space, as in plant tissue: where the two nearest of many random points are equally near."""
+    extent = np.array((shape[0] * aspect, shape[1], shape[2]))
+    cell, wall = rng.uniform(14, 40), rng.uniform(0.6, 2.0)
+    points = rng.uniform(-cell, extent + cell, (max(8, int(np.prod(extent + 2 * cell) / cell**3)), 3))
+    voxels = np.stack(np.meshgrid(np.arange(shape[0]) * aspect, np.arange(shape[1]), np.arange(shape[2]), indexing="ij"), -1)
+    distances, _ = spatial.cKDTree(points).query(voxels.astype(np.float32).reshape(-1, 3), k=2)
+    from_wall = ((distances[:, 1] - distances[:, 0]) / 2).reshape(shape)
+    volume = np.exp(-0.5 * (from_wall / wall) ** 2)
+    return np.asarray(volume / volume.max())
+
+
+def coils(rng: np.random.Generator, shape: tuple[int, int, int], aspect: float = 3.0) -> Float:
+    """Helical ribbons around straight axes of any direction, as of spirochaetes or the chloroplasts of Spirogyra."""
+    extent, dots = np.array((shape[0] * aspect, shape[1], shape[2])), []
+    for _ in range(int(rng.integers(2, 9))):
+        length, radius, pitch, thickness = rng.uniform(60, 200), rng.uniform(3, 16), rng.uniform(8, 30), rng.uniform(0.5, 2.0)
+        axis = rng.normal(0, 1, 3) * (0.4, 1, 1)
+        axis /= np.linalg.norm(axis)
+        side = np.cross(axis, (1.0, 0.1, 0.2))
+        side /= np.linalg.norm(side)
+        along = np.arange(0, length, 0.1)
+        turn = 2 * np.pi * along / pitch + rng.uniform(0, 2 * np.pi)
+        around = np.outer(np.cos(turn), side) + np.outer(np.sin(turn), np.cross(axis, side))
+        path = rng.uniform(0, extent) + np.outer(along - length / 2, axis) + radius * around
+        dots.append(path + rng.normal(0, thickness, path.shape))
+    at = np.concatenate(dots) / (aspect, 1, 1)
+    volume, _ = np.histogramdd(at, [np.arange(side + 1) - 0.5 for side in shape])
+    volume = ndimage.gaussian_filter(volume, (0.7 / aspect, 0.7, 0.7))
+    return np.asarray(volume / max(float(volume.max()), 1e-12))
+
+
 UNSEEN = (tissue, shells)
 UNSEEN_VOLUMES = (hollow_spheres,)
+NEW_VOLUMES = (foam, coils)  # for refocusing, whose training has hollow bodies like those above
