@@ -2,7 +2,8 @@
 
     python benchmarks/tiles.py [--family mrbcr] [--speed 4096] [--sizes 4096 8192] [--light 4096 8192 16384]
 
-prints the table and keeps it in benchmarks/tiles.json; what is not asked for (`--speed` without a size) stays as it was.
+prints the table and keeps it in benchmarks/tiles.json; rows that are not measured again stay as they were
+(`--speed` without a size measures none).
 
 Speed: `zooready.predict`'s way through an image and the bare ONNX Runtime on one window take turns, both on the same
 pinned cores; pixels of the halo count for both, since both compute them. The median of the turns' ratios counts: on a machine that is
@@ -137,7 +138,11 @@ def main() -> None:
     for kind, row in rows:
         print(kind, row)  # noqa: T201
     kept = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    measured = {kind: [row for other, row in rows if other == kind] or kept.get(kind, []) for kind in ("speed", "memory")}
+    measured = {}
+    for kind in ("speed", "memory"):
+        new = [row for other, row in rows if other == kind]
+        again = {(row["bundle"], row["image_px"]) for row in new}
+        measured[kind] = [row for row in kept.get(kind, []) if (row["bundle"], row["image_px"]) not in again] + new
     where = f"{CORES} pinned cores of a shared machine, ONNX Runtime on the CPU, uint16 images; python benchmarks/tiles.py"
     result = {"measured_on": where, **measured}
     with whole_file(RESULT) as file:

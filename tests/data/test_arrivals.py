@@ -1,5 +1,7 @@
 """A folder that a microscope writes to: whole files only, nothing twice, a restart goes on."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tifffile
@@ -28,8 +30,7 @@ def looks(monkeypatch):
                 raise Over
             waiting.pop(0)()
 
-        monkeypatch.setattr(arrivals.time, "sleep", sleep)
-        monkeypatch.setattr(arrivals.time, "monotonic", lambda: clock["now"])
+        monkeypatch.setattr(arrivals, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: clock["now"]))
         return clock
 
     return start
