@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import PIL.Image
 
 from zooready.images.drawing import grey, limits
 from zooready.images.whole_files import whole_file
 from zooready.records import Array
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 SIDE_IN = 1.7  # of a panel, inches
 DOTS = 110  # per inch
+COLOURS = 256  # of a PNG that is not grey
 
 
 def grid(path: Path, titles: Sequence[str], rows: Sequence[tuple[str, Sequence[Array]]], *, shared: bool = True) -> None:
@@ -28,7 +35,6 @@ def grid(path: Path, titles: Sequence[str], rows: Sequence[tuple[str, Sequence[A
     shared
         Whether all images of a row share black and white with its last one (the truth); else each image has its own.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(SIDE_IN * len(titles) + 0.3, (SIDE_IN + 0.02) * len(rows) + 0.3), layout="constrained")
@@ -41,8 +47,18 @@ def grid(path: Path, titles: Sequence[str], rows: Sequence[tuple[str, Sequence[A
         line[0].set_ylabel(label, fontsize=7)
     for axes, title in zip(panels[0], titles, strict=True):
         axes.set_title(title, fontsize=7)
-    content = io.BytesIO()
+    save(figure, path)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as a small PNG: 256 grey levels where all of it is grey, else at most 256 colours."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     figure.set_dpi(DOTS)
-    FigureCanvasAgg(figure).print_png(content)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+    image = PIL.Image.fromarray(pixels)
+    is_grey = bool((pixels == pixels[..., :1]).all())
     with whole_file(path) as file:
-        file.write(content.getvalue())
+        (image.convert("L") if is_grey else image.quantize(COLOURS, dither=PIL.Image.Dither.NONE)).save(file, "PNG", optimize=True)

@@ -7,7 +7,6 @@ with the truth.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +17,9 @@ import numpy as np
 from zooready.evaluation import deconvolution
 from zooready.evaluation.contract import digits
 from zooready.evaluation.deconvolution import LUCY_IN_STACKS, Restore, richardson_lucy
+from zooready.evaluation.grids import save
 from zooready.families import mrbcr
 from zooready.images.similarity import psnr
-from zooready.images.whole_files import whole_file
 from zooready.simulate import microscopes
 from zooready.simulate.camera import Camera
 from zooready.simulate.fields import Field, Haze, field
@@ -140,10 +139,9 @@ def by_condition(restore: Restore, kinds: Sequence[Specimen], count: int) -> lis
 
 def draw(tables: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None:
     """A PNG of the gain over the input at every blur; one panel for each table of :func:`by_blur`."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 3.2), layout="constrained", dpi=110)
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
     panels = figure.subplots(1, len(tables), sharey=True, squeeze=False)[0]
     for axes, (title, rows) in zip(panels, tables.items(), strict=True):
         for name, style in ((TRUE, "C0--"), (FALSE, "C0:"), (OWN, "C1-o")):
@@ -156,7 +154,4 @@ def draw(tables: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None:
         axes.set(title=title, xlabel="blur: wavelength / (NA x pixel size), px")
     panels[0].set_ylabel("PSNR over the input's, dB")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
-    content = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(content)
-    with whole_file(path) as file:
-        file.write(content.getvalue())
+    save(figure, path)
