@@ -326,6 +326,9 @@ def test_arrays_are_plain_numbers(tmp_path):
     file.write_bytes(npy(np.zeros(10))[:-3])
     with pytest.raises(BundleInvalid, match="not a .npy of plain numbers .float64 of shape"):
         read_array(file)
+    file.write_bytes(npy(np.zeros((0, 1, 16, 20), np.float32)))
+    with pytest.raises(BundleInvalid, match=r"not a .npy of plain numbers .float32 of shape \(0, 1, 16, 20\)"):
+        read_array(file)
     file.write_bytes(b"hello")
     with pytest.raises(BundleInvalid, match="not a .npy of plain numbers"):
         read_array(file)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from foreign import Draft
+from foreign import Draft, good
+from loguru import logger
 from makes import MAKES, draft
 
 from zooready.bundle.reading import opened
@@ -40,6 +41,17 @@ def reordered(array, tensor):
     """An array with a description's axes as b, c, (z,) y, x."""
     wanted = "".join(axis for axis in "bczyx" if axis in tensor.axes or axis in "bc")
     return arranged(torch.from_numpy(array.astype(np.float32)), tensor.axes, wanted)
+
+
+def test_a_description_is_read_without_lines_of_another_program_s_log(tmp_path):
+    lines = []
+    sink = logger.add(lines.append)
+    try:
+        with opened(good().write(tmp_path / "theirs.zip")) as original:
+            assert renewed(original).inputs[0].axes == "bcyx"
+    finally:
+        logger.remove(sink)
+    assert lines == []
 
 
 @pytest.mark.parametrize("name", MAKES)

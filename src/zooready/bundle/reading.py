@@ -200,7 +200,7 @@ def read_array(file: Path) -> Array:
     Raises
     ------
     BundleInvalid
-        Not a .npy, cut off, too large, or of objects, which would be pickled code.
+        Not a .npy, cut off, empty, too large, or of objects, which would be pickled code.
     """
     try:
         with file.open("rb") as stream:
@@ -208,7 +208,7 @@ def read_array(file: Path) -> Array:
             header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, _, dtype = header(stream)
             size = math.prod(shape)
-            if dtype.name not in DTYPES or size > ELEMENTS or stream.tell() + size * dtype.itemsize != file.stat().st_size:
+            if dtype.name not in DTYPES or not 0 < size <= ELEMENTS or stream.tell() + size * dtype.itemsize != file.stat().st_size:
                 raise ValueError(f"{dtype} of shape {shape} in {file.stat().st_size} bytes")
             stream.seek(0)
             return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
