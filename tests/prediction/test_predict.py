@@ -226,7 +226,7 @@ def test_resampled_labels_are_never_invented(tiny):
 
 
 def test_the_smallest_image_survives_resampling(tiny):
-    result = predict(tiny("restored", pixel_size_um=[3.0, 4.0]), make_image(shape=(1, 1), pixel_size_um=0.1), pixel_size="auto")
+    result = predict(tiny("restored", pixel_size_um=[3.0, 4.0]), make_image(shape=(1, 1), pixel_size_um=0.2), pixel_size="auto")
     assert result.images["restored"].array.shape == (1, 1)
 
 
