@@ -15,7 +15,7 @@ import numpy as np
 
 from zooready.bundle.parsing import dump, has, mapping, parse
 from zooready.bundle.rdf import CaseFiles, case_files, read
-from zooready.bundle.unpacking import safe_name, unpack
+from zooready.bundle.unpacking import instead, safe_name, unpack
 from zooready.errors import BundleInvalid, InputInvalid, ZooreadyError
 from zooready.formats.torchscript import container
 from zooready.processes import scratch
@@ -100,7 +100,9 @@ def _description(path: Path, folder: Path) -> Path:
                 )
             return folder / name
     below = [str(file.relative_to(folder)) for name in DESCRIPTIONS for file in folder.rglob(name)]
-    where = f"it lies at {below[0]}: zip the files, not the folder around them" if below else "this is no BioImage.IO bundle"
+    where = (
+        f"it lies at {below[0]}: zip the files, not the folder around them" if below else f"this is no BioImage.IO bundle: {instead(path)}"
+    )
     raise BundleInvalid(f"{path} has no rdf.yaml at its root; {where}.")
 
 
