@@ -37,6 +37,12 @@ def test_a_bundle_lies_in_the_models_with_its_files_and_macros(tmp_path, home):
     assert any("lacks" in note and "DeepImageJ" in note for note in installed.notes)
 
 
+def test_of_an_id_that_is_too_long_for_a_folder_the_beginning_is_taken(tmp_path, home):
+    bundle = good()
+    bundle.rdf["id"] = "y" * 3000
+    assert install(bundle.write(tmp_path / "tiny.zip"), fiji=home).macro == home / "models" / ("y" * 100) / f"{'y' * 100}.ijm"
+
+
 def test_the_macro_says_what_the_bundle_is_and_nothing_that_a_stranger_wrote_can_end_a_string(tmp_path, home):
     text = install(draft(tmp_path, pixel_size_um=[0.2, 0.65]), fiji=home).macro.read_text()
     assert 'var ID = "tiny-net-2";' in text

@@ -19,6 +19,8 @@ from zooready.consumers.torchscript_rules import only_computes
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.records import Bundle
 
+LONGEST = 100  # letters of a folder's name: file systems take 255, and whole paths on Windows 260
+
 
 @dataclass(frozen=True, kw_only=True)
 class Installed:
@@ -95,8 +97,8 @@ def _demand_that_it_runs(bundle: Bundle) -> None:
 
 
 def _name(bundle: Bundle) -> str:
-    """The bundle's id as the name of a folder."""
-    return re.sub(r"[^a-z0-9_-]+", "-", bundle.id.lower()).strip("-") or "model"
+    """The bundle's id, or its beginning, as the name of a folder."""
+    return re.sub(r"[^a-z0-9_-]+", "-", bundle.id.lower()).strip("-")[:LONGEST] or "model"
 
 
 def _fill(bundle: Bundle, target: Path, name: str) -> None:
