@@ -120,9 +120,22 @@ def test_a_missing_file_is_named(tmp_path):
     refused(tmp_path / "nothing.zip", "no bundle .*nothing.zip: there is no such file")
 
 
-def test_what_is_no_zip_is_named(tmp_path):
-    (tmp_path / "text.zip").write_text("hello")
-    refused(tmp_path / "text.zip", "text.zip is not a readable zip")
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("text.zip", "give the file that was downloaded or exported as a bundle"),
+        ("weights.onnx", "give the bundle that they belong to, or export the network"),
+        ("rdf.yaml", "give the folder that it lies in"),
+    ],
+)
+def test_what_is_no_zip_is_named_with_what_to_give_instead(name, cure, tmp_path):
+    (tmp_path / name).write_text("hello")
+    refused(tmp_path / name, f"{name} is no zip, and a bundle is one, or a folder, with an rdf.yaml: .*{cure}")
+
+
+def test_weights_that_are_a_zip_are_no_bundle(tmp_path):
+    zipped(tmp_path, {"weights/data.pkl": ""}).rename(tmp_path / "weights.pt")
+    refused(tmp_path / "weights.pt", "this is no BioImage.IO bundle: weights alone do not say")
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.99])
@@ -312,6 +325,9 @@ def test_arrays_are_plain_numbers(tmp_path):
         read_array(file)
     file.write_bytes(npy(np.zeros(10))[:-3])
     with pytest.raises(BundleInvalid, match="not a .npy of plain numbers .float64 of shape"):
+        read_array(file)
+    file.write_bytes(npy(np.zeros((0, 1, 16, 20), np.float32)))
+    with pytest.raises(BundleInvalid, match=r"not a .npy of plain numbers .float32 of shape \(0, 1, 16, 20\)"):
         read_array(file)
     file.write_bytes(b"hello")
     with pytest.raises(BundleInvalid, match="not a .npy of plain numbers"):

@@ -53,6 +53,13 @@ def test_fiji_is_told_first_with_the_sample_to_try(page):
     assert "`sample-image.tif`" in text
 
 
+@pytest.mark.parametrize(("normalises", "said"), [(True, "Do not normalise them"), (False, "if its authors normalise their images first")])
+def test_an_adopted_bundle_claims_to_normalise_only_where_the_original_does(normalises, said, page):
+    text = page(provenance={"adopted": {"normalises": normalises}})
+    assert said in text
+    assert ("the bundle does" in text) is normalises
+
+
 def test_the_channels_to_give_are_named(page):
     assert "8-bit, 16-bit or float, one channel. Do not normalise" in page()
     two = TensorSpec(name="image", axes="bcyx", channels=("nuclei", "actin"))

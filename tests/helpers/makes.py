@@ -257,14 +257,14 @@ def described_0_4(make: Make, shapes: list) -> dict:
 
 
 def predicted_by_core(bundle: Draft, *images) -> list[list]:
-    """What bioimageio.core makes of each image."""
+    """What bioimageio.core makes of each image by itself."""
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         path = bundle.copy().write(Path(folder) / "draft.zip")
         model = load_model_description(path, perform_io_checks=False)
-        pipeline = create_prediction_pipeline(model)
         results = []
         for image in images:
+            pipeline = create_prediction_pipeline(model)  # one for all would mix in statistics of the images before
             sample = create_sample_for_model(model, inputs=image)
             result = pipeline.predict_sample_without_blocking(sample, skip_input_padding=True, skip_output_cropping=True)
             results.append([result.members[name].data.to_numpy() for name in get_member_ids(model.outputs)])

@@ -5,7 +5,7 @@ import pytest
 
 from zooready.cli import main
 from zooready.errors import InputInvalid
-from zooready.prediction import Inputs, predict, suitability
+from zooready.prediction import Inputs, memory, predict, suitability, whole
 from zooready.prediction.suitability import unlike, why_unlike
 from zooready.records import Image
 from zooready.tensors import Objects
@@ -160,6 +160,25 @@ def test_sizes_that_are_none_are_refused(tiny, size, message):
 def test_a_diameter_needs_a_bundle_that_states_its_objects(tiny):
     with pytest.raises(InputInvalid, match=r"diameter=30: tiny.zip does not state the size of the objects it was trained on"):
         predict(tiny("labels"), Image(array=disks(20)[0].astype(np.float32), axes="yx"), diameter=30)
+
+
+@pytest.mark.parametrize(("pixel_size", "factor"), [(260.0, "433"), (1e-9, "1.67e.09")])
+def test_a_pixel_size_that_is_a_slip_of_the_pen_is_refused(tiny, pixel_size, factor):
+    image = Image(array=disks(20)[0].astype(np.float32), axes="yx", pixel_size_um=pixel_size)
+    for size in (pixel_size, "auto"):
+        with pytest.raises(InputInvalid, match=rf"pixels of {pixel_size:g} µm: the image would be scaled by {factor}, .* 0.26 for 260 nm"):
+            predict(bundle_of(tiny, pixel_size_um=[0.4, 0.9]), image, pixel_size=size)
+
+
+def test_an_image_is_not_scaled_to_what_memory_cannot_hold(tiny, monkeypatch):
+    def forbidden(*args, **more):
+        raise AssertionError("it was scaled all the same")
+
+    monkeypatch.setattr(memory, "available_bytes", lambda: 10**6)
+    monkeypatch.setattr(whole, "resampled", forbidden)
+    image = Image(array=disks(20)[0].astype(np.float32), axes="yx")
+    with pytest.raises(InputInvalid, match=r"128 x 128 px would be scaled to 810 x 810 px, which needs 0.0 GB .* check the size of its"):
+        predict(bundle_of(tiny), image, diameter=2)
 
 
 @pytest.mark.parametrize("given", [("--pixel-size", "wide"), ("--pixel-size", "0"), ("--diameter", "-3"), ("--diameter", "auto")])

@@ -7,19 +7,21 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from foreign import Draft
+from foreign import Draft, good
+from loguru import logger
 from makes import MAKES, draft
 
 from zooready.bundle.reading import opened
 from zooready.bundle.renewing import renewed
 from zooready.cli import main
+from zooready.consumers import sandbox_worker
 from zooready.errors import BundleInvalid, InputInvalid, OutputsDiffer
 from zooready.images.files import write_image
 from zooready.nets.adopted import Grid, arranged
 from zooready.records import Image
 from zooready.sharing import originals
-from zooready.sharing.adopting import adopted
-from zooready.sharing.crediting import credited
+from zooready.sharing.adopting import adopted, origin
+from zooready.sharing.crediting import cautions, credited
 from zooready.sharing.foreign_networks import network_of
 from zooready.sharing.surrounding import surroundings
 
@@ -39,6 +41,17 @@ def reordered(array, tensor):
     """An array with a description's axes as b, c, (z,) y, x."""
     wanted = "".join(axis for axis in "bczyx" if axis in tensor.axes or axis in "bc")
     return arranged(torch.from_numpy(array.astype(np.float32)), tensor.axes, wanted)
+
+
+def test_a_description_is_read_without_lines_of_another_program_s_log(tmp_path):
+    lines = []
+    sink = logger.add(lines.append)
+    try:
+        with opened(good().write(tmp_path / "theirs.zip")) as original:
+            assert renewed(original).inputs[0].axes == "bcyx"
+    finally:
+        logger.remove(sink)
+    assert lines == []
 
 
 @pytest.mark.parametrize("name", MAKES)
@@ -62,6 +75,21 @@ def test_with_everything_inside_the_network_gives_what_bioimageio_predicts(name,
     if around.grids and "y" in around.outputs[0].axes:
         longest = image.shape[-2:]
         assert odd[0].shape[-2:] == (min(41, longest[0]), min(43, longest[1]))
+
+
+@pytest.mark.parametrize("name", ["camera", "stack"])
+def test_statistics_of_a_data_set_are_those_of_each_image_by_itself(name, tmp_path):
+    with opened(draft(MAKES[name]).write(tmp_path / "theirs.zip")) as original:
+        bundle = renewed(original)
+        around = surroundings(bundle)
+        module = around.around(network_of(bundle, "torchscript"), around.grids).eval()
+        core = sandbox_worker.bioimageio({"bundle": str(original.folder / "rdf.yaml"), "weights": "torchscript"})
+        for image in originals.images_of(bundle, around)[:2]:
+            (expected,) = core(image)
+            with torch.no_grad():
+                (output,) = tensors_of(module(reordered(image, around.input)))
+            assert float((output - reordered(expected, around.outputs[0])).abs().max()) <= 3e-6 * float(np.ptp(expected))
+        assert ["those of each image by itself" in caution for caution in cautions(bundle)] == [True]
 
 
 def test_lengths_grow_to_the_next_that_the_network_takes():
@@ -138,6 +166,25 @@ def test_the_facts_of_a_bundle_come_along(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("steps", "is_normalised"),
+    [
+        ([], False),
+        ([{"id": "ensure_dtype", "kwargs": {"dtype": "float32"}}, {"id": "clip", "kwargs": {"min": 0.0, "max": 5.0}}], False),
+        ([{"id": "scale_linear", "kwargs": {"gain": 0.1}}], True),
+    ],
+    ids=["no step", "no normalisation", "one"],
+)
+def test_whether_the_original_normalises_is_read_from_its_steps(steps, is_normalised, tmp_path):
+    bundle = draft(MAKES["unet-torchscript"])
+    bundle.rdf["inputs"][0]["preprocessing"] = steps
+    with opened(bundle.write(tmp_path / "theirs.zip")) as original:
+        assert origin(original, "torchscript")["normalises"] is is_normalised
+        said = cautions(renewed(original))
+        assert any("names no normalisation" in caution for caution in said) is not is_normalised
+        assert all(caution[1:] in credited(original, said).documentation for caution in said)
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         (
@@ -157,6 +204,16 @@ def test_what_fiji_cannot_have_is_refused_with_the_cause(change, message, tmp_pa
     change(bundle.rdf)
     with opened(bundle.write(tmp_path / "theirs.zip")) as original, pytest.raises(BundleInvalid, match=message):
         surroundings(renewed(original))
+
+
+def test_several_inputs_are_refused_by_the_command_in_one_sentence(tmp_path, capsys):
+    bundle = draft(MAKES["unet-torchscript"])
+    bundle.rdf["inputs"].append({**bundle.rdf["inputs"][0], "id": "second"})
+    assert main(["adopt", str(bundle.write(tmp_path / "theirs.zip")), "-o", str(tmp_path / "ours.zip")]) == 2
+    printed = capsys.readouterr()
+    said = " ".join((printed.out + printed.err).split())
+    assert "theirs.zip takes 2 inputs (image, second), and DeepImageJ opens one" in said
+    assert not (tmp_path / "ours.zip").exists()
 
 
 def test_python_of_a_stranger_runs_only_when_it_is_trusted(tmp_path):

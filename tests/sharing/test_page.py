@@ -7,6 +7,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 import tifffile
+from broken import BROKEN
 from browser import CHROMIUM, browser
 from foreign import Draft, axis, eager, good, make_image, network, npy
 from onnx import TensorProto, helper, numpy_helper
@@ -71,6 +72,15 @@ def test_what_a_page_cannot_run_is_refused(fetched, tmp_path):
     outside.rdf["outputs"][0]["postprocessing"] = [{"id": "sigmoid"}]
     with pytest.raises(BundleInvalid, match="asks for sigmoid outside its network.*make one with zooready adopt first"):
         page_of(outside, tmp_path)
+    torn = good()
+    torn.files["weights.onnx"] = torn.files["weights.onnx"][:-300]
+    with pytest.raises(BundleInvalid, match="weights.onnx is no readable ONNX file"):
+        page_of(torn, tmp_path)
+    parted = good()
+    BROKEN["external_data"].change(parted)
+    with pytest.raises(BundleInvalid, match=r"keeps tensors outside itself \(weights.onnx.data\)"):
+        page_of(parted, tmp_path)
+    assert not (tmp_path / "model.html").exists()
     with opened(good().write(tmp_path / "tiny.zip")) as bundle, pytest.raises(InputInvalid, match="a page is one HTML file"):
         write_page(bundle, tmp_path / "model.txt")
 

@@ -212,6 +212,12 @@ def test_a_folder_without_a_readable_record_is_no_run(tmp_path, content, message
         checkpoint.read(tmp_path)
 
 
+def test_a_file_is_no_run(tmp_path):
+    (tmp_path / "bundle.zip").touch()
+    with pytest.raises(InputInvalid, match="bundle.zip holds no run.json: it is not the folder of a training run"):
+        checkpoint.read(tmp_path / "bundle.zip")
+
+
 def test_a_loss_that_is_not_finite_stops_and_leaves_the_batch(tmp_path):
     def poisoned(seed, index):
         simulated = pair(seed, index)

@@ -15,7 +15,7 @@ import numpy as np
 
 from zooready.bundle.parsing import dump, has, mapping, parse
 from zooready.bundle.rdf import CaseFiles, case_files, read
-from zooready.bundle.unpacking import safe_name, unpack
+from zooready.bundle.unpacking import instead, safe_name, unpack
 from zooready.errors import BundleInvalid, InputInvalid, ZooreadyError
 from zooready.formats.torchscript import container
 from zooready.processes import scratch
@@ -100,7 +100,9 @@ def _description(path: Path, folder: Path) -> Path:
                 )
             return folder / name
     below = [str(file.relative_to(folder)) for name in DESCRIPTIONS for file in folder.rglob(name)]
-    where = f"it lies at {below[0]}: zip the files, not the folder around them" if below else "this is no BioImage.IO bundle"
+    where = (
+        f"it lies at {below[0]}: zip the files, not the folder around them" if below else f"this is no BioImage.IO bundle: {instead(path)}"
+    )
     raise BundleInvalid(f"{path} has no rdf.yaml at its root; {where}.")
 
 
@@ -198,7 +200,7 @@ def read_array(file: Path) -> Array:
     Raises
     ------
     BundleInvalid
-        Not a .npy, cut off, too large, or of objects, which would be pickled code.
+        Not a .npy, cut off, empty, too large, or of objects, which would be pickled code.
     """
     try:
         with file.open("rb") as stream:
@@ -206,7 +208,7 @@ def read_array(file: Path) -> Array:
             header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, _, dtype = header(stream)
             size = math.prod(shape)
-            if dtype.name not in DTYPES or size > ELEMENTS or stream.tell() + size * dtype.itemsize != file.stat().st_size:
+            if dtype.name not in DTYPES or not 0 < size <= ELEMENTS or stream.tell() + size * dtype.itemsize != file.stat().st_size:
                 raise ValueError(f"{dtype} of shape {shape} in {file.stat().st_size} bytes")
             stream.seek(0)
             return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))

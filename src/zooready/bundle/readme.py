@@ -32,7 +32,7 @@ def readme(
     """Markdown: purpose, use, inputs and outputs, measurements, training, authors."""
     parts = (
         _opening(about),
-        _use(about, input),
+        _use(about, input, provenance),
         _tensors(about, input, outputs),
         _measured(measured, cases, weights, unavailable),
         _training(about, provenance),
@@ -47,7 +47,7 @@ def _opening(about: About) -> Iterator[str]:
         yield from (about.documentation.strip(), "")
 
 
-def _use(about: About, input: TensorSpec) -> Iterator[str]:
+def _use(about: About, input: TensorSpec, provenance: Mapping[str, Any]) -> Iterator[str]:
     yield from ("## How to run it", "")
     yield f"- **Fiji** with DeepImageJ 3: unpack this zip into a separate folder below `Fiji.app/models/`, open your image, choose \
 *Plugins > DeepImageJ > DeepImageJ Run*, and select the model *{about.name}*. Try it on `sample-{input.name}.tif` first."
@@ -55,7 +55,12 @@ def _use(about: About, input: TensorSpec) -> Iterator[str]:
     yield f"- **Python**: `bioimageio.core.predict(model='this.zip', inputs={{'{input.name}': array}})`."
     yield ""
     count = "one channel" if len(input.channels) == 1 else f"{len(input.channels)} channels ({_listed(input.channels)})"
-    yield f"Use raw images as the microscope saved them: 8-bit, 16-bit or float, {count}. Do not normalise them: the bundle does."
+    original = provenance.get("adopted")
+    if isinstance(original, Mapping) and not original.get("normalises"):
+        yield f"Give it images as its authors do: 8-bit, 16-bit or float, {count}. Nothing in the bundle normalises them, and the original \
+names no step that would: if its authors normalise their images first, do so, too."
+    else:
+        yield f"Use raw images as the microscope saved them: 8-bit, 16-bit or float, {count}. Do not normalise them: the bundle does."
     if input.sizes:
         size = " × ".join(f"{size} px in {axis}" for axis, size in input.sizes.items())
         yield f"**It takes images of one size only: {size}.** Crop or pad your images."

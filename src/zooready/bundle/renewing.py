@@ -36,7 +36,9 @@ def renewed(bundle: Bundle) -> Bundle:
     """
     from bioimageio.spec import ValidationContext, build_description, dump_description
     from bioimageio.spec.model.v0_5 import ModelDescr
+    from loguru import logger
 
+    logger.disable("pydantic")  # the place to which bioimageio.spec assigns a line for each axis id that it writes in full
     rdf = parse(next(bundle.folder / name for name in DESCRIPTIONS if (bundle.folder / name).is_file()))
     content = {**PLAIN, **{key: value for key, value in rdf.items() if key in KEPT}, "name": "a model"}
     with ValidationContext(root=bundle.folder, perform_io_checks=False, update_hashes=False):

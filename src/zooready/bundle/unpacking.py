@@ -19,6 +19,7 @@ RATIO = 200  # unpacked / packed, for members that have more than SMALL together
 SMALL = 64 * 2**20
 DEPTH = 50  # folders of a name
 CHUNK = 2**20
+WEIGHTS = (".ckpt", ".h5", ".keras", ".onnx", ".pb", ".pt", ".pth", ".safetensors")  # files of networks, not of bundles
 IS_WINDOWS = os.name == "nt"
 # Devices, whatever their ending; signs that names there cannot have; points and blanks at the end, which get lost.
 UNWRITABLE = re.compile(r'^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])[ ]*(\.|$)|[<>"|?*\x00-\x1f]|[. ]$', re.IGNORECASE)
@@ -57,7 +58,28 @@ def unpack(path: Path, folder: Path) -> None:
     except BundleInvalid:
         raise
     except Exception as error:  # zipfile raises nearly anything: LZMAError, UnicodeDecodeError of a name, IndexError of an empty one
+        if _start(path) not in (b"", b"PK"):
+            raise BundleInvalid(f"{path} is no zip, and a bundle is one, or a folder, with an rdf.yaml: {instead(path)}.") from None
         raise BundleInvalid(f"{path} is not a readable zip ({error}): it is cut off or damaged. Download or export it again.") from None
+
+
+def instead(path: Path) -> str:
+    """What to give in the place of a file that is no bundle, without a full stop.
+
+    >>> instead(Path("rdf.yaml"))
+    'give the folder that it lies in'
+    """
+    if path.suffix.lower() in WEIGHTS:
+        return "weights alone do not say what goes in and comes out, so give the bundle that they belong to, or export the network"
+    if path.suffix.lower() in (".yaml", ".yml"):
+        return "give the folder that it lies in"
+    return "give the file that was downloaded or exported as a bundle"
+
+
+def _start(path: Path) -> bytes:
+    """The first two bytes."""
+    with path.open("rb") as file:
+        return file.read(2)
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[zipfile.ZipInfo, str]]:

@@ -11,6 +11,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NoReturn
@@ -144,17 +145,20 @@ def differentiable(job: dict[str, Any]) -> Network:
 
 
 def bioimageio(job: dict[str, Any]) -> Network:
-    """The own test of bioimageio.core for one weights format, and then its predictions."""
+    """The own test of bioimageio.core for one weights format, and then its prediction of each image by itself."""
     import bioimageio.core
     from bioimageio.core.digest_spec import create_sample_for_model, get_member_ids
+    from bioimageio.core.proc_setup import get_required_dataset_measures
     from bioimageio.spec.model import v0_4, v0_5
 
     model = bioimageio.core.load_description_and_test(job["bundle"], weight_format=job["weights"])
     if not isinstance(model, (v0_4.ModelDescr, v0_5.ModelDescr)) or model.validation_summary.status != "passed":
         _explain(model.validation_summary)
-    pipeline = bioimageio.core.create_prediction_pipeline(model, weight_format=job["weights"])
+    fresh = partial(bioimageio.core.create_prediction_pipeline, model, weight_format=job["weights"])
+    lasting = None if any(get_required_dataset_measures(model)) else fresh()  # one that lasts mixes in statistics of the images before
 
     def network(image: Array) -> Sequence[Array]:
+        pipeline = fresh() if lasting is None else lasting
         sample = create_sample_for_model(model, inputs=image)  # as in its own test, a halo is neither added nor cut off
         predicted = pipeline.predict_sample_without_blocking(sample, skip_input_padding=True, skip_output_cropping=True)
         return [predicted.members[name].data.to_numpy() for name in get_member_ids(model.outputs)]

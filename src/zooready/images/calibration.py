@@ -27,10 +27,14 @@ def outside(pixel_size_um: float | None, allowed: tuple[float, float] | None, cu
         Smallest and largest that the network was trained for, in micrometres.
     cure
         What to do about another size.
+
+    >>> outside(None, (0.03, 0.03))
+    'the image does not say its pixel size, and the network was trained for 0.03 µm: set it in Fiji with Image > Properties, and compare.'
     """
     if allowed is None:
         return ""
-    trained = f"the network was trained for {allowed[0]:.4g} to {allowed[1]:.4g} µm"
+    low, high = (f"{side:.4g}" for side in allowed)
+    trained = f"the network was trained for {low if low == high else f'{low} to {high}'} µm"
     if pixel_size_um is None:
         if allowed[1] >= WIDE * allowed[0]:
             return ""

@@ -51,6 +51,22 @@ def demand_room(run: Network, image: Array, why_whole: str = "") -> None:
         )
 
 
+def demand_room_to_scale(shape: tuple[int, ...], size: tuple[int, int]) -> None:
+    """Refuse to scale an image (..., y, x) to another size (y, x), px, that is too large to hold, before the system kills the process.
+
+    Raises
+    ------
+    InputInvalid
+        The scaled image and its copies would need more than is available.
+    """
+    room, needed = available_bytes(), COPIES * 4 * math.prod((*shape[:-2], *size))
+    if room is not None and needed > room and math.prod(size) > math.prod(shape[-2:]):
+        raise InputInvalid(
+            f"an image of {shape[-2]} x {shape[-1]} px would be scaled to {size[0]} x {size[1]} px, which needs {needed / 1e9:.1f} GB of "
+            f"memory, and {room / 1e9:.1f} GB are free: check the size of its pixels or objects, or cut it into smaller ones."
+        )
+
+
 def needed_bytes(run: Network, image: Array) -> float:
     """Memory for one value of an input (b, c, ..., y, x), measured on its first pixels: the network's, and our copies of what goes in."""
     side = max(SMALLEST, math.isqrt(PIECE // math.prod(image.shape[2:-2])))

@@ -55,12 +55,7 @@ def zoom_for(bundle: Bundle, image: Image, pixel_size: PixelSize | None, diamete
     if not 0 < diameter < math.inf:
         raise InputInvalid(f"diameter={diameter:g}: give the width of a typical object in this image, px.")
     zoom = math.sqrt(trained.diameter_px[0] * trained.diameter_px[1]) / diameter
-    if not 1 / MOST <= zoom <= MOST:
-        raise InputInvalid(
-            f"diameter={diameter:g}: the image would be scaled by {zoom:.3g}, and {MOST} times is the most: give the width of a typical "
-            "object in this image, px."
-        )
-    return zoom
+    return _possible(zoom, f"diameter={diameter:g}", "give the width of a typical object in this image, px")
 
 
 def zoom_of(pixel_size_um: float | None, allowed: tuple[float, float] | None) -> float:
@@ -69,13 +64,21 @@ def zoom_of(pixel_size_um: float | None, allowed: tuple[float, float] | None) ->
     Raises
     ------
     InputInvalid
-        The image or the network does not say its pixel size.
+        The image or the network does not say its pixel size, or the image would grow or shrink too much.
     """
     if allowed is None:
         raise InputInvalid("cannot resample: the bundle does not state the pixel sizes it was trained for. Leave pixel_size out.")
     if pixel_size_um is None:
         raise InputInvalid("cannot resample: the image does not say its pixel size. Set it in Fiji with Image > Properties, and save it.")
-    return pixel_size_um / target(pixel_size_um, allowed)
+    zoom = pixel_size_um / target(pixel_size_um, allowed)
+    return _possible(zoom, f"pixels of {pixel_size_um:g} µm", "give the side of the image's pixels in µm, such as 0.26 for 260 nm")
+
+
+def _possible(zoom: float, what: str, cure: str) -> float:
+    """The factor, unless it is a slip of the pen."""
+    if not 1 / MOST <= zoom <= MOST:
+        raise InputInvalid(f"{what}: the image would be scaled by {zoom:.3g}, and {MOST} times is the most: {cure}.")
+    return zoom
 
 
 def resampled(array: Array, size: tuple[int, int], *, labels: bool = False) -> Array:

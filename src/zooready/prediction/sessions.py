@@ -232,7 +232,7 @@ def _demand_trust(bundle: Bundle, format: Format) -> None:
         return
     if format == "torchscript" and (operators := torchscript.unsafe(bundle.formats[format])):
         raise BundleInvalid(
-            f"{bundle.path.name}: its TorchScript is not run here ({operators}). "
+            f"{bundle.path.name}: its TorchScript is not run here ({', '.join(operators)}). "
             "Use format='onnx', or trust_code=True if you know its author."
         )
     if format == "state_dict":

@@ -289,13 +289,18 @@ def notes(tensor: Tensor, *, is_many: bool, is_input: bool = False) -> list[str]
                 f"{step.name} of '{tensor.name}' asks for eps {step.kwargs['eps']}, and {EPS:g} was used, as bioimageio.core does whatever "
                 "the description says: nearly constant images may differ in other programs."
             )
-    data_set = [tensor.operators[number].name for number in measuring if _is_of_data_set(tensor.operators[number])]
-    if data_set and is_many:
+    if (data_set := of_data_set(tensor)) and is_many:
         found.append(
             f"{', '.join(data_set)} of '{tensor.name}' asks for statistics of a whole data set: each plane or time point was taken by "
             "itself, so their brightness cannot be compared."
         )
     return found
+
+
+def of_data_set(tensor: Tensor) -> list[str]:
+    """Names of the steps that ask for statistics of a whole data set."""
+    measuring = (step for step in tensor.operators if step.name in MOMENTS or _has_percentiles(step))
+    return [step.name for step in measuring if _is_of_data_set(step)]
 
 
 def _has_percentiles(step: Operator) -> bool:

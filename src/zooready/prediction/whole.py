@@ -26,7 +26,7 @@ from zooready.images.loading import rounded
 from zooready.images.mapped import blocks, is_mapped
 from zooready.images.tiff import in_order
 from zooready.prediction.inputs import Inputs, as_input
-from zooready.prediction.memory import available_bytes, demand_room
+from zooready.prediction.memory import available_bytes, demand_room, demand_room_to_scale
 from zooready.prediction.scaling import PixelSize, resampled, sized, zoom_for
 from zooready.prediction.sessions import engine
 from zooready.prediction.steps import READERS, NamedArray, axis_ids, processed
@@ -129,7 +129,7 @@ def predict(
     notes += beyond(inputs.array, inputs.loop + spec.axes[1:], spec.channels, channel_limits(bundle))
     for described in (*bundle.inputs, *bundle.outputs):
         notes += notes_on_steps(described, is_many=math.prod(inputs.lengths) > 1, is_input=described in bundle.inputs)
-    why_whole, results = "", None
+    why_whole, results = f"it is scaled by {zoom:.3g}" if zoom != 1.0 else "", None
     if math.prod(inputs.array.shape[len(inputs.loop) + 1 :]) > AREA:
         try:
             way = tiling(bundle, spec, format=format, device=device, zoom=zoom)
@@ -213,6 +213,7 @@ def _one(
     """The outputs for one input, at the input's size."""
     size = image.shape[-2:]
     scaled = (max(1, round(size[0] * zoom)), max(1, round(size[1] * zoom)))
+    demand_room_to_scale(image.shape, scaled)
     raw = resampled(image, scaled)
     inputs = {bundle.inputs[0].name: NamedArray(array=raw, axes=axis_ids(bundle.inputs[0]))}
     given = np.ascontiguousarray(_grown(processed(raw, bundle.inputs[0], inputs, is_input=True), bundle))

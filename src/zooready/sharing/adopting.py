@@ -17,7 +17,9 @@ from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid, Outputs
 from zooready.images.whole_files import whole_file
 from zooready.processes import scratch
 from zooready.records import Bundle, Format
+from zooready.sharing.crediting import credited, normalises
 from zooready.sharing.originals import Compared, compared
+from zooready.sharing.surrounding import surroundings
 
 ORDER: tuple[Format, ...] = ("state_dict", "torchscript", "onnx")  # the network itself first, then its recordings
 WORKER = "zooready.sharing.adoption_worker"
@@ -70,6 +72,8 @@ def adopted(
         raise InputInvalid(f"out={str(out)!r}: a bundle is a zip, so let its name end in .zip.")
     with opened(path, trust_code=trust_code, time_limit_s=time_limit_s) as original, scratch() as folder:
         newest = renewed(original)
+        credited(original)
+        surroundings(newest)  # what no format can cure is refused before anything runs
         reasons: dict[str, str] = {}
         for chosen in _chosen(original, format):
             below = folder / chosen
@@ -114,7 +118,7 @@ def _written(bundle: Bundle, format: Format, folder: Path) -> dict[str, Any]:
         "format": format,
         "trusted": bundle.trusted,
         "folder": str(folder),
-        "provenance": {"adopted": _origin(bundle, format)},
+        "provenance": {"adopted": origin(bundle, format)},
     }
     session = Session(job, who=f"adopting the {format}", seconds=bundle.time_limit_s or SECONDS, worker=WORKER)
     with contextlib.closing(session):
@@ -123,9 +127,9 @@ def _written(bundle: Bundle, format: Format, folder: Path) -> dict[str, Any]:
     return facts
 
 
-def _origin(bundle: Bundle, format: Format) -> dict[str, object]:
+def origin(bundle: Bundle, format: Format) -> dict[str, object]:
     """What the adopted bundle says of the original, plain data."""
     stated = {"name": bundle.name, "id": bundle.id, "format_version": bundle.format_version, "weights": format}
     steps = {tensor.name: [asdict(step) for step in tensor.operators] for tensor in (*bundle.inputs, *bundle.outputs) if tensor.operators}
     digest = hashlib.sha256(bundle.path.read_bytes()).hexdigest() if bundle.path.is_file() else ""
-    return {**stated, **({"sha256": digest} if digest else {}), "steps": steps}
+    return {**stated, **({"sha256": digest} if digest else {}), "steps": steps, "normalises": normalises(bundle)}

@@ -22,7 +22,7 @@ from zooready.exporting import Exported, export, probing
 from zooready.nets.adopted import Adopted, Grid, arranged
 from zooready.nets.wrapping import flat
 from zooready.records import Array, Bundle, Format, Image, as_float32
-from zooready.sharing.crediting import credited
+from zooready.sharing.crediting import cautions, credited
 from zooready.sharing.foreign_networks import network_of
 from zooready.sharing.surrounding import Surroundings, surroundings
 
@@ -47,7 +47,8 @@ def adopted(bundle: Bundle, original: Bundle, format: Format, out: Path, provena
     """
     if not bundle.cases:
         raise InputInvalid("it has no test input to measure the network with.")
-    about, around, network = credited(original), surroundings(bundle), network_of(bundle, format)
+    warned = cautions(bundle)
+    about, around, network = credited(original, warned), surroundings(bundle), network_of(bundle, format)
     axes = around.input.axes
     raw = torch.from_numpy(as_float32(bundle.cases[0].input[:1] if axes[0] == "b" else bundle.cases[0].input))
     plain = around.around(network, {})
@@ -61,7 +62,7 @@ def adopted(bundle: Bundle, original: Bundle, format: Format, out: Path, provena
     result = export(
         module, image, about, out, input=input, outputs=specs, torchscript="plain", formats=("torchscript", "onnx"), provenance=provenance
     )
-    return result, notes
+    return result, (*warned, *notes)
 
 
 def _grids(around: Surroundings, network: torch.nn.Module, example: torch.Tensor) -> tuple[Mapping[str, Grid], tuple[str, ...]]:

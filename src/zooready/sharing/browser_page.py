@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from zooready.bundle.specs import input_spec, output_specs
+from zooready.consumers.onnx_rules import one_file, onnx_objections
 from zooready.errors import BundleInvalid, ConsumerMissing, InputInvalid
 from zooready.images.files import write_image
 from zooready.images.whole_files import whole_file
@@ -39,7 +40,7 @@ def write_page(bundle: Bundle, path: Path | str) -> Path:
     Raises
     ------
     BundleInvalid
-        It has no ONNX weights, several inputs, or steps outside the network.
+        It has no ONNX weights or such as cannot be read, several inputs, or steps outside the network.
     ConsumerMissing
         The runtime was not fetched yet.
     InputInvalid
@@ -52,6 +53,8 @@ def write_page(bundle: Bundle, path: Path | str) -> Path:
         raise BundleInvalid(
             f"{bundle.path.name} has no ONNX weights, which are what a browser runs: export it with onnx among its formats."
         )
+    if faults := list(onnx_objections(bundle.formats["onnx"], (one_file,))):
+        raise BundleInvalid(f"A page would not run {bundle.path.name}: {' '.join(faults)}")
     try:
         input, outputs = input_spec(bundle), output_specs(bundle)
     except BundleInvalid as error:

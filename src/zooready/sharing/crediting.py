@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from zooready.bundle.unpacking import safe_name
 from zooready.errors import BundleInvalid
+from zooready.prediction.steps import of_data_set
 from zooready.records import About, Bundle
 
 COVERS = (".png", ".jpg", ".jpeg", ".gif")
 AUTHOR = ("name", "affiliation", "email", "orcid")  # a github_user would be looked up by every program that reads the bundle
 LONGEST = 128  # characters of a name
 DOI = re.compile(r"10\.\d{4,}/\S+")
+NORMALISING = {"fixed_zero_mean_unit_variance", "scale_linear", "scale_mean_variance", "scale_range", "zero_mean_unit_variance"}
 
 
-def credited(bundle: Bundle) -> About:
+def credited(bundle: Bundle, notes: Sequence[str] = ()) -> About:
     """The facts of a bundle that nobody measured: name, authors, licence, citations, documentation, cover; the original as parent.
+
+    The documentation says ``notes`` before the original's own words.
 
     Raises
     ------
@@ -42,10 +46,28 @@ def credited(bundle: Bundle) -> About:
         cite=tuple((text, doi) for text, doi, _ in cited if doi),
         tags=tuple(str(tag) for tag in tags) if isinstance(tags, list) else (),
         pixel_size_um=bundle.pixel_size_um,
-        documentation=_documentation(bundle, [f"{text} {url}".strip() for text, doi, url in cited if not doi]),
+        documentation=_documentation(bundle, notes, [f"{text} {url}".strip() for text, doi, url in cited if not doi]),
         parent=bundle.id,
         cover=_cover(bundle),
     )
+
+
+def normalises(bundle: Bundle) -> bool:
+    """Whether its description names a step that brings images to the range that the network expects."""
+    return any(step.name in NORMALISING for tensor in bundle.inputs for step in tensor.operators)
+
+
+def cautions(newest: Bundle) -> tuple[str, ...]:
+    """What to know before using the network that a bundle, in its newest form, is made into: sentences."""
+    said = []
+    if not normalises(newest):
+        said.append("the description names no normalisation: if its authors normalise their images first, do so, too.")
+    if names := [name for tensor in (*newest.inputs, *newest.outputs) for name in of_data_set(tensor)]:
+        said.append(
+            f"the description asks for statistics of a whole data set ({', '.join(names)}): here they are those of each image by itself, "
+            "as bioimageio.core takes them when it is given one image; of several, it mixes them."
+        )
+    return tuple(said)
 
 
 def _entries(bundle: Bundle, key: str) -> Iterator[dict[str, Any]]:
@@ -79,11 +101,10 @@ def _cover(bundle: Bundle) -> Path | None:
     return next((file for file in files if file and file.suffix.lower() in COVERS), None)
 
 
-def _documentation(bundle: Bundle, others: list[str]) -> str:
+def _documentation(bundle: Bundle, notes: Sequence[str], others: list[str]) -> str:
     """What is said before the original's own text, and that text."""
     file = _file(bundle, bundle.texts.get("documentation"))
     text = file.read_text(encoding="utf-8", errors="replace").strip() if file else ""
-    normalises = any(step.name != "ensure_dtype" for tensor in bundle.inputs for step in tensor.operators)
     lines = [
         f"This is *{bundle.name}*"
         + (f" (`{bundle.id}`)" if bundle.id else "")
@@ -91,8 +112,7 @@ def _documentation(bundle: Bundle, others: list[str]) -> str:
         "`zooready adopt`: the steps that its description asks for before and behind the network, and the padding to sizes that it takes, "
         "are inside the network now. Its weights are unchanged. Nothing about its quality was measured, and nothing is claimed.",
     ]
-    if not normalises:
-        lines.append("Its description names no normalisation: if its authors expect images that are normalised already, that still counts.")
+    lines += [f"{note[0].upper()}{note[1:]}" for note in notes]
     if others:
         lines.append("It also refers to:\n\n" + "\n".join(f"- {line}" for line in others))
     if text:

@@ -104,7 +104,7 @@ def read(folder: Path) -> Checkpoint:
             pairs = {key: tuple(objects[key]) for key in ("diameter_px", "background")}
             record["objects"] = Objects(**pairs, foreground=objects["foreground"])
         return Checkpoint(folder=folder, **record)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise InputInvalid(
             f"{folder} holds no {RECORD}: it is not the folder of a training run. Give the folder that was `out` in training."
         ) from None
