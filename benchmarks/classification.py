@@ -210,7 +210,7 @@ def draw_cells(path: Path) -> None:
     scorer, columns = evaluation.Scorer(load_weights("plcnn")), []
     for number, name in enumerate(plcnn.CLASSES):
         image, mask = cells.cell(np.random.default_rng((SHOWN_SEED, number)), name)
-        logits, maps = scorer.answers([image[None].astype(np.float32)])
+        logits, maps = scorer.outputs([image[None].astype(np.float32)])
         said = plcnn.CLASSES[int(logits[0].argmax())]
         shown = maps[0, number] / max(float(np.abs(maps[0, number]).max()), 1e-9)
         heat = (255 * colormaps["cividis"]((shown + 1) / 2)[..., :3]).astype(np.uint8)

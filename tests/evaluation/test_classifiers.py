@@ -54,6 +54,7 @@ def test_the_tables_agree_with_scikit_learn(measured, logits):
 def test_scores_and_temperature_agree_with_pytorch_and_scikit_learn(logits):
     scores, truth = logits
     np.testing.assert_allclose(classifiers.softmax(scores, 0.7), torch.softmax(torch.as_tensor(scores) / 0.7, 1).numpy(), rtol=1e-9)
+    truth = np.where(np.arange(len(truth)) % 7, truth, (truth + 1) % 10)  # with some wrong answers among them, too sure is too low
     best = classifiers.chosen_temperature(scores, truth)
     losses = [log_loss(truth, classifiers.softmax(scores, t), labels=list(range(10))) for t in (0.9 * best, best, 1.1 * best)]
     assert losses[1] == min(losses)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -145,7 +146,7 @@ def test_a_run_resumed_equals_one_unbroken(name, unbroken, tmp_path):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_metrics_are_numbers_with_those_of_the_input_itself(name):
     family = FAMILIES[name]
-    pair = family.training.pair(0, 0)
+    pair = next(pair for pair in map(partial(family.training.pair, 0), range(9)) if np.ptp(pair.target))  # an empty field has none
     with torch.no_grad():
         output, _ = seen(name, pair, "forward")
     numbers = family.training.metrics(output, pair)

@@ -98,7 +98,8 @@ EVALUATION = Evaluation(
     spot=spot,
     draw=draw,
     data=f"{plcnn.CELLS} simulated cells of ten patterns like those of the 2D HeLa set ({cells.SIZE} x {cells.SIZE} px, "
-    f"{cells.PIXEL_SIZE_UM:g} um pixels), rotated, mirrored, shifted and scaled; no real cells were used",
+    f"{cells.PIXEL_SIZE_UM:g} um pixels), rotated, mirrored, shifted and scaled, each with a chance of {100 * plcnn.WORSE.share:.0f} % "
+    "to be blurred, as much to be noisy, and as much to be unevenly lit; no real cells were used",
     suited=(
         "Trying out the method, its maps and its bundle; and as a starting point for training on your own classes: "
         "`zooready train plcnn --data DIR`.",

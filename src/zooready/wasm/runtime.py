@@ -74,8 +74,12 @@ def folder() -> Path:
 
 def missing() -> str | None:
     """Why no page can be made here, with the cure; None if all files are there."""
-    absent = [name for package in PACKAGES for name in package.files.values() if not (folder() / name).is_file()]
-    return f"What a page needs in a browser is not in {folder()} ({', '.join(absent)}): {CURE}" if absent else None
+    try:
+        root = folder()
+    except InputInvalid as error:
+        return str(error)
+    absent = [name for package in PACKAGES for name in package.files.values() if not (root / name).is_file()]
+    return f"What a page needs in a browser is not in {root} ({', '.join(absent)}): {CURE}" if absent else None
 
 
 def install(progress: Progress) -> None:
