@@ -261,6 +261,10 @@ def test_a_folder_inside_the_zip_is_explained(tmp_path):
     refused(zipped(tmp_path, {"image.png": ""}), "no rdf.yaml at its root; this is no BioImage.IO bundle")
 
 
+def test_a_text_that_moves_the_cursor_of_a_terminal_is_refused(tmp_path):
+    refused(zipped(tmp_path, {"rdf.yaml": b'type: model\nid: "a\\e[2Jb"\n'}), r"rdf.yaml holds the control character '\\x1b' in line 2")
+
+
 def test_an_alias_bomb_is_refused_at_once(tmp_path):
     bomb = "a: &a [x, x]\n" + "".join(f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)}, *{chr(97 + i)}]\n" for i in range(20))
     refused(zipped(tmp_path, {"rdf.yaml": bomb}), r"rdf.yaml uses the alias \*a")

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from zooready.errors import BundleInvalid
 
 BYTES = 2**20
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")  # what moves a terminal's cursor or hides what stands there
 DEPTH = 50
 CORE_SCHEMA = (  # (tag, pattern of plain scalars, what they begin with)
     ("null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
@@ -31,7 +32,7 @@ def parse(file: Path) -> dict[str, Any]:
     ------
     BundleInvalid
         Too large, too deep, not YAML, not a mapping; with a key twice, of which programs take different ones; with a key that is no
-        text; or with aliases: a few lines of them expand to billions of nodes.
+        text; with control characters; or with aliases: a few lines of them expand to billions of nodes.
     """
     import yaml
 
@@ -47,6 +48,11 @@ def parse(file: Path) -> dict[str, Any]:
                 raise BundleInvalid(
                     f"{file.name} uses the alias *{event.anchor}, and aliases are not read (a few of them can fill any memory): write the "
                     "values out."
+                )
+            if isinstance(event, yaml.ScalarEvent) and (found := CONTROL.search(event.value)):
+                raise BundleInvalid(
+                    f"{file.name} holds the control character {found[0]!r} in line {event.start_mark.line + 1}, which can change what a "
+                    "terminal shows: remove it."
                 )
             if depth > DEPTH:
                 raise BundleInvalid(f"{file.name} nests deeper than {DEPTH} levels: no description needs that. Write it again.")

@@ -50,7 +50,8 @@ def write(family: Family, weights: Weights, data: Path, out: Path, *, data_sha25
     make_folder(out)
     name = f"{family.name}-on-{data.resolve().name}"
     _draw(folder, [member for _, member in sorted(zip((row["f1_50"] for row in rows), members, strict=True))], methods, out / f"{name}.png")
-    words = f"{len(members)} images of the folder {data.resolve().name!r}" + (", those that training held out" if is_known else "")
+    words = f"{len(members)} {'image' if len(members) == 1 else 'images'} of the folder {data.resolve().name!r}"
+    words += ", those that training held out" if is_known else ""
     page = out / f"{name}.md"
     with whole_file(page) as file:
         file.write("\n".join(_page(family, rows, methods, words, f"{name}.png")).encode())
