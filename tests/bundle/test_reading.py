@@ -262,7 +262,7 @@ def test_a_folder_inside_the_zip_is_explained(tmp_path):
 
 
 def test_a_text_that_moves_the_cursor_of_a_terminal_is_refused(tmp_path):
-    refused(zipped(tmp_path, {"rdf.yaml": b'type: model\nid: "a\\e[2Jb"\n'}), r"rdf.yaml holds the control character '\\x1b' in line 2")
+    refused(zipped(tmp_path, {"rdf.yaml": b'type: model\nid: "a\\e[2Jb"\n'}), r"rdf.yaml holds the control character '\\x1b' in 'a\\x1b")
 
 
 def test_an_alias_bomb_is_refused_at_once(tmp_path):

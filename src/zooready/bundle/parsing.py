@@ -51,8 +51,8 @@ def parse(file: Path) -> dict[str, Any]:
                 )
             if isinstance(event, yaml.ScalarEvent) and (found := CONTROL.search(event.value)):
                 raise BundleInvalid(
-                    f"{file.name} holds the control character {found[0]!r} in line {event.start_mark.line + 1}, which can change what a "
-                    "terminal shows: remove it."
+                    f"{file.name} holds the control character {found[0]!r} in {event.value[:40]!r}, which can change what a terminal "
+                    "shows: remove it."
                 )
             if depth > DEPTH:
                 raise BundleInvalid(f"{file.name} nests deeper than {DEPTH} levels: no description needs that. Write it again.")

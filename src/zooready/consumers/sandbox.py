@@ -95,9 +95,9 @@ class Session:
         """What the worker makes of some arrays, before the clock shows ``until``."""
         child = self._child or self._start()
         number, child.requests = child.requests, child.requests + 1
-        for k, array in enumerate(arrays):
-            np.save(child.folder / f"input{number}_{k}.npy", as_float32(array))
         try:
+            for k, array in enumerate(arrays):
+                self._hand(array, child.folder / f"input{number}_{k}.npy")
             with contextlib.suppress(OSError):  # it is gone already, which is found below
                 assert child.process.stdin is not None
                 child.process.stdin.write(f"{number} {len(arrays)}\n".encode())
@@ -116,6 +116,16 @@ class Session:
         except BaseException:
             self.close()
             raise
+
+    def _hand(self, array: Array, file: Path) -> None:
+        """Write an array where the worker reads it."""
+        try:
+            np.save(file, as_float32(array))
+        except OSError as error:  # NumPy reports how many numbers it wrote, not why it failed
+            reason = error.strerror or f"the disk is full or a quota reached ({error})"
+            raise errors.InputInvalid(
+                f"cannot write {file}: {reason}. Nothing was left behind. Free space there, or set TMPDIR to a folder with more."
+            ) from None
 
     def close(self) -> None:
         """End the worker and those that it started, and remove its folder."""

@@ -162,7 +162,7 @@ def explaining(run: Run, bundle: Bundle, format: Format, names: Sequence[str] = 
     def explained(image: Array) -> tuple[Array, ...]:
         try:
             outputs = run(image)
-        except BundleInvalid:
+        except (BundleInvalid, InputInvalid):
             raise
         except Exception as error:  # each runtime has its own errors, and a network may raise anything
             if isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in NO_ROOM):
