@@ -60,7 +60,7 @@ def test_the_page_has_every_method_every_image_and_a_picture(data, tmp_path):
 def test_of_the_folder_that_was_trained_on_only_held_out_images_are_judged(data, tmp_path):
     weights, folder = load_weights("segmentation"), read_folder(data, segmentation.pair_of)
     text = own_images.write(FAMILY, weights, data, tmp_path, data_sha256=folder.sha256, seed=0).read_text(encoding="utf-8")
-    assert "1 images of the folder 'cells', those that training held out" in text
+    assert "1 image of the folder 'cells', those that training held out" in text
     held_out = folder.names[folder.split(0)[1][0]]
     assert [name for name in folder.names if f"| {name} | 4 |" in text] == [held_out]
 
