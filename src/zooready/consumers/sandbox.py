@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from zooready import errors
-from zooready.processes import memory_bytes, scratch
+from zooready.processes import end, memory_bytes, scratch
 from zooready.records import Array, as_float32
 
 WORKER = "zooready.consumers.sandbox_worker"
@@ -202,19 +202,6 @@ def _started(folder: Path, worker: str) -> subprocess.Popen[bytes]:
             env=environment,
             start_new_session=True,
         )
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process that leads its group, and those that it started."""
-    if hasattr(os, "killpg"):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
-    process.wait()
-    if process.stdin is not None:
-        with contextlib.suppress(OSError):
-            process.stdin.close()
 
 
 def _last_lines(folder: Path) -> str:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from zooready.errors import ConsumerFailed, ConsumerMissing, InputInvalid
 from zooready.java.engines import folder, libjvm, missing
 from zooready.java.jars import ENGINES, Engine, class_path, platform_name
-from zooready.processes import memory_bytes, scratch
+from zooready.processes import end, memory_bytes, scratch
 
 Array = NDArray[Any]
 THREADS = 2
@@ -143,7 +143,7 @@ def attended(
         try:
             limit_reached = _watched(child, limit_s, memory_mb)
         finally:
-            _end(child)
+            end(child)
     return limit_reached, child.returncode
 
 
@@ -222,18 +222,6 @@ def _resident_mb(pid: str) -> int:
         children = [child for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
         return resident + sum(map(_resident_mb, children))
     return 0
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """End the child process and the processes that it started, which can outlive it."""
-    if sys.platform == "win32":
-        child.kill()
-    else:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-    if child.stdin is not None:
-        child.stdin.close()
 
 
 def _judged(job_folder: Path, engine: Engine, limit_reached: str, code: int, seconds: float) -> Mapping[str, Any]:

@@ -6,6 +6,6 @@ May import: nothing
 """
 
 from zooready.processes.folders import scratch
-from zooready.processes.limits import end_with_parent, machine_bytes, memory_bytes
+from zooready.processes.limits import end, end_with_parent, machine_bytes, memory_bytes
 
-__all__ = ["end_with_parent", "machine_bytes", "memory_bytes", "scratch"]
+__all__ = ["end", "end_with_parent", "machine_bytes", "memory_bytes", "scratch"]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Sequence
 from importlib import resources
@@ -15,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from zooready.errors import ConsumerFailed, ConsumerMissing
-from zooready.processes import guard, memory_bytes, scratch
+from zooready.processes import end, guard, memory_bytes, scratch
 from zooready.records import Array, as_float32
 from zooready.wasm import runtime
 
@@ -97,20 +95,8 @@ def _finished(folder: Path, seconds: float) -> None:
                 f"the browser's engine was stopped after {seconds:.0f} s. Try a smaller image, a faster machine, or a longer time limit."
             ) from None
         finally:
-            _end(child)
+            end(child)
     if code or not (folder / "answer.json").is_file():
         lines = [line.strip() for line in (folder / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()]
         told = next((line for line in lines if "Error" in line), next((line for line in reversed(lines) if line), "nothing"))
         raise ConsumerFailed(f"the browser's engine ended with exit code {code}. It said: {told[:400]} Try the file in another program.")
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    if hasattr(os, "killpg"):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-    else:
-        child.kill()
-    child.wait()
-    if child.stdin is not None:
-        with contextlib.suppress(OSError):
-            child.stdin.close()

@@ -21,9 +21,9 @@ import numpy as np
 from zooready.consumers import export_files
 from zooready.consumers.cellprofiler.cppipe import pipeline
 from zooready.consumers.onnx_rules import one_file, onnx_objections
-from zooready.consumers.sandbox import PASSED_ON, end
+from zooready.consumers.sandbox import PASSED_ON
 from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, InputInvalid
-from zooready.processes import guard, memory_bytes, scratch
+from zooready.processes import end, guard, memory_bytes, scratch
 from zooready.records import Array, Bundle, Format, Level, as_float32
 from zooready.tensors import Tensor, TensorSpec
 
