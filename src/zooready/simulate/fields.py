@@ -94,6 +94,21 @@ def field(
     Field
         Image and truth, (size, size) each.
     """
+    emission, optical = light(rng, size, specimen, optics, haze=haze, climb_px=climb_px, gaussian_px=gaussian_px)
+    return digital(rng, emission, optical, optics, camera, photons, background)
+
+
+def light(
+    rng: np.random.Generator,
+    size: int,
+    specimen: Specimen,
+    optics: Optics,
+    *,
+    haze: Haze | None = None,
+    climb_px: float = 0.0,
+    gaussian_px: float = 0.0,
+) -> tuple[Float, Float]:
+    """What :func:`field` shows to its camera: emission and optical image, (size, size) each, relative; arguments as there."""
     emission = specimen(rng, size + 2 * MARGIN_PX)
     inner = (slice(MARGIN_PX, MARGIN_PX + size),) * 2
     focused = thick(rng, emission, climb_px) if climb_px else emission
@@ -101,7 +116,16 @@ def field(
     if haze is not None:
         transfer = _haze_otf(optics, (emission.shape[0], emission.shape[1]), haze.heights_um)
         optical = optical + haze.share * convolved(np.rot90(emission, haze.turns), transfer)
-    return digital(rng, emission[inner], optical[inner], optics, camera, photons, background)
+    return emission[inner], optical[inner]
+
+
+def reused(index: int, slots: int, times: int) -> int:
+    """Number of the field that pair `index` is cut from, where ``slots`` fields are in use and each is replaced after so many ``times``.
+
+    They are replaced one after the other, so that pairs next to each other always come from different fields.
+    """
+    slot, turn = index % slots, index // slots
+    return slot + slots * ((turn + slot % times) // times)
 
 
 def thick(rng: np.random.Generator, emission: Float, climb_px: float) -> Float:
