@@ -5,13 +5,16 @@ from PIL import Image
 from zooready.evaluation import microscope_range
 from zooready.evaluation import mrbcr as evaluation
 from zooready.images.similarity import psnr
-from zooready.simulate import microscopes
+from zooready.simulate import microscopes, thick, volumes
 from zooready.simulate.specimens import bumps, filaments
+
+
+def made(kinds, count):
+    return {blur: microscope_range.scenes(kinds, 1, blur, count) for blur in (4.0, 9.2)}
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(microscope_range, "BLURS_PX", (4.0, 9.2))
     monkeypatch.setattr(microscope_range, "LUCY_ITERATIONS", (3, 10, 30))
 
 
@@ -31,13 +34,24 @@ def test_the_wrong_microscope_blurs_a_fifth_more_or_less_but_never_less_than_any
 
 
 def test_a_network_that_does_nothing_gains_nothing_and_one_that_harms_is_seen(quick):
-    rows = microscope_range.by_blur(lambda image: image, (filaments, bumps), 1, 2)
+    rows = microscope_range.by_blur(lambda image: image, made((filaments, bumps), 2))
     assert [row["method"] for row in rows] == ["blur of 4 px", "blur of 9.2 px"]
     assert all((row[microscope_range.GAIN], row[microscope_range.WORST]) == (0, 0) for row in rows)
     assert all(row[microscope_range.TRUE] > row[microscope_range.INPUT] for row in rows)
     noise = np.random.default_rng(0)
-    harmed = microscope_range.by_blur(lambda image: image + noise.normal(0, np.ptp(image), image.shape), (filaments, bumps), 1, 2)
+    harmed = microscope_range.by_blur(lambda image: image + noise.normal(0, np.ptp(image), image.shape), made((filaments, bumps), 2))
     assert all(row[microscope_range.WORST] <= row[microscope_range.GAIN] < -3 for row in harmed)
+
+
+def test_stacks_of_a_blur_are_sampled_and_what_does_nothing_gains_nothing(quick):
+    stacks = microscope_range.stacks((volumes.beads, thick.globes), 1, 5.0, 2, (6, 24, 24))
+    assert [microscopes.blur_px(field.optics) for field in stacks] == pytest.approx([5.0] * 2)
+    assert all(field.image.shape == field.truth.shape == (6, 24, 24) for field in stacks)
+    assert all(1 <= field.z_step_um / field.optics.pixel_size_um <= 8 for field in stacks)
+    assert all(field.z_step_um <= field.optics.nyquist_z_um for field in stacks)
+    (row,) = microscope_range.by_blur(lambda image: image, {5.0: stacks})
+    assert (row[microscope_range.GAIN], row[microscope_range.WORST]) == (0, 0)
+    assert row[microscope_range.TRUE] > row[microscope_range.INPUT]
 
 
 def test_each_condition_changes_the_image_and_not_the_specimen():
@@ -49,9 +63,9 @@ def test_each_condition_changes_the_image_and_not_the_specimen():
 
 
 def test_the_picture_has_a_panel_for_each_table(quick, tmp_path):
-    rows = microscope_range.by_blur(lambda image: image, (bumps,), 1, 1)
-    microscope_range.draw({"one": rows}, tmp_path / "one.png")
-    microscope_range.draw({"one": rows, "two": rows}, tmp_path / "two.png")
+    rows = microscope_range.by_blur(lambda image: image, made((bumps,), 1))
+    microscope_range.draw({"one": rows}, tmp_path / "one.png", (4.0, 9.2))
+    microscope_range.draw({"one": rows, "two": rows}, tmp_path / "two.png", (4.0, 9.2))
     assert Image.open(tmp_path / "two.png").width == Image.open(tmp_path / "one.png").width == 880
     assert (tmp_path / "two.png").read_bytes() != (tmp_path / "one.png").read_bytes()
 

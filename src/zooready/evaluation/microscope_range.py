@@ -18,13 +18,15 @@ from zooready.evaluation import deconvolution
 from zooready.evaluation.contract import digits
 from zooready.evaluation.deconvolution import LUCY_IN_STACKS, Restore, richardson_lucy
 from zooready.evaluation.grids import save
-from zooready.families import mrbcr
+from zooready.families import mrbcr, mrbcr3d
 from zooready.images.similarity import psnr
 from zooready.simulate import microscopes
 from zooready.simulate.camera import Camera
 from zooready.simulate.fields import Field, Haze, field
 from zooready.simulate.optics import Optics
 from zooready.simulate.specimens import Specimen
+from zooready.simulate.thick import Thick
+from zooready.simulate.volumes import Shape
 
 BLURS_PX = (4.0, 5.0, 6.0, 7.5, 9.2, 11.0, 13.0, 16.0)
 HELD_OUT_SEED, UNSEEN_SEED, CONDITION_SEED = 4_150_001, 4_150_002, 4_150_003  # never used in training, whose seeds are small
@@ -52,7 +54,7 @@ CONDITIONS: Mapping[str, dict[str, Any]] = {  # one thing other than in the firs
 
 
 def scenes(kinds: Sequence[Specimen], seed: int, blur: float, count: int) -> list[Field]:
-    """Fields by microscopes of one blur, px, each with its own NA, wavelength, aberration, focus, haze, light and camera."""
+    """Planes by microscopes of one blur, px, each with its own NA, wavelength, aberration, focus, haze, light and camera."""
     made = []
     for index in range(count):
         rng = np.random.default_rng((seed, round(10 * blur), index))
@@ -61,33 +63,49 @@ def scenes(kinds: Sequence[Specimen], seed: int, blur: float, count: int) -> lis
     return made
 
 
-def wrong(optics: Optics, wider: bool) -> Optics:
-    """The same microscope, believed to blur a fifth more or less; more at the Nyquist limit, below which no microscope blurs."""
-    nanometres = optics.wavelength_nm * (WRONG if wider else 1 / WRONG)
-    if nanometres / 1000 / (4 * optics.na) < optics.pixel_size_um:
-        nanometres = optics.wavelength_nm * WRONG
-    return replace(optics, wavelength_nm=nanometres)
+def stacks(kinds: Sequence[Thick], seed: int, blur: float, count: int, shape: Shape) -> list[Field]:
+    """Stacks by microscopes of one blur, px, each with its own NA, wavelength, aberration, distance of planes, light and camera."""
+    made = []
+    for index in range(count):
+        rng = np.random.default_rng((seed, round(10 * blur), index))
+        optics = microscopes.microscope(rng, blur)
+        made.append(mrbcr3d.any_stack(rng, shape, kinds[index % len(kinds)], optics, mrbcr3d.step_um(rng, optics)))
+    return made
+
+
+def means(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Of a table of :func:`by_blur`, the numbers that a family's statement of quality names."""
+    names = {"psnr_range": OWN, "psnr_range_input": INPUT, "psnr_range_rl_best": TRUE}
+    return {key: digits(sum(row[name] for row in rows) / len(rows), 2) for key, name in names.items()}
+
+
+def wrong(optics: Optics, wider: bool, z_step_um: float | None = None) -> Optics:
+    """The same microscope, believed to blur a fifth more or less; more at the Nyquist limits, below which no microscope blurs."""
+    wide, narrow = (replace(optics, wavelength_nm=optics.wavelength_nm * factor) for factor in (WRONG, 1 / WRONG))
+    is_sampled = narrow.wavelength_nm / 1000 / (4 * narrow.na) >= narrow.pixel_size_um and narrow.nyquist_z_um >= (z_step_um or 0.0)
+    return wide if wider or not is_sampled else narrow
 
 
 def lucy_best(field: Field, assumed: Optics) -> float:
     """PSNR of Richardson-Lucy at the iteration that is best against the truth."""
     light = (field.image.astype(np.float64) - field.camera.offset) / field.camera.gain
-    return max(psnr(image, field.truth) for image in richardson_lucy(light, assumed, LUCY_ITERATIONS).values())
+    estimates = richardson_lucy(light, assumed, LUCY_ITERATIONS, field.z_step_um)
+    return max(psnr(image, field.truth) for image in estimates.values())
 
 
-def by_blur(restore: Restore, kinds: Sequence[Specimen], seed: int, count: int) -> list[dict[str, Any]]:
-    """One row for each of `BLURS_PX`: mean PSNR of the methods, and what the network gains over its input on the worst field."""
+def by_blur(restore: Restore, made: Mapping[float, Sequence[Field]]) -> list[dict[str, Any]]:
+    """One row for each blur, px, of its fields: mean PSNR of the methods, and what the network gains over its input on the worst field."""
     rows = []
-    for blur in BLURS_PX:
+    for blur, images in made.items():
         scores = np.array(
             [
                 (
                     psnr(field.image, field.truth),
                     lucy_best(field, field.optics),
-                    lucy_best(field, wrong(field.optics, wider=index % 2 == 0)),
+                    lucy_best(field, wrong(field.optics, index % 2 == 0, field.z_step_um)),
                     psnr(restore(field.image), field.truth),
                 )
-                for index, field in enumerate(scenes(kinds, seed, blur, count))
+                for index, field in enumerate(images)
             ]
         )
         means = {name: digits(value, 2) for name, value in zip((INPUT, TRUE, FALSE, OWN), scores.mean(0), strict=True)}
@@ -137,19 +155,19 @@ def by_condition(restore: Restore, kinds: Sequence[Specimen], count: int) -> lis
     return rows
 
 
-def draw(tables: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None:
-    """A PNG of the gain over the input at every blur; one panel for each table of :func:`by_blur`."""
+def draw(tables: Mapping[str, Sequence[Mapping[str, Any]]], path: Path, blurs: Sequence[float] = BLURS_PX) -> None:
+    """A PNG of the gain over the input at every blur, px; one panel for each table of :func:`by_blur`."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     panels = figure.subplots(1, len(tables), sharey=True, squeeze=False)[0]
     for axes, (title, rows) in zip(panels, tables.items(), strict=True):
         for name, style in ((TRUE, "C0--"), (FALSE, "C0:"), (OWN, "C1-o")):
-            axes.plot(BLURS_PX, [row[name] - row[INPUT] for row in rows], style, label=name.removesuffix(", dB"))
-        axes.plot(BLURS_PX, [row[WORST] for row in rows], "C1:", label="m-rBCR, worst field")
+            axes.plot(blurs, [row[name] - row[INPUT] for row in rows], style, label=name.removesuffix(", dB"))
+        axes.plot(blurs, [row[WORST] for row in rows], "C1:", label="m-rBCR, worst field")
         axes.axhline(0, color="grey", linewidth=0.8)
         axes.set_xscale("log")
-        axes.set_xticks(BLURS_PX, [f"{blur:g}" for blur in BLURS_PX])
+        axes.set_xticks(blurs, [f"{blur:g}" for blur in blurs])
         axes.minorticks_off()
         axes.set(title=title, xlabel="blur: wavelength / (NA x pixel size), px")
     panels[0].set_ylabel("PSNR over the input's, dB")

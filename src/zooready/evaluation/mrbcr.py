@@ -67,8 +67,13 @@ def ranges(family: Family, weights: Weights) -> dict[str, list[dict[str, Any]]]:
 def _ranges(known: _Known) -> dict[str, list[dict[str, Any]]]:
     restore = deconvolution_cards.restoring(known.family, known.weights)
     return {
-        BLUR: microscope_range.by_blur(restore, KNOWN, microscope_range.HELD_OUT_SEED, PER_BLUR),
-        BLUR_UNSEEN: microscope_range.by_blur(restore, UNSEEN, microscope_range.UNSEEN_SEED, UNSEEN_PER_BLUR),
+        name: microscope_range.by_blur(
+            restore, {blur: microscope_range.scenes(kinds, seed, blur, count) for blur in microscope_range.BLURS_PX}
+        )
+        for name, kinds, seed, count in (
+            (BLUR, KNOWN, microscope_range.HELD_OUT_SEED, PER_BLUR),
+            (BLUR_UNSEEN, UNSEEN, microscope_range.UNSEEN_SEED, UNSEEN_PER_BLUR),
+        )
     }
 
 
@@ -78,15 +83,7 @@ def measure(family: Family, weights: Weights) -> dict[str, Any]:
     tables = {**ranges(family, weights), "conditions": microscope_range.by_condition(restore, KNOWN, PER_CONDITION)}
     measured = deconvolution_cards.measure(family, sets, MEASURED_ON, weights)
     tables |= {**measured["tables"], "specimens": by_kind(restore), "objectives": objectives()}
-    means = {
-        key: digits(sum(row[name] for row in tables[BLUR]) / len(tables[BLUR]), 2)
-        for key, name in (
-            ("psnr_range", microscope_range.OWN),
-            ("psnr_range_input", microscope_range.INPUT),
-            ("psnr_range_rl_best", microscope_range.TRUE),
-        )
-    }
-    return {**measured, "tables": tables, "metrics": {**measured["metrics"], **means}}
+    return {**measured, "tables": tables, "metrics": {**measured["metrics"], **microscope_range.means(tables[BLUR])}}
 
 
 def by_kind(restore: Restore) -> list[dict[str, Any]]:

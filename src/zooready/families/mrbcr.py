@@ -99,7 +99,7 @@ def any_exposure(rng: np.random.Generator) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Lit:
-    """A field before its camera: light of the specimen, and of its image by the microscope, (160, 160) float32 each, relative."""
+    """A field before its camera: light of the specimen, and of its image by the microscope, (y, x) or (z, y, x) float32, relative."""
 
     emission: NDArray[np.float32]
     optical: NDArray[np.float32]
@@ -153,12 +153,18 @@ def pair(seed: int, index: int) -> Pair:
     It is a part of a field, flipped or turned, with a light and a camera of its own; each field serves several pairs, since drawing
     specimens takes as long as learning from them.
     """
-    rng, whole = np.random.default_rng((seed, index)), lit(seed, reused(index, FIELDS, REUSED))
-    part = augmented(Pair(input=whole.optical[None], target=whole.emission[None], pixel_size_um=whole.optics.pixel_size_um), rng, SIZE)
+    return exposed(np.random.default_rng((seed, index)), lit(seed, reused(index, FIELDS, REUSED)), SIZE)
+
+
+def exposed(rng: np.random.Generator, whole: Lit, size: int, planes: int | None = None) -> Pair:
+    """A random square of a field, of stacks so many planes, flipped or turned, by a random camera in random light."""
+    part = augmented(
+        Pair(input=whole.optical[None], target=whole.emission[None], pixel_size_um=whole.optics.pixel_size_um), rng, size, planes
+    )
     settings = exposure(rng) if whole.optics is OPTICS else any_exposure(rng)
     settings["photons"] *= min(1.0, float(part.input.max()) / max(DIMMEST * float(whole.optical.max()), 1e-12))
-    exposed = digital(rng, part.target[0], part.input[0], whole.optics, **settings)
-    return Pair(input=exposed.image[None].astype(np.float32), target=exposed.truth[None], pixel_size_um=part.pixel_size_um)
+    seen = digital(rng, part.target[0], part.input[0], whole.optics, **settings)
+    return Pair(input=seen.image[None].astype(np.float32), target=seen.truth[None], pixel_size_um=part.pixel_size_um)
 
 
 def enlarged(rng: np.random.Generator, size: int, draw: Specimen) -> NDArray[np.float64]:

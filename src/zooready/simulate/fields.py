@@ -181,13 +181,20 @@ def stack(
     Field
         Image and truth, (z, y, x) each.
     """
+    emission, optical = stack_light(rng, shape, specimen, optics, z_step_um)
+    exposure = digital(rng, emission, optical, optics, camera, photons, background)
+    return replace(exposure, z_step_um=z_step_um)
+
+
+def stack_light(
+    rng: np.random.Generator, shape: tuple[int, int, int], specimen: Solid, optics: Optics, z_step_um: float
+) -> tuple[Float, Float]:
+    """What :func:`stack` shows to its camera: emission and optical image, ``shape`` each, relative; arguments as there."""
     margins = (MARGIN_PLANES, MARGIN_PX, MARGIN_PX)
     high, tall, wide = (side + 2 * margin for side, margin in zip(shape, margins, strict=True))
     emission = specimen(rng, (high, tall, wide))
     inner = tuple(slice(margin, margin + side) for side, margin in zip(shape, margins, strict=True))
-    optical = blur_volume(emission, optics, z_step_um)
-    exposure = digital(rng, emission[inner], optical[inner], optics, camera, photons, background)
-    return replace(exposure, z_step_um=z_step_um)
+    return emission[inner], blur_volume(emission, optics, z_step_um)[inner]
 
 
 def digital(
