@@ -164,7 +164,7 @@ def exposed(rng: np.random.Generator, whole: Lit, size: int, planes: int | None 
     settings = exposure(rng) if whole.optics is OPTICS else any_exposure(rng)
     settings["photons"] *= min(1.0, float(part.input.max()) / max(DIMMEST * float(whole.optical.max()), 1e-12))
     seen = digital(rng, part.target[0], part.input[0], whole.optics, **settings)
-    return Pair(input=seen.image[None].astype(np.float32), target=seen.truth[None], pixel_size_um=part.pixel_size_um)
+    return Pair(input=seen.image[None].astype(np.float32), target=seen.truth[None], pixel_size_um=whole.optics.pixel_size_um)
 
 
 def enlarged(rng: np.random.Generator, size: int, draw: Specimen) -> NDArray[np.float64]:
