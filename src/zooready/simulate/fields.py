@@ -187,14 +187,26 @@ def stack(
 
 
 def stack_light(
-    rng: np.random.Generator, shape: tuple[int, int, int], specimen: Solid, optics: Optics, z_step_um: float
+    rng: np.random.Generator,
+    shape: tuple[int, int, int],
+    specimen: Solid,
+    optics: Optics,
+    z_step_um: float,
+    gaussian_px: tuple[float, float] | None = None,
 ) -> tuple[Float, Float]:
-    """What :func:`stack` shows to its camera: emission and optical image, ``shape`` each, relative; arguments as there."""
+    """What :func:`stack` shows to its camera: emission and optical image, ``shape`` each, relative; arguments as there.
+
+    ``gaussian_px`` are the standard deviations, in planes and in px, of a Gaussian that blurs in place of the microscope, as about every
+    microscope does that keeps light of other planes out.
+    """
     margins = (MARGIN_PLANES, MARGIN_PX, MARGIN_PX)
     high, tall, wide = (side + 2 * margin for side, margin in zip(shape, margins, strict=True))
     emission = specimen(rng, (high, tall, wide))
     inner = tuple(slice(margin, margin + side) for side, margin in zip(shape, margins, strict=True))
-    return emission[inner], blur_volume(emission, optics, z_step_um)[inner]
+    if gaussian_px is None:
+        return emission[inner], blur_volume(emission, optics, z_step_um)[inner]
+    across_planes, across = gaussian_px
+    return emission[inner], ndimage.gaussian_filter(emission, (across_planes, across, across))[inner]
 
 
 def digital(
