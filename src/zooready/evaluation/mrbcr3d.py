@@ -77,7 +77,8 @@ EVALUATION = Evaluation(
     spot=partial(deconvolution_cards.spot, mrbcr3d.FAMILY, sets),
     draw=partial(deconvolution_cards.draw, mrbcr3d.FAMILY, sets),
     data=f"simulated threads, puncta, balls, tubes, clouds, nets, sheets and round bodies with depth ({'x'.join(map(str, mrbcr3d.SHAPE))} "
-    f"voxels) in {microscopes.NUMBER} random wide-field microscopes with blurs of {_LOW:g} to {_HIGH:g} px; no real stacks were used",
+    f"voxels) in {microscopes.NUMBER} random wide-field microscopes with blurs of {_LOW:g} to {_HIGH:g} px, "
+    f"a quarter of them with a compact, Gaussian blur in place of the microscope's; no real stacks were used",
     suited=(
         f"Wide-field stacks by any objective, dye and camera for which wavelength / (NA x pixel size) is {_LOW:g} to {_HIGH:g} px, with "
         f"planes {mrbcr3d.ASPECTS[0]:g} to {mrbcr3d.ASPECTS[1]:g} pixels apart. Nothing need be known or told of the microscope.",
