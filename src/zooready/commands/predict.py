@@ -151,11 +151,14 @@ def predict_files(
             names = ", ".join(name for name, _ in opened_bundle.kinds)
             raise InputInvalid(f"{out} is one file, and {opened_bundle.path.name} has several outputs ({names}): name a folder for them.")
         engine = prediction.engine(opened_bundle, format, device)
-        options |= {"run": engine, "format": format, "device": device, "scratch": make_folder(out.absolute().parent if is_file else out)}
+        options |= {"run": engine, "format": format, "device": device}
+        folder = make_folder(out.absolute().parent if is_file else out)
         for image in arriving(listed[0], out / WATCHED) if watch else listed:
             try:
-                result = prediction.predict(opened_bundle, read_image(image, axes=axes, lazily=True), **options)
-                yield image, result, prediction.save_one(result, out) if is_file else prediction.save(result, out, image.stem)
+                with prediction.resumable(folder, out.stem if is_file else image.stem) as parts:
+                    result = prediction.predict(opened_bundle, read_image(image, axes=axes, lazily=True), parts=parts, **options)
+                    written = prediction.save_one(result, out) if is_file else prediction.save(result, out, image.stem)
+                yield image, result, written
             except (InputInvalid, ConsumerFailed) as error:
                 yield image, error, ()
 
