@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from zooready.errors import ConsumerFailed, ConsumerMissing, InputInvalid
 from zooready.java.engines import folder, libjvm, missing
-from zooready.java.jars import ENGINES, Engine, class_path, platform_name
+from zooready.java.jars import ENGINES, EXTRA, Engine, class_path, platform_name, unpacked
 from zooready.processes import end, memory_bytes, scratch
 
 Array = NDArray[Any]
@@ -95,7 +95,7 @@ def run(
         files = [_stored(job_folder, position, item, through_imagej) for position, item in enumerate(inputs)]
         job = {"weights": str(weights.resolve()), "inputs": [str(file) for file in files], "repeats": repeats}
         most = memory_mb or memory_bytes() >> 20
-        result = work(job_folder, engine, job, djl=folder() / "djl", limit_s=limit_s, memory_mb=most)
+        result = work(job_folder, engine, job, djl=folder() / (unpacked(engine) or "djl"), limit_s=limit_s, memory_mb=most)
         return _loaded(job_folder, "output", result, result["versions"])
 
 
@@ -134,7 +134,7 @@ def _raced(engine: Engine, weights: Sequence[Path], inputs: Sequence[Array], rep
         files = [str(_stored(job_folder, position, item, through_imagej=False)) for position, item in enumerate(inputs)]
         job = {"weights": [str(file.resolve()) for file in weights], "inputs": files, "repeats": repeats}
         most, limit_s = memory_bytes() >> 20, limit_s * len(weights)
-        result = work(job_folder, engine, job, djl=folder() / "djl", limit_s=limit_s, memory_mb=most)
+        result = work(job_folder, engine, job, djl=folder() / (unpacked(engine) or "djl"), limit_s=limit_s, memory_mb=most)
         return [
             ConsumerFailed(f"{engine} in Java: {each['error'][:1500]}")
             if "error" in each
@@ -145,8 +145,8 @@ def _raced(engine: Engine, weights: Sequence[Path], inputs: Sequence[Array], rep
 
 def _demand_ready(engine: Engine, weights: Sequence[Path]) -> None:
     """Raise unless the engine is known and here, and the files are there."""
-    if engine not in ENGINES:
-        raise InputInvalid(f"engine {engine!r} is not known: use one of {', '.join(ENGINES)}.")
+    if engine not in (*ENGINES, *EXTRA):
+        raise InputInvalid(f"engine {engine!r} is not known: use one of {', '.join((*ENGINES, *EXTRA))}.")
     reason = missing(engine)
     if reason:
         raise ConsumerMissing(reason)

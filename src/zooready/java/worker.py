@@ -96,7 +96,7 @@ def _race(job: Mapping[str, Any], folder: Path, stage: Path, here: Mapping[str, 
 
 
 def _started(job: Mapping[str, Any]) -> tuple[Network, dict[str, str]]:
-    return torchscript(job) if job["engine"] == "pytorch" else _onnx(job)
+    return torchscript(job) if job["engine"].startswith("pytorch") else _onnx(job)
 
 
 def _saved(outputs: list[Array], path: Path) -> list[list[int]]:
