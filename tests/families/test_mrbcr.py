@@ -12,8 +12,7 @@ from zooready.families import load_record, load_weights, mrbcr
 from zooready.images.similarity import psnr
 from zooready.nets.wrapping import FijiSafe
 from zooready.records import Pair
-from zooready.simulate import microscopes, specimens
-from zooready.simulate.fields import MARGIN_PX, reused
+from zooready.simulate import specimens
 from zooready.simulate.unseen import UNSEEN
 
 torch.set_num_threads(1)
@@ -38,29 +37,6 @@ def test_pairs_are_raw_counts_of_one_unit_from_many_microscopes():
     assert 1 <= sizes.count(mrbcr.OPTICS.pixel_size_um) <= 18, "the reference microscope has a share of its own"
     ratios = [pair.target.mean() / pair.input.mean() for pair in pairs if pair.pixel_size_um == mrbcr.OPTICS.pixel_size_um]
     assert np.median(ratios) == pytest.approx(1, abs=0.02)  # blur keeps light, so truth and image have one offset and gain
-
-
-def test_a_field_serves_several_pairs_each_with_its_own_part_light_and_camera():
-    first, later = mrbcr.pair(3, 0), mrbcr.pair(3, mrbcr.FIELDS)
-    assert reused(0, mrbcr.FIELDS, mrbcr.REUSED) == reused(mrbcr.FIELDS, mrbcr.FIELDS, mrbcr.REUSED)
-    assert first.pixel_size_um == later.pixel_size_um
-    assert not np.array_equal(first.input, later.input)
-    assert not np.array_equal(first.target, later.target)
-
-
-def test_in_the_plane_of_a_volume_the_other_planes_add_light_but_are_not_in_the_truth(monkeypatch):
-    def two_points(rng, shape, aspect):
-        volume = np.zeros(shape)
-        volume[0, 60, 60] = volume[-1, 130, 130] = 1
-        return volume
-
-    monkeypatch.setattr(mrbcr, "VOLUMES", (two_points,))
-    truth, image = mrbcr._plane_of_volume(np.random.default_rng(0), microscopes.microscope(np.random.default_rng(1), 8.0))
-    assert truth.shape == image.shape == (mrbcr.FIELD, mrbcr.FIELD)
-    points = [(60 - MARGIN_PX,) * 2, (130 - MARGIN_PX,) * 2]
-    assert [truth[point] for point in points] in ([1, 0], [0, 1])
-    lit = [image[row - 40 : row + 30, column - 40 : column + 30].sum() for row, column in points]
-    assert min(lit) > 0.2 * max(lit), "light of the other plane is in the image"
 
 
 def test_an_enlarged_specimen_has_coarser_structures():

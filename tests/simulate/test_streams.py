@@ -44,7 +44,7 @@ def of_nuclei():
 
 
 EXPECTED = {
-    of_pairs: "ef3848389c3fed4c",
+    of_pairs: "a9944a0a9f4d1f22",
     of_scene: "adcc034b82b91354",
     of_sample: "57eef94203d7b2bd",
     of_field: "0bfd9ddfb661bfa6",

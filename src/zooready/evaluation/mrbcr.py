@@ -160,7 +160,7 @@ EVALUATION = Evaluation(
     data=f"simulated filaments, puncta, rings, meshes and textures ({mrbcr.SIZE} x {mrbcr.SIZE} px) in {microscopes.NUMBER} random "
     f"wide-field microscopes with blurs of {_LOW:g} to {_HIGH:g} px, beginning with the weights of a network for the reference microscope "
     "alone; grainy specimens only since step 1,500, thick ones and Gaussian blur only since step 5,400, unevenly bound dye only since step "
-    "7,000, planes of specimens with depth, and fields that serve a dozen pairs each, only since step 8,800; no real images were used",
+    "7,000; no real images were used",
     suited=(
         f"Single planes in wide-field fluorescence, any objective, dye and camera for which wavelength / (NA x pixel size) is {_LOW:g} to "
         f"{_HIGH:g} px (table of objectives). Nothing need be known or told of the microscope.",

@@ -11,21 +11,18 @@ Li, Kudryashev, Yakimovich, ECCV 2024, doi:10.1007/978-3-031-73226-3_22
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from zooready.data.augmentation import augmented
 from zooready.images.similarity import psnr, ssim
 from zooready.records import Array, Family, Image, Network, Pair, Part, Recipe, Training
-from zooready.simulate import microscopes, thick, volumes
+from zooready.simulate import microscopes
 from zooready.simulate.camera import Camera
-from zooready.simulate.fields import MARGIN_PX, Field, digital, field, light, reused
-from zooready.simulate.focusing import focal_series
+from zooready.simulate.fields import Field, field
 from zooready.simulate.optics import Optics
 from zooready.simulate.specimens import STRUCTURES, TEXTURES, Specimen, mixed, smoothed
 from zooready.tensors import TensorSpec
@@ -52,15 +49,6 @@ GRAINY = 0.25  # share of other pairs whose dye is so sparse that single molecul
 MOLECULES = (2.0, 200.0)  # of them, in the brightest pixel
 UNEVEN = 0.3  # share of other pairs whose dye is unevenly bound, as in every measured image
 UNEVENNESS, ROUGHNESS = (0.1, 0.6), (0.0, 1.5)  # standard deviation of the logarithm of its density; falling exponent of its spectrum
-DEEP = 0.25  # share of other pairs that are a plane of a specimen with depth
-VOLUMES: tuple[thick.Thick, ...] = (
-    volumes.filaments, volumes.puncta, volumes.beads, volumes.tubes, volumes.clouds, volumes.mixed,
-    thick.nets, thick.sheets, thick.globes, thick.globes,
-)  # fmt: skip
-DEEP_PLANES, DEEP_STEP = (7, 16), (0.3, 1.0)  # planes of such specimens, and their distance in depths of field
-FIELD = 160  # px, side of the simulated fields that training pairs are parts of
-FIELDS, REUSED = 96, 12  # fields that training draws from at a time, and how often each before another takes its place
-DIMMEST = 0.2  # of the brightest pixel of the field; a part with less is as dim in its pair, others are as bright as drawn
 FLOOR = 1e-3  # added before the logarithm of the loss; a difference of 3 % of the target's spread
 LOW_FLOOR = 1e-5  # the same, where sharp and noiseless images are among the inputs
 GUARD, MARGIN, LEAST_MISFIT = 2.0, 0.15, 1e-6  # weight of the guard; nepers (0.65 dB) that are asked for at least; floor of its logarithm
@@ -97,74 +85,25 @@ def any_exposure(rng: np.random.Generator) -> dict[str, Any]:
     return {"photons": photons, "background": background, "camera": microscopes.camera(rng)}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lit:
-    """A field before its camera: light of the specimen, and of its image by the microscope, (y, x) or (z, y, x) float32, relative."""
-
-    emission: NDArray[np.float32]
-    optical: NDArray[np.float32]
-    optics: Optics
-
-
-@lru_cache(maxsize=2 * FIELDS)  # held-out pairs in between must not displace those that come next
-def lit(seed: int, number: int) -> Lit:
-    """Field `number` of training: any specimen in any microscope, or a plane of a volume."""
-    rng = np.random.default_rng((seed, number, FIELD))
-    is_reference = rng.random() < REFERENCE
-    optics = OPTICS if is_reference else microscopes.microscopes()[rng.integers(microscopes.NUMBER)]
-    deep = not is_reference and rng.random() < DEEP
-    seen = _plane_of_volume(rng, optics) if deep else _plane(rng, optics, is_plain=is_reference)
-    emission, optical = (values.astype(np.float32) for values in seen)
-    return Lit(emission=emission, optical=optical, optics=optics)
-
-
-def _plane(rng: np.random.Generator, optics: Optics, *, is_plain: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Light and image of a specimen of one plane; a plain one is thin, evenly bound and without haze."""
-    specimen = SPECIMENS[rng.integers(len(SPECIMENS))]
-    if is_plain:
-        return light(rng, FIELD, specimen, optics)
-    if rng.random() < ENLARGED:
-        specimen = partial(enlarged, draw=specimen)
-    if rng.random() < UNEVEN:
-        specimen = partial(uneven, draw=specimen)
-    if rng.random() < GRAINY:
-        specimen = partial(grainy, draw=specimen)
-    climb_px = float(rng.uniform(*CLIMB_PX)) if rng.random() < THICK else 0.0
-    gaussian_px = microscopes.log_uniform(rng, GAUSSIAN_PX) if rng.random() < GAUSSIAN else 0.0
-    return light(rng, FIELD, specimen, optics, haze=microscopes.haze(rng, optics), climb_px=climb_px, gaussian_px=gaussian_px)
-
-
-def _plane_of_volume(rng: np.random.Generator, optics: Optics) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Light of one plane of a specimen with depth, and its image, to which all planes add their light, out of focus."""
-    step_um = float(rng.uniform(*DEEP_STEP)) * microscopes.depth_um(optics)
-    planes = int(rng.integers(*DEEP_PLANES))
-    draw, side = VOLUMES[rng.integers(len(VOLUMES))], FIELD + 2 * MARGIN_PX
-    volume = draw(rng, (planes, side, side), step_um / optics.pixel_size_um)
-    lit_planes = np.flatnonzero(volume.any((1, 2)))
-    focus = int(rng.choice(lit_planes))
-    image = focal_series(volume, replace(optics, z_um=0.0), step_um, np.array([focus]))[0]
-    inner = (slice(MARGIN_PX, MARGIN_PX + FIELD),) * 2
-    return volume[focus][inner], image[inner].astype(np.float64)
-
-
 def pair(seed: int, index: int) -> Pair:
-    """Pair number `index`: (1, 96, 96) float32 counts each; any pair can be made again, so training resumes exactly.
-
-    It is a part of a field, flipped or turned, with a light and a camera of its own; each field serves several pairs, since drawing
-    specimens takes as long as learning from them.
-    """
-    return exposed(np.random.default_rng((seed, index)), lit(seed, reused(index, FIELDS, REUSED)), SIZE)
-
-
-def exposed(rng: np.random.Generator, whole: Lit, size: int, planes: int | None = None) -> Pair:
-    """A random square of a field, of stacks so many planes, flipped or turned, by a random camera in random light."""
-    part = augmented(
-        Pair(input=whole.optical[None], target=whole.emission[None], pixel_size_um=whole.optics.pixel_size_um), rng, size, planes
-    )
-    settings = exposure(rng) if whole.optics is OPTICS else any_exposure(rng)
-    settings["photons"] *= min(1.0, float(part.input.max()) / max(DIMMEST * float(whole.optical.max()), 1e-12))
-    seen = digital(rng, part.target[0], part.input[0], whole.optics, **settings)
-    return Pair(input=seen.image[None].astype(np.float32), target=seen.truth[None], pixel_size_um=whole.optics.pixel_size_um)
+    """Pair number `index`: (1, 96, 96) float32 counts each; any pair can be made again, so training resumes exactly."""
+    rng = np.random.default_rng((seed, index))
+    specimen = SPECIMENS[rng.integers(len(SPECIMENS))]
+    if rng.random() < REFERENCE:
+        simulated = scene(rng, SIZE, specimen)
+    else:
+        if rng.random() < ENLARGED:
+            specimen = partial(enlarged, draw=specimen)
+        if rng.random() < UNEVEN:
+            specimen = partial(uneven, draw=specimen)
+        if rng.random() < GRAINY:
+            specimen = partial(grainy, draw=specimen)
+        further = {"climb_px": float(rng.uniform(*CLIMB_PX))} if rng.random() < THICK else {}
+        if rng.random() < GAUSSIAN:
+            further["gaussian_px"] = microscopes.log_uniform(rng, GAUSSIAN_PX)
+        simulated = any_scene(rng, SIZE, specimen, microscopes.microscopes()[rng.integers(microscopes.NUMBER)], **further)
+    pixel_size_um = simulated.optics.pixel_size_um
+    return Pair(input=simulated.image[None].astype(np.float32), target=simulated.truth[None], pixel_size_um=pixel_size_um)
 
 
 def enlarged(rng: np.random.Generator, size: int, draw: Specimen) -> NDArray[np.float64]:

@@ -8,17 +8,19 @@ input and truth, and the same loss, guard and microscopes as :mod:`zooready.fami
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zooready.data.augmentation import augmented
 from zooready.families import mrbcr
 from zooready.records import Family, Image, Network, Pair, Part, Recipe, Training
 from zooready.simulate import microscopes, thick
 from zooready.simulate.camera import Camera
-from zooready.simulate.fields import Field, reused, stack, stack_light
+from zooready.simulate.fields import Field, digital, reused, stack, stack_light
 from zooready.simulate.optics import Optics
 from zooready.simulate.volumes import SOLIDS, Shape, Solid, mixed
 from zooready.tensors import TensorSpec
@@ -31,6 +33,7 @@ SPECIMENS: tuple[thick.Thick, ...] = (  # drawn with equal chance; one named twi
 STEPS, ASPECTS = (0.35, 1.0), (1.5, 8.0)  # distances of planes, over the longest that samples the images, and over a pixel's side
 GAUSSIAN, GAUSSIAN_PLANES = 0.25, (0.4, 2.0)  # share of stacks with a Gaussian blur, and its standard deviation in planes
 FIELD = (20, 80, 80)  # px (z, y, x), of the simulated stacks that training pairs are parts of
+DIMMEST = 0.2  # of the brightest voxel of the stack; a part with less is as dim in its pair, others are as bright as drawn
 FIELDS, REUSED = 64, 12  # stacks that training draws from at a time, and how often each before another takes its place
 
 
@@ -57,9 +60,18 @@ def step_um(rng: np.random.Generator, optics: Optics) -> float:
     return float(min(rng.uniform(*STEPS) * optics.nyquist_z_um, rng.uniform(*ASPECTS) * optics.pixel_size_um))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lit:
+    """A stack before its camera: light of the specimen, and of its image by the microscope, (20, 80, 80) float32 each, relative."""
+
+    emission: NDArray[np.float32]
+    optical: NDArray[np.float32]
+    optics: Optics
+
+
 @lru_cache(maxsize=2 * FIELDS)  # held-out pairs in between must not displace those that come next
-def lit(seed: int, number: int) -> mrbcr.Lit:
-    """Stack `number` of training before its camera: any specimen with depth in any microscope, with any distance of planes."""
+def lit(seed: int, number: int) -> Lit:
+    """Stack `number` of training: any specimen with depth in any microscope, with any distance of planes."""
     rng = np.random.default_rng((seed, number, *FIELD))
     is_reference = rng.random() < mrbcr.REFERENCE
     optics = mrbcr.OPTICS if is_reference else microscopes.microscopes()[rng.integers(microscopes.NUMBER)]
@@ -68,13 +80,23 @@ def lit(seed: int, number: int) -> mrbcr.Lit:
     is_gaussian = not is_reference and rng.random() < GAUSSIAN
     gaussian = (microscopes.log_uniform(rng, GAUSSIAN_PLANES), microscopes.log_uniform(rng, mrbcr.GAUSSIAN_PX)) if is_gaussian else None
     emission, optical = stack_light(rng, FIELD, partial(specimen, aspect=z_step_um / optics.pixel_size_um), optics, z_step_um, gaussian)
-    return mrbcr.Lit(emission=emission.astype(np.float32), optical=optical.astype(np.float32), optics=optics)
+    return Lit(emission=emission.astype(np.float32), optical=optical.astype(np.float32), optics=optics)
 
 
 def pair(seed: int, index: int) -> Pair:
-    """Pair number `index`: (1, 16, 48, 48) float32 counts each; any pair can be simulated again, so training resumes exactly."""
+    """Pair number `index`: (1, 16, 48, 48) float32 counts each; any pair can be simulated again, so training resumes exactly.
+
+    It is a part of a stack, flipped or turned, with a light and a camera of its own; each stack serves several pairs, since simulating
+    it takes as long as learning from it.
+    """
     rng, whole = np.random.default_rng((seed, index)), lit(seed, reused(index, FIELDS, REUSED))
-    return mrbcr.exposed(rng, whole, SHAPE[1], SHAPE[0])
+    pixel_size_um = whole.optics.pixel_size_um
+    both = Pair(input=whole.optical[None], target=whole.emission[None], pixel_size_um=pixel_size_um)
+    part = augmented(both, rng, SHAPE[1], SHAPE[0])
+    settings = mrbcr.exposure(rng) if whole.optics is mrbcr.OPTICS else mrbcr.any_exposure(rng)
+    settings["photons"] *= min(1.0, float(part.input.max()) / max(DIMMEST * float(whole.optical.max()), 1e-12))
+    seen = digital(rng, part.target[0], part.input[0], whole.optics, **settings)
+    return Pair(input=seen.image[None].astype(np.float32), target=seen.truth[None], pixel_size_um=pixel_size_um)
 
 
 def sample() -> Image:
