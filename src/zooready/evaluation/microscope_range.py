@@ -81,9 +81,11 @@ def means(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 def wrong(optics: Optics, wider: bool, z_step_um: float | None = None) -> Optics:
     """The same microscope, believed to blur a fifth more or less; more at the Nyquist limits, below which no microscope blurs."""
-    wide, narrow = (replace(optics, wavelength_nm=optics.wavelength_nm * factor) for factor in (WRONG, 1 / WRONG))
-    is_sampled = narrow.wavelength_nm / 1000 / (4 * narrow.na) >= narrow.pixel_size_um and narrow.nyquist_z_um >= (z_step_um or 0.0)
-    return wide if wider or not is_sampled else narrow
+    wide = replace(optics, wavelength_nm=optics.wavelength_nm * WRONG)
+    if wider or optics.wavelength_nm / WRONG / 1000 / (4 * optics.na) < optics.pixel_size_um:
+        return wide
+    narrow = replace(optics, wavelength_nm=optics.wavelength_nm / WRONG)
+    return narrow if narrow.nyquist_z_um >= (z_step_um or 0.0) else wide
 
 
 def lucy_best(field: Field, assumed: Optics) -> float:
