@@ -2,6 +2,7 @@
 
 import io
 import struct
+import time
 import warnings
 import zipfile
 
@@ -155,3 +156,61 @@ def test_gelu_linspace_and_logspace_are_safe_and_survive(tmp_path, scripted):
     assert unsafe(path) == ()
     assert ".data/version" in container.members(cleaned(path))
     torch.testing.assert_close(load(cleaned(path))(image), Modern()(image))
+
+
+class Talking(torch.nn.Module):
+    """Prints, and what it prints changes the image."""
+
+    def forward(self, x):
+        print("größe", x.shape, {"a": 1})  # noqa: T201
+        print()  # noqa: T201
+        if bool(x.sum() > 0):
+            print(x.add_(1))  # noqa: T201
+        else:
+            print()  # noqa: T201
+        for i in range(2):
+            print(i)  # noqa: T201
+        return x + 1
+
+
+def test_what_a_network_prints_is_left_out_and_what_it_computes_meanwhile_is_not(tmp_path, capfd):
+    path = zipped(tmp_path / "talking.pt", saved(Talking(), scripted=True))
+    assert unsafe(path) == ("unknown::print",)
+    clean = cleaned(path)
+    assert unsafe(clean) == ()
+    for value in (1.0, -2.0):
+        capfd.readouterr()
+        assert load(path)(torch.tensor(value)) == load(clean)(torch.tensor(value))
+        heard = capfd.readouterr().out
+        load(clean)(torch.tensor(value))
+        assert (capfd.readouterr().out, "größe" in heard) == ("", True)
+
+
+def test_a_print_that_is_no_statement_is_refused(tmp_path):
+    members = saved(Plus(3))
+    code = code_of(members)
+    members[code] = members[code].replace(b"return ", b"y = print(x)\n    return ", 1)
+    assert "unknown::print" in unsafe(cleaned(zipped(tmp_path / "odd.pt", members)))
+
+
+@pytest.mark.parametrize("name", ["code", "data.pkl"])
+def test_more_to_read_than_any_network_has_is_refused_at_once(tmp_path, name):
+    """Each mebibyte of such text takes half a minute and a gigabyte to understand, each of such a pickle a second."""
+    members = saved(Plus(3))
+    code = code_of(members)
+    members[code] += b"    a;a;a;a;a;a;a;a\n" * 2**18 if name == "code" else b""
+    members["data.pkl"] = b"\x80\x02" + b"N0" * 2**22 + b"." if name == "data.pkl" else members["data.pkl"]
+    path = zipped(tmp_path / "long.pt", members)
+    started = time.process_time()
+    assert "which no network needs" in unsafe(path)[0]
+    assert time.process_time() - started < 5
+
+
+def test_functions_in_functions_are_searched_for_devices_once():
+    depth = 60
+    text = (
+        "".join(f"{' ' * level}def f{level}(x):\n" for level in range(depth))
+        + " " * depth
+        + 'torch.arange(3, device=torch.device("cpu"))\n'
+    )
+    assert container.devices(text) == ["arange"]

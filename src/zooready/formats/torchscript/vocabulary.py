@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 
@@ -129,8 +129,18 @@ def unsafe(path: Path) -> tuple[str, ...]:
     return tuple(sorted((used - allowed) | named | foreign))
 
 
-def _uses(path: Path) -> Iterator[Use]:
-    """Every call of an operator in the file's code."""
+def _uses(path: Path) -> tuple[Use, ...]:
+    """Every call of an operator in the file's code, each once; a file that stays as it is is read once."""
+    facts = path.stat() if path.is_file() else None
+    return _read(path, *((facts.st_mtime_ns, facts.st_size, facts.st_ino) if facts else ()))
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, *identity: int) -> tuple[Use, ...]:
+    return tuple(dict.fromkeys(_all_uses(path)))
+
+
+def _all_uses(path: Path) -> Iterator[Use]:
     trees: dict[str, ast.Module] = {}
     for name, text in container.code(path).items():
         try:
