@@ -9,6 +9,7 @@ import zipfile
 import pytest
 import torch
 
+from zooready.consumers.torchscript_rules import no_device
 from zooready.errors import InputInvalid
 from zooready.formats import unsafe
 from zooready.formats.torchscript import container, load
@@ -91,7 +92,8 @@ def two_in_one(path, shown, hidden):
 
 
 def test_of_two_zips_in_one_file_only_the_scanned_one_is_left(tmp_path):
-    path = two_in_one(tmp_path / "two.pt", shown=saved(Plus(3)), hidden=saved(Plus(666)))
+    shown = saved(Plus(3))
+    path = two_in_one(tmp_path / "two.pt", shown=shown, hidden={**shown, "data/0": struct.pack("<f", 666)})
     assert given(path) == 666, "PyTorch must see the hidden one, else this test shows nothing"
     assert unsafe(path) == ()
     assert given(cleaned(path)) == 3
@@ -214,3 +216,17 @@ def test_functions_in_functions_are_searched_for_devices_once():
         + 'torch.arange(3, device=torch.device("cpu"))\n'
     )
     assert container.devices(text) == ["arange"]
+
+
+@pytest.mark.parametrize(
+    "deep", ["x" + ".a" * 5000, "x" + ".a()" * 150, "-" * 5000 + "1", "1" + " + 1" * 5000], ids=["names", "calls", "signs", "sums"]
+)
+def test_code_that_is_nested_deeply_is_refused_or_read(tmp_path, deep):
+    members = saved(Plus(3))
+    code = code_of(members)
+    more = f"y = {deep}\n    z = {deep}.b(device=torch.device('cpu'))\n    print({deep})\n    return ".encode()
+    members[code] = members[code].replace(b"return ", more, 1)
+    path = zipped(tmp_path / "deep.pt", members)
+    assert unsafe(path)
+    list(no_device(path))
+    container.strip(path, tmp_path / "clean.pt", {})

@@ -15,6 +15,7 @@ from pathlib import Path
 from zooready.errors import InputInvalid
 
 LARGEST_CODE = 2**23  # bytes of TorchScript text; the largest network seen has 2 MB
+MEMBERS = 2**15  # a tensor is one, and each class
 LARGEST_PICKLE = 2**22  # bytes of pickled structure; reading one takes a second
 MOST_WORDS = 2**20  # of TorchScript text: names, numbers and signs, each of which takes microseconds and a kilobyte to understand
 WORD = re.compile(r"\w+|[^\w\s]")
@@ -43,11 +44,13 @@ def members(path: Path) -> dict[str, zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
-            for info in infos:
+            for info in infos[:MEMBERS]:
                 archive.open(info).close()  # compares the name in the local header with the directory's
             comment = archive.comment
     except DAMAGED as error:
         raise InputInvalid(f"{path.name} is no TorchScript zip ({error}): export it again.") from None
+    if len(infos) > MEMBERS:
+        raise InputInvalid(f"{path.name}: {len(infos)} entries, more than the {MEMBERS} that any network needs.")
     names = [info.filename for info in infos]
     roots = {name.split("/")[0] for name in names}
     if len({name.casefold() for name in names}) != len(names) or len(roots) != 1 or comment or not all("/" in name for name in names):
@@ -155,8 +158,8 @@ def _without_prints(content: bytes) -> bytes:
     if b"print(" not in content or len(content) > MOST_WORDS:
         return content
     try:
-        tree = ast.parse(content)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = parsed(content)
+    except InputInvalid:
         return content
     lines = content.splitlines(keepends=True)
     starts = list(itertools.accumulate((len(line) for line in lines), initial=0))  # ast counts bytes
@@ -172,12 +175,32 @@ def _prints(tree: ast.Module) -> Iterator[ast.Call]:
     """Statements that print, and nothing else."""
     for node in ast.walk(tree):
         call = node.value if isinstance(node, ast.Expr) else None
-        if isinstance(call, ast.Call) and ast.unparse(call.func) == "print" and not call.keywords:
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "print" and not call.keywords:
             yield call
 
 
+def parsed(text: str | bytes) -> ast.Module:
+    """A code file as a tree.
+
+    Raises
+    ------
+    InputInvalid
+        It is none of Python's, or nested more deeply than any exporter writes.
+    """
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise InputInvalid(f"code that cannot be read ({type(error).__name__}: {error}): export it again.") from None
+
+
 def devices(text: str) -> list[str]:
-    """Operators of a code file that have a device written into them, e.g. ``["arange"]``."""
+    """Operators of a code file that have a device written into them, e.g. ``["arange"]``.
+
+    Raises
+    ------
+    InputInvalid
+        As for :func:`parsed`.
+    """
     return [_operator(call) for _, call in _device_users(text)]
 
 
@@ -211,7 +234,7 @@ def _device_users(text: str) -> list[tuple[ast.FunctionDef, ast.Call]]:
     """Calls with a device literal among their arguments, with the function around each."""
     if not re.search(r"torch\.device\(", text):
         return []
-    tree = ast.parse(text)
+    tree = parsed(text)
     homes = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]
     functions = [node for home in homes for node in home.body if isinstance(node, ast.FunctionDef)]
     calls = [(function, node) for function in functions for node in ast.walk(function) if isinstance(node, ast.Call)]
@@ -220,9 +243,10 @@ def _device_users(text: str) -> list[tuple[ast.FunctionDef, ast.Call]]:
 
 def _is_device(node: ast.AST) -> bool:
     """Whether a piece of code is ``torch.device("…")``."""
-    return isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.device"
+    func = node.func if isinstance(node, ast.Call) else None
+    return isinstance(func, ast.Attribute) and func.attr == "device" and isinstance(func.value, ast.Name) and func.value.id == "torch"
 
 
 def _operator(call: ast.Call) -> str:
     """Name of the operator called, e.g. ``arange``."""
-    return ast.unparse(call.func).removeprefix("torch.").removeprefix("ops.")
+    return call.func.attr if isinstance(call.func, ast.Attribute) else call.func.id if isinstance(call.func, ast.Name) else "?"

@@ -144,8 +144,8 @@ def _all_uses(path: Path) -> Iterator[Use]:
     trees: dict[str, ast.Module] = {}
     for name, text in container.code(path).items():
         try:
-            trees[name] = ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            trees[name] = container.parsed(text)
+        except InputInvalid:
             yield Use(operator=f"unknown::unparsable {name}")
     declared = {item for tree in trees.values() for item in _declared(tree)}
     for tree in trees.values():
@@ -198,7 +198,7 @@ class _Reader:
         elif isinstance(call.func, ast.Name):
             if call.func.id == "getattr" and len(call.args) > 1:
                 yield from self._getattr(call.args[1])
-            elif call.func.id not in _listed("function") | self.declared | self._aliases:
+            elif not any(call.func.id in names for names in (_listed("function"), self.declared, self._aliases)):
                 yield Use(operator=f"unknown::{call.func.id}")
         else:
             yield from self.read(call.func)
