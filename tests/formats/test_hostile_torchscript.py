@@ -3,6 +3,7 @@
 import io
 import struct
 import time
+import unicodedata
 import warnings
 import zipfile
 
@@ -230,3 +231,20 @@ def test_code_that_is_nested_deeply_is_refused_or_read(tmp_path, deep):
     assert unsafe(path)
     list(no_device(path))
     container.strip(path, tmp_path / "clean.pt", {})
+
+
+@pytest.mark.parametrize("name", ["ſave", "from_fiℓe"])
+def test_letters_of_another_form_name_the_same_operator(tmp_path, name):
+    members = saved(Plus(3))
+    code = code_of(members)
+    members[code] = members[code].replace(b"return ", f"y = torch.{name}(x)\n    return ".encode(), 1)
+    assert unsafe(zipped(tmp_path / "forms.pt", members)) == (f"aten::{unicodedata.normalize('NFKC', name)}",)
+
+
+def test_a_comment_that_names_an_encoding_changes_nothing(tmp_path):
+    members = saved(Talking(), scripted=True)
+    code = code_of(members)
+    (plain,) = container.code(cleaned(zipped(tmp_path / "plain.pt", members))).values()
+    members[code] = b"# -*- coding: utf-16 -*-\n" + members[code]
+    (other,) = container.code(cleaned(zipped(tmp_path / "odd.pt", members))).values()
+    assert other.splitlines()[1:] == plain.splitlines()

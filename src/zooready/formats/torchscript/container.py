@@ -158,8 +158,8 @@ def _without_prints(content: bytes) -> bytes:
     if b"print(" not in content or len(content) > MOST_WORDS:
         return content
     try:
-        tree = parsed(content)
-    except InputInvalid:
+        tree = parsed(content.decode())  # as PyTorch does, whatever encoding a comment names
+    except (InputInvalid, UnicodeDecodeError):
         return content
     lines = content.splitlines(keepends=True)
     starts = list(itertools.accumulate((len(line) for line in lines), initial=0))  # ast counts bytes
@@ -179,7 +179,7 @@ def _prints(tree: ast.Module) -> Iterator[ast.Call]:
             yield call
 
 
-def parsed(text: str | bytes) -> ast.Module:
+def parsed(text: str) -> ast.Module:
     """A code file as a tree.
 
     Raises

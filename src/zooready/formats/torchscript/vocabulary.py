@@ -124,6 +124,7 @@ def unsafe(path: Path) -> tuple[str, ...]:
     except InputInvalid as error:
         return (f"unknown::file ({error})",)
     words = {word for text in texts.values() for word in re.findall(r"[A-Za-z_]\w*", text)}
+    words |= {use.split("::")[1] for use in used}  # Python takes letters of other forms, as in torch.ſave, for the plain ones
     named = {name for name in _listed("system") if name.split("::")[1] in words}  # anywhere in the text, however it is reached
     allowed = {name for name in known() if name.startswith("aten::")} | _listed("operator")
     return tuple(sorted((used - allowed) | named | foreign))
