@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
+Length = Any  # a Python number, or a size that the recording follows
 ROW = 256  # values that are added before their sum is put aside
 FLAT = 3  # axes of (b, c, n): a row of all pixels
 
@@ -60,12 +61,10 @@ def _added(values: Tensor, axes: Sequence[int]) -> Tensor:
     return values
 
 
-def _count(values: Tensor, axes: Sequence[int]) -> Tensor:
+def _count(values: Tensor, axes: Sequence[int]) -> Length:
     """How many values there are along some axes."""
-    import torch
-
-    number = torch.as_tensor(values.shape[axes[0]])
-    for axis in axes[1:]:
+    number: Length = 1
+    for axis in axes:
         number = number * values.shape[axis]
     return number
 
@@ -92,17 +91,15 @@ def mean(values: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any =
 
 def variance(values: Tensor, dim: Any = None, unbiased: Any = True, keepdim: bool = False, *, correction: Any = None) -> Any:
     """The variance; ``correction`` is taken off the number of values, 1 if ``unbiased``."""
-    import torch
-
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     axes = _axes(values, dim)
     if not axes:
         return NotImplemented
     number = _count(values, axes)
-    less = number - (correction if correction is not None else int(unbiased))
     _, square = _centred(values, axes)
-    return _squeezed(square * number / torch.clamp(less, min=0), axes, keepdim)
+    less = square.new_zeros(()) + number - (correction if correction is not None else int(unbiased))
+    return _squeezed(square * number / less.clamp(min=0), axes, keepdim)
 
 
 def deviation(*arguments: Any, **named: Any) -> Any:
