@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zooready import java
+from zooready.bundle.describing import BUILDER
 from zooready.bundle.provenance import without_folders
-from zooready.bundle.rdf import BUILDER
 from zooready.errors import InputInvalid, OutputsDiffer, ZooreadyError
 from zooready.exporting import architecture, cases, reproducing, sizes
 from zooready.exporting.trying import ODD, resized

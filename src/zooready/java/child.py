@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from zooready.errors import ConsumerFailed, ConsumerMissing, InputInvalid
 from zooready.java.engines import folder, libjvm, missing
-from zooready.java.jars import ENGINES, Engine, class_path, platform_name
+from zooready.java.jars import ENGINES, EXTRA, Engine, class_path, platform_name, unpacked
 from zooready.processes import end, memory_bytes, scratch
 
 Array = NDArray[Any]
@@ -87,8 +87,8 @@ def run(
     InputInvalid
         An unknown engine, a file that is not there, or an array that is not float32.
     """
-    if engine not in ENGINES:
-        raise InputInvalid(f"engine {engine!r} is not known: use one of {', '.join(ENGINES)}.")
+    if engine not in (*ENGINES, *EXTRA):
+        raise InputInvalid(f"engine {engine!r} is not known: use one of {', '.join((*ENGINES, *EXTRA))}.")
     reason = missing(engine)
     if reason:
         raise ConsumerMissing(reason)
@@ -98,7 +98,7 @@ def run(
         files = [_stored(job_folder, position, item, through_imagej) for position, item in enumerate(inputs)]
         job = {"weights": str(weights.resolve()), "inputs": [str(file) for file in files], "repeats": repeats}
         most = memory_mb or memory_bytes() >> 20
-        result = work(job_folder, engine, job, djl=folder() / "djl", limit_s=limit_s, memory_mb=most)
+        result = work(job_folder, engine, job, djl=folder() / (unpacked(engine) or "djl"), limit_s=limit_s, memory_mb=most)
         outputs = tuple(
             tuple(np.load(job_folder / f"output_{index}_{position}.npy", allow_pickle=False) for position in range(len(shapes)))
             for index, shapes in enumerate(result["shapes"])

@@ -45,7 +45,7 @@ def work(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     stage.write_text("the start of the JVM")
     jpype.startJVM(job["jvm"], *job["options"], classpath=job["class_path"], convertStrings=False)
     stage.write_text(f"the loading of {Path(job['weights'] or 'nothing').name}")
-    network, versions = torchscript(job) if job["engine"] == "pytorch" else _onnx(job)
+    network, versions = torchscript(job) if job["engine"].startswith("pytorch") else _onnx(job)
     versions["java"] = str(jpype.JClass("java.lang.System").getProperty("java.version"))
     versions["imagej"] = str(jpype.JClass("ij.IJ").getVersion())
     shapes, seconds = [], []
