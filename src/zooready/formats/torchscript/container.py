@@ -235,7 +235,7 @@ def _device_users(text: str) -> list[tuple[ast.FunctionDef, ast.Call]]:
     if not re.search(r"torch\.device\(", text):
         return []
     tree = parsed(text)
-    homes = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]
+    homes: list[ast.Module | ast.ClassDef] = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]
     functions = [node for home in homes for node in home.body if isinstance(node, ast.FunctionDef)]
     calls = [(function, node) for function in functions for node in ast.walk(function) if isinstance(node, ast.Call)]
     return [(f, call) for f, call in calls if any(_is_device(a) for a in [*call.args, *(k.value for k in call.keywords)])]
