@@ -1,15 +1,18 @@
 """Uploading, with a local server that plays the zoo: it takes everything, says no, or hangs up."""
 
 import json
+import shutil
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from zooready import cli
 from zooready.bundle.reading import opened
+from zooready.commands import publish
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
 from zooready.records import Verdict
 from zooready.sharing.hub_folder import write_hub_folder
@@ -206,6 +209,39 @@ def test_a_dry_run_shows_files_receiver_and_what_is_in_the_way_and_sends_nothing
     assert all(word in printed for word in ("weights.onnx", "in the way: torch onnx: differs", "Nothing was sent."))
     assert SECRET not in printed
     assert server.seen == []
+
+
+def test_the_command_sends_what_is_in_order_and_says_where_it_is(for_zoo, judged, capsys, monkeypatch):
+    judged(bioimageio="passed")
+    with zoo() as server:
+        monkeypatch.setenv("BIOIMAGEIO_HYPHA_UPLOAD", f"{server.address}/create")
+        monkeypatch.setenv(TOKEN, SECRET)
+        assert cli.main(["publish", str(for_zoo), "--trust-code"]) == 0
+    printed = capsys.readouterr().out
+    assert "bioimage-io/keen-newt" in printed
+    assert SECRET not in printed
+    assert len(server.files) == 9
+
+
+def test_a_family_is_exported_for_the_zoo_and_its_code_is_trusted(for_zoo, judged, monkeypatch):
+    given = {}
+
+    def export(source, *, out, **options):
+        given.update(options, source=source)
+        shutil.copy(for_zoo, out)
+        return SimpleNamespace(path=out)
+
+    judged(bioimageio="passed")
+    monkeypatch.setattr(publish, "export", export)
+    result = publish.publish("segmentation", about="about.yaml", keep=["labels"], dry_run=True)
+    assert result.parcel.faults == ()
+    assert result.url == ""
+    assert given == {"source": "segmentation", "about": "about.yaml", "keep": ["labels"], "torchscript": "plain", "form": "zoo"}
+
+
+def test_what_is_neither_a_bundle_nor_a_run_nor_a_family_is_refused(tmp_path):
+    with pytest.raises(InputInvalid, match="is no bundle, run or family"):
+        publish.publish(tmp_path / "nothing.zip")
 
 
 def test_facts_of_a_bundle_cannot_be_given_again(for_zoo, capsys):
