@@ -13,7 +13,6 @@ from zooready.families import FAMILIES, deepz, deepz_pair, deepz_stack
 from zooready.families import load_weights as weights_of
 from zooready.nets.normalization import FirstMeanStd, normalised
 from zooready.simulate import volumes
-from zooready.simulate.fields import reused
 from zooready.training.loop import train
 
 torch.set_num_threads(1)
@@ -55,7 +54,7 @@ def test_a_pair_goes_the_way_that_its_distance_says(few, monkeypatch):
 
 
 def test_a_batch_sees_different_series_and_each_is_replaced_after_some_time():
-    numbers = [reused(index, deepz.SERIES, deepz.REUSED) for index in range(deepz.SERIES * (deepz.REUSED + 1))]
+    numbers = [deepz.number_of(index) for index in range(deepz.SERIES * (deepz.REUSED + 1))]
     assert len(set(numbers[: deepz.SERIES])) == deepz.SERIES
     first = [number for number in numbers if number % deepz.SERIES == 5]
     assert len(set(first)) == 2

@@ -8,7 +8,6 @@ import torch
 from zooready.commands.data import data
 from zooready.errors import InputInvalid
 from zooready.families import FAMILIES, mrbcr, mrbcr3d
-from zooready.simulate import microscopes
 from zooready.training.loop import train
 
 torch.set_num_threads(1)
@@ -21,16 +20,6 @@ def test_a_pair_is_made_again_from_seed_and_index():
     assert np.array_equal(first.target, again.target)
     assert not np.array_equal(first.input, other.input)
     assert not np.array_equal(first.input, mrbcr3d.pair(2, 7).input)
-
-
-def test_pairs_come_from_many_microscopes_whose_planes_sample_them():
-    rng = np.random.default_rng(0)
-    for blur in (4.0, 8.0, 16.0):
-        optics = microscopes.microscope(rng, blur)
-        steps = [mrbcr3d.step_um(rng, optics) for _ in range(20)]
-        assert max(steps) <= min(optics.nyquist_z_um, 8 * optics.pixel_size_um)
-        assert max(steps) > 1.5 * min(steps)
-    assert len({mrbcr3d.pair(0, index).pixel_size_um for index in range(8)}) > 4
 
 
 def test_no_stack_is_empty():

@@ -163,9 +163,9 @@ def _arrays(contents: Contents, folder: Path) -> list[dict[str, Any]]:
 
 
 def _z_um(contents: Contents) -> float:
-    """Distance of planes, micrometres: of the input's, or of those that are made from an image; 0 if unknown, or if many are fine."""
+    """Distance of planes, micrometres: of the input's, or of those that are made from an image; 0 if unknown."""
     if "z" in contents.input.axes:
-        return 0.0 if contents.about.blur_px else float(contents.sample.z_um or 0)
+        return float(contents.sample.z_um or 0)
     made = next((spec.planes_um for spec in contents.outputs if len(spec.planes_um) > 1), (0.0, 0.0))
     return float(made[1] - made[0])
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ LUCY_ITERATIONS = LUCY_IN_STACKS  # tried for "best": up to 100
 WRONG = 1.2  # width of the wrong PSF over the true one, and the other way round
 INPUT, TRUE, FALSE, OWN = "input itself, dB", "RL, best, true PSF, dB", "RL, best, PSF 20 % wrong, dB", "m-rBCR, dB"
 GAIN, WORST = "m-rBCR minus input, dB", "the same, worst field, dB"
+STEPS, ASPECTS = (0.35, 1.0), (1.5, 8.0)  # distances of planes, over the longest that samples the images, and over a pixel's side
 DEPTHS = "depths of field out of focus"
 CONDITIONS: Mapping[str, dict[str, Any]] = {  # one thing other than in the first row
     "in focus, no aberration, no haze, 300 photons": {},
@@ -69,7 +71,11 @@ def stacks(kinds: Sequence[Thick], seed: int, blur: float, count: int, shape: Sh
     for index in range(count):
         rng = np.random.default_rng((seed, round(10 * blur), index))
         optics = microscopes.microscope(rng, blur)
-        made.append(mrbcr3d.any_stack(rng, shape, kinds[index % len(kinds)], optics, mrbcr3d.step_um(rng, optics)))
+        z_step_um = float(min(rng.uniform(*STEPS) * optics.nyquist_z_um, rng.uniform(*ASPECTS) * optics.pixel_size_um))
+        specimen = partial(kinds[index % len(kinds)], aspect=z_step_um / optics.pixel_size_um)
+        photons, background = (microscopes.log_uniform(rng, span) for span in (microscopes.PHOTONS, microscopes.BACKGROUND))
+        light = {"photons": photons, "background": background, "camera": microscopes.camera(rng)}
+        made.append(mrbcr3d.stack_with_content(rng, shape, specimen, optics=optics, z_step_um=z_step_um, **light))
     return made
 
 

@@ -20,7 +20,6 @@ from zooready.families import mrbcr
 from zooready.records import Adversary, Family, Image, Network, Pair, Part, Recipe, Training
 from zooready.simulate import bodies, thick, volumes
 from zooready.simulate.camera import Camera
-from zooready.simulate.fields import reused
 from zooready.simulate.focusing import focal_series
 from zooready.simulate.optics import Optics
 from zooready.tensors import TensorSpec
@@ -88,9 +87,15 @@ def series(seed: int, number: int, aberrations: tuple[float, ...] = ABERRATION) 
     return focused(rng, specimen, FIELD, np.arange(-FURTHEST, FURTHEST + 1), aberration, is_thick=specimen in DENSE)
 
 
+def number_of(index: int) -> int:
+    """The series of pair number `index`; series are replaced one after the other, so that a batch always sees different ones."""
+    slot, turn = index % SERIES, index // SERIES
+    return slot + SERIES * ((turn + slot % REUSED) // REUSED)
+
+
 def pair(seed: int, index: int) -> Pair:
     """Pair number `index`: image and distance (2, 96, 96) and the image at that distance (1, 96, 96), float32 counts and um."""
-    rng, planes = np.random.default_rng((seed, index)), series(seed, reused(index, SERIES, REUSED))
+    rng, planes = np.random.default_rng((seed, index)), series(seed, number_of(index))
     steps = int(rng.integers(-FURTHEST, FURTHEST + 1))
     start = int(rng.integers(max(0, -steps), len(planes) - max(0, steps)))
     here, there = turned(rng, planes[[start, start + steps]])

@@ -19,7 +19,6 @@ import numpy as np
 from zooready.families import deepz, deepz_stack
 from zooready.records import Family, Image, Pair, Part, Recipe, Training
 from zooready.simulate.camera import Camera
-from zooready.simulate.fields import reused
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +33,7 @@ NEAREST = tuple(int(um >= 0) for um in PLANES_UM)  # channel of the image that i
 def pair(seed: int, index: int) -> Pair:
     """Pair number `index`: two planes of a series (2, 96, 96) and the whole series (21, 96, 96), float32 counts."""
     rng = np.random.default_rng((seed, index))
-    planes = deepz.turned(rng, deepz.series(seed, reused(index, deepz.SERIES, deepz.REUSED), ABERRATION))
+    planes = deepz.turned(rng, deepz.series(seed, deepz.number_of(index), ABERRATION))
     camera, photons, background = deepz.exposure(rng)
     image = camera.exposed(planes[list(RECORDED)] * photons + background, rng)
     target = camera.expected(planes * photons + background)

@@ -16,7 +16,6 @@ import numpy as np
 
 from zooready.families import deepz, mrbcr
 from zooready.records import Family, Image, Network, Pair, Part, Recipe, Training
-from zooready.simulate.fields import reused
 from zooready.tensors import TensorSpec
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ PLANES_UM = tuple(deepz.Z_STEP_UM * step for step in range(-deepz.FURTHEST, deep
 def pair(seed: int, index: int) -> Pair:
     """Pair number `index`: the middle plane of a series (1, 96, 96) and the whole series (21, 96, 96), float32 counts."""
     rng = np.random.default_rng((seed, index))
-    planes = deepz.turned(rng, deepz.series(seed, reused(index, deepz.SERIES, deepz.REUSED)))
+    planes = deepz.turned(rng, deepz.series(seed, deepz.number_of(index)))
     camera, photons, background = deepz.exposure(rng)
     image = camera.exposed(planes[deepz.FURTHEST] * photons + background, rng)
     target = camera.expected(planes * photons + background)

@@ -94,21 +94,6 @@ def field(
     Field
         Image and truth, (size, size) each.
     """
-    emission, optical = light(rng, size, specimen, optics, haze=haze, climb_px=climb_px, gaussian_px=gaussian_px)
-    return digital(rng, emission, optical, optics, camera, photons, background)
-
-
-def light(
-    rng: np.random.Generator,
-    size: int,
-    specimen: Specimen,
-    optics: Optics,
-    *,
-    haze: Haze | None = None,
-    climb_px: float = 0.0,
-    gaussian_px: float = 0.0,
-) -> tuple[Float, Float]:
-    """What :func:`field` shows to its camera: emission and optical image, (size, size) each, relative; arguments as there."""
     emission = specimen(rng, size + 2 * MARGIN_PX)
     inner = (slice(MARGIN_PX, MARGIN_PX + size),) * 2
     focused = thick(rng, emission, climb_px) if climb_px else emission
@@ -116,16 +101,7 @@ def light(
     if haze is not None:
         transfer = _haze_otf(optics, (emission.shape[0], emission.shape[1]), haze.heights_um)
         optical = optical + haze.share * convolved(np.rot90(emission, haze.turns), transfer)
-    return emission[inner], optical[inner]
-
-
-def reused(index: int, slots: int, times: int) -> int:
-    """Number of the field that pair `index` is cut from, where ``slots`` fields are in use and each is replaced after so many ``times``.
-
-    They are replaced one after the other, so that pairs next to each other always come from different fields.
-    """
-    slot, turn = index % slots, index // slots
-    return slot + slots * ((turn + slot % times) // times)
+    return digital(rng, emission[inner], optical[inner], optics, camera, photons, background)
 
 
 def thick(rng: np.random.Generator, emission: Float, climb_px: float) -> Float:
@@ -181,32 +157,13 @@ def stack(
     Field
         Image and truth, (z, y, x) each.
     """
-    emission, optical = stack_light(rng, shape, specimen, optics, z_step_um)
-    exposure = digital(rng, emission, optical, optics, camera, photons, background)
-    return replace(exposure, z_step_um=z_step_um)
-
-
-def stack_light(
-    rng: np.random.Generator,
-    shape: tuple[int, int, int],
-    specimen: Solid,
-    optics: Optics,
-    z_step_um: float,
-    gaussian_px: tuple[float, float] | None = None,
-) -> tuple[Float, Float]:
-    """What :func:`stack` shows to its camera: emission and optical image, ``shape`` each, relative; arguments as there.
-
-    ``gaussian_px`` are the standard deviations, in planes and in px, of a Gaussian that blurs in place of the microscope, as about every
-    microscope does that keeps light of other planes out.
-    """
     margins = (MARGIN_PLANES, MARGIN_PX, MARGIN_PX)
     high, tall, wide = (side + 2 * margin for side, margin in zip(shape, margins, strict=True))
     emission = specimen(rng, (high, tall, wide))
     inner = tuple(slice(margin, margin + side) for side, margin in zip(shape, margins, strict=True))
-    if gaussian_px is None:
-        return emission[inner], blur_volume(emission, optics, z_step_um)[inner]
-    across_planes, across = gaussian_px
-    return emission[inner], ndimage.gaussian_filter(emission, (across_planes, across, across))[inner]
+    optical = blur_volume(emission, optics, z_step_um)
+    exposure = digital(rng, emission[inner], optical[inner], optics, camera, photons, background)
+    return replace(exposure, z_step_um=z_step_um)
 
 
 def digital(

@@ -41,11 +41,6 @@ def blur_px(optics: Optics) -> float:
     return optics.wavelength_nm / 1000 / (optics.na * optics.pixel_size_um)
 
 
-def depth_um(optics: Optics) -> float:
-    """Depth of field, micrometres: wavelength x index / NA^2."""
-    return optics.wavelength_nm / 1000 * optics.index / optics.na**2
-
-
 def lens(blur: float, spherical_waves: float = 0.0) -> Optics:
     """A microscope in focus with a blur of so many pixels, 4 or more; NA and wavelength alone do not show in its images."""
     na, pixel_size_um = 0.5, 0.1
@@ -80,8 +75,9 @@ def haze(rng: np.random.Generator, optics: Optics) -> Haze | None:
     """Light of planes out of focus, in half of all fields."""
     if rng.random() < 0.5:
         return None
+    depth_um = optics.wavelength_nm / 1000 * optics.index / optics.na**2
     return Haze(
-        heights_um=tuple(sign * depth * depth_um(optics) for depth in HAZE_DEPTHS for sign in (-1, 1)),
+        heights_um=tuple(sign * depth * depth_um for depth in HAZE_DEPTHS for sign in (-1, 1)),
         share=log_uniform(rng, HAZE),
         turns=int(rng.integers(4)),
     )
