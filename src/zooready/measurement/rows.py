@@ -15,6 +15,7 @@ from zooready.bundle.specs import channel_limits, input_spec, known_kind, output
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.images.calibration import RESCALE, beyond, outside
 from zooready.images.loading import rounded
+from zooready.images.notebook import notes_html, table_html
 from zooready.images.whole_files import make_folder, whole_file
 from zooready.measurement.cutouts import Background, crops, several_planes
 from zooready.measurement.features import measurements
@@ -37,6 +38,10 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
     notes: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: notes and the first rows."""
+        return notes_html(self.notes) + table_html(self.columns, self.rows)
 
     def column(self, name: str) -> list[Any]:
         """The values of a column.

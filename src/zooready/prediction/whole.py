@@ -25,6 +25,7 @@ from zooready.formats.starting import Device, Run
 from zooready.images.calibration import beyond, blurred, outside, planes_differ
 from zooready.images.loading import rounded
 from zooready.images.mapped import blocks, is_mapped
+from zooready.images.notebook import image_html, notes_html, table_html
 from zooready.images.tiff import in_order
 from zooready.prediction.embedding import strangers, watched
 from zooready.prediction.inputs import Inputs, as_input
@@ -61,6 +62,11 @@ class Prediction:
     images: Mapping[str, Image] = field(default_factory=dict)
     scores: Mapping[str, Scores] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: notes, images, scores."""
+        shown = [notes_html(self.notes), *(image_html(name, image) for name, image in self.images.items())]
+        return "".join([*shown, *(table_html(table.columns, table.rows) for table in self.scores.values())])
 
 
 def predict(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
+from zooready.images.notebook import table_html
 from zooready.images.whole_files import whole_file
 from zooready.tensors import Objects
 
@@ -59,6 +60,17 @@ class Checkpoint:
     versions: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     is_finished: bool = False
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how it was trained, and the metrics."""
+        facts = {
+            "family": self.family,
+            "steps": self.steps,
+            "data": self.data,
+            "seconds": self.seconds,
+            "best step": self.best_step or None,
+        }
+        return table_html(("", "value"), list({**facts, **self.metrics}.items()))
 
     @property
     def weights(self) -> Path:

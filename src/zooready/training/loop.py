@@ -24,7 +24,7 @@ from zooready.nets.normalization import normalised
 from zooready.records import Augmentation, Family, Pair, Recipe
 from zooready.training import checkpoint
 from zooready.training.adversarial import AdversarialTask
-from zooready.training.callbacks import LAST, Bar, HeldOut, Log, WholeCheckpoints
+from zooready.training.callbacks import LAST, Bar, HeldOut, Log, Pictures, WholeCheckpoints, boards
 from zooready.training.checkpoint import Checkpoint
 from zooready.training.contact_sheet import SHEET, sheet
 from zooready.training.devices import chosen, precision
@@ -62,8 +62,9 @@ def train(
 ) -> Checkpoint:
     """Train a family's network.
 
-    Writes into ``out``: ``weights.safetensors``, ``run.json``, ``log.csv``, ``curve.png``, ``last.ckpt`` to resume from, and, of
-    files, ``augmentation.png``: the first pairs as training sees them.
+    Writes into ``out``: ``weights.safetensors``, ``run.json``, ``log.csv``, ``curve.png``, ``last.ckpt`` to resume from, of outputs that
+    are images ``predictions.png``, of files ``augmentation.png``: the first pairs as training sees them, and ``tensorboard/`` if
+    tensorboard is installed.
     A run that was killed and resumed gives exactly the weights of an uninterrupted one (on the same machine, on the CPU).
 
     Parameters
@@ -274,8 +275,8 @@ def _fit(task: Task, run: Checkpoint, held_out: HeldOut, is_quiet: bool) -> floa
             gradient_clip_val=task.recipe.clip if task.automatic_optimization else None,
             reload_dataloaders_every_n_epochs=1,
             plugins=[WholeCheckpoints()],
-            callbacks=[held_out, log] if is_quiet else [held_out, log, Bar(run.steps)],
-            logger=False,
+            callbacks=[held_out, log, Pictures(run.folder), *([] if is_quiet else [Bar(run.steps)])],
+            logger=boards(run.folder),
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
