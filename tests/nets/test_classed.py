@@ -31,6 +31,16 @@ def test_labels_are_those_without_classes_and_each_object_has_one_class():
     assert torch.equal(classes > 0, labels > 0)
 
 
+def test_an_object_without_a_core_is_one_beside_those_that_have_one():
+    given = probabilities([(3, 3, 9, 0, 0), (20, 3, 9, 2, 2)])
+    given[0, 1, 20:29, 3:12] = 0.1
+    _, labels, classes = ClassedInstances(core=0.4)(given)
+    assert Instances(core=0.4)(given)[1].max() == 1
+    assert sorted(np.unique(labels).tolist()) == [0, 1, 2]
+    assert (int(labels[0, 0, 24, 7]), int(classes[0, 0, 24, 7])) == (2, 3)
+    assert (int(labels[0, 0, 7, 7]), int(classes[0, 0, 7, 7])) == (1, 1)
+
+
 def test_an_image_without_objects_has_no_classes():
     _, labels, classes = ClassedInstances()(torch.zeros(2, 4, 5, 7))
     assert labels.shape == classes.shape == (2, 1, 5, 7)

@@ -122,12 +122,12 @@ def _own_data(folder: Path, splits: Path | None, seed: int) -> Examined:
 
 def _of_images(folder: Path) -> Examined:
     """A folder of images with partners, read as each family that can, reported as of the one with the fewest faults."""
-    readers = [for_folder(family, folder) for family in FAMILIES.values() if family.training.pair_of]
+    readers = [family for family in FAMILIES.values() if family.training.pair_of]
     fitting = [family for family in readers if subfolder(folder, family.training.partner) or (coco_file(folder) and family.objects)]
     if not fitting:
         partners = sorted({f"{family.training.partner}/" for family in readers})
         raise InputInvalid(f"{folder} has images/ but no partner folder: add {' or '.join(partners)}.")
-    read = [(family, _as_family(folder, family)) for family in fitting]
+    read = [(family, _as_family(folder, family)) for family in (for_folder(family, folder) for family in fitting)]
     family, pairs = min(read, key=lambda both: len(both[1].faults))  # planes and stacks lie in folders of the same names
     return _of_pairs(f"images/ and {family.training.partner}/, for {family.name}", pairs)
 

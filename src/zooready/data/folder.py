@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import label
 
 from zooready.data.augmentation import PLAIN, augmented
 from zooready.data.classes import class_folders, images_in
@@ -158,9 +159,9 @@ def examine_folder(
             sizes_um.append(pixel_size_um)
             notes += notes_on(array, "czyx" if is_stack else "cyx", _named(images[name]))
             names.append(name)
-            for path, mask in looked_at:
-                if mask.ndim == 2 and min(mask.shape) >= STEP_PX:  # training refuses smaller ones
-                    masks.append(examined(mask, array[0], _named(path), _named(images[name])))
+            mask = _together(partner_array) if looked_at and len(classes) > 1 else partner_array
+            if looked_at and mask.ndim == 2 and min(mask.shape) >= STEP_PX:  # training refuses smaller ones
+                masks.append(examined(mask, array[0], _named(looked_at[0][0]), _named(images[name])))
         except InputInvalid as error:
             faults.append(str(error))
         for file in (images[name], *filter(None, partners[name])):
@@ -215,7 +216,8 @@ def _partners(folder: Path, kind: str, images: Mapping[str, Path], classes: Sequ
         known = coco.read_coco(annotations).images
         return {stem: (annotations,) for stem, path in images.items() if path.name in known}
     if kind != MASKS or inside is None or len(classes) < 2:
-        files = _files(folder, kind)
+        only = _class_folders(inside) if kind == MASKS and inside else []
+        files = _by_stem(only[0], _masks_in(only[0])) if len(only) == 1 else _files(folder, kind)
         return {stem: (path,) for stem, path in (_renamed(files, images) if kind == MASKS else files).items()}
     by_class = [_renamed(_by_stem(inside / name, _masks_in(inside / name)), images) for name in classes]
     return {stem: tuple(files.get(stem) for files in by_class) for stem in sorted({stem for files in by_class for stem in files})}
@@ -231,6 +233,15 @@ def _each(mask: Array, paths: Sequence[Path | None], classes: Sequence[str]) -> 
         return [(_first(paths), mask)]
     files = paths if len(paths) == len(classes) else [_first(paths)] * len(classes)
     return [(path, plane) for path, plane in zip(files, mask, strict=True) if path]
+
+
+def _together(masks: Array) -> Array:
+    """The objects of several classes, (classes, y, x), as one mask (y, x): what is bright belongs to objects of one class or another."""
+    together = np.zeros(masks.shape[1:], np.int64)
+    for plane in masks:
+        numbered = label(plane)[0] if len(np.unique(plane)) == 2 else plane.astype(np.int64)
+        together = np.where(numbered > 0, numbered + together.max(), together)
+    return together
 
 
 def subfolder(folder: Path, kind: str) -> Path | None:

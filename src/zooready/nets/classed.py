@@ -13,13 +13,20 @@ from zooready.nets.labelling import Instances
 class ClassedInstances(Instances):
     """(b, 2 + k, y, x) foreground, distance and k classes -> the same, labels (b, 1, y, x), and classes (b, 1, y, x), float32.
 
-    Labels are those of :class:`Instances`. Classes are 0 in the background and 1...k in objects, each object of one class: the one that
-    most of its pixels have, the first of several equal ones. Pixels are counted as whole numbers, so that every engine finds the same.
+    Labels are those of :class:`Instances`, and beside them each part of the foreground that has no core, since the middle of an object of
+    few pixels is hardly higher than its outline. Classes are 0 in the background and 1...k in objects, each object of one class: the one
+    that most of its pixels have, the first of several equal ones. Pixels are counted as whole numbers, so that every engine finds the
+    same.
     """
 
     def forward(self, probabilities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # type: ignore[override]
         """See the class."""
-        _, labels = super().forward(probabilities)
+        foreground, height = self.heights(probabilities)
+        seeds = self.numbered(height > self.core)
+        labels = self.grown(self.climbed(seeds, foreground, height), foreground)
+        parts = self.numbered(foreground & (labels == 0))
+        count = seeds.flatten(1).amax(1).reshape(-1, 1, 1, 1)
+        labels = self.without_small(torch.where(parts > 0, parts + count, labels))
         return probabilities, labels, self.classes(labels, probabilities)
 
     def classes(self, labels: torch.Tensor, probabilities: torch.Tensor) -> torch.Tensor:
