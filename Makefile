@@ -6,7 +6,7 @@ READY := .venv/.ready
 CP := .venv-cellprofiler
 CP_INSTALL := $(BIN)/uv pip install --quiet --no-deps --python $(CP)/bin/python --constraint export/cellprofiler/constraints.txt
 
-.PHONY: demo test evaluate mutations lint setup engines cellprofiler readme clean
+.PHONY: demo test evaluate recorded mutations lint setup engines cellprofiler readme clean
 
 demo: engines
 	$(BIN)/zooready demo --out export/bundles
@@ -22,6 +22,9 @@ lint: setup
 readme: engines  # the table of README.md and the model cards, from a run and from records
 	$(BIN)/zooready demo --out export/bundles --readme README.md
 	$(BIN)/zooready list --cards model_cards
+
+recorded: setup  # the runs in Fiji and pyimagej in the table of README.md, from those recorded of the weights that are there
+	$(BIN)/python benchmarks/recorded.py --table
 
 evaluate: engines  # every number of every model card, measured again from the shipped weights; half an hour
 	$(BIN)/zooready evaluate --out model_cards --records src/zooready/weights
@@ -40,7 +43,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13), "Python 3.11 to 3.13 is needed: make PYTHON=python3.12"'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[train,explain,java,dev]'
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[train,explain,java,zarr,dev]'
 	touch $(READY)
 
 $(CP)/.ready: export/cellprofiler/constraints.txt | $(READY)  # in this order: two packages compile against numpy and the JDK

@@ -3,6 +3,7 @@
 import argparse
 import ast
 import importlib.metadata
+import importlib.util
 import inspect
 import os
 import subprocess
@@ -173,3 +174,11 @@ def test_doctor_lists_every_consumer(capsys):
     assert cli.main(["doctor"]) == 0
     printed = capsys.readouterr().out
     assert all(name.split("-")[0] in printed for name in CONSUMERS)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("argcomplete") is None, reason="argcomplete is not here: make setup")
+@pytest.mark.parametrize(("line", "among"), [("zooready ex", {"export", "explain"}), ("zooready export segmentation --fo", {"--for"})])
+def test_the_shell_completes_commands_and_their_options(line, among, tmp_path):
+    asked = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE_STDOUT_FILENAME": str(tmp_path / "words")}
+    subprocess.run([sys.executable, "-c", "from zooready.cli import entry; entry()"], env={**os.environ, **asked}, check=False)
+    assert {word.strip() for word in (tmp_path / "words").read_text().split("\v")} == among

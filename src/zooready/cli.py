@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -116,4 +117,8 @@ def entry() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # terminals that lack a sign, and file names that are no text
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks what may follow, which argcomplete answers, and then ends the process
+        from argcomplete import autocomplete
+
+        autocomplete(parser())
     sys.exit(main())

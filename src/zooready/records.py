@@ -21,6 +21,7 @@ Array = NDArray[Any]
 Format = Literal["state_dict", "torchscript", "onnx"]
 Status = Literal["passed", "differs", "refused", "failed", "missing", "untrusted"]
 Level = Literal["rules", "engine", "ran"]
+Form = Literal["rich", "zoo"]  # of a bundle: for colleagues, or as the BioImage Model Zoo takes it
 
 FORMATS: tuple[Format, ...] = ("state_dict", "torchscript", "onnx")
 LEVELS: tuple[Level, ...] = ("rules", "engine", "ran")  # from the weakest claim to the strongest
@@ -239,7 +240,8 @@ class About:
     pairs, with a DOI, never a URL. ``pixel_size_um`` is the smallest and largest side of a pixel, in micrometres, that the network was
     trained for, ``blur_px`` the blur that it takes away, wavelength / (NA x pixel size), in pixels; None if unknown, or if it takes none
     away. ``documentation`` is Markdown for the bundle's README, below what zooready writes itself; ``parent`` the id of the model in the
-    BioImage Model Zoo that this one was made from; ``cover`` an image file to show instead of a cover that is drawn.
+    BioImage Model Zoo that this one was made from; ``cover`` an image file to show instead of a cover that is drawn; ``maintainers`` are
+    mappings with ``github_user``, whom the zoo asks later on.
     """
 
     name: str
@@ -253,6 +255,7 @@ class About:
     documentation: str = ""
     parent: str = ""
     cover: Path | None = None
+    maintainers: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -173,8 +173,10 @@ class StatedWeights:
     """What a bundle says of one of its weight files.
 
     ``version`` is that of the program that reads them (PyTorch's, TensorFlow's) or ONNX's opset, exactly as written, since quotes that
-    are left out matter to some programs; None if absent. ``architecture`` belongs to a state dict.
+    are left out matter to some programs; None if absent. ``architecture`` belongs to a state dict. ``parent`` is the key of the weights
+    that these were converted from, empty if none is named.
     """
 
     version: object = None
     architecture: Architecture | None = None
+    parent: str = ""

@@ -6,8 +6,8 @@ import yaml
 from networks import ABOUT
 
 from zooready.bundle import writing
+from zooready.bundle.describing import describe
 from zooready.bundle.found import measured_facts
-from zooready.bundle.rdf import describe
 from zooready.errors import BundleInvalid
 from zooready.records import Measured, Weights
 from zooready.tensors import TensorSpec
@@ -32,7 +32,15 @@ def described(tmp_path):
     def make(input=IMAGE, outputs=(MAPS,), weights=weights, **more):
         for spec in (input, *outputs):
             np.save(tmp_path / f"test-{spec.name}.npy", np.zeros(1))
-        facts = {"about": ABOUT, "identity": "an-id", "pytorch_version": "2.0.0", "config": {"seed": 1}, "folder": tmp_path, **more}
+        facts = {
+            "about": ABOUT,
+            "form": "rich",
+            "identity": "an-id",
+            "pytorch_version": "2.0.0",
+            "config": {"seed": 1},
+            "folder": tmp_path,
+            **more,
+        }
         return describe(input=input, outputs=outputs, weights=weights, **facts)
 
     return make

@@ -2,14 +2,22 @@
 
 import numpy as np
 import pytest
+from broken import BROKEN
 from foreign import axis, good, npy
 
-from zooready import cli
+from zooready import cli, java
 from zooready.bundle.reading import opened
 from zooready.comparison import compare, exit_code
 from zooready.consumers import ilastik, qupath
 
+LACKS = "no pytorch-2.7.1 among the Java engines here: run `zooready engines install --all`."
 BOTH = pytest.mark.parametrize("program", [qupath, ilastik], ids=lambda program: program.NAME)
+
+
+@pytest.fixture
+def no_engine(monkeypatch):
+    """As on a machine without QuPath's engine."""
+    monkeypatch.setattr(qupath.java, "missing", lambda engine=None: LACKS)
 
 
 @pytest.fixture
@@ -52,7 +60,7 @@ def without_torchscript():
 
 
 @BOTH
-def test_a_pass_is_by_rules_alone_and_says_that_the_program_did_not_run(program, tmp_path):
+def test_a_pass_is_by_rules_alone_and_says_that_the_program_did_not_run(program, tmp_path, no_engine):
     (one,) = compare(good().write(tmp_path / "good.zip"), consumers=[program.NAME]).verdicts
     assert (one.status, one.level, one.format, one.difference) == ("passed", "rules", "torchscript", None)
     assert one.why.startswith("No written rule is broken; the program itself did not run; ")
@@ -171,7 +179,7 @@ def test_the_second_channel_that_ilastik_adds_is_remarked(said):
     assert "'probabilities' has one channel p, to which ilastik adds a second, 1 - p" in said(ilastik, draft, "remarks")
 
 
-def test_programs_that_are_judged_only_when_named_leave_a_check_of_everything_alone(tmp_path, monkeypatch):
+def test_programs_that_are_judged_only_when_named_leave_a_check_of_everything_alone(tmp_path, monkeypatch, no_engine):
     from zooready import comparison, consumers
 
     few = {name: consumers.CONSUMERS[name] for name in ("onnxruntime", "qupath", "ilastik")}
@@ -186,10 +194,34 @@ def test_programs_that_are_judged_only_when_named_leave_a_check_of_everything_al
 
 
 @pytest.mark.slow
-def test_the_single_output_variant_of_a_shipped_model_passes_where_the_whole_one_is_refused(tmp_path):
+def test_the_single_output_variant_of_a_shipped_model_passes_where_the_whole_one_is_refused(tmp_path, no_engine):
     path = tmp_path / "labels.zip"
     assert cli.main(["export", "segmentation", "--outputs", "labels", "--torchscript", "plain", "-o", str(path)]) == 0
     found = compare(path, consumers=["qupath", "ilastik"]).verdicts
     assert [(one.consumer, one.status, one.level) for one in found] == [("qupath", "passed", "rules"), ("ilastik", "passed", "rules")]
     with opened(path) as bundle:
         assert bundle.kinds == (("labels", "labels"),)
+
+
+def test_without_its_engine_qupath_says_how_to_get_it(tmp_path, no_engine):
+    (one,) = compare(good().write(tmp_path / "good.zip"), consumers=["qupath"]).verdicts
+    assert LACKS in one.why
+
+
+def test_steps_that_qupath_itself_computes_are_judged_by_rules_though_the_engine_is_here(tmp_path, monkeypatch):
+    monkeypatch.setattr(qupath.java, "missing", lambda engine=None: None)
+    monkeypatch.setattr(qupath, "run", lambda bundle, format, images: pytest.fail("the engine was started"))
+    path = preprocessed(("sigmoid", {})).write(tmp_path / "steps.zip")
+    (one,) = compare(path, consumers=["qupath"]).verdicts
+    assert (one.status, one.level) == ("passed", "rules")
+    assert "sigmoid is computed by QuPath and not by the network" in one.why
+
+
+@pytest.mark.java
+@pytest.mark.skipif(bool(java.missing(qupath.ENGINE)), reason="QuPath's engine is not here: zooready engines install --all")
+def test_its_engine_gives_the_stored_numbers_and_catches_changed_weights(tmp_path):
+    (one,) = compare(good().write(tmp_path / "good.zip"), consumers=["qupath"]).verdicts
+    assert (one.status, one.level, one.versions["pytorch"], one.versions["djl"]) == ("passed", "engine", "2.7.1", "0.36.0")
+    assert one.difference < 1e-5
+    (two,) = compare(BROKEN["one_weight_changed"].write(tmp_path / "changed.zip"), consumers=["qupath"]).verdicts
+    assert two.status == "differs"

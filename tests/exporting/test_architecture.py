@@ -1,11 +1,15 @@
 """The source that travels with a state dict, and the environment that runs it."""
 
+import ast
+import sys
+
 import pytest
 import torch
 
-from zooready.bundle.rdf import BUILDER
+from zooready.bundle.describing import BUILDER
 from zooready.errors import InputInvalid
 from zooready.exporting import architecture
+from zooready.families import FAMILIES, shipped
 from zooready.nets.labelling import Instances
 from zooready.nets.wrapping import FijiSafe
 from zooready.records import Part
@@ -49,6 +53,16 @@ def test_the_source_says_what_it_is_and_imports_nothing_of_ours():
     assert "zooready" not in "".join(line for line in text.splitlines() if "import" in line)
     assert "May import" not in text
     assert text.count("from __future__") == 1
+
+
+@pytest.mark.parametrize("family", shipped())
+def test_the_source_of_every_shipped_network_imports_pytorch_alone(family):
+    network = FAMILIES[family].network
+    parts = (network.architecture, network.normalization, network.head)
+    tree = ast.parse(architecture.source("Some name", parts, wrapped(*parts)))
+    imported = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert {name.partition(".")[0] for name in imported} <= {"torch", *sys.stdlib_module_names}
 
 
 def test_none_stays_none():

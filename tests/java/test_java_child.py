@@ -176,7 +176,7 @@ def test_a_network_that_takes_too_much_memory_is_ended(tmp_path):
         java.run("pytorch", tmp_path / "weights.pt", [np.zeros((1, 1, 2, 2), np.float32)], memory_mb=700)
 
 
-def test_a_crash_of_the_engine_is_told_with_its_signal(tmp_path):
+def crashing(path):
     helper, numbers = onnx.helper, onnx.TensorProto
     zero = helper.make_tensor("zero", numbers.INT64, [1], [0])
     nodes = [
@@ -186,12 +186,55 @@ def test_a_crash_of_the_engine_is_told_with_its_signal(tmp_path):
     ]
     image = helper.make_tensor_value_info("image", numbers.FLOAT, ["b", 1, "y", "x"])
     graph = helper.make_graph(nodes, "g", [image], [helper.make_tensor_value_info("out", numbers.FLOAT, [4])], [zero])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "weights.onnx")
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def test_a_crash_of_the_engine_is_told_with_its_signal(tmp_path):
     images = [np.ones((1, 1, 3, 2), np.float32)]
     with pytest.raises(
         ConsumerFailed, match=r"(?s)onnx-1.13.1 in Java, at input 1 of 1, 1x1x3x2: the JVM crashed with SIGFPE in .*onnxruntime.*\n  \| "
     ):
-        java.run("onnx-1.13.1", tmp_path / "weights.onnx", images)
+        java.run("onnx-1.13.1", crashing(tmp_path / "weights.onnx"), images)
+
+
+def counted(monkeypatch):
+    """The child processes that are started from now on."""
+    started, work = [], java.child.work
+    monkeypatch.setattr(java.child, "work", lambda *given, **options: (started.append(given), work(*given, **options))[1])
+    return started
+
+
+def test_several_files_run_in_one_process(weights, two_outputs, rng, tmp_path, monkeypatch):
+    started = counted(monkeypatch)
+    other = save(nn.Conv2d(2, 3, 1), tmp_path / "weights.pt", torch.rand(1, 2, 9, 11))
+    inputs = [rng.normal(0, 3, shape).astype(np.float32) for shape in SHAPES]
+    first, second = java.race("pytorch", [weights["pytorch"], other], inputs, repeats=2)
+    assert len(started) == 1
+    for array, outputs, others in zip(inputs, first.outputs, second.outputs, strict=True):
+        for expected, output in zip(eager(two_outputs, array), outputs, strict=True):
+            np.testing.assert_allclose(output, expected, rtol=0, atol=1e-5)
+        assert [output.shape for output in others] == [(array.shape[0], 3, *array.shape[2:])]
+    assert len(first.seconds) == len(second.seconds) == 1
+    assert first.versions["pytorch"] == second.versions["pytorch"] == "2.0.0"
+
+
+def test_a_file_that_fails_leaves_the_others(weights, rng, tmp_path):
+    (tmp_path / "weights.pt").write_bytes(b"not a network")
+    inputs = [rng.random((1, 2, 4, 4), dtype=np.float32)]
+    failed, result = java.race("pytorch", [tmp_path / "weights.pt", weights["pytorch"]], inputs, repeats=1)
+    assert re.match(r"pytorch in Java: at the loading of file 1 of 2: PytorchStreamReader failed reading zip archive", str(failed))
+    assert result.outputs[0][0].shape == (1, 3, 4, 4)
+
+
+def test_a_crash_is_charged_to_its_file(tmp_path, monkeypatch):
+    started = counted(monkeypatch)
+    good = save(nn.Conv2d(1, 1, 1), tmp_path / "good.onnx", torch.rand(1, 1, 3, 2))
+    image = np.ones((1, 1, 3, 2), np.float32)
+    result, failed = java.race("onnx-1.13.1", [good, crashing(tmp_path / "weights.onnx")], [image], repeats=1)
+    assert len(started) == 3  # together, then each by itself
+    assert result.outputs[0][0].shape == image.shape
+    assert "the JVM crashed with SIGFPE" in str(failed)
 
 
 def test_a_killed_child_is_told_with_its_signal(tmp_path, monkeypatch):

@@ -26,10 +26,10 @@ def empty(tmp_path, monkeypatch):
 @pytest.fixture
 def toy(empty, monkeypatch):
     """One jar of four bytes is all there is, and no libtorch to unpack; gives the folder that Maven Central would be."""
-    monkeypatch.setattr(fetching, "all_jars", lambda system: [JAR])
-    monkeypatch.setattr(cache, "all_jars", lambda system: [JAR])
+    monkeypatch.setattr(fetching, "all_jars", lambda system, parts: [JAR])
+    monkeypatch.setattr(cache, "all_jars", lambda system, parts: [JAR])
     for module in (fetching, cache):
-        monkeypatch.setattr(module, "class_path", lambda engine, system: (JAR,) if engine != "pytorch" else ())
+        monkeypatch.setattr(module, "class_path", lambda engine, system: () if engine.startswith("pytorch") else (JAR,))
         monkeypatch.setattr(module, "PARTS", ("onnx-1.12.1", "onnx-1.13.1"))
     return empty
 
@@ -144,7 +144,7 @@ def test_a_platform_without_libtorch_still_has_onnx(empty, monkeypatch):
         fetching._check_packages("plan9-mips")
 
 
-@pytest.mark.parametrize("system", jars.LIBTORCH)
+@pytest.mark.parametrize("system", jars.PYTORCH["pytorch"].native)
 def test_every_platform_gets_its_own_natives_and_both_onnx_runtimes(system):
     names = [jar.name for jar in jars.all_jars(system)]
     assert [name for name in names if "native" in name] == [f"pytorch-native-cpu-2.0.0-{system}.jar"]
@@ -210,7 +210,7 @@ def test_a_fresh_cache_gets_whole_engines_that_start(identity, tmp_path, monkeyp
     monkeypatch.setattr("jgo.maven.PythonResolver.download", download)
     lines = []
     java.install(lines.append)
-    assert lines[-2] == "unpacking libtorch"
+    assert lines[-2] == "unpacking libtorch 2.0.0"
     assert java.verify() is None
     assert java.run("pytorch", identity, [np.ones((1, 1, 2, 2), np.float32)]).outputs[0][0].sum() == 4
     shutil.rmtree(tmp_path / "java")
@@ -221,11 +221,36 @@ def test_libtorch_that_is_there_is_not_unpacked_again(empty):
     coordinates = tuple(jar.coordinate for jar in jars.class_path("pytorch", system))
     (empty / "djl").mkdir(parents=True)
     (empty / "djl" / "libtorch.so").write_bytes(b"1234")
-    assert not fetching._is_unpacked(empty, system)  # nobody says that it is whole
+    assert not fetching._is_unpacked(empty, system, "pytorch")  # nobody says that it is whole
     file = cache.Installed(path="djl/libtorch.so", size=4, sha256="0" * 64)
     for listed, whole in ((coordinates, True), (coordinates[1:], False)):
         cache.Manifest(platform=system, coordinates=listed, files=(file,)).save(empty / "engines.json")
-        assert fetching._is_unpacked(empty, system) is whole
+        assert fetching._is_unpacked(empty, system, "pytorch") is whole
     cache.Manifest(platform=system, coordinates=coordinates, files=(file,)).save(empty / "engines.json")
     (empty / "djl" / "libtorch.so").write_bytes(b"123")
-    assert not fetching._is_unpacked(empty, system)
+    assert not fetching._is_unpacked(empty, system, "pytorch")
+
+
+def test_an_extra_engine_is_fetched_only_when_asked_for_and_then_stays(toy, monkeypatch):
+    extra = jars.Jar(coordinate="a.b:extra:2.0", sha256=JAR.sha256)
+    for module in (fetching, cache):
+        monkeypatch.setattr(module, "EXTRA", ("onnx-9",))
+        monkeypatch.setattr(module, "class_path", lambda engine, system: (extra,) if engine == "onnx-9" else (JAR,))
+    monkeypatch.setattr(fetching, "all_jars", lambda system, parts: [JAR, extra] if "onnx-9" in parts else [JAR])
+    serve(monkeypatch)
+    assert java.install().coordinates == (JAR.coordinate,)
+    assert "run `zooready engines install --all`" in java.missing("onnx-9")
+    assert java.missing() is None
+    assert java.install(extra=True).coordinates == (JAR.coordinate, extra.coordinate)
+    assert java.missing("onnx-9") is None
+    (toy / "jars" / "engine-1.0.jar").unlink()
+    assert java.install().coordinates == (JAR.coordinate, extra.coordinate)
+    assert java.verify() is None
+
+
+def test_every_pytorch_has_a_folder_of_its_own_and_the_jars_of_its_versions():
+    folders = [jars.unpacked(engine) for engine in jars.PYTORCH]
+    assert folders == ["djl", "djl-pytorch-2.7.1"]
+    names = [jar.coordinate for jar in jars.class_path("pytorch-2.7.1", "linux-x86_64")]
+    assert {"ai.djl:api:0.36.0", "ai.djl.pytorch:pytorch-native-cpu:2.7.1:linux-x86_64"} <= set(names)
+    assert jars.class_path("pytorch-2.7.1", "osx-x86_64") == ()

@@ -17,6 +17,7 @@ from zooready.nets.labelling import Instances
 from zooready.nets.normalization import FirstMeanStd, MeanStd, MinMax, Percentiles
 from zooready.nets.wrapping import FijiSafe
 from zooready.prediction import memory, predict, save, stitched_labels, tiled, whole
+from zooready.prediction.parts import Parts
 from zooready.prediction.statistics import statistics
 from zooready.prediction.tiles import tiles
 from zooready.records import Image
@@ -297,7 +298,7 @@ def test_a_cut_off_large_file_is_refused(tmp_path, monkeypatch):
 
 
 def test_results_in_files_are_written_as_those_in_memory(restoring, small_tiles, tmp_path, monkeypatch):
-    result = predict(restoring, Image(array=image((130, 171)), axes="yx", pixel_size_um=0.1), scratch=tmp_path)
+    result = predict(restoring, Image(array=image((130, 171)), axes="yx", pixel_size_um=0.1), parts=Parts(scratch=tmp_path))
     assert mapped.is_mapped(result.images["output"].array)
     (path,) = save(result, tmp_path / "out", "image")
     back = files.read_image(path)

@@ -1,6 +1,6 @@
-"""``rdf.yaml``, what a bundle says of itself: written in the form that every consumer reads (docs/consumers.md), and read back.
+"""``rdf.yaml``, what a bundle says of itself: read into a Bundle's fields, whoever wrote it; :mod:`zooready.bundle.describing` writes ours.
 
-Nothing else in the house looks at the mapping: :func:`describe` makes it, :func:`read` turns a stranger's into a Bundle's fields.
+Nothing else in the house looks at the mapping.
 """
 
 from __future__ import annotations
@@ -12,14 +12,11 @@ from typing import Any
 
 from zooready.bundle import stated
 from zooready.bundle.found import inside, measured_halo_px, measured_px
-from zooready.bundle.hashes import sha256
 from zooready.bundle.parsing import has, listing, mapping
 from zooready.errors import BundleInvalid
-from zooready.records import TOLERANCE, About, Bundle, Format, Weights
-from zooready.tensors import Architecture, Axis, Kind, Operator, StatedWeights, Tensor, TensorSpec
+from zooready.records import TOLERANCE, Bundle, Format
+from zooready.tensors import Architecture, Axis, Kind, Operator, StatedWeights, Tensor
 
-BUILDER = "build"  # the callable of architecture.py that builds the network
-FORMAT_VERSION = "0.5.10"  # the newest in which documentation is a plain string, which is all that JDLL can read
 KINDS: tuple[Kind, ...] = ("image", "labels", "scores")
 LETTERS = {"batch": "b", "channel": "c", "time": "t", "index": "i"}  # by the type of an axis; axes in space go by their id
 LOOSEST = 100  # times the default tolerance
@@ -27,94 +24,6 @@ OLD_AXES = "bitczyx"  # of format 0.4, in which axes are one word
 LARGEST = 2**16  # px of an axis; Fiji's images end at 46,341 squared, and a minimum beyond would be padded to
 CREDITS = ("authors", "cite", "tags", "covers", "maintainers")  # lists; of people, and of what they wrote and drew
 TEXTS = ("format_version", "name", "description", "license", "documentation", "git_repo")  # what the format has as text
-
-
-def describe(
-    *,
-    about: About,
-    identity: str,
-    input: TensorSpec,
-    outputs: tuple[TensorSpec, ...],
-    weights: tuple[Weights, ...],
-    pytorch_version: str,
-    folder: Path,
-    config: Mapping[str, Any],
-    reproducibility: Sequence[Mapping[str, Any]] = (),
-) -> dict[str, Any]:
-    """The description as plain data; every ``source`` is a file that already lies in ``folder``.
-
-    Without ``null`` anywhere, which JDLL cannot read, and without a time stamp, so that equal bundles are equal bytes.
-    """
-
-    def file(name: str) -> dict[str, str]:
-        return {"source": name, "sha256": sha256(folder / name)}
-
-    named = {"rdf.yaml", "README.md", "cover.png", "architecture.py", "environment.yaml", *(w.path.name for w in weights)}
-    named |= {f"{kind}-{spec.name}.{end}" for spec in (input, *outputs) for kind, end in (("test", "npy"), ("sample", "tif"))}
-    attached = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return {
-        "format_version": FORMAT_VERSION,
-        "type": "model",
-        "id": identity,
-        "name": about.name,
-        "description": about.description,
-        "authors": [dict(author) for author in about.authors],
-        "license": about.license,
-        "cite": [{"text": text, "doi": doi} for text, doi in about.cite],
-        "tags": list(about.tags),
-        "documentation": "README.md",
-        "covers": ["cover.png"],
-        "attachments": [file(name) for name in attached if name not in named],
-        "inputs": [_tensor(input, None, folder, file)],
-        "outputs": [_tensor(spec, input, folder, file) for spec in outputs],
-        "weights": {key: entry for w in weights for key, entry in _weights(w, pytorch_version, file)},
-        **({"parent": {"id": about.parent}} if about.parent else {}),
-        "config": {"zooready": dict(config), **_of_bioimageio(reproducibility)},
-    }
-
-
-def _of_bioimageio(reproducibility: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The part of ``config`` that bioimageio's own test reads; nothing if there is nothing to say."""
-    return {"bioimageio": {"reproducibility_tolerance": [dict(entry) for entry in reproducibility]}} if reproducibility else {}
-
-
-def _tensor(spec: TensorSpec, reference: TensorSpec | None, folder: Path, file: Any) -> dict[str, Any]:
-    tensor = {
-        "id": spec.name,
-        "description": spec.description or spec.name,
-        "axes": [_axis(letter, spec, reference) for letter in spec.axes],
-        "test_tensor": file(f"test-{spec.name}.npy"),
-        "data": {"type": "float32", **({"unit": spec.unit} if spec.unit else {})},
-    }
-    sample = f"sample-{spec.name}.tif"
-    return {**tensor, **({"sample_tensor": file(sample)} if (folder / sample).exists() else {})}
-
-
-def _axis(letter: str, spec: TensorSpec, reference: TensorSpec | None) -> dict[str, Any]:
-    if letter == "b":
-        return {"type": "batch"}
-    if letter == "c":
-        return {"type": "channel", "channel_names": list(spec.channels)}
-    kind = "time" if letter == "t" else "space"
-    if letter in spec.sizes:
-        return {"type": kind, "id": letter, "size": spec.sizes[letter]}
-    if reference is None:
-        return {"type": kind, "id": letter, "size": {"min": 1, "step": 1}}
-    return {"type": kind, "id": letter, "size": {"tensor_id": reference.name, "axis_id": letter}}
-
-
-def _weights(weights: Weights, pytorch_version: str, file: Any) -> list[tuple[str, dict[str, Any]]]:
-    entry = file(weights.path.name)
-    if weights.format == "onnx":
-        return [("onnx", {**entry, "opset_version": weights.details["opset"]})]
-    if weights.format == "torchscript":
-        return [("torchscript", {**entry, "pytorch_version": pytorch_version})]
-    architecture = {**file("architecture.py"), "callable": BUILDER}
-    state = {**entry, "architecture": architecture, "pytorch_version": weights.details["torch"], "dependencies": file("environment.yaml")}
-    return [("pytorch_state_dict", state)]
-
-
-# Reading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -319,9 +228,9 @@ def _read_weights(key: str, entry: Mapping[str, Any]) -> StatedWeights:
         origin, _, name = str(given or "").rpartition(":" if ":" in str(given) else ".")
         source, module, kwargs = (origin, None, entry.get("kwargs")) if origin.endswith(".py") else (None, origin, entry.get("kwargs"))
     if not name:
-        return StatedWeights(version=version)
+        return StatedWeights(version=version, parent=str(entry.get("parent") or ""))
     architecture = Architecture(callable=str(name), source=str(source or ""), module=str(module or ""), kwargs=dict(kwargs or {}))
-    return StatedWeights(version=version, architecture=architecture)
+    return StatedWeights(version=version, architecture=architecture, parent=str(entry.get("parent") or ""))
 
 
 def _tolerance(path: Path, facts: Mapping[str, Any]) -> dict[Format, float]:

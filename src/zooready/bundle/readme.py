@@ -33,10 +33,10 @@ def readme(
     parts = (
         _opening(about),
         _use(about, input, provenance),
-        _tensors(about, input, outputs),
-        _measured(measured, cases, weights, unavailable),
+        tensors(about, input, outputs),
+        measurements(measured, cases, weights, unavailable),
         _training(about, provenance),
-        _closing(about, provenance),
+        closing(about, provenance),
     )
     return "\n".join(line for part in parts for line in part).rstrip() + "\n"
 
@@ -78,7 +78,8 @@ that counts. Check the results on your images."
     yield ""
 
 
-def _tensors(about: About, input: TensorSpec, outputs: tuple[TensorSpec, ...]) -> Iterator[str]:
+def tensors(about: About, input: TensorSpec, outputs: tuple[TensorSpec, ...]) -> Iterator[str]:
+    """Lines of the table of inputs and outputs."""
     yield from ("## Inputs and outputs", "", "| | name | content | channels | axes |", "|---|---|---|---|---|")
     for role, spec, meaning in (("input", input, "raw image"), *(("output", spec, MEANING[spec.kind]) for spec in outputs)):
         yield f"| {role} | `{spec.name}` | {spec.description or meaning} | {_listed(spec.channels)} | {', '.join(spec.axes)} |"
@@ -90,7 +91,10 @@ def _listed(channels: tuple[str, ...]) -> str:
     return ", ".join(channels) if len(channels) <= MANY else f"{len(channels)} ({channels[0]} to {channels[-1]})"
 
 
-def _measured(measured: Measured, cases: tuple[Case, ...], weights: tuple[Weights, ...], unavailable: Mapping[str, str]) -> Iterator[str]:
+def measurements(
+    measured: Measured, cases: tuple[Case, ...], weights: tuple[Weights, ...], unavailable: Mapping[str, str]
+) -> Iterator[str]:
+    """Lines on what export measured of the network, and how closely each file came to it."""
     yield from ("## Measurements made at export", "")
     if measured.stride > 1:
         strides, minimums = (" x ".join(str(side or "one length") for side in sides) for sides in (measured.strides, measured.minimums))
@@ -126,7 +130,8 @@ def _training(about: About, provenance: Mapping[str, Any]) -> Iterator[str]:
         yield from ("## Training", "", str(text), "")
 
 
-def _closing(about: About, provenance: Mapping[str, Any]) -> Iterator[str]:
+def closing(about: About, provenance: Mapping[str, Any]) -> Iterator[str]:
+    """Lines on authors, licence, citation and versions."""
     yield from ("## Authors", "")
     for author in about.authors:
         yield f"- {author['name']}" + (f", {author['affiliation']}" if author.get("affiliation") else "")

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import yaml
 
-from zooready.bundle import archive, cover, readme
+from zooready.bundle import archive, cover, readme, zoo_readme
+from zooready.bundle.describing import ENVIRONMENT, describe
 from zooready.bundle.found import inside_facts, measured_facts
 from zooready.bundle.provenance import plain
-from zooready.bundle.rdf import describe
 from zooready.errors import BundleInvalid
 from zooready.images.files import write_image
-from zooready.records import About, Case, Format, Image, Measured, Part, Weights, as_float32
+from zooready.records import About, Case, Form, Format, Image, Measured, Part, Weights, as_float32
 from zooready.tensors import TensorSpec
 
 OWN = (  # keys of config.zooready written here
@@ -35,7 +35,7 @@ class Contents:
     made of it. ``reproducibility`` is what bioimageio's own test is to allow, entry by entry. ``architecture`` and ``environment`` are
     texts, None without a state dict. ``pytorch_version`` is what JDLL reads; ``unavailable`` maps a format that could not be had to the
     reason. ``inside`` are the parts of the network before and after what has weights, by place. ``provenance`` is plain data for
-    ``config.zooready``, under other keys than :data:`OWN`.
+    ``config.zooready``, under other keys than :data:`OWN`. ``form`` says for whom: the zoo takes neither samples nor further cases.
     """
 
     about: About
@@ -52,6 +52,7 @@ class Contents:
     pytorch_version: str
     architecture: str | None
     environment: str | None
+    form: Form
     inside: Mapping[str, Part | None]
     provenance: Mapping[str, Any]
 
@@ -73,31 +74,23 @@ def write(contents: Contents, out: Path) -> Path:
     InputInvalid
         ``out`` cannot be written.
     """
-    with tempfile.TemporaryDirectory(prefix="zooready-") as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory(prefix="zooready-") as scratch:
+        folder = Path(scratch)
         for weights in contents.weights:
             shutil.copyfile(weights.path, folder / weights.path.name)
-        if contents.architecture is not None and contents.environment is not None:
-            (folder / "architecture.py").write_text(contents.architecture, encoding="utf-8")
-            (folder / "environment.yaml").write_text(contents.environment, encoding="utf-8")
+        for name, text in (("architecture.py", contents.architecture), (ENVIRONMENT, contents.environment), ("README.md", _page(contents))):
+            if text is not None:
+                (folder / name).write_text(text, encoding="utf-8")
         stored = _arrays(contents, folder)
         if contents.about.cover:
             cover.taken(contents.about.cover, folder / "cover.png")
+        elif contents.form == "zoo":
+            cover.wide(contents.sample_case, contents.input, contents.outputs, folder / "cover.png", contents.sample.pixel_size_um)
         else:
             cover.draw(contents.sample_case, contents.input, contents.outputs, folder / "cover.png")
-        page = readme.readme(
-            contents.about,
-            contents.input,
-            contents.outputs,
-            measured=contents.measured,
-            cases=contents.cases,
-            weights=contents.weights,
-            unavailable=contents.unavailable,
-            provenance=contents.provenance,
-        )
-        (folder / "README.md").write_text(page, encoding="utf-8")
         description = describe(
             about=contents.about,
+            form=contents.form,
             identity=identity(contents.about.name),
             input=contents.input,
             outputs=contents.outputs,
@@ -111,6 +104,14 @@ def write(contents: Contents, out: Path) -> Path:
         (folder / "rdf.yaml").write_text(text, encoding="utf-8")
         validate(folder)
         return archive.pack(folder, out)
+
+
+def _page(contents: Contents) -> str:
+    """README.md."""
+    facts = {key: getattr(contents, key) for key in ("measured", "cases", "weights", "unavailable", "provenance")}
+    if contents.form == "zoo":
+        return zoo_readme.page(contents.about, contents.input, contents.outputs, z_um=_z_um(contents), **facts)
+    return readme.readme(contents.about, contents.input, contents.outputs, **facts)
 
 
 def identity(name: str) -> str:
@@ -144,6 +145,8 @@ def _arrays(contents: Contents, folder: Path) -> list[dict[str, Any]]:
     tensors = (contents.input, *contents.outputs)
     for spec, array in zip(tensors, (test.input, *test.outputs), strict=True):
         np.save(folder / f"test-{spec.name}.npy", as_float32(array))
+    if contents.form == "zoo":
+        return []
     write_image(contents.sample, folder / f"sample-{contents.input.name}.tif")
     for spec, array in zip(contents.outputs, contents.sample_case.outputs, strict=True):
         axes = spec.axes.replace("b", "").replace("i", "")

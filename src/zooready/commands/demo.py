@@ -17,6 +17,7 @@ from zooready.commands.console import CONSOLE, print_line, progress_bar
 from zooready.commands.export import export
 from zooready.comparison import Comparison, exit_code
 from zooready.errors import InputInvalid
+from zooready.evaluation.recorded_runs import recorded_runs, recorded_words
 from zooready.families import FAMILIES, shipped
 from zooready.images.files import write_image
 from zooready.images.matching import f1
@@ -24,6 +25,7 @@ from zooready.images.whole_files import make_folder, whole_file
 from zooready.records import Family
 
 BEGIN, END = "<!-- verdicts -->", "<!-- /verdicts -->"
+RAN = "ran, "  # before the date of a recorded run
 LEAD = "Every bundle was run on its own sample image by every program that is on this machine, and compared with PyTorch in Python."
 ENGINE = "java-pytorch torchscript"  # whose labels are counted: the engine that runs inside Fiji
 Progress = Callable[[int, int, str], None]
@@ -97,7 +99,41 @@ def write_table(result: Demonstration, readme: Path) -> None:
     """Put the table families x consumers between the marks of a Markdown file; errors are those of :func:`around_table`."""
     before, after = around_table(readme)
     with whole_file(readme) as file:
-        file.write(f"{before}{BEGIN}\n{markdown(result)}\n{END}{after}".encode())
+        file.write(f"{before}{BEGIN}\n{with_records(markdown(result))}\n{END}{after}".encode())
+
+
+def renew_records(readme: Path) -> None:
+    """Put the recorded runs of today's weights into the table that is there; errors are those of :func:`around_table`."""
+    before, after = around_table(readme)
+    table = readme.read_text(encoding="utf-8").removeprefix(f"{before}{BEGIN}").removesuffix(f"{END}{after}").strip()
+    with whole_file(readme) as file:
+        file.write(f"{before}{BEGIN}\n{with_records(table)}\n{END}{after}".encode())
+
+
+def with_records(table: str) -> str:
+    """A verdict table with the recorded runs of programs that were not run for it, and below it the versions that ran.
+
+    Those that it had are taken out first, so that weights which were renewed and did not run show what is known without them.
+    """
+    lines = [line for line in table.splitlines() if line.startswith("|")]
+    names = _cells(lines[0])
+    rows, seen = lines[:2], []
+    for line in lines[2:]:
+        model, format, *cells = _cells(line)
+        runs = {run.consumer: run for run in recorded_runs(model) if run.format == format}
+        told = []
+        for consumer, cell in zip(names[2:], cells, strict=True):
+            today = "missing" if cell.startswith(RAN) else cell.partition(f"; {RAN}")[0]
+            run = runs.get(consumer) if today and "(ran)" not in today else None
+            past = f"{RAN}{run.date} {run.difference:.0e}" if run else ""
+            told.append("; ".join(filter(None, ["" if run and today == "missing" else today, past])))
+            seen += [run] if run else []
+        rows.append(f"| {' | '.join([model, format, *told])} |")
+    return "\n".join([*rows, *(["", *recorded_words(seen)] if seen else [])])
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
 
 
 def around_table(readme: Path) -> tuple[str, str]:

@@ -21,7 +21,7 @@ def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready explain``."""
     add = parser.add_argument
     add("bundle", help="zip, folder, run, or a family with shipped weights")
-    add("image", type=Path, help="TIFF, OME-TIFF, PNG or JPEG; one plane")
+    add("image", type=Path, help="TIFF, OME-TIFF, OME-Zarr, PNG or JPEG; one plane")
     add("-o", "--out", type=Path, required=True, help="folder for the results")
     add("--class", dest="class_name", default=SUPPRESS, metavar="NAME", help="class to explain (default: that with the highest score)")
     add("--mask", type=Path, default=SUPPRESS, metavar="FILE", help="image whose pixels are not 0 inside the cell")

@@ -5,17 +5,20 @@ from __future__ import annotations
 from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from zooready.bundle.about import read
 from zooready.bundle.reading import opened
+from zooready.commands import switches
 from zooready.commands.console import CONSOLE, print_line
 from zooready.commands.lists import Several
-from zooready.commands.runs import is_family, is_run, sample_of, trained
+from zooready.commands.runs import Trained, is_family, is_run, sample_of, trained
 from zooready.errors import InputInvalid
+from zooready.evaluation import cards
 from zooready.processes import scratch
-from zooready.records import About, Array, Bundle, Family, Format, Image, Part
+from zooready.records import About, Array, Bundle, Family, Form, Format, Image, Part
 from zooready.tensors import TensorSpec
 
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ def options(parser: ArgumentParser) -> None:
     add("-o", "--out", type=Path, default=SUPPRESS, help="zip to write (default: <family>.zip)")
     add("--about", type=Path, default=SUPPRESS, help="about.yaml with authors, licence, citation (default: the family's)")
     add("--torchscript", default="auto", choices=("auto", "plain", "frozen", "channels_last"), help="variant; auto keeps the fastest")
+    switches.add_form(parser)
     add("--outputs", dest="keep", action=Several, default=SUPPRESS, metavar="ID", help="keep only these outputs (QuPath takes one)")
 
 
@@ -56,6 +60,7 @@ def export(
     *,
     keep: Sequence[int] | Sequence[str] = (),
     torchscript: str = "auto",
+    form: Form = "rich",
     family: Family | None = None,
     **described: Unpack[Described],
 ) -> Exported:
@@ -75,6 +80,9 @@ def export(
         The outputs that the bundle gives, in order, all if empty (QuPath takes one): positions for a module, ids for a run or a family.
     torchscript
         "plain", "frozen", "channels_last", or "auto": the fastest that agrees to 1e-6, timed in Fiji's engine if it is here.
+    form
+        "rich" for colleagues, or "zoo" as the BioImage Model Zoo takes it: of several outputs of a run or a family, the labels or else the
+        first one is kept unless ``keep`` says another.
     family
         The record that a run was trained with, for one that is not in FAMILIES.
     **described
@@ -96,7 +104,8 @@ def export(
             )
         if family is not None:
             raise InputInvalid(f"family={family.name!r} was given with a {type(source).__name__}: only runs have one. Leave family out.")
-        return exported.export(source, example, about, out, keep=tuple(keep), torchscript=torchscript, **described)  # type: ignore[arg-type]
+        chosen = {"keep": tuple(keep), "torchscript": torchscript, "form": form}
+        return exported.export(source, example, about, out, **chosen, **described)  # type: ignore[arg-type]
     if surplus := [*(["example"] if example is not None else []), *described]:
         raise InputInvalid(
             f"{str(source)!r} was given with {', '.join(surplus)}: the record of a run or a family states that itself. Leave it out, or "
@@ -109,19 +118,37 @@ def export(
     return exported.export(
         network,
         sample_of(record, source),
-        about or result.about,
+        _for_zoo(result, about) if form == "zoo" else about or result.about,
         out or Path(f"{record.name}.zip"),
         architecture=record.network.architecture,
         normalization=record.network.normalization,
         head=record.network.head,
         input=record.input,
         outputs=record.outputs,
-        keep=_positions(record, keep),
+        keep=_positions(record, keep or (_one(record) if form == "zoo" else ())),
         restores=record.network.restores,
         torchscript=torchscript,
+        form=form,
         tolerance=record.tolerance,
         provenance={**result.provenance, "crop_px": record.training.crop_px, "objects": asdict(record.objects) if record.objects else None},
     )
+
+
+def _one(family: Family) -> tuple[str, ...]:
+    """The id of the output to keep where only one is taken: labels if there are some, else the first."""
+    labels = [spec.name for spec in family.outputs if spec.kind == "labels"]
+    return (next(iter([*labels, *(spec.name for spec in family.outputs)])),)
+
+
+def _for_zoo(result: Trained, about: About | Path | str | None) -> About:
+    """The facts given, with what they leave open from the family, and with the sections of the page that its measurements fill."""
+    known = result.about
+    who = about if isinstance(about, About) else read(Path(about)) if about else replace(known, documentation="")
+    open = {key: getattr(known, key) for key in ("cite", "tags", "pixel_size_um", "blur_px") if not getattr(who, key)}
+    sections = cards.zoo_sections(result.family, result.record)
+    written = {heading for heading in sections if f"## {heading}\n" in who.documentation}
+    added = [f"## {heading}\n\n{text}" for heading, text in sections.items() if heading not in written]
+    return replace(who, documentation="\n\n".join([*filter(None, [who.documentation.strip()]), *added]), **open)
 
 
 def _positions(family: Family, keep: Sequence[int] | Sequence[str]) -> tuple[int, ...]:

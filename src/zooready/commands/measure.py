@@ -30,7 +30,7 @@ def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready measure``."""
     add = parser.add_argument
     add("bundle", help="zip, folder, run, or a family with shipped weights; it classifies objects, or finds them")
-    add("images", type=Path, nargs="+", metavar="IMAGE", help="TIFF, OME-TIFF, PNG or JPEG; one plane each")
+    add("images", type=Path, nargs="+", metavar="IMAGE", help="TIFF, OME-TIFF, OME-Zarr, PNG or JPEG; one plane each")
     add("-o", "--out", type=Path, required=True, metavar="TABLE.csv", help="table to write")
     add("--labels", type=Path, nargs="+", action="extend", default=SUPPRESS, metavar="FILE", help="one label image per image")
     add("--segment", default=SUPPRESS, metavar="BUNDLE", help="find the objects by the labels of this bundle")

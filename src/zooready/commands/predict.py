@@ -16,21 +16,22 @@ from zooready.data import arriving, images_in
 from zooready.errors import ConsumerFailed, InputInvalid, ZooreadyError
 from zooready.images.files import read_image
 from zooready.images.loading import Given, as_image
+from zooready.images.ome_zarr import is_store
 from zooready.images.whole_files import make_folder
 from zooready.prediction import Prediction
 from zooready.records import Bundle, Format
 
 Device = Literal["auto", "cpu", "cuda"]
 WATCHED = "watched.json"  # in the folder of results: which files of the folder that is watched were run
-FILES = (".tif", ".tiff", ".csv")  # endings of a single result
+FILES = (".tif", ".tiff", ".csv", ".zarr")  # endings of a single result
 
 
 def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready predict``."""
     add = parser.add_argument
     add("bundle", help="zip, folder, run, or a family with shipped weights")
-    add("images", type=Path, nargs="+", metavar="IMAGE-or-DIR", help="TIFF, OME-TIFF, PNG or JPEG, or a folder of them")
-    add("-o", "--out", type=Path, required=True, help="folder for the results; or, of one image with one output, the .tif or .csv")
+    add("images", type=Path, nargs="+", metavar="IMAGE-or-DIR", help="TIFF, OME-TIFF, OME-Zarr, PNG or JPEG, or a folder of them")
+    add("-o", "--out", type=Path, required=True, help="folder for the results; or, of one image with one output, the .tif, .zarr or .csv")
     add("--watch", action="store_true", help="go on with images that appear in the folder, until Ctrl-C; none twice, even after a restart")
     add("--format", choices=("onnx", "torchscript", "state_dict"), default="onnx", help="weights to run")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
@@ -169,7 +170,7 @@ def predict_files(
     ----------
     bundle, images, out
         The bundle, the images or folders of them, and the folder for ``<stem>_<output id>.tif`` and ``.csv``; or the one file to write,
-        of one image and a bundle with one output, if its name ends in ``.tif``, ``.tiff`` or ``.csv`` and no folder has it.
+        of one image and a bundle with one output, if its name ends in ``.tif``, ``.tiff``, ``.zarr`` or ``.csv`` and no folder has it.
     format, device, axes, trust_code, time_limit_s
         As for :func:`predict`.
     watch
@@ -190,7 +191,7 @@ def predict_files(
         Two images share a name, the folder cannot be made, or one file is to hold several results.
     """
     listed = _listed(images, out, watch)
-    is_file = out.suffix.lower() in FILES and not out.is_dir()
+    is_file = out.suffix.lower() in FILES and (is_store(out) or not out.is_dir())
     if is_file and (watch or len(listed) != 1):
         many = "more images are awaited" if watch else f"there are {len(listed)} images"
         raise InputInvalid(f"{out} is one file, and {many}: name a folder for their results.")
@@ -200,11 +201,16 @@ def predict_files(
             names = ", ".join(name for name, _ in opened_bundle.kinds)
             raise InputInvalid(f"{out} is one file, and {opened_bundle.path.name} has several outputs ({names}): name a folder for them.")
         engine = prediction.engine(opened_bundle, format, device)
-        options |= {"run": engine, "format": format, "device": device, "scratch": make_folder(out.absolute().parent if is_file else out)}
+        options |= {"run": engine, "format": format, "device": device}
+        folder = make_folder(out.absolute().parent if is_file else out)
         for image in arriving(listed[0], out / WATCHED) if watch else listed:
             try:
-                result = prediction.predict(opened_bundle, read_image(image, axes=axes, lazily=True), **options)
-                yield image, result, prediction.save_one(result, out) if is_file else prediction.save(result, out, image.stem)
+                with prediction.resumable(folder, out.stem if is_file else _stem(image)) as parts:
+                    result = prediction.predict(opened_bundle, read_image(image, axes=axes, lazily=True), parts=parts, **options)
+                    written = (
+                        prediction.save_one(result, out) if is_file else prediction.save(result, out, _stem(image), as_zarr=is_store(image))
+                    )
+                yield image, result, written
             except (InputInvalid, ConsumerFailed) as error:
                 yield image, error, ()
 
@@ -222,14 +228,19 @@ def _listed(images: Sequence[Path], out: Path, watch: bool) -> list[Path]:
             raise InputInvalid(f"the results would be written among the images of {path}: name another folder for them.")
         if watch and (len(images) > 1 or not path.is_dir()):
             raise InputInvalid(f"{path} cannot be watched: name one folder, the one that the microscope writes to.")
-        found = images_in(path) if path.is_dir() and not watch else []
+        found = [] if watch or is_store(path) or not path.is_dir() else sorted([*images_in(path), *filter(is_store, path.iterdir())])
         listed += found or [path]  # a folder without images is named when it is read
-    stems = [image.stem for image in listed]
+    stems = [_stem(image) for image in listed]
     if repeated := sorted({stem for stem in stems if stems.count(stem) > 1}):
         raise InputInvalid(
             f"several images are called {', '.join(repeated)}, so their results would share a name: run them into two folders."
         )
     return listed
+
+
+def _stem(image: Path) -> str:
+    """What names of results begin with."""
+    return image.stem.removesuffix(".ome") if is_store(image) else image.stem
 
 
 def run(bundle: str, images: Sequence[Path], out: Path, **options: Any) -> int:

@@ -31,12 +31,16 @@ KEPT = (  # of a record, in the bundle
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A trained network: its family, its state dict, how it came about (plain data), and the facts of its bundle."""
+    """A trained network: its family, its state dict, how it came about (plain data), and the facts of its bundle.
+
+    ``record`` is all that is known of the weights: of shipped ones, what their card is written from.
+    """
 
     family: Family
     weights: Mapping[str, Tensor]
     provenance: Mapping[str, Any]
     about: About
+    record: Mapping[str, Any]
 
 
 def is_run(source: Path | str) -> bool:
@@ -68,7 +72,7 @@ def trained(source: Path | str, family: Family | None = None) -> Trained:
         known = FAMILIES[str(source)]
         record = load_record(known.name)
         about = about_of(known, "\n".join(cards.tables(record)))
-        return Trained(family=known, weights=load_weights(known.name), provenance=provenance_of(record), about=about)
+        return Trained(family=known, weights=load_weights(known.name), provenance=provenance_of(record), about=about, record=record)
     if not Path(source).is_dir():
         raise InputInvalid(f"{str(source)!r} is neither the folder of a run nor a family: choose from {', '.join(FAMILIES)}.")
     run = checkpoint.read(Path(source))
@@ -83,7 +87,7 @@ def trained(source: Path | str, family: Family | None = None) -> Trained:
         record_of_run = replace(record_of_run, objects=run.objects)
         sides = (run.pixel_size_um[0], run.pixel_size_um[-1]) if run.pixel_size_um else None
         about = replace(about, pixel_size_um=sides, blur_px=None)
-    return Trained(family=record_of_run, weights=run.state_dict(), provenance=provenance_of(facts), about=about)
+    return Trained(family=record_of_run, weights=run.state_dict(), provenance=provenance_of(facts), about=about, record=facts)
 
 
 def family_of(run: checkpoint.Checkpoint) -> Family:

@@ -30,6 +30,12 @@ def add_axes(parser: ArgumentParser) -> None:
     parser.add_argument("--axes", default=SUPPRESS, help="axes of files that do not name them, e.g. zyx for a plain stack")
 
 
+def add_form(parser: ArgumentParser) -> None:
+    """``--for``: whom a bundle is made for."""
+    words = "rich: for colleagues; zoo: for the BioImage Model Zoo, with one output and at most nine files"
+    parser.add_argument("--for", dest="form", choices=("rich", "zoo"), default="rich", help=words)
+
+
 def add_time_limit(parser: ArgumentParser, whose: str = "one image") -> None:
     """``--time-limit``, which becomes ``time_limit_s``."""
     parser.add_argument(

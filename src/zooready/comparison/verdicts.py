@@ -95,7 +95,7 @@ def _before(module: Any, format: Format | None, bundle: Bundle, extra: Sequence[
         return "refused", " ".join(objections), None
     if format == "state_dict" and not bundle.trusted:
         return "untrusted", "A state dict runs the Python that the bundle brings along: read it, then use trust_code=True.", None
-    absent = module.missing()
+    absent = module.missing() or (module.beyond_engine(bundle) if hasattr(module, "beyond_engine") else None)
     if absent and not _by_rules(module):
         return "missing", absent, None
     if absent or not hasattr(module, "run"):

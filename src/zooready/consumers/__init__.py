@@ -9,6 +9,7 @@ A consumer is a module with these names (:class:`Consumer`), imported when it is
 - ``run(bundle, format, images)``: its outputs for each image, or an error of ``zooready.errors``: ``ConsumerFailed`` (crash, time
   limit), ``BundleInvalid`` (it refuses), ``OutputsDiffer`` (its own test disagrees). None stands for an image that it cannot be handed.
   A consumer that is judged by rules alone has no ``run``; ``BY_RULES = True`` if rules are the judge only where ``missing()`` says so;
+- ``beyond_engine(bundle)``, of such a one: why its engine, though it is here, cannot show what the program makes of this bundle;
 - ``versions()``: what runs, by name;
 - ``image_objections(image)``, if it cannot take every image that suits the bundle: why not this one, (b, c, …) float32, with the cure;
 - ``OPENS_FILES = True``, if ImageJ opens files for it: an image may then be the path of a person's own file, one plane or stack for

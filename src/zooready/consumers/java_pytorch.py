@@ -51,5 +51,10 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array | Path]) -> list[
 
 def versions() -> dict[str, str]:
     """PyTorch, DJL and ImageJ."""
-    ran = java.versions("pytorch")
+    return versions_of("pytorch")
+
+
+def versions_of(engine: java.Engine) -> dict[str, str]:
+    """The same of another engine of PyTorch."""
+    ran = java.versions(engine)
     return {"pytorch": ran["pytorch-native-cpu"], "djl": ran["pytorch-engine"], "imagej": ran["ij"]}

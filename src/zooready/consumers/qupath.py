@@ -1,6 +1,7 @@
-"""QuPath with its extensions Deep Java Library and BioImage Model Zoo, by written rules alone: it is never run here.
+"""QuPath with its extensions Deep Java Library and BioImage Model Zoo: its written rules, and its engine, PyTorch 2.7.1 in DJL 0.36.
 
-A bundle becomes a pixel classifier that works tile by tile. The rules were read in 2026-11, not run, in
+QuPath itself is never run here. A bundle becomes a pixel classifier that works tile by tile; the engine is given each stored image as one
+tile. The rules were read in 2026-11, not run, in
 
 - QuPath's page of the model zoo, "Which models are compatible?" (qupath/qupath-docs, ``docs/deep/bioimage.md``), and of its Deep Java
   Library (``docs/deep/djl.md``);
@@ -10,17 +11,27 @@ A bundle becomes a pixel classifier that works tile by tile. The rules were read
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+from zooready import java
+from zooready.consumers import java_pytorch
 from zooready.consumers.description_rules import Rule, is_harmless, operators, understood
 from zooready.consumers.tile_rules import no_halo, numbers_restart, whole_image
-from zooready.records import Bundle, Format, Level
+from zooready.records import Array, Bundle, Format, Level, as_float32
 
 NAME = "qupath"
 READS: tuple[Format, ...] = ("torchscript",)
-LEVEL: Level = "rules"
+LEVEL: Level = "engine"
 ASKED_ONLY = True
+BY_RULES = True
+OPENS_FILES = True
+ENGINE: java.Engine = "pytorch-2.7.1"  # in DJL 0.36, as QuPath has it; another version is another name
 APPLIES_OPERATORS = True
+BY_HAND = (
+    "Unzip the bundle, open its rdf.yaml in QuPath with Extensions > Bioimage Model Zoo, and press 'Show test images in ImageJ', which "
+    "compares with the stored test pair."
+)
 TILE = 512  # px; BioimageIoTools prefers it where the bundle leaves the size open
 STEPS = {"binarize", "clip", "scale_linear", "scale_range", "sigmoid", "zero_mean_unit_variance"}
 PER_TILE = {"scale_range", "zero_mean_unit_variance"}
@@ -28,17 +39,34 @@ FLAT = {"b", "c", "y", "x"}
 
 
 def missing() -> str | None:
-    """How its user runs a bundle: QuPath is not among the programs that the check starts."""
-    return (
-        "unzip the bundle, open its rdf.yaml in QuPath with Extensions > Bioimage Model Zoo, and press 'Show test images in ImageJ', "
-        "which compares with the stored test pair."
-    )
+    """None with the engine installed; QuPath is not among the programs that the check starts."""
+    return java.missing(ENGINE)
+
+
+def beyond_engine(bundle: Bundle) -> str | None:
+    """Steps outside the network are QuPath's own, so that the engine alone does not show what it makes of them."""
+    steps = sorted({step.name for step in operators(bundle) if not is_harmless(step)})
+    return f"{', '.join(steps)} is computed by QuPath and not by the network. {BY_HAND}" if steps else None
 
 
 def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
     """Every rule that the bundle breaks, in words."""
     for rule in RULES:
         yield from rule(bundle)
+    yield from java_pytorch.objections(bundle, format)
+
+
+def run(bundle: Bundle, format: Format, images: Sequence[Array | Path]) -> list[tuple[Array, ...]]:
+    """Outputs for each image, opened by ImageJ's own reader where it is of batch 1.
+
+    Raises
+    ------
+    ConsumerMissing, ConsumerFailed
+        See :func:`zooready.java.run`.
+    """
+    inputs = [image if isinstance(image, Path) else as_float32(image) for image in images]
+    limit_s = bundle.time_limit_s or java_pytorch.SECONDS
+    return list(java.run(ENGINE, bundle.formats[format], inputs, limit_s=limit_s, through_imagej=True).outputs)
 
 
 def remarks(bundle: Bundle) -> Iterator[str]:
@@ -54,8 +82,9 @@ def remarks(bundle: Bundle) -> Iterator[str]:
 
 
 def versions() -> dict[str, str]:
-    """When the rules were read."""
-    return {"rules of QuPath": "read 2026-11"}
+    """When the rules were read; what ran."""
+    rules = {"rules of QuPath": "read 2026-11"}
+    return rules if missing() else {**rules, **java_pytorch.versions_of(ENGINE)}
 
 
 def one_input(bundle: Bundle) -> Iterator[str]:

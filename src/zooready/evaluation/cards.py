@@ -44,6 +44,29 @@ def page(family: Family, record: Mapping[str, Any]) -> str:
 def tables(record: Mapping[str, Any]) -> Iterator[str]:
     """The measured numbers as Markdown tables, each with a sentence on the images that it was measured on."""
     yield from ("## Measured quality", "")
+    yield from _measurements(record)
+
+
+def zoo_sections(family: Family, record: Mapping[str, Any]) -> dict[str, str]:
+    """Sections of the page that the BioImage Model Zoo shows, by heading, as far as the record fills them."""
+    general = "Images of another kind than those it was trained on: the numbers of this page do not apply to them."
+    biases = [*record.get("unsuited", ()), *record.get("limits", ()), *([general] if record.get("unsuited") else [])]
+    if record.get("tables"):
+        measured = list(_measurements(record))
+    else:
+        rows = {TITLES.get(key, key): value for key, value in record.get("metrics", {}).items()}
+        measured = ["Measured on held-out images during training.", "", *_table([("this network", rows)])] if rows else []
+    sections = {
+        "Intended Use": "\n".join(f"- {line}" for line in record.get("suited", ())),
+        "Validation": "\n".join(measured).strip(),
+        "Limitations and biases": "\n".join(f"- {line}" for line in biases),
+        "Training data": _sentence(f"trained on {record['data']}") if record.get("data") else "",
+    }
+    return {heading: text for heading, text in sections.items() if text}
+
+
+def _measurements(record: Mapping[str, Any]) -> Iterator[str]:
+    """A table under a heading of its own for each set of images, and the notes."""
     measured_on = record.get("measured_on", {})
     for title, content in record.get("tables", {}).items():
         yield from (f"### {str(title)[:1].upper() + str(title)[1:]}", "")

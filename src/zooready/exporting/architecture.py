@@ -14,13 +14,15 @@ from collections.abc import Iterator
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from zooready.bundle.rdf import BUILDER
+from zooready.bundle.describing import BUILDER
 from zooready.errors import InputInvalid
 from zooready.nets import wrapping
 from zooready.records import Part
 
 if TYPE_CHECKING:
     from zooready.nets.wrapping import FijiSafe
+
+NETS = "zooready.nets"
 
 
 def source(name: str, parts: tuple[Part, Part | None, Part | None], wrapped: FijiSafe) -> str:
@@ -40,18 +42,19 @@ def source(name: str, parts: tuple[Part, Part | None, Part | None], wrapped: Fij
     InputInvalid
         A keyword argument is no plain literal, so it cannot be written into a source file.
     """
-    pieces, calls = {}, []
+    pieces: dict[str, str] = {}
+    calls = []
     for part in parts:
         if part is None:
             calls.append("None")
             continue
         module, _, attribute = part.path.rpartition(".")
         calls.append(f"{attribute}({_arguments(part)})")
-        if module.startswith("zooready.nets"):
-            pieces[module] = _standalone(inspect.getsource(importlib.import_module(module)))
+        if module.startswith(f"{NETS}."):
+            pieces |= _with_those_it_imports(module)
         else:
             pieces[f"{module}.{attribute}"] = f"from {module} import {attribute}\n"
-    pieces["wrapping"] = _standalone(inspect.getsource(wrapping))
+    pieces |= _with_those_it_imports(wrapping.__name__)
     network, normalization, head = calls
     settings = (
         f"stride={wrapped.stride!r}, minimum={wrapped.minimum!r}, axes={wrapped.axes!r}, restores={wrapped.restores}, keep={wrapped.keep!r}"
@@ -97,6 +100,19 @@ def _arguments(part: Part) -> str:
                 f"argument {key}={text} of {part.path!r} is no plain value: give numbers, strings, lists or dicts."
             ) from None
     return ", ".join(f"{key}={text}" for key, text in rendered.items())
+
+
+def _with_those_it_imports(module: str) -> dict[str, str]:
+    """Source of a module of ``zooready.nets`` behind that of those which it imports: nobody else has them."""
+    text = inspect.getsource(importlib.import_module(module))
+    imports = [node for node in ast.parse(text).body if isinstance(node, ast.ImportFrom) and str(node.module).startswith(f"{NETS}.")]
+    pieces: dict[str, str] = {}
+    for node in imports:
+        pieces |= _with_those_it_imports(str(node.module))
+    lines = text.splitlines()
+    for node in imports:
+        lines[node.lineno - 1 : node.end_lineno] = [""] * ((node.end_lineno or node.lineno) - node.lineno + 1)
+    return {**pieces, module: _standalone("\n".join(lines))}
 
 
 def _standalone(text: str) -> str:

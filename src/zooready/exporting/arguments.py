@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zooready.bundle import writing
+from zooready.bundle.about import demand, read
 from zooready.bundle.provenance import commits, plain, versions
 from zooready.errors import InputInvalid
 from zooready.exporting import cases, probing
-from zooready.exporting.about import demand, read
 from zooready.formats.torchscript import VARIANTS
 from zooready.images.files import read_image
-from zooready.records import FORMATS, About, Array, Format, Image, Measured, Part, as_float32
+from zooready.records import FORMATS, About, Array, Form, Format, Image, Measured, Part, as_float32
 from zooready.tensors import TensorSpec
 
 if TYPE_CHECKING:
@@ -61,6 +61,12 @@ def demand_known(torchscript: str, formats: Collection[Format], tolerance: Mappi
         raise InputInvalid(f"formats={formats!r}: give some of {', '.join(map(repr, FORMATS))}.")
     if set(tolerance) - set(FORMATS) or not all(value > 0 for value in tolerance.values()):
         raise InputInvalid(f"tolerance={dict(tolerance)}: give a positive number for some of {', '.join(map(repr, FORMATS))}.")
+
+
+def demand_one(outputs: tuple[TensorSpec, ...], form: Form) -> None:
+    """Raise InputInvalid where a bundle for the zoo would have several outputs: its checks compare them all with the same file."""
+    if form == "zoo" and len(outputs) > 1:
+        raise InputInvalid(f"the zoo takes one output, and this network gives {', '.join(spec.name for spec in outputs)}: keep one.")
 
 
 def provenance(given: Mapping[str, Any], module: nn.Module) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zooready import java
+from zooready.bundle.describing import BUILDER
 from zooready.bundle.provenance import without_folders
-from zooready.bundle.rdf import BUILDER
 from zooready.errors import InputInvalid, OutputsDiffer, ZooreadyError
 from zooready.exporting import architecture, cases, reproducing, sizes
 from zooready.exporting.trying import ODD, resized
@@ -283,14 +283,15 @@ def _torchscript(
 
 
 def _timed(job: Job, right: Mapping[str, Weights], known: tuple[Case, ...], labels: list[int]) -> tuple[Mapping[str, float], str]:
-    """Median seconds of each variant on the test image: in Java, of those that are right there, if the engine is here; else in Python."""
+    """Median seconds of each variant on the test image: in Java, if the engine is here, of those right there; else in Python."""
     import torch
 
     seconds: dict[str, float] = {}
     if java.missing() is None:
-        for variant, weights in right.items():
+        files, images = [weights.path for weights in right.values()], [case.input for case in known]
+        for variant, ran in zip(right, java.race("pytorch", files, images, repeats=TIMED_RUNS), strict=True):
             with suppress(ZooreadyError):  # a variant that fails there is not chosen; if all do, the check of the bundle says why
-                seconds[variant] = in_java(weights, known, job.tolerance["torchscript"], labels, repeats=TIMED_RUNS)
+                seconds[variant] = _right_in_java(ran, known, job.tolerance["torchscript"], labels)
         if seconds:
             return seconds, "java-pytorch"
     for variant, weights in right.items():
@@ -304,18 +305,24 @@ def _timed(job: Job, right: Mapping[str, Weights], known: tuple[Case, ...], labe
     return seconds, "torch"
 
 
-def in_java(weights: Weights, known: Sequence[Case], tolerance: float, labels: Collection[int], repeats: int = 0) -> float:
-    """Seconds for the first case in Fiji's engine, where every case must give the eager network's numbers.
+def in_java(weights: Weights, known: Sequence[Case], tolerance: float, labels: Collection[int]) -> None:
+    """Run Fiji's engine, where every case must give the eager network's numbers.
 
     Raises
     ------
     ZooreadyError
         The engine is missing or fails, or its numbers differ.
     """
-    result = java.run("pytorch", weights.path, [case.input for case in known], repeats=repeats)
-    outputs = iter(result.outputs)
+    _right_in_java(java.run("pytorch", weights.path, [case.input for case in known]), known, tolerance, labels)
+
+
+def _right_in_java(ran: java.JavaResult | ZooreadyError, known: Sequence[Case], tolerance: float, labels: Collection[int]) -> float:
+    """Seconds for the first case; raises as :func:`in_java`."""
+    if isinstance(ran, ZooreadyError):
+        raise ran
+    outputs = iter(ran.outputs)
     largest_difference(known, lambda image: next(outputs), tolerance, labels)
-    return result.seconds[0]
+    return ran.seconds[0]
 
 
 def sources(job: Job, draft: Draft) -> dict[str, str | None]:

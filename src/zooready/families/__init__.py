@@ -90,7 +90,7 @@ def for_folder(family: Family, folder: Path) -> Family:
 
 def shipped() -> tuple[str, ...]:
     """Names of the families whose weights come with zooready."""
-    return tuple(name for name in FAMILIES if files("zooready").joinpath("weights", _file(name)).is_file())
+    return tuple(name for name in FAMILIES if files("zooready").joinpath("weights", weights_file(name)).is_file())
 
 
 def quality(name: str) -> str:
@@ -113,13 +113,13 @@ def load_weights(name: str) -> dict[str, torch.Tensor]:
     """
     from safetensors.torch import load_file
 
-    with as_file(files("zooready").joinpath("weights", _file(name))) as path:
+    with as_file(files("zooready").joinpath("weights", weights_file(name))) as path:
         if not path.exists():
             raise InputInvalid(f"no weights called {name!r} are shipped: train them with `zooready train {name}`.")
         return load_file(path)
 
 
-def _file(name: str) -> str:
+def weights_file(name: str) -> str:
     """The file of a family's weights, which may be another family's."""
     owner = FAMILIES[name].weights if name in FAMILIES else ""
     return f"{owner or name}.safetensors"

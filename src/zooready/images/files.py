@@ -1,4 +1,4 @@
-"""Image files: reads TIFF, PNG and JPEG as an Image with named axes and calibration, and writes a TIFF that ImageJ reads."""
+"""Image files: reads TIFF, PNG, JPEG and OME-Zarr as an Image with named axes and calibration, and writes a TIFF that ImageJ reads."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from zooready.errors import InputInvalid
 from zooready.images.mapped import blocks, is_mapped, release, reserve
+from zooready.images.ome_zarr import is_store, read_store
 from zooready.images.tiff import RGB, in_order, read_tiff
 from zooready.images.whole_files import make_folder, whole_file
 from zooready.records import Array, Image
@@ -47,12 +48,12 @@ def read_image(path: Path | str, *, axes: str | None = None, lazily: bool = Fals
     Parameters
     ----------
     path
-        TIFF (plain, ImageJ, OME, BigTIFF), PNG or JPEG, recognised by its content, not by its name.
+        TIFF (plain, ImageJ, OME, BigTIFF), PNG or JPEG, recognised by its content, not by its name; or a folder of OME-Zarr.
     axes
         Letters of ``tzcyx`` for the axes of the stored array; only needed if the file does not name its axes.
     lazily
-        Leave the pixels of a large TIFF in the file, in its byte order, until they are used; those that are compressed are unpacked to a
-        file for temporary use.
+        Leave the pixels of a large TIFF in the file, in its byte order, until they are used; those that are compressed, and those of
+        OME-Zarr, are unpacked to a file for temporary use.
 
     Returns
     -------
@@ -68,8 +69,10 @@ def read_image(path: Path | str, *, axes: str | None = None, lazily: bool = Fals
         square.
     """
     path = Path(path)
-    kind = _kind(path)
-    image = read_tiff(path, axes, lazily=lazily) if kind == "tiff" else _read_pillow(path)
+    if is_store(path):
+        image = read_store(path, axes, lazily=lazily)
+    else:
+        image = read_tiff(path, axes, lazily=lazily) if _kind(path) == "tiff" else _read_pillow(path)
     demand_usable(image.array, image.axes, str(path))
     return replace(image, array=_native(image.array))
 

@@ -43,6 +43,29 @@ def in_a_file(shape: tuple[int, ...], dtype: DTypeLike, folder: Path | None = No
         ) from error
 
 
+def kept_in(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> tuple[np.memmap, bool]:
+    """The array in a file, as it is there; or of zeros, in a new file, if there is none of this size. And whether it is new.
+
+    Raises
+    ------
+    InputInvalid
+        The disk has no room.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    try:
+        is_new = not path.is_file() or path.stat().st_size != size
+        if is_new:
+            with path.open("wb") as file:
+                reserve(file.fileno(), size)
+        return np.memmap(path, dtype, "r+", shape=shape), is_new
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise InputInvalid(
+            f"cannot make a file of {size / 1e9:.1f} GB for results in {path.parent}: {error.strerror or error}. Free space, or choose "
+            "another folder."
+        ) from error
+
+
 def reserve(file: int, size: int) -> None:
     """Give an open file its length and its room on the disk, since a mapped file that finds none later ends the process."""
     os.ftruncate(file, size)

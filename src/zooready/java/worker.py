@@ -1,6 +1,7 @@
-"""The child process: one JVM, one engine, one weight file, several images.
+"""The child process: one JVM, one engine, one weight file or several of one network, several images.
 
-Run as ``python -m zooready.java.worker JOB.json``; reads the job, writes ``result.json`` and ``output_<image>_<n>.npy`` beside it.
+Run as ``python -m zooready.java.worker JOB.json``; reads the job, writes ``result.json`` and ``output_<image>_<n>.npy`` beside it, of
+several files ``output_<file>_<image>_<n>.npy``.
 It must never import torch: Python's libtorch and DJL's cannot share a process.
 """
 
@@ -44,10 +45,11 @@ def work(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     stage = folder / "at.txt"  # for the parent process's message if this one dies
     stage.write_text("the start of the JVM")
     jpype.startJVM(job["jvm"], *job["options"], classpath=job["class_path"], convertStrings=False)
+    here = {"java": str(jpype.JClass("java.lang.System").getProperty("java.version")), "imagej": str(jpype.JClass("ij.IJ").getVersion())}
+    if isinstance(job["weights"], list):
+        return _race(job, folder, stage, here)
     stage.write_text(f"the loading of {Path(job['weights'] or 'nothing').name}")
-    network, versions = torchscript(job) if job["engine"] == "pytorch" else _onnx(job)
-    versions["java"] = str(jpype.JClass("java.lang.System").getProperty("java.version"))
-    versions["imagej"] = str(jpype.JClass("ij.IJ").getVersion())
+    network, versions = _started(job)
     shapes, seconds = [], []
     for index, name in enumerate(job["inputs"]):
         path = Path(name)
@@ -55,11 +57,53 @@ def work(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         array = np.load(path, allow_pickle=False) if path.suffix == ".npy" else image(path)
         stage.write_text(f"input {index + 1} of {len(job['inputs'])}, {'x'.join(map(str, array.shape))}")
         outputs, duration = _timed(network, np.ascontiguousarray(array, dtype=np.float32), job["repeats"])
-        for number, output in enumerate(outputs):
-            np.save(folder / f"output_{index}_{number}.npy", output)
-        shapes.append([list(output.shape) for output in outputs])
+        shapes.append(_saved(outputs, folder / f"output_{index}"))
         seconds.append(duration)
-    return {"versions": versions, "seconds": seconds, "shapes": shapes}
+    return {"versions": {**versions, **here}, "seconds": seconds, "shapes": shapes}
+
+
+def _race(job: Mapping[str, Any], folder: Path, stage: Path, here: Mapping[str, str]) -> dict[str, Any]:
+    """Run every file of the job on every input, and time them by turns on the first."""
+    arrays = [np.ascontiguousarray(np.load(name, allow_pickle=False), dtype=np.float32) for name in job["inputs"]]
+    networks: dict[int, Network] = {}
+    files: list[dict[str, Any]] = []
+    versions: dict[str, str] = {}
+    for place, weights in enumerate(job["weights"]):
+        name = f"file {place + 1} of {len(job['weights'])}"
+        try:
+            stage.write_text(f"the loading of {name}")
+            networks[place], versions = _started({**job, "weights": weights})
+            shapes = []
+            for index, array in enumerate(arrays):
+                stage.write_text(f"input {index + 1} of {len(arrays)}, {'x'.join(map(str, array.shape))}, {name}")
+                for _ in range(1 if index else WARM_UP):
+                    outputs = networks[place](array)
+                shapes.append(_saved(outputs, folder / f"output_{place}_{index}"))
+            files.append({"shapes": shapes})
+        except Exception as error:  # of this file only: the others go on
+            networks.pop(place, None)
+            files.append({"error": f"at {stage.read_text()}: {explained(error)}"})
+    stage.write_text("the timing")
+    durations: dict[int, list[float]] = {place: [] for place in networks}
+    for _ in range(job["repeats"]):
+        for place, network in networks.items():
+            started = time.perf_counter()
+            network(arrays[0])
+            durations[place].append(time.perf_counter() - started)
+    for place, taken in durations.items():
+        files[place]["seconds"] = [statistics.median(taken)]
+    return {"versions": {**versions, **here}, "files": files}
+
+
+def _started(job: Mapping[str, Any]) -> tuple[Network, dict[str, str]]:
+    return torchscript(job) if job["engine"].startswith("pytorch") else _onnx(job)
+
+
+def _saved(outputs: list[Array], path: Path) -> list[list[int]]:
+    """Save outputs as ``<path>_<number>.npy``, and give their shapes."""
+    for number, output in enumerate(outputs):
+        np.save(path.with_name(f"{path.name}_{number}.npy"), output)
+    return [list(output.shape) for output in outputs]
 
 
 def image(path: Path) -> Array:

@@ -2,11 +2,12 @@
 
 Comes in: an opened Bundle and an Image. Goes out: a Prediction (images, score tables, notes), and its files.
 
-May import: nets, images, formats, bundle, consumers
+May import: processes, nets, images, formats, bundle, consumers
 """
 
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.output import save, save_one
+from zooready.prediction.parts import resumable
 from zooready.prediction.scaling import sized
 from zooready.prediction.sessions import engine, network
 from zooready.prediction.whole import Prediction, Scores, predict
@@ -19,6 +20,7 @@ __all__ = [
     "engine",
     "network",
     "predict",
+    "resumable",
     "save",
     "save_one",
     "sized",

@@ -1,4 +1,4 @@
-"""A Prediction becomes files: a TIFF that ImageJ opens for each image, a CSV for each table."""
+"""A Prediction becomes files: a TIFF that ImageJ opens, or an OME-Zarr, for each image, a CSV for each table."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 
 from zooready.errors import InputInvalid
 from zooready.images.files import is_beyond_imagej, write_image
+from zooready.images.ome_zarr import write_store
 from zooready.images.whole_files import make_folder, whole_file
 from zooready.prediction.whole import Prediction, Scores
 from zooready.records import Image
 
 
-def save(prediction: Prediction, folder: Path | str, stem: str) -> tuple[Path, ...]:
+def save(prediction: Prediction, folder: Path | str, stem: str, *, as_zarr: bool = False) -> tuple[Path, ...]:
     """Write ``<stem>_<output id>.tif`` (``.ome.tif`` beyond 4 GB, which ImageJ's own TIFF cannot have) and ``.csv``.
 
     Parameters
@@ -24,6 +25,8 @@ def save(prediction: Prediction, folder: Path | str, stem: str) -> tuple[Path, .
         Made if it is missing. Files of the same name are replaced.
     stem
         Usually the image's file name without its ending.
+    as_zarr
+        Write images as ``.ome.zarr`` instead.
 
     Returns
     -------
@@ -38,8 +41,9 @@ def save(prediction: Prediction, folder: Path | str, stem: str) -> tuple[Path, .
     folder = make_folder(Path(folder))
     written = []
     for name, image in prediction.images.items():
-        written.append(folder / f"{stem}_{name}{'.ome.tif' if is_beyond_imagej(image) else '.tif'}")
-        write_image(image, written[-1])
+        ending = ".ome.zarr" if as_zarr else ".ome.tif" if is_beyond_imagej(image) else ".tif"
+        written.append(folder / f"{stem}_{name}{ending}")
+        (write_store if as_zarr else write_image)(image, written[-1])
     for name, scores in prediction.scores.items():
         written.append(folder / f"{stem}_{name}.csv")
         _write_table(scores, written[-1])
@@ -47,7 +51,7 @@ def save(prediction: Prediction, folder: Path | str, stem: str) -> tuple[Path, .
 
 
 def save_one(prediction: Prediction, file: Path) -> tuple[Path, ...]:
-    """Write the one output of a prediction to a file of this name: an image to ``.tif``, a table to ``.csv``.
+    """Write the one output of a prediction to a file of this name: an image to ``.tif`` or ``.zarr``, a table to ``.csv``.
 
     Raises
     ------
@@ -58,16 +62,14 @@ def save_one(prediction: Prediction, file: Path) -> tuple[Path, ...]:
     if len(outputs) != 1:
         raise InputInvalid(f"{file} is one file, and there are {len(outputs)} outputs ({', '.join(outputs)}): name a folder for them.")
     ((name, output),) = outputs.items()
-    ending = ".csv" if isinstance(output, Scores) else ".tif"
-    if not file.suffix.lower().startswith(ending):
-        raise InputInvalid(
-            f"'{name}' is {'a table' if ending == '.csv' else 'an image'}: let the file's name end in {ending}, not as {file}."
-        )
+    what, endings = ("a table", (".csv",)) if isinstance(output, Scores) else ("an image", (".tif", ".tiff", ".zarr"))
+    if file.suffix.lower() not in endings:
+        raise InputInvalid(f"'{name}' is {what}: let the file's name end in {endings[0]}, not as {file}.")
     make_folder(file.absolute().parent)
     if isinstance(output, Scores):
         _write_table(output, file)
     else:
-        write_image(output, file)
+        (write_store if file.suffix.lower() == ".zarr" else write_image)(output, file)
     return (file,)
 
 

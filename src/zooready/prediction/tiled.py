@@ -21,6 +21,7 @@ from zooready.formats import onnx
 from zooready.formats.starting import Device, Run
 from zooready.images.mapped import blocks, in_a_file, release
 from zooready.prediction.memory import tile_side
+from zooready.prediction.parts import Parts, fingerprint
 from zooready.prediction.sessions import explaining, graph_run
 from zooready.prediction.statistics import KNOWN, Statistics, statistics
 from zooready.prediction.stitched_labels import SIDE as LABEL_SIDE
@@ -65,6 +66,11 @@ class Tiling:
     def names(self) -> list[str]:
         """Of the outputs that are computed by tiles."""
         return [self.bundle.kinds[index][0] for index in self.maps]
+
+    def of(self, image: Array) -> str:
+        """Hash of whatever decides on the results of an image: two runs with the same one may share their tiles."""
+        facts = (self.device, self.normalization, self.taken, self.names, self.halo, self.stride, self.minimum)
+        return fingerprint(facts, self.bundle.formats["onnx"], image)
 
     def started(self, values: Statistics) -> Run:
         """The network with given statistics: a window (1, c, ..., y, x) float32 to the outputs that are computed by tiles."""
@@ -135,18 +141,23 @@ def _labelling(head: Operator) -> Any:
 
 
 def predicted(
-    tiling: Tiling, plane: Array, results: Sequence[Array], *, scratch: Path | None, progress: Callable[[int, int], None] | None = None
+    tiling: Tiling,
+    planes: Sequence[Array],
+    results: Sequence[Sequence[Array]],
+    *,
+    parts: Parts,
+    progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Run a network on all tiles of one input.
+    """Run a network on all tiles of one input after the other.
 
     Parameters
     ----------
-    plane
-        (c, ..., y, x), as the image has it, in memory or in a file.
+    planes
+        The inputs, each (c, ..., y, x), as the image has it, in memory or in a file.
     results
-        What becomes of it, one for each output: (c, ..., y, x) float32; (1, y, x) int32 zeros for labels.
-    scratch
-        Folder for numbers that do not fit into memory; the system's if None.
+        For each input what becomes of it, one for each output: (c, ..., y, x) float32; (1, y, x) int32 zeros for labels.
+    parts
+        Where the results lie, and how many tiles are done.
     progress
         Called with (tiles done, tiles in all).
 
@@ -159,21 +170,27 @@ def predicted(
     NotTiled
         The graph takes other statistics from an image than the bundle states.
     """
-    _demand_same(tiling, plane)
-    run, size = tiling.started(statistics(plane, tiling.normalization)), (plane.shape[-2], plane.shape[-1])
+    _demand_same(tiling, planes[0])
+    run, size = tiling.started(statistics(planes[0], tiling.normalization)), (planes[0].shape[-2], planes[0].shape[-1])
     least = 2 * -(-tiling.halo // tiling.stride) * tiling.stride + max(tiling.stride, tiling.minimum)
-    side = tile_side(run, as_float32(plane[..., :512, :512])[None], SIDE, least)
-    parts = list(tiles(size, side, halo=tiling.halo, stride=tiling.stride, minimum=tiling.minimum))
-    for done, tile in enumerate(parts):
-        outputs = run(as_float32(plane[..., *tile.window])[None])
-        for index, output in zip(tiling.maps, outputs, strict=True):
-            _keep(output, results[index], tile, tiling.bundle.kinds[index][0])
-        release(plane)
-        if progress:
-            progress(done + 1, len(parts))
-    if tiling.labels is not None:
-        source, target = results[tiling.maps[0]], results[tiling.labels][0]
-        label(source, in_a_file(target.shape, np.int32, scratch), target, tiling.head, LABEL_SIDE)
+    parts.begin(tile_side(run, as_float32(planes[0][..., :512, :512])[None], SIDE, least))
+    assert parts.side is not None
+    cut = list(tiles(size, parts.side, halo=tiling.halo, stride=tiling.stride, minimum=tiling.minimum))
+    for number, plane in enumerate(planes):
+        first = max(0, parts.done - number * len(cut))
+        if number and first < len(cut):
+            run = tiling.started(statistics(plane, tiling.normalization))
+        for tile in cut[first:]:
+            outputs = run(as_float32(plane[..., *tile.window])[None])
+            for index, output in zip(tiling.maps, outputs, strict=True):
+                _keep(output, results[number][index], tile, tiling.bundle.kinds[index][0])
+            release(plane)
+            parts.keep(parts.done + 1)
+            if progress:
+                progress(parts.done, len(planes) * len(cut))
+        if tiling.labels is not None:
+            source, target = results[number][tiling.maps[0]], results[number][tiling.labels][0]
+            label(source, in_a_file(target.shape, np.int32, parts.scratch), target, tiling.head, LABEL_SIDE)
 
 
 def _keep(output: Array, result: Array, tile: Tile, name: str) -> None:
@@ -213,10 +230,9 @@ def as_labels(numbers: Array, scratch: Path | None) -> Array:
     return result
 
 
-def room_for(tensor: TensorSpec, lengths: tuple[int, ...], plane: Array, spec: TensorSpec, scratch: Path | None) -> Array:
-    """A file for one output of all inputs, zeros: (..., c, ..., y, x), int32 for labels, else float32."""
+def room_for(tensor: TensorSpec, lengths: tuple[int, ...], plane: Array, spec: TensorSpec, parts: Parts) -> Array:
+    """A file for one output of all inputs: (..., c, ..., y, x), int32 zeros for labels, else float32."""
     given = {**dict(zip(spec.axes[1:], plane.shape, strict=True)), **tensor.sizes, "c": len(tensor.channels)}
     if missing := [axis for axis in tensor.axes[1:] if axis not in given]:
         raise NotTiled(f"the bundle does not say how long {', '.join(missing)} of '{tensor.name}' is")
-    shape = (*lengths, *(given[axis] for axis in tensor.axes[1:]))
-    return in_a_file(shape, np.int32 if tensor.kind == "labels" else np.float32, scratch)
+    return parts.room((*lengths, *(given[axis] for axis in tensor.axes[1:])), is_kept=tensor.kind != "labels")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -30,6 +29,7 @@ from zooready.images.tiff import in_order
 from zooready.prediction.embedding import strangers, watched
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.memory import available_bytes, demand_room, demand_room_to_scale
+from zooready.prediction.parts import Parts
 from zooready.prediction.scaling import PixelSize, resampled, sized, zoom_for
 from zooready.prediction.sessions import engine
 from zooready.prediction.steps import READERS, NamedArray, axis_ids, processed
@@ -80,7 +80,7 @@ def predict(
     channel: int | str | None = None,
     run: Run | None = None,
     progress: Progress | None = None,
-    scratch: Path | None = None,
+    parts: Parts | None = None,
 ) -> Prediction:
     """Run a bundle on an image of any size.
 
@@ -106,8 +106,9 @@ def predict(
         What :func:`engine` gave for this bundle, to use it for several images; made from ``format`` and ``device`` if None.
     progress
         Called with (done, in all): of inputs, or of tiles where an image is cut into them.
-    scratch
-        Folder for results that do not fit into memory; the system's folder for temporary files if None.
+    parts
+        Where results that do not fit into memory grow, and what an earlier run left there; the system's folder for temporary files if
+        None.
 
     Returns
     -------
@@ -137,11 +138,14 @@ def predict(
     notes += beyond(inputs.array, inputs.loop + spec.axes[1:], spec.channels, channel_limits(bundle))
     for described in (*bundle.inputs, *bundle.outputs):
         notes += notes_on_steps(described, is_many=math.prod(inputs.lengths) > 1, is_input=described in bundle.inputs)
+    parts = parts or Parts()
     why_whole, results = f"it is scaled by {zoom:.3g}" if zoom != 1.0 else "", None
     if math.prod(inputs.array.shape[len(inputs.loop) + 1 :]) > AREA:
         try:
             way = tiling(bundle, spec, format=format, device=device, zoom=zoom)
-            results, run = _by_tiles(way, inputs, spec, outputs, scratch, progress), None
+            results, run = _by_tiles(way, inputs, spec, outputs, parts, progress), None
+            if parts.before:
+                notes.append(f"went on after {parts.before} tiles that a stopped run had computed.")
         except NotTiled as reason:
             why_whole = str(reason)
     if results is None:
@@ -155,7 +159,7 @@ def predict(
             notes.append(f"'{tensor.name}' has {wrong} values that are not finite: do not use it, and run zooready check on the bundle.")
         if "y" in tensor.axes:
             if tensor.kind == "labels":
-                stacked = as_labels(stacked, scratch) if is_mapped(stacked) else _small_labels(stacked)
+                stacked = as_labels(stacked, parts.scratch) if is_mapped(stacked) else _small_labels(stacked)
             images[tensor.name] = _image(stacked, inputs.loop, tensor, image, plane_distance_um(bundle))
         else:
             scores[tensor.name] = _scores(stacked, inputs, tensor)
@@ -210,19 +214,14 @@ def _whole(
 
 
 def _by_tiles(
-    way: Tiling, inputs: Inputs, spec: TensorSpec, outputs: tuple[TensorSpec, ...], scratch: Path | None, progress: Progress | None
+    way: Tiling, inputs: Inputs, spec: TensorSpec, outputs: tuple[TensorSpec, ...], parts: Parts, progress: Progress | None
 ) -> list[Array]:
     """The same, every input run tile by tile, in files."""
-    first = next(inputs.planes())
-    results = [room_for(tensor, inputs.lengths, first, spec, scratch) for tensor in outputs]
-    total = math.prod(inputs.lengths)
-    for done, (index, plane) in enumerate(zip(np.ndindex(*inputs.lengths), inputs.planes(), strict=True)):
-
-        def of_all(tile: int, tiles: int, before: int = done) -> None:
-            if progress:
-                progress(before * tiles + tile, total * tiles)
-
-        predicted(way, plane, [result[index] for result in results], scratch=scratch, progress=of_all)
+    planes = list(inputs.planes())
+    parts.claim(way.of(inputs.array))
+    results = [room_for(tensor, inputs.lengths, planes[0], spec, parts) for tensor in outputs]
+    each = [[result[index] for result in results] for index in np.ndindex(*inputs.lengths)]
+    predicted(way, planes, each, parts=parts, progress=progress)
     return results
 
 

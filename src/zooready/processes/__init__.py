@@ -5,7 +5,7 @@ In: nothing but the machine. Out: numbers, folders, threads. What runs inside a 
 May import: nothing
 """
 
-from zooready.processes.folders import scratch
+from zooready.processes.folders import locked, scratch
 from zooready.processes.limits import end, end_with_parent, machine_bytes, memory_bytes
 
-__all__ = ["end", "end_with_parent", "machine_bytes", "memory_bytes", "scratch"]
+__all__ = ["end", "end_with_parent", "locked", "machine_bytes", "memory_bytes", "scratch"]

@@ -26,7 +26,7 @@ def scratch() -> Iterator[Path]:
     outer = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
     try:
         with (outer / f"{LOCK}.new").open("wb") as lock:
-            if _locked(lock):
+            if locked(lock):
                 (outer / f"{LOCK}.new").rename(outer / LOCK)  # only now, so that nobody finds it unlocked
             (outer / "files").mkdir()
             yield outer / "files"
@@ -41,11 +41,11 @@ def sweep() -> None:
             if lock.is_symlink() or lock.parent.is_symlink() or lock.stat().st_uid != os.getuid():
                 continue
             with lock.open("rb") as file:
-                if _locked(file):
+                if locked(file):
                     shutil.rmtree(lock.parent, ignore_errors=True)
 
 
-def _locked(file: BinaryIO) -> bool:
+def locked(file: BinaryIO) -> bool:
     """Lock an open file, which no other process has locked; the lock ends with this process or the file's closing."""
     try:
         import fcntl

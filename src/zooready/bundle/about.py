@@ -30,6 +30,7 @@ RULES = {  # keys that the specification has a rule for, and the rule in words w
     "authors": "",
     "cite": "",
     "tags": "",
+    "maintainers": "",
 }
 RANGES = {"pixel_size_um": "micrometres", "blur_px": "pixels"}  # keys with a smallest and a largest value, and their unit
 
@@ -71,6 +72,7 @@ def demand(about: About) -> None:
     given["authors"] = [dict(author) for author in about.authors]
     given["cite"] = [{"text": text, "doi": doi} for text, doi in about.cite]
     given["tags"] = list(about.tags)
+    given["maintainers"] = [dict(maintainer) for maintainer in about.maintainers]
     del given["cover"]
     for key in RANGES:
         if given[key] is None:
@@ -93,6 +95,8 @@ def _fault(key: str, value: Any) -> str:
         return f"'cite' must be a list of entries with text and doi, got {value!r}"
     if key == "tags" and not (isinstance(value, list) and all(isinstance(tag, str) for tag in value)):
         return f"'tags' must be a list of words, got {value!r}"
+    if key == "maintainers" and not (isinstance(value, list) and all(isinstance(m, dict) and "github_user" in m for m in value)):
+        return f"'maintainers' must be a list of entries with a github_user, got {value!r}"
     if key in RANGES:
         ends = value if isinstance(value, list) else []
         if len(ends) != 2 or not all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends):

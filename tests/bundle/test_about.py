@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from zooready.bundle import about
 from zooready.errors import InputInvalid
-from zooready.exporting import about
 from zooready.records import About
 
 GOOD = About(name="Good name", description="What it does.", authors=({"name": "A. Person"},), license="MIT")
