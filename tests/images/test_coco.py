@@ -139,5 +139,5 @@ def test_the_command_examines_such_a_folder(tmp_path, capsys):
     stored(tmp_path / "images" / "a.tif", np.random.default_rng(0).integers(0, 99, SHAPE))
     assert main(["data", str(tmp_path)]) == 0
     said = capsys.readouterr().out
-    assert "1 object" in said
+    assert "annotations.json: 3 objects" in said
     assert "for segmentation" in said

@@ -109,7 +109,7 @@ class Log(lightning.Callback):
         csv.writer(text).writerows([[*COLUMNS, *self.terms], *self.rows])
         replace(self.folder / "log.csv", text.getvalue().encode())
         curve(self.rows, self.folder / "curve.png")
-        for row in self.rows[-trainer.num_training_batches :]:  # type: ignore[arg-type]
+        for row in self.rows[-int(trainer.num_training_batches) :]:
             named = dict(zip((*COLUMNS, *self.terms), row, strict=True))
             for logger in trainer.loggers:
                 logger.log_metrics({name: float(value) for name, value in named.items() if value != ""}, step=int(float(row[0])))

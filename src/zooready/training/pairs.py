@@ -104,8 +104,8 @@ def pairs_of(family: Family, data: Path | None, seed: int, validation: Path | No
                 "on them."
             )
         return _in_crops(partial(read_biosr, pair_of=family.training.pair_of), family, data, validation, seed)
-    shape = {"channels": len(family.input.channels), "is_stack": is_stack, "classes": object_classes(family)}
-    read = partial(read_folder, pair_of=family.training.pair_of, partner=family.training.partner, **shape)
+    make, partner, classes = family.training.pair_of, family.training.partner, object_classes(family)
+    read = partial(read_folder, pair_of=make, channels=len(family.input.channels), partner=partner, is_stack=is_stack, classes=classes)
     return _in_crops(read, family, data, validation, seed)
 
 
