@@ -216,7 +216,7 @@ def family(classes: tuple[str, ...] = OBJECT_NAMES, channels: tuple[str, ...] = 
     )
     return replace(
         FAMILY,
-        title=f"Objects in fluorescence images: {', '.join(classes)}",
+        title="Objects in fluorescence images",  # not their names, since only some characters may stand in the name of a bundle
         description=f"Finds {' and '.join(classes)} in an image of {len(channels)} channel{'s' if len(channels) > 1 else ''}: "
         f"probabilities, a label image in which each object has its own number{', and the class of each object' if several else ''}.",
         input=replace(FAMILY.input, channels=channels, description="Raw camera counts."),
