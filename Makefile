@@ -6,7 +6,7 @@ READY := .venv/.ready
 CP := .venv-cellprofiler
 CP_INSTALL := $(BIN)/uv pip install --quiet --no-deps --python $(CP)/bin/python --constraint export/cellprofiler/constraints.txt
 
-.PHONY: demo test evaluate recorded mutations lint setup engines cellprofiler readme clean
+.PHONY: demo test evaluate recorded site mutations lint setup engines cellprofiler readme clean
 
 demo: engines
 	$(BIN)/zooready demo --out export/bundles
@@ -25,6 +25,9 @@ readme: engines  # the table of README.md and the model cards, from a run and fr
 
 recorded: setup  # the runs in Fiji and pyimagej in the table of README.md, from those recorded of the weights that are there
 	$(BIN)/python benchmarks/recorded.py --table
+
+site: setup  # README, pages and model cards as HTML in site/; with MODELS=--models also a page that runs each model (minutes; needs zooready engines install --browser)
+	$(BIN)/python benchmarks/site_pages.py $(MODELS)
 
 evaluate: engines  # every number of every model card, measured again from the shipped weights; half an hour
 	$(BIN)/zooready evaluate --out model_cards --records src/zooready/weights
