@@ -3,6 +3,22 @@
 May import: nothing
 """
 
+import reprlib
+
+_shown = reprlib.Repr()
+_shown.maxlevel = 4
+_shown.maxlist = _shown.maxtuple = _shown.maxdict = _shown.maxset = 10
+_shown.maxstring = _shown.maxlong = _shown.maxother = 200
+
+
+def shown(value: object) -> str:
+    """A value that somebody wrote, as a message shows it; cut where it is long, since a few aliases of YAML stand for any length.
+
+    >>> shown(list(range(99)))
+    '[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...]'
+    """
+    return _shown.repr(value)
+
 
 class ZooreadyError(Exception):
     """Any failure that zooready explains; the message says what happened, why, and what to do."""

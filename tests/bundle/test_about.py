@@ -106,3 +106,18 @@ def test_a_parent_and_a_cover_may_be_named(tmp_path):
     about.demand(facts)
     with pytest.raises(InputInvalid, match="'parent' must be text, got 3"):
         about.read(written(tmp_path, f"{about.TEMPLATE}parent: 3\n"))
+
+
+@pytest.mark.parametrize("text", ["[" * 20000, "tags: " + "[" * 20000])
+def test_a_file_that_nests_without_end_is_told(tmp_path, text):
+    (tmp_path / "about.yaml").write_text(text)
+    with pytest.raises(InputInvalid, match="cannot read .*about.yaml: maximum recursion depth exceeded"):
+        about.read(tmp_path / "about.yaml")
+
+
+def test_a_few_aliases_do_not_fill_the_message(tmp_path):
+    lines = ["n0: &n0 [x, x, x, x, x, x, x, x, x]", *(f"n{n}: &n{n} [{', '.join([f'*n{n - 1}'] * 9)}]" for n in range(1, 12)), "tags: *n11"]
+    (tmp_path / "about.yaml").write_text("\n".join(lines))
+    with pytest.raises(InputInvalid, match="'tags' must be a list of words") as error:
+        about.read(tmp_path / "about.yaml")
+    assert len(str(error.value)) < 1_000_000

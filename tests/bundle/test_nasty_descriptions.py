@@ -157,6 +157,30 @@ def test_lengths_that_follow_scale_and_offset_fit(tmp_path):
         assert "in which y is 32 where the description gives 30" in next(misfits(bundle))
 
 
+@pytest.mark.parametrize(
+    ("size", "given"),
+    [({"min": 32, "step": 1}, "y is 16 where the description gives 32 or more"), ({"min": 1, "step": 4}, "1 or more in steps of 4")],
+)
+def test_a_test_image_of_a_size_that_is_not_allowed_is_named(tmp_path, size, given):
+    draft = good()
+    draft.rdf["inputs"][0]["axes"][2]["size"] = size
+    with opened(draft.write(tmp_path / "small.zip")) as bundle:
+        assert given in next(misfits(bundle))
+    (verdict,) = compare(tmp_path / "small.zip", consumers=["onnxruntime"]).verdicts
+    assert (verdict.status, given in verdict.why) == ("refused", True)
+
+
+def test_a_test_image_beyond_its_channels_limits_is_named(tmp_path):
+    draft = good()
+    (channel,) = draft.rdf["inputs"][0]["axes"][1]["channel_names"]
+    low, high = float(make_image("test").min()), float(make_image("test").max())
+    for limits, faults in (([low, high], 0), ([low + 1, high], 1), ([low, high - 1], 1)):
+        draft.rdf["config"]["zooready"]["limits"] = {channel: limits}
+        with opened(draft.write(tmp_path / "limits.zip")) as bundle:
+            found = list(misfits(bundle))
+        assert [f"holds {channel} from {low:g} to {high:g}" in fault for fault in found] == [True] * faults
+
+
 def test_a_lying_opset_is_named(tmp_path):
     draft = good()
     draft.rdf["weights"]["onnx"]["opset_version"] = 16

@@ -57,6 +57,18 @@ def test_one_file_for_several_results_is_refused(bundle, tmp_path):
     assert not (tmp_path / "out.tif").exists()
 
 
+def test_no_image_is_overwritten_by_a_result(bundle, tmp_path):
+    names = ("a.tif", "a_probabilities.tif")
+    for name in names:
+        tifffile.imwrite(tmp_path / name, GREY)
+    for images, out in ((names[:1], "a.tif"), (names[:1], "deeper/../a.tif"), (names, "")):
+        (tmp_path / "deeper").mkdir(exist_ok=True)
+        with pytest.raises(InputInvalid, match=r"\.tif would be overwritten by a result: name another folder or file"):
+            list(predict_files(bundle, [tmp_path / name for name in images], tmp_path / out))
+    for name in names:
+        np.testing.assert_array_equal(tifffile.imread(tmp_path / name), GREY)
+
+
 def test_a_folder_without_images_or_for_the_results_too_is_refused(bundle, tmp_path, capsys):
     assert cli.main(["predict", str(bundle), str(tmp_path), "-o", str(tmp_path / "out")]) == 2
     assert "is a folder, not an image: name the files inside it" in " ".join("".join(capsys.readouterr()).split())

@@ -2,12 +2,15 @@
 
 import io
 import struct
+import time
+import unicodedata
 import warnings
 import zipfile
 
 import pytest
 import torch
 
+from zooready.consumers.torchscript_rules import no_device
 from zooready.errors import InputInvalid
 from zooready.formats import unsafe
 from zooready.formats.torchscript import container, load
@@ -90,7 +93,8 @@ def two_in_one(path, shown, hidden):
 
 
 def test_of_two_zips_in_one_file_only_the_scanned_one_is_left(tmp_path):
-    path = two_in_one(tmp_path / "two.pt", shown=saved(Plus(3)), hidden=saved(Plus(666)))
+    shown = saved(Plus(3))
+    path = two_in_one(tmp_path / "two.pt", shown=shown, hidden={**shown, "data/0": struct.pack("<f", 666)})
     assert given(path) == 666, "PyTorch must see the hidden one, else this test shows nothing"
     assert unsafe(path) == ()
     assert given(cleaned(path)) == 3
@@ -155,3 +159,92 @@ def test_gelu_linspace_and_logspace_are_safe_and_survive(tmp_path, scripted):
     assert unsafe(path) == ()
     assert ".data/version" in container.members(cleaned(path))
     torch.testing.assert_close(load(cleaned(path))(image), Modern()(image))
+
+
+class Talking(torch.nn.Module):
+    """Prints, and what it prints changes the image."""
+
+    def forward(self, x):
+        print("größe", x.shape, {"a": 1})  # noqa: T201
+        print()  # noqa: T201
+        if bool(x.sum() > 0):
+            print(x.add_(1))  # noqa: T201
+        else:
+            print()  # noqa: T201
+        for i in range(2):
+            print(i)  # noqa: T201
+        return x + 1
+
+
+def test_what_a_network_prints_is_left_out_and_what_it_computes_meanwhile_is_not(tmp_path, capfd):
+    path = zipped(tmp_path / "talking.pt", saved(Talking(), scripted=True))
+    assert unsafe(path) == ("unknown::print",)
+    clean = cleaned(path)
+    assert unsafe(clean) == ()
+    for value in (1.0, -2.0):
+        capfd.readouterr()
+        assert load(path)(torch.tensor(value)) == load(clean)(torch.tensor(value))
+        heard = capfd.readouterr().out
+        load(clean)(torch.tensor(value))
+        assert (capfd.readouterr().out, "größe" in heard) == ("", True)
+
+
+def test_a_print_that_is_no_statement_is_refused(tmp_path):
+    members = saved(Plus(3))
+    code = code_of(members)
+    members[code] = members[code].replace(b"return ", b"y = print(x)\n    return ", 1)
+    assert "unknown::print" in unsafe(cleaned(zipped(tmp_path / "odd.pt", members)))
+
+
+@pytest.mark.parametrize("name", ["code", "data.pkl"])
+def test_more_to_read_than_any_network_has_is_refused_at_once(tmp_path, name):
+    """Each mebibyte of such text takes half a minute and a gigabyte to understand, each of such a pickle a second."""
+    members = saved(Plus(3))
+    code = code_of(members)
+    members[code] += b"    a;a;a;a;a;a;a;a\n" * 2**18 if name == "code" else b""
+    members["data.pkl"] = b"\x80\x02" + b"N0" * 2**22 + b"." if name == "data.pkl" else members["data.pkl"]
+    path = zipped(tmp_path / "long.pt", members)
+    started = time.process_time()
+    assert "which no network needs" in unsafe(path)[0]
+    assert time.process_time() - started < 5
+
+
+def test_functions_in_functions_are_searched_for_devices_once():
+    depth = 60
+    text = (
+        "".join(f"{' ' * level}def f{level}(x):\n" for level in range(depth))
+        + " " * depth
+        + 'torch.arange(3, device=torch.device("cpu"))\n'
+    )
+    assert container.devices(text) == ["arange"]
+
+
+@pytest.mark.parametrize(
+    "deep", ["x" + ".a" * 5000, "x" + ".a()" * 150, "-" * 5000 + "1", "1" + " + 1" * 5000], ids=["names", "calls", "signs", "sums"]
+)
+def test_code_that_is_nested_deeply_is_refused_or_read(tmp_path, deep):
+    members = saved(Plus(3))
+    code = code_of(members)
+    more = f"y = {deep}\n    z = {deep}.b(device=torch.device('cpu'))\n    print({deep})\n    return ".encode()
+    members[code] = members[code].replace(b"return ", more, 1)
+    path = zipped(tmp_path / "deep.pt", members)
+    assert unsafe(path)
+    list(no_device(path))
+    container.strip(path, tmp_path / "clean.pt", {})
+
+
+@pytest.mark.parametrize("name", ["ſave", "from_fiℓe"])
+def test_letters_of_another_form_name_the_same_operator(tmp_path, name):
+    members = saved(Plus(3))
+    code = code_of(members)
+    members[code] = members[code].replace(b"return ", f"y = torch.{name}(x)\n    return ".encode(), 1)
+    assert unsafe(zipped(tmp_path / "forms.pt", members)) == (f"aten::{unicodedata.normalize('NFKC', name)}",)
+
+
+def test_a_comment_that_names_an_encoding_changes_nothing(tmp_path):
+    members = saved(Talking(), scripted=True)
+    code = code_of(members)
+    (plain,) = container.code(cleaned(zipped(tmp_path / "plain.pt", members))).values()
+    members[code] = b"# -*- coding: utf-16 -*-\n" + members[code]
+    (other,) = container.code(cleaned(zipped(tmp_path / "odd.pt", members))).values()
+    assert other.splitlines()[1:] == plain.splitlines()

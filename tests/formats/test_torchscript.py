@@ -10,9 +10,10 @@ import pytest
 import torch
 from format_networks import BakedWidth, Branching, OwnFunction, SizeBound, Spectral, TinyUNet, make_image
 from torch import nn
+from torch.nn import functional
 
 from zooready.errors import ConsumerMissing, InputInvalid
-from zooready.formats import torchscript, trials
+from zooready.formats import onnx, torchscript, trials, vmapped
 from zooready.formats.demands import Demands
 from zooready.formats.torchscript import container, torchscript_file, tracing
 
@@ -120,6 +121,34 @@ def test_a_baked_size_is_found_and_the_cure_named(example, tmp_path, here, monke
         InputInvalid, match=r"(?s)torch.jit.trace: case 'larger' \(1, 1, 62, 68\) fails.*take sizes from x.shape without int"
     ):
         torchscript.write(BakedWidth(), example, tmp_path / "weights.pt")
+
+
+class OneByOne(nn.Module):
+    """Each image by itself; ``inner`` is what is done to it."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return torch.vmap(self.inner)(x)
+
+
+def test_vmap_is_taken_apart(example, tmp_path, here):
+    network = OneByOne(lambda image: torch.tanh(image) * image.mean() + 1)
+    assert vmapped.is_vmapped(network, example)
+    written = torchscript.write(network, example, tmp_path / "weights.pt")
+    image = make_image(3, *example.shape[1:3], 17, seed=2)
+    (result,) = torchscript.start(written.path)(image.numpy())
+    np.testing.assert_allclose(result, network(image).numpy(), rtol=1e-6)
+
+
+def test_vmap_that_no_recording_follows_has_its_own_cure(example, tmp_path, here):
+    network = OneByOne(lambda image: functional.group_norm(image[None], 1)[0])
+    with pytest.raises(InputInvalid, match="Cure: do for the whole batch what the network does inside torch.vmap"):
+        torchscript.write(network, example, tmp_path / "weights.pt")
+    with pytest.raises(InputInvalid, match="Cure: do for the whole batch"):
+        onnx.write(network, example, tmp_path / "w.onnx", input_name="image", input_axes="bcyx", output_names=["out"], output_axes=["bcyx"])
 
 
 def test_a_baked_size_is_no_fault_where_the_size_is_fixed(example, tmp_path, here):

@@ -178,7 +178,7 @@ def test_what_is_no_zip_is_refused_and_unsafe(tmp_path):
 
 def test_enormous_code_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(container, "LARGEST_CODE", 10)
-    with pytest.raises(InputInvalid, match="more than 10 bytes of code"):
+    with pytest.raises(InputInvalid, match="more than 10 bytes in files that end in .py"):
         container.code(written(tmp_path, forward("y = x")))
     assert unsafe(tmp_path / "weights.pt")
 

@@ -10,7 +10,8 @@ import PIL.Image
 import pytest
 import tifffile
 
-from zooready.errors import InputInvalid
+from zooready.bundle.unpacking import unpack
+from zooready.errors import BundleInvalid, InputInvalid
 from zooready.images.calibration import blurred
 from zooready.images.files import read_image, write_image
 from zooready.images.tiff import in_order
@@ -531,3 +532,28 @@ def test_ctrl_c_in_the_middle_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_image(IMAGE, tmp_path / "a.tif")
     assert not list(tmp_path.iterdir())
+
+
+OME = """<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0"><Pixels ID="Pixels:0"
+DimensionOrder="XYCZT" Type="uint16" SizeX="24" SizeY="20" SizeC="1" SizeZ="{planes}" SizeT="1">{files}</Pixels></Image></OME>"""
+ELSEWHERE = '<TiffData FirstZ="{z}" IFD="0"><UUID FileName="{name}">urn:uuid:{z}</UUID></TiffData>'
+
+
+@pytest.mark.parametrize("name", ["b.ome.tif", "/etc/passwd"])
+def test_planes_of_an_ome_tiff_that_are_in_other_files_are_missed(tmp_path, name):
+    stored = np.arange(480, dtype=np.uint16).reshape(20, 24)
+    for planes in (1, 2):
+        files = "".join(ELSEWHERE.format(z=z, name=name) for z in range(planes)) if planes > 1 else "<TiffData/>"
+        tifffile.imwrite(tmp_path / f"{planes}.ome.tif", stored, description=OME.format(planes=planes, files=files), metadata=None)
+    np.testing.assert_array_equal(read_image(tmp_path / "1.ome.tif").array, stored)
+    with pytest.raises(InputInvalid, match="one of several files of an OME-TIFF, and others are missing"):
+        read_image(tmp_path / "2.ome.tif")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes that have a name")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.tif")
+    with pytest.raises(InputInvalid, match="pipe.tif is a pipe or a device, not a file"):
+        read_image(tmp_path / "pipe.tif")
+    with pytest.raises(BundleInvalid, match="pipe.tif is a pipe or a device, not a file"):
+        unpack(tmp_path / "pipe.tif", tmp_path)

@@ -77,6 +77,12 @@ def test_what_is_no_outline_is_refused_with_the_cure(tmp_path, content, message)
         read_geojson(tmp_path / "a.geojson", (8, 10))
 
 
+def test_a_file_that_nests_without_end_is_refused(tmp_path):
+    (tmp_path / "deep.geojson").write_text("[" * 200_000)
+    with pytest.raises(InputInvalid, match="deep.geojson cannot be read as outlines"):
+        read_geojson(tmp_path / "deep.geojson", (4, 4))
+
+
 def test_a_folder_may_have_such_masks(tmp_path):
     (tmp_path / "images").mkdir()
     write_image(Image(array=labels() * 20, axes="yx"), tmp_path / "images" / "a.tif")

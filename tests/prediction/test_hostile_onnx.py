@@ -1,5 +1,8 @@
 """ONNX graphs of strangers that crash, fill the memory, never end or read other files: the command goes on, with words."""
 
+import itertools
+import time
+
 import numpy as np
 import pytest
 from foreign import good, make_image, network, onnx_model
@@ -7,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from zooready import cli
 from zooready.bundle.reading import opened
+from zooready.comparison import compare
 from zooready.consumers import sandbox
 from zooready.consumers.onnx_rules import outside
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
@@ -170,3 +174,64 @@ def test_an_output_of_other_than_real_numbers_is_refused(tmp_path):
     model.graph.output[0].type.tensor_type.elem_type = TensorProto.STRING
     with opened(write(tmp_path, model)) as bundle, pytest.raises(BundleInvalid, match="output 1 is of type object, not of real numbers"):
         predict(bundle, IMAGE)
+
+
+def as_sequence():
+    model = graph([helper.make_node("SequenceConstruct", ["image", "image"], ["probabilities"])])
+    model.graph.output[0].CopyFrom(helper.make_tensor_sequence_value_info("probabilities", TensorProto.FLOAT, None))
+    return model
+
+
+def as_nothing():
+    kind = helper.make_tensor_type_proto(TensorProto.FLOAT, None)
+    model = graph([helper.make_node("Optional", [], ["probabilities"], type=kind)])
+    model.graph.output[0].CopyFrom(helper.make_value_info("probabilities", helper.make_optional_type_proto(kind)))
+    return model
+
+
+@pytest.mark.parametrize(("make", "shown"), [(as_sequence, "list"), (as_nothing, "NoneType")])
+def test_an_output_that_is_no_tensor_is_refused(make, shown, tmp_path):
+    (verdict,) = compare(write(tmp_path, make()), consumers=["onnxruntime"]).verdicts
+    assert (verdict.status, f"output 1 is no tensor (Python shows it as {shown})" in verdict.why) == ("refused", True)
+
+
+@pytest.mark.parametrize("held", [999, 0, -3, None])
+def test_an_opset_that_onnx_has_not_is_no_reason_to_write_it_into_the_description(held, tmp_path):
+    model = onnx_model(network())
+    del model.opset_import[:]
+    if held is not None:
+        model.opset_import.append(helper.make_opsetid("", held))
+    (verdict,) = compare(write(tmp_path, model), consumers=["onnxruntime"]).verdicts
+    assert (verdict.status, f"has opset {held or 0}, which ONNX has not" in verdict.why) == ("refused", True)
+
+
+def test_an_empty_file_is_no_onnx(tmp_path):
+    (verdict,) = compare(write(tmp_path, b""), consumers=["onnxruntime"]).verdicts
+    assert (verdict.status, "weights.onnx is no readable ONNX file (0 bytes)" in verdict.why) == ("refused", True)
+
+
+def looping(times):
+    """Does nothing, over and over."""
+    number, go, on = (
+        helper.make_tensor_value_info(name, kind, [])
+        for name, kind in (("n", TensorProto.INT64), ("go", TensorProto.BOOL), ("on", TensorProto.BOOL))
+    )
+    taken, given = (helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("all", "same"))
+    kept = [helper.make_node("Identity", [a], [b]) for a, b in (("go", "on"), ("all", "same"))]
+    body = helper.make_graph(kept, "body", [number, go, taken], [on, given])
+    loop = helper.make_node("Loop", ["often", "yes", "image"], ["r"], body=body)
+    return graph([constant("often", np.int64(times)), constant("yes", True), loop, doubled("r")])
+
+
+def chained(count):
+    """Many operators, one behind the other, which take long to load."""
+    names = ["image", *(f"x{n}" for n in range(count))]
+    return graph([*(helper.make_node("Neg", [a], [b]) for a, b in itertools.pairwise(names)), doubled(names[-1])])
+
+
+@pytest.mark.parametrize("make", [lambda: looping(2**62), lambda: chained(200_000)], ids=["loop", "chain"])
+def test_a_check_ends_at_its_limit(make, tmp_path):
+    started = time.monotonic()
+    (verdict,) = compare(write(tmp_path, make()), consumers=["onnxruntime"], time_limit_s=3).verdicts
+    assert (verdict.status, "was stopped after 3 s" in verdict.why) == ("failed", True)
+    assert time.monotonic() - started < 60

@@ -95,3 +95,13 @@ def test_the_command_line_takes_a_recipe(tmp_path, monkeypatch):
     assert (finished.steps, finished.batch, finished.augmentation) == (4, 2, {"zoom": [0.5, 2.0]})
     assert main([*given, "--out", str(tmp_path / "other"), "--steps", "8"]) == 0
     assert checkpoint.read(tmp_path / "other").steps == 8
+
+
+@pytest.mark.parametrize("is_deep", [True, False])
+def test_a_recipe_that_would_fill_a_message_or_never_ends_is_refused(tmp_path, is_deep):
+    aliases = [*(f"n{n}: &n{n} [{', '.join([f'*n{n - 1}'] * 9)}]" for n in range(1, 12)), "steps: *n11"]
+    text = "[" * 20000 if is_deep else "\n".join(["n0: &n0 [x, x, x, x, x, x, x, x, x]", *aliases])
+    (tmp_path / "recipe.yaml").write_text(text)
+    with pytest.raises(InputInvalid) as error:
+        read_recipe(tmp_path / "recipe.yaml")
+    assert len(str(error.value)) < 1_000_000

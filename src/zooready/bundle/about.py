@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
-from zooready.errors import InputInvalid
+from zooready.errors import InputInvalid, shown
 from zooready.records import About
 
 TEMPLATE = """\
@@ -47,7 +47,7 @@ def read(path: Path) -> About:
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         raise InputInvalid(f"cannot read {path}: {error}. Start from this:\n{TEMPLATE}") from None
     if not isinstance(content, dict):
         raise InputInvalid(f"{path} holds no keys. Start from this:\n{TEMPLATE}")
@@ -86,23 +86,23 @@ def demand(about: About) -> None:
 def _fault(key: str, value: Any) -> str:
     """What is wrong with one fact as ``about.yaml`` states it; empty if nothing."""
     if key in ("documentation", "parent", "cover") and not isinstance(value, str):
-        return f"{key!r} must be text, got {value!r}"
+        return f"{key!r} must be text, got {shown(value)}"
     if key in ("name", "description", "license") and not (isinstance(value, str) and value.strip()):
-        return f"{key!r} must be text, got {value!r}"
+        return f"{key!r} must be text, got {shown(value)}"
     if key == "authors" and not (isinstance(value, list) and value and all(isinstance(a, dict) and "name" in a for a in value)):
-        return f"'authors' must be a list of entries with a name, got {value!r}"
+        return f"'authors' must be a list of entries with a name, got {shown(value)}"
     if key == "cite" and not (isinstance(value, list) and all(isinstance(c, dict) and {"text", "doi"} <= set(c) for c in value)):
-        return f"'cite' must be a list of entries with text and doi, got {value!r}"
+        return f"'cite' must be a list of entries with text and doi, got {shown(value)}"
     if key == "tags" and not (isinstance(value, list) and all(isinstance(tag, str) for tag in value)):
-        return f"'tags' must be a list of words, got {value!r}"
+        return f"'tags' must be a list of words, got {shown(value)}"
     if key == "maintainers" and not (isinstance(value, list) and all(isinstance(m, dict) and "github_user" in m for m in value)):
-        return f"'maintainers' must be a list of entries with a github_user, got {value!r}"
+        return f"'maintainers' must be a list of entries with a github_user, got {shown(value)}"
     if key in RANGES:
         ends = value if isinstance(value, list) else []
         if len(ends) != 2 or not all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends):
-            return f"{key!r} must be [smallest, largest] in {RANGES[key]}, got {value!r}"
+            return f"{key!r} must be [smallest, largest] in {RANGES[key]}, got {shown(value)}"
         if not 0 < ends[0] <= ends[1] < math.inf:
-            return f"{key!r} must be positive and in order, got {value!r}"
+            return f"{key!r} must be positive and in order, got {shown(value)}"
     return _refused(key, value) if key in RULES else ""
 
 
@@ -119,5 +119,5 @@ def _refused(key: str, value: Any) -> str:
         except ValidationError as error:
             first = error.errors()[0]
             key_path = ".".join(map(str, (key, *(step for step in first["loc"] if key != "license"))))
-            return f"{key_path!r}: {RULES[key] or first['msg']}, got {first['input']!r}"
+            return f"{key_path!r}: {RULES[key] or first['msg']}, got {shown(first['input'])}"
     return ""

@@ -43,6 +43,8 @@ def unpack(path: Path, folder: Path) -> None:
     if path.is_dir():
         _copy_folder(path, folder)
         return
+    if path.exists() and not path.is_file():  # nobody may write to it, so that reading never ends
+        raise BundleInvalid(f"{path} is a pipe or a device, not a file: write the bundle to a file first.")
     try:
         with zipfile.ZipFile(path) as archive:
             _check_sizes(path, [(member.filename, member.file_size, member.compress_size) for member in archive.infolist()])

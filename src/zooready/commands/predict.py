@@ -151,6 +151,7 @@ def predict_files(
         if is_file and len(opened_bundle.outputs) != 1:
             names = ", ".join(name for name, _ in opened_bundle.kinds)
             raise InputInvalid(f"{out} is one file, and {opened_bundle.path.name} has several outputs ({names}): name a folder for them.")
+        _demand_new(listed, [out] if is_file else [out / f"{a.stem}_{b}{c}" for a in listed for b, _ in opened_bundle.kinds for c in FILES])
         engine = prediction.engine(opened_bundle, format, device)
         options |= {"run": engine, "format": format, "device": device}
         folder = make_folder(out.absolute().parent if is_file else out)
@@ -169,6 +170,12 @@ def predict_files(
 def _demand(bundle: Bundle, format: Format) -> None:
     if format not in bundle.formats:
         raise InputInvalid(f"{bundle.path.name} holds no {format}: choose --format from {', '.join(bundle.formats)}.")
+
+
+def _demand_new(images: Sequence[Path], results: Sequence[Path]) -> None:
+    """Refuse to write a result over an image."""
+    if lost := {image.resolve() for image in images} & {result.resolve() for result in results}:
+        raise InputInvalid(f"{', '.join(map(str, sorted(lost)))} would be overwritten by a result: name another folder or file for it.")
 
 
 def _listed(images: Sequence[Path], out: Path, watch: bool) -> list[Path]:

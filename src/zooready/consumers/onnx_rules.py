@@ -10,6 +10,7 @@ from zooready.errors import BundleInvalid
 from zooready.records import Bundle
 
 OPSET = 17
+NEWEST = 100  # no opset of ONNX is so high for decades
 IR = 8
 
 
@@ -29,7 +30,9 @@ def stated_opset(bundle: Bundle) -> Iterator[str]:
         held = _opset(_graph(path))
     except BundleInvalid:
         return
-    if entry is not None and entry.version != held:
+    if not 1 <= held <= NEWEST:
+        yield f"{path.name} has opset {held}, which ONNX has not: it is damaged or was changed by hand. Export it again."
+    elif entry is not None and entry.version != held:
         yield f"rdf.yaml says opset_version {entry.version!r} and {path.name} has opset {held}: write {held} there."
 
 
@@ -102,6 +105,8 @@ def _graph(path: Path) -> Any:
     from google.protobuf.message import DecodeError
 
     try:
+        if not path.stat().st_size:
+            raise ValueError("0 bytes")
         return onnx.load_model(path, load_external_data=False)
     except (DecodeError, ValueError) as error:
         raise BundleInvalid(f"{path.name} is no readable ONNX file ({error}): it is cut off or damaged. Export it again.") from None

@@ -41,6 +41,8 @@ def main(folder: Path) -> None:
             step = f"an image of {arrays[0].shape}" if arrays else step
             outputs = network(*arrays) if arrays else ()
             for k, output in enumerate(outputs):
+                if not isinstance(output, np.ndarray):
+                    raise BundleInvalid(f"output {k + 1} is no tensor (Python shows it as {type(output).__name__}): return tensors only.")
                 if output.dtype.kind not in "biuf":
                     raise BundleInvalid(f"output {k + 1} is of type {output.dtype}, not of real numbers: convert it inside the network.")
                 np.save(folder / f"output{number}_{k}.npy", output, allow_pickle=False)

@@ -44,7 +44,7 @@ def no_device(path: Path) -> Iterator[str]:
 
     try:
         devices = sorted({device for text in container.code(path).values() for device in container.devices(text)})
-    except (InputInvalid, SyntaxError, ValueError):
+    except InputInvalid:
         return  # known_operators says so
     if devices:
         yield (

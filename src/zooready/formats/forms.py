@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from zooready.formats import sums
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -68,6 +70,7 @@ def _of_onnx() -> dict[Any, Callable[..., Any]]:
     by_axes = {1: functional.adaptive_avg_pool1d, 2: functional.adaptive_avg_pool2d, 3: functional.adaptive_avg_pool3d}
     largest = {1: functional.adaptive_max_pool1d, 2: functional.adaptive_max_pool2d, 3: functional.adaptive_max_pool3d}
     return {
+        **sums.forms(),
         torch.einsum: einsum,
         torch.linspace: linspace,
         torch.logspace: logspace,
@@ -88,8 +91,10 @@ def _of_onnx() -> dict[Any, Callable[..., Any]]:
 def _of_axes(form: Callable[..., Any], axes: int) -> Callable[..., Any]:
     def pooled(image: Tensor, output_size: Any, return_indices: bool = False) -> Any:
         wanted = list(output_size) if isinstance(output_size, Sequence) else [output_size] * axes
-        if return_indices or all(isinstance(one, int) and one == 1 for one in wanted):
-            return NotImplemented  # ONNX has the mean of everything; no form gives indices
+        if return_indices:
+            return NotImplemented  # no form gives indices
+        if all(isinstance(one, int) and one == 1 for one in wanted):
+            return NotImplemented if form is adaptive_largest else sums.mean(image, range(-axes, 0), True)
         lengths = image.shape[-axes:]
         return form(image, [have if want is None else want for have, want in zip(lengths, wanted, strict=True)])
 

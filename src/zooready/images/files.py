@@ -188,6 +188,8 @@ def write_png(pixels: NDArray[np.uint8], path: Path) -> None:
 
 def _kind(path: Path) -> str:
     """The reader for a file, ``tiff`` or ``pillow``, from its first bytes."""
+    if path.exists() and not (path.is_file() or path.is_dir()):  # which nobody may write to, so that reading never ends
+        raise InputInvalid(f"{path} is a pipe or a device, not a file: write the image to a file first.")
     try:
         with path.open("rb") as file:
             head = file.read(8)

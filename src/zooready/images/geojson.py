@@ -50,7 +50,7 @@ def read_geojson(path: Path, shape: tuple[int, int]) -> NDArray[np.int32]:
         content = json.loads(path.read_bytes())
         features = content.get("features", [content]) if isinstance(content, dict) else list(content)
         areas = [list(_polygons(feature["geometry"])) for feature in features]
-    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise InputInvalid(
             f"{path.name} cannot be read as outlines ({type(error).__name__}: {error}): export objects from QuPath with File > Export "
             "objects as GeoJSON; lines and points enclose nothing."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,7 +85,9 @@ def read_tiff(path: Path, axes: str | None, *, lazily: bool = False) -> Image:
             raise InputInvalid(
                 f"{path} is stored inverted (zero is white): in Fiji use Edit > Invert, Image > Lookup Tables > Invert LUT, and save it."
             )
-        if tiff.is_ome and any(frame is None for frame in series.pages):
+        if tiff.is_ome and (
+            any(frame is None for frame in series.pages) or _planes(tiff) * page.imagelength * page.imagewidth > series.size
+        ):
             raise InputInvalid(f"{path} is one of several files of an OME-TIFF, and others are missing: put them into the same folder.")
         if 0 in series.shape:
             raise InputInvalid(f"{path} has no pixels (shape {series.shape}): save it again.")
@@ -213,6 +216,15 @@ def _ome_pixels(xml: str) -> ElementTree.Element:
     """The Pixels element of the first image; an empty one if there is none."""
     pixels = ElementTree.fromstring(xml).find("{*}Image/{*}Pixels")
     return ElementTree.Element("Pixels") if pixels is None else pixels
+
+
+def _planes(tiff: TiffFile) -> int:
+    """How many planes OME states, each colour for one; 0 if it does not say."""
+    try:
+        pixels = _ome_pixels(tiff.ome_metadata or "")
+        return math.prod(int(pixels.get(f"Size{axis}", 0)) for axis in "CZT")
+    except (ElementTree.ParseError, ValueError):
+        return 0
 
 
 def _blurs_um(tiff: TiffFile, channels: int) -> tuple[float, ...]:

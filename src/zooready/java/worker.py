@@ -215,7 +215,7 @@ def _onnx(job: Mapping[str, Any]) -> tuple[Network, dict[str, str]]:
             arrays = []
             for number, entry in enumerate(results):
                 info = entry.getValue().getInfo()
-                _check_float32(info.type, number)
+                _check_float32(getattr(info, "type", "no tensor"), number)
                 arrays.append(_array(entry.getValue().getFloatBuffer().array(), info.getShape()))
             return arrays
 

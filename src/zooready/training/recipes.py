@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 
-from zooready.errors import InputInvalid
+from zooready.errors import InputInvalid, shown
 from zooready.records import Augmentation, Family
 
 EXAMPLE = """\
@@ -74,12 +74,14 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         raise InputInvalid(f"cannot read {path}: {error}. Start from this:\n{EXAMPLE}") from None
     try:
         recipe = _Recipe.model_validate(content)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}, got {fault['input']!r}" for fault in error.errors()]
+        faults = [
+            f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}, got {shown(fault['input'])}" for fault in error.errors()
+        ]
         raise InputInvalid(f"{path}: {'; '.join(faults)}. A complete example:\n{EXAMPLE}") from None
     stated = {key: value for key, value in recipe.model_dump(exclude={"augmentation"}).items() if value is not None}
     return stated | ({"augmentation": Augmentation(**recipe.augmentation.model_dump())} if recipe.augmentation else {})

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, InputInvalid, OutputsDiffer
-from zooready.formats import branches, trials
+from zooready.formats import branches, trials, vmapped
 from zooready.formats.branches import DataBranch
 from zooready.formats.copies import evaluating
 from zooready.formats.demands import Demands
@@ -105,10 +105,8 @@ def write(
         return Weights(format="onnx", path=path, sha256=digest, details={**details, "warnings": warned, "skipped": skipped})
     reasons = [f"{exporter} exporter: {_reason(fault)}" for exporter, fault in faults]
     reasons = list(dict.fromkeys(reasons))
-    raise InputInvalid(
-        f"TorchScript only: {type(module).__name__} cannot be written as ONNX opset {OPSET}. {'. '.join(reasons)}. "
-        f"{_cure([fault for _, fault in faults])}"
-    )
+    cure = f"Cure: {vmapped.CURE}." if vmapped.is_vmapped(network, image) else _cure([fault for _, fault in faults])
+    raise InputInvalid(f"TorchScript only: {type(module).__name__} cannot be written as ONNX opset {OPSET}. {'. '.join(reasons)}. {cure}")
 
 
 def _reason(fault: Exception) -> str:

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from zooready.errors import InputInvalid, OutputsDiffer
-from zooready.formats import trials
+from zooready.formats import trials, vmapped
 from zooready.formats.branches import DataBranch
 from zooready.formats.copies import evaluating
 from zooready.formats.demands import Demands
@@ -117,12 +117,14 @@ def write(
         return Weights(format="torchscript", path=path, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), details=facts)
     raise InputInvalid(
         f"{type(module).__name__} cannot be written as TorchScript that is right at every size. "
-        f"{'. '.join(f'{route}: {fault}' for route, fault in faults)}. {_cure([fault for _, fault in faults])}"
+        f"{'. '.join(f'{route}: {fault}' for route, fault in faults)}. {_cure(order, [fault for _, fault in faults])}"
     )
 
 
-def _cure(faults: Sequence[Exception]) -> str:
+def _cure(order: _Order, faults: Sequence[Exception]) -> str:
     """What to change, by what was seen: a larger tolerance helps only a file that was written and differs."""
+    if vmapped.is_vmapped(order.network, order.example):
+        return f"Cure: {vmapped.CURE}."
     cures = ["take sizes from x.shape without int() or NumPy, put torch.where in the place of a Python if on values or sizes"]
     if any(isinstance(fault, OutputsDiffer) for fault in faults):
         cures.append("allow torchscript a larger tolerance if the difference is rounding that you accept")

@@ -24,6 +24,7 @@ from zooready.formats.branches import DataBranch
 from zooready.formats.copies import evaluating, tensors
 from zooready.formats.forms import traced
 from zooready.formats.torchscript.folding import fold
+from zooready.formats.vmapped import is_vmapped
 from zooready.formats.warned import brief, known_deprecations, tracer_lines
 
 if TYPE_CHECKING:
@@ -164,18 +165,20 @@ def _channels_last(network: nn.Module, dimensions: int) -> nn.Module:
 
 
 def _exported(network: nn.Module, example: Tensor, static: tuple[int, ...]) -> Any:
-    """The graph of `torch.export`."""
+    """The graph of `torch.export`; of a network with `torch.vmap`, which a script has not, one that was taken apart into operators."""
+    if is_vmapped(network, example):
+        return _program(network, example, static, strict=True).run_decompositions({}).module()
     return _program(network, example, static).module()
 
 
-def _program(network: nn.Module, example: Tensor, static: tuple[int, ...]) -> Any:
+def _program(network: nn.Module, example: Tensor, static: tuple[int, ...], *, strict: bool = False) -> Any:
     """The program of `torch.export`, dynamic in every size that the example leaves open (a length of 1 is taken as the only one)."""
     import torch
 
     pair = example if 0 in static else torch.cat([example, example.flip(-1)])
     free = (axis for axis in range(pair.ndim) if axis not in (1, *static) and pair.shape[axis] > 1)
     dynamic = dict.fromkeys(free, torch.export.Dim.DYNAMIC)
-    return torch.export.export(network, (pair,), dynamic_shapes=(dynamic,), strict=False)
+    return torch.export.export(network, (pair,), dynamic_shapes=(dynamic,), strict=strict)
 
 
 def _scripted(network: nn.Module, example: Tensor, static: tuple[int, ...]) -> Any:

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 
@@ -124,18 +124,29 @@ def unsafe(path: Path) -> tuple[str, ...]:
     except InputInvalid as error:
         return (f"unknown::file ({error})",)
     words = {word for text in texts.values() for word in re.findall(r"[A-Za-z_]\w*", text)}
+    words |= {use.split("::")[1] for use in used}  # Python takes letters of other forms, as in torch.ſave, for the plain ones
     named = {name for name in _listed("system") if name.split("::")[1] in words}  # anywhere in the text, however it is reached
     allowed = {name for name in known() if name.startswith("aten::")} | _listed("operator")
     return tuple(sorted((used - allowed) | named | foreign))
 
 
-def _uses(path: Path) -> Iterator[Use]:
-    """Every call of an operator in the file's code."""
+def _uses(path: Path) -> tuple[Use, ...]:
+    """Every call of an operator in the file's code, each once; a file that stays as it is is read once."""
+    facts = path.stat() if path.is_file() else None
+    return _read(path, *((facts.st_mtime_ns, facts.st_size, facts.st_ino) if facts else ()))
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, *identity: int) -> tuple[Use, ...]:
+    return tuple(dict.fromkeys(_all_uses(path)))
+
+
+def _all_uses(path: Path) -> Iterator[Use]:
     trees: dict[str, ast.Module] = {}
     for name, text in container.code(path).items():
         try:
-            trees[name] = ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            trees[name] = container.parsed(text)
+        except InputInvalid:
             yield Use(operator=f"unknown::unparsable {name}")
     declared = {item for tree in trees.values() for item in _declared(tree)}
     for tree in trees.values():
@@ -188,7 +199,7 @@ class _Reader:
         elif isinstance(call.func, ast.Name):
             if call.func.id == "getattr" and len(call.args) > 1:
                 yield from self._getattr(call.args[1])
-            elif call.func.id not in _listed("function") | self.declared | self._aliases:
+            elif not any(call.func.id in names for names in (_listed("function"), self.declared, self._aliases)):
                 yield Use(operator=f"unknown::{call.func.id}")
         else:
             yield from self.read(call.func)
