@@ -1,6 +1,7 @@
 // Runs ${name} on the open image, or on its sample image if none is open, and shows the outputs.
 // Needs Fiji with the update site DeepImageJ. Written by zooready install from export/fiji/run_bundle.ijm.
-// Without a screen: the argument "image|folder" runs a file and writes its results into the folder.
+// Without a screen: the argument "image|folder" runs a file and writes its results into the folder; "image|folder|30" does so for objects
+// of 30 pixels, which on a screen the macro asks for: the image is scaled so that the network sees them in the size that it knows best.
 // DeepImageJ loses planes of images with several axes. So it is handed one piece at a time, a plane or, for a network of stacks,
 // a stack, and the results are put together again in the order of the image.
 
@@ -17,6 +18,7 @@ var RANGE = "${range}"; // pixel sizes and distance of planes in micrometres tha
 var LIMITS = newArray(${limits}); // of channels that hold no light: number, name, smallest and largest value that it was trained for
 var STACKS = ${stacks}; // whether an output is a stack made of a plane
 var MADE = ${made}; // the distance of such planes in micrometres; 0 if unknown
+var DIAMETERS = "${diameters}"; // "smallest|largest" width in pixels of the objects that it was trained to find; "" if it finds none
 var LIMIT = 50331648; // elements; DeepImageJ hangs on larger pieces
 var HERE = "";
 
@@ -38,8 +40,11 @@ function onScreen() {
     warning = check();
     if (warning != "")
         showMessageWithCancel("${name}", warning + "\nContinue?");
+    diameter = 0;
+    if (DIAMETERS != "")
+        diameter = asked();
     pieces = folderOfPieces();
-    count = through(image, pieces);
+    count = throughScaled(image, pieces, diameter);
     for (k = 0; k < OUTPUTS.length; k++) {
         assemble(image, pieces, count, k);
         rename(title + " " + OUTPUTS[k]);
@@ -66,8 +71,11 @@ function onFiles(parts) {
     if (warning != "")
         print(warning);
     stem = replace(File.getNameWithoutExtension(path), " ", "_");
+    diameter = 0;
+    if (parts.length > 2)
+        diameter = parseFloat(parts[2]);
     pieces = folderOfPieces();
-    count = through(image, pieces);
+    count = throughScaled(image, pieces, diameter);
     for (k = 0; k < OUTPUTS.length; k++) {
         written = out + stem + "_" + OUTPUTS[k];
         assemble(image, pieces, count, k);
@@ -162,6 +170,40 @@ function checkStack(slices, frames) {
             + ": use Image > Duplicate to select as many.");
 }
 
+// The width of a typical object in pixels, 0 for an image that is to be seen as it is
+function asked() {
+    known = split(DIAMETERS, "|");
+    return getNumber("Width of a typical object in pixels; 0: as it is (known: " + known[0] + " to " + known[1] + ")", 0);
+}
+
+// Runs the network on the image, or on a copy in which objects of this diameter are in the middle of the sizes that it knows
+function throughScaled(image, pieces, diameter) {
+    if (DIAMETERS == "" || isNaN(diameter) || diameter <= 0)
+        return through(image, pieces);
+    known = split(DIAMETERS, "|");
+    factor = sqrt(parseFloat(known[0]) * parseFloat(known[1])) / diameter;
+    if (factor > 32 || factor < 1 / 32)
+        exit("Objects of " + diameter + " pixels would scale the image by " + factor + ": give their width in pixels of this image.");
+    selectImage(image);
+    getDimensions(width, height, channels, slices, frames);
+    width = maxOf(2, round(width * factor));
+    height = maxOf(2, round(height * factor));
+    if (width * height * channels > LIMIT)
+        exit("Objects of " + diameter + " pixels scale the image to " + width + " x " + height + " pixels, and DeepImageJ hangs above " + LIMIT
+            + " elements: use zooready predict in a terminal, or crop it.");
+    run("Select None");
+    if (nSlices > 1)
+        run("Duplicate...", "title=scaled duplicate");
+    else
+        run("Duplicate...", "title=scaled");
+    scaled = getImageID();
+    run("Size...", "width=" + width + " height=" + height + " average interpolation=Bilinear");
+    count = through(scaled, pieces);
+    selectImage(scaled);
+    close();
+    return count;
+}
+
 // Runs DeepImageJ on each piece of the image; success is judged by the files that it writes, because it reports no errors to a macro.
 // Returns the number of pieces; their results are <pieces>/<number>_<output>.tif, the planes of a time point following each other.
 function through(image, pieces) {
@@ -224,7 +266,15 @@ function assemble(image, pieces, count, k) {
     if (x < 2 && y < 2)
         return;
     selectImage(image);
-    getDimensions(x, y, c, slices, frames);
+    getDimensions(wide, high, c, slices, frames);
+    if (x != wide || y != high) { // the image was scaled
+        way = "Bilinear";
+        if (KINDS[k] == "labels")
+            way = "None";
+        selectImage(output);
+        run("Size...", "width=" + wide + " height=" + high + " interpolation=" + way);
+        selectImage(image);
+    }
     getVoxelSize(width, height, depth, unit);
     interval = Stack.getFrameInterval();
     Stack.getUnits(unitX, unitY, unitZ, unitT, unitValue);

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooready.errors import InputInvalid
-from zooready.tensors import Kind, Objects, Operator, StatedWeights, Tensor, TensorSpec
+from zooready.tensors import Kind, KnownKind, Objects, Operator, StatedWeights, Tensor, TensorSpec
 
 Array = NDArray[Any]
 Format = Literal["state_dict", "torchscript", "onnx"]
@@ -205,7 +205,8 @@ class Family:
     evaluation
         Where it is judged: a module of :mod:`zooready.evaluation`, whose ``EVALUATION`` is taken; empty if nowhere.
     for_classes
-        For a classifier, ``for_classes(classes, channels)`` makes the record for other classes and channels; None for all others.
+        ``for_classes(classes, channels)`` makes the record for other classes, of images or of objects in them, and other channels; None
+        for a family that has no others.
     """
 
     name: str
@@ -332,9 +333,9 @@ class Bundle:
     trained for, ``blur_px`` the smallest and largest blur that it takes away, wavelength / (NA x pixel size), ``plane_distance_um`` the
     distance of planes that it takes, or makes of a single one; ``measured_halo_px``, ``measured_stride_px`` and ``measured_minimum_px`` are
     what export found (see :class:`Measured`), ``crop_px`` is the side of the image of one object, ``objects`` are those that it was trained
-    to find; each None if the bundle is silent. ``inside`` is the network's "normalization" and "head", ``limits`` the values of channels
-    without light, if stated. ``texts`` is as written. ``programs`` have a part of ``config``; ``allows_tiling`` is what DeepImageJ's part
-    says. ``faults`` are what could not be understood, by place.
+    to find, ``known_kind`` tells images of another kind; each None if the bundle is silent. ``inside`` is the network's "normalization" and
+    "head", ``limits`` the values of channels without light, if stated. ``texts`` is as written. ``programs`` have a part of ``config``;
+    ``allows_tiling`` is what DeepImageJ's part says. ``faults`` are what could not be understood, by place.
     """
 
     path: Path
@@ -360,6 +361,7 @@ class Bundle:
     inside: Mapping[str, Operator] = field(default_factory=dict)
     crop_px: int | None = None
     objects: Objects | None = None
+    known_kind: KnownKind | None = None
     texts: Mapping[str, object] = field(default_factory=dict)
     credits: Mapping[str, object] = field(default_factory=dict)
     programs: tuple[str, ...] = ()

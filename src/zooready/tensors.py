@@ -146,6 +146,19 @@ class Objects:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KnownKind:
+    """What tells images of the kind that a classifier was trained on from others.
+
+    ``weights`` (n,) multiply what its last layer is given; their sum plus ``bias`` is above 0 for an image of another kind. ``kept`` is the
+    share of held-out images of its own kind, by which the bias was chosen, that are at 0 or below.
+    """
+
+    weights: tuple[float, ...]
+    bias: float
+    kept: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Architecture:
     """What builds the network of a state dict: a ``callable`` of the bundle's file ``source``, or of an installed ``module``."""
 

@@ -152,6 +152,7 @@ def tried(bundle_folder):
             specs.pixel_range_um,
             specs.plane_distance_um,
             specs.trained_objects,
+            specs.known_kind,
         ):
             answered(lambda look=look: look(bundle))
         for look in (specs.stated_crop_px, not_understood, _channel_names, headless.specs):

@@ -5,7 +5,7 @@ import pytest
 
 from zooready.errors import InputInvalid
 from zooready.images.drawing import coloured
-from zooready.measurement import object_rows, outlined, table
+from zooready.measurement import object_rows, outlined, table, with_classes
 from zooready.records import Image
 
 
@@ -75,3 +75,14 @@ def test_outlines_lie_on_the_rim_inside_and_nowhere_else(two):
     np.testing.assert_array_equal(drawn[rim], colours[rim])
     inner = drawn[3, 7:10]
     assert (inner[:, 0] == inner[:, 1]).all()  # grey
+
+
+def test_each_object_has_the_name_of_its_class_after_its_label():
+    labels, classes = np.zeros((20, 20), np.uint16), np.zeros((20, 20), np.uint16)
+    labels[2:6, 2:6], labels[10:18, 10:18] = 1, 7
+    classes[2:6, 2:6], classes[10:18, 10:18] = 2, 1
+    rows, _ = object_rows("a.tif", Image(array=labels * 10, axes="yx"), labels)
+    named = with_classes(rows, labels, classes, ("nuclei", "micronuclei"))
+    assert [(row["label"], row["class"]) for row in named] == [(1, "micronuclei"), (7, "nuclei")]
+    assert list(named[0])[:3] == ["image", "label", "class"]
+    assert {key: value for key, value in named[0].items() if key != "class"} == dict(rows[0])

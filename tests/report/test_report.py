@@ -13,9 +13,9 @@ from rich.console import Console
 from zooready.comparison import Comparison
 from zooready.errors import InputInvalid
 from zooready.images.drawing import limits
+from zooready.images.thumbnails import data_url
 from zooready.records import Case, Verdict
 from zooready.report import Panel, Section, html, section, table, to_json
-from zooready.report.thumbnails import data_url
 
 IMAGE = np.linspace(0, 255, 30 * 40, dtype=np.float32).reshape(1, 1, 30, 40)
 LABELS = (np.arange(1200).reshape(1, 1, 30, 40) // 300).astype(np.float32)

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zooready.bundle import stated
 from zooready.bundle.found import inside, measured_halo_px, measured_px
 from zooready.bundle.parsing import has, listing, mapping
 from zooready.errors import BundleInvalid
 from zooready.records import TOLERANCE, Bundle, Format
-from zooready.tensors import Architecture, Axis, Kind, Objects, Operator, StatedWeights, Tensor
+from zooready.tensors import Architecture, Axis, Kind, Operator, StatedWeights, Tensor
 
 KINDS: tuple[Kind, ...] = ("image", "labels", "scores")
 LETTERS = {"batch": "b", "channel": "c", "time": "t", "index": "i"}  # by the type of an axis; axes in space go by their id
@@ -23,9 +24,6 @@ OLD_AXES = "bitczyx"  # of format 0.4, in which axes are one word
 LARGEST = 2**16  # px of an axis; Fiji's images end at 46,341 squared, and a minimum beyond would be padded to
 CREDITS = ("authors", "cite", "tags", "covers", "maintainers")  # lists; of people, and of what they wrote and drew
 TEXTS = ("format_version", "name", "description", "license", "documentation", "git_repo")  # what the format has as text
-PIXEL_SIZE, BLUR, PLANE_DISTANCE, CROP, LIMITS, OBJECTS = (
-    f"config.zooready.{key}" for key in ("pixel_size_um", "blur_px", "z_um", "crop_px", "limits", "objects")
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,16 +75,17 @@ def read(rdf: Mapping[str, Any], *, path: Path, folder: Path, formats: Mapping[F
         name=str(rdf["name"]) if rdf.get("name") is not None else "",
         format_version=str(rdf.get("format_version", "")),
         weights={key: _read_weights(key, entry) for key, entry in weights.items() if isinstance(entry, Mapping)},
-        pixel_size_um=_range(facts.get("pixel_size_um"), PIXEL_SIZE, "µm", faults),
-        blur_px=_range(facts.get("blur_px"), BLUR, "px", faults),
-        plane_distance_um=_plane_distance_um(facts.get("z_um"), faults),
-        limits=_limits(facts.get("limits"), faults),
+        pixel_size_um=stated.length_range(facts.get("pixel_size_um"), stated.PIXEL_SIZE, "µm", faults),
+        blur_px=stated.length_range(facts.get("blur_px"), stated.BLUR, "px", faults),
+        plane_distance_um=stated.plane_distance_um(facts.get("z_um"), faults),
+        limits=stated.limits(facts.get("limits"), faults),
         measured_halo_px=measured_halo_px(facts.get("measured")),
         measured_stride_px=measured_px(facts.get("measured"), "stride", "strides"),
         measured_minimum_px=measured_px(facts.get("measured"), "minimum", "minimums"),
         inside=inside(facts.get("inside")),
-        crop_px=_crop_px(facts.get("crop_px"), faults),
-        objects=_objects(facts.get("objects"), faults),
+        crop_px=stated.crop_px(facts.get("crop_px"), faults),
+        objects=stated.objects(facts.get("objects"), faults),
+        known_kind=stated.known_kind(facts.get("kind"), faults),
         texts={key: rdf[key] for key in TEXTS if rdf.get(key) is not None},
         credits={key: rdf[key] for key in CREDITS if rdf.get(key) is not None},
         programs=tuple(map(str, config)),
@@ -232,65 +231,6 @@ def _read_weights(key: str, entry: Mapping[str, Any]) -> StatedWeights:
         return StatedWeights(version=version, parent=str(entry.get("parent") or ""))
     architecture = Architecture(callable=str(name), source=str(source or ""), module=str(module or ""), kwargs=dict(kwargs or {}))
     return StatedWeights(version=version, architecture=architecture, parent=str(entry.get("parent") or ""))
-
-
-def _range(stated: object, where: str, unit: str, faults: dict[str, str]) -> tuple[float, float] | None:
-    """Smallest and largest of a length, such as the side of a pixel in micrometres."""
-    if stated is None:
-        return None
-    if isinstance(stated, list) and len(stated) == 2 and all(isinstance(side, (int, float)) for side in stated):
-        low, high = map(float, stated)
-        if 0 < low <= high < float("inf"):
-            return low, high
-    faults[where] = f"{where} is {stated!r}; give [smallest, largest] in {unit}."
-    return None
-
-
-def _plane_distance_um(stated: object, faults: dict[str, str]) -> float | None:
-    """Distance of planes, in micrometres."""
-    if stated is None:
-        return None
-    if isinstance(stated, (int, float)) and 0 < stated < float("inf"):
-        return float(stated)
-    faults[PLANE_DISTANCE] = f"{PLANE_DISTANCE} is {stated!r}; give the distance of planes in µm."
-    return None
-
-
-def _limits(stated: object, faults: dict[str, str]) -> dict[str, tuple[float, float]]:
-    """Smallest and largest value that the network was trained for, by channel of the input."""
-    ranges = list(stated.items()) if isinstance(stated, Mapping) else []
-    is_range = [
-        isinstance(pair, list) and len(pair) == 2 and all(isinstance(end, (int, float)) for end in pair) and pair[0] < pair[1]
-        for _, pair in ranges
-    ]
-    if stated is not None and not (ranges and all(is_range)):
-        faults[LIMITS] = f"{LIMITS} is {stated!r}; give [smallest, largest] for each channel that has them."
-        return {}
-    return {name: (float(low), float(high)) for name, (low, high) in ranges}
-
-
-def _crop_px(stated: object, faults: dict[str, str]) -> int | None:
-    """Side of the image of one object, px."""
-    if stated is None:
-        return None
-    if isinstance(stated, int) and stated > 0:
-        return stated
-    faults[CROP] = f"{CROP} is {stated!r}, which is not a size: write the side of a crop, 1 px or more."
-    return None
-
-
-def _objects(stated: object, faults: dict[str, str]) -> Objects | None:
-    """The objects that the network was trained to find."""
-    if stated is None:
-        return None
-    told = stated if isinstance(stated, Mapping) else {}
-    diameters = _range(told.get("diameter_px"), OBJECTS, "px", faults)
-    share, levels = told.get("foreground"), told.get("background")
-    levels = levels if isinstance(levels, list) and all(isinstance(level, (int, float)) for level in levels) else []
-    if diameters and isinstance(share, (int, float)) and 0 < share <= 1 and len(levels) == 2 and 0 <= levels[0] <= levels[1] <= 1:
-        return Objects(diameter_px=diameters, foreground=float(share), background=(float(levels[0]), float(levels[1])))
-    faults[OBJECTS] = f"{OBJECTS} is {stated!r}; give diameter_px: [smallest, largest], foreground: 0 to 1, background: [low, high]."
-    return None
 
 
 def _tolerance(path: Path, facts: Mapping[str, Any]) -> dict[Format, float]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from zooready.bundle.fitting import misfits
-from zooready.bundle.rdf import BLUR, CROP, LIMITS, OBJECTS, PIXEL_SIZE, PLANE_DISTANCE, not_understood
+from zooready.bundle.rdf import not_understood
+from zooready.bundle.stated import BLUR, CROP, KNOWN_KIND, LIMITS, OBJECTS, PIXEL_SIZE, PLANE_DISTANCE
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.records import Bundle
-from zooready.tensors import Objects, Operator, Tensor, TensorSpec
+from zooready.tensors import KnownKind, Objects, Operator, Tensor, TensorSpec
 
 
 def input_spec(bundle: Bundle, steps: Collection[str] = ()) -> TensorSpec:
@@ -137,6 +138,18 @@ def trained_objects(bundle: Bundle) -> Objects | None:
     """
     _demand_understood(bundle, OBJECTS)
     return bundle.objects
+
+
+def known_kind(bundle: Bundle) -> KnownKind | None:
+    """What tells images of the classifier's own kind from others; None if the bundle does not say.
+
+    Raises
+    ------
+    BundleInvalid
+        It is not described as :class:`zooready.tensors.KnownKind` has it.
+    """
+    _demand_understood(bundle, KNOWN_KIND)
+    return bundle.known_kind
 
 
 def _demand_understood(bundle: Bundle, where: str) -> None:

@@ -34,9 +34,11 @@ from zooready.data import (
 )
 from zooready.data import splits as splitting
 from zooready.errors import InputInvalid
-from zooready.families import FAMILIES
+from zooready.families import FAMILIES, for_folder
+from zooready.images.coco import coco_file
 from zooready.images.whole_files import whole_file
 from zooready.records import Array, Family
+from zooready.training.pairs import object_classes
 
 UNREADABLE = 2  # the exit code where files cannot be used
 
@@ -105,10 +107,11 @@ def _own_data(folder: Path, splits: Path | None, seed: int) -> Examined:
     """Data of a person's own, in whichever layout it is."""
     if not folder.exists():
         raise InputInvalid(f"{str(folder)!r} is neither a data set nor a folder: `zooready data` lists the sets.")
-    if class_folders(folder) and not subfolder(folder, "images") and not npz_files(folder):
+    has_images = bool(subfolder(folder, "images") or coco_file(folder))
+    if class_folders(folder) and not has_images and not npz_files(folder):
         return _of_classes("a folder a class", examine_classes(folder), splits, seed)
     _demand_classes(splits)
-    if subfolder(folder, "images"):
+    if has_images:
         return _of_images(folder)
     if npz_files(folder):
         return _of_pairs("npz pairs", examine_npz(folder, _pair_of_planes()))
@@ -120,11 +123,11 @@ def _own_data(folder: Path, splits: Path | None, seed: int) -> Examined:
 def _of_images(folder: Path) -> Examined:
     """A folder of images with partners, read as each family that can, reported as of the one with the fewest faults."""
     readers = [family for family in FAMILIES.values() if family.training.pair_of]
-    fitting = [family for family in readers if subfolder(folder, family.training.partner)]
+    fitting = [family for family in readers if subfolder(folder, family.training.partner) or (coco_file(folder) and family.objects)]
     if not fitting:
         partners = sorted({f"{family.training.partner}/" for family in readers})
         raise InputInvalid(f"{folder} has images/ but no partner folder: add {' or '.join(partners)}.")
-    read = [(family, _as_family(folder, family)) for family in fitting]
+    read = [(family, _as_family(folder, family)) for family in (for_folder(family, folder) for family in fitting)]
     family, pairs = min(read, key=lambda both: len(both[1].faults))  # planes and stacks lie in folders of the same names
     return _of_pairs(f"images/ and {family.training.partner}/, for {family.name}", pairs)
 
@@ -133,7 +136,8 @@ def _as_family(folder: Path, family: Family) -> Folder:
     """A folder of pairs, read as a family would that reads files."""
     channels, is_stack, pair_of = len(family.input.channels), "z" in family.input.axes, family.training.pair_of
     assert pair_of is not None
-    return examine_folder(folder, pair_of, channels=channels, partner=family.training.partner, is_stack=is_stack)
+    classes = object_classes(family)
+    return examine_folder(folder, pair_of, channels=channels, partner=family.training.partner, is_stack=is_stack, classes=classes)
 
 
 def _pair_of_planes() -> Callable[..., Any]:

@@ -15,13 +15,14 @@ from zooready.commands import switches
 from zooready.commands.check import check
 from zooready.commands.console import CONSOLE, print_line
 from zooready.commands.export import export
-from zooready.commands.runs import is_family
+from zooready.commands.runs import family_of, is_family
 from zooready.errors import InputInvalid
 from zooready.evaluation import cards, evaluation_of, record
-from zooready.families import FAMILIES, load_record, load_weights, named, shipped
+from zooready.families import FAMILIES, load_record, load_weights, shipped
 from zooready.images.whole_files import make_folder, whole_file
 from zooready.records import Family
 from zooready.training import checkpoint
+from zooready.training.pairs import classes_of
 
 if TYPE_CHECKING:
     from zooready.evaluation.contract import Weights
@@ -86,6 +87,10 @@ def evaluate(
         progress(f"{family.name}: judging on {data}")
         facts_of_run = {key: known[key] for key in ("data_sha256", "seed") if key in known}
         return evaluation.judge(family, weights, Path(data), Path(out), **facts_of_run)
+    if family is not FAMILIES.get(family.name):
+        raise InputInvalid(
+            f"{source} finds objects that are not simulated, so that only you have images of them: give their folder as data."
+        )
     folder = Path(out)
     make_folder(folder)
     progress(f"{family.name}: measuring, and drawing images")
@@ -105,13 +110,14 @@ def _weights_of(source: Path | str) -> tuple[Family, Weights, dict[str, Any]]:
     if is_family(source):
         return FAMILIES[str(source)], load_weights(str(source)), load_record(str(source))
     run = checkpoint.read(Path(source))
-    if run.classes and run.data_sha256:
+    family = family_of(run)
+    if classes_of(family) and run.data_sha256:
         raise InputInvalid(
             f"{source} tells {len(run.classes)} classes of your own apart, whose truth only you have: its {checkpoint.RECORD} holds the "
             "scores of the images that were held out."
         )
     facts = {key: value for key, value in asdict(run).items() if key not in NOT_RECORDED and value not in ("", {})}
-    return named(run.family), run.state_dict(), {**facts, "sha256": hashlib.sha256(run.weights.read_bytes()).hexdigest()}
+    return family, run.state_dict(), {**facts, "sha256": hashlib.sha256(run.weights.read_bytes()).hexdigest()}
 
 
 def _verdicts(source: Path | str, torchscript: str, time_limit_s: float | None) -> list[dict[str, Any]]:

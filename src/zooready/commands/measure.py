@@ -23,6 +23,8 @@ from zooready.measurement import Table
 from zooready.measurement.cutouts import Background
 from zooready.records import Array, Bundle, Image
 
+CLASS_IMAGE = "classes"  # the output of a network that finds objects of several classes
+
 
 def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready measure``."""
@@ -126,13 +128,15 @@ def measure(
             objects = as_plane(labels[index]) if labels is not None else None
             if segmentation is not None:
                 taken = channel if finds else segment_channel
-                objects, said = _segmented(segmentation, loaded, pixel_size=pixel_size, diameter=diameter, channel=taken)
+                objects, kinds, said = _segmented(segmentation, loaded, pixel_size=pixel_size, diameter=diameter, channel=taken)
                 notes += [f"{name}: {note}" for note in said]
                 if not objects.any():
                     notes += [] if trained_objects(segmentation) else [f"{name}: no object was found."]
                     continue
             try:
                 rows_of_image, notes_of_image = rows_of(name, loaded, objects, channel=channel)
+                if finds and kinds is not None and objects is not None:
+                    rows_of_image = measurement.with_classes(rows_of_image, objects, *kinds)
                 if outlines is not None and objects is not None:
                     write_png(measurement.outlined(loaded, objects), Path(outlines) / f"{Path(name).stem}.png")
                 if geojson is not None and objects is not None:
@@ -161,8 +165,8 @@ def _names(images: Sequence[Any], labels: Sequence[Any] | None, segment: Path | 
     return names
 
 
-def _segmented(bundle: Bundle, image: Image, **options: Any) -> tuple[Array, tuple[str, ...]]:
-    """Labels (y, x) by a segmentation bundle, and its notes on the image."""
+def _segmented(bundle: Bundle, image: Image, **options: Any) -> tuple[Array, tuple[Array, tuple[str, ...]] | None, tuple[str, ...]]:
+    """Labels (y, x) by a segmentation bundle; the classes (y, x) of its objects with their names, None without; and its notes."""
     name = next((name for name, kind in bundle.kinds if kind == "labels"), None)
     if name is None:
         outputs = ", ".join(f"{name} ({kind})" for name, kind in bundle.kinds)
@@ -171,7 +175,9 @@ def _segmented(bundle: Bundle, image: Image, **options: Any) -> tuple[Array, tup
     labels = predicted.images[name]
     if labels.axes != "yx":
         raise InputInvalid(f"'{name}' of {bundle.path.name} has axes {labels.axes!r}, and one plane of labels is needed.")
-    return labels.array, tuple(predicted.notes)
+    classes = predicted.images.get(CLASS_IMAGE)
+    names = predicted.images[bundle.outputs[0].name].channels[2:]
+    return labels.array, (classes.array, names) if classes is not None and names else None, tuple(predicted.notes)
 
 
 def run(bundle: str, images: Sequence[Path], out: Path, **options: Any) -> None:
@@ -179,7 +185,8 @@ def run(bundle: str, images: Sequence[Path], out: Path, **options: Any) -> None:
     with CONSOLE.status(f"measuring {len(images)} images ..."):
         table = measure(bundle, images, out, **options)
     print_notes(table.notes)
-    counts = Counter(table.column("image"))
+    counts, of_classes = Counter(table.column("image")), "class" in table.columns and not any("score_" in name for name in table.columns)
     for image in images:
-        print_line(f"{image.name}: {counts[image.name]} objects")
+        kinds = Counter(row[table.columns.index("class")] for row in table.rows if row[0] == image.name) if of_classes else {}
+        print_line(f"{image.name}: {counts[image.name]} objects{''.join(f', {count} {kind}' for kind, count in sorted(kinds.items()))}")
     print_line(f"{out}: {len(table.rows)} objects, {len(table.columns)} columns")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from zooready import prediction
 from zooready.commands import switches
@@ -100,6 +101,54 @@ def predict(
         return prediction.predict(
             opened_bundle, loaded, format=format, device=device, pixel_size=pixel_size, diameter=diameter, channel=channel
         )
+
+
+class Predictor:
+    """A bundle whose network is loaded once, for many images; ``with Predictor("nuclei.zip") as predictor: predictor(image)``.
+
+    Parameters
+    ----------
+    bundle, format, device, trust_code, time_limit_s
+        As for :func:`predict`.
+
+    Raises
+    ------
+    InputInvalid, BundleInvalid
+        As for :func:`predict`.
+    """
+
+    def __init__(
+        self,
+        bundle: Path | str,
+        *,
+        format: Format = "onnx",
+        device: Device = "auto",
+        trust_code: bool = False,
+        time_limit_s: float | None = None,
+    ) -> None:
+        self.format, self.device = format, device
+        with ExitStack() as stack:
+            self.bundle = stack.enter_context(bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s))
+            _demand(self.bundle, format)
+            self.engine = prediction.engine(self.bundle, format, device)
+            self.opened = stack.pop_all()
+
+    def __call__(self, image: Given, *, axes: str | None = None, **options: Any) -> Prediction:
+        """Run the network on an image; ``axes`` and ``options`` are ``axes``, ``pixel_size``, ``diameter`` and ``channel`` of predict."""
+        loaded = as_image(image, axes=axes)
+        return prediction.predict(self.bundle, loaded, run=self.engine, format=self.format, device=self.device, **options)
+
+    def close(self) -> None:
+        """Remove what was unpacked; the predictor cannot be used any more."""
+        self.opened.close()
+
+    def __enter__(self) -> Self:
+        """The predictor itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close it."""
+        self.close()
 
 
 def predict_files(

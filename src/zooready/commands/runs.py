@@ -25,7 +25,7 @@ INSIDE = "network."  # before the names of a network's weights in a bundle, in w
 AUTHORS = ({"name": "the zooready authors"},)
 LICENSE = "BSD-3-Clause"
 KEPT = (  # of a record, in the bundle
-    "seed", "steps", "batch", "optimizer", "adversary", "start", "best_step", "data", "data_sha256", "git", "versions", "metrics",
+    "seed", "steps", "batch", "optimizer", "adversary", "start", "best_step", "data", "data_sha256", "git", "versions", "metrics", "kind",
 )  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def family_of(run: checkpoint.Checkpoint) -> Family:
 
 
 def _has_own_classes(run: checkpoint.Checkpoint) -> bool:
-    """Whether the run is of a classifier, trained on a person's own classes."""
+    """Whether the run is of a person's own classes, of images or of objects in them."""
     return bool(run.classes and run.data_sha256 and run.family in FAMILIES and FAMILIES[run.family].for_classes)
 
 

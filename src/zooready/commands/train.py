@@ -11,7 +11,7 @@ from zooready.commands.numbers import positive, seed
 from zooready.commands.runs import start_of
 from zooready.data import read_classes, share
 from zooready.errors import InputInvalid
-from zooready.families import FAMILIES, for_classes, named
+from zooready.families import FAMILIES, for_classes, for_folder, named
 from zooready.records import Family
 from zooready.training.pairs import TRAINED_ON, classified
 from zooready.training.recipes import read_recipe, with_recipe
@@ -45,7 +45,7 @@ def layouts() -> str:
     planes = [
         name for name, family in FAMILIES.items() if family.training.pair_of and family.network.restores and "z" not in family.input.axes
     ]
-    classes = [name for name, family in FAMILIES.items() if family.for_classes]
+    classes = [name for name, family in FAMILIES.items() if family.for_classes and not family.training.pair_of]
     return (
         f"a folder with images/ and, under the same file names, {' or '.join(partners)}; npz files of pairs ({', '.join(planes)}); "
         f"one folder per class ({', '.join(classes)})"
@@ -77,7 +77,8 @@ def train(
         Folder of the run. A run that was stopped goes on; a finished one is returned.
     data
         "simulated", or files: a folder of images in the family's layout, npz files of pairs, or, for a classifier, a folder for each
-        class. A classifier that is given by name is made for the classes and channels of the folder.
+        class. A classifier that is given by name is made for the classes and channels of the folder, and a network that finds objects for
+        the channels of its images and the classes of its masks.
     validation
         A folder of images to hold out, in the same layout; a fifth of the data if None.
     start
@@ -108,8 +109,9 @@ def train(
     settings |= {"adversary": adversary, "seed": seed, "device": device}
     settings["start"] = start_of(start) if start is not None else None
     folder = None if str(data) == SIMULATED else Path(data)
-    record = with_recipe(named(family) if isinstance(family, str) else family, stated)
-    if folder is None or isinstance(family, Family) or record.for_classes is None:
+    made = for_folder(named(family), folder) if isinstance(family, str) and folder else named(family) if isinstance(family, str) else family
+    record = with_recipe(made, stated)
+    if folder is None or isinstance(family, Family) or record.for_classes is None or record.training.pair_of:
         return fit(record, Path(out), **settings, data=folder, validation=Path(validation) if validation is not None else None)
     if validation is not None:
         raise InputInvalid(f"validation={str(validation)!r}: {record.name} holds out a fifth of each class; leave it out.")

@@ -4,7 +4,9 @@ DIR/images/a.tif, DIR/images/b.png, …        images
 DIR/masks/a.tif,  DIR/masks/b_mask.tif, …    the partner of each, with the same name before the dot, or with _mask, _label, … after it
 
 Single planes, or stacks for a family that takes stacks. ``labels/`` will do for ``masks/``, in capitals or not. The mask of a plane may
-also be the regions that somebody outlined in ImageJ, DIR/masks/a.zip, or in QuPath, DIR/masks/a.geojson.
+also be the regions that somebody outlined in ImageJ, DIR/masks/a.zip, or in QuPath, DIR/masks/a.geojson. Objects of several classes have a
+folder of masks each, DIR/masks/nuclei/a.tif and DIR/masks/spots/a.tif. In place of masks/ there may be one file of COCO annotations,
+DIR/annotations.json, and then the images may lie beside it.
 """
 
 from __future__ import annotations
@@ -16,13 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import label
 
 from zooready.data.augmentation import PLAIN, augmented
-from zooready.data.classes import images_in
+from zooready.data.classes import class_folders, images_in
 from zooready.data.faults import notes_on, refuse
 from zooready.data.masks import Mask, examined, nothing_to_learn, unfit
 from zooready.errors import InputInvalid
-from zooready.images import geojson, rois
+from zooready.images import coco, geojson, rois
 from zooready.images.files import read_image, read_mask
 from zooready.images.loading import as_grey
 from zooready.records import Array, Augmentation, Image, Pair
@@ -96,7 +99,9 @@ class Folder:
         return min(wanted, min(sides)) // STEP_PX * STEP_PX
 
 
-def read_folder(folder: Path, pair_of: PairOf, *, channels: int = 1, partner: str = "masks", is_stack: bool = False) -> Folder:
+def read_folder(
+    folder: Path, pair_of: PairOf, *, channels: int = 1, partner: str = "masks", is_stack: bool = False, classes: tuple[str, ...] = ()
+) -> Folder:
     """Read every image of ``folder/images`` with its partner.
 
     Parameters
@@ -112,18 +117,22 @@ def read_folder(folder: Path, pair_of: PairOf, *, channels: int = 1, partner: st
         Name of the folder with the partner of each image, e.g. its mask.
     is_stack
         Whether the files are stacks; else they are single planes.
+    classes
+        Names of the classes that objects have, if there are several: ``pair_of`` is then given label images (classes, y, x).
 
     Raises
     ------
     InputInvalid
         One message with all faults: no images, a missing partner, different sizes, wrong channels, NaN, unreadable files.
     """
-    data = examine_folder(folder, pair_of, channels=channels, partner=partner, is_stack=is_stack)
+    data = examine_folder(folder, pair_of, channels=channels, partner=partner, is_stack=is_stack, classes=classes)
     refuse(folder, data.faults)
     return data
 
 
-def examine_folder(folder: Path, pair_of: PairOf, *, channels: int = 1, partner: str = "masks", is_stack: bool = False) -> Folder:
+def examine_folder(
+    folder: Path, pair_of: PairOf, *, channels: int = 1, partner: str = "masks", is_stack: bool = False, classes: tuple[str, ...] = ()
+) -> Folder:
     """Like :func:`read_folder`, but faulty files are listed in ``faults`` and the others are returned.
 
     Raises
@@ -131,27 +140,31 @@ def examine_folder(folder: Path, pair_of: PairOf, *, channels: int = 1, partner:
     InputInvalid
         A folder is missing or empty, or contains two files with the same stem.
     """
-    images, partners = _files(folder, "images"), _files(folder, partner)
-    partners = _renamed(partners, images) if partner == MASKS else partners
-    faults = [f"images/{images[name].name} has no partner in {partner}/" for name in sorted(images.keys() - partners.keys())]
-    faults += [f"{partner}/{partners[name].name} has no image in images/" for name in sorted(partners.keys() - images.keys())]
+    images = _files(folder, "images")
+    partners = _partners(folder, partner, images, classes)
+    kept_in = next((path.name for paths in partners.values() for path in paths if path and path.suffix == coco.SUFFIX), f"{partner}/")
+    faults = [f"images/{images[name].name} has no partner in {kept_in}" for name in sorted(images.keys() - partners.keys())]
+    faults += [f"{_named(_first(partners[name]))} has no image in images/" for name in sorted(partners.keys() - images.keys())]
     names, pairs, sizes_um, digest = [], [], [], hashlib.sha256()
     notes: list[str] = []
     masks: list[Mask] = []
     for name in sorted(images.keys() & partners.keys()):
         try:
-            array, partner_array, pixel_size_um = _read(images[name], partners[name], channels, is_stack)
-            if partner == MASKS and not is_stack and (why := unfit(partner_array)):
-                raise InputInvalid(f"{_named(partners[name])} {why}.")
+            array, partner_array, pixel_size_um = _read(images[name], partners[name], channels, is_stack, classes)
+            looked_at = _each(partner_array, partners[name], classes) if partner == MASKS else []
+            for path, mask in looked_at:
+                if not is_stack and (why := unfit(mask)):
+                    raise InputInvalid(f"{_named(path)} {why}.")
             pairs.append(pair_of(array.astype(np.float32), partner_array, pixel_size_um or 1.0))
             sizes_um.append(pixel_size_um)
             notes += notes_on(array, "czyx" if is_stack else "cyx", _named(images[name]))
             names.append(name)
-            if partner == MASKS and partner_array.ndim == 2 and min(partner_array.shape) >= STEP_PX:  # training refuses smaller ones
-                masks.append(examined(partner_array, array[0], _named(partners[name]), _named(images[name])))
+            mask = _together(partner_array) if looked_at and len(classes) > 1 else partner_array
+            if looked_at and mask.ndim == 2 and min(mask.shape) >= STEP_PX:  # training refuses smaller ones
+                masks.append(examined(mask, array[0], _named(looked_at[0][0]), _named(images[name])))
         except InputInvalid as error:
             faults.append(str(error))
-        for file in (images[name], partners[name]):
+        for file in (images[name], *filter(None, partners[name])):
             content = file.read_bytes()
             digest.update(f"{file.parent.name}/{file.name} {len(content)}\n".encode() + content)
     if fault := nothing_to_learn(masks):
@@ -167,6 +180,70 @@ def examine_folder(folder: Path, pair_of: PairOf, *, channels: int = 1, partner:
     )
 
 
+def contents(folder: Path, partner: str = MASKS) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the classes of a folder's masks, none if they are not told apart, and names of the channels of its first image.
+
+    Raises
+    ------
+    InputInvalid
+        No images, or they or their annotations cannot be read.
+    """
+    first = next(iter(_files(folder, "images").values()))
+    image = as_grey(read_image(first))
+    count = image.array.shape[image.axes.index("c")] if "c" in image.axes else 1
+    names = image.channels if len(image.channels) == count else tuple(f"channel_{number}" for number in range(1, count + 1))
+    inside = subfolder(folder, partner)
+    if inside is None:
+        annotations = coco.coco_file(folder)
+        return coco.read_coco(annotations).classes if annotations else (), names
+    return tuple(path.name for path in _class_folders(inside)), names
+
+
+def _class_folders(masks: Path) -> list[Path]:
+    """The folder of each class, by name; none where the masks lie in the folder itself."""
+    return [] if _masks_in(masks) else [path for path in class_folders(masks) if _masks_in(path)]
+
+
+def _masks_in(folder: Path) -> list[Path]:
+    """Images, and files of outlines."""
+    return images_in(folder) + sorted(p for p in folder.iterdir() if p.suffix.lower() in OUTLINES and not p.name.startswith("."))
+
+
+def _partners(folder: Path, kind: str, images: Mapping[str, Path], classes: Sequence[str]) -> dict[str, tuple[Path | None, ...]]:
+    """The files that hold the partners of each image: one, or one of each class, None where a class has none."""
+    inside = subfolder(folder, kind)
+    if kind == MASKS and inside is None and (annotations := coco.coco_file(folder)):
+        known = coco.read_coco(annotations).images
+        return {stem: (annotations,) for stem, path in images.items() if path.name in known}
+    if kind != MASKS or inside is None or len(classes) < 2:
+        only = _class_folders(inside) if kind == MASKS and inside else []
+        files = _by_stem(only[0], _masks_in(only[0])) if len(only) == 1 else _files(folder, kind)
+        return {stem: (path,) for stem, path in (_renamed(files, images) if kind == MASKS else files).items()}
+    by_class = [_renamed(_by_stem(inside / name, _masks_in(inside / name)), images) for name in classes]
+    return {stem: tuple(files.get(stem) for files in by_class) for stem in sorted({stem for files in by_class for stem in files})}
+
+
+def _first(paths: Sequence[Path | None]) -> Path:
+    return next(path for path in paths if path)
+
+
+def _each(mask: Array, paths: Sequence[Path | None], classes: Sequence[str]) -> list[tuple[Path, Array]]:
+    """The masks of an image with their files; of a class that has no file there is none."""
+    if len(classes) < 2:
+        return [(_first(paths), mask)]
+    files = paths if len(paths) == len(classes) else [_first(paths)] * len(classes)
+    return [(path, plane) for path, plane in zip(files, mask, strict=True) if path]
+
+
+def _together(masks: Array) -> Array:
+    """The objects of several classes, (classes, y, x), as one mask (y, x): what is bright belongs to objects of one class or another."""
+    together = np.zeros(masks.shape[1:], np.int64)
+    for plane in masks:
+        numbered = label(plane)[0] if len(np.unique(plane)) == 2 else plane.astype(np.int64)
+        together = np.where(numbered > 0, numbered + together.max(), together)
+    return together
+
+
 def subfolder(folder: Path, kind: str) -> Path | None:
     """The folder of images or of their partners, under one of its names, in capitals or not; None if there is none."""
     lower = {path.name.lower(): path for path in sorted(folder.iterdir(), reverse=True) if path.is_dir()} if folder.is_dir() else {}
@@ -176,15 +253,20 @@ def subfolder(folder: Path, kind: str) -> Path | None:
 def _files(folder: Path, kind: str) -> dict[str, Path]:
     """Images in a sub-folder by stem, without the ``.ome`` of OME-TIFF."""
     inside = subfolder(folder, kind)
+    if inside is None and kind == "images" and (annotations := coco.coco_file(folder)):
+        inside = folder if images_in(folder) else annotations.parent
     if inside is None:
         raise InputInvalid(
             f"{folder} has no folder '{kind}': put images into images/ and their partners, under the same names, into {kind}/."
         )
-    paths = images_in(inside)
-    if kind == MASKS:
-        paths += sorted(path for path in inside.iterdir() if path.suffix.lower() in OUTLINES and not path.name.startswith("."))
+    paths = _masks_in(inside) if kind == MASKS else images_in(inside)
     if not paths:
         raise InputInvalid(f"{inside} holds no images: put TIFF, PNG or JPEG files there.")
+    return _by_stem(inside, paths)
+
+
+def _by_stem(inside: Path, paths: Sequence[Path]) -> dict[str, Path]:
+    """Files by stem; InputInvalid if two share one."""
     stems = [re.sub(r"\.ome$", "", path.stem, flags=re.IGNORECASE) for path in paths]
     if repeated := sorted({stem for stem in stems if stems.count(stem) > 1}):
         raise InputInvalid(f"{inside} holds several files called {repeated[0]!r}: keep one of each name.")
@@ -201,12 +283,22 @@ def _renamed(masks: Mapping[str, Path], images: Mapping[str, Path]) -> dict[str,
     return renamed
 
 
-def _read(image: Path, partner: Path, channels: int, is_stack: bool) -> tuple[Array, Array, float]:
+def _read(
+    image: Path, partners: Sequence[Path | None], channels: int, is_stack: bool, classes: tuple[str, ...]
+) -> tuple[Array, Array, float]:
     """One image with its partner, which fit each other, and the pixel size in micrometres (0 if unknown)."""
     array, pixel_size_um = _planes(image, read_image(image), channels, is_stack)
-    partner_array, _ = _planes(partner, _partner(partner, array.shape), 1, is_stack)
     if len(array) != channels:
         raise InputInvalid(f"images/{image.name} has {len(array)} channels instead of {channels}: split or merge channels first.")
+    partner = _first(partners)
+    if partner.suffix.lower() == coco.SUFFIX:
+        several = classes if len(classes) > 1 else ()
+        return array, coco.labels_of(partner, image.name, (array.shape[-2], array.shape[-1]), several), pixel_size_um or 0.0
+    if len(classes) > 1:
+        blank = np.zeros(array.shape[1:], np.int32)
+        masks = [_read(image, (path,), channels, is_stack, ())[1] if path else blank for path in partners]
+        return array, np.stack(masks), pixel_size_um or 0.0
+    partner_array, _ = _planes(partner, _partner(partner, array.shape), 1, is_stack)
     if array.shape[1:] != partner_array.shape[1:]:
         sizes = " and ".join("x".join(map(str, stored.shape[1:])) for stored in (array, partner_array))
         raise InputInvalid(f"images/{image.name} and {partner.parent.name}/{partner.name} differ in size ({sizes} px)")

@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from zooready.families import segmentation
 from zooready.nets.labelling import Instances
-from zooready.records import Array, Pair
+from zooready.records import Array, Family, Pair
 
 Labels = NDArray[np.int32]
 Method = Callable[[Array], Labels]  # (y, x) raw -> (y, x) labels
@@ -60,25 +60,29 @@ def classical(image: Array, rule: str) -> Labels:
 class Segmenter:
     """A trained network as a method; ``head`` makes labels of probabilities."""
 
-    def __init__(self, weights: Mapping[str, torch.Tensor], head: Instances | None = None) -> None:
-        family = segmentation.FAMILY
+    def __init__(self, weights: Mapping[str, torch.Tensor], head: Instances | None = None, family: Family = segmentation.FAMILY) -> None:
         self.network = family.network.architecture.build().eval()
         self.network.load_state_dict(weights)
         self.normalization = family.network.normalization.build() if family.network.normalization else torch.nn.Identity()
-        self.head = head or segmentation.HEAD.build()
+        self.head = head or (family.network.head or segmentation.HEAD).build()
 
     def probabilities(self, image: Array) -> torch.Tensor:
-        """(y, x) raw -> foreground and distance (1, 2, y, x) float32; replicated to the next multiple of 32 px and cut back."""
-        height, width = image.shape
-        tensor = torch.as_tensor(image.astype(np.float32))[None, None]
+        """(y, x) or (c, y, x) raw -> (1, 2 or more, y, x) float32; replicated to the next multiple of 32 px and cut back."""
+        height, width = image.shape[-2:]
+        tensor = torch.as_tensor(image.astype(np.float32)).reshape(1, -1, height, width)
         with torch.no_grad():
             padded = torch.nn.functional.pad(self.normalization(tensor), (0, -width % 32, 0, -height % 32), mode="replicate")
             probabilities: torch.Tensor = self.network(padded)[:, :, :height, :width]
         return probabilities
 
     def __call__(self, image: Array) -> Labels:
-        """(y, x) raw -> (y, x) labels."""
+        """(y, x) or (c, y, x) raw -> (y, x) labels."""
         return labelled(self.head, self.probabilities(image))
+
+    def classed(self, image: Array) -> tuple[Labels, Labels]:
+        """(c, y, x) raw -> (y, x) labels and the class of each object, of a family that has several."""
+        _, found, classes = self.head(self.probabilities(image))
+        return found[0, 0].numpy().astype(np.int32), classes[0, 0].numpy().astype(np.int32)
 
 
 def labelled(head: Instances, probabilities: torch.Tensor) -> Labels:

@@ -17,6 +17,7 @@ from zooready.images.drawing import coloured, grey
 from zooready.images.matching import match
 from zooready.images.whole_files import make_folder, whole_file
 from zooready.records import Array, Family
+from zooready.training.pairs import object_classes
 
 SHOWN, SHOWN_PX = 3, 320  # images with the lowest F1, and the largest side of what is drawn of them
 Methods = Mapping[str, label_images.Method]
@@ -42,11 +43,15 @@ def write(family: Family, weights: Weights, data: Path, out: Path, *, data_sha25
         The images cannot be read.
     """
     assert family.training.pair_of is not None
-    folder = read_folder(data, family.training.pair_of, channels=len(family.input.channels), partner=family.training.partner)
+    folder = read_folder(
+        data, family.training.pair_of, channels=len(family.input.channels), partner=family.training.partner, classes=object_classes(family)
+    )
     is_known = bool(data_sha256) and folder.sha256 == data_sha256
     members = folder.split(seed)[1] if is_known else tuple(range(len(folder.pairs)))
-    methods = methods_of(weights)
+    network, names = label_images.Segmenter(weights, family=family), family.outputs[0].channels[2:]
+    methods = methods_of(network)
     rows = [judged(folder, member, methods) for member in members]
+    of_classes = {name: [of_class(folder, member, network, number) for member in members] for number, name in enumerate(names, 1)}
     make_folder(out)
     name = f"{family.name}-on-{data.resolve().name}"
     _draw(folder, [member for _, member in sorted(zip((row["f1_50"] for row in rows), members, strict=True))], methods, out / f"{name}.png")
@@ -54,14 +59,23 @@ def write(family: Family, weights: Weights, data: Path, out: Path, *, data_sha25
     words += ", those that training held out" if is_known else ""
     page = out / f"{name}.md"
     with whole_file(page) as file:
-        file.write("\n".join(_page(family, rows, methods, words, f"{name}.png")).encode())
+        file.write("\n".join(_page(family, rows, of_classes, methods, words, f"{name}.png")).encode())
     return page
 
 
-def methods_of(weights: Weights) -> Methods:
-    """The network, and the classical methods, by their names in tables."""
-    classical = {rule: partial(label_images.classical, rule=rule) for rule in ("otsu", "li")}
-    return {"network": label_images.Segmenter(weights), **classical}
+def methods_of(network: label_images.Segmenter) -> Methods:
+    """The network, and the classical methods, which see the first channel, by their names in tables; (c, y, x) -> labels each."""
+
+    def classical(image: Array, rule: str) -> label_images.Labels:
+        return label_images.classical(image[0], rule)
+
+    return {"network": network, **{rule: partial(classical, rule=rule) for rule in ("otsu", "li")}}
+
+
+def of_class(folder: Folder, member: int, network: label_images.Segmenter, number: int) -> tuple[float, ...]:
+    """Counts, as in :func:`judged`, of one image's true objects of class ``number`` from 1, and of those that the network says to be."""
+    labels, classes = network.classed(folder.pairs[member].input)
+    return _counts(_truth(folder, member) * (folder.pairs[member].target[1 + number] > 0), labels * (classes == number))
 
 
 def judged(folder: Folder, member: int, methods: Methods) -> dict[str, Any]:
@@ -72,10 +86,13 @@ def judged(folder: Folder, member: int, methods: Methods) -> dict[str, Any]:
     pair, truth = folder.pairs[member], _truth(folder, member)
     counts: dict[str, tuple[float, ...]] = {}
     for name, method in methods.items():
-        labels = method(pair.input[0])
-        half, strict = match(truth, labels), match(truth, labels, 0.75)
-        counts[name] = (half.n_first, half.n_second, len(half.pairs), len(strict.pairs), float(half.iou.sum()))
+        counts[name] = _counts(truth, method(pair.input))
     return {"image": folder.names[member], "f1_50": _scores([counts["network"]])["f1_50"], "counts": counts}
+
+
+def _counts(truth: Array, labels: Array) -> tuple[float, ...]:
+    half, strict = match(truth, labels), match(truth, labels, 0.75)
+    return half.n_first, half.n_second, len(half.pairs), len(strict.pairs), float(half.iou.sum())
 
 
 def _truth(folder: Folder, member: int) -> Array:
@@ -93,12 +110,22 @@ def _scores(counts: Sequence[tuple[float, ...]]) -> dict[str, float]:
     return {"objects": true, "found": found, "f1_50": digits(f1_50), "f1_75": digits(f1_75), "mean_iou": digits(mean_iou)}
 
 
-def _page(family: Family, rows: Sequence[Mapping[str, Any]], methods: Methods, words: str, picture: str) -> list[str]:
+def _page(
+    family: Family,
+    rows: Sequence[Mapping[str, Any]],
+    of_classes: Mapping[str, Sequence[tuple[float, ...]]],
+    methods: Methods,
+    words: str,
+    picture: str,
+) -> list[str]:
     """The lines of the page, Markdown."""
     together = {name: _scores([row["counts"][name] for row in rows]) for name in methods}
     alone = [{"method": row["image"], **_scores([row["counts"]["network"]])} for row in rows]
+    means = {name: digits(np.mean([row[name] for row in alone])) for name in ("f1_50", "f1_75", "mean_iou")}
+    alone = [{"method": "mean of the images", **means}, *alone] if len(alone) > 1 else alone
     caption = f"The images with the lowest F1 (at most {SHOWN}), parts of up to {SHOWN_PX} px."
-    tables = {"all objects together": together, "this network, image by image": alone}
+    each = [{"method": name, **_scores(counts)} for name, counts in of_classes.items()]
+    tables = {"all objects together": together, **({"each class": each} if each else {}), "this network, image by image": alone}
     return [
         f"# {family.title}: judged on images of your own",
         "",
@@ -114,7 +141,7 @@ def _draw(folder: Folder, worst: Sequence[int], methods: Methods, path: Path) ->
     """The first of these images: as they are, by Otsu's threshold, by the network, and the truth."""
     rows, part = [], np.s_[:SHOWN_PX, :SHOWN_PX]
     for member in worst[:SHOWN]:
-        image = folder.pairs[member].input[0]
+        image = folder.pairs[member].input
         found = [coloured(methods[name](image)[part]) for name in ("otsu", "network")]
-        rows.append((folder.names[member], [grey(image)[part], *found, coloured(_truth(folder, member)[part])]))
+        rows.append((folder.names[member], [grey(image[0])[part], *found, coloured(_truth(folder, member)[part])]))
     grid(path, ("image", cards.METHODS["otsu"], cards.METHODS["network"], "truth"), rows)

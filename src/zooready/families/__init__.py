@@ -9,10 +9,13 @@ import json
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib.resources import as_file, files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zooready.data.folder import contents, subfolder
 from zooready.errors import InputInvalid
 from zooready.families import deepz, deepz_pair, deepz_stack, mrbcr, mrbcr3d, mrbcr_released, plcnn, segmentation, superres
+from zooready.images.coco import coco_file
 from zooready.records import Family
 
 if TYPE_CHECKING:
@@ -64,6 +67,25 @@ def for_classes(name: str, classes: tuple[str, ...], channels: tuple[str, ...]) 
         classifiers = ", ".join(family.name for family in FAMILIES.values() if family.for_classes)
         raise InputInvalid(f"{name!r} is no classifier: choose from {classifiers}.")
     return make(classes, channels)
+
+
+def for_folder(family: Family, folder: Path) -> Family:
+    """The record for the channels of a folder of images with masks, and for the classes of its masks.
+
+    It is the family itself if that is made for them, or can be made for no others.
+
+    Raises
+    ------
+    InputInvalid
+        Its images or annotations cannot be read.
+    """
+    has_masks = subfolder(folder, "images") or coco_file(folder)
+    if family.for_classes is None or family.training.pair_of is None or not has_masks:
+        return family
+    classes, channels = contents(folder, family.training.partner)
+    if len(classes) < 2 and len(channels) == len(family.input.channels):
+        return family
+    return family.for_classes(classes or family.outputs[-1].channels, channels)
 
 
 def shipped() -> tuple[str, ...]:

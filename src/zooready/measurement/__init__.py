@@ -7,7 +7,7 @@ May import: images, bundle, prediction
 """
 
 from zooready.measurement.cutouts import Crop, crops
-from zooready.measurement.objects import object_rows, outlined
+from zooready.measurement.objects import object_rows, outlined, with_classes
 from zooready.measurement.rows import Measurer, Table, numbers, save, table
 
-__all__ = ["Crop", "Measurer", "Table", "crops", "numbers", "object_rows", "outlined", "save", "table"]
+__all__ = ["Crop", "Measurer", "Table", "crops", "numbers", "object_rows", "outlined", "save", "table", "with_classes"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,22 @@ def object_rows(name: str, image: Image, labels: Array | None, *, channel: int |
             }
         )
     return rows, []
+
+
+def with_classes(rows: Sequence[Row], labels: Array, classes: Array, names: Sequence[str]) -> list[Row]:
+    """The rows of an image's objects with the name of the class of each, after its label.
+
+    Parameters
+    ----------
+    rows
+        Of :func:`object_rows`.
+    labels, classes
+        (y, x) each; the class of an object stands on its pixels, from 1.
+    names
+        Of the classes.
+    """
+    highest = dict(zip(labels.ravel().tolist(), classes.ravel().tolist(), strict=True))
+    return [{"image": row["image"], "label": row["label"], "class": names[int(highest[row["label"]]) - 1], **row} for row in rows]
 
 
 def outlined(image: Image, labels: Array) -> NDArray[np.uint8]:

@@ -11,18 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from zooready.bundle.specs import channel_limits, input_spec, output_specs, pixel_range_um, stated_crop_px
+from zooready.bundle.specs import channel_limits, input_spec, known_kind, output_specs, pixel_range_um, stated_crop_px
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.images.calibration import RESCALE, beyond, outside
 from zooready.images.loading import rounded
+from zooready.images.notebook import notes_html, table_html
 from zooready.images.whole_files import make_folder, whole_file
 from zooready.measurement.cutouts import Background, crops, several_planes
 from zooready.measurement.features import measurements
 from zooready.prediction import as_input
-from zooready.prediction.embedding import Seen, watched
+from zooready.prediction.embedding import Seen, strangers, watched
+from zooready.prediction.suitability import of_another_kind
 from zooready.prediction.whole import margins
 from zooready.records import Array, Bundle, Image, as_float32
-from zooready.tensors import TensorSpec
+from zooready.tensors import KnownKind, TensorSpec
 
 Row = Mapping[str, Any]
 LENGTHS = {"_px": ("_um", 1), "_px2": ("_um2", 2)}  # ending of a name -> ending in micrometres, power of the pixel size
@@ -36,6 +38,10 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
     notes: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: notes and the first rows."""
+        return notes_html(self.notes) + table_html(self.columns, self.rows)
 
     def column(self, name: str) -> list[Any]:
         """The values of a column.
@@ -60,7 +66,8 @@ class Table:
 class Measurer:
     """A classifier loaded once for many images; :meth:`of` makes it.
 
-    ``scores_index`` is the index of the output with class scores; ``size`` that of the crops, (y, x) px, None for each object's own size.
+    ``scores_index`` is the index of the output with class scores; ``size`` that of the crops, (y, x) px, None for each object's own size;
+    ``known`` tells objects of another kind, None if the bundle does not say.
     """
 
     bundle: Bundle
@@ -70,6 +77,7 @@ class Measurer:
     see: Callable[[Array], Seen]
     size: tuple[int, int] | None
     background: Background
+    known: KnownKind | None = None
 
     @classmethod
     def of(cls, bundle: Bundle, *, crop_px: int | None = None, background: Background = "keep") -> Measurer:
@@ -102,7 +110,16 @@ class Measurer:
         if scores.axes != "bc":
             raise BundleInvalid(f"{bundle.path.name}: '{scores.name}' has axes {scores.axes!r}, and scores need b and c.")
         size = _size(bundle, spec, crop_px)
-        return cls(bundle=bundle, spec=spec, classes=scores.channels, scores_index=scores_index, see=see, size=size, background=background)
+        return cls(
+            bundle=bundle,
+            spec=spec,
+            classes=scores.channels,
+            scores_index=scores_index,
+            see=see,
+            size=size,
+            background=background,
+            known=known_kind(bundle),
+        )
 
     def rows(self, name: str, image: Image, labels: Array | None, *, channel: int | str | None = None) -> tuple[list[Row], list[str]]:
         """One row for each object of an image, by column, and notes.
@@ -139,6 +156,9 @@ class Measurer:
                     **by_channel(measurements, array[:, crop.box[0], crop.box[1]], mask, self.spec.channels, image.pixel_size_um),
                 }
             )
+        if self.known is not None:
+            others = sum(row["other_kind"] for row in rows)
+            notes += [f"{name}: {note}"] if (note := of_another_kind(others, len(rows), "objects", self.known)) else []
         if cut and size:
             notes.append(f"{name}: {cut} objects are larger than the {size[1]} x {size[0]} px that the network is given, and were cut.")
         return rows, notes
@@ -154,6 +174,7 @@ class Measurer:
             )
         return {
             "class": self.classes[int(scores.argmax())],
+            **({"other_kind": int(strangers(seen.embedding, self.known, self.bundle)[0])} if self.known is not None else {}),
             **{f"score_{name}": float(score) for name, score in zip(self.classes, scores, strict=True)},
             **{f"embedding_{index:03d}": float(value) for index, value in enumerate(seen.embedding[0])},
         }

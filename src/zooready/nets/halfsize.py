@@ -21,7 +21,7 @@ def squashed(image: torch.Tensor) -> torch.Tensor:
 
 
 class HalfSizeUNet(nn.Module):
-    """(b, 1, y, x) -> (b, channels_out, y, x), float32, 0..1; y and x must be multiples of 2 ** levels.
+    """(b, channels_in, y, x) -> (b, channels_out, y, x), float32, 0..1; y and x must be multiples of 2 ** levels.
 
     Parameters
     ----------
@@ -31,20 +31,22 @@ class HalfSizeUNet(nn.Module):
         Channels at full size, and of the U-Net within at half of the image's size.
     levels, widest
         Of the U-Net within: number of sizes, most channels.
+    channels_in
+        Channels of the image.
     """
 
-    def __init__(self, channels_out: int, base: int = 16, levels: int = 5, widest: int = 128) -> None:
+    def __init__(self, channels_out: int, base: int = 16, levels: int = 5, widest: int = 128, channels_in: int = 1) -> None:
         super().__init__()
-        self.first = nn.Sequential(nn.Conv2d(2, base, 3, padding=1, bias=False), nn.BatchNorm2d(base), nn.ReLU())
+        self.first = nn.Sequential(nn.Conv2d(2 * channels_in, base, 3, padding=1, bias=False), nn.BatchNorm2d(base), nn.ReLU())
         self.halved = nn.AvgPool2d(2)
-        self.within = UNet(2, base, base=base, levels=levels, widest=widest)
+        self.within = UNet(2 * channels_in, base, base=base, levels=levels, widest=widest)
         self.up = nn.ConvTranspose2d(base, base, 2, stride=2)
         self.join = nn.Sequential(nn.Conv2d(2 * base, base, 3, padding=1, bias=False), nn.BatchNorm2d(base), nn.ReLU())
         self.last = nn.Conv2d(base, channels_out, 1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """See the class."""
-        both = torch.cat([image.clamp(LOWEST, HIGHEST), squashed(image)], 1)  # (b, 2, y, x)
+        both = torch.cat([image.clamp(LOWEST, HIGHEST), squashed(image)], 1)  # (b, 2 * channels_in, y, x)
         features = self.join(torch.cat([self.first(both), self.up(self.within(self.halved(both)))], 1))  # (b, base, y, x)
         if features.dtype in (torch.float16, torch.bfloat16):
             with torch.autocast(features.device.type, enabled=False):

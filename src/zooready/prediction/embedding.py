@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zooready.consumers.onnx_rules import outside
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
 from zooready.prediction.sessions import graph_run
 from zooready.records import Array, Bundle
+from zooready.tensors import KnownKind
 
 LAYERS = ("Gemm", "MatMul", "Conv")  # what multiplies by weights
 PASSING = ("Flatten", "Reshape", "Squeeze", "Identity", "Dropout")  # between the pooling and the last layer; values stay
@@ -84,6 +86,33 @@ def watched(bundle: Bundle) -> Callable[[Array], Seen]:
         return Seen(outputs=arrays[: len(order)], embedding=seen.mean(axis=tuple(range(2, seen.ndim))), maps=maps)
 
     return run
+
+
+def strangers(embedding: Array, known: KnownKind, bundle: Bundle) -> NDArray[np.bool_]:
+    """Which images are of another kind than the classifier knows.
+
+    Parameters
+    ----------
+    embedding
+        (b, n), of :class:`Seen`.
+    known, bundle
+        What tells them apart, and the bundle that states it.
+
+    Returns
+    -------
+    (b,) bool
+
+    Raises
+    ------
+    BundleInvalid
+        The bundle's last layer is given another number of values.
+    """
+    if embedding.shape[1] != len(known.weights):
+        raise BundleInvalid(
+            f"{bundle.path.name} states {len(known.weights)} weights that tell images of another kind, and its last layer is given "
+            f"{embedding.shape[1]} values. Export it again."
+        )
+    return np.asarray(embedding.astype(np.float64) @ np.array(known.weights) + known.bias > 0)
 
 
 def _scores(bundle: Bundle) -> int:

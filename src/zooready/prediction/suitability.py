@@ -10,7 +10,7 @@ from zooready.images.appearance import background, diameters_px, usual_px
 from zooready.prediction.inputs import Inputs
 from zooready.prediction.scaling import resampled
 from zooready.records import Array, as_float32
-from zooready.tensors import Objects
+from zooready.tensors import KnownKind, Objects
 
 FEWER = 4  # times fewer pixels along each side, at which objects that are too large for the network are found
 MORE = 2.0  # times the foreground that the image itself gives, up to which that of the smaller copy is believed
@@ -45,6 +45,17 @@ def unlike(inputs: Inputs, labels: Array, trained: Objects, zoom: float, find: F
     if not reason and find and zoom == 1.0 and (width := _larger_px(image[None], found, trained, find)):
         reason = f"objects look about {width:.0f} px wide, {_known(trained)}: give their diameter, which rescales the image."
     return [reason] if reason else []
+
+
+def of_another_kind(count: int, total: int, what: str, known: KnownKind) -> str:
+    """That so many of a classifier's ``total`` images, in the plural ``what``, are of another kind, with the cure; empty if none is."""
+    if not count:
+        return ""
+    subject = f"{count} of {total} {what} are" if total > 1 else "the image is"
+    return (
+        f"{subject} not of the kind that the network was trained on, by a rule that {known.kept:.0%} of such images pass: the class says "
+        "nothing. Give one object in the middle of each image, as in training, or train the network on your own classes."
+    )
 
 
 def _middle(length: int) -> slice:

@@ -12,6 +12,7 @@ from zooready.bundle.specs import (
     blur_range_px,
     channel_limits,
     input_spec,
+    known_kind,
     output_specs,
     pixel_range_um,
     plane_distance_um,
@@ -23,7 +24,9 @@ from zooready.formats.starting import Device, Run
 from zooready.images.calibration import beyond, blurred, outside, planes_differ
 from zooready.images.loading import rounded
 from zooready.images.mapped import blocks, is_mapped
+from zooready.images.notebook import image_html, notes_html, table_html
 from zooready.images.tiff import in_order
+from zooready.prediction.embedding import strangers, watched
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.memory import available_bytes, demand_room, demand_room_to_scale
 from zooready.prediction.parts import Parts
@@ -31,7 +34,7 @@ from zooready.prediction.scaling import PixelSize, resampled, sized, zoom_for
 from zooready.prediction.sessions import engine
 from zooready.prediction.steps import READERS, NamedArray, axis_ids, processed
 from zooready.prediction.steps import notes as notes_on_steps
-from zooready.prediction.suitability import unlike
+from zooready.prediction.suitability import of_another_kind, unlike
 from zooready.prediction.tiled import AREA, NotTiled, Tiling, as_labels, predicted, room_for, tiling
 from zooready.records import Array, Bundle, Format, Image, as_float32
 from zooready.tensors import TensorSpec
@@ -59,6 +62,11 @@ class Prediction:
     images: Mapping[str, Image] = field(default_factory=dict)
     scores: Mapping[str, Scores] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: notes, images, scores."""
+        shown = [notes_html(self.notes), *(image_html(name, image) for name, image in self.images.items())]
+        return "".join([*shown, *(table_html(table.columns, table.rows) for table in self.scores.values())])
 
 
 def predict(
@@ -144,6 +152,7 @@ def predict(
         run = run or engine(bundle, format, device)
         results = _whole(run, bundle, inputs, outputs, zoom, why_whole, progress)
     notes += _notes_on_objects(run, bundle, inputs, results, zoom)
+    notes += _notes_on_kind(bundle, inputs, zoom)
     images, scores = {}, {}
     for tensor, stacked in zip(outputs, results, strict=True):
         if wrong := sum(int((~np.isfinite(stacked[block])).sum()) for block in blocks(stacked)):
@@ -169,6 +178,16 @@ def _notes_on_objects(run: Run | None, bundle: Bundle, inputs: Inputs, results: 
         return _one(run, bundle, image, outputs, 1.0, "", first=False)[number]
 
     return unlike(inputs, results[number], trained, zoom, found if run else None)
+
+
+def _notes_on_kind(bundle: Bundle, inputs: Inputs, zoom: float) -> list[str]:
+    """Whether the images are of the kind that a classifier was trained on, if the bundle states what tells them apart."""
+    known = known_kind(bundle)
+    if known is None or "onnx" not in bundle.formats:
+        return []
+    see = watched(bundle)
+    found = [strangers(see(_given(bundle, image, zoom)[0]).embedding, known, bundle)[0] for image in inputs]
+    return [note] if (note := of_another_kind(sum(map(bool, found)), len(found), "planes", known)) else []
 
 
 def _check_stacks(inputs: Inputs, outputs: tuple[TensorSpec, ...]) -> None:
@@ -210,12 +229,8 @@ def _one(
     run: Run, bundle: Bundle, image: Array, outputs: tuple[TensorSpec, ...], zoom: float, why_whole: str, *, first: bool
 ) -> list[Array]:
     """The outputs for one input, at the input's size."""
+    given, inputs, scaled = _given(bundle, image, zoom)
     size = image.shape[-2:]
-    scaled = (max(1, round(size[0] * zoom)), max(1, round(size[1] * zoom)))
-    demand_room_to_scale(image.shape, scaled)
-    raw = resampled(image, scaled)
-    inputs = {bundle.inputs[0].name: NamedArray(array=raw, axes=axis_ids(bundle.inputs[0]))}
-    given = np.ascontiguousarray(_grown(processed(raw, bundle.inputs[0], inputs, is_input=True), bundle))
     if first:
         demand_room(run, given, why_whole)
     kept = []
@@ -235,6 +250,15 @@ def _one(
             output = resampled(output, size, labels=tensor.kind == "labels")
         kept.append(output)
     return kept
+
+
+def _given(bundle: Bundle, image: Array, zoom: float) -> tuple[Array, dict[str, NamedArray], tuple[int, int]]:
+    """What the network is given for one input: scaled, after the steps outside the network, padded; these inputs; the scaled y and x."""
+    scaled = (max(1, round(image.shape[-2] * zoom)), max(1, round(image.shape[-1] * zoom)))
+    demand_room_to_scale(image.shape, scaled)
+    raw = resampled(image, scaled)
+    inputs = {bundle.inputs[0].name: NamedArray(array=raw, axes=axis_ids(bundle.inputs[0]))}
+    return np.ascontiguousarray(_grown(processed(raw, bundle.inputs[0], inputs, is_input=True), bundle)), inputs, scaled
 
 
 def margins(shape: tuple[int, ...], bundle: Bundle) -> list[tuple[int, int]]:

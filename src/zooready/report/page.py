@@ -8,11 +8,11 @@ from importlib import resources
 from pathlib import Path
 
 from zooready.images.drawing import limits
+from zooready.images.thumbnails import data_url
 from zooready.images.whole_files import whole_file
 from zooready.records import Verdict
 from zooready.report.panels import Panel, Section
 from zooready.report.tables import MARKS, difference
-from zooready.report.thumbnails import data_url
 
 STYLE = "page.css"
 COLUMNS = 6  # least number of columns, so that images in short rows are not enlarged

@@ -7,17 +7,21 @@ import io
 import math
 import pickle
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from zooready.errors import InputInvalid
+from zooready.images.files import write_png
 from zooready.training.checkpoint import replace
-from zooready.training.module import Task
+from zooready.training.contact_sheet import PREDICTIONS, predicted
+from zooready.training.module import HELD_OUT, Task
 
 COLUMNS = ("step", "loss", "held_out_loss", "learning_rate", "seconds")  # followed by the terms of a loss that tells them
 LAST = "last.ckpt"
@@ -105,7 +109,45 @@ class Log(lightning.Callback):
         csv.writer(text).writerows([[*COLUMNS, *self.terms], *self.rows])
         replace(self.folder / "log.csv", text.getvalue().encode())
         curve(self.rows, self.folder / "curve.png")
+        for row in self.rows[-int(trainer.num_training_batches) :]:
+            named = dict(zip((*COLUMNS, *self.terms), row, strict=True))
+            for logger in trainer.loggers:
+                logger.log_metrics({name: float(value) for name, value in named.items() if value != ""}, step=int(float(row[0])))
         trainer.save_checkpoint(self.folder / LAST)
+
+
+class Pictures(lightning.Callback):
+    """Draws held-out pairs beside what the network makes of them, about ``TIMES`` times in a training, the last time at its end."""
+
+    TIMES, SHOWN = 20, 4
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
+        """Write ``predictions.png``, complete or not at all, and hand it to the loggers that show images."""
+        epochs, done = int(trainer.max_epochs or 1), trainer.current_epoch + 1
+        if not isinstance(task, Task) or (done % max(1, epochs // self.TIMES) and done < epochs):
+            return
+        pairs = [task.held_out(task.seed + HELD_OUT, index) for index in range(self.SHOWN)]
+        task.eval()
+        with torch.no_grad(), trainer.precision_plugin.forward_context():
+            images = [task.prepared((torch.as_tensor(p.input)[None], torch.as_tensor(p.target)[None]))[0].to(task.device) for p in pairs]
+            outputs = [task.network(image) for image in images]
+        task.train()
+        first = [output[0] if isinstance(output, tuple | list) else output for output in outputs]
+        drawn = predicted(pairs, [output[0].float().cpu().numpy() for output in first])
+        if drawn is None:
+            return
+        write_png(drawn, self.folder / PREDICTIONS)
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_image("predictions", drawn, trainer.global_step, dataformats="HWC")
+
+
+def boards(folder: Path) -> list[TensorBoardLogger]:
+    """Lightning's log for TensorBoard in the folder of a run; none if tensorboard is not installed."""
+    return [TensorBoardLogger(folder, name="tensorboard", version="")] if find_spec("tensorboard") else []
 
 
 class WholeCheckpoints(TorchCheckpointIO):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
+from zooready.images.notebook import table_html
 from zooready.images.whole_files import whole_file
 from zooready.tensors import Objects
 
@@ -25,12 +26,13 @@ class Checkpoint:
     """A trained network on disk: ``weights.safetensors`` and ``run.json`` in ``folder``.
 
     ``data`` describes the training data, ``data_sha256`` identifies its files (empty for simulated data, which ``seed`` reproduces).
-    ``classes`` are those of a classifier and ``channels`` those of the input, from which the family for a user's own classes can be made
-    again; ``pixel_size_um`` is the range of the files' pixel sizes, empty if unknown, ``objects`` are those of the files, None if there are
-    none. ``augmentation`` is how the images of files were varied beyond flips and turns, ``adversary`` the weight of the adversarial term,
-    None for training without one. ``start`` says from whose weights the run began, and ``start_sha256`` identifies them; both are empty
-    for random ones. ``best_step`` is the step of the weights, 0 for the last one. ``git`` is the commit of the source checkout, empty
-    outside of one. ``metrics`` were measured on held-out pairs. ``is_finished`` is false until the last step.
+    ``classes`` are those of a classifier, or the kinds of objects that are found, and ``channels`` those of the input, from which the
+    family for a user's own classes can be made again; ``pixel_size_um`` is the range of the files' pixel sizes, empty if unknown,
+    ``objects`` are those of the files, None if there are none. ``augmentation`` is how the images of files were varied beyond flips and
+    turns, ``adversary`` the weight of the adversarial term, None for training without one. ``start`` says from whose weights the run
+    began, and ``start_sha256`` identifies them; both are empty for random ones. ``best_step`` is the step of the weights, 0 for the last
+    one. ``git`` is the commit of the source checkout, empty outside of one. ``metrics`` were measured on held-out pairs.
+    ``is_finished`` is false until the last step.
     """
 
     folder: Path
@@ -58,6 +60,17 @@ class Checkpoint:
     versions: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     is_finished: bool = False
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how it was trained, and the metrics."""
+        facts = {
+            "family": self.family,
+            "steps": self.steps,
+            "data": self.data,
+            "seconds": self.seconds,
+            "best step": self.best_step or None,
+        }
+        return table_html(("", "value"), list({**facts, **self.metrics}.items()))
 
     @property
     def weights(self) -> Path:

@@ -14,20 +14,22 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
+from torch.nn import functional
 
 from zooready.data.augmentation import PLAIN
+from zooready.data.folder import STEP_PX
 from zooready.errors import InputInvalid
 from zooready.images.files import write_image, write_png
 from zooready.nets.normalization import normalised
 from zooready.records import Augmentation, Family, Pair, Recipe
 from zooready.training import checkpoint
 from zooready.training.adversarial import AdversarialTask
-from zooready.training.callbacks import LAST, Bar, HeldOut, Log, WholeCheckpoints
+from zooready.training.callbacks import LAST, Bar, HeldOut, Log, Pictures, WholeCheckpoints, boards
 from zooready.training.checkpoint import Checkpoint
 from zooready.training.contact_sheet import SHEET, sheet
 from zooready.training.devices import chosen, precision
 from zooready.training.module import HELD_OUT, Task
-from zooready.training.pairs import Pairs, classes_of, pairs_of
+from zooready.training.pairs import Pairs, classes_of, object_classes, pairs_of
 from zooready.training.sample import SAMPLE
 from zooready.training.warm_start import Start, begin
 
@@ -60,8 +62,9 @@ def train(
 ) -> Checkpoint:
     """Train a family's network.
 
-    Writes into ``out``: ``weights.safetensors``, ``run.json``, ``log.csv``, ``curve.png``, ``last.ckpt`` to resume from, and, of
-    files, ``augmentation.png``: the first pairs as training sees them.
+    Writes into ``out``: ``weights.safetensors``, ``run.json``, ``log.csv``, ``curve.png``, ``last.ckpt`` to resume from, of outputs that
+    are images ``predictions.png``, of files ``augmentation.png``: the first pairs as training sees them, and ``tensorboard/`` if
+    tensorboard is installed.
     A run that was killed and resumed gives exactly the weights of an uninterrupted one (on the same machine, on the CPU).
 
     Parameters
@@ -160,7 +163,7 @@ def _record(family: Family, recipe: Recipe, pairs: Pairs, start: Start | None, *
         optimizer=recipe.optimizer,
         data=pairs.words,
         data_sha256=pairs.sha256,
-        classes=classes_of(family),
+        classes=classes_of(family) or object_classes(family),
         channels=family.input.channels,
         pixel_size_um=pairs.pixel_size_um,
         objects=pairs.objects,
@@ -272,8 +275,8 @@ def _fit(task: Task, run: Checkpoint, held_out: HeldOut, is_quiet: bool) -> floa
             gradient_clip_val=task.recipe.clip if task.automatic_optimization else None,
             reload_dataloaders_every_n_epochs=1,
             plugins=[WholeCheckpoints()],
-            callbacks=[held_out, log] if is_quiet else [held_out, log, Bar(run.steps)],
-            logger=False,
+            callbacks=[held_out, log, Pictures(run.folder), *([] if is_quiet else [Bar(run.steps)])],
+            logger=boards(run.folder),
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -304,7 +307,7 @@ def _without_chatter() -> Iterator[None]:
 
 
 def held_out_metrics(task: Task, judged: tuple[Callable[[int], Pair], int] | None = None) -> dict[str, float]:
-    """Means of the family's metrics over held-out pairs, in float32: those of ``judged``, or some of the run's own.
+    """Means of the family's metrics over held-out pairs, in float32: whole ones of ``judged``, or some of the run's own crops.
 
     Pairs without metrics are left out; the result is empty if no pair has any.
     """
@@ -317,8 +320,17 @@ def held_out_metrics(task: Task, judged: tuple[Callable[[int], Pair], int] | Non
         pair = pair_of(index)
         with torch.no_grad():
             image = torch.as_tensor(pair.input)[None]
-            output = task.network(normalised(image, task.statistics(image)))
+            output = _whole(task, normalised(image, task.statistics(image)))
         if values := task.family.training.metrics(output, pair):
             measurements.append(dict(values))
     names = measurements[0] if measurements else {}
     return checkpoint.plain({name: np.mean([measurement[name] for measurement in measurements]) for name in names})
+
+
+def _whole(task: Task, image: torch.Tensor) -> Any:
+    """The network's own output for a normalised image (1, c, y, x); a network that finds objects takes any size, its edges repeated."""
+    if task.family.objects is None:
+        return task.network(image)
+    height, width = image.shape[-2:]
+    padded = functional.pad(image, (0, -width % STEP_PX, 0, -height % STEP_PX), mode="replicate")
+    return task.network(padded)[..., :height, :width]

@@ -104,14 +104,21 @@ def pairs_of(family: Family, data: Path | None, seed: int, validation: Path | No
                 "on them."
             )
         return _in_crops(partial(read_biosr, pair_of=family.training.pair_of), family, data, validation, seed)
-    channels, partner = len(family.input.channels), family.training.partner
-    read = partial(read_folder, pair_of=family.training.pair_of, channels=channels, partner=partner, is_stack=is_stack)
+    make, partner, classes = family.training.pair_of, family.training.partner, object_classes(family)
+    read = partial(read_folder, pair_of=make, channels=len(family.input.channels), partner=partner, is_stack=is_stack, classes=classes)
     return _in_crops(read, family, data, validation, seed)
 
 
 def classes_of(family: Family) -> tuple[str, ...]:
     """The classes of a classifier; none for other families."""
     return next((spec.channels for spec in family.outputs if spec.kind == "scores"), ())
+
+
+def object_classes(family: Family) -> tuple[str, ...]:
+    """The kinds of objects that a network finds; none for other families."""
+    if family.outputs[-1].name == "classes":
+        return family.outputs[0].channels[2:]
+    return next((spec.channels for spec in family.outputs if spec.kind == "labels"), ())
 
 
 def classified(images: Classified, split: Split, words: str, how: Augmentation = PLAIN) -> Pairs:
@@ -164,6 +171,7 @@ def _in_crops(read: Callable[[Path], Folder], family: Family, data: Path, valida
         source=folder.source(training, crop, family.training.recipe.augmentation),
         crops=sum(folder.pairs[member].input.shape[-2] * folder.pairs[member].input.shape[-1] for member in training) / crop**2,
         held_out=judges.source(held_out, crop),
+        judged=(lambda number: judges.pairs[held_out[number]], len(held_out)) if family.objects else None,
         words=f"{len(training)} {words}, {len(held_out)} held out",
         sha256=hashes,
         pixel_size_um=_range((*folder.pixel_sizes_um, *judges.pixel_sizes_um)),

@@ -1,0 +1,110 @@
+"""A classifier says which images are of another kind than it knows: in predict, in measure, and by the rule that ships with PLCNN."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from zooready.bundle import stated
+from zooready.bundle.specs import known_kind
+from zooready.commands.runs import trained
+from zooready.errors import BundleInvalid
+from zooready.evaluation.classifiers import Scorer, held_out
+from zooready.families import load_record, load_weights
+from zooready.measurement import Measurer
+from zooready.prediction import predict
+from zooready.prediction.embedding import strangers, watched
+from zooready.records import Image
+from zooready.tensors import KnownKind
+
+
+@pytest.fixture
+def judged(open_bundle):
+    """A classifier whose rule is: the first value that its last layer is given lies above that of a dark image, plus ``above``."""
+
+    def made(above):
+        bundle = open_bundle("patterns")
+        dark = watched(bundle)(np.zeros((1, 1, 48, 48), np.float32)).embedding[0]
+        weights = np.zeros(len(dark))
+        weights[int(dark.argmax())] = 1.0
+        return replace(bundle, known_kind=KnownKind(weights=tuple(weights), bias=-float(dark.max()) - above, kept=0.95))
+
+    return made
+
+
+def test_predict_tells_an_image_of_another_kind_and_no_other(judged):
+    image = Image(array=np.zeros((48, 48), np.uint16), axes="yx", pixel_size_um=0.3)
+    assert predict(judged(1e-3), image).notes == ()
+    (note,) = predict(judged(-1e-3), image).notes
+    assert note.startswith("the image is not of the kind that the network was trained on, by a rule that 95% of such images pass")
+    stack = Image(array=np.zeros((3, 48, 48), np.uint16), axes="tyx", pixel_size_um=0.3)
+    assert predict(judged(-1e-3), stack).notes[-1].startswith("3 of 3 planes are not of the kind")
+
+
+def test_the_scores_are_the_same_with_and_without_a_rule(judged, three):
+    image, _ = three
+    with_rule = judged(0.0)
+    assert predict(with_rule, image).scores == predict(replace(with_rule, known_kind=None), image).scores
+
+
+def test_measure_has_a_column_and_counts(judged, three):
+    image, labels = three
+    for above, other in ((1e6, 0), (-1e6, 1)):
+        rows, notes = Measurer.of(judged(above)).rows("cells.tif", image, labels)
+        assert [row["other_kind"] for row in rows] == [other] * 3
+        assert any(note.startswith("cells.tif: 3 of 3 objects are not of the kind") for note in notes) == bool(other)
+
+
+def test_a_bundle_without_a_rule_says_nothing(open_bundle, three):
+    rows, _ = Measurer.of(open_bundle("patterns")).rows("cells.tif", *three)
+    assert "other_kind" not in rows[0]
+    assert known_kind(open_bundle("patterns")) is None
+
+
+def test_a_rule_for_another_network_is_refused(open_bundle):
+    bundle = replace(open_bundle("patterns"), known_kind=KnownKind(weights=(1.0, 2.0), bias=0.0, kept=0.95))
+    with pytest.raises(BundleInvalid, match="states 2 weights that tell images of another kind, and its last layer is given 12 values"):
+        predict(bundle, Image(array=np.zeros((48, 48), np.uint16), axes="yx", pixel_size_um=0.3))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        [1, 2],
+        {"weights": [], "bias": 0, "kept": 0.9},
+        {"weights": [1, "2"], "bias": 0, "kept": 0.9},
+        {"weights": [1], "bias": 0, "kept": 2},
+    ],
+)
+def test_a_rule_that_is_none_is_a_fault(wrong, open_bundle):
+    faults = {}
+    assert stated.known_kind(wrong, faults) is None
+    with pytest.raises(BundleInvalid, match=r"config\.zooready\.kind is .*; give weights: \[numbers\], bias: a number, kept: 0 to 1"):
+        known_kind(replace(open_bundle("patterns"), faults=faults))
+
+
+def test_the_rule_that_ships_with_plcnn_keeps_cells_and_tells_what_is_none(open_bundle):
+    faults = {}
+    rule = stated.known_kind(trained("plcnn").provenance["kind"], faults)
+    assert rule is not None
+    assert not faults
+    scorer = Scorer(load_weights("plcnn"))
+
+    def told(images):
+        with torch.no_grad():
+            seen = scorer.network.embedding(scorer.normalization(torch.as_tensor(np.stack(images).astype(np.float32))))
+        return strangers(seen.numpy(), rule, open_bundle("patterns")).mean()
+
+    cells = [pair.input for pair in held_out(40)]
+    rng = np.random.default_rng(4)
+    assert told(cells) <= 0.1
+    assert told([image.max() - image for image in cells]) >= 0.6
+    assert told([rng.normal(500, 50, (1, 96, 96)) for _ in range(20)]) >= 0.9
+
+
+def test_the_card_has_the_rates_of_images_that_were_never_fitted_on():
+    rows = {row["method"]: row["told"] for row in load_record("plcnn")["tables"]["images of another kind"]}
+    assert rows["simulated cells as training sees them"] <= 0.08
+    assert rows["real nuclei"] > 0.3
