@@ -90,7 +90,9 @@ def test_a_family_without_an_evaluation_is_refused(monkeypatch, tmp_path):
 
 
 def test_classes_of_ones_own_are_refused(quick, tmp_path):
-    Checkpoint(folder=tmp_path, family="plcnn", seed=0, steps=1, batch=1, data="d", data_sha256="ab", classes=("a", "b")).write()
+    Checkpoint(
+        folder=tmp_path, family="plcnn", seed=0, steps=1, batch=1, data="d", data_sha256="ab", classes=("a", "b"), channels=("c",)
+    ).write()
     with pytest.raises(InputInvalid, match="tells 2 classes of your own apart, whose truth only you have: its run.json holds"):
         evaluate(tmp_path, tmp_path / "cards")
 

@@ -109,7 +109,7 @@ def test_a_run_on_other_images_or_another_split_is_not_gone_on_with(labelled_fol
 def test_a_record_for_other_classes_is_refused(labelled_folder, tmp_path):
     with pytest.raises(InputInvalid, match=r"has the classes actin, er, nucleus and 1 channels, but this family plcnn is for x, y and 1"):
         train(plcnn.family(("x", "y")), tmp_path / "run", data=labelled_folder, steps=2, device="cpu")
-    with pytest.raises(InputInvalid, match="'mrbcr' is no classifier: choose from plcnn"):
+    with pytest.raises(InputInvalid, match="'mrbcr' has no classes of its own: choose from segmentation, plcnn"):
         for_classes("mrbcr", ("x", "y"), ("protein",))
 
 

@@ -121,8 +121,8 @@ def _page(
     """The lines of the page, Markdown."""
     together = {name: _scores([row["counts"][name] for row in rows]) for name in methods}
     alone = [{"method": row["image"], **_scores([row["counts"]["network"]])} for row in rows]
-    means = {name: digits(np.mean([row[name] for row in alone])) for name in ("f1_50", "f1_75", "mean_iou")}
-    alone = [{"method": "mean of the images", **means}, *alone] if len(alone) > 1 else alone
+    means = {name: digits(np.mean([row[name] for row in alone])) for name in alone[0] if name != "method"}
+    alone = [*alone, {"method": "mean of the images", **means}] if len(alone) > 1 else alone
     caption = f"The images with the lowest F1 (at most {SHOWN}), parts of up to {SHOWN_PX} px."
     each = [{"method": name, **_scores(counts)} for name, counts in of_classes.items()]
     tables = {"all objects together": together, **({"each class": each} if each else {}), "this network, image by image": alone}

@@ -55,17 +55,17 @@ def named(name: str) -> Family:
 
 
 def for_classes(name: str, classes: tuple[str, ...], channels: tuple[str, ...]) -> Family:
-    """A classifier's record for other classes and channels.
+    """A family's record for other classes, of images or of objects in them, and other channels.
 
     Raises
     ------
     InputInvalid
-        No classifier has that name.
+        No family that can be made for other classes has that name.
     """
     make = FAMILIES[name].for_classes if name in FAMILIES else None
     if make is None:
-        classifiers = ", ".join(family.name for family in FAMILIES.values() if family.for_classes)
-        raise InputInvalid(f"{name!r} is no classifier: choose from {classifiers}.")
+        others = ", ".join(family.name for family in FAMILIES.values() if family.for_classes)
+        raise InputInvalid(f"{name!r} has no classes of its own: choose from {others}.")
     return make(classes, channels)
 
 

@@ -22,6 +22,7 @@ from zooready.tensors import KnownKind
 LAYERS = ("Gemm", "MatMul", "Conv")  # what multiplies by weights
 PASSING = ("Flatten", "Reshape", "Squeeze", "Identity", "Dropout")  # between the pooling and the last layer; values stay
 POOLING = ("GlobalAveragePool", "ReduceMean")
+SUMMING = ("Div", "ReduceSum")  # pooling as our own bundles write it: sums along one axis after the other, over their number
 EXACT = 1e-3  # largest difference / range between a map's mean and what the layer computed
 
 
@@ -173,8 +174,10 @@ def _pooled(graph: Any, layer: Any) -> tuple[str, tuple[Array, Array] | None]:
     node = makers.get(layer.input[0])
     while node is not None and node.op_type in PASSING:
         node = makers.get(node.input[0])
-    if layer.op_type == "Conv" or not set(layer.input[1:]) <= set(stored) or node is None or node.op_type not in POOLING:
+    if layer.op_type == "Conv" or not set(layer.input[1:]) <= set(stored) or node is None or node.op_type not in (*POOLING, *SUMMING):
         return "", None
+    while node.op_type in SUMMING and (before := makers.get(node.input[0])) is not None and before.op_type in SUMMING:
+        node = before
     weights, *bias = (numpy_helper.to_array(stored[name]) for name in layer.input[1:])
     turned = any(attribute.name == "transB" and attribute.i for attribute in layer.attribute)
     return node.input[0], (weights if turned else weights.T, bias[0] if bias else np.zeros(1, np.float32))
