@@ -42,6 +42,13 @@ def two_kinds(folder, count=3, size=64, channels=2):
     return folder
 
 
+@pytest.mark.parametrize("count", [2, 3, 40])
+def test_what_the_outputs_mean_fits_into_a_description(count):
+    record = segmentation.family(tuple(f"phenotype {number}" for number in range(count)), ("dna", "actin"))
+    assert all(len(spec.description) <= 128 for spec in record.outputs), "BioImage.IO takes no longer ones"
+    assert "0 background" in record.outputs[-1].description
+
+
 @pytest.fixture
 def folder(tmp_path):
     return two_kinds(tmp_path / "cells")

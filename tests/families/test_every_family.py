@@ -114,8 +114,9 @@ def test_a_pair_is_what_the_record_says(name):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_loss_is_lowest_at_the_target_and_reaches_the_network(name):
     training = FAMILIES[name].training
-    output, target = seen(name, training.pair(0, 0))
-    others = [seen(name, training.pair(0, index))[1] for index in range(1, 4)]
+    shown = [pair for pair in (training.pair(0, index) for index in range(8)) if np.ptp(pair.target) > 0][:4]  # no empty field
+    (output, target), *others = (seen(name, pair) for pair in shown)
+    others = [other for _, other in others]
     first = output[0] if isinstance(output, tuple | list) else output
     assert first.shape == target.shape, "loss and metrics see the network's own output beside the target"
     lowest = training.loss(target, target)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import torch
 
 HEAD = Part(path="zooready.nets.labelling.Instances", kwargs={"foreground": 0.5, "core": 0.4, "smallest": 10})
+LONGEST = 128  # letters of the description of an output, in BioImage.IO
 OBJECT_NAMES, CHANNELS = ("nuclei",), ("fluorescence",)
 OBJECTS = Objects(diameter_px=(7.0, 120.0), foreground=0.8, background=(0.0, 0.35))  # of the simulated fields and of the crops of real ones
 PIXEL_SIZE_UM = (0.15, 1.0)  # at which nuclei of 8 to 15 um are 8 to 100 px wide
@@ -210,10 +211,11 @@ def family(classes: tuple[str, ...] = OBJECT_NAMES, channels: tuple[str, ...] = 
         return FAMILY
     several = classes if len(classes) > 1 else ()
     listed = ", ".join(f"{number} {name}" for number, name in enumerate(classes, 1))
+    meaning = f"The class of each object: 0 background, {listed}."
+    if len(meaning) > LONGEST:
+        meaning = f"The class of each object: 0 background, 1 to {len(classes)} in the order of the last channels of 'probabilities'."
     probabilities, objects = FAMILY.outputs
-    class_image = TensorSpec(
-        name="classes", axes="bcyx", channels=("class",), kind="labels", description=f"The class of each object: 0 background, {listed}."
-    )
+    class_image = TensorSpec(name="classes", axes="bcyx", channels=("class",), kind="labels", description=meaning)
     return replace(
         FAMILY,
         title="Objects in fluorescence images",  # not their names, since only some characters may stand in the name of a bundle
@@ -224,8 +226,8 @@ def family(classes: tuple[str, ...] = OBJECT_NAMES, channels: tuple[str, ...] = 
             replace(
                 probabilities,
                 channels=(*probabilities.channels, *several),
-                description="Foreground: chance that a pixel belongs to an object, 0..1. Distance: 1 in an object's middle, 0 at its "
-                f"outline.{' Then the chance of each class.' if several else ''}",
+                description="Foreground: chance of an object, 0..1. Distance: 1 in an object's middle, 0 at its outline."
+                f"{' Then the chance of each class.' if several else ''}",
             ),
             replace(objects, channels=("objects",) if several else classes, description="0 background, 1…n objects."),
             *((class_image,) if several else ()),
