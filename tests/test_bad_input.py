@@ -344,7 +344,7 @@ def test_the_help_of_train_names_the_folder_of_each_family():
     (help_text,) = [action.help for action in parsers["train"].load()._actions if action.dest == "data"]
     for name, family in families.FAMILIES.items():
         if family.training.pair_of or family.for_classes:  # the others train on their simulation only
-            folder = "one folder per class" if family.for_classes else f"{family.training.partner}/"
+            folder = f"{family.training.partner}/" if family.training.pair_of else "one folder per class"
             assert f"{folder} ({name})" in help_text
 
 
@@ -600,16 +600,18 @@ def test_names_and_signs_that_a_terminal_cannot_show_do_not_stop_it(bundle, tmp_
 
 
 def test_ctrl_c_between_images_keeps_the_finished_ones_only(bundle, tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", grey())
-    os.mkfifo(tmp_path / "b.tif")  # reading it takes for ever
-    run = start("predict", bundle, tmp_path / "a.tif", tmp_path / "b.tif", "-o", tmp_path / "out")
-    wait_for(tmp_path / "out" / "a_probabilities.tif", run)
-    time.sleep(0.3)
+    names = [f"{number:04}.tif" for number in range(2000)]  # far more than are done before the signal
+    for name in names:
+        tifffile.imwrite(tmp_path / name, grey())
+    run = start("predict", bundle, *(tmp_path / name for name in names), "-o", tmp_path / "out")
+    wait_for(tmp_path / "out" / "0000_probabilities.tif", run)
     run.send_signal(signal.SIGINT)
     code, printed = finish(run)
-    assert (code, "zooready: stopped. Finished files are kept" in printed) == (INTERRUPTED, True)
-    assert contents(tmp_path / "out") == ["a_probabilities.tif"]
-    assert tifffile.imread(tmp_path / "out" / "a_probabilities.tif").shape == (2, 20, 24)
+    assert (code, "zooready: stopped. Finished files are kept" in printed) == (INTERRUPTED, True), printed
+    written = contents(tmp_path / "out")
+    assert written == [f"{number:04}_probabilities.tif" for number in range(len(written))]
+    assert 1 <= len(written) < len(names)
+    assert all(tifffile.imread(tmp_path / "out" / name).shape == (2, 20, 24) for name in written)
 
 
 TOY_WITH_A_PAUSE = """
@@ -635,7 +637,7 @@ def test_ctrl_c_in_training_ends_it_as_stopped_and_the_run_goes_on(said, tmp_pat
     run.send_signal(signal.SIGINT)
     code, printed = finish(run)
     assert (code, "zooready: stopped" in printed) == (INTERRUPTED, True), printed
-    assert contents(tmp_path / "run") == ["curve.png", "last.ckpt", "log.csv", "run.json"]
+    assert contents(tmp_path / "run") == ["curve.png", "last.ckpt", "log.csv", "predictions.png", "run.json"]
     code, printed = said("export", tmp_path / "run", "-o", tmp_path / "x.zip")
     assert (code, "training is not finished. Start the same" in printed) == (USAGE, True)
     for folder in ("run", "unbroken"):

@@ -90,7 +90,7 @@ def bits(finished):
 
 def test_a_run_leaves_weights_record_log_and_curve(unbroken):
     names = {path.name for path in unbroken.folder.iterdir()}
-    assert names == {"weights.safetensors", "run.json", "log.csv", "curve.png", "last.ckpt"}
+    assert names == {"weights.safetensors", "run.json", "log.csv", "curve.png", "last.ckpt", "predictions.png"}
     with (unbroken.folder / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows] == list(range(1, 13))
