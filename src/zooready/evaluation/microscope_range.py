@@ -26,8 +26,7 @@ from zooready.simulate.camera import Camera
 from zooready.simulate.fields import Field, Haze, field
 from zooready.simulate.optics import Optics
 from zooready.simulate.specimens import Specimen
-from zooready.simulate.thick import Thick
-from zooready.simulate.volumes import Shape
+from zooready.simulate.volumes import Float, Shape
 
 BLURS_PX = (4.0, 5.0, 6.0, 7.5, 9.2, 11.0, 13.0, 16.0)
 HELD_OUT_SEED, UNSEEN_SEED, CONDITION_SEED = 4_150_001, 4_150_002, 4_150_003  # never used in training, whose seeds are small
@@ -65,7 +64,7 @@ def scenes(kinds: Sequence[Specimen], seed: int, blur: float, count: int) -> lis
     return made
 
 
-def stacks(kinds: Sequence[Thick], seed: int, blur: float, count: int, shape: Shape) -> list[Field]:
+def stacks(kinds: Sequence[Callable[..., Float]], seed: int, blur: float, count: int, shape: Shape) -> list[Field]:
     """Stacks by microscopes of one blur, px, each with its own NA, wavelength, aberration, distance of planes, light and camera."""
     made = []
     for index in range(count):
