@@ -72,8 +72,7 @@ def stacks(kinds: Sequence[Callable[..., Float]], seed: int, blur: float, count:
         optics = microscopes.microscope(rng, blur)
         z_step_um = float(min(rng.uniform(*STEPS) * optics.nyquist_z_um, rng.uniform(*ASPECTS) * optics.pixel_size_um))
         specimen = partial(kinds[index % len(kinds)], aspect=z_step_um / optics.pixel_size_um)
-        photons, background = (microscopes.log_uniform(rng, span) for span in (microscopes.PHOTONS, microscopes.BACKGROUND))
-        light = {"photons": photons, "background": background, "camera": microscopes.camera(rng)}
+        light = mrbcr.any_exposure(rng)
         made.append(mrbcr3d.stack_with_content(rng, shape, specimen, optics=optics, z_step_um=z_step_um, **light))
     return made
 

@@ -14,6 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from zooready.families import weights_file
+from zooready.images.whole_files import whole_file
 from zooready.records import Verdict
 
 FILE = "programs.json"
@@ -67,7 +68,8 @@ def renew(name: str, verdicts: Sequence[Verdict], date: str, file: Path) -> tupl
     kept = [run for run in known.get(name, ()) if run.sha256 == today and (run.consumer, run.format) not in again]
     known[name] = (*kept, *fresh)
     content = {family: [asdict(run) for run in runs] for family, runs in sorted(known.items())}
-    file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    with whole_file(file) as written:
+        written.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
     return known[name]
 
 

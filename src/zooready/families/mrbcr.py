@@ -75,9 +75,14 @@ def any_scene(rng: np.random.Generator, size: int, specimen: Specimen, optics: O
 
     ``further`` may be ``climb_px`` and ``gaussian_px`` of :func:`zooready.simulate.fields.field`.
     """
+    settings = {**any_exposure(rng), "haze": microscopes.haze(rng, optics), **further}
+    return field(rng, size, specimen, optics=optics, **settings)
+
+
+def any_exposure(rng: np.random.Generator) -> dict[str, Any]:
+    """Random light, background and camera of any microscope, the arguments of :mod:`zooready.simulate.fields`."""
     photons, background = (microscopes.log_uniform(rng, span) for span in (microscopes.PHOTONS, microscopes.BACKGROUND))
-    settings: dict[str, Any] = {"camera": microscopes.camera(rng), "haze": microscopes.haze(rng, optics), **further}
-    return field(rng, size, specimen, optics=optics, photons=photons, background=background, **settings)
+    return {"photons": photons, "background": background, "camera": microscopes.camera(rng)}
 
 
 def pair(seed: int, index: int) -> Pair:
