@@ -130,13 +130,13 @@ class Predictor:
         with ExitStack() as stack:
             self.bundle = stack.enter_context(bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s))
             _demand(self.bundle, format)
-            self.engine = prediction.engine(self.bundle, format, device)
+            self.loaded = prediction.load(self.bundle, format, device)
             self.opened = stack.pop_all()
 
     def __call__(self, image: Given, *, axes: str | None = None, **options: Any) -> Prediction:
         """Run the network on an image; ``axes`` and ``options`` are ``axes``, ``pixel_size``, ``diameter`` and ``channel`` of predict."""
         loaded = as_image(image, axes=axes)
-        return prediction.predict(self.bundle, loaded, run=self.engine, format=self.format, device=self.device, **options)
+        return prediction.predict(self.bundle, loaded, loaded=self.loaded, format=self.format, device=self.device, **options)
 
     def close(self) -> None:
         """Remove what was unpacked; the predictor cannot be used any more."""
@@ -201,8 +201,7 @@ def predict_files(
             names = ", ".join(name for name, _ in opened_bundle.kinds)
             raise InputInvalid(f"{out} is one file, and {opened_bundle.path.name} has several outputs ({names}): name a folder for them.")
         _demand_new(listed, [out] if is_file else [out / f"{a.stem}_{b}{c}" for a in listed for b, _ in opened_bundle.kinds for c in FILES])
-        engine = prediction.engine(opened_bundle, format, device)
-        options |= {"run": engine, "format": format, "device": device}
+        options |= {"loaded": prediction.load(opened_bundle, format, device), "format": format, "device": device}
         folder = make_folder(out.absolute().parent if is_file else out)
         for image in arriving(listed[0], out / WATCHED) if watch else listed:
             try:
