@@ -17,6 +17,7 @@ from zooready.errors import ConsumerFailed, InputInvalid, ZooreadyError
 from zooready.images.files import read_image
 from zooready.images.loading import Given, as_image
 from zooready.images.ome_zarr import is_store
+from zooready.images.vendors import stem
 from zooready.images.whole_files import make_folder
 from zooready.prediction import Prediction
 from zooready.records import Bundle, Format
@@ -30,7 +31,8 @@ def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready predict``."""
     add = parser.add_argument
     add("bundle", help="zip, folder, run, or a family with shipped weights")
-    add("images", type=Path, nargs="+", metavar="IMAGE-or-DIR", help="TIFF, OME-TIFF, OME-Zarr, PNG or JPEG, or a folder of them")
+    kinds = "TIFF, OME-TIFF, OME-Zarr, PNG, JPEG, CZI, ND2 or LIF (of several images in a file: recording.lif/NAME), or a folder of them"
+    add("images", type=Path, nargs="+", metavar="IMAGE-or-DIR", help=kinds)
     add("-o", "--out", type=Path, required=True, help="folder for the results; or, of one image with one output, the .tif, .zarr or .csv")
     add("--watch", action="store_true", help="go on with images that appear in the folder, until Ctrl-C; none twice, even after a restart")
     add("--format", choices=("onnx", "torchscript", "state_dict"), default="onnx", help="weights to run")
@@ -246,7 +248,7 @@ def _listed(images: Sequence[Path], out: Path, watch: bool) -> list[Path]:
 
 def _stem(image: Path) -> str:
     """What names of results begin with."""
-    return image.stem.removesuffix(".ome") if is_store(image) else image.stem
+    return image.stem.removesuffix(".ome") if is_store(image) else stem(image)
 
 
 def run(bundle: str, images: Sequence[Path], out: Path, **options: Any) -> int:
