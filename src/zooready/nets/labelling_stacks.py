@@ -29,7 +29,8 @@ class StackInstances(Instances):
         Means are of 3×3 voxels of a plane, since an object may reach through three planes only.
         """
         foreground = probabilities[:, 0:1] > self.foreground
-        means = nn.functional.avg_pool3d(probabilities[:, 1:2], (1, 3, 3), stride=1, padding=(0, 1, 1))
+        wide = nn.functional.pad(probabilities[:, 1:2], (1, 1, 1, 1))  # by itself, since avg_pool3d takes no image below its kernel's size
+        means = nn.functional.avg_pool3d(wide, (1, 3, 3), stride=1)
         return foreground, means * foreground.to(torch.float32)
 
     def climbed(self, seeds: torch.Tensor, foreground: torch.Tensor, height: torch.Tensor) -> torch.Tensor:
