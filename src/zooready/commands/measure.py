@@ -141,11 +141,12 @@ def measure(
                     notes += [] if trained_objects(segmentation) else [f"{name}: no object was found."]
                     continue
             try:
-                is_stack = finds and objects is not None and objects.ndim == 3
-                if is_stack and (outlines is not None or geojson is not None):
-                    raise InputInvalid("outlines and GeoJSON are of single planes, and the labels are a stack: leave them out.")
-                measured = measurement.solid_rows if is_stack else rows_of
-                rows_of_image, notes_of_image = measured(name, loaded, objects, channel=channel)
+                if finds and objects is not None and objects.ndim == 3:
+                    if outlines is not None or geojson is not None:
+                        raise InputInvalid("outlines and GeoJSON are of single planes, and the labels are a stack: leave them out.")
+                    rows_of_image, notes_of_image = measurement.solid_rows(name, loaded, objects, channel=channel)
+                else:
+                    rows_of_image, notes_of_image = rows_of(name, loaded, objects, channel=channel)
                 if finds and kinds is not None and objects is not None:
                     rows_of_image = measurement.with_classes(rows_of_image, objects, *kinds)
                 if outlines is not None and objects is not None:

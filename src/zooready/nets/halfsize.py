@@ -10,7 +10,7 @@ outlines sharp, and objects of eight pixels apart.
 import torch
 from torch import nn
 
-from zooready.nets.unet import BATCH_NORM, CONVOLUTION, HALVED, TRANSPOSED, UNet
+from zooready.nets.unet import BATCH_NORM, CONVOLUTION, UNet, enlarging
 
 KNEE, LOWEST, HIGHEST = 0.25, -2.0, 4.0
 
@@ -48,9 +48,9 @@ class HalfSizeUNet(nn.Module):
     ) -> None:
         super().__init__()
         self.first = thin(2 * channels_in, base, dimensions)
-        self.halved = nn.AvgPool2d(2) if dimensions == 2 else nn.AvgPool3d(HALVED[dimensions])
+        self.halved = nn.AvgPool2d(2) if dimensions == 2 else nn.AvgPool3d((1, 2, 2))
         self.within = UNet(2 * channels_in, base, base=base, levels=levels, widest=widest, dimensions=dimensions)
-        self.up = TRANSPOSED[dimensions](base, base, HALVED[dimensions], stride=HALVED[dimensions])
+        self.up = enlarging(base, base, dimensions)
         self.join = thin(2 * base, base, dimensions)
         self.last = CONVOLUTION[dimensions](base, channels_out, 1)
 

@@ -11,9 +11,14 @@ import torch
 from torch import nn
 
 CONVOLUTION = {2: nn.Conv2d, 3: nn.Conv3d}
-TRANSPOSED = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 BATCH_NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
-HALVED: dict[int, tuple[int, ...]] = {2: (2, 2), 3: (1, 2, 2)}  # y and x, never z: planes are few, and far apart
+
+
+def enlarging(channels_in: int, channels_out: int, dimensions: int) -> nn.Module:
+    """Transposed convolution to twice the size of y and x, never of z: planes are few, and far apart."""
+    if dimensions == 2:
+        return nn.ConvTranspose2d(channels_in, channels_out, 2, stride=2)
+    return nn.ConvTranspose3d(channels_in, channels_out, (1, 2, 2), stride=(1, 2, 2))
 
 
 class UNetBlock(nn.Sequential):
@@ -68,11 +73,10 @@ class UNet(nn.Module):
         if dimensions not in CONVOLUTION:
             raise ValueError(f"dimensions={dimensions}: use 2 or 3.")
         widths = [min(base * 2**level, widest) for level in range(levels)]
-        halved = HALVED[dimensions]
         self.down = nn.ModuleList(UNetBlock(a, b, dimensions) for a, b in zip([channels_in, *widths], widths, strict=False))
-        self.up = nn.ModuleList(TRANSPOSED[dimensions](b, a, halved, stride=halved) for a, b in zip(widths, widths[1:], strict=False))
+        self.up = nn.ModuleList(enlarging(b, a, dimensions) for a, b in zip(widths, widths[1:], strict=False))
         self.join = nn.ModuleList(UNetBlock(2 * width, width, dimensions) for width in widths[:-1])
-        self.pool = nn.MaxPool2d(2) if dimensions == 2 else nn.MaxPool3d(halved)
+        self.pool = nn.MaxPool2d(2) if dimensions == 2 else nn.MaxPool3d((1, 2, 2))
         self.last = CONVOLUTION[dimensions](base, channels_out, 1)
         self.final = final
 
