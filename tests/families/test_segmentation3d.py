@@ -8,6 +8,9 @@ import torch
 import zooready
 from zooready.errors import InputInvalid
 from zooready.families import FAMILIES, segmentation3d
+from zooready.nets.labelling_stacks import StackInstances
+from zooready.records import Image
+from zooready.tensors import TensorSpec
 
 torch.set_num_threads(1)
 FAMILY = FAMILIES["segmentation3d"]
@@ -71,3 +74,46 @@ def test_stacks_beside_single_masks_are_refused(tmp_path):
     tifffile.imwrite(data / "masks" / "1.tif", np.zeros((48, 56), np.uint16))
     with pytest.raises(InputInvalid, match=r"1\.tif"):
         zooready.train("segmentation3d", tmp_path / "run", data=data, steps=1, device="cpu")
+
+
+class Bright(torch.nn.Module):
+    """Whatever is brighter than 100 is an object."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = StackInstances(core=0.9)
+
+    def forward(self, image):
+        bright = torch.sigmoid(image - 100)
+        return self.head(torch.cat((bright, bright), 1))
+
+
+@pytest.fixture(scope="module")
+def blocks(tmp_path_factory):
+    """A bundle that finds what is bright, and a stack with two blocks as a file."""
+    stack = np.zeros((6, 32, 40), np.uint16)
+    stack[1:4, 5:15, 6:12], stack[3:6, 20:30, 20:38] = 200, 300
+    folder = tmp_path_factory.mktemp("blocks")
+    path = folder / "stack.tif"
+    tifffile.imwrite(path, stack, imagej=True, resolution=(2.0, 2.0), metadata={"axes": "ZYX", "spacing": 2.0, "unit": "um"})
+    about = zooready.About(name="Bright blocks", description="Finds blocks.", authors=({"name": "A. Tester"},), license="BSD-3-Clause")
+    outputs = [TensorSpec(name="probabilities", axes="bczyx", channels=("foreground", "distance"), description="Chances."),
+               TensorSpec(name="labels", axes="bczyx", channels=("objects",), kind="labels", description="Objects.")]  # fmt: skip
+    example = Image(array=stack[:, :32, :32], axes="zyx")
+    return zooready.export(Bright(), example, about, folder / "blocks.zip", torchscript="plain", outputs=outputs).path, path
+
+
+def test_objects_of_a_stack_become_rows_with_volumes(blocks):
+    bundle, path = blocks
+    table = zooready.measure(bundle, [path])
+    assert table.column("shape_volume_voxels") == [3 * 10 * 6, 3 * 10 * 18]
+    assert table.column("shape_volume_um3") == [3 * 10 * 6 / 2, 3 * 10 * 18 / 2]
+    assert table.column("centroid_z_um") == [4.0, 8.0]
+    assert table.column("intensity_mean") == [200, 300]
+
+
+def test_outlines_of_a_stack_are_refused_in_words(blocks, tmp_path):
+    bundle, path = blocks
+    with pytest.raises(InputInvalid, match="outlines and GeoJSON are of single planes"):
+        zooready.measure(bundle, [path], outlines=tmp_path / "drawn")
+    assert not (tmp_path / "drawn").exists()
