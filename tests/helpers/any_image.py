@@ -32,7 +32,7 @@ from zooready.errors import InputInvalid, ZooreadyError
 from zooready.images.agreement import SHARED
 from zooready.images.files import read_image, write_image
 from zooready.images.matching import match
-from zooready.prediction import engine, predict
+from zooready.prediction import engine, load, predict
 from zooready.records import Image, as_float32
 
 TARGET = Path(__file__).parents[2] / "docs" / "any-image.md"
@@ -129,8 +129,8 @@ def runs(bundle, images, names):
                 yield name, format, variant, regrouped(outputs, images)
     for format in bundle.formats:
         print(f"  predict {format}", file=sys.stderr)
-        run = engine(bundle, format, "cpu")
-        yield "predict", format, "", [predicted(bundle, image, run) for image in images]
+        loaded = load(bundle, format, "cpu")
+        yield "predict", format, "", [predicted(bundle, image, loaded) for image in images]
 
 
 def regrouped(outputs, images):
@@ -139,9 +139,9 @@ def regrouped(outputs, images):
     return [[next(queue) for _ in image.planes] for image in images]
 
 
-def predicted(bundle, image, run):
+def predicted(bundle, image, loaded):
     """What ``predict`` makes of the file, taken apart into planes (1, c, y, x)."""
-    prediction = predict(bundle, read_image(image.path), run=run, channel=2 if image.name == COLOUR else None)
+    prediction = predict(bundle, read_image(image.path), loaded=loaded, channel=2 if image.name == COLOUR else None)
     planes = []
     for n in range(len(image.planes)):
         outputs = []

@@ -389,11 +389,9 @@ def test_files_that_are_no_images_are_refused(tmp_path, content, match):
     ("start", "message"),
     [
         (
-            b"ZISRAWFILE\0\0",
-            r"a CZI file of Zeiss, which is not read here: open it in Fiji with .*Bio-Formats Importer.*bfconvert IN OUT_%s",
+            b"\xd0\xcf\x11\xe0" + b"\0" * 12,
+            r"an OIB file of Olympus or a ZVI file of Zeiss, which is not read here: .*Bio-Formats Importer.*bfconvert IN OUT_%s",
         ),
-        (b"\xda\xce\xbe\x0a" + b"\0" * 12, "an ND2 file of Nikon, .*Bio-Formats"),
-        (b"\x70\0\0\0" + b"\0" * 12, "a LIF file of Leica, .*Bio-Formats"),
         (b"\x89HDF\r\n\x1a\n" + b"\0" * 8, "HDF5, as Imaris and ilastik write it, .*: export it as TIFF"),
         (b"\x93NUMPY\1\0", r"an array of NumPy, .*: write it as TIFF with tifffile.imwrite"),
     ],

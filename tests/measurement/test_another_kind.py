@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
@@ -13,7 +14,7 @@ from zooready.errors import BundleInvalid
 from zooready.evaluation.classifiers import Scorer, held_out
 from zooready.families import load_record, load_weights
 from zooready.measurement import Measurer
-from zooready.prediction import predict
+from zooready.prediction import embedding, load, predict
 from zooready.prediction.embedding import strangers, watched
 from zooready.records import Image
 from zooready.tensors import KnownKind
@@ -46,6 +47,50 @@ def test_the_scores_are_the_same_with_and_without_a_rule(judged, three):
     image, _ = three
     with_rule = judged(0.0)
     assert predict(with_rule, image).scores == predict(replace(with_rule, known_kind=None), image).scores
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How often ONNX Runtime was started, and how often it ran an image larger than the pieces that memory is measured on."""
+    counts = {"sessions": 0, "runs": 0}
+
+    class Counting(onnxruntime.InferenceSession):
+        def __init__(self, *given, **how):
+            counts["sessions"] += 1
+            super().__init__(*given, **how)
+
+        def run(self, *given):
+            counts["runs"] += 1
+            return super().run(*given)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Counting)
+    return counts
+
+
+@pytest.mark.parametrize("has_rule", [True, False])
+def test_the_runtime_starts_once_and_runs_once_for_each_image(judged, three, counted, has_rule):
+    bundle = replace(judged(-1e6), trusted=True)
+    counted.update(sessions=0, runs=0)
+    loaded = load(bundle if has_rule else replace(bundle, known_kind=None), "onnx", "cpu")
+    for _ in range(3):
+        prediction = predict(bundle, three[0], loaded=loaded)
+        assert any("not of the kind" in note for note in prediction.notes) == has_rule
+    assert counted == {"sessions": 1, "runs": 3}
+
+
+def test_what_predict_does_not_need_is_not_computed(judged, monkeypatch):
+    taken = []
+    start = embedding.graph_run
+    monkeypatch.setattr(
+        embedding, "graph_run", lambda bundle, content, outputs, device: taken.append(outputs) or start(bundle, content, outputs)
+    )
+    bundle = judged(0.0)
+    taken.clear()
+    load(bundle, "onnx", "cpu")
+    watched(bundle)
+    ((*promised, seen), (*_, pooled, last)) = taken
+    assert promised == [name for name, _ in bundle.kinds]
+    assert seen not in (pooled, last)
 
 
 def test_measure_has_a_column_and_counts(judged, three):

@@ -173,3 +173,12 @@ def test_an_image_on_which_the_network_fails_is_told(image, tmp_path):
     run = watched(written(KINDS["pooled"](), tmp_path / "g.onnx"))
     with pytest.raises(ConsumerFailed, match=r"failed on an image of shape \(2, 2, 14, 11\)"):
         run(np.concatenate([image, image], 1))
+
+
+def test_a_graph_with_more_outputs_than_promised_is_refused(tmp_path):
+    bundle = written(KINDS["pooled"](), tmp_path / "g.onnx")
+    model = onnx.load(bundle.formats["onnx"])
+    model.graph.output.add().name = next(node for node in model.graph.node if node.op_type == "Relu").output[0]
+    onnx.save(model, bundle.formats["onnx"])
+    with pytest.raises(BundleInvalid, match="promises outputs scores, and its onnx network gave 2. Export it again"):
+        watched(bundle)

@@ -199,13 +199,13 @@ def test_resampling_goes_to_the_middle_of_the_range_and_back(tiny, monkeypatch, 
     bundle = tiny("restored", pixel_size_um=[0.2, 0.45] if size_um != 0.401 else [0.3, 0.4])
     y, x = np.mgrid[:100, :80]
     smooth = Image(array=(100 + 50 * np.sin(y / 12) * np.cos(x / 9)).astype("float32"), axes="yx", pixel_size_um=size_um)
-    start = whole.engine
+    start = whole.load
 
     def watched(*args):
         run = start(*args)
         return lambda image: (seen.append(image.shape), run(image))[1]
 
-    monkeypatch.setattr(whole, "engine", watched)
+    monkeypatch.setattr(whole, "load", watched)
     result = predict(bundle, smooth, pixel_size="auto")
     assert seen[0][-2] == network_sees
     assert result.notes == ()

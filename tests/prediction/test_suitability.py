@@ -114,13 +114,13 @@ def seen(monkeypatch):
     """Shapes of the inputs that networks get."""
     from zooready.prediction import whole
 
-    shapes, start = [], whole.engine
+    shapes, start = [], whole.load
 
     def watched(*args):
         run = start(*args)
         return lambda image: (shapes.append(image.shape), run(image))[1]
 
-    monkeypatch.setattr(whole, "engine", watched)
+    monkeypatch.setattr(whole, "load", watched)
     return shapes
 
 

@@ -30,7 +30,13 @@ def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready measure``."""
     add = parser.add_argument
     add("bundle", help="zip, folder, run, or a family with shipped weights; it classifies objects, or finds them")
-    add("images", type=Path, nargs="+", metavar="IMAGE", help="TIFF, OME-TIFF, OME-Zarr, PNG or JPEG; one plane each")
+    add(
+        "images",
+        type=Path,
+        nargs="+",
+        metavar="IMAGE",
+        help="TIFF, OME-TIFF, OME-Zarr, PNG or JPEG; one plane each, or one stack if the bundle finds objects in stacks",
+    )
     add("-o", "--out", type=Path, required=True, metavar="TABLE.csv", help="table to write")
     add("--labels", type=Path, nargs="+", action="extend", default=SUPPRESS, metavar="FILE", help="one label image per image")
     add("--segment", default=SUPPRESS, metavar="BUNDLE", help="find the objects by the labels of this bundle")
@@ -67,14 +73,15 @@ def measure(
 ) -> Table:
     """A row for each object of some images; see docs/measure.md.
 
-    A classifier gives embedding, class scores, shape, intensity and texture; a bundle that finds objects their box, shape and intensity.
+    A classifier gives embedding, class scores, shape, intensity and texture; a bundle that finds objects their box, shape and intensity; in
+    stacks their volume.
 
     Parameters
     ----------
     bundle
         A classifier, or a bundle with a label output: a zip, a folder, the folder of a finished run, or a family with shipped weights.
     images
-        Files, images or arrays; one plane each.
+        Files, images or arrays; one plane each, or one stack if the bundle finds objects in stacks.
     out
         The CSV; nothing is written if None.
     labels
@@ -134,7 +141,12 @@ def measure(
                     notes += [] if trained_objects(segmentation) else [f"{name}: no object was found."]
                     continue
             try:
-                rows_of_image, notes_of_image = rows_of(name, loaded, objects, channel=channel)
+                if finds and objects is not None and objects.ndim == 3:
+                    if outlines is not None or geojson is not None:
+                        raise InputInvalid("outlines and GeoJSON are of single planes, and the labels are a stack: leave them out.")
+                    rows_of_image, notes_of_image = measurement.solid_rows(name, loaded, objects, channel=channel)
+                else:
+                    rows_of_image, notes_of_image = rows_of(name, loaded, objects, channel=channel)
                 if finds and kinds is not None and objects is not None:
                     rows_of_image = measurement.with_classes(rows_of_image, objects, *kinds)
                 if outlines is not None and objects is not None:
@@ -166,15 +178,15 @@ def _names(images: Sequence[Any], labels: Sequence[Any] | None, segment: Path | 
 
 
 def _segmented(bundle: Bundle, image: Image, **options: Any) -> tuple[Array, tuple[Array, tuple[str, ...]] | None, tuple[str, ...]]:
-    """Labels (y, x) by a segmentation bundle; the classes (y, x) of its objects with their names, None without; and its notes."""
+    """Labels (y, x) or (z, y, x) by a segmentation bundle; the classes of its objects with their names, None without; and its notes."""
     name = next((name for name, kind in bundle.kinds if kind == "labels"), None)
     if name is None:
         outputs = ", ".join(f"{name} ({kind})" for name, kind in bundle.kinds)
         raise BundleInvalid(f"{bundle.path.name} gives {outputs} and no labels, which would find objects: take a segmentation bundle.")
     predicted = prediction.predict(bundle, image, **options)
     labels = predicted.images[name]
-    if labels.axes != "yx":
-        raise InputInvalid(f"'{name}' of {bundle.path.name} has axes {labels.axes!r}, and one plane of labels is needed.")
+    if labels.axes not in ("yx", "zyx"):
+        raise InputInvalid(f"'{name}' of {bundle.path.name} has axes {labels.axes!r}, and one plane or one stack of labels is needed.")
     classes = predicted.images.get(CLASS_IMAGE)
     names = predicted.images[bundle.outputs[0].name].channels[2:]
     return labels.array, (classes.array, names) if classes is not None and names else None, tuple(predicted.notes)

@@ -17,6 +17,7 @@ from zooready.errors import ConsumerFailed, InputInvalid, ZooreadyError
 from zooready.images.files import read_image
 from zooready.images.loading import Given, as_image
 from zooready.images.ome_zarr import is_store
+from zooready.images.vendors import stem
 from zooready.images.whole_files import make_folder
 from zooready.prediction import Prediction
 from zooready.records import Bundle, Format
@@ -30,7 +31,8 @@ def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready predict``."""
     add = parser.add_argument
     add("bundle", help="zip, folder, run, or a family with shipped weights")
-    add("images", type=Path, nargs="+", metavar="IMAGE-or-DIR", help="TIFF, OME-TIFF, OME-Zarr, PNG or JPEG, or a folder of them")
+    kinds = "TIFF, OME-TIFF, OME-Zarr, PNG, JPEG, CZI, ND2 or LIF (of several images in a file: recording.lif/NAME), or a folder of them"
+    add("images", type=Path, nargs="+", metavar="IMAGE-or-DIR", help=kinds)
     add("-o", "--out", type=Path, required=True, help="folder for the results; or, of one image with one output, the .tif, .zarr or .csv")
     add("--watch", action="store_true", help="go on with images that appear in the folder, until Ctrl-C; none twice, even after a restart")
     add("--format", choices=("onnx", "torchscript", "state_dict"), default="onnx", help="weights to run")
@@ -130,13 +132,13 @@ class Predictor:
         with ExitStack() as stack:
             self.bundle = stack.enter_context(bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s))
             _demand(self.bundle, format)
-            self.engine = prediction.engine(self.bundle, format, device)
+            self.loaded = prediction.load(self.bundle, format, device)
             self.opened = stack.pop_all()
 
     def __call__(self, image: Given, *, axes: str | None = None, **options: Any) -> Prediction:
         """Run the network on an image; ``axes`` and ``options`` are ``axes``, ``pixel_size``, ``diameter`` and ``channel`` of predict."""
         loaded = as_image(image, axes=axes)
-        return prediction.predict(self.bundle, loaded, run=self.engine, format=self.format, device=self.device, **options)
+        return prediction.predict(self.bundle, loaded, loaded=self.loaded, format=self.format, device=self.device, **options)
 
     def close(self) -> None:
         """Remove what was unpacked; the predictor cannot be used any more."""
@@ -201,8 +203,7 @@ def predict_files(
             names = ", ".join(name for name, _ in opened_bundle.kinds)
             raise InputInvalid(f"{out} is one file, and {opened_bundle.path.name} has several outputs ({names}): name a folder for them.")
         _demand_new(listed, [out] if is_file else [out / f"{a.stem}_{b}{c}" for a in listed for b, _ in opened_bundle.kinds for c in FILES])
-        engine = prediction.engine(opened_bundle, format, device)
-        options |= {"run": engine, "format": format, "device": device}
+        options |= {"loaded": prediction.load(opened_bundle, format, device), "format": format, "device": device}
         folder = make_folder(out.absolute().parent if is_file else out)
         for image in arriving(listed[0], out / WATCHED) if watch else listed:
             try:
@@ -247,7 +248,7 @@ def _listed(images: Sequence[Path], out: Path, watch: bool) -> list[Path]:
 
 def _stem(image: Path) -> str:
     """What names of results begin with."""
-    return image.stem.removesuffix(".ome") if is_store(image) else image.stem
+    return image.stem.removesuffix(".ome") if is_store(image) else stem(image)
 
 
 def run(bundle: str, images: Sequence[Path], out: Path, **options: Any) -> int:

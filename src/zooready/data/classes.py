@@ -23,7 +23,7 @@ from zooready.images.files import read_image
 from zooready.images.loading import as_grey
 from zooready.records import Array, Augmentation, Pair
 
-SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".czi", ".lif", ".nd2")
 STEP_PX = 32  # sides are multiples of it, as every network here accepts
 WHOLE_PX = 384  # training uses images up to this side whole, and crops of this side of larger ones
 CANDIDATES = 4  # random crops of which the brightest is used, because fields of several cells have empty corners

@@ -167,16 +167,14 @@ def measured_on(step: Step) -> dict[str, str]:
     }
 
 
-def evaluation(
-    family: Family, step: Step, apart_nm: Sequence[float], suited: str, points: str = "nanobeads, pairs of points"
-) -> Evaluation:
-    """The evaluation of one of the three; distances of pairs of points in nm, smallest first; the points of training."""
+def evaluation(family: Family, step: Step, apart_nm: Sequence[float], suited: str) -> Evaluation:
+    """The evaluation of one of the three; distances of pairs of points in nm, smallest first."""
     of_step = partial(sets, step)
     return Evaluation(
         measure=partial(measure, family, step, apart_nm),
         spot=partial(deconvolution_cards.spot, family, of_step),
         draw=partial(deconvolution_cards.draw, family, of_step, own=NETWORK),
-        data=f"simulated {points}, filaments, puncta, rings, meshes, textures and empty fields "
+        data="simulated nanobeads, pairs of points, filaments, puncta, rings, meshes, textures and empty fields "
         f"({mrbcr.SIZE} x {mrbcr.SIZE} px); training began with weights of `mrbcr`; no real images were used",
         suited=(suited,),
         unsuited=(

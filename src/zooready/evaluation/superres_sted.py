@@ -10,5 +10,4 @@ EVALUATION = evaluation(
     superres.CONFOCAL_TO_STED,
     (120.0, 150.0, 180.0, 240.0),
     "Single planes of thin specimens in a confocal microscope whose points are 250 to 330 nm wide at half maximum, 30 nm pixels.",
-    points="nanobeads",  # the shipped weights are older than pairs of points among the specimens
 )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from zooready.data.folder import contents, subfolder
 from zooready.errors import InputInvalid
-from zooready.families import deepz, deepz_pair, deepz_stack, mrbcr, mrbcr3d, mrbcr_released, plcnn, segmentation, superres
+from zooready.families import deepz, deepz_pair, deepz_stack, mrbcr, mrbcr3d, mrbcr_released, plcnn, segmentation, segmentation3d, superres
 from zooready.images.coco import coco_file
 from zooready.records import Family
 
@@ -25,6 +25,7 @@ FAMILIES: Mapping[str, Family] = {
     family.name: family
     for family in (
         segmentation.FAMILY,
+        segmentation3d.FAMILY,
         mrbcr.FAMILY,
         mrbcr3d.FAMILY,
         mrbcr_released.FAMILY,

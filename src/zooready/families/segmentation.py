@@ -58,18 +58,20 @@ _field = lru_cache(maxsize=FIELDS)(field)
 
 
 def pair_of(image: Array, labels: Array, pixel_size_um: float = 1.0) -> Pair:
-    """An image (1, y, x) and its label image, of any size, as a pair for training or evaluation.
+    """An image (c, y, x) or stack (c, z, y, x) and its labels, of any size, as a pair for training or evaluation.
 
-    ``labels`` is (y, x), 0 background and a number per object; where all objects have the same number (a mask), connected parts count.
+    ``labels`` is (y, x) or (z, y, x), 0 background and a number per object; where all objects have the same number (a mask), connected
+    parts count.
 
     Raises
     ------
     InputInvalid
         Labels have channels, are negative, or are not whole numbers.
     """
-    if labels.ndim != 2 or (labels < 0).any() or (labels != np.floor(labels)).any():
+    if labels.ndim != image.ndim - 1 or (labels < 0).any() or (labels != np.floor(labels)).any():
+        axes = "y, x" if image.ndim < 4 else "z, y, x"
         raise InputInvalid(
-            f"a label image of shape {labels.shape} ({labels.dtype}): give (y, x), 0 background, 1, 2, … one number an object."
+            f"a label image of shape {labels.shape} ({labels.dtype}): give ({axes}), 0 background, 1, 2, … one number an object."
         )
     names, ranks = np.unique(np.append(labels, 0), return_inverse=True)  # 0 comes first, whether or not it occurs
     labels = ranks[:-1].reshape(labels.shape).astype(np.int32)
@@ -98,7 +100,7 @@ def pair_of_classes(image: Array, labels: Array, pixel_size_um: float = 1.0) -> 
 
 
 def relative_distance(labels: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Distance of each pixel to its own object's outline over the largest one in that object: (y, x) -> (y, x), 0..1.
+    """Distance of each pixel to its own object's outline over the largest one in that object: (y, x) or (z, y, x) -> the same, 0..1.
 
     The border of the image is no outline: an object that it cuts goes on behind it.
     """

@@ -1,4 +1,4 @@
-"""Image files: reads TIFF, PNG, JPEG and OME-Zarr as an Image with named axes and calibration, and writes a TIFF that ImageJ reads."""
+"""Image files of any kind read as an Image with named axes and calibration, and written as a TIFF that ImageJ reads."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from zooready.errors import InputInvalid
 from zooready.images.mapped import blocks, is_mapped, release, reserve
 from zooready.images.ome_zarr import is_store, read_store
 from zooready.images.tiff import RGB, in_order, read_tiff
+from zooready.images.vendors import read_microscope, reader_of, within
 from zooready.images.whole_files import make_folder, whole_file
 from zooready.records import Array, Image
 
@@ -23,11 +24,8 @@ WITH_BIO_FORMATS = (
     "open it in Fiji with Plugins > Bio-Formats > Bio-Formats Importer and save each image with File > Save As > Tiff, or convert all at "
     "once with bfconvert: bfconvert IN OUT_%s.ome.tiff (%s numbers the images). Both keep channels, planes and pixel sizes."
 )
-MICROSCOPES = {  # first bytes of the files of microscopes: what they are, and what to do
-    b"ZISRAWFI": ("a CZI file of Zeiss", WITH_BIO_FORMATS),
-    b"\xda\xce\xbe\x0a": ("an ND2 file of Nikon", WITH_BIO_FORMATS),
+OTHERS = {  # first bytes of files that are not read here: what they are, and what to do
     b"\x00\x00\x00\x0cjP  ": ("JPEG 2000, or an old ND2 file of Nikon", WITH_BIO_FORMATS),
-    b"\x70\x00\x00\x00": ("a LIF file of Leica", WITH_BIO_FORMATS),
     b"\xd0\xcf\x11\xe0": ("an OIB file of Olympus or a ZVI file of Zeiss", WITH_BIO_FORMATS),
     b"\x89HDF\r\n\x1a\n": (
         "HDF5, as Imaris and ilastik write it",
@@ -48,12 +46,14 @@ def read_image(path: Path | str, *, axes: str | None = None, lazily: bool = Fals
     Parameters
     ----------
     path
-        TIFF (plain, ImageJ, OME, BigTIFF), PNG or JPEG, recognised by its content, not by its name; or a folder of OME-Zarr.
+        TIFF (plain, ImageJ, OME, BigTIFF), PNG or JPEG, recognised by its content, not by its name; a folder of OME-Zarr; or, with the
+        packages of the extra ``microscopes``, CZI, ND2 or LIF, and of several images in one the one that is named inside it, as in
+        ``recording.nd2/Position 3``.
     axes
         Letters of ``tzcyx`` for the axes of the stored array; only needed if the file does not name its axes.
     lazily
         Leave the pixels of a large TIFF in the file, in its byte order, until they are used; those that are compressed, and those of
-        OME-Zarr, are unpacked to a file for temporary use.
+        other files, are unpacked to a file for temporary use.
 
     Returns
     -------
@@ -72,7 +72,14 @@ def read_image(path: Path | str, *, axes: str | None = None, lazily: bool = Fals
     if is_store(path):
         image = read_store(path, axes, lazily=lazily)
     else:
-        image = read_tiff(path, axes, lazily=lazily) if _kind(path) == "tiff" else _read_pillow(path)
+        file, inside = within(path)
+        kind = _kind(file)
+        if inside and kind != "microscope":
+            raise InputInvalid(f"{file} is one image, and holds no '{inside}': give the file itself.")
+        if kind == "microscope":
+            image = read_microscope(file, inside, WITH_BIO_FORMATS, lazily=lazily)
+        else:
+            image = read_tiff(path, axes, lazily=lazily) if kind == "tiff" else _read_pillow(path)
     demand_usable(image.array, image.axes, str(path))
     return replace(image, array=_native(image.array))
 
@@ -88,7 +95,7 @@ def read_mask(path: Path | str) -> Image:
         As :func:`read_image`.
     """
     path = Path(path)
-    image = _read_pillow(path, indices=True) if _kind(path) == "pillow" else read_image(path)
+    image = _read_pillow(path, indices=True) if _kind(within(path)[0]) == "pillow" else read_image(path)
     image = replace(image, array=_native(image.array))
     used = (
         [number for number, plane in enumerate(np.moveaxis(image.array, image.axes.find("c"), 0)) if plane.any()]
@@ -187,7 +194,7 @@ def write_png(pixels: NDArray[np.uint8], path: Path) -> None:
 
 
 def _kind(path: Path) -> str:
-    """The reader for a file, ``tiff`` or ``pillow``, from its first bytes."""
+    """The reader for a file, ``tiff``, ``pillow`` or ``microscope``, from its first bytes."""
     if path.exists() and not (path.is_file() or path.is_dir()):  # which nobody may write to, so that reading never ends
         raise InputInvalid(f"{path} is a pipe or a device, not a file: write the image to a file first.")
     try:
@@ -207,7 +214,9 @@ def _kind(path: Path) -> str:
         return "tiff"
     if head == b"\x89PNG\r\n\x1a\n" or head[:3] == b"\xff\xd8\xff":
         return "pillow"
-    for start, (format, cure) in MICROSCOPES.items():
+    if reader_of(head):
+        return "microscope"
+    for start, (format, cure) in OTHERS.items():
         if head.startswith(start):
             raise InputInvalid(f"{path} is {format}, which is not read here: {cure}")
     raise InputInvalid(f"{path} is not a TIFF, PNG or JPEG (it begins with {head[:4]!r}): open it in Fiji and save it as TIFF.")

@@ -58,7 +58,9 @@ def crops(image: Array, labels: Array, size: tuple[int, int] | None = None, back
 
     if background not in get_args(Background):
         raise InputInvalid(f"background={background!r} is not known: use one of {', '.join(map(repr, get_args(Background)))}.")
-    numbers, compact = _compact(labels, image)
+    if image.ndim != 3:
+        raise several_planes("the image", "czyx"[-image.ndim :])
+    numbers, compact = compacted(labels, image)
     for position, box in enumerate(find_objects(compact), 1):
         height, width = (extent.stop - extent.start for extent in box)
         wanted = size or (height, width)
@@ -75,9 +77,22 @@ def crops(image: Array, labels: Array, size: tuple[int, int] | None = None, back
         yield Crop(label=int(numbers[position - 1]), box=(box[0], box[1]), image=pixels, is_cut=is_cut, is_at_edge=edge)
 
 
-def _compact(labels: Array, image: Array) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """The labels of the objects in ascending order, and the label image renumbered 1, 2, ..."""
-    if labels.ndim != 2 or labels.shape != image.shape[1:]:
+def compacted(labels: Array, image: Array) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """The labels of the objects in ascending order, and the label image renumbered 1, 2, ...
+
+    Parameters
+    ----------
+    labels
+        (y, x) or (z, y, x), whole numbers; 0 is background.
+    image
+        (c, y, x) or (c, z, y, x), of the same size.
+
+    Raises
+    ------
+    InputInvalid
+        Image and labels have different sizes, labels are not whole numbers from 0, or there is no object.
+    """
+    if labels.shape != image.shape[1:]:
         raise InputInvalid(f"the labels have shape {labels.shape} and the image {image.shape[1:]}: give labels of this image.")
     whole = np.rint(labels)
     if not np.isfinite(labels).all() or (whole != labels).any() or labels.min() < 0:

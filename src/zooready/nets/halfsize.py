@@ -10,7 +10,7 @@ outlines sharp, and objects of eight pixels apart.
 import torch
 from torch import nn
 
-from zooready.nets.unet import UNet
+from zooready.nets.unet import BATCH_NORM, CONVOLUTION, UNet, enlarging
 
 KNEE, LOWEST, HIGHEST = 0.25, -2.0, 4.0
 
@@ -18,6 +18,12 @@ KNEE, LOWEST, HIGHEST = 0.25, -2.0, 4.0
 def squashed(image: torch.Tensor) -> torch.Tensor:
     """Values of order one, so that dim is seen beside bright: slope 5 at 0, 1 stays 1, and nothing exceeds 1.25; any shape."""
     return image * (1 + KNEE) / (KNEE + image.abs())
+
+
+def thin(channels_in: int, channels_out: int, dimensions: int) -> nn.Sequential:
+    """One convolution (3 px along every axis), batch normalisation, ReLU: the layer at full size."""
+    convolution = CONVOLUTION[dimensions](channels_in, channels_out, 3, padding=1, bias=False)
+    return nn.Sequential(convolution, BATCH_NORM[dimensions](channels_out), nn.ReLU())
 
 
 class HalfSizeUNet(nn.Module):
@@ -33,16 +39,20 @@ class HalfSizeUNet(nn.Module):
         Of the U-Net within: number of sizes, most channels.
     channels_in
         Channels of the image.
+    dimensions
+        2 for (b, c, y, x); 3 for (b, c, z, y, x), where only y and x are halved.
     """
 
-    def __init__(self, channels_out: int, base: int = 16, levels: int = 5, widest: int = 128, channels_in: int = 1) -> None:
+    def __init__(
+        self, channels_out: int, base: int = 16, levels: int = 5, widest: int = 128, channels_in: int = 1, dimensions: int = 2
+    ) -> None:
         super().__init__()
-        self.first = nn.Sequential(nn.Conv2d(2 * channels_in, base, 3, padding=1, bias=False), nn.BatchNorm2d(base), nn.ReLU())
-        self.halved = nn.AvgPool2d(2)
-        self.within = UNet(2 * channels_in, base, base=base, levels=levels, widest=widest)
-        self.up = nn.ConvTranspose2d(base, base, 2, stride=2)
-        self.join = nn.Sequential(nn.Conv2d(2 * base, base, 3, padding=1, bias=False), nn.BatchNorm2d(base), nn.ReLU())
-        self.last = nn.Conv2d(base, channels_out, 1)
+        self.first = thin(2 * channels_in, base, dimensions)
+        self.halved = nn.AvgPool2d(2) if dimensions == 2 else nn.AvgPool3d((1, 2, 2))
+        self.within = UNet(2 * channels_in, base, base=base, levels=levels, widest=widest, dimensions=dimensions)
+        self.up = enlarging(base, base, dimensions)
+        self.join = thin(2 * base, base, dimensions)
+        self.last = CONVOLUTION[dimensions](base, channels_out, 1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """See the class."""

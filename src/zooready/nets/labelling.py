@@ -61,6 +61,10 @@ class Instances(nn.Module):
         labels = self.grown(self.climbed(seeds, foreground, height), foreground)
         return probabilities, self.without_small(labels)
 
+    def around(self, values: torch.Tensor) -> torch.Tensor:
+        """:func:`highest_around`, for the axes that the objects have."""
+        return highest_around(values)
+
     def heights(self, probabilities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(b, 2, y, x) -> where the foreground is, bool, and its height, float32, 0 outside; (b, 1, y, x) each."""
         foreground = probabilities[:, 0:1] > self.foreground
@@ -74,7 +78,7 @@ class Instances(nn.Module):
         pointer = index.reshape(core.shape) * inside  # 0 outside
         for _ in range(self.rounds):
             for _ in range(2):
-                pointer = highest_around(pointer) * inside
+                pointer = self.around(pointer) * inside
             pointer = self.followed(pointer) * inside
         for _ in range(3):
             pointer = self.followed(pointer) * inside
@@ -114,7 +118,7 @@ class Instances(nn.Module):
         """Labels (b, 1, y, x) float32 spread into the foreground; where two meet, each keeps what it reached first."""
         allowed = foreground.to(torch.float32)
         for _ in range(self.growth):
-            labels = torch.where(labels > 0, labels, highest_around(labels) * allowed)
+            labels = torch.where(labels > 0, labels, self.around(labels) * allowed)
         return labels
 
     def without_small(self, labels: torch.Tensor) -> torch.Tensor:

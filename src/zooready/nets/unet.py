@@ -10,17 +10,28 @@ Ronneberger et al., MICCAI 2015, doi:10.1007/978-3-319-24574-4_28; here with pad
 import torch
 from torch import nn
 
+CONVOLUTION = {2: nn.Conv2d, 3: nn.Conv3d}
+BATCH_NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+
+
+def enlarging(channels_in: int, channels_out: int, dimensions: int) -> nn.Module:
+    """Transposed convolution to twice the size of y and x, never of z: planes are few, and far apart."""
+    if dimensions == 2:
+        return nn.ConvTranspose2d(channels_in, channels_out, 2, stride=2)
+    return nn.ConvTranspose3d(channels_in, channels_out, (1, 2, 2), stride=(1, 2, 2))
+
 
 class UNetBlock(nn.Sequential):
-    """Twice 3×3 convolution, batch normalisation, ReLU: (b, channels_in, y, x) -> (b, channels_out, y, x)."""
+    """Twice convolution (3 px along every axis), batch normalisation, ReLU: (b, channels_in, ..., y, x) -> (b, channels_out, ..., y, x)."""
 
-    def __init__(self, channels_in: int, channels_out: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, dimensions: int = 2) -> None:
+        convolution, batch_norm = CONVOLUTION[dimensions], BATCH_NORM[dimensions]
         super().__init__(
-            nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels_out),
+            convolution(channels_in, channels_out, 3, padding=1, bias=False),
+            batch_norm(channels_out),
             nn.ReLU(),
-            nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels_out),
+            convolution(channels_out, channels_out, 3, padding=1, bias=False),
+            batch_norm(channels_out),
             nn.ReLU(),
         )
 
@@ -40,22 +51,33 @@ class UNet(nn.Module):
         Each halving doubles the channels, up to this number. Base 16, five levels and 128 make 1.3 million parameters.
     final
         Final activation: "none" (any value) or "sigmoid" (0..1). The last layer stays in float32 under autocast.
+    dimensions
+        2 for (b, c, y, x); 3 for (b, c, z, y, x), where z is free, since only y and x are halved.
     """
 
     def __init__(
-        self, channels_in: int, channels_out: int, base: int = 16, levels: int = 5, widest: int = 128, final: str = "none"
+        self,
+        channels_in: int,
+        channels_out: int,
+        base: int = 16,
+        levels: int = 5,
+        widest: int = 128,
+        final: str = "none",
+        dimensions: int = 2,
     ) -> None:
         super().__init__()
         if final not in ("none", "sigmoid"):
             raise ValueError(f"final={final!r} is not known. Use 'none' or 'sigmoid'.")
         if levels < 1:
             raise ValueError(f"levels={levels}: a U-Net has at least one size. Use 1 or more.")
+        if dimensions not in CONVOLUTION:
+            raise ValueError(f"dimensions={dimensions}: use 2 or 3.")
         widths = [min(base * 2**level, widest) for level in range(levels)]
-        self.down = nn.ModuleList(UNetBlock(a, b) for a, b in zip([channels_in, *widths], widths, strict=False))
-        self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in zip(widths, widths[1:], strict=False))
-        self.join = nn.ModuleList(UNetBlock(2 * width, width) for width in widths[:-1])
-        self.pool = nn.MaxPool2d(2)
-        self.last = nn.Conv2d(base, channels_out, 1)
+        self.down = nn.ModuleList(UNetBlock(a, b, dimensions) for a, b in zip([channels_in, *widths], widths, strict=False))
+        self.up = nn.ModuleList(enlarging(b, a, dimensions) for a, b in zip(widths, widths[1:], strict=False))
+        self.join = nn.ModuleList(UNetBlock(2 * width, width, dimensions) for width in widths[:-1])
+        self.pool = nn.MaxPool2d(2) if dimensions == 2 else nn.MaxPool3d((1, 2, 2))
+        self.last = CONVOLUTION[dimensions](base, channels_out, 1)
         self.final = final
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:

@@ -5,6 +5,7 @@ Comes in: an opened Bundle and an Image. Goes out: a Prediction (images, score t
 May import: processes, nets, images, formats, bundle, consumers
 """
 
+from zooready.prediction.embedding import load
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.output import save, save_one
 from zooready.prediction.parts import resumable
@@ -18,6 +19,7 @@ __all__ = [
     "Scores",
     "as_input",
     "engine",
+    "load",
     "network",
     "predict",
     "resumable",

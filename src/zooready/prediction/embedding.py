@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zooready.bundle.specs import known_kind
 from zooready.consumers.onnx_rules import outside
-from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
-from zooready.prediction.sessions import graph_run
-from zooready.records import Array, Bundle
+from zooready.errors import BundleInvalid, InputInvalid
+from zooready.formats.starting import Device, Run
+from zooready.prediction.sessions import engine, explaining, graph_run
+from zooready.records import Array, Bundle, Format
 from zooready.tensors import KnownKind
 
 LAYERS = ("Gemm", "MatMul", "Conv")  # what multiplies by weights
@@ -24,6 +26,7 @@ PASSING = ("Flatten", "Reshape", "Squeeze", "Identity", "Dropout")  # between th
 POOLING = ("GlobalAveragePool", "ReduceMean")
 SUMMING = ("Div", "ReduceSum")  # pooling as our own bundles write it: sums along one axis after the other, over their number
 EXACT = 1e-3  # largest difference / range between a map's mean and what the layer computed
+Judged = Callable[[Array], tuple[tuple[Array, ...], Array | None]]  # an input -> outputs, embedding (None where no rule asks for it)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,20 +43,56 @@ class Seen:
     maps: Array | None
 
 
-def watched(bundle: Bundle) -> Callable[[Array], Seen]:
+def load(bundle: Bundle, format: Format = "onnx", device: Device = "auto") -> Judged:
+    """A bundle's network for many images, its runtime started once, that runs once for each input.
+
+    A classifier that states a rule on what its last layer sees (``config.zooready.kind``) gives that as well; of other weights than ONNX
+    it is computed with the ONNX beside them, and left out where there is none.
+
+    Parameters
+    ----------
+    bundle, format, device
+        As for :func:`engine`, whose errors are raised too.
+
+    Raises
+    ------
+    InputInvalid, BundleInvalid
+        As for :func:`watched`, if the bundle states a rule.
+    """
+    if known_kind(bundle) is None or "onnx" not in bundle.formats:
+        return _unjudged(engine(bundle, format, device))
+    if format == "onnx":
+        both = watched(bundle, device, maps=False)
+        return lambda image: ((seen := both(image)).outputs, seen.embedding)
+    run, see = engine(bundle, format, device), watched(bundle, device, maps=False)
+    return lambda image: (run(image), see(image).embedding)
+
+
+def _unjudged(run: Run) -> Judged:
+    return lambda image: (run(image), None)
+
+
+def watched(bundle: Bundle, device: Device = "cpu", *, maps: bool = True) -> Callable[[Array], Seen]:
     """A function that runs a classifier and returns what its last layer with weights saw.
+
+    Parameters
+    ----------
+    bundle, device
+        As for :func:`engine`.
+    maps
+        Whether to look for class activation maps, whose tensors are large.
 
     Returns
     -------
     Callable
-        (b, c, ..., y, x) float32 to :class:`Seen`. It raises ConsumerFailed when the network fails.
+        (b, c, ..., y, x) float32 to :class:`Seen`. It raises ConsumerFailed when the network fails, InputInvalid when memory runs out.
 
     Raises
     ------
     InputInvalid
         The bundle gives no class scores, or holds no ONNX weights.
     BundleInvalid
-        The weights do not load, lie in another file, or no layer with weights leads to the scores.
+        The weights do not load, lie in another file, give another number of outputs, or no layer with weights leads to the scores.
     """
     index = _scores(bundle)
     model = _model(bundle)
@@ -61,30 +100,28 @@ def watched(bundle: Bundle) -> Callable[[Array], Seen]:
     given = [output.name for output in graph.output]
     wanted = [name for name, _ in bundle.kinds]
     order = wanted if sorted(given) == sorted(wanted) else given
+    if len(order) != len(wanted):
+        promised = ", ".join(wanted)
+        raise BundleInvalid(f"{bundle.path.name} promises outputs {promised}, and its onnx network gave {len(order)}. Export it again.")
     last = _last_layer(graph, order[index], bundle)
-    pooled, linear = _pooled(graph, last)
+    pooled, linear = _pooled(graph, last) if maps else ("", None)
     taken = [last.input[0], *((pooled, last.output[0]) if pooled else ())]
     for name in taken:
         if name not in {output.name for output in graph.output}:
             graph.output.add().name = name
     try:
-        run_all = graph_run(bundle, model.SerializeToString(), [*order, *taken])
+        started = graph_run(bundle, model.SerializeToString(), [*order, *taken], device)
     except InputInvalid as error:
         raise BundleInvalid(
             f"{bundle.path.name}: the ONNX weights do not load ({error.__cause__}). Export or download it again."
         ) from error
+    run_all = explaining(started, bundle, "onnx", [*order, *taken])
 
     def run(image: Array) -> Seen:
-        try:
-            arrays = run_all(image)
-        except Exception as error:  # ONNX Runtime has a class of error for each reason
-            raise ConsumerFailed(
-                f"the onnx network of {bundle.path.name} failed on an image of shape {image.shape} ({str(error)[:300]}): "
-                "run zooready check on the bundle."
-            ) from error
+        arrays = run_all(image)
         seen = arrays[len(order)]
-        maps = _maps(arrays[-2], arrays[-1], *linear) if linear else None
-        return Seen(outputs=arrays[: len(order)], embedding=seen.mean(axis=tuple(range(2, seen.ndim))), maps=maps)
+        found = _maps(arrays[-2], arrays[-1], *linear) if linear else None
+        return Seen(outputs=arrays[: len(order)], embedding=seen.mean(axis=tuple(range(2, seen.ndim))), maps=found)
 
     return run
 

@@ -20,18 +20,17 @@ from zooready.bundle.specs import (
     trained_objects,
 )
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
-from zooready.formats.starting import Device, Run
+from zooready.formats.starting import Device
 from zooready.images.calibration import beyond, blurred, outside, planes_differ
 from zooready.images.loading import rounded
 from zooready.images.mapped import blocks, is_mapped
 from zooready.images.notebook import image_html, notes_html, table_html
 from zooready.images.tiff import in_order
-from zooready.prediction.embedding import strangers, watched
+from zooready.prediction.embedding import Judged, load, strangers
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.memory import available_bytes, demand_room, demand_room_to_scale
 from zooready.prediction.parts import Parts
 from zooready.prediction.scaling import PixelSize, resampled, sized, zoom_for
-from zooready.prediction.sessions import engine
 from zooready.prediction.steps import READERS, NamedArray, axis_ids, processed
 from zooready.prediction.steps import notes as notes_on_steps
 from zooready.prediction.suitability import of_another_kind, unlike
@@ -78,7 +77,7 @@ def predict(
     pixel_size: PixelSize | None = None,
     diameter: float | None = None,
     channel: int | str | None = None,
-    run: Run | None = None,
+    loaded: Judged | None = None,
     progress: Progress | None = None,
     parts: Parts | None = None,
 ) -> Prediction:
@@ -102,8 +101,8 @@ def predict(
         outputs back.
     channel
         The one channel to take, by name or by number from 1.
-    run
-        What :func:`engine` gave for this bundle, to use it for several images; made from ``format`` and ``device`` if None.
+    loaded
+        What :func:`load` gave for this bundle, to use it for several images; made from ``format`` and ``device`` if None.
     progress
         Called with (done, in all): of inputs, or of tiles where an image is cut into them.
     parts
@@ -139,20 +138,21 @@ def predict(
     for described in (*bundle.inputs, *bundle.outputs):
         notes += notes_on_steps(described, is_many=math.prod(inputs.lengths) > 1, is_input=described in bundle.inputs)
     parts = parts or Parts()
+    embeddings: list[Array] = []
     why_whole, results = f"it is scaled by {zoom:.3g}" if zoom != 1.0 else "", None
     if math.prod(inputs.array.shape[len(inputs.loop) + 1 :]) > AREA:
         try:
             way = tiling(bundle, spec, format=format, device=device, zoom=zoom)
-            results, run = _by_tiles(way, inputs, spec, outputs, parts, progress), None
+            results, loaded = _by_tiles(way, inputs, spec, outputs, parts, progress), None
             if parts.before:
                 notes.append(f"went on after {parts.before} tiles that a stopped run had computed.")
         except NotTiled as reason:
             why_whole = str(reason)
     if results is None:
-        run = run or engine(bundle, format, device)
-        results = _whole(run, bundle, inputs, outputs, zoom, why_whole, progress)
-    notes += _notes_on_objects(run, bundle, inputs, results, zoom)
-    notes += _notes_on_kind(bundle, inputs, zoom)
+        loaded = loaded or load(bundle, format, device)
+        results, embeddings = _whole(loaded, bundle, inputs, outputs, zoom, why_whole, progress)
+    notes += _notes_on_objects(loaded, bundle, inputs, results, zoom)
+    notes += _notes_on_kind(bundle, embeddings)
     images, scores = {}, {}
     for tensor, stacked in zip(outputs, results, strict=True):
         if wrong := sum(int((~np.isfinite(stacked[block])).sum()) for block in blocks(stacked)):
@@ -166,27 +166,26 @@ def predict(
     return Prediction(images=images, scores=scores, notes=tuple(notes))
 
 
-def _notes_on_objects(run: Run | None, bundle: Bundle, inputs: Inputs, results: list[Array], zoom: float) -> list[str]:
-    """Whether the image is of the kind that a network which finds objects was trained on; ``run`` is None if it was cut into tiles."""
+def _notes_on_objects(loaded: Judged | None, bundle: Bundle, inputs: Inputs, results: list[Array], zoom: float) -> list[str]:
+    """Whether the image is of the kind that a network which finds objects was trained on; ``loaded`` is None if it was cut into tiles."""
     trained, outputs = trained_objects(bundle), output_specs(bundle)
     number = next((number for number, tensor in enumerate(outputs) if tensor.kind == "labels" and tensor.axes == "bcyx"), None)
     if trained is None or number is None:
         return []
 
     def found(image: Array) -> Array:
-        assert run is not None
-        return _one(run, bundle, image, outputs, 1.0, "", first=False)[number]
+        assert loaded is not None
+        return _one(loaded, bundle, image, outputs, 1.0, "", first=False)[0][number]
 
-    return unlike(inputs, results[number], trained, zoom, found if run else None)
+    return unlike(inputs, results[number], trained, zoom, found if loaded else None)
 
 
-def _notes_on_kind(bundle: Bundle, inputs: Inputs, zoom: float) -> list[str]:
+def _notes_on_kind(bundle: Bundle, embeddings: list[Array]) -> list[str]:
     """Whether the images are of the kind that a classifier was trained on, if the bundle states what tells them apart."""
     known = known_kind(bundle)
-    if known is None or "onnx" not in bundle.formats:
+    if known is None or not embeddings:
         return []
-    see = watched(bundle)
-    found = [strangers(see(_given(bundle, image, zoom)[0]).embedding, known, bundle)[0] for image in inputs]
+    found = [strangers(embedding, known, bundle)[0] for embedding in embeddings]
     return [note] if (note := of_another_kind(sum(map(bool, found)), len(found), "planes", known)) else []
 
 
@@ -201,16 +200,20 @@ def _check_stacks(inputs: Inputs, outputs: tuple[TensorSpec, ...]) -> None:
 
 
 def _whole(
-    run: Run, bundle: Bundle, inputs: Inputs, outputs: tuple[TensorSpec, ...], zoom: float, why_whole: str, progress: Progress | None
-) -> list[Array]:
-    """Each output for all inputs, (..., c, ..., y, x), the network run once for each input."""
+    loaded: Judged, bundle: Bundle, inputs: Inputs, outputs: tuple[TensorSpec, ...], zoom: float, why_whole: str, progress: Progress | None
+) -> tuple[list[Array], list[Array]]:
+    """Each output for all inputs, (..., c, ..., y, x), and the embeddings, if a rule asks for them; the network runs once an input."""
     results: list[list[Array]] = [[] for _ in outputs]
+    embeddings: list[Array] = []
     for done, array in enumerate(inputs):
-        for result, output in zip(results, _one(run, bundle, array, outputs, zoom, why_whole, first=done == 0), strict=True):
+        computed, embedding = _one(loaded, bundle, array, outputs, zoom, why_whole, first=done == 0)
+        for result, output in zip(results, computed, strict=True):
             result.append(output)
+        embeddings += [] if embedding is None else [embedding]
         if progress:
             progress(done + 1, math.prod(inputs.lengths))
-    return [np.stack([array[0] for array in arrays]).reshape(*inputs.lengths, *arrays[0].shape[1:]) for arrays in results]
+    stacked = [np.stack([array[0] for array in arrays]).reshape(*inputs.lengths, *arrays[0].shape[1:]) for arrays in results]
+    return stacked, embeddings
 
 
 def _by_tiles(
@@ -226,15 +229,16 @@ def _by_tiles(
 
 
 def _one(
-    run: Run, bundle: Bundle, image: Array, outputs: tuple[TensorSpec, ...], zoom: float, why_whole: str, *, first: bool
-) -> list[Array]:
-    """The outputs for one input, at the input's size."""
+    loaded: Judged, bundle: Bundle, image: Array, outputs: tuple[TensorSpec, ...], zoom: float, why_whole: str, *, first: bool
+) -> tuple[list[Array], Array | None]:
+    """The outputs for one input, at the input's size, and its embedding."""
     given, inputs, scaled = _given(bundle, image, zoom)
     size = image.shape[-2:]
     if first:
-        demand_room(run, given, why_whole)
+        demand_room(lambda piece: loaded(piece)[0], given, why_whole)
     kept = []
-    for tensor, described, output in zip(outputs, bundle.outputs, run(given), strict=True):
+    computed, embedding = loaded(given)
+    for tensor, described, output in zip(outputs, bundle.outputs, computed, strict=True):
         if output.ndim != len(tensor.axes) or output.shape[tensor.axes.index("c")] != len(tensor.channels):
             raise BundleInvalid(
                 f"{bundle.path.name} promises '{tensor.name}' with axes {tensor.axes!r} and {len(tensor.channels)} channels, and its "
@@ -249,7 +253,7 @@ def _one(
         if zoom != 1.0 and tensor.axes.endswith("yx"):
             output = resampled(output, size, labels=tensor.kind == "labels")
         kept.append(output)
-    return kept
+    return kept, embedding
 
 
 def _given(bundle: Bundle, image: Array, zoom: float) -> tuple[Array, dict[str, NamedArray], tuple[int, int]]:

@@ -1,0 +1,99 @@
+"""`segmentation3d` on a stack of others with label stack, never trained on.
+
+    python benchmarks/nuclei_stacks.py fetch       the stack, into zooready's cache, checked by its hash
+    python benchmarks/nuclei_stacks.py measure     table and picture, into the record and model_cards/; then
+                                                   `zooready list --cards model_cards`
+
+The stack is one that StarDist carries (stardist 0.9.2, BSD-3): 31 planes of 61 x 57 px with 104 nuclei, simulated by its authors, and not
+by the simulation that `segmentation3d` was trained on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import zipfile
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import tifffile
+import torch
+from real_images import CARDS, RECORDS, cache
+
+from zooready.evaluation import label_images, segmentation3d
+from zooready.evaluation.grids import grid
+from zooready.families import load_weights
+from zooready.images.whole_files import whole_file
+from zooready.records import Array
+
+PACKAGE, INSIDE = "stardist==0.9.2", "stardist/data/images/"
+FILES = {
+    "img3d.tif": "f5626d500c7a738cd321698f43df36e2ac149d98456579c5cbcf8af48c7253e8",
+    "mask3d.tif": "a2ff51b712941a90cf3a5628b11f04f5d7fa3f29c808c065d3be6ff938b215a1",
+}
+TITLE, PICTURE = "stack of others", "segmentation3d-others.png"
+WORDS = (
+    "one stack of 31 planes of 61 x 57 px with 104 nuclei, which StarDist carries (stardist 0.9.2; simulated by its authors), never "
+    "trained on and not used to choose anything; python benchmarks/nuclei_stacks.py"
+)
+CAPTION = "The stack that StarDist carries, never trained on: a middle plane, and a cut along the axis."
+
+
+def fetch() -> None:
+    """Download the wheel for this Python, and keep the two files.
+
+    Raises
+    ------
+    SystemExit
+        A file has another hash than the one that was measured.
+    """
+    folder = cache()
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder) as partial:
+        subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", partial, PACKAGE], check=True)
+        (wheel,) = Path(partial).glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            for name, digest in FILES.items():
+                content = archive.read(INSIDE + name)
+                if sha256(content).hexdigest() != digest:
+                    raise SystemExit(f"{name} of {PACKAGE} is not the file that was measured (another sha256).")
+                with whole_file(folder / name) as file:
+                    file.write(content)
+                print(folder / name)  # noqa: T201
+
+
+def stack(name: str) -> Array:
+    """(z, y, x) of one of the two files."""
+    path = cache() / name
+    if not path.exists():
+        raise SystemExit(f"{path} is missing: run `python benchmarks/nuclei_stacks.py fetch`.")
+    return tifffile.imread(path)
+
+
+def measure() -> None:
+    """Write the table into the record, and draw."""
+    image, truth = stack("img3d.tif"), stack("mask3d.tif").astype(int)
+    methods = segmentation3d.methods_of(load_weights("segmentation3d"))
+    path = RECORDS / "segmentation3d.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["tables"][TITLE] = {name: label_images.measured(method, [(image, truth)]) for name, method in methods.items()}
+    record["measured_on"][TITLE] = WORDS
+    grid(CARDS / PICTURE, ("image", "Otsu + watershed", "this network", "truth"), segmentation3d.panels(image, truth, methods))
+    record["images"] = [entry for entry in record["images"] if entry["file"] != PICTURE] + [{"file": PICTURE, "caption": CAPTION}]
+    with whole_file(path) as file:
+        file.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def main() -> None:
+    """Parse and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=("fetch", "measure"))
+    torch.set_num_threads(1)
+    {"fetch": fetch, "measure": measure}[parser.parse_args().action]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Object labels of a stack from probabilities, inside the network: :mod:`zooready.nets.labelling` with one more axis.
+
+A voxel has 26 neighbours. Nothing is said of the distance of planes: heights are relative to each object's own, and a way uphill leads to
+its core whatever the shape of a voxel.
+"""
+
+import torch
+from torch import nn
+
+from zooready.nets.labelling import Instances
+
+
+def higher_along(height: torch.Tensor, index: torch.Tensor, axis: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of each voxel and its two neighbours along an axis, the height of the highest and its index; the voxel's own if they are level.
+
+    (b, 1, z, y, x) float32, not negative, and int64 -> the same two.
+    """
+    edge = [0] * (2 * (4 - axis)) + [1, 1]
+    wide, wide_index = nn.functional.pad(height, edge), nn.functional.pad(index, edge)
+    for start in (0, 2):
+        other = wide.narrow(axis, start, height.shape[axis])
+        is_higher = other > height
+        height = torch.where(is_higher, other, height)
+        index = torch.where(is_higher, wide_index.narrow(axis, start, index.shape[axis]), index)
+    return height, index
+
+
+class StackInstances(Instances):
+    """(b, 2, z, y, x) foreground and distance -> the same, and labels (b, 1, z, y, x) float32: 0 background, 1…n in each stack.
+
+    Parameters are those of :class:`zooready.nets.labelling.Instances`, with voxels in place of pixels.
+    """
+
+    def around(self, values: torch.Tensor) -> torch.Tensor:
+        """Largest of the 3×3×3 values around each voxel; (b, 1, z, y, x), not negative, of any dtype; 0 beyond the border."""
+        wide = nn.functional.pad(values, (1, 1, 1, 1, 1, 1))
+        wide = torch.maximum(torch.maximum(wide[..., :-2], wide[..., 2:]), wide[..., 1:-1])
+        wide = torch.maximum(torch.maximum(wide[..., :-2, :], wide[..., 2:, :]), wide[..., 1:-1, :])
+        return torch.maximum(torch.maximum(wide[:, :, :-2], wide[:, :, 2:]), wide[:, :, 1:-1])
+
+    def heights(self, probabilities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(b, 2, z, y, x) -> where the foreground is, bool, and its height, float32, 0 outside; (b, 1, z, y, x) each.
+
+        Means are of 3×3 voxels of a plane, since an object may reach through three planes only.
+        """
+        foreground = probabilities[:, 0:1] > self.foreground
+        wide = nn.functional.pad(probabilities[:, 1:2], (1, 1, 1, 1))  # by itself, since avg_pool3d takes no image below its kernel's size
+        means = nn.functional.avg_pool3d(wide, (1, 3, 3), stride=1)
+        return foreground, means * foreground.to(torch.float32)
+
+    def climbed(self, seeds: torch.Tensor, foreground: torch.Tensor, height: torch.Tensor) -> torch.Tensor:
+        """Each foreground voxel gets the number of the core that is reached by going to the highest neighbour again and again.
+
+        (b, 1, z, y, x) float32 numbers, bool, float32 -> float32; 0 where the way ends on a hill without a core. The highest of 26
+        neighbours is found axis by axis: one choice among all of them takes the optimiser of Fiji's libtorch many minutes.
+        """
+        index = (foreground | ~foreground).flatten(1).to(torch.int64).cumsum(1).reshape(foreground.shape)
+        highest, target = height, index
+        for axis in (4, 3, 2):
+            highest, target = higher_along(highest, target, axis)
+        target = torch.where((height == highest) | (seeds > 0), index, target)
+        for _ in range(self.doublings):
+            target = self.followed(target)
+        reached = torch.gather(seeds.flatten(1), 1, (target.flatten(1) - 1).clamp(min=0)).reshape(seeds.shape)
+        return reached * foreground.to(torch.float32)
