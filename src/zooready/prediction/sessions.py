@@ -17,6 +17,7 @@ from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, Inpu
 from zooready.formats import FORMATS, onnx, state_dict, torchscript
 from zooready.formats.starting import Device, Run, torch_device
 from zooready.formats.warned import brief
+from zooready.processes import within
 from zooready.records import Array, Bundle, Format
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def engine(bundle: Bundle, format: Format = "onnx", device: Device = "auto") -> 
         raise InputInvalid(f"{bundle.path.name} has no {format} weights: use format={' or '.join(map(repr, bundle.formats))}.")
     if device not in get_args(Device):
         raise InputInvalid(f"device={device!r} is not known: use {' or '.join(map(repr, get_args(Device)))}.")
-    _demand_trust(bundle, format)
+    with within(bundle.time_limit_s, _late(bundle, format)):
+        _demand_trust(bundle, format)
     options: dict[str, Any] = {}
     if format == "onnx":
         options["outputs"] = [name for name, _ in bundle.kinds]
@@ -100,7 +102,8 @@ def apart(bundle: Bundle, format: Format, device: Device = "cpu", *, kind: str =
         CUDA was asked for and is not here.
     """
     if format == "onnx":
-        _demand_inside(bundle)
+        with within(bundle.time_limit_s, _late(bundle, format)):
+            _demand_inside(bundle)
     job = {"kind": kind or format, "path": str(bundle.formats[format]), "device": _device(format, device), **more}
     session = Session(job, who=f"the {format} network of {bundle.path.name}", seconds=bundle.time_limit_s or SECONDS)
     try:
@@ -153,6 +156,13 @@ class Graph:
         """A function that runs it, its failures in words; errors are those of :func:`graph_run`."""
         run = graph_run(self.bundle, self.content, self.outputs, self.device, self.constants)
         return explaining(run, self.bundle, "onnx", self.outputs)
+
+
+def _late(bundle: Bundle, format: Format) -> BundleInvalid:
+    return BundleInvalid(
+        f"{bundle.path.name}: the {format} weights were not scanned within the time limit of {bundle.time_limit_s} s, and were not run: "
+        "give more time."
+    )
 
 
 def _demand_inside(bundle: Bundle) -> None:
