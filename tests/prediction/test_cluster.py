@@ -76,6 +76,7 @@ def only(results):
     return result
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_its_tiles_only(bundle, image, address, tmp_path, small_tiles):
     from distributed import Client
 
