@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -139,6 +140,22 @@ def graph_run(
     for number, value in enumerate(constants.values()):
         np.save(f"{file.name}.{number}.npy", value)
     return apart(bundle, "onnx", device, path=file.name, outputs=list(outputs), constants=list(constants))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Graph:
+    """A changed graph of a bundle's, as :func:`graph_run` takes it; it can be sent to another machine and started there."""
+
+    bundle: Bundle
+    content: bytes
+    outputs: tuple[str, ...]
+    device: Device
+    constants: Mapping[str, Array]
+
+    def start(self) -> Run:
+        """A function that runs it, its failures in words; errors are those of :func:`graph_run`."""
+        run = graph_run(self.bundle, self.content, self.outputs, self.device, self.constants)
+        return explaining(run, self.bundle, "onnx", self.outputs)
 
 
 def _late(bundle: Bundle, format: Format) -> BundleInvalid:
