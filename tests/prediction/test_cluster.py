@@ -119,6 +119,28 @@ def test_a_run_that_was_stopped_goes_on_with_a_cluster(bundle, image, address, t
     assert (tmp_path / "out" / "image_output.tif").read_bytes() == (tmp_path / "here" / "image_output.tif").read_bytes()
 
 
+def test_tiles_on_their_way_are_called_back_when_a_run_is_stopped(bundle, image, tmp_path, small_tiles, monkeypatch):
+    called_back = []
+
+    def some(graph, windows):
+        try:
+            for window in windows:
+                yield (np.zeros((1, 1, *window.shape[-2:]), np.float32),)
+        finally:
+            called_back.append(True)
+
+    def stop(done, total):
+        assert not called_back
+        if done == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("zooready.commands.predict.prediction.cluster", lambda address: nullcontext_of(some))
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        list(predict_files(bundle, [image], tmp_path / "out", scheduler="tcp://nowhere:1", progress=stop))
+    assert stopped.value is not None  # which holds all that was at work
+    assert called_back == [True]
+
+
 def test_each_plane_of_a_stack_has_its_own_statistics_on_the_cluster(bundle, address, tmp_path, small_tiles):
     path = tmp_path / "image.tif"
     stack = np.random.default_rng(2).poisson(np.array([100, 900])[:, None, None], (2, 130, 150)).astype(np.uint16)
