@@ -21,6 +21,7 @@ ORDER = (  # a room imports only rooms before it
         "errors",
         "tensors",
         "records",
+        "texts",
         "processes",
         "nets",
         "images",

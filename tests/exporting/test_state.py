@@ -137,5 +137,7 @@ def test_a_black_image_on_which_float32_is_far_from_float64_is_left_out_and_told
     known = cases.cases(Rough(), image, {})
     kept, notes = cases.steady(Rough(), known, 1e-5)
     assert [case.name for case in kept] == ["test", "odd", "batch", "pixel", "offset"]
-    assert f"on the image 'black' the network's float32 is {1 / (image.max() - image.min()):.1g} of the range away" in notes[0]
+    assert (
+        f"on the image 'black' the rounding of float32 moves the outputs by {1 / (image.max() - image.min()):.1g} of the range" in notes[0]
+    )
     assert cases.steady(Rough(), known, 1.0) == (known, ())

@@ -8,11 +8,26 @@ from torch import nn
 from zooready.errors import OutputsDiffer
 from zooready.formats import trials
 from zooready.formats.proof import largest_difference
+from zooready.formats.rounding import unsteadiness
+from zooready.images.agreement import ranges_of
 
 
 class Plus(nn.Module):
     def forward(self, x):
         return x + 1
+
+
+class Normalised(nn.Module):
+    """Instance normalisation behind a convolution, twice, as in nnU-Net: exact noughts of a black image in PyTorch, and nowhere else."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        first, second, last = (nn.Conv2d(a, b, 3, padding=1) for a, b in ((1, 8), (8, 8), (8, 1)))
+        self.parts = nn.Sequential(first, nn.InstanceNorm2d(8), nn.LeakyReLU(), second, nn.InstanceNorm2d(8), nn.LeakyReLU(), last)
+
+    def forward(self, x):
+        return self.parts(x)
 
 
 @pytest.fixture
@@ -76,3 +91,32 @@ def test_an_output_is_called_by_its_name(example):
     cases, _ = trials.cases(Plus(), example)
     with pytest.raises(OutputsDiffer, match="'restored' of case 'example'"):
         largest_difference(cases, lambda image: [image], 1e-5, names=["restored"])
+
+
+def test_a_flat_image_whose_rounding_the_network_blows_up_proves_nothing_and_others_do(example):
+    network = Normalised().eval()
+    cases, _ = trials.cases(network, example)
+    ranges = ranges_of(cases[0])
+    found = {case.name: unsteadiness(network, case, ranges) for case in cases}
+    assert found["black"] > 1e-4
+    assert found["example"] < 1e-5
+
+    def run(image):  # a program that rounds in another way, here by one part in ten million of the first layer
+        with torch.no_grad():
+            parts = network.parts
+            before = parts[:1](torch.from_numpy(image))
+            noise = torch.randn(before.shape, generator=torch.Generator().manual_seed(0))
+            return [parts[1:](before * (1 + 1e-7 * noise)).numpy()]
+
+    left_out = []
+    assert largest_difference(cases, run, 1e-4, network=network, left_out=left_out) < 1e-4
+    assert left_out == ["black"]
+    with pytest.raises(OutputsDiffer, match="case 'black'"):
+        largest_difference(cases, run, 1e-4)
+    with pytest.raises(OutputsDiffer, match="case 'example'"):
+        largest_difference(cases, lambda image: [run(image)[0] + 1], 1e-4, network=network, left_out=[])
+
+
+def test_a_steady_network_is_compared_on_flat_images_too(example):
+    cases, _ = trials.cases(Plus(), example)
+    assert max(unsteadiness(Plus(), case, ranges_of(cases[0])) for case in cases) < 1e-6

@@ -1,6 +1,9 @@
 """Tiles give the numbers of the whole image, whatever they are, and only where a bundle says what its network takes from the whole."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -274,6 +277,15 @@ def test_tiles_shrink_until_they_fit_and_are_refused_when_none_does(restoring, s
         with pytest.raises(InputInvalid, match=r"one tile of \d+ x \d+ px needs about \d\.\d GB"):
             predict(restoring, given)
     assert sizes[0] == 200 > sizes[1]
+
+
+def test_a_child_that_has_ended_takes_no_memory():
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and the system still lists it
+    try:
+        assert memory.peak_bytes(lambda: np.ones(2**22)) >= 0
+    finally:
+        child.wait()
 
 
 @pytest.mark.parametrize("how", [{}, {"compression": "zlib"}, {"byteorder": ">"}, {"bigtiff": True, "tile": (32, 32)}])

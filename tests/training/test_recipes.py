@@ -36,6 +36,7 @@ def test_the_example_is_a_recipe_and_every_key_of_it_counts(tmp_path):
     assert (changed.steps, changed.batch, changed.optimizer, changed.learning_rate) == (1200, 4, "Muon", 0.001)
     assert changed.augmentation == Augmentation(zoom=(0.7, 1.4), blur_px=1.5, noise=0.1, light=0.5, gamma=0.3, share=0.5)
     assert changed.weight_decay == TINY.training.recipe.weight_decay
+    assert read_recipe(recipe(tmp_path, "learning_rate: 1e-3\nsteps: 010")) == {"learning_rate": 0.001, "steps": 10}  # YAML 1.2
     assert with_recipe(TINY, read_recipe(recipe(tmp_path, "clip: 2\nweight_decay: 0.1"))).training.recipe.clip == 2
 
 
@@ -49,6 +50,11 @@ def test_the_example_is_a_recipe_and_every_key_of_it_counts(tmp_path):
         ("optimizer: SGD", "optimizer: Input should be 'AdamW' or 'Muon', got 'SGD'"),
         ("steps: 0\nbatch: many", "steps: .*; batch: "),
         ("- steps", "the file: "),
+        ("steps: true", "steps: .*a number is needed, got True"),
+        ("steps: yes", "steps: Input should be a valid integer, .*, got 'yes'"),
+        ("steps: 1:30", "steps: Input should be a valid integer, .*, got '1:30'"),
+        ("augmentation: {zoom: [true, 2]}", "augmentation.zoom: .*a number is needed"),
+        ("steps: 10\nbatch: 2\nsteps: 20", "(?s)cannot read .*the key 'steps' stands there twice in .*line 3"),
         ("steps: [", "(?s)cannot read .*Start from this:"),
     ],
 )

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from zooready.errors import InputInvalid, shown
 from zooready.records import About
+from zooready.texts.plain_yaml import read_yaml
 
 TEMPLATE = """\
 name: Nuclei of my cells
@@ -41,13 +42,12 @@ def read(path: Path) -> About:
     Raises
     ------
     InputInvalid
-        The file is missing, is no YAML, or a key is missing, unknown or unusable; all faults in one message.
+        The file is missing, is no YAML that every program reads alike (:func:`zooready.texts.plain_yaml.read_yaml`), or a key is
+        missing, unknown or unusable; all faults in one message.
     """
-    import yaml
-
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
+        content = read_yaml(path)
+    except (OSError, InputInvalid) as error:
         raise InputInvalid(f"cannot read {path}: {error}. Start from this:\n{TEMPLATE}") from None
     if not isinstance(content, dict):
         raise InputInvalid(f"{path} holds no keys. Start from this:\n{TEMPLATE}")

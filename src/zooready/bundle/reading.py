@@ -18,7 +18,7 @@ from zooready.bundle.rdf import CaseFiles, case_files, read
 from zooready.bundle.unpacking import instead, safe_name, unpack
 from zooready.errors import BundleInvalid, InputInvalid, ZooreadyError
 from zooready.formats.torchscript import container
-from zooready.processes import scratch
+from zooready.processes import OutOfTime, on_time, scratch, within
 from zooready.records import FORMATS, Array, Bundle, Case, Format
 
 DESCRIPTIONS = ("rdf.yaml", "bioimageio.yaml")
@@ -40,21 +40,27 @@ def opened(path: Path | str, *, trust_code: bool = False, time_limit_s: float | 
     trust_code
         Whether the bundle's own Python may be run later; nothing is run here.
     time_limit_s
-        How long its network may take later, s; None leaves it to whoever runs it.
+        How long unpacking and scanning may take now, and its network later, s; None for no limit here, and that of whoever runs it.
 
     Raises
     ------
     BundleInvalid
-        Broken, unsafe, incomplete, changed since its hashes were written, or without weights that zooready knows.
+        Broken, unsafe, incomplete, changed since its hashes were written, or without weights that zooready knows;
+        or not unpacked and scanned within the time limit.
     """
     if time_limit_s is not None and not time_limit_s > 0:
         raise InputInvalid(f"time_limit_s={time_limit_s!r}: give seconds above 0, or None for the usual limit.")
     path = Path(path)
+    late = BundleInvalid(
+        f"{path} was not unpacked and scanned within its time limit of {time_limit_s} s, and nothing of it was run: give it more time, or "
+        "none if the file is as large or as strange as it looks."
+    )
     with scratch() as folder:
-        unpack(path, folder)
         try:
-            bundle = _read(path, folder, trust_code)
-        except ZooreadyError:
+            with within(time_limit_s, late):
+                unpack(path, folder)
+                bundle = _read(path, folder, trust_code)
+        except (ZooreadyError, OutOfTime):
             raise
         except Exception as error:  # the guard at the door: a value of another kind than the format has there
             raise BundleInvalid(
@@ -138,6 +144,7 @@ def _sha256(file: Path) -> str:
     digest = hashlib.sha256()
     with file.open("rb") as stream:
         while chunk := stream.read(2**20):
+            on_time()
             digest.update(chunk)
     return digest.hexdigest()
 
@@ -182,6 +189,7 @@ def _inside(path: Path, folder: Path, source: object) -> Path:
 
 def _cases(path: Path, folder: Path, listed: Sequence[CaseFiles]) -> Iterator[Case]:
     for case in listed:
+        on_time()
         arrays = [read_array(_case_file(path, folder, source)) for source in (case.input, *case.outputs)]
         yield Case(name=case.name, input=arrays[0], outputs=tuple(arrays[1:]))
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 import unicodedata
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from zooready.errors import BundleInvalid
+from zooready.processes import OutOfTime, on_time
 
 MEMBERS = 2_000
 BYTES = 8 * 2**30  # of all files together, unpacked
@@ -57,7 +58,7 @@ def unpack(path: Path, folder: Path) -> None:
         raise BundleInvalid(
             f"cannot unpack {path}: {error.strerror or error}. Check that you may read it and that the disk has space."
         ) from None
-    except BundleInvalid:
+    except (BundleInvalid, OutOfTime):
         raise
     except Exception as error:  # zipfile raises nearly anything: LZMAError, UnicodeDecodeError of a name, IndexError of an empty one
         if _start(path) not in (b"", b"PK"):
@@ -154,9 +155,15 @@ def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> N
     """One member to disk; zipfile compares its CRC at the end and never gives more than the size it declares."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with archive.open(info) as source, target.open("xb") as file:
-        shutil.copyfileobj(source, file, CHUNK)
+        _copy(source, file)
     if target.stat().st_size != info.file_size:
         raise zipfile.BadZipFile(f"{info.filename} has {target.stat().st_size} bytes instead of {info.file_size}")
+
+
+def _copy(source: IO[bytes], target: IO[bytes]) -> None:
+    while chunk := source.read(CHUNK):
+        on_time()
+        target.write(chunk)
 
 
 def _copy_folder(path: Path, folder: Path) -> None:
@@ -177,7 +184,8 @@ def _copy_folder(path: Path, folder: Path) -> None:
         for file in files:
             target = folder / file.relative_to(path)
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target)
+            with file.open("rb") as source, target.open("wb") as copy:
+                _copy(source, copy)
     except OSError as error:
         raise BundleInvalid(
             f"cannot copy {path}: {error.strerror or error}. Check that you may read it and that the disk has space."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -35,6 +35,7 @@ def options(parser: ArgumentParser) -> None:
     add("images", type=Path, nargs="+", metavar="IMAGE-or-DIR", help=kinds)
     add("-o", "--out", type=Path, required=True, help="folder for the results; or, of one image with one output, the .tif, .zarr or .csv")
     add("--watch", action="store_true", help="go on with images that appear in the folder, until Ctrl-C; none twice, even after a restart")
+    add("--scheduler", metavar="ADDRESS", help="Dask cluster that computes the tiles of large images, such as tcp://10.0.0.1:8786")
     add("--format", choices=("onnx", "torchscript", "state_dict"), default="onnx", help="weights to run")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
     switches.add_size(parser)
@@ -164,6 +165,7 @@ def predict_files(
     trust_code: bool = False,
     time_limit_s: float | None = None,
     watch: bool = False,
+    scheduler: str | None = None,
     **options: Any,
 ) -> Iterator[tuple[Path, Prediction | InputInvalid | ConsumerFailed, tuple[Path, ...]]]:
     """Run a bundle on many images, the network loaded once; an image that cannot be used does not stop the others.
@@ -177,6 +179,8 @@ def predict_files(
         As for :func:`predict`.
     watch
         Wait for images that appear in the one folder that ``images`` names, without end; ``out`` remembers those that were run.
+    scheduler
+        Address of the scheduler of a Dask cluster, whose workers compute the tiles of large images.
     **options
         ``pixel_size``, ``diameter`` and ``channel`` of :func:`predict`; ``progress``, called with (done, in all) meanwhile.
 
@@ -191,19 +195,22 @@ def predict_files(
         The bundle cannot be read safely.
     InputInvalid
         Two images share a name, the folder cannot be made, or one file is to hold several results.
+    ConsumerMissing
+        No scheduler answers, or it has no workers.
     """
     listed = _listed(images, out, watch)
     is_file = out.suffix.lower() in FILES and (is_store(out) or not out.is_dir())
     if is_file and (watch or len(listed) != 1):
         many = "more images are awaited" if watch else f"there are {len(listed)} images"
         raise InputInvalid(f"{out} is one file, and {many}: name a folder for their results.")
-    with bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s) as opened_bundle:
+    workers = prediction.cluster(scheduler) if scheduler else nullcontext()
+    with bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s) as opened_bundle, workers as spread:
         _demand(opened_bundle, format)
         if is_file and len(opened_bundle.outputs) != 1:
             names = ", ".join(name for name, _ in opened_bundle.kinds)
             raise InputInvalid(f"{out} is one file, and {opened_bundle.path.name} has several outputs ({names}): name a folder for them.")
         _demand_new(listed, [out] if is_file else [out / f"{a.stem}_{b}{c}" for a in listed for b, _ in opened_bundle.kinds for c in FILES])
-        options |= {"loaded": prediction.load(opened_bundle, format, device), "format": format, "device": device}
+        options |= {"loaded": prediction.load(opened_bundle, format, device), "format": format, "device": device, "spread": spread}
         folder = make_folder(out.absolute().parent if is_file else out)
         for image in arriving(listed[0], out / WATCHED) if watch else listed:
             try:

@@ -13,8 +13,9 @@ from zooready.bundle.fitting import misfits
 from zooready.comparison.off_step import off_step, words
 from zooready.comparison.user_images import UserImage
 from zooready.consumers.description_rules import is_harmless, operators
-from zooready.errors import BundleInvalid, ConsumerMissing, OutputsDiffer, ZooreadyError
+from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, OutputsDiffer, ZooreadyError
 from zooready.images.agreement import NOT_FINITE, agreement, ranges_of
+from zooready.processes import within
 from zooready.records import Array, Bundle, Format, Status, Verdict, as_float32
 
 
@@ -47,8 +48,13 @@ def result(module: Any, format: Format | None, bundle: Bundle, extra: Sequence[U
     beside = off_step(bundle) if format and getattr(module, "CUTS_TILES", False) and not module.missing() else None
     stored = [as_float32(case.input) for case in (*bundle.cases, *filter(None, [beside]))]
     images = [*stored, *(one.path if opens_files and one.path else one.array for one in extra)]
+    late = ConsumerFailed(
+        f"The bundle was not scanned by the rules of {module.NAME} within its time limit of {bundle.time_limit_s} s, so it did not run: "
+        "give it more time."
+    )
     try:
-        status, why, difference = _before(module, format, bundle, extra)
+        with within(bundle.time_limit_s, late):
+            status, why, difference = _before(module, format, bundle, extra)
         if status is None and format is not None:
             for variant in getattr(module, "VARIANTS", (None,)):
                 options = {} if variant is None else {"variant": variant}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zooready.errors import BundleInvalid
+from zooready.processes import on_time
 from zooready.records import Bundle
 
 OPSET = 17
@@ -107,6 +108,7 @@ def _graph(path: Path) -> Any:
     try:
         if not path.stat().st_size:
             raise ValueError("0 bytes")
+        on_time()
         return onnx.load_model(path, load_external_data=False)
     except (DecodeError, ValueError) as error:
         raise BundleInvalid(f"{path.name} is no readable ONNX file ({error}): it is cut off or damaged. Export it again.") from None
@@ -129,6 +131,7 @@ def _graph_tensors(graph: Any) -> Iterator[Any]:
 
 def _node_tensors(nodes: Any) -> Iterator[Any]:
     for node in nodes:
+        on_time()
         for attribute in node.attribute:
             yield from (attribute.t, *attribute.tensors)
             for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):

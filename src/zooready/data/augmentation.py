@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from zooready.errors import InputInvalid
 from zooready.records import Array, Augmentation, Pair
@@ -102,7 +102,7 @@ def placed(image: Array, rng: np.random.Generator, *, scale: float = 0.15, shift
         matrix = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         centre = (sides - 1) / 2
         offset = centre - matrix @ (centre + rng.uniform(-shift, shift, 2) * sides)
-        varied = np.stack([ndimage.affine_transform(plane, matrix, offset, order=1, mode="mirror") for plane in varied])
+        varied = np.stack([scipy.ndimage.affine_transform(plane, matrix, offset, order=1, mode="mirror") for plane in varied])
     return np.ascontiguousarray(varied)
 
 
@@ -127,7 +127,7 @@ def degraded(image: NDArray[np.float32], rng: np.random.Generator, how: Augmenta
     is_blurred, is_lit, is_noisy = rng.random(3) < how.share
     if is_blurred:
         sigma = rng.uniform(0, how.blur_px)
-        image = ndimage.gaussian_filter(image, (*[0] * (image.ndim - 2), sigma, sigma))
+        image = scipy.ndimage.gaussian_filter(image, (*[0] * (image.ndim - 2), sigma, sigma))
     if is_lit:
         y, x = np.meshgrid(*(np.linspace(-1, 1, extent) for extent in image.shape[-2:]), indexing="ij")
         turn, dark = rng.uniform(0, 2 * np.pi), np.percentile(image, 1, axis=within, keepdims=True)
@@ -155,7 +155,7 @@ def jittered(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         return torch.nn.functional.interpolate(coarse, image.shape[1:], mode="bicubic", align_corners=True)[0]
 
     if rng.random() < 0.3:
-        blurred = ndimage.gaussian_filter(image[0].numpy(), rng.uniform(0.4, 1.8))
+        blurred = scipy.ndimage.gaussian_filter(image[0].numpy(), rng.uniform(0.4, 1.8))
         image = torch.as_tensor(blurred)[None]
     if rng.random() < 0.4:
         image = image.sign() * image.abs() ** float(np.exp(rng.uniform(-0.5, 0.5)))

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from zooready.data.faults import notes_on, refuse, where_not_finite
 from zooready.data.folder import Folder
@@ -131,7 +131,7 @@ def _read(view: View) -> tuple[Array, Array]:
     if len(factors) > 1 or not (factor := factors.pop()).is_integer():
         sizes = " and ".join("x".join(map(str, array.shape)) for array in (wide, sharp))
         raise InputInvalid(f"{view.raw} and {view.sharp.name} have {sizes} px: the SIM image must have a whole number of times as many.")
-    wide = ndimage.zoom(wide, factor, order=3, mode="nearest", grid_mode=True)
+    wide = scipy.ndimage.zoom(wide, factor, order=3, mode="nearest", grid_mode=True)
     return wide.astype(np.float32), sharp.astype(np.float32)
 
 

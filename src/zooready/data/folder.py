@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import label
+import scipy
 
 from zooready.data.augmentation import PLAIN, augmented
 from zooready.data.classes import class_folders, images_in
@@ -239,7 +239,7 @@ def _together(masks: Array) -> Array:
     """The objects of several classes, (classes, y, x), as one mask (y, x): what is bright belongs to objects of one class or another."""
     together = np.zeros(masks.shape[1:], np.int64)
     for plane in masks:
-        numbered = label(plane)[0] if len(np.unique(plane)) == 2 else plane.astype(np.int64)
+        numbered = scipy.ndimage.label(plane)[0] if len(np.unique(plane)) == 2 else plane.astype(np.int64)
         together = np.where(numbered > 0, numbered + together.max(), together)
     return together
 

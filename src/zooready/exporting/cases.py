@@ -10,7 +10,7 @@ import numpy as np
 
 from zooready.errors import InputInvalid
 from zooready.formats.copies import copied
-from zooready.formats.rounding import noise
+from zooready.formats.rounding import noise, unsteadiness
 from zooready.images.agreement import ranges_of
 from zooready.nets.wrapping import flat
 from zooready.records import Array, Case, as_float32
@@ -97,11 +97,11 @@ def large(network: nn.Module, example: Array, sizes: Iterable[tuple[int, ...]]) 
 
 
 def steady(network: nn.Module, known: tuple[Case, ...], tolerance: float) -> tuple[tuple[Case, ...], tuple[str, ...]]:
-    """The cases without those flat ones on which the network's own float32 is far from its float64, and a note on each of these."""
+    """The cases without those flat ones on which the rounding of float32 moves the network's outputs, and a note on each of these."""
     ranges = ranges_of(known[0])
-    off = {case.name: noise(network, case, ranges) or 0.0 for case in known if case.name in ("pixel", "black")}
+    off = {case.name: unsteadiness(network, case, ranges) for case in known if case.name in ("pixel", "black")}
     notes = tuple(
-        f"on the image '{name}' the network's float32 is {share:.1g} of the range away from its own float64, so programs differ there, and "
+        f"on the image '{name}' the rounding of float32 moves the outputs by {share:.1g} of the range, so programs differ there, and "
         "that image is in no comparison"
         for name, share in off.items()
         if share > tolerance

@@ -15,8 +15,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from zooready.images.similarity import psnr, ssim
 from zooready.records import Array, Family, Image, Network, Pair, Part, Recipe, Training
@@ -108,7 +108,7 @@ def pair(seed: int, index: int) -> Pair:
 
 def enlarged(rng: np.random.Generator, size: int, draw: Specimen) -> NDArray[np.float64]:
     """A specimen of twice the size, (size, size) in 0-1: most real structures are larger than the blur."""
-    large = ndimage.zoom(draw(rng, (size + 1) // 2), 2, order=3)[:size, :size].clip(min=0)
+    large = scipy.ndimage.zoom(draw(rng, (size + 1) // 2), 2, order=3)[:size, :size].clip(min=0)
     return np.asarray(large / max(float(large.max()), 1e-12))
 
 

@@ -17,8 +17,8 @@ from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from zooready.data.augmentation import augmented
 from zooready.errors import InputInvalid
@@ -76,7 +76,7 @@ def pair_of(image: Array, labels: Array, pixel_size_um: float = 1.0) -> Pair:
     names, ranks = np.unique(np.append(labels, 0), return_inverse=True)  # 0 comes first, whether or not it occurs
     labels = ranks[:-1].reshape(labels.shape).astype(np.int32)
     if len(names) == 2:
-        labels = ndimage.label(labels)[0].astype(np.int32)
+        labels = scipy.ndimage.label(labels)[0].astype(np.int32)
     target = np.stack([labels > 0, relative_distance(labels)]).astype(np.float32)
     return Pair(input=np.asarray(image, np.float32), target=target, pixel_size_um=pixel_size_um, truth=labels)
 
@@ -105,12 +105,12 @@ def relative_distance(labels: NDArray[np.int32]) -> NDArray[np.float32]:
     The border of the image is no outline: an object that it cuts goes on behind it.
     """
     distance = np.zeros(labels.shape, np.float32)
-    for name, box in enumerate(ndimage.find_objects(labels), 1):
+    for name, box in enumerate(scipy.ndimage.find_objects(labels), 1):
         if box is None:
             continue
         wide = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in box)
         inside = labels[wide] == name
-        depth = ndimage.distance_transform_edt(inside) if not inside.all() else np.ones(inside.shape)
+        depth = scipy.ndimage.distance_transform_edt(inside) if not inside.all() else np.ones(inside.shape)
         distance[wide][inside] = (depth / depth.max())[inside]
     return distance
 

@@ -3,7 +3,7 @@
 In comes a network that takes raw pixels of any size, out come proven files, and functions that run them: an image (b, c, ...) float32 to a
 tuple of arrays. A state dict is started with the ``builder`` of its network.
 
-May import: images
+May import: processes, images
 """
 
 from types import ModuleType

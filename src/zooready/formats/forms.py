@@ -7,12 +7,12 @@ recording. The file is compared with the network afterwards, as every file is.
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from zooready.formats import sums
+from zooready.formats import spectra, sums
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -41,9 +41,16 @@ def traced(network: nn.Module, example: Tensor) -> Any:
 
 def forms(*, onnx: bool) -> AbstractContextManager[Any]:
     """While it is entered, operations that a trace, or ONNX, has not run as the form that they have here."""
-    from torch.overrides import TorchFunctionMode
+    return _mode({**_of_traces(), **(_of_onnx() if onnx else {})})
 
-    by_operation = {**_of_traces(), **(_of_onnx() if onnx else {})}
+
+def spectral() -> AbstractContextManager[Any]:
+    """While it is entered, Fourier transforms and what goes with them run as the forms of :mod:`zooready.formats.spectra`."""
+    return _mode(spectra.forms())
+
+
+def _mode(by_operation: Mapping[Any, Callable[..., Any]]) -> AbstractContextManager[Any]:
+    from torch.overrides import TorchFunctionMode
 
     class Forms(TorchFunctionMode):
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -71,6 +78,7 @@ def _of_onnx() -> dict[Any, Callable[..., Any]]:
     largest = {1: functional.adaptive_max_pool1d, 2: functional.adaptive_max_pool2d, 3: functional.adaptive_max_pool3d}
     return {
         **sums.forms(),
+        **spectra.shifts(),
         torch.einsum: einsum,
         torch.linspace: linspace,
         torch.logspace: logspace,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from zooready.errors import OutputsDiffer
-from zooready.formats.rounding import noise
+from zooready.formats.rounding import unsteadiness
 from zooready.formats.warned import brief
 from zooready.images.agreement import agreement, ranges_of
 from zooready.records import Array, Case
@@ -42,7 +42,7 @@ def largest_difference(
     names
         Of the outputs, for messages; their numbers if empty.
     network
-        What gave the cases. A case after the first, in which its own float32 is farther from its float64 than the tolerance, proves
+        What gave the cases. A case after the first, in which float32's rounding changes its outputs by more than the tolerance, proves
         nothing about a file: it is passed over, and its name put into ``left_out``.
 
     Raises
@@ -60,7 +60,7 @@ def largest_difference(
         except Exception as error:  # whatever an engine raises
             raise OutputsDiffer(f"case '{case.name}' {case.input.shape} fails ({brief(error)})") from error
         difference, why = agreement(case, outputs, kinds, ranges, tolerance)
-        if why and network is not None and case is not expected[0] and (noise(network, case, ranges) or 0.0) > tolerance:
+        if why and network is not None and case is not expected[0] and unsteadiness(network, case, ranges) > tolerance:
             if left_out is not None:
                 left_out.append(case.name)
             continue

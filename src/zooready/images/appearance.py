@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from zooready.records import Array
 
@@ -35,7 +35,7 @@ def background(image: Array, labels: Array | None = None) -> float:
     float
         Median of what lies beyond objects; of the whole image where objects leave nothing; 0 for a constant image.
     """
-    outside = np.ones(image.shape, bool) if labels is None else ~ndimage.binary_dilation(labels != 0, iterations=RIM_PX)
+    outside = np.ones(image.shape, bool) if labels is None else ~scipy.ndimage.binary_dilation(labels != 0, iterations=RIM_PX)
     low, high = np.percentile(image, (1, 99))
     level = np.median(image[outside] if outside.any() else image)
     return float((level - low) / (high - low)) if high > low else 0.0

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import skimage
 from numpy.typing import NDArray
-from skimage.draw import polygon2mask
 
 from zooready.errors import InputInvalid
 
@@ -150,7 +150,7 @@ def _inside(segmentation: Any, shape: tuple[int, int], name: str) -> NDArray[np.
         raise InputInvalid(f"{name} has no outline ({error}); a box alone does not say where it is: {CURE}.") from None
     inside = np.zeros(shape, bool)
     for polygon in polygons:
-        inside |= polygon2mask(shape, polygon[:, ::-1] - 0.5)  # corners of pixels, where skimage has centres
+        inside |= skimage.draw.polygon2mask(shape, polygon[:, ::-1] - 0.5)  # corners of pixels, where skimage has centres
     return inside
 
 

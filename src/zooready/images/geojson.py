@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy
+import skimage
 from numpy.typing import NDArray
-from scipy import ndimage
-from skimage.draw import polygon2mask
-from skimage.measure import find_contours
 
 from zooready.errors import InputInvalid
 from zooready.images.whole_files import make_folder, whole_file
@@ -61,7 +60,7 @@ def read_geojson(path: Path, shape: tuple[int, int]) -> NDArray[np.int32]:
     for number, polygons in enumerate(areas, 1):
         inside = np.zeros(shape, bool)
         for ring in (ring for polygon in polygons for ring in polygon):
-            inside ^= polygon2mask(shape, ring[:, ::-1] - 0.5)  # corners of pixels, where skimage has centres
+            inside ^= skimage.draw.polygon2mask(shape, ring[:, ::-1] - 0.5)  # corners of pixels, where skimage has centres
         labels[inside] = number
     return labels
 
@@ -96,7 +95,7 @@ def write_geojson(labels: Array, path: Path, measurements: Mapping[int, Mapping[
             "geometry": _geometry(labels[box] == number, (box[1].start, box[0].start)),
             "properties": {"objectType": "detection", "name": str(number), "measurements": dict((measurements or {}).get(number, {}))},
         }
-        for number, box in enumerate(ndimage.find_objects(np.asarray(labels).astype(np.int64)), 1)
+        for number, box in enumerate(scipy.ndimage.find_objects(np.asarray(labels).astype(np.int64)), 1)
         if box is not None
     ]
     make_folder(path.parent)
@@ -107,9 +106,11 @@ def write_geojson(labels: Array, path: Path, measurements: Mapping[int, Mapping[
 def _geometry(mask: NDArray[np.bool_], corner: Sequence[int]) -> dict[str, Any]:
     """The outlines of a mask, whose first pixel is at ``corner`` (x, y), as polygons with holes."""
     polygons = []
-    pieces, count = ndimage.label(mask, TOUCHING)
+    pieces, count = scipy.ndimage.label(mask, TOUCHING)
     for piece in range(1, count + 1):
-        rings = [ring[:, ::-1] - 0.5 + corner for ring in find_contours(np.pad(pieces == piece, 1), 0.5, fully_connected="high")]
+        rings = [
+            ring[:, ::-1] - 0.5 + corner for ring in skimage.measure.find_contours(np.pad(pieces == piece, 1), 0.5, fully_connected="high")
+        ]
         rings.sort(key=lambda ring: -np.ptp(ring[:, 0]) * np.ptp(ring[:, 1]))  # the outline is wider than any hole in it
         polygons.append([ring.tolist() for ring in rings])
     return {"type": "Polygon", "coordinates": polygons[0]} if count == 1 else {"type": "MultiPolygon", "coordinates": polygons}

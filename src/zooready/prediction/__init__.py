@@ -11,6 +11,7 @@ from zooready.prediction.output import save, save_one
 from zooready.prediction.parts import resumable
 from zooready.prediction.scaling import sized
 from zooready.prediction.sessions import engine, network
+from zooready.prediction.spreading import cluster
 from zooready.prediction.whole import Prediction, Scores, predict
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Prediction",
     "Scores",
     "as_input",
+    "cluster",
     "engine",
     "load",
     "network",

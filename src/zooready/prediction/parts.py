@@ -22,7 +22,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from zooready.errors import ZooreadyError
+from zooready.errors import ConsumerFailed, ConsumerMissing, ZooreadyError
 from zooready.images.mapped import blocks, in_a_file, kept_in
 from zooready.images.whole_files import make_folder, whole_file
 from zooready.processes import locked
@@ -116,11 +116,16 @@ class Parts:
 
 @contextmanager
 def resumable(folder: Path, stem: str) -> Iterator[Parts]:
-    """Parts of the image ``stem`` in a folder of results: gone with the block, unless it is left by an end of the process or a Ctrl-C."""
+    """Parts of the image ``stem`` in a folder of results.
+
+    They are gone with the block, unless it is left by an end of the process, a Ctrl-C or a failure of what computes, such as a cluster.
+    """
     _sweep(folder)
     parts = Parts(folder / f".{stem}{ENDING}", folder)
     try:
         yield parts
+    except (ConsumerFailed, ConsumerMissing):
+        raise
     except ZooreadyError:
         parts.remove()
         raise

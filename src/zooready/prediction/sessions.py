@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -16,6 +17,7 @@ from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, Inpu
 from zooready.formats import FORMATS, onnx, state_dict, torchscript
 from zooready.formats.starting import Device, Run, torch_device
 from zooready.formats.warned import brief
+from zooready.processes import within
 from zooready.records import Array, Bundle, Format
 
 if TYPE_CHECKING:
@@ -58,7 +60,8 @@ def engine(bundle: Bundle, format: Format = "onnx", device: Device = "auto") -> 
         raise InputInvalid(f"{bundle.path.name} has no {format} weights: use format={' or '.join(map(repr, bundle.formats))}.")
     if device not in get_args(Device):
         raise InputInvalid(f"device={device!r} is not known: use {' or '.join(map(repr, get_args(Device)))}.")
-    _demand_trust(bundle, format)
+    with within(bundle.time_limit_s, _late(bundle, format)):
+        _demand_trust(bundle, format)
     options: dict[str, Any] = {}
     if format == "onnx":
         options["outputs"] = [name for name, _ in bundle.kinds]
@@ -99,7 +102,8 @@ def apart(bundle: Bundle, format: Format, device: Device = "cpu", *, kind: str =
         CUDA was asked for and is not here.
     """
     if format == "onnx":
-        _demand_inside(bundle)
+        with within(bundle.time_limit_s, _late(bundle, format)):
+            _demand_inside(bundle)
     job = {"kind": kind or format, "path": str(bundle.formats[format]), "device": _device(format, device), **more}
     session = Session(job, who=f"the {format} network of {bundle.path.name}", seconds=bundle.time_limit_s or SECONDS)
     try:
@@ -136,6 +140,29 @@ def graph_run(
     for number, value in enumerate(constants.values()):
         np.save(f"{file.name}.{number}.npy", value)
     return apart(bundle, "onnx", device, path=file.name, outputs=list(outputs), constants=list(constants))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Graph:
+    """A changed graph of a bundle's, as :func:`graph_run` takes it; it can be sent to another machine and started there."""
+
+    bundle: Bundle
+    content: bytes
+    outputs: tuple[str, ...]
+    device: Device
+    constants: Mapping[str, Array]
+
+    def start(self) -> Run:
+        """A function that runs it, its failures in words; errors are those of :func:`graph_run`."""
+        run = graph_run(self.bundle, self.content, self.outputs, self.device, self.constants)
+        return explaining(run, self.bundle, "onnx", self.outputs)
+
+
+def _late(bundle: Bundle, format: Format) -> BundleInvalid:
+    return BundleInvalid(
+        f"{bundle.path.name}: the {format} weights were not scanned within the time limit of {bundle.time_limit_s} s, and were not run: "
+        "give more time."
+    )
 
 
 def _demand_inside(bundle: Bundle) -> None:

@@ -9,7 +9,8 @@ labelling, which is done last. Bundles that do not say what these are, or how fa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,11 @@ import numpy as np
 
 from zooready.errors import BundleInvalid
 from zooready.formats import onnx
-from zooready.formats.starting import Device, Run
+from zooready.formats.starting import Device
 from zooready.images.mapped import blocks, in_a_file, release
 from zooready.prediction.memory import tile_side
 from zooready.prediction.parts import Parts, fingerprint
-from zooready.prediction.sessions import explaining, graph_run
+from zooready.prediction.sessions import Graph, graph_run
 from zooready.prediction.statistics import KNOWN, Statistics, statistics
 from zooready.prediction.stitched_labels import SIDE as LABEL_SIDE
 from zooready.prediction.stitched_labels import label
@@ -36,6 +37,7 @@ ALIKE = 1e-4  # of the scale: how far the graph's own statistics of a piece may 
 PIECE = 192  # px, side of that piece
 LOCAL = ("none", "AsStack")  # heads that take each pixel by itself
 LABELLING = "Instances"
+Spread = Callable[[Graph, Iterable[Array]], Generator[tuple[Array, ...]]]  # windows (c, ..., y, x) -> outputs of each, in their order
 
 
 class NotTiled(Exception):
@@ -72,11 +74,11 @@ class Tiling:
         facts = (self.device, self.normalization, self.taken, self.names, self.halo, self.stride, self.minimum)
         return fingerprint(facts, self.bundle.formats["onnx"], image)
 
-    def started(self, values: Statistics) -> Run:
+    def graph_with(self, values: Statistics) -> Graph:
         """The network with given statistics: a window (1, c, ..., y, x) float32 to the outputs that are computed by tiles."""
         constants = dict(zip(self.taken, values, strict=True))
-        run = graph_run(self.bundle, onnx.cut(self.graph, self.taken, self.names), self.names, self.device, constants)
-        return explaining(run, self.bundle, "onnx", self.names)
+        content = onnx.cut(self.graph, self.taken, self.names)
+        return Graph(bundle=self.bundle, content=content, outputs=tuple(self.names), device=self.device, constants=constants)
 
 
 def tiling(bundle: Bundle, input: TensorSpec, *, format: Format, device: Device, zoom: float) -> Tiling:
@@ -147,6 +149,7 @@ def predicted(
     *,
     parts: Parts,
     progress: Callable[[int, int], None] | None = None,
+    spread: Spread | None = None,
 ) -> None:
     """Run a network on all tiles of one input after the other.
 
@@ -160,6 +163,8 @@ def predicted(
         Where the results lie, and how many tiles are done.
     progress
         Called with (tiles done, tiles in all).
+    spread
+        Has the tiles of an input computed elsewhere; they are computed here, one by one, if None.
 
     Raises
     ------
@@ -171,7 +176,8 @@ def predicted(
         The graph takes other statistics from an image than the bundle states.
     """
     _demand_same(tiling, planes[0])
-    run, size = tiling.started(statistics(planes[0], tiling.normalization)), (planes[0].shape[-2], planes[0].shape[-1])
+    graph, size = tiling.graph_with(statistics(planes[0], tiling.normalization)), (planes[0].shape[-2], planes[0].shape[-1])
+    run = graph.start()
     least = 2 * -(-tiling.halo // tiling.stride) * tiling.stride + max(tiling.stride, tiling.minimum)
     parts.begin(tile_side(run, as_float32(planes[0][..., :512, :512])[None], SIDE, least))
     assert parts.side is not None
@@ -179,15 +185,17 @@ def predicted(
     for number, plane in enumerate(planes):
         first = max(0, parts.done - number * len(cut))
         if number and first < len(cut):
-            run = tiling.started(statistics(plane, tiling.normalization))
-        for tile in cut[first:]:
-            outputs = run(as_float32(plane[..., *tile.window])[None])
-            for index, output in zip(tiling.maps, outputs, strict=True):
-                _keep(output, results[number][index], tile, tiling.bundle.kinds[index][0])
-            release(plane)
-            parts.keep(parts.done + 1)
-            if progress:
-                progress(parts.done, len(planes) * len(cut))
+            graph = tiling.graph_with(statistics(plane, tiling.normalization))
+            run = graph.start() if spread is None else run
+        windows = (plane[..., *tile.window] for tile in cut[first:])
+        with closing(spread(graph, windows) if spread else (run(as_float32(window)[None]) for window in windows)) as computed:
+            for tile, outputs in zip(cut[first:], computed, strict=True):
+                for index, output in zip(tiling.maps, outputs, strict=True):
+                    _keep(output, results[number][index], tile, tiling.bundle.kinds[index][0])
+                release(plane)
+                parts.keep(parts.done + 1)
+                if progress:
+                    progress(parts.done, len(planes) * len(cut))
         if tiling.labels is not None:
             source, target = results[number][tiling.maps[0]], results[number][tiling.labels][0]
             label(source, in_a_file(target.shape, np.int32, parts.scratch), target, tiling.head, LABEL_SIDE)

@@ -34,7 +34,7 @@ from zooready.prediction.scaling import PixelSize, resampled, sized, zoom_for
 from zooready.prediction.steps import READERS, NamedArray, axis_ids, processed
 from zooready.prediction.steps import notes as notes_on_steps
 from zooready.prediction.suitability import of_another_kind, unlike
-from zooready.prediction.tiled import AREA, NotTiled, Tiling, as_labels, predicted, room_for, tiling
+from zooready.prediction.tiled import AREA, NotTiled, Spread, Tiling, as_labels, predicted, room_for, tiling
 from zooready.records import Array, Bundle, Format, Image, as_float32
 from zooready.tensors import TensorSpec
 
@@ -80,6 +80,7 @@ def predict(
     loaded: Judged | None = None,
     progress: Progress | None = None,
     parts: Parts | None = None,
+    spread: Spread | None = None,
 ) -> Prediction:
     """Run a bundle on an image of any size.
 
@@ -108,6 +109,8 @@ def predict(
     parts
         Where results that do not fit into memory grow, and what an earlier run left there; the system's folder for temporary files if
         None.
+    spread
+        Has tiles computed elsewhere, such as :func:`cluster`.
 
     Returns
     -------
@@ -143,12 +146,14 @@ def predict(
     if math.prod(inputs.array.shape[len(inputs.loop) + 1 :]) > AREA:
         try:
             way = tiling(bundle, spec, format=format, device=device, zoom=zoom)
-            results, loaded = _by_tiles(way, inputs, spec, outputs, parts, progress), None
+            results, loaded = _by_tiles(way, inputs, spec, outputs, parts, progress, spread), None
             if parts.before:
                 notes.append(f"went on after {parts.before} tiles that a stopped run had computed.")
         except NotTiled as reason:
             why_whole = str(reason)
     if results is None:
+        if spread:
+            notes.append(f"computed here and not by the cluster, since {why_whole or 'it is too small to be cut into tiles'}.")
         loaded = loaded or load(bundle, format, device)
         results, embeddings = _whole(loaded, bundle, inputs, outputs, zoom, why_whole, progress)
     notes += _notes_on_objects(loaded, bundle, inputs, results, zoom)
@@ -217,14 +222,20 @@ def _whole(
 
 
 def _by_tiles(
-    way: Tiling, inputs: Inputs, spec: TensorSpec, outputs: tuple[TensorSpec, ...], parts: Parts, progress: Progress | None
+    way: Tiling,
+    inputs: Inputs,
+    spec: TensorSpec,
+    outputs: tuple[TensorSpec, ...],
+    parts: Parts,
+    progress: Progress | None,
+    spread: Spread | None,
 ) -> list[Array]:
     """The same, every input run tile by tile, in files."""
     planes = list(inputs.planes())
     parts.claim(way.of(inputs.array))
     results = [room_for(tensor, inputs.lengths, planes[0], spec, parts) for tensor in outputs]
     each = [[result[index] for result in results] for index in np.ndindex(*inputs.lengths)]
-    predicted(way, planes, each, parts=parts, progress=progress)
+    predicted(way, planes, each, parts=parts, progress=progress, spread=spread)
     return results
 
 

@@ -1,11 +1,12 @@
-"""Child processes and what they leave behind: limits of memory, an end together with their parent, scratch folders that are swept.
+"""Processes and what they leave behind: limits of memory and time, an end together with the parent, scratch folders that are swept.
 
 In: nothing but the machine. Out: numbers, folders, threads. What runs inside a child is said in the rooms that start one.
 
 May import: nothing
 """
 
+from zooready.processes.deadline import OutOfTime, on_time, within
 from zooready.processes.folders import locked, scratch
 from zooready.processes.limits import end, end_with_parent, machine_bytes, memory_bytes
 
-__all__ = ["end", "end_with_parent", "locked", "machine_bytes", "memory_bytes", "scratch"]
+__all__ = ["OutOfTime", "end", "end_with_parent", "locked", "machine_bytes", "memory_bytes", "on_time", "scratch", "within"]

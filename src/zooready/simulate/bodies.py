@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from zooready.simulate import specimens, volumes
 
@@ -90,7 +90,7 @@ def _process(rng: np.random.Generator, start: Float, turn: float, radius: float,
     slope = flat * np.sin(rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, 0.05, steps)))
     along = np.stack((np.sin(slope), np.cos(slope) * np.sin(turns), np.cos(slope) * np.cos(turns)))
     path = start[:, None] + 0.5 * np.cumsum(along, 1)
-    swelling = 1 + rng.uniform(0, 0.8) * np.maximum(ndimage.gaussian_filter1d(rng.normal(0, 1, steps), 8) * 4, 0)
+    swelling = 1 + rng.uniform(0, 0.8) * np.maximum(scipy.ndimage.gaussian_filter1d(rng.normal(0, 1, steps), 8) * 4, 0)
     return path, along, np.linspace(1, SHARE_OF_PARENT, steps) * radius * swelling
 
 
@@ -105,7 +105,7 @@ def worms(rng: np.random.Generator, size: int) -> Float:
         path += rng.uniform(0.2, 0.8, (2, 1)) * size - path.mean(1, keepdims=True)
         radius = width * np.minimum(1, 1.15 * np.sin(np.pi * s**0.8) ** 0.5)  # blunt head, long tail
         u = np.linspace(-1, 1, max(9, int(4 * width)))[:, None]
-        grains = ndimage.gaussian_filter(rng.normal(size=(u.size, s.size)), (1.5, 3))
+        grains = scipy.ndimage.gaussian_filter(rng.normal(size=(u.size, s.size)), (1.5, 3))
         body = np.sqrt(1 - 0.98 * u**2) * (1 + rng.uniform(0.1, 0.5) * grains / grains.std())
         gut = np.exp(-((u / rng.uniform(0.25, 0.45)) ** 2)) * (s > 0.12) * (s < 0.93)
         light = np.maximum(body + rng.uniform(0.3, 1.5) * gut, 0.05) * radius**2

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from zooready.simulate.camera import Camera
 from zooready.simulate.modalities import WIDE_FIELD, Modality
@@ -97,7 +97,7 @@ def field(
     emission = specimen(rng, size + 2 * MARGIN_PX)
     inner = (slice(MARGIN_PX, MARGIN_PX + size),) * 2
     focused = thick(rng, emission, climb_px) if climb_px else emission
-    optical = ndimage.gaussian_filter(focused, gaussian_px) if gaussian_px else blur(focused, optics)
+    optical = scipy.ndimage.gaussian_filter(focused, gaussian_px) if gaussian_px else blur(focused, optics)
     if haze is not None:
         transfer = _haze_otf(optics, (emission.shape[0], emission.shape[1]), haze.heights_um)
         optical = optical + haze.share * convolved(np.rot90(emission, haze.turns), transfer)
@@ -106,13 +106,13 @@ def field(
 
 def thick(rng: np.random.Generator, emission: Float, climb_px: float) -> Float:
     """The light (y, x) of five planes, of which `emission` is the middle one, and in which structures climb in their own directions."""
-    slopes = np.stack([ndimage.gaussian_filter(rng.normal(size=emission.shape), CLIMB_OVER_PX, mode="wrap") for _ in range(2)])
+    slopes = np.stack([scipy.ndimage.gaussian_filter(rng.normal(size=emission.shape), CLIMB_OVER_PX, mode="wrap") for _ in range(2)])
     slopes *= climb_px / max(float(slopes.std()), 1e-12)
     at = np.indices(emission.shape)
     light = PLANE_WEIGHTS[0] * emission
     for plane, weight in enumerate(PLANE_WEIGHTS[1:], 1):
         for side in (-plane, plane):
-            light = light + weight * ndimage.map_coordinates(emission, at + side * slopes, order=1, mode="reflect")
+            light = light + weight * scipy.ndimage.map_coordinates(emission, at + side * slopes, order=1, mode="reflect")
     return np.asarray(light)
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import fft
 
 from zooready.errors import InputInvalid
 from zooready.simulate.optics import Optics, planes
@@ -30,7 +30,9 @@ def plane_transfers(optics: Optics, shape: tuple[int, int], z_step_um: float, bl
         Each as ``scipy.fft.rfft2`` orders it; read-only.
     """
     heights = (BLOCK * block + np.arange(BLOCK)) * z_step_um
-    transfers: NDArray[np.complex64] = fft.rfft2(fft.ifftshift(planes(optics, shape, tuple(heights)), axes=(1, 2))).astype(np.complex64)
+    transfers: NDArray[np.complex64] = scipy.fft.rfft2(scipy.fft.ifftshift(planes(optics, shape, tuple(heights)), axes=(1, 2))).astype(
+        np.complex64
+    )
     transfers.setflags(write=False)
     return transfers
 
@@ -65,14 +67,14 @@ def focal_series(volume: NDArray[np.floating], optics: Optics, z_step_um: float,
     if shape[0] % binning or shape[1] % binning:
         raise InputInvalid(f"volume {volume.shape} with binning={binning}: make y and x multiples of {binning}.")
     lit = [number for number, plane in enumerate(volume) if plane.any()]
-    spectra = {number: fft.rfft2(volume[number].astype(np.float32)) for number in lit}
+    spectra = {number: scipy.fft.rfft2(volume[number].astype(np.float32)) for number in lit}
     images = np.zeros((len(focus), shape[0] // binning, shape[1] // binning), np.float32)
     for image, at in zip(images, focus, strict=True):
         seen = np.zeros((shape[0], shape[1] // 2 + 1), np.complex64)
         for number, spectrum in spectra.items():
             block, place = divmod(int(at) - number, BLOCK)
             seen += spectrum * plane_transfers(optics, shape, z_step_um, block)[place]
-        image[:] = binned(np.maximum(fft.irfft2(seen, s=shape), 0), binning)
+        image[:] = binned(np.maximum(scipy.fft.irfft2(seen, s=shape), 0), binning)
     return images
 
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 from math import asin, degrees, isfinite, pi, radians, sin, sqrt
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import fft, special
 
 from zooready.errors import InputInvalid
 from zooready.simulate.emission import Dye, Light
@@ -94,8 +94,8 @@ class Confocal(WideField):
         wide = (int(fold[0]) * plane[0], int(fold[1]) * plane[1])  # products of folded light would be wrong
         spot = planes(replace(optics, wavelength_nm=_excitation_nm(optics, self.excitation_nm)), wide, heights)
         product = np.stack([self.narrowed(plane_psf, optics) for plane_psf in np.multiply(spot, self._collected(optics, wide, heights))])
-        product = fft.ifftshift(product, axes=(1, 2)).reshape(len(heights), fold[0], plane[0], fold[1], plane[1]).sum((1, 3))
-        product = fft.fftshift(product, axes=(1, 2)) / product.sum()
+        product = scipy.fft.ifftshift(product, axes=(1, 2)).reshape(len(heights), fold[0], plane[0], fold[1], plane[1]).sum((1, 3))
+        product = scipy.fft.fftshift(product, axes=(1, 2)) / product.sum()
         return np.asarray(product if is_stack else product[0])
 
     def _collected(self, optics: Optics, shape: tuple[int, int], heights: Sequence[float]) -> Float:
@@ -103,9 +103,9 @@ class Confocal(WideField):
         collected = planes(optics, shape, heights)
         if not self.pinhole_au:
             return collected
-        frequency = np.hypot(fft.fftfreq(shape[0])[:, None], fft.rfftfreq(shape[1])[None, :]) / optics.pixel_size_um
+        frequency = np.hypot(scipy.fft.fftfreq(shape[0])[:, None], scipy.fft.rfftfreq(shape[1])[None, :]) / optics.pixel_size_um
         v = np.maximum(pi * self.pinhole_au * 1.22 * optics.wavelength_nm / 1000 / optics.na * frequency, 1e-9)
-        disc = (2 * special.j1(v) / v).astype(np.complex128)
+        disc = (2 * scipy.special.j1(v) / v).astype(np.complex128)
         return np.stack([convolved(plane, disc) for plane in collected])
 
     def narrowed(self, plane: Float, optics: Optics) -> Float:
@@ -240,17 +240,17 @@ class SIM(WideField):
         spread = super().psf(optics, shape, z_step_um)
         y, x = (((np.arange(side) - side // 2) * optics.pixel_size_um) for side in shape[-2:])
         stripes = (self.extension - 1) * optics.cutoff_per_um
-        lateral = np.hypot(*np.ix_(*(fft.fftfreq(side, optics.pixel_size_um) for side in shape[-2:])))
+        lateral = np.hypot(*np.ix_(*(scipy.fft.fftfreq(side, optics.pixel_size_um) for side in shape[-2:])))
         notch = 1 - NOTCH * np.exp(-0.5 * (lateral / (NOTCH_WIDTH * optics.cutoff_per_um)) ** 2)
-        spread = fft.fftshift(fft.ifftn(fft.fftn(fft.ifftshift(spread)) * notch).real)
+        spread = scipy.fft.fftshift(scipy.fft.ifftn(scipy.fft.fftn(scipy.fft.ifftshift(spread)) * notch).real)
         power = np.zeros(shape)
         for direction in DIRECTIONS:
             phase = 2 * pi * stripes * (np.sin(direction) * y[:, None] + np.cos(direction) * x[None, :])
             for order in (-1, 0, 1):
-                power += np.abs(fft.fftn(fft.ifftshift(spread * np.exp(1j * order * phase)))) ** 2
+                power += np.abs(scipy.fft.fftn(scipy.fft.ifftshift(spread * np.exp(1j * order * phase)))) ** 2
         taper = np.maximum(1 - lateral / (self.extension * optics.cutoff_per_um), 0)
         passed = taper * power / (power + self.wiener)
-        return np.asarray(fft.fftshift(fft.ifftn(passed / passed.flat[0]).real))
+        return np.asarray(scipy.fft.fftshift(scipy.fft.ifftn(passed / passed.flat[0]).real))
 
     def largest_pixel_um(self, optics: Optics) -> float:
         """Side of the largest pixel that samples this microscope's images, micrometres."""
@@ -295,9 +295,9 @@ class BrightField(WideField):
         aperture = min(self.condenser_na or optics.na, optics.na)
         source = np.abs(pupil(replace(optics, na=aperture, z_um=0.0, zernike=(), depth_um=0.0), wide))
         lit = through * np.minimum(1, source / np.maximum(np.abs(through), 1e-12))  # the rims, softened both, are not squared
-        spread = (np.conj(fft.ifft2(lit)) * fft.ifft2(through)).real
+        spread = (np.conj(scipy.fft.ifft2(lit)) * scipy.fft.ifft2(through)).real
         spread = spread.reshape(fold[0], plane[0], fold[1], plane[1]).sum((0, 2))
-        return np.asarray(fft.fftshift(spread / spread.sum()))
+        return np.asarray(scipy.fft.fftshift(spread / spread.sum()))
 
     def largest_pixel_um(self, optics: Optics) -> float:
         """Side of the largest pixel that samples this microscope's images, micrometres."""

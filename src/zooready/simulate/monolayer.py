@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from zooready.errors import InputInvalid
 from zooready.simulate import nuclei
@@ -182,7 +182,7 @@ def emission(rng: np.random.Generator, nucleus: Nucleus, reach: int, top: int, l
 
 def _noise(rng: np.random.Generator, shape: tuple[int, ...], sigma: float) -> Floats:
     """Smooth noise of standard deviation 1 and this width in px."""
-    noise = ndimage.gaussian_filter(rng.standard_normal(shape).astype(np.float32), max(sigma, 0.4), mode="wrap")
+    noise = scipy.ndimage.gaussian_filter(rng.standard_normal(shape).astype(np.float32), max(sigma, 0.4), mode="wrap")
     scaled: Floats = noise / max(float(noise.std()), 1e-6)
     return scaled
 
@@ -214,7 +214,7 @@ def haze(rng: np.random.Generator, size: int, radius: float) -> Floats:
     if rng.random() < 0.35:
         for y, x in rng.uniform(0, size, (rng.integers(1, 6), 2)):
             light[int(y), int(x)] = rng.uniform(0.05, 0.3) * 2 * np.pi * (1.5 * radius) ** 2
-        light = ndimage.gaussian_filter(light, radius * 1.5)
+        light = scipy.ndimage.gaussian_filter(light, radius * 1.5)
     if rng.random() < 0.25:
         light = light + np.float32(rng.uniform(0.02, 0.15)) * np.clip(_noise(rng, light.shape, 2 * radius), 0, None)
     return light

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 Floats = NDArray[np.float32]
 MARGIN = 1.6  # nuclei may lie this many radii outside the field, so that its border cuts some
@@ -39,7 +39,7 @@ class Optics:
     def blur(self, emission: Floats) -> Floats:
         """Apply to an emission image (y, x), taken as dark outside."""
         return sum(
-            (w * ndimage.gaussian_filter(emission, s, mode="constant", truncate=3.0) for w, s in self.parts), np.zeros_like(emission)
+            (w * scipy.ndimage.gaussian_filter(emission, s, mode="constant", truncate=3.0) for w, s in self.parts), np.zeros_like(emission)
         )
 
 
@@ -130,7 +130,7 @@ def _emission(rng: np.random.Generator, nucleus: Nucleus, reach: int, top: int, 
     turn = np.arctan2(across, along)
     outline = 1 + sum(a * np.cos((n + 2) * turn + phase) for n, (a, phase) in enumerate(nucleus.lobes))
     inside = np.clip(1 - (np.hypot(along, across) / (nucleus.radius * outline)) ** 2, 0, None)
-    grain = ndimage.gaussian_filter(rng.standard_normal(inside.shape).astype(np.float32), nucleus.radius * rng.uniform(0.08, 0.3))
+    grain = scipy.ndimage.gaussian_filter(rng.standard_normal(inside.shape).astype(np.float32), nucleus.radius * rng.uniform(0.08, 0.3))
     texture = 1 + rng.uniform(0.05, 0.35) * grain / max(float(grain.std()), 1e-6)
     for _ in range(rng.poisson(1.0)):  # nucleoli take no DNA stain
         cy, cx, r = *rng.normal(0, 0.35 * nucleus.radius, 2), nucleus.radius * rng.uniform(0.12, 0.3)
@@ -149,14 +149,14 @@ def largest_parts(labels: NDArray[np.int32], smallest_px: int = 12) -> NDArray[n
     """Each label reduced to its largest connected part, renumbered 1…n; parts below ``smallest_px`` are dropped."""
     clean = np.zeros_like(labels)
     count = 0
-    for name, box in enumerate(ndimage.find_objects(labels), 1):
+    for name, box in enumerate(scipy.ndimage.find_objects(labels), 1):
         if box is None:
             continue
-        parts, _ = ndimage.label(labels[box] == name)
+        parts, _ = scipy.ndimage.label(labels[box] == name)
         areas = np.bincount(parts.ravel())[1:]
         if areas.max() >= smallest_px:
             count += 1
-            clean[box][ndimage.binary_fill_holes(parts == areas.argmax() + 1) & np.isin(labels[box], (0, name))] = count
+            clean[box][scipy.ndimage.binary_fill_holes(parts == areas.argmax() + 1) & np.isin(labels[box], (0, name))] = count
     return clean
 
 
@@ -180,7 +180,7 @@ def camera(rng: np.random.Generator, light: Floats) -> Floats:
     photons = np.exp(rng.uniform(np.log(10), np.log(3000)))
     counts = rng.poisson(np.clip(light, 0, None) * photons).astype(np.float32)
     if rng.random() < 0.3:
-        smooth = ndimage.gaussian_filter(counts, rng.uniform(0.3, 0.8))
+        smooth = scipy.ndimage.gaussian_filter(counts, rng.uniform(0.3, 0.8))
         counts = np.clip(smooth, 0, None)
     is_byte = rng.random() < 0.5
     nucleus = rng.uniform(25, 180) if is_byte else np.exp(rng.uniform(np.log(100), np.log(20000)))

@@ -12,9 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
-from scipy.spatial.transform import Rotation
 
 from zooready.errors import InputInvalid
 from zooready.simulate.nuclei import Floats, camera
@@ -115,7 +114,7 @@ def _body(rng: np.random.Generator, radius: float, long: float, flat: float, con
     ratio = rng.uniform(1.0, long)
     half = radius * np.array((flat if flat < 1 else 1 / np.sqrt(ratio), 1 / np.sqrt(ratio), np.sqrt(ratio)))
     angles = (rng.uniform(0, 2 * np.pi), *rng.normal(0, 0.15, 2)) if flat < 1 else rng.uniform(0, 2 * np.pi, 3)
-    turn = Rotation.from_euler("xyz", angles).as_matrix()  # the first turns about the axis, since vectors are (z, y, x)
+    turn = scipy.spatial.transform.Rotation.from_euler("xyz", angles).as_matrix()  # the first about the axis: vectors are (z, y, x)
     brightness = float(np.exp(contrast * rng.standard_normal())) * (rng.uniform(0.15, 0.6) if is_dim else 1.0)
     return Body(centre=np.zeros(3), half=half, turn=turn, brightness=brightness)
 
@@ -157,7 +156,9 @@ def _drawn(rng: np.random.Generator, bodies: list[Body], shape: Shape, radius: f
 
 def _noise(rng: np.random.Generator, shape: Shape, sigma: float, aspect: float) -> Floats:
     """Smooth noise of standard deviation 1 and this width in pixels across."""
-    noise = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), (sigma / aspect, sigma, sigma), mode="wrap", truncate=3)
+    noise = scipy.ndimage.gaussian_filter(
+        rng.standard_normal(shape, dtype=np.float32), (sigma / aspect, sigma, sigma), mode="wrap", truncate=3
+    )
     scaled: Floats = noise / max(float(noise.std()), 1e-6)
     return scaled
 
@@ -165,10 +166,10 @@ def _noise(rng: np.random.Generator, shape: Shape, sigma: float, aspect: float) 
 def _largest_parts(labels: NDArray[np.int32], smallest: int = 12) -> NDArray[np.int32]:
     """Each label reduced to its largest connected part, renumbered 1…n; parts below ``smallest`` voxels are dropped."""
     clean, count = np.zeros_like(labels), 0
-    for name, box in enumerate(ndimage.find_objects(labels), 1):
+    for name, box in enumerate(scipy.ndimage.find_objects(labels), 1):
         if box is None:
             continue
-        parts, _ = ndimage.label(labels[box] == name)
+        parts, _ = scipy.ndimage.label(labels[box] == name)
         sizes = np.bincount(parts.ravel())[1:]
         if sizes.max() >= smallest:
             count += 1
@@ -180,10 +181,10 @@ def _seen(rng: np.random.Generator, light: Floats, radius: float, aspect: float)
     """What reaches the camera: blurred three- to fourfold more along the axis, with haze, dimmer in depth, unevenly lit, background."""
     across = rng.uniform(0.4, 0.12 * radius + 0.8)
     along = across * rng.uniform(1.0, 4.0) / aspect
-    sharp = ndimage.gaussian_filter(light, (along, across, across), truncate=3)
+    sharp = scipy.ndimage.gaussian_filter(light, (along, across, across), truncate=3)
     if rng.random() < 0.6:
         wide = radius * rng.uniform(0.4, 1.2)
-        haze = ndimage.gaussian_filter(light, (2 * wide / aspect, wide, wide), truncate=2)
+        haze = scipy.ndimage.gaussian_filter(light, (2 * wide / aspect, wide, wide), truncate=2)
         share = rng.uniform(0, 0.4)
         sharp = (1 - share) * sharp + share * haze
     depth = np.linspace(0, 1, light.shape[0])[:, None, None]

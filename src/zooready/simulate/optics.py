@@ -21,8 +21,8 @@ from functools import lru_cache
 from math import factorial, sqrt
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import fft
 
 from zooready.errors import InputInvalid
 
@@ -146,7 +146,7 @@ def pupil(optics: Optics, shape: tuple[int, int]) -> NDArray[np.complex128]:
         Transmission and phase at the frequencies of ``scipy.fft.fftfreq``; zero outside NA / wavelength. The rim is anti-aliased.
     """
     limit = optics.na / (optics.wavelength_nm / 1000)  # cycles per um
-    high, wide = (fft.fftfreq(side, optics.pixel_size_um) for side in shape)
+    high, wide = (scipy.fft.fftfreq(side, optics.pixel_size_um) for side in shape)
     radius = np.hypot(high[:, None], wide[None, :])
     angle = np.arctan2(high[:, None], wide[None, :])
     steps = [1 / (side * optics.pixel_size_um) for side in shape]
@@ -208,11 +208,11 @@ def planes(optics: Optics, shape: tuple[int, int], heights_um: Sequence[float]) 
         grid = (fold[0] * shape[0], fold[1] * shape[1])
         if grid not in focused:
             focused[grid] = pupil(replace(optics, z_um=0.0), grid)
-        radius = np.hypot(*np.ix_(*(fft.fftfreq(side, optics.pixel_size_um) for side in grid)))
+        radius = np.hypot(*np.ix_(*(scipy.fft.fftfreq(side, optics.pixel_size_um) for side in grid)))
         defocus = np.exp(2j * np.pi * (optics.waves(radius, height) - optics.waves(radius, 0.0)))
-        intensity = np.abs(fft.ifft2(focused[grid] * defocus)) ** 2
+        intensity = np.abs(scipy.fft.ifft2(focused[grid] * defocus)) ** 2
         folded = intensity.reshape(fold[0], shape[0], fold[1], shape[1]).sum((0, 2))  # intensities add, fields would interfere
-        spread[plane] = fft.fftshift(folded / folded.sum())
+        spread[plane] = scipy.fft.fftshift(folded / folded.sum())
     return spread
 
 
@@ -241,7 +241,7 @@ def psf(optics: Optics, shape: tuple[int, int]) -> Float:
 
 def transferred(spread: Float) -> NDArray[np.complex128]:
     """The transfer function of a PSF centred at side // 2, as ``scipy.fft.rfftn`` orders it; read-only."""
-    transfer = np.asarray(fft.rfftn(fft.ifftshift(spread)))
+    transfer = np.asarray(scipy.fft.rfftn(scipy.fft.ifftshift(spread)))
     transfer.setflags(write=False)
     return transfer
 
@@ -278,5 +278,5 @@ def convolved(light: NDArray[np.floating], transfer: NDArray[np.complex128]) -> 
     same shape, float64
         Non-negative if the light is: a PSF without negative values gives none, but for rounding.
     """
-    blurred = fft.irfftn(fft.rfftn(light) * transfer, s=light.shape)
+    blurred = scipy.fft.irfftn(scipy.fft.rfftn(light) * transfer, s=light.shape)
     return np.asarray(np.maximum(blurred, 0.0) if light.min() >= 0 else blurred)

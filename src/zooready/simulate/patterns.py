@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage, spatial
 
 from zooready.simulate.specimens import splatted
 
@@ -103,7 +103,7 @@ def er(rng: np.random.Generator, cell: Cell) -> Float:
     """A mesh of tubes, dense and merging near the nucleus, thin towards the outline, and the nucleus's envelope."""
     spacing = rng.uniform(3.5, 7.0)
     seeds = np.array(cell.centre)[:, None] + rng.uniform(-1.5, 1.5, (2, int((3 * cell.radius / spacing) ** 2))) * cell.radius
-    cells = spatial.Voronoi(seeds.T)
+    cells = scipy.spatial.Voronoi(seeds.T)
     edges = np.array([edge for edge in cells.ridge_vertices if -1 not in edge])
     edges = edges[rng.random(len(edges)) < rng.uniform(0.7, 1.0)]
     ends = cells.vertices[edges]
@@ -183,7 +183,7 @@ PATTERNS: Mapping[str, Pattern] = {
 
 def soft(image: Float, sigma: float) -> Float:
     """Gaussian smoothing by ``sigma`` px."""
-    return np.asarray(ndimage.gaussian_filter(image, sigma))
+    return np.asarray(scipy.ndimage.gaussian_filter(image, sigma))
 
 
 def share(image: Float) -> Float:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage, spatial
 
 Float = NDArray[np.float64]
 Specimen = Callable[[np.random.Generator, int], Float]
@@ -51,7 +51,7 @@ def meshes(rng: np.random.Generator, size: int) -> Float:
     """Threads that meet in threes, like the endoplasmic reticulum."""
     spacing = rng.uniform(7, 22)
     seeds = rng.uniform(-0.3 * size, 1.3 * size, (max(8, int((1.6 * size / spacing) ** 2)), 2))
-    cells = spatial.Voronoi(seeds)
+    cells = scipy.spatial.Voronoi(seeds)
     edges = np.array([edge for edge in cells.ridge_vertices if -1 not in edge])
     edges = edges[rng.random(len(edges)) < rng.uniform(0.6, 1)]
     ends = cells.vertices[edges]  # (edge, 2, 2)
@@ -101,7 +101,7 @@ def mosaic(rng: np.random.Generator, size: int) -> Float:
     """Cells of different brightness side by side, with or without bright borders."""
     spacing = rng.uniform(8, 40)
     seeds = rng.uniform(0, size, (max(5, int((size / spacing) ** 2)), 2))
-    distance, nearest = spatial.cKDTree(seeds).query(np.mgrid[:size, :size].reshape(2, -1).T, k=2)
+    distance, nearest = scipy.spatial.cKDTree(seeds).query(np.mgrid[:size, :size].reshape(2, -1).T, k=2)
     image = rng.uniform(0, 1, len(seeds))[nearest[:, 0]]
     image = image + rng.choice((0.0, 1.0)) * np.exp(-(((distance[:, 1] - distance[:, 0]) / rng.uniform(1, 3)) ** 2))
     return smoothed(image.reshape(size, size), rng.uniform(0.5, 2.0))
@@ -113,7 +113,7 @@ def bumps(rng: np.random.Generator, size: int) -> Float:
     for sigma in rng.uniform(1.5, 16, int(rng.integers(2, 6))):
         count = int(rng.integers(4, 8 + (size / sigma) ** 2 / 3))
         layer = splatted(rng.uniform(0, size, (2, count)), rng.uniform(-0.2, 1, count), size)
-        image = image + 2 * np.pi * sigma**2 * rng.uniform(0.1, 0.6) * ndimage.gaussian_filter(layer, sigma)
+        image = image + 2 * np.pi * sigma**2 * rng.uniform(0.1, 0.6) * scipy.ndimage.gaussian_filter(layer, sigma)
     return smoothed(np.maximum(image, 0.0) + 1e-6, rng.uniform(0.4, 1.0))
 
 
@@ -155,7 +155,7 @@ def splatted(at: Float, weights: Float, size: int) -> Float:
 
 def smoothed(image: Float, sigma: float) -> Float:
     """Gaussian smoothing by `sigma` px, then a maximum of one (a black image stays black)."""
-    soft = ndimage.gaussian_filter(image, sigma)
+    soft = scipy.ndimage.gaussian_filter(image, sigma)
     return np.asarray(soft / max(float(soft.max()), 1e-12))
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import fft
 
 from zooready.simulate import specimens
 from zooready.simulate.volumes import ASPECT, Shape, drawn, smoothed
@@ -92,7 +92,7 @@ def layer(rng: np.random.Generator, shape: Shape, aspect: float = ASPECT) -> Flo
 
 def smooth_noise(rng: np.random.Generator, shape: Shape, sigma: float, aspect: float) -> Float:
     """Gaussian random field of mean 0 and variance 1, correlated over `sigma` px in space; it wraps around."""
-    frequencies = np.ix_(fft.fftfreq(shape[0], aspect), fft.fftfreq(shape[1]), fft.rfftfreq(shape[2]))
+    frequencies = np.ix_(scipy.fft.fftfreq(shape[0], aspect), scipy.fft.fftfreq(shape[1]), scipy.fft.rfftfreq(shape[2]))
     passed = [np.exp(-2 * (np.pi * sigma * frequency) ** 2).astype(np.float32) for frequency in frequencies]
-    field = fft.irfftn(fft.rfftn(rng.standard_normal(shape, np.float32)) * (passed[0] * passed[1] * passed[2]), s=shape)
+    field = scipy.fft.irfftn(scipy.fft.rfftn(rng.standard_normal(shape, np.float32)) * (passed[0] * passed[1] * passed[2]), s=shape)
     return np.asarray((field - field.mean()) / max(float(field.std()), 1e-12), np.float64)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from zooready.errors import InputInvalid
 from zooready.simulate.optics import ROUNDING, Optics, convolved, planes, transferred
@@ -195,7 +195,7 @@ def splatted(at: Float, weights: Float, shape: Shape, aspect: float) -> Float:
 
 def smoothed(volume: Float, sigma: float, aspect: float) -> Float:
     """Gaussian smoothing by `sigma` px in space, then a maximum of one (a black volume stays black)."""
-    soft = ndimage.gaussian_filter(volume, (sigma / aspect, sigma, sigma))
+    soft = scipy.ndimage.gaussian_filter(volume, (sigma / aspect, sigma, sigma))
     return np.asarray(soft / max(float(soft.max()), 1e-12))
 
 

@@ -6,10 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
 
 from zooready.errors import InputInvalid, shown
 from zooready.records import Augmentation, Family
+from zooready.texts.plain_yaml import read_yaml
 
 EXAMPLE = """\
 steps: 1200
@@ -37,6 +48,14 @@ Factor = Annotated[float, Field(ge=0.1, le=10)]
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value(cls, value: object) -> object:
+        """``true`` is no number, though Python counts it as 1."""
+        if any(isinstance(item, bool) for item in (value if isinstance(value, list) else [value])):
+            raise ValueError("a number is needed")
+        return value
 
 
 class _Augmentation(_Strict):
@@ -68,13 +87,12 @@ def read_recipe(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputInvalid
-        The file is missing or no YAML, a key is not known, or a value cannot be used; all faults in one message.
+        The file is missing or no YAML that every program reads alike (:func:`zooready.texts.plain_yaml.read_yaml`), a key is not
+        known, or a value cannot be used; all faults in one message.
     """
-    import yaml
-
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
+        content = read_yaml(path)
+    except (OSError, InputInvalid) as error:
         raise InputInvalid(f"cannot read {path}: {error}. Start from this:\n{EXAMPLE}") from None
     try:
         recipe = _Recipe.model_validate(content)

@@ -19,7 +19,7 @@ from zooready.formats import branches, trials, vmapped
 from zooready.formats.branches import DataBranch
 from zooready.formats.copies import evaluating
 from zooready.formats.demands import Demands
-from zooready.formats.forms import forms
+from zooready.formats.forms import forms, spectral
 from zooready.formats.installed import torch_version
 from zooready.formats.onnx.downgrade import to_opset_17
 from zooready.formats.onnx.graph import IR, OPSET, Names, check, cleaned, numbered
@@ -36,6 +36,9 @@ EXPORTERS = ("legacy", "dynamo")
 HALF = re.compile(r"\b(b?float16)\b")
 ADVICE = re.compile(r"Please feel free|Support for this operator was added|: export it again")
 OPERATOR = re.compile(r"\w+::\w+|no form in opset")  # how an exporter's error names what it cannot write
+
+
+COMPLEX = "complex-valued"  # input of a step that the dynamo exporter has for real numbers only
 
 
 def write(
@@ -121,6 +124,11 @@ def _cure(faults: Sequence[Exception]) -> str:
     written = [_reason(fault) for fault in faults if not isinstance(fault, OutputsDiffer)]
     if any(HALF.search(reason) for reason in written):
         cures.append("leave out autocast, half() and bfloat16(), in which ONNX Runtime does not calculate")
+    elif any(COMPLEX in reason for reason in written):
+        cures.append(
+            "do that step with the real and imaginary parts as two tensors, and join them by torch.complex (for exp(1j * phase): "
+            "torch.complex(phase.cos(), phase.sin()); pad, fill and multiply .real and .imag)"
+        )
     elif any(OPERATOR.search(reason) for reason in written):
         cures.append("replace the operators named")
     if any("static shape" in reason for reason in written) and not cures:
@@ -305,17 +313,18 @@ def _dynamo(network: nn.Module, example: Tensor, names: Names) -> Any:
     dynamic = torch.export.Dim.DYNAMIC  # AUTO bakes sizes without a word
     free = names.free(names.input_axes)
     pair = torch.cat([example, example.flip(-1)]) if 0 in free else example  # a batch of 1 would be written down as the only one
-    program = torch.onnx.export(
-        network,
-        (pair,),
-        dynamo=True,
-        opset_version=18,
-        input_names=[names.input],
-        output_names=list(names.outputs),
-        dynamic_shapes=(dict.fromkeys(free, dynamic),),
-        external_data=False,
-        verbose=False,
-    )
+    with spectral():
+        program = torch.onnx.export(
+            network,
+            (pair,),
+            dynamo=True,
+            opset_version=18,
+            input_names=[names.input],
+            output_names=list(names.outputs),
+            dynamic_shapes=(dict.fromkeys(free, dynamic),),
+            external_data=False,
+            verbose=False,
+        )
     if program is None:
         raise InputInvalid("the exporter returned nothing.")
     return to_opset_17(program.model_proto)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from zooready.errors import InputInvalid
+from zooready.processes import on_time
 
 LARGEST_CODE = 2**23  # bytes of TorchScript text; the largest network seen has 2 MB
 MEMBERS = 2**15  # a tensor is one, and each class
@@ -45,6 +46,7 @@ def members(path: Path) -> dict[str, zipfile.ZipInfo]:
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
             for info in infos[:MEMBERS]:
+                on_time()
                 archive.open(info).close()  # compares the name in the local header with the directory's
             comment = archive.comment
     except DAMAGED as error:
@@ -115,6 +117,7 @@ def native_classes(path: Path) -> tuple[str, ...]:
 def _named_classes(pickled: bytes) -> Iterator[str]:
     """Classes and functions that a pickle names, which is taken apart and never run."""
     for opcode, argument, _ in pickletools.genops(pickled):
+        on_time()
         if opcode.name == "GLOBAL":
             yield ".".join(str(argument).split(" "))
         elif opcode.name in ("STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4"):
@@ -143,6 +146,7 @@ def strip(source: Path, target: Path, texts: Mapping[str, str]) -> None:
         with zipfile.ZipFile(source) as archive, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as out:
             for name, info in members(source).items():
                 if NEEDED.fullmatch(name):
+                    on_time()
                     content = texts[name].encode() if name in texts else archive.read(info)
                     content = _without_prints(content) if name.endswith(".py") else content
                     out.writestr(zipfile.ZipInfo(f"{ROOT}/{name}", EPOCH), content)

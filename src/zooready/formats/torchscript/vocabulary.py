@@ -12,6 +12,7 @@ from pathlib import Path
 
 from zooready.errors import InputInvalid
 from zooready.formats.torchscript import container
+from zooready.processes import on_time
 
 LIST = "libtorch-2.0.0-operators.txt"
 ALLOWED = "torchscript-allowed.txt"
@@ -144,6 +145,7 @@ def _read(path: Path, *identity: int) -> tuple[Use, ...]:
 def _all_uses(path: Path) -> Iterator[Use]:
     trees: dict[str, ast.Module] = {}
     for name, text in container.code(path).items():
+        on_time()
         try:
             trees[name] = container.parsed(text)
         except InputInvalid:
@@ -190,6 +192,7 @@ class _Reader:
             yield from self._inside(tree)
 
     def _inside(self, tree: ast.AST) -> Iterator[Use]:
+        on_time()
         for child in ast.iter_child_nodes(tree):
             yield from self.read(child)
 
