@@ -76,6 +76,7 @@ def only(results):
     return result
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_its_tiles_only(bundle, image, address, tmp_path, small_tiles):
     from distributed import Client
 
@@ -116,6 +117,28 @@ def test_a_run_that_was_stopped_goes_on_with_a_cluster(bundle, image, address, t
     assert "went on after 7 tiles that a stopped run had computed." in result.notes
     only(predict_files(bundle, [image], tmp_path / "here"))
     assert (tmp_path / "out" / "image_output.tif").read_bytes() == (tmp_path / "here" / "image_output.tif").read_bytes()
+
+
+def test_tiles_on_their_way_are_called_back_when_a_run_is_stopped(bundle, image, tmp_path, small_tiles, monkeypatch):
+    called_back = []
+
+    def some(graph, windows):
+        try:
+            for window in windows:
+                yield (np.zeros((1, 1, *window.shape[-2:]), np.float32),)
+        finally:
+            called_back.append(True)
+
+    def stop(done, total):
+        assert not called_back
+        if done == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("zooready.commands.predict.prediction.cluster", lambda address: nullcontext_of(some))
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        list(predict_files(bundle, [image], tmp_path / "out", scheduler="tcp://nowhere:1", progress=stop))
+    assert stopped.value is not None  # which holds all that was at work
+    assert called_back == [True]
 
 
 def test_each_plane_of_a_stack_has_its_own_statistics_on_the_cluster(bundle, address, tmp_path, small_tiles):

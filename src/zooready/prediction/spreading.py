@@ -10,7 +10,7 @@ import hashlib
 import threading
 import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -88,7 +88,7 @@ def cluster(address: str) -> Iterator[Spread]:
         yield lambda graph, windows: _spread(client, graph, windows)
 
 
-def _spread(client: Any, graph: Graph, windows: Iterable[Array]) -> Iterator[tuple[Array, ...]]:
+def _spread(client: Any, graph: Graph, windows: Iterable[Array]) -> Generator[tuple[Array, ...]]:
     """The outputs of each window (c, ..., y, x), in their order, computed by the workers."""
     sent, run = sent_graph(graph), uuid.uuid4().hex
     network = client.submit(held, sent, key=f"zooready-network-{run}")  # a task, which is done again if its worker is lost

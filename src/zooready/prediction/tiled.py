@@ -9,7 +9,8 @@ labelling, which is done last. Bundles that do not say what these are, or how fa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ ALIKE = 1e-4  # of the scale: how far the graph's own statistics of a piece may 
 PIECE = 192  # px, side of that piece
 LOCAL = ("none", "AsStack")  # heads that take each pixel by itself
 LABELLING = "Instances"
-Spread = Callable[[Graph, Iterable[Array]], Iterator[tuple[Array, ...]]]  # windows (c, ..., y, x) -> outputs of each, in their order
+Spread = Callable[[Graph, Iterable[Array]], Generator[tuple[Array, ...]]]  # windows (c, ..., y, x) -> outputs of each, in their order
 
 
 class NotTiled(Exception):
@@ -187,14 +188,14 @@ def predicted(
             graph = tiling.graph_with(statistics(plane, tiling.normalization))
             run = graph.start() if spread is None else run
         windows = (plane[..., *tile.window] for tile in cut[first:])
-        computed = spread(graph, windows) if spread else (run(as_float32(window)[None]) for window in windows)
-        for tile, outputs in zip(cut[first:], computed, strict=True):
-            for index, output in zip(tiling.maps, outputs, strict=True):
-                _keep(output, results[number][index], tile, tiling.bundle.kinds[index][0])
-            release(plane)
-            parts.keep(parts.done + 1)
-            if progress:
-                progress(parts.done, len(planes) * len(cut))
+        with closing(spread(graph, windows) if spread else (run(as_float32(window)[None]) for window in windows)) as computed:
+            for tile, outputs in zip(cut[first:], computed, strict=True):
+                for index, output in zip(tiling.maps, outputs, strict=True):
+                    _keep(output, results[number][index], tile, tiling.bundle.kinds[index][0])
+                release(plane)
+                parts.keep(parts.done + 1)
+                if progress:
+                    progress(parts.done, len(planes) * len(cut))
         if tiling.labels is not None:
             source, target = results[number][tiling.maps[0]], results[number][tiling.labels][0]
             label(source, in_a_file(target.shape, np.int32, parts.scratch), target, tiling.head, LABEL_SIDE)
