@@ -1,9 +1,10 @@
-"""Writes docs/caught.md from what the check and bioimageio.core really say: ``python tests/helpers/caught.py [tiny | measure FAMILY ...]``.
+"""Writes docs/caught.md from what the check and bioimageio.core really say: ``python tests/helpers/caught.py``, by itself or with
 
-Without arguments (``make mutations``) both tables are measured, the second with every shipped family; ``tiny`` measures only the first
-and leaves the second as it stands; ``measure`` writes nothing but the record. What was measured is kept in :data:`RECORD`, so that a run
-that was stopped goes on where it stopped; what hangs on weights, on a mutation or on the code of zooready that have changed since is
-measured anew.
+``tiny``, which measures only the first table and leaves the second as it stands; ``measure FAMILY ...``, which writes nothing but the
+record; or ``columns FAMILY ...``, which measures these columns of the second table and keeps what the page says of the others. Without
+arguments (``make mutations``) both tables are measured, the second with every shipped family. What was measured is kept in
+:data:`RECORD`, so that a run that was stopped goes on where it stopped; what hangs on weights, on a mutation or on the code of zooready
+that have changed since is measured anew.
 """
 
 import hashlib
@@ -161,21 +162,32 @@ def exported(name):
     return path if path.is_file() else export(name, out=path, torchscript="plain").path
 
 
-def shipped_table(record, core, names):
-    """Every mutation that can be done to any bundle, done to these families'."""
+def shipped_table(record, core, names, kept=()):
+    """Every mutation that can be done to any bundle, done to these families'; ``kept`` are columns of a page, by family."""
     cases = {name: case for name, case in BROKEN.items() if case.anywhere}
-    columns = []
+    columns = dict(kept)
     for family in names:
         bundle = exported(family)
-        columns.append([measured(record, core, name, bundle, status) for name in cases])
-    found = [answer for column in columns for answer in column]
-    missed, passed = sum("missed" in here for here, _ in found), sum(of_core == "passed" for _, of_core in found)
+        answers = [measured(record, core, name, bundle, status) for name in cases]
+        columns[family] = [f"{here} / {of_core.split(':')[0]}" for here, of_core in answers]
+    columns = {name: columns[name] for name in families.shipped() if name in columns}
+    found = [answer for column in columns.values() for answer in column]
+    missed, passed = sum("missed" in answer for answer in found), sum(answer.endswith("/ passed") for answer in found)
     rows = [
-        f"| {case.what} | {' | '.join(f'{here} / {of_core.split(chr(58))[0]}' for here, of_core in answers)} |"
-        for case, answers in zip(cases.values(), zip(*columns, strict=True), strict=True)
+        f"| {case.what} | {' | '.join(answers)} |"
+        for case, answers in zip(cases.values(), zip(*columns.values(), strict=True), strict=True)
     ]
-    counts = {"count": len(cases), "bundles": len(names), "missed": missed or "none", "passed": passed}
-    return SHIPPED.format(**counts, names=" | ".join(names), lines="|".join(["---"] * len(names))) + "\n".join(rows) + "\n"
+    counts = {"count": len(cases), "bundles": len(columns), "missed": missed or "none", "passed": passed}
+    return SHIPPED.format(**counts, names=" | ".join(columns), lines="|".join(["---"] * len(columns))) + "\n".join(rows) + "\n"
+
+
+def columns_of(page):
+    """The columns of the second table of a page by family, if its rows are those of today."""
+    lines = [line.strip("| ").split(" | ") for line in page.split(SHIPPED.split("\n\n", 1)[0])[-1].splitlines() if line.startswith("| ")]
+    (_, *names), *rows = lines
+    today = [case.what for case in BROKEN.values() if case.anywhere]
+    assert [row[0] for row in rows] == today, "other faults than those of the page: run it without arguments"
+    return {name: [row[n] for row in rows] for n, name in enumerate(names, 1)}
 
 
 def tiny_table(record, core):
@@ -195,6 +207,11 @@ def main(*names):
     with closing(Core()) as core:
         if names[:1] == ("measure",):
             shipped_table(record, core, names[1:] or families.shipped())
+            return
+        if names[:1] == ("columns",):
+            page = TARGET.read_text(encoding="utf-8")
+            title = SHIPPED.split("\n\n", 1)[0]
+            TARGET.write_text(page.split(title)[0] + shipped_table(record, core, names[1:], columns_of(page)), encoding="utf-8")
             return
         first = tiny_table(record, core)
         before = TARGET.read_text(encoding="utf-8") if TARGET.is_file() else ""

@@ -187,7 +187,7 @@ def evaluation(family: Family, step: Step, apart_nm: Sequence[float], suited: st
             "noise 0.8 to 2 electrons.",
             "Details finer than the microscope's resolution are guesses based on the training images: it can invent structures, and it "
             "can join or part what is closer than the table of resolution says.",
-            "It was trained without an adversary: the published discriminator is `zooready.nets.superres.Discriminator`, and what "
-            "adversarial training would add was not measured here.",
+            "It was trained without an adversary. What the published discriminator adds was measured from confocal to STED, in short "
+            "training: nothing that is worth its cost (docs/restoration.md).",
         ),
     )
