@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import torch
 
 # The core was chosen on simulated stacks that are neither for training nor for the card.
-HEAD = Part(path="zooready.nets.labelling_stacks.StackInstances", kwargs={"foreground": 0.5, "core": 0.35, "smallest": 3})
+HEAD = Part(path="zooready.nets.labelling_stacks.StackInstances", kwargs={"foreground": 0.5, "core": 0.4, "smallest": 3})
 FIELDS, SHAPE = 300, (24, 96, 96)  # simulated stacks per seed, voxels of each
 CROP = (16, 64, 64)  # voxels of a training crop
 SEAM_PLANES = 1  # as segmentation.SEAM_PX, along the axis
