@@ -99,6 +99,12 @@ DESCRIPTION_BYTES = 2**21
 WEIGHTS_BYTES = 2**31 - 1  # of one ONNX file, by its format
 ARRAY_BYTES = 2**30
 DESCRIPTIONS = ("rdf.yaml", "bioimageio.yaml")
+CORE_SCHEMA = (  # of YAML 1.2: tag, pattern of plain scalars, what they begin with
+    ("null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", "true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", "[-+]?[0-9]+", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.0123456789")),
+)
 HARMLESS = ("ensure_dtype",)  # the only step outside the network that does not change float32 pixels
 LETTERS = {"batch": "b", "channel": "c", "time": "t", "index": "i"}
 ROUNDING = 0.005  # relative tolerance of the range of pixel sizes, because calibrations have few digits
@@ -200,7 +206,7 @@ class Bundle:
         if not names:
             raise BundleError(f"{self.path} has no rdf.yaml at its root: this is no BioImage.IO bundle. Download or export it again.")
         try:
-            rdf = yaml.safe_load(self.read(names[0], DESCRIPTION_BYTES).decode("utf-8"))
+            rdf = yaml.load(self.read(names[0], DESCRIPTION_BYTES).decode("utf-8"), Loader=_yaml_1_2(yaml))
         except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
             raise BundleError(f"{self.path}: {names[0]} is not YAML ({str(error)[:200]}). Download or export it again.") from None
         if not isinstance(rdf, dict):
@@ -595,6 +601,27 @@ def _package(name: str, pip: str) -> Any:
         return __import__(name)
     except ImportError as error:
         raise BundleError(f"RunZooready needs {pip} in CellProfiler's Python ({error}): python -m pip install {pip}") from None
+
+
+def _yaml_1_2(yaml: Any) -> Any:
+    """A safe loader that reads plain values as YAML 1.2 does (``on`` is a text, ``1e-05`` a number) and refuses a key that stands twice."""
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc, name-defined]
+        yaml_implicit_resolvers: dict[str, Any] = {}
+
+    def unique(loader: Any, node: Any) -> dict[Any, Any]:
+        keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+        if odd := [key for key in keys if not isinstance(key, str)]:
+            raise yaml.YAMLError(f"the key {odd[0]!r} is no text")
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise yaml.YAMLError(f"the key {twice[0]!r} stands there twice")
+        return {key: loader.construct_object(value, deep=True) for key, (_, value) in zip(keys, node.value)}
+
+    for tag, pattern, first in CORE_SCHEMA:
+        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(rf"(?:{pattern})\Z"), first)
+    Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(node.value))
+    Loader.add_constructor("tag:yaml.org,2002:map", unique)
+    return Loader
 
 
 def _brief(error: Exception) -> str:

@@ -533,6 +533,14 @@ def edited(name, edit):
     return str(changed(name, change))
 
 
+def check_descriptions_are_read_as_yaml_1_2():
+    import yaml
+
+    text = "a: [on, no, 1e-05, 010, 12:30, .inf, null, true, 'x', 2020-01-01]"
+    read = yaml.load(text, Loader=runzooready._yaml_1_2(yaml))
+    assert read == {"a": ["on", "no", 1e-05, 10, "12:30", float("inf"), None, True, "x", "2020-01-01"]}
+
+
 def check_descriptions_that_cannot_be_run_are_refused():
     def step(rdf):
         rdf["inputs"][0]["preprocessing"] = [{"id": "zero_mean_unit_variance"}]
@@ -557,6 +565,8 @@ def check_descriptions_that_cannot_be_run_are_refused():
         runzooready.opened(str(changed("yaml.zip", lambda files: files.update({"rdf.yaml": b"a: [1"}))))
     with refused("is not YAML"):
         runzooready.opened(str(changed("code.zip", lambda files: files.update({"rdf.yaml": b"!!python/object/apply:os.getcwd []"}))))
+    with refused("is not YAML", "stands there twice"):
+        runzooready.opened(str(changed("twice.zip", lambda files: files.update({"rdf.yaml": files["rdf.yaml"] + b"\ntype: model\n"}))))
     with refused("has no rdf.yaml at its root"):
         runzooready.opened(str(changed("without.zip", lambda files: files.pop("rdf.yaml"))))
 
