@@ -971,6 +971,11 @@ class RunZooready(ImageSegmentation):
         if output.shape[1:] != image.mask.shape:
             raise BundleError(f"the label output has the size {output.shape[1:]}, and the image {image.mask.shape}: use another bundle.")
         labels = as_labels(output[0], image.mask, self.join.value if by_plane else None)
+        if labels.ndim == 3 and 1 in labels.shape:
+            raise BundleError(
+                f"the stack has {labels.shape} planes and pixels, and CellProfiler holds no objects in stacks with an axis of length one: "
+                "use an image of several planes, or a bundle for planes."
+            )
         objects = Objects()
         if labels.ndim == 2 and 1 in labels.shape:  # CellProfiler drops axes of one pixel, except from coordinates
             objects.set_ijv(numpy.stack([*numpy.nonzero(labels), labels[labels > 0]], axis=1).astype(numpy.int32), labels.shape)

@@ -6,6 +6,8 @@ import tifffile
 import torch
 
 import zooready
+from zooready.bundle.reading import opened
+from zooready.consumers.cellprofiler import headless
 from zooready.errors import InputInvalid
 from zooready.families import FAMILIES, segmentation3d
 from zooready.images.matching import match
@@ -117,3 +119,8 @@ def test_outlines_of_a_stack_are_refused_in_words(blocks, tmp_path):
     with pytest.raises(InputInvalid, match="outlines and GeoJSON are of single planes"):
         zooready.measure(bundle, [path], outlines=tmp_path / "drawn")
     assert not (tmp_path / "drawn").exists()
+
+
+def test_cellprofiler_is_not_handed_stacks_with_an_axis_of_one_voxel(blocks):
+    with opened(blocks[0]) as bundle:
+        assert headless.run(bundle, "onnx", [np.zeros((1, 1, 1, 1, 1)), np.zeros((1, 1, 1, 32, 32))]) == [None, None]

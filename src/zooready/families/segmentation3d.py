@@ -124,7 +124,6 @@ FAMILY = Family(
     pixel_size_um=(),
     tags=("nuclei", "fluorescence", "instance segmentation", "3d"),
     sample=sample,
-    sample_labels=sample_labels,
     quality="F1 at IoU 0.5 on held-out simulated stacks {f1_50:.2f} (Otsu and watershed {f1_50_otsu:.2f})",
     evaluation="segmentation3d",
 )

@@ -56,8 +56,10 @@ def objections(bundle: Bundle, format: Format | None) -> Iterator[str]:
         yield str(error)
 
 
-def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[Array, ...]]:
+def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[Array, ...] | None]:
     """What CellProfiler exports for each image, in one run of the program.
+
+    None for a stack with an axis of one voxel if the bundle finds objects: CellProfiler drops such axes, and has no objects there.
 
     Raises
     ------
@@ -68,11 +70,16 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
     """
     taken, outputs = specs(bundle)
     arrays = [as_float32(image).transpose([taken.axes.index(axis) for axis in canonical(taken)]) for image in images]
+    finds_solids = "z" in taken.axes and any(output.kind == "labels" for output in outputs)
+    held = [not (finds_solids and 1 in array.shape[2:]) for array in arrays]
+    if not any(held):
+        return [None] * len(arrays)
     with scratch() as folder:
         for name in ("in", "out", "home"):
             (folder / name).mkdir()
         stems = [
-            [_write(single, folder / "in", f"case{n:03d}-{b:03d}") for b, single in enumerate(array)] for n, array in enumerate(arrays)
+            [_write(single, folder / "in", f"case{n:03d}-{b:03d}") for b, single in enumerate(array)] if held[n] else []
+            for n, array in enumerate(arrays)
         ]
         _zip(bundle, folder / "in" / BUNDLE)
         text = pipeline(outputs, channels=len(taken.channels), volume="z" in taken.axes, bundle=BUNDLE)
@@ -82,6 +89,8 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
             table = _table(folder / "out" / "Image.csv") if any(output.kind == "scores" for output in outputs) else {}
             return [
                 tuple(np.stack([_read(folder / "out", stem, k, output, table) for stem in batch]) for k, output in enumerate(outputs))
+                if batch
+                else None
                 for batch in stems
             ]
         except (FileNotFoundError, KeyError) as error:
