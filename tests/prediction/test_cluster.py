@@ -10,39 +10,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tifffile
-from torch import nn
 
-import zooready
 from zooready.bundle.reading import opened
 from zooready.commands.predict import predict_files
 from zooready.errors import ConsumerFailed, ConsumerMissing, InputInvalid
-from zooready.prediction import cluster, parts, spreading, tiled, whole
+from zooready.prediction import cluster, spreading, tiled
 
-ABOUT = zooready.About(name="spread network", description="A convolution.", authors=({"name": "nobody"},), license="BSD-3-Clause")
 START_S = 120.0  # on a busy machine
 LOCAL = ("--host", "127.0.0.1")
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
-    path = tmp_path_factory.mktemp("bundle") / "spread.zip"
-    image = np.random.default_rng(0).poisson(100, (40, 48)).astype(np.uint16)
-    network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 3, padding=1))
-    zooready.export(network, image, ABOUT, path, normalization="mean-std", formats=("onnx",))
-    return path
-
-
-@pytest.fixture
-def image(tmp_path):
-    tifffile.imwrite(tmp_path / "image.tif", np.random.default_rng(1).poisson(100, (300, 400)).astype(np.uint16))
-    return tmp_path / "image.tif"
-
-
-@pytest.fixture
-def small_tiles(monkeypatch):
-    monkeypatch.setattr(whole, "AREA", 1)
-    monkeypatch.setattr(tiled, "SIDE", 64)
-    monkeypatch.setattr(parts, "EVERY_S", 0)
 
 
 @pytest.fixture(scope="module")

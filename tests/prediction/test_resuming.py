@@ -12,15 +12,12 @@ import time
 import numpy as np
 import pytest
 import tifffile
-from torch import nn
 
-import zooready
 from zooready.commands.predict import predict_files
 from zooready.errors import InputInvalid
-from zooready.prediction import parts, tiled, whole
+from zooready.prediction import parts, tiled
 from zooready.processes import locked
 
-ABOUT = zooready.About(name="resumed network", description="A convolution.", authors=({"name": "nobody"},), license="BSD-3-Clause")
 # a command line whose tiles are small
 PREDICT = """
 import sys
@@ -29,28 +26,6 @@ from zooready.prediction import parts, tiled, whole
 tiled.SIDE, whole.AREA, parts.EVERY_S = 64, 1, 0
 sys.exit(cli.main(["predict", *sys.argv[1:]]))
 """
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
-    path = tmp_path_factory.mktemp("bundle") / "resumed.zip"
-    image = np.random.default_rng(0).poisson(100, (40, 48)).astype(np.uint16)
-    network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 3, padding=1))
-    zooready.export(network, image, ABOUT, path, normalization="mean-std", formats=("onnx",))
-    return path
-
-
-@pytest.fixture
-def image(tmp_path):
-    tifffile.imwrite(tmp_path / "image.tif", np.random.default_rng(1).poisson(100, (300, 400)).astype(np.uint16))
-    return tmp_path / "image.tif"
-
-
-@pytest.fixture
-def small_tiles(monkeypatch):
-    monkeypatch.setattr(whole, "AREA", 1)
-    monkeypatch.setattr(tiled, "SIDE", 64)
-    monkeypatch.setattr(parts, "EVERY_S", 0)
 
 
 def command(bundle, image, out):

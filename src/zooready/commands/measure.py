@@ -141,18 +141,11 @@ def measure(
                     notes += [] if trained_objects(segmentation) else [f"{name}: no object was found."]
                     continue
             try:
-                if finds and objects is not None and objects.ndim == 3:
-                    if outlines is not None or geojson is not None:
-                        raise InputInvalid("outlines and GeoJSON are of single planes, and the labels are a stack: leave them out.")
-                    rows_of_image, notes_of_image = measurement.solid_rows(name, loaded, objects, channel=channel)
-                else:
-                    rows_of_image, notes_of_image = rows_of(name, loaded, objects, channel=channel)
+                rows_of_image, notes_of_image = rows_of(name, loaded, objects, channel=channel)
                 if finds and kinds is not None and objects is not None:
                     rows_of_image = measurement.with_classes(rows_of_image, objects, *kinds)
-                if outlines is not None and objects is not None:
-                    write_png(measurement.outlined(loaded, objects), Path(outlines) / f"{Path(name).stem}.png")
-                if geojson is not None and objects is not None:
-                    write_geojson(objects, Path(geojson) / f"{Path(name).stem}.geojson", measurement.numbers(rows_of_image))
+                if objects is not None:
+                    _draw(name, loaded, objects, rows_of_image, outlines=outlines, geojson=geojson)
             except InputInvalid as error:
                 raise InputInvalid(f"{name}: {error}") from None
             rows += rows_of_image
@@ -163,6 +156,16 @@ def measure(
     if out is not None:
         measurement.save(result, out)
     return result
+
+
+def _draw(name: str, image: Image, objects: Array, rows: Sequence[Any], *, outlines: Path | str | None, geojson: Path | str | None) -> None:
+    """Write the outlines of an image's objects, as far as they are asked for."""
+    if objects.ndim == 3 and (outlines is not None or geojson is not None):
+        raise InputInvalid("outlines and GeoJSON are of single planes, and the labels are a stack: leave them out.")
+    if outlines is not None:
+        write_png(measurement.outlined(image, objects), Path(outlines) / f"{Path(name).stem}.png")
+    if geojson is not None:
+        write_geojson(objects, Path(geojson) / f"{Path(name).stem}.geojson", measurement.numbers(rows))
 
 
 def _names(images: Sequence[Any], labels: Sequence[Any] | None, segment: Path | str | None) -> list[str]:

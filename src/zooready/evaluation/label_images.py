@@ -64,19 +64,25 @@ class Segmenter:
         self.network = family.network.architecture.build().eval()
         self.network.load_state_dict(weights)
         self.normalization = family.network.normalization.build() if family.network.normalization else torch.nn.Identity()
+        self.dimensions = len(family.input.axes) - 2
         self.head = head or (family.network.head or segmentation.HEAD).build()
 
     def probabilities(self, image: Array) -> torch.Tensor:
-        """(y, x) or (c, y, x) raw -> (1, 2 or more, y, x) float32; replicated to the next multiple of 32 px and cut back."""
-        height, width = image.shape[-2:]
-        tensor = torch.as_tensor(image.astype(np.float32)).reshape(1, -1, height, width)
+        """(y, x) or (c, y, x) raw -> (1, 2 or more, y, x) float32; replicated to the next multiple of 32 px and cut back.
+
+        Of a family for stacks (z, y, x) or (c, z, y, x), to (1, 2 or more, z, y, x).
+        """
+        spatial = image.shape[-self.dimensions :]
+        height, width = spatial[-2:]
+        tensor = torch.as_tensor(image.astype(np.float32)).reshape(1, -1, *spatial)
+        margins = (0, -width % 32, 0, -height % 32, *(0, 0) * (self.dimensions - 2))
         with torch.no_grad():
-            padded = torch.nn.functional.pad(self.normalization(tensor), (0, -width % 32, 0, -height % 32), mode="replicate")
-            probabilities: torch.Tensor = self.network(padded)[:, :, :height, :width]
+            padded = torch.nn.functional.pad(self.normalization(tensor), margins, mode="replicate")
+            probabilities: torch.Tensor = self.network(padded)[..., :height, :width]
         return probabilities
 
     def __call__(self, image: Array) -> Labels:
-        """(y, x) or (c, y, x) raw -> (y, x) labels."""
+        """(y, x) or (c, y, x) raw -> (y, x) labels; with z, of a family for stacks."""
         return labelled(self.head, self.probabilities(image))
 
     def classed(self, image: Array) -> tuple[Labels, Labels]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from scipy import ndimage
 
 from zooready.evaluation import label_images
@@ -31,31 +30,17 @@ SIZES = (
     (50.0, 6.0),
     (50.0, 2.0),
 )  # px wide, px between planes
-STEP = 16  # px, of y and x, that the network takes
 
 
-class Segmenter:
+def segmenter(weights: Weights) -> label_images.Segmenter:
     """The network as a method, (z, y, x) raw -> (z, y, x) labels."""
-
-    def __init__(self, weights: Weights) -> None:
-        network = segmentation3d.FAMILY.network
-        assert network.normalization is not None
-        self.network, self.normalization = network.architecture.build().eval(), network.normalization.build()
-        self.network.load_state_dict(weights)
-
-    def __call__(self, stack: Array) -> label_images.Labels:
-        """Replicated to the next multiple of 16 px and cut back, as a bundle does."""
-        height, width = stack.shape[-2:]
-        tensor = torch.as_tensor(stack.astype(np.float32))[None, None]
-        with torch.no_grad():
-            padded = torch.nn.functional.pad(self.normalization(tensor), (0, -width % STEP, 0, -height % STEP, 0, 0), mode="replicate")
-            return segmentation3d.labels(self.network(padded)[..., :height, :width])
+    return label_images.Segmenter(weights, family=segmentation3d.FAMILY)
 
 
 def methods_of(weights: Weights) -> Mapping[str, label_images.Method]:
     """The network and the classical methods with three axes, by their names in tables."""
     return {
-        "network": Segmenter(weights),
+        "network": segmenter(weights),
         "otsu": partial(label_images.classical, rule="otsu"),
         "li": partial(label_images.classical, rule="li"),
     }
@@ -124,7 +109,7 @@ def measure(weights: Weights) -> dict[str, Any]:
 
 def spot(weights: Weights) -> dict[str, float]:
     """F1 and mean IoU on two held-out stacks."""
-    return label_images.measured(Segmenter(weights), [(pair.input[0], pair.truth) for pair in stacks(2)])
+    return label_images.measured(segmenter(weights), [(pair.input[0], pair.truth) for pair in stacks(2)])
 
 
 def panels(stack: Array, truth: Array, methods: Mapping[str, label_images.Method]) -> list[tuple[str, list[Array]]]:

@@ -9,6 +9,5 @@ May import: images, bundle, prediction
 from zooready.measurement.cutouts import Crop, crops
 from zooready.measurement.objects import object_rows, outlined, with_classes
 from zooready.measurement.rows import Measurer, Table, numbers, save, table
-from zooready.measurement.solids import solid_rows
 
-__all__ = ["Crop", "Measurer", "Table", "crops", "numbers", "object_rows", "outlined", "save", "solid_rows", "table", "with_classes"]
+__all__ = ["Crop", "Measurer", "Table", "crops", "numbers", "object_rows", "outlined", "save", "table", "with_classes"]

@@ -13,6 +13,7 @@ from zooready.images.drawing import coloured, grey
 from zooready.measurement.cutouts import crops, several_planes
 from zooready.measurement.features import basics
 from zooready.measurement.rows import Row, by_channel, position
+from zooready.measurement.solids import solid_rows
 from zooready.records import Array, Image
 
 
@@ -24,9 +25,10 @@ def object_rows(name: str, image: Image, labels: Array | None, *, channel: int |
     name
         Name of the image in the table.
     image
-        One plane with any number of channels; every channel is measured, also those that the bundle did not use.
+        One plane, or one stack if the labels are one, with any number of channels; every channel is measured, also those that the bundle
+        did not use.
     labels
-        (y, x), whole numbers; 0 is background. None stands for one object, the whole image.
+        (y, x), or (z, y, x), see :func:`solid_rows`; whole numbers; 0 is background. None stands for one object, the whole image.
     channel
         The channel in which the objects were found; every channel is measured all the same.
 
@@ -35,6 +37,8 @@ def object_rows(name: str, image: Image, labels: Array | None, *, channel: int |
     InputInvalid
         The image has several planes or time points, labels do not fit, or an object has pixels that are not finite.
     """
+    if labels is not None and labels.ndim == 3:
+        return solid_rows(name, image, labels)
     planes = _planes(name, image)
     objects = np.ones(planes.shape[1:], np.int64) if labels is None else labels
     names = image.channels if len(image.channels) == len(planes) else tuple(f"channel{number}" for number in range(1, len(planes) + 1))

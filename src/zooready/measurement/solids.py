@@ -15,7 +15,7 @@ from zooready.records import Array, Image
 AXES = ("z", "y", "x")
 
 
-def solid_rows(name: str, image: Image, labels: Array, *, channel: int | str | None = None) -> tuple[list[Row], list[str]]:
+def solid_rows(name: str, image: Image, labels: Array) -> tuple[list[Row], list[str]]:
     """One row for each object of a stack, by column, and notes.
 
     Parameters
@@ -26,8 +26,6 @@ def solid_rows(name: str, image: Image, labels: Array, *, channel: int | str | N
         A stack with any number of channels, one time point; every channel is measured, also those that the bundle did not use.
     labels
         (z, y, x), whole numbers; 0 is background.
-    channel
-        The channel in which the objects were found; every channel is measured all the same.
 
     Raises
     ------

@@ -96,10 +96,22 @@ class Instances(nn.Module):
         """Each foreground pixel gets the number of the core that is reached by going to the highest neighbour again and again.
 
         (b, 1, y, x) float32 numbers, bool, float32 -> float32; 0 where the way ends on a hill without a core, or is longer than
-        2 ** ``doublings`` pixels. The neighbour is found by its height: a chain in which each step compares with the highest one so far
-        takes the optimiser of Fiji's libtorch minutes.
+        2 ** ``doublings`` pixels.
         """
         index = (foreground | ~foreground).flatten(1).to(torch.int64).cumsum(1).reshape(foreground.shape)
+        highest, target = self.uphill(height, index)
+        target = torch.where((height == highest) | (seeds > 0), index, target)
+        for _ in range(self.doublings):
+            target = self.followed(target)
+        reached = torch.gather(seeds.flatten(1), 1, (target.flatten(1) - 1).clamp(min=0)).reshape(seeds.shape)
+        return reached * foreground.to(torch.float32)
+
+    def uphill(self, height: torch.Tensor, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Height of the highest pixel of the 3×3 around each, and its index; (b, 1, y, x) float32 and int64 -> the same two.
+
+        The neighbour is found by its height: a chain in which each step compares with the highest one so far takes the optimiser of
+        Fiji's libtorch minutes.
+        """
         highest, target = highest_around(height), index
         wide, wide_index = nn.functional.pad(height, (1, 1, 1, 1)), nn.functional.pad(index, (1, 1, 1, 1))
         rows, columns = height.shape[2], height.shape[3]
@@ -108,11 +120,7 @@ class Instances(nn.Module):
                 if (dy, dx) != (1, 1):
                     window = (slice(None), slice(None), slice(dy, dy + rows), slice(dx, dx + columns))
                     target = torch.where(wide[window] == highest, wide_index[window], target)
-        target = torch.where((height == highest) | (seeds > 0), index, target)
-        for _ in range(self.doublings):
-            target = self.followed(target)
-        reached = torch.gather(seeds.flatten(1), 1, (target.flatten(1) - 1).clamp(min=0)).reshape(seeds.shape)
-        return reached * foreground.to(torch.float32)
+        return highest, target
 
     def grown(self, labels: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:
         """Labels (b, 1, y, x) float32 spread into the foreground; where two meet, each keeps what it reached first."""

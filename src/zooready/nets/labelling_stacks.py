@@ -48,18 +48,11 @@ class StackInstances(Instances):
         means = nn.functional.avg_pool3d(wide, (1, 3, 3), stride=1)
         return foreground, means * foreground.to(torch.float32)
 
-    def climbed(self, seeds: torch.Tensor, foreground: torch.Tensor, height: torch.Tensor) -> torch.Tensor:
-        """Each foreground voxel gets the number of the core that is reached by going to the highest neighbour again and again.
+    def uphill(self, height: torch.Tensor, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Height of the highest of a voxel and its 26 neighbours, and its index; (b, 1, z, y, x) float32 and int64 -> the same two.
 
-        (b, 1, z, y, x) float32 numbers, bool, float32 -> float32; 0 where the way ends on a hill without a core. The highest of 26
-        neighbours is found axis by axis: one choice among all of them takes the optimiser of Fiji's libtorch many minutes.
+        They are found axis by axis: one choice among all of them takes the optimiser of Fiji's libtorch many minutes.
         """
-        index = (foreground | ~foreground).flatten(1).to(torch.int64).cumsum(1).reshape(foreground.shape)
-        highest, target = height, index
         for axis in (4, 3, 2):
-            highest, target = higher_along(highest, target, axis)
-        target = torch.where((height == highest) | (seeds > 0), index, target)
-        for _ in range(self.doublings):
-            target = self.followed(target)
-        reached = torch.gather(seeds.flatten(1), 1, (target.flatten(1) - 1).clamp(min=0)).reshape(seeds.shape)
-        return reached * foreground.to(torch.float32)
+            height, index = higher_along(height, index, axis)
+        return height, index

@@ -146,7 +146,7 @@ def add(image: Floats, patch: Floats, top: int, left: int) -> None:
 
 
 def largest_parts(labels: NDArray[np.int32], smallest_px: int = 12) -> NDArray[np.int32]:
-    """Each label reduced to its largest connected part, renumbered 1…n; parts below ``smallest_px`` are dropped."""
+    """Each label (y, x) or (z, y, x) reduced to its largest connected part, renumbered 1…n; parts below ``smallest_px`` are dropped."""
     clean = np.zeros_like(labels)
     count = 0
     for name, box in enumerate(scipy.ndimage.find_objects(labels), 1):

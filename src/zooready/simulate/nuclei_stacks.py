@@ -16,7 +16,7 @@ import scipy
 from numpy.typing import NDArray
 
 from zooready.errors import InputInvalid
-from zooready.simulate.nuclei import Floats, camera
+from zooready.simulate.nuclei import Floats, camera, largest_parts
 from zooready.simulate.volumes import Float, Shape
 
 DIAMETER_PX = (8.0, 50.0)  # mean width of the nuclei of a stack
@@ -151,7 +151,7 @@ def _drawn(rng: np.random.Generator, bodies: list[Body], shape: Shape, radius: f
         light[box] = np.maximum(light[box], body.brightness * np.clip((1 + WALL / 2 - away) / WALL, 0, 1))
         labels[box] = np.where(away < nearest[box], number, labels[box])
         nearest[box] = np.minimum(nearest[box], away)
-    return light * np.clip(texture, 0.15, 4), _largest_parts(labels)
+    return light * np.clip(texture, 0.15, 4), largest_parts(labels)
 
 
 def _noise(rng: np.random.Generator, shape: Shape, sigma: float, aspect: float) -> Floats:
@@ -161,20 +161,6 @@ def _noise(rng: np.random.Generator, shape: Shape, sigma: float, aspect: float) 
     )
     scaled: Floats = noise / max(float(noise.std()), 1e-6)
     return scaled
-
-
-def _largest_parts(labels: NDArray[np.int32], smallest: int = 12) -> NDArray[np.int32]:
-    """Each label reduced to its largest connected part, renumbered 1…n; parts below ``smallest`` voxels are dropped."""
-    clean, count = np.zeros_like(labels), 0
-    for name, box in enumerate(scipy.ndimage.find_objects(labels), 1):
-        if box is None:
-            continue
-        parts, _ = scipy.ndimage.label(labels[box] == name)
-        sizes = np.bincount(parts.ravel())[1:]
-        if sizes.max() >= smallest:
-            count += 1
-            clean[box][parts == sizes.argmax() + 1] = count
-    return clean
 
 
 def _seen(rng: np.random.Generator, light: Floats, radius: float, aspect: float) -> Floats:
