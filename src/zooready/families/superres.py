@@ -78,8 +78,9 @@ def nanobeads(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
 
 
 def twins(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
-    """Pairs of points of about the same brightness, mostly far from other pairs, (size, size): 2 to 9 px apart, or, in every second field,
-    3 to 6 px, about what the sharper microscope can just part.
+    """Pairs of points of about the same brightness and mostly far from other pairs, (size, size).
+
+    They are 2 to 9 px apart or, in every second field, 3 to 6 px, about what the sharper microscope can just part.
     """
     count = int(size * size * rng.uniform(1 / 1500, 1 / 300)) + 1
     nearest, farthest = ((2.0, 9.0), (3.0, 6.0))[rng.integers(2)]
@@ -90,7 +91,7 @@ def twins(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
 
 
 def rods(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
-    """Straight thin lines, 8 px long to longer than the field, (size, size): from them the network learns that a line is no row of points."""
+    """Straight thin lines, 8 px long to longer than the field, (size, size): a line is no row of points, and the network is to know it."""
     count = int(size * size * rng.uniform(1 / 2000, 1 / 400)) + 1
     angle, length = rng.uniform(0, np.pi, count), 8.0 * rng.uniform(1, size / 8, count) ** rng.uniform(0, 1.2)
     along = np.linspace(-0.5, 0.5, 4 * size)[:, None] * length  # (step, rod), a step never longer than a pixel
