@@ -334,8 +334,8 @@ class Bundle:
     distance of planes that it takes, or makes of a single one; ``measured_halo_px``, ``measured_stride_px`` and ``measured_minimum_px`` are
     what export found (see :class:`Measured`), ``crop_px`` is the side of the image of one object, ``objects`` are those that it was trained
     to find, ``known_kind`` tells images of another kind; each None if the bundle is silent. ``inside`` is the network's "normalization" and
-    "head", ``limits`` the values of channels without light, if stated. ``texts`` is as written. ``programs`` have a part of ``config``;
-    ``allows_tiling`` is what DeepImageJ's part says. ``faults`` are what could not be understood, by place.
+    "head", ``restores`` whether it sharpens images, ``limits`` the values of channels without light. ``texts`` is as written; ``programs``
+    have a part of ``config``; ``allows_tiling`` is what DeepImageJ's part says. ``faults`` are what could not be understood, by place.
     """
 
     path: Path
@@ -359,6 +359,7 @@ class Bundle:
     measured_stride_px: int | None = None
     measured_minimum_px: int | None = None
     inside: Mapping[str, Operator] = field(default_factory=dict)
+    restores: bool = False
     crop_px: int | None = None
     objects: Objects | None = None
     known_kind: KnownKind | None = None
