@@ -279,12 +279,12 @@ class Image:
 class Measured:
     """What probing found about a network (the inner one, before wrapping).
 
-    ``stride``: sizes that are multiples of it work, px. ``minimum``: smallest size that works, px (a multiple of
-    ``stride``). ``halo``: px on each side that an output depends on beyond itself; None when every output depends on
-    the whole image. ``outputs``: axes of each output, e.g. ``("bcyx", "bc")``, empty for one that nobody asked for. ``fixed``: the only
-    size that works (axis to px), empty for networks that take any. ``strides``, ``minimums``: one a spatial axis (0: fixed), where they
-    differ; ``stride`` and ``minimum`` are then the largest. ``tile_step``: tiles may begin at its multiples, px (0: unknown).
-    ``compared``: the largest image on which files were compared with the network, px.
+    ``stride``: sizes that are multiples of it work, px. ``minimum``: smallest size that works, px (a multiple of ``stride``). ``halo``: px
+    on each side that an output depends on beyond itself; None when every output depends on the whole image. ``outputs``: axes of each
+    output, e.g. ``("bcyx", "bc")``, empty for one that nobody asked for. ``fixed``: the only size that works (axis to px), empty for
+    networks that take any. ``strides``, ``minimums``: one a spatial axis (0: fixed), where they differ; ``stride`` and ``minimum`` are then
+    the largest. ``tile_step``: tiles may begin at its multiples, px (0: unknown). ``compared``: the largest image on which files were
+    compared, px.
     """
 
     stride: int
@@ -332,10 +332,10 @@ class Bundle:
     ``id`` and ``name`` are empty if absent; ``credits`` are lists of people and of what they wrote and drew. ``weights`` are by their key
     in the description, e.g. ``"pytorch_state_dict"``. ``pixel_size_um`` is the smallest and largest side of a pixel that the network was
     trained for, ``blur_px`` the smallest and largest blur that it takes away, wavelength / (NA x pixel size), ``plane_distance_um`` the
-    distance of planes that it takes, or makes of a single one; ``measured_halo_px``, ``measured_stride_px`` (where tiles may begin) and
-    ``measured_minimum_px`` are what export found (see :class:`Measured`), ``crop_px`` is the side of the image of one object, ``objects``
-    are those that it was trained to find, ``known_kind`` tells images of another kind; each None if the bundle is silent. ``inside`` is the
-    network's "normalization" and "head", ``limits`` the values of channels without light, if stated. ``texts`` is as written. ``programs``
+    distance of planes that it takes, or makes of a single one; ``measured_halo_px``, ``measured_stride_px`` and ``measured_minimum_px`` are
+    what export found (see :class:`Measured`), ``crop_px`` is the side of the image of one object, ``objects`` are those that it was trained
+    to find, ``known_kind`` tells images of another kind; each None if the bundle is silent. ``inside`` is the network's "normalization" and
+    "head", ``restores`` whether it sharpens images, ``limits`` the values of channels without light. ``texts`` is as written; ``programs``
     have a part of ``config``; ``allows_tiling`` is what DeepImageJ's part says. ``faults`` are what could not be understood, by place.
     """
 
@@ -360,6 +360,7 @@ class Bundle:
     measured_stride_px: int | None = None
     measured_minimum_px: int | None = None
     inside: Mapping[str, Operator] = field(default_factory=dict)
+    restores: bool = False
     crop_px: int | None = None
     objects: Objects | None = None
     known_kind: KnownKind | None = None

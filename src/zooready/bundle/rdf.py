@@ -83,6 +83,7 @@ def read(rdf: Mapping[str, Any], *, path: Path, folder: Path, formats: Mapping[F
         measured_stride_px=measured_px(facts.get("measured"), "stride", "strides", "tile_step"),
         measured_minimum_px=measured_px(facts.get("measured"), "minimum", "minimums"),
         inside=inside(facts.get("inside")),
+        restores=facts.get("restores") is True,
         crop_px=stated.crop_px(facts.get("crop_px"), faults),
         objects=stated.objects(facts.get("objects"), faults),
         known_kind=stated.known_kind(facts.get("kind"), faults),
