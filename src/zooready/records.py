@@ -281,10 +281,9 @@ class Measured:
 
     ``stride``: sizes that are multiples of it work, px. ``minimum``: smallest size that works, px (a multiple of ``stride``). ``halo``: px
     on each side that an output depends on beyond itself; None when every output depends on the whole image. ``outputs``: axes of each
-    output, e.g. ``("bcyx", "bc")``, empty for one that nobody asked for. ``fixed``: the only size that works (axis to px), empty for
-    networks that take any. ``strides``, ``minimums``: one a spatial axis (0: fixed), where they differ; ``stride`` and ``minimum`` are then
-    the largest. ``tile_step``: tiles may begin at its multiples, px (0: unknown). ``compared``: the largest image on which files were
-    compared, px.
+    output, empty for one that nobody asked for. ``fixed``: the only size that works (axis to px), empty for networks that take any.
+    ``strides``, ``minimums``: one a spatial axis (0: fixed), where they differ; ``stride`` and ``minimum`` are then the largest.
+    ``tile_step``: tiles may begin at its multiples, px (0: unknown). ``compared``: the largest image on which files were compared, px.
     """
 
     stride: int
