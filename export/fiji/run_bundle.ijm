@@ -2,6 +2,7 @@
 // Needs Fiji with the update site DeepImageJ. Written by zooready install from export/fiji/run_bundle.ijm.
 // Without a screen: the argument "image|folder" runs a file and writes its results into the folder; "image|folder|30" does so for objects
 // of 30 pixels, which on a screen the macro asks for: the image is scaled so that the network sees them in the size that it knows best.
+// "image|folder|auto" scales the image to the pixel size that the network was trained for, which on a screen the macro offers.
 // DeepImageJ loses planes of images with several axes. So it is handed one piece at a time, a plane or, for a network of stacks,
 // a stack, and the results are put together again in the order of the image.
 
@@ -16,6 +17,7 @@ var NAMES = newArray(${names}); // of each output's channels
 var CHANNELS = ${channels}; // of the input
 var RANGE = "${range}"; // pixel sizes and distance of planes in micrometres that the network was trained for; 0 if unknown
 var LIMITS = newArray(${limits}); // of channels that hold no light: number, name, smallest and largest value that it was trained for
+var FINER = ${finer}; // whether results of an enlarged image stay enlarged, because they show more than the image's own pixels could
 var STACKS = ${stacks}; // whether an output is a stack made of a plane
 var MADE = ${made}; // the distance of such planes in micrometres; 0 if unknown
 var DIAMETERS = "${diameters}"; // "smallest|largest" width in pixels of the objects that it was trained to find; "" if it finds none
@@ -38,13 +40,16 @@ function onScreen() {
     image = getImageID();
     title = getTitle();
     warning = check();
-    if (warning != "")
+    factor = factorOfPixels();
+    if (factor != 1) {
+        if (!getBoolean(warning + "\nScale the image to the network's pixels?", "Scale", "Leave it as it is"))
+            factor = 1;
+    } else if (warning != "")
         showMessageWithCancel("${name}", warning + "\nContinue?");
-    diameter = 0;
-    if (DIAMETERS != "")
-        diameter = asked();
+    if (DIAMETERS != "" && factor == 1)
+        factor = factorOfObjects(asked());
     pieces = folderOfPieces();
-    count = throughScaled(image, pieces, diameter);
+    count = throughScaled(image, pieces, factor);
     for (k = 0; k < OUTPUTS.length; k++) {
         assemble(image, pieces, count, k);
         rename(title + " " + OUTPUTS[k]);
@@ -71,11 +76,15 @@ function onFiles(parts) {
     if (warning != "")
         print(warning);
     stem = replace(File.getNameWithoutExtension(path), " ", "_");
-    diameter = 0;
-    if (parts.length > 2)
-        diameter = parseFloat(parts[2]);
+    factor = 1;
+    if (parts.length > 2) {
+        if (parts[2] == "auto")
+            factor = factorOfPixels();
+        else
+            factor = factorOfObjects(parseFloat(parts[2]));
+    }
     pieces = folderOfPieces();
-    count = throughScaled(image, pieces, diameter);
+    count = throughScaled(image, pieces, factor);
     for (k = 0; k < OUTPUTS.length; k++) {
         written = out + stem + "_" + OUTPUTS[k];
         assemble(image, pieces, count, k);
@@ -176,20 +185,42 @@ function asked() {
     return getNumber("Width of a typical object in pixels; 0: as it is (known: " + known[0] + " to " + known[1] + ")", 0);
 }
 
-// Runs the network on the image, or on a copy in which objects of this diameter are in the middle of the sizes that it knows
-function throughScaled(image, pieces, diameter) {
+// The factor that brings objects of this width into the middle of the sizes that the network knows
+function factorOfObjects(diameter) {
     if (DIAMETERS == "" || isNaN(diameter) || diameter <= 0)
-        return through(image, pieces);
+        return 1;
     known = split(DIAMETERS, "|");
-    factor = sqrt(parseFloat(known[0]) * parseFloat(known[1])) / diameter;
+    return sqrt(parseFloat(known[0]) * parseFloat(known[1])) / diameter;
+}
+
+// The factor that brings the pixels into the middle of the sizes that the network was trained for; 1 if they are inside, or unknown
+function factorOfPixels() {
+    if (RANGE == "")
+        return 1;
+    known = split(RANGE, "|");
+    low = parseFloat(known[0]);
+    high = parseFloat(known[1]);
+    getVoxelSize(width, height, depth, unit);
+    side = parseFloat(other("check_pixel_size.ijm", "unit"));
+    side = side * width;
+    isSquare = abs(width - height) <= 0.01 * maxOf(width, height);
+    if (high == 0 || side == 0 || !isSquare || (side >= low * 0.99 && side <= high * 1.01))
+        return 1;
+    return side / sqrt(low * high);
+}
+
+// Runs the network on the image, or on a copy that is scaled by this factor
+function throughScaled(image, pieces, factor) {
+    if (factor == 1)
+        return through(image, pieces);
     if (factor > 32 || factor < 1 / 32)
-        exit("Objects of " + diameter + " pixels would scale the image by " + factor + ": give their width in pixels of this image.");
+        exit("The image would be scaled by " + factor + ": correct its pixel size, or the width of its objects.");
     selectImage(image);
     getDimensions(width, height, channels, slices, frames);
     width = maxOf(2, round(width * factor));
     height = maxOf(2, round(height * factor));
     if (width * height * channels > LIMIT)
-        exit("Objects of " + diameter + " pixels scale the image to " + width + " x " + height + " pixels, and DeepImageJ hangs above " + LIMIT
+        exit("The image would be scaled to " + width + " x " + height + " pixels, and DeepImageJ hangs above " + LIMIT
             + " elements: use zooready predict in a terminal, or crop it.");
     run("Select None");
     if (nSlices > 1)
@@ -267,7 +298,10 @@ function assemble(image, pieces, count, k) {
         return;
     selectImage(image);
     getDimensions(wide, high, c, slices, frames);
-    if (x != wide || y != high) { // the image was scaled
+    finer = 1;
+    if (FINER && KINDS[k] == "image" && x > wide) // the image was enlarged, and what was restored stays so
+        finer = wide / x;
+    else if (x != wide || y != high) { // the image was scaled
         way = "Bilinear";
         if (KINDS[k] == "labels")
             way = "None";
@@ -282,7 +316,7 @@ function assemble(image, pieces, count, k) {
     if (slices == 1 && z > 1 && MADE > 0 && micrometres > 0)
         depth = MADE / micrometres;
     selectImage(output);
-    setVoxelSize(width, height, depth, unit);
+    setVoxelSize(width * finer, height * finer, depth, unit);
     if (t > 1) {
         Stack.setFrameInterval(interval);
         Stack.setTUnit(unitT);

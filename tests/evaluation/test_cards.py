@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from zooready.evaluation import cards, evaluation_of
+from zooready.evaluation.recorded_runs import Run
 from zooready.families import FAMILIES, load_record, load_weights, shipped
 
 FOLDER = Path(__file__).parents[2] / "model_cards"
@@ -22,7 +23,7 @@ def differing(name, record):
 @pytest.mark.parametrize("name", shipped())
 def test_the_card_in_the_repository_is_what_its_record_gives(name):
     written = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
-    assert written == cards.page(FAMILIES[name], load_record(name)), "run `zooready list --cards model_cards`"
+    assert written == cards.of_shipped(name), "run `zooready list --cards model_cards`"
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -77,3 +78,19 @@ def test_only_a_pass_shows_its_level():
     verdict = {"consumer": "torch", "format": "onnx", "status": "passed", "level": "ran", "difference": 2e-7, "tolerance": 1e-5}
     assert cards._cell(verdict) == "passed (ran) 2e-07"
     assert cards._cell({**verdict, "status": "missing", "difference": None}) == "missing"
+
+
+def test_a_recorded_run_fills_what_is_missing_and_never_hides_a_difference():
+    run = Run(consumer="pyimagej", format="torchscript", date="2026-11-27", sha256="0", difference=3e-7, versions={"pyimagej": "1.8.0"})
+    record = load_record("mrbcr")
+    verdict = {"consumer": "pyimagej", "format": "torchscript", "status": "missing", "level": None, "difference": None}
+
+    def card(**changes):
+        others = [other for other in record["verdicts"] if other["consumer"] != "pyimagej"]
+        return cards.page(FAMILIES["mrbcr"], {**record, "verdicts": [*others, {**verdict, **changes}], "recorded": (run,)})
+
+    assert "| passed (ran 2026-11-27) 3e-07 |" in card()
+    assert "- `pyimagej` ran on 2026-11-27: pyimagej 1.8.0.\n" in card()
+    assert "| passed (ran 2026-11-27) 3e-07 |" in card(status="passed", level="engine", difference=1e-6)
+    assert "(ran 2026-11-27)" not in card(status="differs", difference=0.5)
+    assert "| passed (ran) 1e-06 |" in card(status="passed", level="ran", difference=1e-6)

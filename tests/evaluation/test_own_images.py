@@ -65,6 +65,22 @@ def test_of_the_folder_that_was_trained_on_only_held_out_images_are_judged(data,
     assert [name for name in folder.names if f"| {name} | 4 |" in text] == [held_out]
 
 
+def test_stacks_are_judged_too_and_their_middle_planes_drawn(tmp_path):
+    z, y, x = np.mgrid[:12, :64, :64]
+    labels = np.zeros((12, 64, 64), np.uint16)
+    for number, (row, column) in enumerate(((16, 16), (16, 48), (48, 16), (48, 48)), 1):
+        labels[((z - 6) * 2.5) ** 2 + (y - row) ** 2 + (x - column) ** 2 < 11**2] = number
+    image = np.random.default_rng(0).poisson(20 + 400 * (labels > 0)).astype(np.uint16)
+    for kind, array in (("images", image), ("masks", labels)):
+        (tmp_path / "nuclei" / kind).mkdir(parents=True)
+        tifffile.imwrite(tmp_path / "nuclei" / kind / "a.tif", array, imagej=True, metadata={"axes": "ZYX"})
+    text = evaluate("segmentation3d", tmp_path / "out", data=tmp_path / "nuclei").read_text(encoding="utf-8")
+    assert "1 image of the folder 'nuclei'." in text
+    for method in ("this network", "Otsu + watershed"):
+        assert re.search(rf"\| {re.escape(method)} \| 4 \| 4 \| 1\.000 \|", text)
+    assert PIL.Image.open(tmp_path / "out" / "segmentation3d-on-nuclei.png").size[0] > 400
+
+
 def test_a_family_that_finds_no_objects_is_refused(data, tmp_path):
     with pytest.raises(InputInvalid, match="mrbcr does not find objects, and only those can be judged on your images"):
         evaluate("mrbcr", tmp_path, data=data)

@@ -93,6 +93,19 @@ def test_points_come_in_twos_as_well_as_in_clusters():
     assert np.mean(nearest < 9.5) > 0.5
 
 
+def test_straight_lines_are_even_along_themselves_and_never_rows_of_dots():
+    image = superres.rods(np.random.default_rng(4), 96)
+    assert image.shape == (96, 96)
+    assert image.max() == pytest.approx(1)
+    lines, count = ndimage.label(image > 0.15)
+    sizes = ndimage.sum_labels(np.ones_like(image), lines, range(1, count + 1))
+    lone = lines == 1 + int(np.argsort(sizes)[len(sizes) // 2])  # one of middling size, unlikely to be crossed
+    ridge = image[lone & (image == ndimage.maximum_filter(image, 3))]
+    core = np.sort(image[lone])[-int(0.2 * lone.sum()) :]
+    assert len(ridge) <= 5
+    assert core.min() > 0.8 * core.max()
+
+
 @pytest.mark.parametrize("wrong", ["noise", "blur"])
 def test_the_terms_of_adversarial_training_are_zero_for_the_target_and_grow_with_errors(wrong):
     rng = np.random.default_rng(0)

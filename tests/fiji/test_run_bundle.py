@@ -1,6 +1,7 @@
 """The macro of an installed bundle: in plain ImageJ with the files that DeepImageJ would write, and with DeepImageJ itself."""
 
 import csv
+import re
 
 import numpy as np
 import pytest
@@ -78,6 +79,26 @@ def test_objects_of_another_width_are_seen_scaled_and_come_back_at_the_images_si
         assert (labels == toy.make_image() // 100).mean() > (0.99 if factor == 1 else 0.85)
         assert tifffile.imread(out / "cells_maps.tif").shape[-2:] == toy.make_image().shape
     assert macro(f'return runMacro("{made.macro}", "{path}|{tmp_path / "far"}|9000");') == ["[aborted]"]
+
+
+@pytest.mark.java
+@pytest.mark.parametrize(
+    ("range_um", "finer", "factor"), [("0.1|0.1", "true", 3), ("0.1|0.1", "false", 1), ("0.6|0.6", "true", 1), ("0.2|0.4", "true", 1)]
+)
+def test_an_image_of_other_pixels_is_scaled_and_what_is_restored_stays_finer(macro, made, tmp_path, range_um, finer, factor):
+    stand_in.put_into(made.macro, toy.NAMES)
+    text = re.sub(r'var RANGE = ".*?"', f'var RANGE = "{range_um}"', made.macro.read_text())
+    made.macro.write_text(re.sub(r"var FINER = \w+", f"var FINER = {finer}", text))
+    image = toy.make_image()
+    path = make_image(tmp_path / "cells.tif", image)
+    assert macro(f'return runMacro("{made.macro}", "{path}|{tmp_path / "out"}|auto");') == ["OK"]
+    assert tifffile.imread(tmp_path / "out" / "cells_labels.tif").shape == image.shape
+    with tifffile.TiffFile(tmp_path / "out" / "cells_maps.tif") as tiff:
+        bright, (count, per) = tiff.asarray()[0], tiff.pages[0].tags["XResolution"].value
+    assert bright.shape == tuple(factor * side for side in image.shape)
+    assert per / count == pytest.approx(toy.PIXEL_UM / factor, rel=1e-4)
+    middle = bright.reshape(image.shape[0], factor, image.shape[1], factor).mean((1, 3))
+    assert np.abs(middle - image / 400).mean() < 0.03 * np.ptp(image / 400)
 
 
 @pytest.mark.java

@@ -75,7 +75,7 @@ def graph(path, outputs, axes, channels):
 def tiny(tmp_path):
     """Makes an opened bundle of any of the outputs in NODES."""
 
-    def make(*outputs, channels=("intensity",), axes="bcyx", sizes=None, pixel_size_um=None, trusted=False, **changes):
+    def make(*outputs, channels=("intensity",), axes="bcyx", sizes=None, pixel_size_um=None, restores=False, trusted=False, **changes):
         folder = tmp_path / "bundle"
         folder.mkdir(exist_ok=True)
         sizes = sizes or {}
@@ -100,6 +100,7 @@ def tiny(tmp_path):
                 "zooready": {
                     "outputs": [{"id": name, "kind": KINDS.get(name, "image")} for name in outputs],
                     **({"pixel_size_um": pixel_size_um} if pixel_size_um else {}),
+                    "restores": restores,
                 }
             },
         } | changes

@@ -215,6 +215,19 @@ def test_resampling_goes_to_the_middle_of_the_range_and_back(tiny, monkeypatch, 
     assert np.abs(result.images["restored"].array / 2 - smooth.array)[inner].max() < 3.0
 
 
+def test_what_is_restored_keeps_pixels_that_are_finer_than_the_images(tiny):
+    y, x = np.mgrid[:50, :40]
+    smooth = Image(array=(100 + 50 * np.sin(y / 6) * np.cos(x / 5)).astype("float32"), axes="yx", pixel_size_um=0.6)
+    coarse = predict(tiny("restored", pixel_size_um=[0.2, 0.2], restores=True), smooth, pixel_size="auto")
+    assert coarse.images["restored"].array.shape == (150, 120)
+    assert coarse.images["restored"].pixel_size_um == pytest.approx(0.2)
+    (note,) = [note for note in coarse.notes if "times as many pixels" in note]
+    assert note.startswith("the results have 3 times as many pixels a side as the image")
+    fine = predict(tiny("restored", pixel_size_um=[0.9, 0.9], restores=True), smooth, pixel_size="auto")
+    assert fine.images["restored"].array.shape == (50, 40)
+    assert fine.notes == ()
+
+
 def test_resampled_labels_are_never_invented(tiny):
     array = np.zeros((60, 60), "float32")
     array[10:30, 10:30], array[30:50, 35:50] = 200, 90

@@ -162,6 +162,8 @@ def test_a_killed_process_can_be_resumed(unbroken, tmp_path):
     child = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, str(Path(__file__).parent), str(tmp_path)])
     while not (tmp_path / "last.ckpt").exists() and child.poll() is None:
         time.sleep(0.05)
+    with pytest.raises(InputInvalid, match="another process is training in .*: wait for its end, stop it, or choose another folder"):
+        run(tmp_path)
     os.kill(child.pid, signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL
     assert not (tmp_path / "weights.safetensors").exists()
@@ -172,6 +174,7 @@ def test_a_killed_process_can_be_resumed(unbroken, tmp_path):
 def test_a_finished_run_is_not_trained_again(unbroken):
     before = unbroken.weights.stat().st_mtime_ns
     assert run(unbroken.folder) == unbroken
+    assert not (unbroken.folder / ".in-use").exists()
     assert unbroken.weights.stat().st_mtime_ns == before
 
 

@@ -24,6 +24,7 @@ from zooready.tensors import TensorSpec
 
 OWN = (  # keys of config.zooready written here
     *("outputs", "cases", "tolerance", "pixel_size_um", "blur_px", "limits", "measured", "inside", "weights", "unavailable"),
+    "restores",
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from zooready.evaluation.recorded_runs import Run, recorded_runs, recorded_words
 from zooready.families import FAMILIES, load_record, shipped
 from zooready.images.whole_files import whole_file
 from zooready.records import Family
@@ -31,12 +32,17 @@ def write(folder: Path) -> tuple[Path, ...]:
     for name in shipped():
         written.append(folder / f"{name}.md")
         with whole_file(written[-1]) as file:
-            file.write(page(FAMILIES[name], load_record(name)).encode())
+            file.write(of_shipped(name).encode())
     return tuple(written)
 
 
+def of_shipped(name: str) -> str:
+    """The card of a shipped model, with the runs of its weights in programs that few machines have."""
+    return page(FAMILIES[name], {**load_record(name), "recorded": recorded_runs(name)})
+
+
 def page(family: Family, record: Mapping[str, Any]) -> str:
-    """The card of a model, Markdown; its images lie beside it."""
+    """The card of a model, Markdown; its images lie beside it. ``recorded`` in the record are runs in programs that few machines have."""
     parts = (_what, _uses, _quality, _confusion, _images, _limits, _programs, _origin)
     return "\n".join(line for part in parts for line in part(family, record)) + "\n"
 
@@ -156,14 +162,23 @@ def _programs(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
     consumers = list(dict.fromkeys(verdict["consumer"] for verdict in verdicts))
     yield from ("## Where its bundle ran", "")
     yield "Status, level of proof, and largest difference / range to PyTorch; `missing`: not installed on the machine that measured."
+    runs = {(run.consumer, run.format): run for run in record.get("recorded", ())}
     yield from ("", "| format | " + " | ".join(consumers) + " |", "|---|" + "---|" * len(consumers))
     for format in dict.fromkeys(verdict["format"] for verdict in verdicts if verdict["format"]):
-        cells = {verdict["consumer"]: _cell(verdict) for verdict in verdicts if verdict["format"] == format}
+        cells = {
+            verdict["consumer"]: _cell(verdict, runs.get((verdict["consumer"], format)))
+            for verdict in verdicts
+            if verdict["format"] == format
+        }
         yield f"| {format} | " + " | ".join(cells.get(consumer, "") for consumer in consumers) + " |"
     yield ""
+    if runs:
+        yield from ("A run with a date was made elsewhere, with these weights:", "", *recorded_words(tuple(runs.values())), "")
 
 
-def _cell(verdict: Mapping[str, Any]) -> str:
+def _cell(verdict: Mapping[str, Any], run: Run | None) -> str:
+    if run and (verdict["status"] == "missing" or (verdict["status"] == "passed" and verdict["level"] != "ran")):
+        return f"passed (ran {run.date}) {run.difference:.0e}"
     difference = "" if verdict["difference"] is None else f" {verdict['difference']:.0e}"
     return f"passed ({verdict['level']}){difference}" if verdict["status"] == "passed" else str(verdict["status"])
 

@@ -31,7 +31,7 @@ def write(family: Family, weights: Weights, data: Path, out: Path, *, data_sha25
     family, weights
         A family that finds objects, and a state dict of its network.
     data
-        A folder of images and label images, as for training.
+        A folder of images and label images, or of stacks of both, as for training.
     out
         Folder of the page; made if missing.
     data_sha256, seed
@@ -43,8 +43,9 @@ def write(family: Family, weights: Weights, data: Path, out: Path, *, data_sha25
         The images cannot be read.
     """
     assert family.training.pair_of is not None
+    is_stack, partner, classes = "z" in family.input.axes, family.training.partner, object_classes(family)
     folder = read_folder(
-        data, family.training.pair_of, channels=len(family.input.channels), partner=family.training.partner, classes=object_classes(family)
+        data, family.training.pair_of, channels=len(family.input.channels), partner=partner, is_stack=is_stack, classes=classes
     )
     is_known = bool(data_sha256) and folder.sha256 == data_sha256
     members = folder.split(seed)[1] if is_known else tuple(range(len(folder.pairs)))
@@ -64,7 +65,7 @@ def write(family: Family, weights: Weights, data: Path, out: Path, *, data_sha25
 
 
 def methods_of(network: label_images.Segmenter) -> Methods:
-    """The network, and the classical methods, which see the first channel, by their names in tables; (c, y, x) -> labels each."""
+    """The network, and the classical methods, which see the first channel, by name: (c, y, x) or (c, z, y, x) -> labels each."""
 
     def classical(image: Array, rule: str) -> label_images.Labels:
         return label_images.classical(image[0], rule)
@@ -123,7 +124,7 @@ def _page(
     alone = [{"method": row["image"], **_scores([row["counts"]["network"]])} for row in rows]
     means = {name: digits(np.mean([row[name] for row in alone])) for name in alone[0] if name != "method"}
     alone = [*alone, {"method": "mean of the images", **means}] if len(alone) > 1 else alone
-    caption = f"The images with the lowest F1 (at most {SHOWN}), parts of up to {SHOWN_PX} px."
+    caption = f"The images with the lowest F1 (at most {SHOWN}), parts of up to {SHOWN_PX} px, of stacks the middle plane."
     each = [{"method": name, **_scores(counts)} for name, counts in of_classes.items()]
     tables = {"all objects together": together, **({"each class": each} if each else {}), "this network, image by image": alone}
     return [
@@ -138,10 +139,15 @@ def _page(
 
 
 def _draw(folder: Folder, worst: Sequence[int], methods: Methods, path: Path) -> None:
-    """The first of these images: as they are, by Otsu's threshold, by the network, and the truth."""
-    rows, part = [], np.s_[:SHOWN_PX, :SHOWN_PX]
+    """The first of these images: as they are, by Otsu's threshold, by the network, and the truth; of stacks the middle planes."""
+
+    def part(image: Array) -> Array:
+        plane = image[len(image) // 2] if image.ndim == 3 else image
+        return plane[:SHOWN_PX, :SHOWN_PX]
+
+    rows = []
     for member in worst[:SHOWN]:
         image = folder.pairs[member].input
-        found = [coloured(methods[name](image)[part]) for name in ("otsu", "network")]
-        rows.append((folder.names[member], [grey(image[0])[part], *found, coloured(_truth(folder, member)[part])]))
+        found = [coloured(part(methods[name](image))) for name in ("otsu", "network")]
+        rows.append((folder.names[member], [grey(part(image[0])), *found, coloured(part(_truth(folder, member)))]))
     grid(path, ("image", cards.METHODS["otsu"], cards.METHODS["network"], "truth"), rows)

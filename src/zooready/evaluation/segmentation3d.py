@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from zooready.evaluation import label_images
+from zooready.evaluation import label_images, own_images
 from zooready.evaluation.contract import Evaluation, Weights
 from zooready.evaluation.grids import grid
 from zooready.families import segmentation, segmentation3d
@@ -145,6 +145,7 @@ EVALUATION = Evaluation(
     measure=measure,
     spot=spot,
     draw=draw,
+    judge=own_images.write,
     data=f"{segmentation3d.FIELDS} simulated stacks of nuclei ({'x'.join(map(str, segmentation3d.SHAPE))} voxels; nuclei 8 to 50 px wide, "
     "planes 1 to 6 px apart); no real stacks were used",
     suited=(

@@ -196,7 +196,7 @@ def _contents(job: Job, chosen: Draft, who: About, sample: Image, facts: Mapping
         reproducibility=chosen.reproducibility,
         pytorch_version=version,
         inside={"normalization": job.parts[1], "head": job.parts[2]},
-        provenance=facts,
+        provenance={**facts, "restores": job.restores},
         form=form,
         **{**sources(job, chosen), **({"environment": None} if form == "zoo" else {})},  # the zoo runs it in an environment of its own
     )

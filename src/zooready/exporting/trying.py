@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 AGREE = 1e-4  # of the output's range: a baked size or branch is off by far more, rounding by far less
 LONG = 1100  # px; along one axis, the others kept short
+THIN = {4: 16, 5: 4}  # px of those others at least, by the number of the image's axes
 ODD = (95, 63)  # px; odd again each time that they are halved, so that a network that pads inside pads at every level
 UNFIT = "the network turns {have} px into {out} px"
 
@@ -61,6 +62,14 @@ class Trial:
             -(-size // stride) * stride if stride else int(have)
             for size, stride, have in zip(spread, strides, self.example.shape[2:], strict=True)
         )
+
+    def line(self, number: int, length: int, strides: Sequence[int], minimums: Sequence[int]) -> tuple[int, ...]:
+        """Lengths of an image that is long along one spatial axis and as short along the others as the network takes."""
+        thin = [
+            max(minimum, 2 * stride, THIN[self.example.ndim] // stride * stride) if stride else int(have)
+            for minimum, stride, have in zip(minimums, strides, self.example.shape[2:], strict=True)
+        ]
+        return (*thin[:number], max(thin[number], length), *thin[number + 1 :])
 
     def fits(self, lengths: Sequence[int], batch: int = 1) -> bool:
         """Whether the network returns finite outputs of the image's size."""

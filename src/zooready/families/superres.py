@@ -78,16 +78,30 @@ def nanobeads(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
 
 
 def twins(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
-    """Pairs of points of about the same brightness, 2 to 9 px apart and mostly far from other pairs, (size, size)."""
+    """Pairs of points of about the same brightness and mostly far from other pairs, (size, size).
+
+    They are 2 to 9 px apart or, in every second field, 3 to 6 px, about what the sharper microscope can just part.
+    """
     count = int(size * size * rng.uniform(1 / 1500, 1 / 300)) + 1
-    angle, apart = rng.uniform(0, np.pi, count), rng.uniform(2.0, 9.0, count)
+    nearest, farthest = ((2.0, 9.0), (3.0, 6.0))[rng.integers(2)]
+    angle, apart = rng.uniform(0, np.pi, count), rng.uniform(nearest, farthest, count)
     middle, half = rng.uniform(0, size, (2, count)), apart / 2 * np.stack((np.sin(angle), np.cos(angle)))
     brightness = np.tile(rng.lognormal(0, rng.uniform(0, 0.4), count), 2) * rng.lognormal(0, rng.uniform(0, 0.2), 2 * count)
     return drawn(np.concatenate((middle - half, middle + half), 1), brightness, size, rng.uniform(0.4, 0.7))
 
 
+def rods(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+    """Straight thin lines, 8 px long to longer than the field, (size, size): a line is no row of points, and the network is to know it."""
+    count = int(size * size * rng.uniform(1 / 2000, 1 / 400)) + 1
+    angle, length = rng.uniform(0, np.pi, count), 8.0 * rng.uniform(1, size / 8, count) ** rng.uniform(0, 1.2)
+    along = np.linspace(-0.5, 0.5, 4 * size)[:, None] * length  # (step, rod), a step never longer than a pixel
+    at = rng.uniform(0, size, (2, 1, count)) + along * np.stack((np.sin(angle), np.cos(angle)))[:, None]
+    weights = np.broadcast_to(length * rng.lognormal(0, rng.uniform(0, 0.4), count), along.shape)
+    return drawn(at.reshape(2, -1), weights.reshape(-1), size, rng.uniform(0.4, 0.9))
+
+
 # Drawn with equal chance; one named often, more often.
-SPECIMENS: tuple[Specimen, ...] = (*mrbcr.SPECIMENS, empty, *(nanobeads,) * 3, *(twins,) * 5)
+SPECIMENS: tuple[Specimen, ...] = (*mrbcr.SPECIMENS, empty, *(nanobeads,) * 3, *(twins,) * 6, *(rods,) * 2)
 
 
 def scene(rng: np.random.Generator, size: int, specimen: Specimen, step: Step, width: float = 1.0, dimmed: float = 1.0) -> Field:

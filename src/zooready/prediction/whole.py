@@ -96,7 +96,8 @@ def predict(
         ``auto`` is a CUDA device if the runtime sees one, else the CPU.
     pixel_size
         ``"auto"`` resamples y and x so that pixels come into the bundle's range, and the outputs back to the image's size; so does a
-        number, the side of the image's pixels in µm, whatever the image itself states.
+        number, the side of the image's pixels in µm, whatever the image itself states. Where that enlarges the image, and the bundle
+        restores images, the outputs keep the network's finer pixels: the image's own could not show what it restored.
     diameter
         Width of a typical object in the image, px: y and x are resampled so that it is in the middle of the bundle's range, and the
         outputs back.
@@ -156,6 +157,10 @@ def predict(
             notes.append(f"computed here and not by the cluster, since {why_whole or 'it is too small to be cut into tiles'}.")
         loaded = loaded or load(bundle, format, device)
         results, embeddings = _whole(loaded, bundle, inputs, outputs, zoom, why_whole, progress)
+    if _is_finer(bundle, zoom):
+        notes.append(
+            f"the results have {zoom:.3g} times as many pixels a side as the image, whose own are too coarse for what was restored."
+        )
     notes += _notes_on_objects(loaded, bundle, inputs, results, zoom)
     notes += _notes_on_kind(bundle, embeddings)
     images, scores = {}, {}
@@ -242,7 +247,7 @@ def _by_tiles(
 def _one(
     loaded: Judged, bundle: Bundle, image: Array, outputs: tuple[TensorSpec, ...], zoom: float, why_whole: str, *, first: bool
 ) -> tuple[list[Array], Array | None]:
-    """The outputs for one input, at the input's size, and its embedding."""
+    """The outputs for one input, at the input's size or finer, and its embedding."""
     given, inputs, scaled = _given(bundle, image, zoom)
     size = image.shape[-2:]
     if first:
@@ -261,10 +266,15 @@ def _one(
             height, width = (have * want // grown for have, want, grown in zip(output.shape[-2:], scaled, given.shape[-2:], strict=True))
             output = output[..., :height, :width]
         output = as_float32(processed(output, described, inputs))
-        if zoom != 1.0 and tensor.axes.endswith("yx"):
+        if zoom != 1.0 and tensor.axes.endswith("yx") and not _is_finer(bundle, zoom):
             output = resampled(output, size, labels=tensor.kind == "labels")
         kept.append(output)
     return kept, embedding
+
+
+def _is_finer(bundle: Bundle, zoom: float) -> bool:
+    """Whether outputs keep the network's pixels, which are finer than the image's and show what was restored."""
+    return bundle.restores and zoom > 1.0
 
 
 def _given(bundle: Bundle, image: Array, zoom: float) -> tuple[Array, dict[str, NamedArray], tuple[int, int]]:

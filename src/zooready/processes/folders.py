@@ -45,12 +45,14 @@ def sweep() -> None:
                     shutil.rmtree(lock.parent, ignore_errors=True)
 
 
-def locked(file: BinaryIO) -> bool:
-    """Lock an open file, which no other process has locked; the lock ends with this process or the file's closing."""
+def locked(file: BinaryIO) -> bool | None:
+    """Lock an open file, until this process ends or the file is closed: False if another process holds it, None where no locks are."""
     try:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (ImportError, OSError):  # Windows; locked by another; a file system without locks
+    except BlockingIOError:
         return False
+    except (ImportError, OSError):  # Windows; a file system without locks
+        return None
     return True

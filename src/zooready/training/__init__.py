@@ -2,5 +2,5 @@
 
 In: a Family and a folder for the run. Out: a Checkpoint. ``loop`` and ``callbacks`` need Lightning; import them only to train.
 
-May import: texts, nets, images, data
+May import: texts, processes, nets, images, data
 """

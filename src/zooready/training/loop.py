@@ -21,6 +21,7 @@ from zooready.data.folder import STEP_PX
 from zooready.errors import InputInvalid
 from zooready.images.files import write_image, write_png
 from zooready.nets.normalization import normalised
+from zooready.processes import locked
 from zooready.records import Augmentation, Family, Pair, Recipe
 from zooready.training import checkpoint
 from zooready.training.adversarial import AdversarialTask
@@ -39,6 +40,7 @@ SEEN, FEWEST = 100, 200  # times that each part of a person's images is seen; fe
 COMPARED = (  # what a run that goes on must share with the one that was stopped
     *("family", "seed", "steps", "batch", "optimizer", "learning_rate", "augmentation", "adversary", "data_sha256", "start_sha256"),
 )
+IN_USE = ".in-use"  # in a run's folder as long as a process trains there
 EVALUATED = 24  # held-out pairs for the metrics of the record
 
 
@@ -118,21 +120,26 @@ def train(
     except OSError as error:
         raise InputInvalid(f"cannot make the folder {out} ({error.strerror}): choose one that you may write to.") from None
     record = _record(family, recipe, pairs, start, out=out, seed=seed, device=device)
-    if _is_finished(record, resume):
-        return checkpoint.read(out)
-    task = _task(family, recipe, pairs, seed=seed, chunk=chunk, folder=out)
-    if start:
-        begin(task.network, start)
+    with alone(out):
+        if _is_finished(record, resume):
+            return checkpoint.read(out)
+        task = _task(family, recipe, pairs, seed=seed, chunk=chunk, folder=out)
+        if start:
+            begin(task.network, start)
+        return _trained(task, record, pairs, HeldOut(max(1, recipe.steps // PATIENCE) if keeps_best else None), is_quiet)
+
+
+def _trained(task: Task, record: Checkpoint, pairs: Pairs, held_out: HeldOut, is_quiet: bool) -> Checkpoint:
+    """Train, and write everything that a run leaves."""
     record.write()
     if pairs.crops:
-        write_png(sheet(pairs.source, seed), out / SHEET)
-    held_out = HeldOut(max(1, recipe.steps // PATIENCE) if keeps_best else None)
+        write_png(sheet(pairs.source, record.seed), record.folder / SHEET)
     seconds = _fit(task, record, held_out, is_quiet)
     if held_out.best:
         task.network.load_state_dict(held_out.best)
     checkpoint.write_weights(task.network.state_dict(), record.weights)
     if pairs.sample:
-        write_image(pairs.sample, out / SAMPLE)
+        write_image(pairs.sample, record.folder / SAMPLE)
     finished = replace(
         record,
         best_step=held_out.best_step,
@@ -142,6 +149,29 @@ def train(
     )
     finished.write()
     return finished
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a run's folder, so that no other process writes into it meanwhile; without a word where the system has no locks.
+
+    Raises
+    ------
+    InputInvalid
+        Another process holds it, or one may not write there.
+    """
+    path = folder / IN_USE
+    try:
+        held = path.open("ab")
+    except OSError as error:
+        raise InputInvalid(f"cannot write into {folder} ({error.strerror}): choose a folder that you may write to.") from None
+    with held as file:
+        if locked(file) is False:
+            raise InputInvalid(f"another process is training in {folder}: wait for its end, stop it, or choose another folder.")
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def _task(family: Family, recipe: Recipe, pairs: Pairs, **settings: Any) -> Task:
