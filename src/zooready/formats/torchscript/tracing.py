@@ -86,7 +86,7 @@ def record_apart(
         try:
             code = child.wait(limit)
         except subprocess.TimeoutExpired:
-            raise InputInvalid(f"recording took longer than {limit:.0f} s: give a smaller example.") from None
+            raise InputInvalid(f"recording took longer than {limit:.3g} s: give a smaller example.") from None
         finally:
             child.kill()
     result = folder / "result.json"
