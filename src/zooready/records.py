@@ -279,12 +279,11 @@ class Image:
 class Measured:
     """What probing found about a network (the inner one, before wrapping).
 
-    ``stride``: sizes that are multiples of it work, px. ``minimum``: smallest size that works, px (a multiple of
-    ``stride``). ``halo``: px on each side that an output depends on beyond itself; None when every output depends on
-    the whole image. ``outputs``: axes of each output, e.g. ``("bcyx", "bc")``, empty for one that nobody asked for. ``fixed``: the only
-    size that works (axis to px), empty for networks that take any. ``strides``, ``minimums``: one a spatial axis (0: fixed), where they
-    differ; ``stride`` and ``minimum`` are then the largest. ``compared``: the largest image on which files were compared with the
-    network, px.
+    ``stride``: sizes that are multiples of it work, px. ``minimum``: smallest size that works, px (a multiple of ``stride``). ``halo``: px
+    on each side that an output depends on beyond itself; None when every output depends on the whole image. ``outputs``: axes of each
+    output, empty for one that nobody asked for. ``fixed``: the only size that works (axis to px), empty for networks that take any.
+    ``strides``, ``minimums``: one a spatial axis (0: fixed), where they differ; ``stride`` and ``minimum`` are then the largest.
+    ``tile_step``: tiles may begin at its multiples, px (0: unknown). ``compared``: the largest image on which files were compared, px.
     """
 
     stride: int
@@ -296,6 +295,7 @@ class Measured:
     eager_stride: int = 0  # of the eager network, which may take more sizes than its trace
     strides: tuple[int, ...] = ()
     minimums: tuple[int, ...] = ()
+    tile_step: int = 0
     decides_on_sizes: bool = False  # a size became Python's while tracing, so that something may hang on it
     compared: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()

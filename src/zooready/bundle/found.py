@@ -19,6 +19,8 @@ def measured_facts(measured: Measured) -> dict[str, Any]:
     facts = {key: value for key, value in asdict(measured).items() if key in ("stride", "minimum", "fixed") and value}
     if measured.strides:
         facts |= {"strides": list(measured.strides), "minimums": list(measured.minimums)}
+    if measured.tile_step > 1:
+        facts["tile_step"] = measured.tile_step
     if measured.compared:
         facts["compared"] = list(measured.compared)
     return {**facts, "halo": "whole image" if measured.halo is None else measured.halo, "notes": list(measured.notes)}
@@ -37,15 +39,12 @@ def measured_halo_px(measured: object) -> int | Literal["whole image"] | None:
     return halo if isinstance(halo, int) else None
 
 
-def measured_px(measured: object, name: str, by_axis: str) -> int | None:
-    """A number that export measured, px: the least that suits every axis; None in a bundle from elsewhere."""
-    given = [measured.get(name), *_listed(measured.get(by_axis))] if isinstance(measured, Mapping) else []
+def measured_px(measured: object, name: str, *others: str) -> int | None:
+    """A number that export measured, px, and others if they are there: the least that suits all; None in a bundle from elsewhere."""
+    values = [measured.get(name), *(measured[other] for other in others if other in measured)] if isinstance(measured, Mapping) else []
+    given = [number for value in values for number in (value if isinstance(value, list) else [value])]
     numbers = [number for number in given if isinstance(number, int) and number > 0]
     return math.lcm(*numbers) if numbers and len(numbers) == len(given) and max(numbers) <= LARGEST else None
-
-
-def _listed(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
 
 
 def inside(stated: object) -> dict[str, Operator]:

@@ -80,7 +80,7 @@ def read(rdf: Mapping[str, Any], *, path: Path, folder: Path, formats: Mapping[F
         plane_distance_um=stated.plane_distance_um(facts.get("z_um"), faults),
         limits=stated.limits(facts.get("limits"), faults),
         measured_halo_px=measured_halo_px(facts.get("measured")),
-        measured_stride_px=measured_px(facts.get("measured"), "stride", "strides"),
+        measured_stride_px=measured_px(facts.get("measured"), "stride", "strides", "tile_step"),
         measured_minimum_px=measured_px(facts.get("measured"), "minimum", "minimums"),
         inside=inside(facts.get("inside")),
         restores=facts.get("restores") is True,

@@ -107,6 +107,8 @@ on. The bundle pads images to such a size (by repeating the last pixel) and crop
         if measured.halo is None
         else f"- A pixel of the output depends on pixels up to {measured.halo} px away."
     )
+    if measured.halo is not None and measured.tile_step > 1:
+        yield f"- Tiles of an image must begin at multiples of {measured.tile_step} px to give what the whole image gives."
     if measured.compared:
         yield f"- The largest image on which files were compared with the network had {' × '.join(map(str, measured.compared))} px."
     images = ", ".join(f"{case.name} {' × '.join(map(str, case.input.shape))}" for case in cases)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
-from zooready.exporting import causes, compiled, reach, sizes
+from zooready.exporting import causes, compiled, places, reach, sizes
 from zooready.exporting.trying import UNFIT, Trial, agree, axes_of, resized
 from zooready.formats.copies import copied
 from zooready.nets.wrapping import flat
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 STRIDES = (1, 2, 4, 8, 16, 32, 64, 3, 5, 6, 7, 10, 12, 14, 20, 24, 28, 40, 48, 56, 96, 112, 128)
+PLACED = (
+    "results depend on where in the image a pixel lies, or on the image's size (coordinates, a position's own weights, resizing to a size "
+    "that no step divides), so that tiles of an image would give other results"
+)
 SAID = 0.001  # of the range: padding that moves results by less is not told
 
 
@@ -125,9 +129,10 @@ def measure(network: nn.Module, example: Tensor, keep: Sequence[int] = ()) -> Me
             break
         if grid is not None:
             planes = f"takes stacks of {fixed['z']} planes only, and images of any y and x" if fixed else ""
-            said = (note, grid.note, _padding_note(trial, grid, eager[0]), planes)
+            halo, step, placed = _tiling(trial, grid)
+            said = (note, grid.note, _padding_note(trial, grid, eager[0]), planes, placed)
             return Measured(
-                stride=max(grid.strides), minimum=max(grid.minimums), halo=reach.halo(trial, grid.strides, grid.minimums), fixed=fixed,
+                stride=max(grid.strides), minimum=max(grid.minimums), halo=halo, tile_step=step, fixed=fixed,
                 strides=grid.strides if len(set(grid.strides) - {0}) > 1 or fixed else (),
                 minimums=grid.minimums if len(set(grid.strides) - {0}) > 1 or fixed else (),
                 eager_stride=eager[0], decides_on_sizes=grid.decides, notes=tuple(filter(None, said)), **facts,
@@ -327,6 +332,17 @@ def _finer(
         if again is not None and trial.agrees(again, finest):
             return tuple(finest), again
     return strides, traced
+
+
+def _tiling(trial: Trial, grid: _Grid) -> tuple[int | None, int, str]:
+    """The halo, the places at which tiles may begin, and a note where a halo is not enough to cut the image into tiles."""
+    halo = reach.halo(trial, grid.strides, grid.minimums)
+    if halo is None:
+        return None, 0, ""
+    step = places.tile_step(trial, grid.strides, grid.minimums, halo)
+    if step is None:
+        return None, 0, PLACED
+    return halo, step, ""
 
 
 def _padding_note(trial: Trial, grid: _Grid, eager_stride: int) -> str:

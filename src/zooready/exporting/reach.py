@@ -22,7 +22,6 @@ LONGEST_PROBE = 2048  # px; a network that still reaches both ends is said to se
 FINITE = ("bright", "dark")  # what the line becomes where a NaN does not show everything
 FARTHER = 64  # px beyond the reach that are changed all at once
 FAR = 100  # times the range of the image: how far beyond it the finite values lie
-THIN = {4: 16, 5: 4}  # px across the line, at least, by the number of the image's axes
 SPATIAL = ("grid_sampler_2d", "grid_sampler_3d", "take")  # operations that read from places which their other tensor names
 ALONG, INDEXED = ("gather", "index_select"), ("index", "_unsafe_index")  # the same along an axis, of which 0 and 1 are none of the image
 MOVED = 1e-6  # of an output's range: rounding is less
@@ -94,14 +93,11 @@ def _is_place(index: Tensor | None) -> bool:
 def _along(trial: Trial, number: int, strides: Sequence[int], minimums: Sequence[int], images: list[int]) -> int | None:
     """How far one changed line reaches along an axis, over all phases of the stride; the other axes are kept short."""
     stride = strides[number]
-    thin = [
-        max(minimum, 2 * step, THIN[trial.example.ndim] // step * step) if step else int(have)
-        for minimum, step, have in zip(minimums, strides, trial.example.shape[2:], strict=True)
-    ]
-    longest = max(thin[number], -(-LONGEST_PROBE // stride) * stride)
+    shortest = trial.line(number, 0, strides, minimums)[number]
+    longest = max(shortest, -(-LONGEST_PROBE // stride) * stride)
 
     def reaches(length: int, lines: Sequence[int], values: Sequence[str]) -> list[int | None]:
-        return _reaches(trial, (*thin[:number], length, *thin[number + 1 :]), number + 2, lines, values, images)
+        return _reaches(trial, trial.line(number, length, strides, minimums), number + 2, lines, values, images)
 
     for values in (("nan",), FINITE):  # as far as a NaN gets; where that is not all, as far as large values do
         middle = longest // 2 // stride * stride
@@ -111,13 +107,13 @@ def _along(trial: Trial, number: int, strides: Sequence[int], minimums: Sequence
         if first >= longest // 2 - stride:
             return None
         phases = stride if stride > 1 else PHASES
-        length = max(thin[number], 2 * (-(-(first + phases) // stride) + 3) * stride)  # enough for every phase, and no longer
+        length = max(shortest, 2 * (-(-(first + phases) // stride) + 3) * stride)  # enough for every phase, and no longer
         middle = length // 2 // stride * stride
         found = [reach for reach in reaches(length, [middle + phase for phase in range(phases)], values) if reach is not None]
         if len(found) < phases or max(found) > first + phases:
             return None
         room = max(length, 2 * -(-(max(found) + FARTHER) // stride) * stride)
-        if _is_all(trial, (*thin[:number], room, *thin[number + 1 :]), number + 2, max(found), images):
+        if _is_all(trial, trial.line(number, room, strides, minimums), number + 2, max(found), images):
             return max(found)
     return None
 

@@ -13,17 +13,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zooready.errors import InputInvalid
+from zooready.exporting.pace import begin
 from zooready.formats import forms
 from zooready.formats.copies import copied
 from zooready.formats.warned import tracer_lines
 from zooready.images.agreement import same_values
 from zooready.nets.wrapping import flat
+from zooready.processes import on_time
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 AGREE = 1e-4  # of the output's range: a baked size or branch is off by far more, rounding by far less
 LONG = 1100  # px; along one axis, the others kept short
+THIN = {4: 16, 5: 4}  # px of those others at least, by the number of the image's axes
 ODD = (95, 63)  # px; odd again each time that they are halved, so that a network that pads inside pads at every level
 UNFIT = "the network turns {have} px into {out} px"
 
@@ -60,6 +63,14 @@ class Trial:
             for size, stride, have in zip(spread, strides, self.example.shape[2:], strict=True)
         )
 
+    def line(self, number: int, length: int, strides: Sequence[int], minimums: Sequence[int]) -> tuple[int, ...]:
+        """Lengths of an image that is long along one spatial axis and as short along the others as the network takes."""
+        thin = [
+            max(minimum, 2 * stride, THIN[self.example.ndim] // stride * stride) if stride else int(have)
+            for minimum, stride, have in zip(minimums, strides, self.example.shape[2:], strict=True)
+        ]
+        return (*thin[:number], max(thin[number], length), *thin[number + 1 :])
+
     def fits(self, lengths: Sequence[int], batch: int = 1) -> bool:
         """Whether the network returns finite outputs of the image's size."""
         import torch
@@ -89,6 +100,7 @@ class Trial:
         """
         import torch
 
+        begin(f"measuring the network: a trace of {' x '.join(map(str, image.shape))}")
         network = copied(self.network) if self.has_state else self.network
         with warnings.catch_warnings(record=True) as caught, torch.no_grad():
             warnings.simplefilter("always")
@@ -102,6 +114,7 @@ class Trial:
         """Whether a trace gives the network's numbers for an image."""
         import torch
 
+        on_time()
         try:
             with torch.no_grad():
                 return agree(self.run(image), flat(traced(image.clone())))
