@@ -107,6 +107,7 @@ CORE_SCHEMA = (  # of YAML 1.2: tag, pattern of plain scalars, what they begin w
 )
 HARMLESS = ("ensure_dtype",)  # the only step outside the network that does not change float32 pixels
 LETTERS = {"batch": "b", "channel": "c", "time": "t", "index": "i"}
+MOST = 32  # times that images are enlarged or reduced
 ROUNDING = 0.005  # relative tolerance of the range of pixel sizes, because calibrations have few digits
 PLANES = 0.05  # difference / distance of planes up to which two distances count as equal
 PIECE = 512  # px, side of the crop on which memory is measured
@@ -154,7 +155,8 @@ class Bundle:
 
     ``halo`` is None if outputs depend on the whole image; ``pixel_um`` is the range of pixel sizes and
     ``plane_um`` the distance of the planes of a stack that the network was trained for (micrometres), or None. ``limits`` are the
-    smallest and largest value that it was trained for, by channel of the input, of channels that hold no light.
+    smallest and largest value that it was trained for, by channel of the input, of channels that hold no light, ``diameter_px`` the
+    smallest and largest width of the objects that it finds (px), or None.
     """
 
     def __init__(self, path: Path) -> None:
@@ -194,6 +196,8 @@ class Bundle:
         self.stride = max(1, int(measured.get("stride") or 1))
         self.pixel_um = tuple(float(size) for size in zooready["pixel_size_um"]) if zooready.get("pixel_size_um") else None
         self.plane_um = float(zooready["z_um"]) if zooready.get("z_um") and "z" in self.input.axes else None
+        known = (zooready.get("objects") or {}).get("diameter_px")
+        self.diameter_px = tuple(float(width) for width in known) if known else None
         limits = (zooready.get("limits") or {}).items()
         self.limits = {str(name): (float(low), float(high)) for name, (low, high) in limits}
         if "onnx" not in (rdf.get("weights") or {}):
@@ -634,7 +638,7 @@ class RunZooready(ImageSegmentation):
 
     category = "Object Processing"
     module_name = "RunZooready"
-    variable_revision_number = 1
+    variable_revision_number = 2
     doi = {"Please cite the following when using RunZooready:": "https://doi.org/10.1101/2022.06.07.495102"}
 
     def create_settings(self) -> None:
@@ -741,10 +745,17 @@ class RunZooready(ImageSegmentation):
         self.outside = Choice(
             "If the network was trained for other pixel sizes",
             [WARN, STOP, RESAMPLE],
-            doc=f"*{WARN}* continues with a warning; *{STOP}* ends with an error; *{RESAMPLE}* scales images to the nearest pixel size "
-            "in the range, and results back.",
+            doc=f"*{WARN}* continues with a warning; *{STOP}* ends with an error; *{RESAMPLE}* scales images to the middle of the "
+            "range, and results back.",
         )
         self.gpu = Binary("Use a GPU?", False, doc="Needs the package onnxruntime-gpu and CUDA.")
+        self.diameter = Float(
+            "Width of a typical object in pixels",
+            0.0,
+            minval=0,
+            doc=f"*(Used only for {OBJECTS}, and networks that state which sizes they know)* Images are scaled so that such objects have a "
+            "size in the middle of those, and results back. 0 leaves images as they are, or as the pixel size says.",
+        )
 
     def add_channel_setting(self) -> None:
         """Add settings for another input image."""
@@ -783,7 +794,7 @@ class RunZooready(ImageSegmentation):
         fixed = [
             *(self.x_name, self.directory, self.file_name, self.task, self.y_name, self.objects_name, self.score_name, self.side),
             *(self.blank, self.restore, self.output_scale, self.tile, self.join, self.pixel_um, self.outside, self.gpu),
-            *(self.wants_images, self.channel_count, self.image_count),
+            *(self.diameter, self.wants_images, self.channel_count, self.image_count),
         ]
         return (
             fixed
@@ -798,6 +809,13 @@ class RunZooready(ImageSegmentation):
             del groups[count:]
             while len(groups) < count:
                 add()
+
+    def upgrade_settings(self, setting_values: list[str], variable_revision_number: int, module_name: str) -> tuple[list[str], int]:
+        """The settings of older pipeline files: before revision 2 there was no width of objects."""
+        if variable_revision_number == 1:
+            place = self.settings().index(self.diameter)
+            setting_values = [*setting_values[:place], "0.0", *setting_values[place:]]
+        return setting_values, self.variable_revision_number
 
     def visible_settings(self) -> list[Any]:
         """The settings that apply to the chosen task."""
@@ -818,7 +836,8 @@ class RunZooready(ImageSegmentation):
             for group in self.images:
                 visible += group.visible_settings()
             visible += [self.add_image, self.output_scale]
-        return visible + [self.restore, self.tile, self.pixel_um, self.outside, self.gpu]
+        objects = [self.diameter] if task == OBJECTS else []
+        return visible + [self.restore, self.tile, self.pixel_um, self.outside, *objects, self.gpu]
 
     def help_settings(self) -> list[Any]:
         """Every setting, for the manual."""
@@ -909,7 +928,9 @@ class RunZooready(ImageSegmentation):
         return images[0], numpy.stack(planes), scale
 
     def zoom(self, bundle: Bundle) -> float:
-        """Factor by which y and x are scaled for the network, from the pixel sizes."""
+        """Factor by which y and x are scaled for the network, from the width of objects or from the pixel sizes."""
+        if self.task.value == OBJECTS and self.diameter.value:
+            return self.zoom_of_objects(bundle)
         size, allowed = self.pixel_um.value, bundle.pixel_um
         if not allowed:
             if size and self.outside.value == RESAMPLE:
@@ -924,12 +945,24 @@ class RunZooready(ImageSegmentation):
         if allowed[0] * (1 - ROUNDING) <= size <= allowed[1] * (1 + ROUNDING):
             return 1.0
         if self.outside.value == RESAMPLE:
-            return float(size / min(max(size, allowed[0]), allowed[1]))
+            return float(size / numpy.sqrt(allowed[0] * allowed[1]))
         message = f"{trained}, but these have {size:.4g} µm: results may be poor. Compare them with those of {RESAMPLE}."
         if self.outside.value == STOP:
             raise BundleError(message)
         LOGGER.warning(message)
         return 1.0
+
+    def zoom_of_objects(self, bundle: Bundle) -> float:
+        """Factor by which y and x are scaled, so that objects have a size in the middle of those that the network knows."""
+        width = self.diameter.value
+        if not bundle.diameter_px:
+            raise BundleError(
+                f"{bundle.path.name} does not state the sizes of the objects that it finds: set their width in RunZooready to 0."
+            )
+        zoom = float(numpy.sqrt(bundle.diameter_px[0] * bundle.diameter_px[1]) / width)
+        if not 1 / MOST <= zoom <= MOST:
+            raise BundleError(f"objects {width:g} px wide would scale images by {zoom:.3g}: give their width in pixels of these images.")
+        return zoom
 
     def compare_planes(self, bundle: Bundle, image: Any) -> None:
         """Warn, or stop, where the planes of a stack are at another distance than those that the network was trained for."""

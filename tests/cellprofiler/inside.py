@@ -381,6 +381,25 @@ def check_distances_of_planes_are_compared():
         run(module("planes.zip", "Find objects", pixel_um=0.2, outside="Stop"), stack(4.0, 1.0, 1.0))
 
 
+def check_objects_of_a_stated_width_are_seen_in_the_size_that_the_network_knows():
+    blocks = np.kron(np.array([[0, 150], [250, 0]]), np.ones((20, 20))).astype(np.uint16)
+    seen, ran = [], runzooready.Bundle.run
+    runzooready.Bundle.run = lambda bundle, image: seen.append(image.shape) or ran(bundle, image)
+    try:
+        for width, side in ((10, 80), (0, 40), (40, 20)):
+            space = run(module("segmentation.zip", "Find objects", diameter=width), loaded(blocks))
+            assert seen[-1][-2:] == (side, side)
+            labels = space.object_set.get_objects("Nuclei").segmented
+            assert labels.shape == blocks.shape
+            assert (labels != labels_of(blocks)).mean() < 0.1
+    finally:
+        runzooready.Bundle.run = ran
+    with refused("objects 1000 px wide would scale images by 0.02: give their width in pixels of these images"):
+        run(module("segmentation.zip", "Find objects", diameter=1000), loaded(blocks))
+    with refused("planes.zip does not state the sizes of the objects that it finds"):
+        run(module("planes.zip", "Find objects", diameter=10), loaded(DEEP, dimensions=3))
+
+
 def check_resampling_goes_there_and_back():
     blocks = np.kron(np.array([[0, 150], [250, 0]]), np.ones((20, 20))).astype(np.uint16)
     space = run(module("segmentation.zip", "Find objects", [("First one", "Inside")], pixel_um=0.8, outside="Resample"), loaded(blocks))
@@ -748,6 +767,12 @@ def check_settings_survive_a_pipeline_file():
         [setting.unicode_value for setting in plugin.settings()], plugin.variable_revision_number, plugin.module_name
     )
     assert [setting.unicode_value for setting in again.settings()] == [setting.unicode_value for setting in plugin.settings()]
+    assert [group.name.value for group in again.images] == ["A", "B"]
+    place = again.settings().index(again.diameter)
+    older = [setting.unicode_value for setting in plugin.settings() if setting is not plugin.diameter]
+    again.diameter.value = 30
+    again.set_settings_from_values(older, 1, plugin.module_name)
+    assert [setting.unicode_value for setting in again.settings()][place : place + 2] == ["0.0", plugin.wants_images.unicode_value]
     assert [group.name.value for group in again.images] == ["A", "B"]
     pipeline = Pipeline()
     pipeline.add_module(plugin)

@@ -53,6 +53,7 @@ def write_all(folder):
         [chances, labels],
         size,
         pixel_size_um=[0.2, 0.4],
+        objects={"diameter_px": [10, 40], "foreground": 1.0, "background": [0.0, 1.0]},
     )
     write(folder / "mrbcr.zip", graph(DOUBLE, doubled), image, [doubled], size, halo=0)
     write(folder / "classifier.zip", graph(SCORES, scores), image, [scores], size)

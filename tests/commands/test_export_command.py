@@ -37,10 +37,10 @@ def calls(monkeypatch):
 
 def test_a_module_is_exported_as_it_was_given(calls):
     network = nn.Conv2d(1, 1, 1)
-    zooready.export(network, IMAGE, ABOUT, "a.zip", normalization="min-max", keep=[0], torchscript="plain", restores=True)
+    zooready.export(network, IMAGE, ABOUT, "a.zip", normalization="min-max", keep=[0], torchscript="plain", restores=True, time_limit_s=90)
     assert calls == [
         {"module": network, "example": IMAGE, "about": ABOUT, "out": "a.zip", "normalization": "min-max", "keep": (0,)}
-        | {"torchscript": "plain", "form": "rich", "restores": True}
+        | {"torchscript": "plain", "form": "rich", "restores": True, "time_limit_s": 90, "progress": None}
     ]
 
 
@@ -72,6 +72,7 @@ def test_the_command_names_outputs_by_the_same_ids(calls, monkeypatch):
     monkeypatch.setattr("zooready.commands.export.export", lambda source, **options: calls.append((source, options)) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.main(["export", "segmentation", "--outputs", "labels", "-o", "c.zip"])
+    assert callable(calls[0][1].pop("progress"))
     assert calls == [("segmentation", {"keep": ["labels"], "out": Path("c.zip"), "torchscript": "auto", "form": "rich"})]
 
 

@@ -96,6 +96,11 @@ def test_a_single_plane_for_a_network_of_stacks_is_refused():
         as_input(make_image("yx", (5, 7)), STACK)
 
 
+def test_a_stack_that_is_stored_as_time_is_refused_with_the_cure():
+    with pytest.raises(InputInvalid, match=r"has 'tyx': if its frames are the planes of a stack, name its axes so \('zyx'\), or exchange"):
+        as_input(make_image("tyx", (3, 5, 7)), STACK)
+
+
 def test_a_fixed_size_is_demanded():
     spec = TensorSpec(name="image", axes="bczyx", channels=("intensity",), sizes={"z": 7})
     with pytest.raises(InputInvalid, match="takes exactly 7 along z, and the image has 3: crop or pad it to 7"):

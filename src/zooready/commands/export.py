@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import SUPPRESS, ArgumentParser
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -49,6 +49,7 @@ def options(parser: ArgumentParser) -> None:
     add("--about", type=Path, default=SUPPRESS, help="about.yaml with authors, licence, citation (default: the family's)")
     add("--torchscript", default="auto", choices=("auto", "plain", "frozen", "channels_last"), help="variant; auto keeps the fastest")
     switches.add_form(parser)
+    switches.add_time_limit(parser, "the whole export")
     add("--outputs", dest="keep", action=Several, default=SUPPRESS, metavar="ID", help="keep only these outputs (QuPath takes one)")
 
 
@@ -62,6 +63,8 @@ def export(
     torchscript: str = "auto",
     form: Form = "rich",
     family: Family | None = None,
+    time_limit_s: float | None = None,
+    progress: Callable[[str], None] | None = None,
     **described: Unpack[Described],
 ) -> Exported:
     """Write a Fiji-safe bundle of a network; see docs/export.md.
@@ -85,6 +88,10 @@ def export(
         first one is kept unless ``keep`` says another.
     family
         The record that a run was trained with, for one that is not in FAMILIES.
+    time_limit_s
+        Seconds after which the export ends at its next step; None for no limit.
+    progress
+        Called with what begins, in a few words.
     **described
         What else a module needs stated (``normalization``, ``architecture``, ``outputs``, ...): see :func:`zooready.exporting.export`.
 
@@ -104,7 +111,7 @@ def export(
             )
         if family is not None:
             raise InputInvalid(f"family={family.name!r} was given with a {type(source).__name__}: only runs have one. Leave family out.")
-        chosen = {"keep": tuple(keep), "torchscript": torchscript, "form": form}
+        chosen = {"keep": tuple(keep), "torchscript": torchscript, "form": form, "time_limit_s": time_limit_s, "progress": progress}
         return exported.export(source, example, about, out, **chosen, **described)  # type: ignore[arg-type]
     if surplus := [*(["example"] if example is not None else []), *described]:
         raise InputInvalid(
@@ -129,6 +136,8 @@ def export(
         restores=record.network.restores,
         torchscript=torchscript,
         form=form,
+        time_limit_s=time_limit_s,
+        progress=progress,
         tolerance=record.tolerance,
         provenance={**result.provenance, "crop_px": record.training.crop_px, "objects": asdict(record.objects) if record.objects else None},
     )
@@ -183,8 +192,8 @@ def bundle_of(source: Path | str, *, trust_code: bool = False, time_limit_s: flo
 
 def run(source: str, **options: Any) -> None:
     """Export, and print what the bundle holds and what it does not."""
-    with CONSOLE.status(f"measuring, writing and comparing {source} ..."):
-        result = export(source, **options)
+    with CONSOLE.status(f"exporting {source} ...") as status:
+        result = export(source, **options, progress=lambda what: status.update(f"exporting {source}: {what} ..."))
     print_line(f"{result.path} ({result.path.stat().st_size / 1e6:.1f} MB): {', '.join(result.formats)}")
     if result.seconds:
         times = ", ".join(f"{variant} {seconds:.2f} s" for variant, seconds in result.seconds.items())

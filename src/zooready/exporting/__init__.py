@@ -2,7 +2,7 @@
 
 In: a module, an example image, and facts about people (``about``). Out: one zip, and what was measured on the way.
 
-May import: nets, images, java, formats, bundle
+May import: processes, nets, images, java, formats, bundle
 """
 
 from zooready.exporting.exported import Exported, export

@@ -16,6 +16,7 @@ from zooready.bundle.describing import BUILDER
 from zooready.bundle.provenance import without_folders
 from zooready.errors import InputInvalid, OutputsDiffer, ZooreadyError
 from zooready.exporting import architecture, cases, reproducing, sizes
+from zooready.exporting.pace import begin
 from zooready.exporting.trying import ODD, resized
 from zooready.formats import onnx, state_dict, torchscript
 from zooready.formats.copies import copied
@@ -126,10 +127,12 @@ def _files(job: Job, stride: Steps, minimum: Steps, fixed: Mapping[str, int], fo
     wrapped = FijiSafe(
         job.network, normal, head, stride=stride, minimum=minimum, axes=job.measured.outputs, restores=job.restores, keep=job.keep
     ).eval()
+    begin("computing the stored outputs")
     known = cases.cases(copied(wrapped), job.image, fixed)
     _demand_described(job, known[0])
     known, notes = cases.steady(wrapped, known, max(job.tolerance.values()))
     doubted = job.measured.decides_on_sizes or not job.measured.stride
+    begin("computing outputs of large images")
     large = tuple(cases.large(wrapped, job.image, sizes.large(wrapped, torch.from_numpy(job.image), fixed, doubted)))
     # Where no plain trace was right at every size, the way that is tried instead must show more.
     proof = known if job.measured.stride or fixed else (*known, *cases.long(copied(wrapped), job.image))
@@ -150,6 +153,7 @@ def _files(job: Job, stride: Steps, minimum: Steps, fixed: Mapping[str, int], fo
             else:
                 weights.append(_state_dict(job, wrapped, proof, labels, folder))
                 continue  # the network itself, which was compared with itself
+            begin(f"comparing {format} on large images")
             notes += _at_large(job, written, large, run, labels)
             tested.append(run(known[0].input))
             weights.append(written)
@@ -196,6 +200,7 @@ def _demand_described(job: Job, test: Case) -> None:
 
 def _state_dict(job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: list[int], folder: Path) -> Weights:
     text = _source_of(job, wrapped)
+    begin("writing the state dict")
     written = state_dict.write(wrapped, folder / "weights-state-dict.pt")
     file = folder / "architecture.py"
     file.write_text(text, encoding="utf-8")
@@ -212,6 +217,7 @@ def _state_dict(job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: li
 def _onnx(job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: list[int], fixed: Mapping[str, int], folder: Path) -> Weights:
     import torch
 
+    begin("writing and comparing ONNX")
     written = onnx.write(
         wrapped,
         torch.from_numpy(known[0].input.copy()),
@@ -262,6 +268,7 @@ def _torchscript(
     right: dict[str, Weights] = {}
     problems: list[Exception] = []
     for variant in torchscript.VARIANTS if job.torchscript == "auto" else (job.torchscript,):
+        begin(f"writing and comparing TorchScript ({variant})")
         try:
             (folder / variant).mkdir()
             demands = _demands(job, fixed, labels, "torchscript")
@@ -287,6 +294,7 @@ def _timed(job: Job, right: Mapping[str, Weights], known: tuple[Case, ...], labe
     import torch
 
     seconds: dict[str, float] = {}
+    begin("timing the variants of TorchScript")
     if java.missing() is None:
         files, images = [weights.path for weights in right.values()], [case.input for case in known]
         for variant, ran in zip(right, java.race("pytorch", files, images, repeats=TIMED_RUNS), strict=True):
@@ -313,6 +321,7 @@ def in_java(weights: Weights, known: Sequence[Case], tolerance: float, labels: C
     ZooreadyError
         The engine is missing or fails, or its numbers differ.
     """
+    begin("running Fiji's engine")
     _right_in_java(java.run("pytorch", weights.path, [case.input for case in known]), known, tolerance, labels)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from zooready.bundle import jdll, writing
 from zooready.bundle.provenance import without_folders
 from zooready.errors import InputInvalid, ZooreadyError
-from zooready.exporting import arguments, cases, probing
+from zooready.exporting import arguments, cases, pace, probing
 from zooready.exporting.attempts import Draft, Job, draft, in_java, sources
 from zooready.formats.copies import untouched
 from zooready.records import FORMATS, TOLERANCE, About, Array, Form, Format, Image, Measured, Part, Weights
@@ -61,6 +61,8 @@ def export(
     tolerance: Mapping[Format, float] | None = None,
     provenance: Mapping[str, Any] | None = None,
     form: Form = "rich",
+    time_limit_s: float | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> Exported:
     """Write a Fiji-safe bundle of any network; see docs/export.md.
 
@@ -96,11 +98,15 @@ def export(
         Plain data for ``config.zooready``: seed, data hash, metrics, training. Versions and git commits are added.
     form
         "rich" for colleagues; "zoo" as the BioImage Model Zoo takes it, which has one output.
+    time_limit_s
+        Seconds after which the export ends at its next step; each recording and each run in Java has a limit of its own besides.
+    progress
+        Called with what begins, in a few words.
 
     Raises
     ------
     InputInvalid
-        The network, the example or the facts cannot make a bundle; the message says why and what to do.
+        The network, the example or the facts cannot make a bundle, or the time is over; the message says why and what to do.
     """
     import torch
 
@@ -111,7 +117,9 @@ def export(
     sample, image = arguments.sample(example)
     normal = arguments.normalization(normalization)
     part = Part(path=architecture[0], kwargs=architecture[1]) if isinstance(architecture, tuple) else architecture
-    with torch.random.fork_rng(devices=[]), _one_thread(), torch.compiler.set_stance("force_eager"), _scratch() as folder:
+    eager = torch.compiler.set_stance("force_eager")
+    with pace.watched(progress, time_limit_s), torch.random.fork_rng(devices=[]), _one_thread(), eager, _scratch() as folder:
+        pace.begin("measuring the network")
         network = probing.prepared(module)
         chosen_outputs = () if head else keep
         with untouched(probing.unwrapped(module)):
@@ -123,6 +131,7 @@ def export(
         )  # fmt: skip
         arguments.demand_one(job.outputs, form)
         chosen = draft(job, folder)
+        pace.begin("packing")
         contents = _contents(job, chosen, who, sample, facts, form)
         writing.write(contents, path)
     script = _script(chosen)

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zooready.errors import InputInvalid
+from zooready.exporting.pace import begin
 from zooready.formats import forms
 from zooready.formats.copies import copied
 from zooready.formats.warned import tracer_lines
 from zooready.images.agreement import same_values
 from zooready.nets.wrapping import flat
+from zooready.processes import on_time
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -98,6 +100,7 @@ class Trial:
         """
         import torch
 
+        begin(f"measuring the network: a trace of {' x '.join(map(str, image.shape))}")
         network = copied(self.network) if self.has_state else self.network
         with warnings.catch_warnings(record=True) as caught, torch.no_grad():
             warnings.simplefilter("always")
@@ -111,6 +114,7 @@ class Trial:
         """Whether a trace gives the network's numbers for an image."""
         import torch
 
+        on_time()
         try:
             with torch.no_grad():
                 return agree(self.run(image), flat(traced(image.clone())))

@@ -65,7 +65,13 @@ def as_input(image: Image, spec: TensorSpec, *, channel: int | str | None = None
         raise InputInvalid(f"the network's input '{spec.name}' has an axis i, which no image has: export it with axes of 'btczyx'.")
     for axis in spec.axes[1:]:
         if axis not in axes:
-            raise InputInvalid(f"the network takes {spec.axes[1:]!r} and the image has {image.axes!r}: give an image with an axis {axis}.")
+            cure = f"give an image with an axis {axis}"
+            if axis == "z" and "t" in axes:
+                cure = (
+                    "if its frames are the planes of a stack, name its axes so "
+                    f"({image.axes.replace('t', 'z')!r}), or exchange slices and frames in Fiji (Image > Properties); else give a stack"
+                )
+            raise InputInvalid(f"the network takes {spec.axes[1:]!r} and the image has {image.axes!r}: {cure}.")
     array = _taken(array, axes.index("c"), _channels(image, array.shape[axes.index("c")], spec, channel))
     loop = "".join(axis for axis in "tz" if axis in axes and axis not in spec.axes)
     array = array.transpose([axes.index(axis) for axis in loop + spec.axes[1:]])

@@ -1,4 +1,4 @@
-"""How long this process may read a stranger's file: whoever reads piece by piece asks whether time is left."""
+"""How long a piece of work may take: whoever does it step by step asks whether time is left."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _END: ContextVar[float] = ContextVar("end", default=math.inf)
 
 
 class OutOfTime(Exception):
-    """Reading took longer than it may; :func:`within` turns it into an error for people."""
+    """Something took longer than it may; :func:`within` turns it into an error for people."""
 
 
 @contextmanager
 def within(seconds: float | None, otherwise: ZooreadyError) -> Iterator[None]:
-    """Let what is read in this block take ``seconds``, None for any time; raise ``otherwise`` at the first :func:`on_time` after that.
+    """Let this block take ``seconds``, None for any time; raise ``otherwise`` at the first :func:`on_time` after that.
 
     >>> with within(1e-9, ZooreadyError("too slow")):
     ...     on_time()
@@ -42,3 +42,12 @@ def on_time() -> None:
     """Raise :class:`OutOfTime` once the time of the block around this call is over."""
     if time.monotonic() > _END.get():
         raise OutOfTime
+
+
+def time_left() -> float:
+    """Seconds that are left to the block around this call; infinity without a limit, 0 once they are over.
+
+    >>> time_left()
+    inf
+    """
+    return max(0.0, _END.get() - time.monotonic())

@@ -131,11 +131,11 @@ def _zooready(task: str, channels: int, bundle: str, images: Sequence[tuple[str,
         *(("Input", "Channel0"), ("Folder", "Default Input Folder|"), ("Bundle", bundle), ("Task", task), ("Objects", "Objects")),
         *(("Objects to classify", "None"), ("Scores", "Out"), ("Piece", 0), ("Hide", "No"), ("Raw", "Yes")),
         *(("Intensities", "As the network gives them"), ("Side", 0), ("Overlap", 0.0), ("Pixel size", 0.0), ("Outside", "Warn")),
-        *(("GPU", "No"), ("Images", "Yes" if images else "No"), ("Channels", channels - 1), ("Count", len(images))),
+        *(("GPU", "No"), ("Width", 0.0), ("Images", "Yes" if images else "No"), ("Channels", channels - 1), ("Count", len(images))),
         *(("Channel", f"Channel{c}") for c in range(1, channels)),
         *chosen,
     )
-    return Module(name="RunZooready", revision=1, settings=settings)
+    return Module(name="RunZooready", revision=2, settings=settings)
 
 
 def _saved(image: str, suffix: str, depth: str) -> Module:

@@ -26,6 +26,7 @@ from zooready.formats.forms import traced
 from zooready.formats.torchscript.folding import fold
 from zooready.formats.vmapped import is_vmapped
 from zooready.formats.warned import brief, known_deprecations, tracer_lines
+from zooready.processes import time_left
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -76,7 +77,7 @@ def record_apart(
     paths = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONHASHSEED": "0"}
     command = [sys.executable, "-c", CHILD, str(folder)]
-    limit = min(TIME_LIMIT_S, EVIDENCE_LIMIT_S) if route in ("branches", "guards") else TIME_LIMIT_S
+    limit = min(TIME_LIMIT_S, EVIDENCE_LIMIT_S if route in ("branches", "guards") else TIME_LIMIT_S, time_left())
     log = folder / "log.txt"
     with (
         log.open("wb") as stream,
@@ -85,7 +86,7 @@ def record_apart(
         try:
             code = child.wait(limit)
         except subprocess.TimeoutExpired:
-            raise InputInvalid(f"recording took longer than {limit} s: give a smaller example.") from None
+            raise InputInvalid(f"recording took longer than {limit:.3g} s: give a smaller example.") from None
         finally:
             child.kill()
     result = folder / "result.json"
