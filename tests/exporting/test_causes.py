@@ -11,7 +11,7 @@ from torch import nn
 
 import zooready
 from zooready.errors import InputInvalid
-from zooready.exporting import probing
+from zooready.exporting import causes, probing
 
 
 class OfDict(nn.Module):
@@ -109,11 +109,49 @@ def test_the_cure_fits_the_cause(name, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+LINES = "network(x.transpose(1, 2).flatten(0, 1)).unflatten(0, (x.shape[0], -1)).transpose(1, 2)"
+
+
+def test_convolutions_of_lines_are_told_how_to_run_on_rows():
+    assert LINES in causes.LINES
+    with pytest.raises(InputInvalid, match=r"Its convolutions are of lines: to run it on each row"):
+        probing.measure(probing.prepared(nn.Conv1d(1, 2, 3, padding=1)), torch.rand(1, 1, 30, 31))
+
+
+class Cast(nn.Module):
+    def __init__(self, dtype):
+        super().__init__()
+        self.dtype = dtype
+        self.convolution = nn.Conv2d(1, 1, 1).to(dtype)
+
+    def forward(self, x):
+        return self.convolution(x.to(self.dtype)).float()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.half, torch.double])
+def test_a_cast_to_another_precision_is_named(dtype):
+    with pytest.raises(InputInvalid, match=r"brings its weights to float32, .*: leave out casts such as \.half\(\)"):
+        probing.measure(probing.prepared(Cast(dtype)), torch.rand(1, 1, 30, 31))
+
+
+def test_weights_that_keep_only_what_is_not_zero_are_measured():
+    class Sparse(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mixing", torch.eye(4).to_sparse())
+
+        def forward(self, x):
+            return torch.sparse.mm(self.mixing, x.reshape(4, -1)).reshape(x.shape)
+
+    assert probing.measure(probing.prepared(Sparse()), torch.rand(1, 4, 30, 31)).channels == (4,)
+
+
 @pytest.mark.parametrize(
     ("network", "cure"),
     [
         (ByName(), lambda network, x: network(image=x)),
         (WithGain(), lambda network, x: network(x, gain=2.0)),
+        (nn.Conv1d(1, 2, 3, padding=1), lambda network, x: eval(LINES)),
         (Returning(lambda x: Pair(x, x + 1)), lambda network, x: [(y := network(x)).first, y.second]),
         (Returning(lambda x: (x * n for n in (1, 2))), lambda network, x: tuple(network(x))),
     ],

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 OBSERVERS = {"ObserverBase", "FakeQuantizeBase", "FakeQuantizerBase"}  # of PyTorch's quantisation, wherever it keeps them
 QUANTISED = re.compile(r"torch\.(ao\.)?nn\.(intrinsic\.)?quantized\b(?!\.reference)")  # modules of PyTorch that hold whole numbers
+OTHER_PRECISION = re.compile(r"\b(c10::)?(Half|BFloat16|Double|double|Float8\w*)\b")  # as errors of PyTorch name it beside float
 Convolution = tuple[int, int, tuple[int, ...]]  # spatial axes and channels that it is for, and the shape that it was given
 
 
@@ -37,7 +38,7 @@ def watched() -> Iterator[list[Convolution]]:
         handle.remove()
 
 
-def cure(network: nn.Module, example: Tensor, seen: list[Convolution]) -> str:
+def cure(network: nn.Module, example: Tensor, seen: list[Convolution], error: Exception) -> str:
     """What to give instead of an example on which the network failed.
 
     Parameters
@@ -46,6 +47,8 @@ def cure(network: nn.Module, example: Tensor, seen: list[Convolution]) -> str:
         (1, c, y, x) or (1, c, z, y, x).
     seen
         The convolutions that ran on it; the last may be the one that failed.
+    error
+        What it raised.
     """
     if keys := _asked_for(network, example):
         inner = ", ".join(f"{key!r}: x" for key in keys)
@@ -55,12 +58,19 @@ def cure(network: nn.Module, example: Tensor, seen: list[Convolution]) -> str:
         )
     if len(seen) == 1 and seen[0][2][1:] == tuple(example.shape[1:]):  # the first convolution was given the example itself
         axes, channels, _ = seen[0]
+        if axes == 1:
+            return LINES
         if axes == 3 and example.ndim == 4:
             return VOLUMES
         if axes == 2 and example.ndim == 5:
             return "Its convolutions are of planes: give one plane, (c, y, x)."
         if axes == example.ndim - 2 and channels != example.shape[1]:
             return _channels(channels, tuple(example.shape[1:]))
+    if OTHER_PRECISION.search(str(error)):
+        return (
+            "Export brings its weights to float32, and its forward makes other numbers: leave out casts such as .half(), .bfloat16() and "
+            ".double() there."
+        )
     return "Give an example that it takes, (c, y, x) with its number of channels."
 
 
@@ -131,6 +141,10 @@ def inputs(network: nn.Module) -> str:
     return f"{name}.forward takes its image by name only: wrap it in a module whose forward(self, x) returns self.network({key}=x)."
 
 
+LINES = (
+    "Its convolutions are of lines: to run it on each row of an image, wrap it in a module whose forward(self, x) returns "
+    "self.network(x.transpose(1, 2).flatten(0, 1)).unflatten(0, (x.shape[0], -1)).transpose(1, 2)."
+)
 VOLUMES = "Its convolutions are of volumes: give (b, c, z, y, x), which of a stack (z, y, x) is example[None, None]."
 
 

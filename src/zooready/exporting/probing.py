@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
-from zooready.exporting import causes, compiled, places, reach, sizes
+from zooready.exporting import causes, chance, compiled, places, reach, sizes
 from zooready.exporting.trying import UNFIT, Trial, agree, axes_of, resized
-from zooready.formats.copies import copied
+from zooready.formats.copies import copied, equal
 from zooready.nets.wrapping import flat
 from zooready.records import Measured
 
@@ -176,7 +176,7 @@ def _run(trial: Trial, image: Tensor) -> tuple[Tensor, ...]:
         try:
             outputs = trial.run(image)
         except Exception as error:
-            cure = causes.cure(trial.network, image, convolutions)
+            cure = causes.cure(trial.network, image, convolutions, error)
             if unusable := causes.returned(trial.network, image):
                 raise InputInvalid(unusable) from None
             raise InputInvalid(
@@ -205,6 +205,11 @@ def _has_state(trial: Trial, outputs: tuple[Tensor, ...]) -> bool:
                 f"two runs of the network on one image differ by {float((first.float() - second.float()).abs().max()):.3g}: "
                 "remove what is random in eval mode (functional.dropout without training=self.training, torch.rand)."
             )
+    if drawn := chance.draws(trial, outputs):
+        raise InputInvalid(
+            f"{type(trial.network).__name__} draws random numbers in eval mode ({drawn}), which its outputs depend on, and no file keeps a "
+            "seed: remove them, or draw them once, in __init__, into a buffer (register_buffer)."
+        )
     used = copied(trial.network)
     before = _state(used)
     opposite = trial.example.max() + trial.example.min() - trial.example
@@ -252,7 +257,7 @@ def _is_same(first: Any, second: Any) -> bool:
     import torch
 
     if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
-        return torch.equal(first, second)
+        return equal(first, second)
     return type(first) is type(second) and bool(first == second or first is second)
 
 

@@ -95,7 +95,7 @@ def untouched(module: nn.Module) -> Iterator[None]:
     yield
     changed = [type(part).__name__ for part, attributes in parts if _restored(vars(part), attributes)]
     for tensor, value in zip(own, values, strict=True):
-        if not _equal(tensor, value):
+        if not equal(tensor, value):
             tensor.detach().copy_(value)
             changed.append(f"weights of shape {tuple(tensor.shape)}")
     if changed:
@@ -132,9 +132,12 @@ def _restored(attributes: dict[str, Any], before: dict[str, Any]) -> bool:
     return was_other
 
 
-def _equal(first: Tensor, second: Tensor) -> bool:
+def equal(first: Tensor, second: Tensor) -> bool:
+    """Whether two tensors hold the same values, NaN for NaN; those that keep only what is not zero are filled up first."""
     import torch
 
+    if torch.strided not in (first.layout, second.layout):
+        first, second = first.to_dense(), second.to_dense()
     return torch.equal(first, second) or torch.equal(first.nan_to_num(), second.nan_to_num())
 
 
