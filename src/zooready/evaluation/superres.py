@@ -174,7 +174,7 @@ def evaluation(family: Family, step: Step, apart_nm: Sequence[float], suited: st
         measure=partial(measure, family, step, apart_nm),
         spot=partial(deconvolution_cards.spot, family, of_step),
         draw=partial(deconvolution_cards.draw, family, of_step, own=NETWORK),
-        data="simulated nanobeads, pairs of points, filaments, puncta, rings, meshes, textures and empty fields "
+        data="simulated nanobeads, pairs of points, straight lines, filaments, puncta, rings, meshes, textures and empty fields "
         f"({mrbcr.SIZE} x {mrbcr.SIZE} px); training began with weights of `mrbcr`; no real images were used",
         suited=(suited,),
         unsuited=(
