@@ -1,4 +1,4 @@
-"""A headless Firefox that tests drive through its own protocol, Marionette, on a port of this machine; the methods are those of browser.Page."""
+"""A headless Firefox that tests drive through Marionette, its own protocol, on a port of this machine; methods as browser.Page has."""
 
 import base64
 import json
