@@ -172,8 +172,8 @@ def measured_on(step: Step) -> dict[str, str]:
         "the light of training and the nominal point spread function. The width is that at half maximum; two points count as resolved if "
         f"the profile through both falls to {resolution.DIP:.0%} of the lower peak or less between two peaks at the right places. 'Lone "
         "points split' counts lone points that pass for two at the smallest distance. 'Best' is the iteration of best PSNR",
-        "microscope and light": f"{ROBUST_FIELDS} held-out fields with another point spread function, light or pixel size, which neither the "
-        "network nor Richardson-Lucy is told; training has widths of 85 to 115 %",
+        "microscope and light": f"{ROBUST_FIELDS} held-out fields with another point spread function, light or pixel size, which neither "
+        "the network nor Richardson-Lucy is told; training has widths of 85 to 115 %",
         "nothing": f"{EMPTY_FIELDS} fields of background, noise and nothing else; deviations from the mean, in standard deviations of the "
         "input",
     }
