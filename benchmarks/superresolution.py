@@ -4,8 +4,8 @@
     python benchmarks/superresolution.py measure --out runs/superresolution          tables and a picture, into superres-sted's record
                                                                                      and model_cards/; then `zooready list --cards`
 
-- Peers: the published generator of 16 channels at full size, with the family's loss and with its own, Richardson-Lucy unrolled with a small shared correction, and the wavelet
-  network of the family, 600 steps of 8 on the same pairs.
+- Peers: the published generator of 16 channels at full size, with the family's loss and with its own, Richardson-Lucy unrolled with a
+  small shared correction, and the wavelet network of the family, 600 steps of 8 on the same pairs.
 - Transfer: the wavelet network learns beads alone, then all specimens for 75 to 600 steps, beside the same from nothing.
 - Agreement: two wavelet networks that differ in seed alone (weights and pairs), on specimens that neither has seen. Where they disagree,
   is there an error? Both were trained for 600 steps only, so they disagree more than two longer trainings would.
