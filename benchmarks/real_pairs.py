@@ -93,7 +93,7 @@ def fine(image: Array) -> Array:
 def correlations(image: Array, scanned: Array) -> dict[str, float]:
     """With the image-scanning image: of everything, and of fine structure alone."""
     whole, parts = (float(np.corrcoef(a.ravel(), b.ravel())[0, 1]) for a, b in ((image, scanned), (fine(image), fine(scanned))))
-    return {"correlation": round(whole, 4), "of fine structure": round(parts, 4)}
+    return {"correlation, %": round(100 * whole, 2), "of fine structure, %": round(100 * parts, 1)}
 
 
 def measure(name: str, rows: Mapping[str, float]) -> tuple[list[dict[str, Any]], list[tuple[str, list[Array]]]]:

@@ -128,6 +128,12 @@ def test_an_output_that_takes_a_blur_away_is_blurred_again(open_bundle, spots):
     assert 4 <= by_name(stated)["doubt"].facts["blur_px"] <= 16
 
 
+def test_a_network_that_restores_and_states_no_blur_is_doubted_with_the_blur_that_fits(open_bundle, spots):
+    restores = replace(open_bundle("smooth"), restores=True)
+    assert 4 <= by_name(explain(restores, spots[0]))["doubt"].facts["blur_px"] <= 32
+    assert tuple(by_name(explain(replace(restores, restores=False), spots[0]))) == OF_IMAGE
+
+
 def test_a_restored_image_of_another_shape_is_not_blurred_again_and_a_note_says_so(open_bundle, spots, monkeypatch):
     monkeypatch.setattr(explaining._Job, "run", lambda job, image: np.concatenate([image, image], 1))
     explained = explain(open_bundle("smooth"), spots[0], blur_px=5.0)

@@ -218,6 +218,16 @@ def test_the_readme_says_what_was_measured(folder):
     assert "`weights.pt` | TorchScript, used by Fiji |" in text
 
 
+def test_the_halo_counts_what_a_head_sees(tmp_path):
+    network = nn.Conv2d(1, 1, 5, padding=2)
+    head = Part(path="zooready.nets.sharpening.Sharpened", kwargs={"sigma_px": 1.0, "amount": 0.6})
+    described = (TensorSpec(name="restored", axes="bcyx", channels=("grey",), description="Sharper."),)
+    how = {"normalization": "none", "formats": ("onnx",)}
+    plain = zooready.export(network, cells(40, 44), ABOUT, tmp_path / "plain.zip", **how)
+    sharper = zooready.export(network, cells(40, 44), ABOUT, tmp_path / "sharper.zip", head=head, outputs=described, **how)
+    assert (plain.measured.halo, sharper.measured.halo) == (2, 2 + 4)
+
+
 def test_the_halo_in_the_readme_is_the_measured_one(made):
     assert made.measured.halo == 23
     assert (made.measured.stride, made.measured.minimum) == (4, 4)

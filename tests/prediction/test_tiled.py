@@ -18,6 +18,7 @@ from zooready.errors import InputInvalid
 from zooready.images import files, mapped, tiff
 from zooready.nets.labelling import Instances
 from zooready.nets.normalization import FirstMeanStd, MeanStd, MinMax, Percentiles
+from zooready.nets.sharpening import Sharpened
 from zooready.nets.wrapping import FijiSafe
 from zooready.prediction import memory, predict, save, stitched_labels, tiled, whole
 from zooready.prediction.parts import Parts
@@ -56,7 +57,7 @@ def image(size, seed=0):
     return rng.poisson(bright + 100).astype(np.uint16)
 
 
-def bundle(folder, network, normalization, head=None, outputs=("output",), restores=False, *, inside):
+def bundle(folder, network, normalization, head=None, outputs=("output",), restores=False, *, inside, halo=8):
     """A bundle as export makes it, of which only the description and the ONNX graph are there."""
     module = FijiSafe(network, normalization, head, stride=4, minimum=4, axes=("bcyx",), restores=restores).eval()
     free = {name: {2: "y", 3: "x"} for name in ("image", *outputs)}
@@ -72,7 +73,7 @@ def bundle(folder, network, normalization, head=None, outputs=("output",), resto
         "format_version": "0.5.3", "type": "model", "name": "tiny tiled bundle",
         "inputs": [{"id": "image", "axes": [axis(letter, ("intensity",)) for letter in "bcyx"]}],
         "outputs": [{"id": name, "axes": [axis(letter, channels.get(name, (name,))) for letter in "bcyx"]} for name in outputs],
-        "config": {"zooready": {"outputs": kinds, "measured": {"stride": 4, "minimum": 4, "halo": 8}, "inside": inside}},
+        "config": {"zooready": {"outputs": kinds, "measured": {"stride": 4, "minimum": 4, "halo": halo}, "inside": inside}},
     }  # fmt: skip
     return read(rdf, path=folder / "tiny.zip", folder=folder, formats={"onnx": folder / "weights.onnx"}, trusted=False)
 
@@ -87,6 +88,13 @@ def axis(letter, channels):
 def restoring(tmp_path_factory):
     inside = {"normalization": {"name": "MeanStd"}, "head": {"name": "none"}}
     return bundle(tmp_path_factory.mktemp("restoring"), Coarse(), MeanStd(), restores=True, inside=inside)
+
+
+@pytest.fixture(scope="module")
+def sharpening(tmp_path_factory):
+    settings = {"sigma_px": 1.0, "amount": 0.6}
+    inside = {"normalization": {"name": "MeanStd"}, "head": {"name": "Sharpened", **settings}}
+    return bundle(tmp_path_factory.mktemp("sharpening"), Coarse(), MeanStd(), Sharpened(**settings), restores=True, inside=inside, halo=12)
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +129,11 @@ def test_tiled_equals_whole(restoring, small_tiles, monkeypatch, size):
     expected, result = entire["output"], cut["output"]
     assert (result.axes, result.pixel_size_um, result.array.shape) == (expected.axes, 0.1, size)
     assert np.abs(result.array - expected.array).max() <= 1e-5 * np.ptp(expected.array)
+
+
+def test_a_head_that_sharpens_is_tiled_too(sharpening, small_tiles, monkeypatch):
+    entire, cut = both(sharpening, Image(array=image((130, 171)), axes="yx"), monkeypatch)
+    assert np.abs(cut["output"].array - entire["output"].array).max() <= 1e-5 * np.ptp(entire["output"].array)
 
 
 def test_each_plane_has_statistics_of_its_own(restoring, small_tiles, monkeypatch):

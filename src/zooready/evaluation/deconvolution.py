@@ -18,6 +18,7 @@ from zooready.errors import InputInvalid
 from zooready.families import mrbcr
 from zooready.images.similarity import Image2D, fit, psnr, ssim
 from zooready.nets.wrapping import FijiSafe
+from zooready.records import Part
 from zooready.simulate.fields import Field
 from zooready.simulate.modalities import WIDE_FIELD, Modality
 from zooready.simulate.optics import Optics
@@ -157,7 +158,7 @@ def fields(kinds: Sequence[Specimen], seed: int, count: int, size: int = FIELD_P
     return [mrbcr.scene(np.random.default_rng((seed, index)), size, kinds[index % len(kinds)]) for index in range(count)]
 
 
-def restorer(network: nn.Module, stride: int, axes: str = "bcyx") -> Restore:
+def restorer(network: nn.Module, stride: int, axes: str = "bcyx", head: Part | None = None) -> Restore:
     """A network of the family as a method: camera counts (y, x) or (z, y, x) in, the same shape out, as its bundle computes it.
 
     Parameters
@@ -168,12 +169,15 @@ def restorer(network: nn.Module, stride: int, axes: str = "bcyx") -> Restore:
         Multiple of px that it takes; images are padded to it by replication and cropped back.
     axes
         Of the network's output: "bcyx", or "bczyx" for stacks.
+    head
+        What finishes the output, if anything does.
     """
     import torch
 
     normalization = mrbcr.FAMILY.network.normalization
     normal = normalization.build() if normalization else None
-    model = FijiSafe(network, normal, stride=stride, minimum=stride, axes=(axes,), restores=True).eval()
+    last = head.build() if head else None
+    model = FijiSafe(network, normal, last, stride=stride, minimum=stride, axes=(axes,), restores=True).eval()
 
     def restored(image: Image2D) -> Image2D:
         with torch.no_grad():

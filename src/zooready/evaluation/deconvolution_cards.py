@@ -52,7 +52,8 @@ def restoring(family: Family, weights: Weights) -> Restore:
     """Shipped weights as a method: counts (y, x) or (z, y, x) in, the same shape out."""
     network = family.network.architecture.build().eval()
     network.load_state_dict(weights)
-    return deconvolution.restorer(network, 2 ** family.network.architecture.kwargs.get("levels", RELEASED_LEVELS), family.outputs[0].axes)
+    stride = 2 ** family.network.architecture.kwargs.get("levels", RELEASED_LEVELS)
+    return deconvolution.restorer(network, stride, family.outputs[0].axes, family.network.head)
 
 
 def measure(family: Family, sets: Sets, measured_on: Mapping[str, str], weights: Weights) -> dict[str, Any]:

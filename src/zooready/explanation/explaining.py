@@ -25,6 +25,7 @@ from zooready.records import Array, Bundle, Image
 from zooready.tensors import TensorSpec
 
 SMALLEST, LARGEST = 16, 1024  # px a side: below, there is nothing to hide or to point at; above, gradients need too much memory
+ANY_BLUR_PX = (4.0, 32.0)  # tried for a network that restores and does not say which blur it takes away
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +79,7 @@ def explain(
     -------
     Explained
         For classifiers ``class_activation``, ``integrated_gradients``, ``occlusion``; for images ``receptive_field``,
-        ``noise_sensitivity``, ``uncertainty``, and ``doubt`` for those that take a blur away. Methods that the bundle does not allow
+        ``noise_sensitivity``, ``uncertainty``, and ``doubt`` for those that restore. Methods that the bundle does not allow
         are left out, and a note gives the reason.
 
     Raises
@@ -96,7 +97,7 @@ def explain(
         target = None if class_name is None else _class(class_name, outputs[index])
     elif class_name is not None or mask is not None:
         raise InputInvalid(f"{bundle.path.name} gives no class scores, so there is no class to explain: give no class and no mask.")
-    blurs_px = blur_range_px(bundle) if blur_px is None else (blur_px, blur_px)
+    blurs_px = (blur_range_px(bundle) or (ANY_BLUR_PX if bundle.restores else None)) if blur_px is None else (blur_px, blur_px)
     job = _Job(
         bundle=bundle, network=network_of(bundle), spec=spec, output=outputs[index], index=index, image=array, seed=seed, blurs_px=blurs_px
     )
@@ -281,7 +282,8 @@ def _doubted(job: _Job, blurs_px: tuple[float, float], notes: list[str]) -> Iter
     """The restored image, blurred again, against the image; none, with a note, where the two are not one plane each."""
     restored = job.run(job.image)
     if restored.shape != job.image.shape or restored.shape[1] != 1 or restored.ndim != 4:
-        notes.append("no doubt: only an image of one channel and one plane, restored to the same size, is blurred again.")
+        if blurs_px != ANY_BLUR_PX:
+            notes.append("no doubt: only an image of one channel and one plane, restored to the same size, is blurred again.")
         return
     values, facts = doubt(job.image[0, 0], restored[0, 0], blurs_px)
     shares = f"{facts['invented_share']:.1%} of its pixels invented, {facts['missing_share']:.1%} missing"

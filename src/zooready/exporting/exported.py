@@ -123,7 +123,7 @@ def export(
         network = probing.prepared(module)
         chosen_outputs = () if head else keep
         with untouched(probing.unwrapped(module)):
-            measured = probing.measure(network, arguments.normalised(normal, image), chosen_outputs)
+            measured = _with(head, probing.measure(network, arguments.normalised(normal, image), chosen_outputs))
         job = Job(
             network=network, parts=(part, normal, head), image=image, measured=measured, input=arguments.input_spec(input, image),
             outputs=arguments.output_specs(outputs, measured, head, keep), restores=restores, keep=keep, torchscript=torchscript,
@@ -144,6 +144,12 @@ def export(
         seconds=chosen.seconds,
         timed_in=chosen.timed_in,
     )
+
+
+def _with(head: Part | None, measured: Measured) -> Measured:
+    """What was measured, with the pixels that a head sees beside each, as its ``reach_px``."""
+    reach = getattr(head.build(), "reach_px", 0) if head else 0
+    return replace(measured, halo=measured.halo + reach) if isinstance(measured.halo, int) else measured
 
 
 @contextmanager

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SIMILARITY = 0.1  # weight of the logarithm of SSIM, in the loss of adversarial training
+SHARPENED = Part(path="zooready.nets.sharpening.Sharpened", kwargs={"sigma_px": 1.0, "amount": 0.6})  # points as wide as those of STED
 WIDTHS = (0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15)  # of the input's point spread function, relative to the nominal one; drawn from
 
 
@@ -153,7 +154,7 @@ def sample(step: Step) -> Image:
     return Image(array=simulated.image, axes="yx", pixel_size_um=step.pixel_size_um)
 
 
-def family(name: str, title: str, description: str, step: Step, tags: tuple[str, ...]) -> Family:
+def family(name: str, title: str, description: str, step: Step, tags: tuple[str, ...], head: Part | None = None) -> Family:
     """One of the three; they differ in their microscopes only."""
     return Family(
         name=name,
@@ -176,6 +177,7 @@ def family(name: str, title: str, description: str, step: Step, tags: tuple[str,
         network=Network(
             architecture=Part(path="zooready.nets.bcr.BCR", kwargs={"width": 8, "levels": 3, "depth": 3, "inverse": 8}),
             normalization=mrbcr.FAMILY.network.normalization,
+            head=head,
             restores=True,
         ),
         training=Training(
@@ -201,6 +203,7 @@ STED_FAMILY = family(
     "Shows a confocal fluorescence image (290 nm wide at half maximum, within 15 %, 30 nm pixels) as a STED microscope of 110 nm would.",
     CONFOCAL_TO_STED,
     ("confocal", "sted"),
+    head=SHARPENED,
 )
 TIRFSIM_FAMILY = family(
     "superres-tirfsim",

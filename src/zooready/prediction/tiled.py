@@ -35,7 +35,7 @@ AREA = 2048 * 2048  # px (times planes) above which an image is cut
 SIDE = 2048  # px, of a window, if memory suffices
 ALIKE = 1e-4  # of the scale: how far the graph's own statistics of a piece may be from ours
 PIECE = 192  # px, side of that piece
-LOCAL = ("none", "AsStack")  # heads that take each pixel by itself
+LOCAL = ("none", "AsStack", "Sharpened")  # heads that see no further than the halo that the bundle states
 LABELLING = "Instances"
 Spread = Callable[[Graph, Iterable[Array]], Generator[tuple[Array, ...]]]  # windows (c, ..., y, x) -> outputs of each, in their order
 
