@@ -7,6 +7,7 @@ another what becomes of fields in which there is nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -34,6 +35,7 @@ CHANGES: Mapping[str, dict[str, float]] = {
     **{f"{share:.0%} of the width": {"width": share} for share in (0.7, 0.85, 1.15, 1.3)},
     "a quarter of the light (double noise)": {"dimmed": 0.25},
     "four times the light (half noise)": {"dimmed": 4.0},
+    "pixels 20% smaller": {"pixels": 0.8},
 }
 
 
@@ -117,13 +119,23 @@ def resolved(step: Step, restore: Restore, apart_nm: Sequence[float]) -> list[di
 def robust(step: Step, restore: Restore, change: str) -> dict[str, Any]:
     """PSNR on held-out specimens with another point spread function or light, Richardson-Lucy assuming the nominal one; one row."""
     rows: dict[str, list[float]] = {f"{INPUT}, dB": [], "RL, best, nominal PSF, dB": [], f"{NETWORK}, dB": []}
+    settings = dict(CHANGES[change])
+    real = of_pixels(step, settings.pop("pixels", 1.0))
     for index in range(ROBUST_FIELDS):
         rng = np.random.default_rng((deconvolution.HELD_OUT_SEED, index))
-        field = superres.scene(rng, deconvolution.FIELD_PX, KNOWN[index % len(KNOWN)], step, **CHANGES[change])
+        field = superres.scene(rng, deconvolution.FIELD_PX, KNOWN[index % len(KNOWN)], real, **settings)
         classical = deconvolution.deconvolved(field, step.seen.optics)
         for key, image in zip(rows, (field.image, classical[LUCY_BEST], restore(field.image)), strict=True):
             rows[key].append(psnr(image, field.truth))
     return {"method": change, **{key: digits(np.mean(values), 2) for key, values in rows.items()}}
+
+
+def of_pixels(step: Step, times: float) -> Step:
+    """The step with pixels that are so many times as large in both images, as where a person states a wrong size."""
+    seen, shown = (
+        replace(one, optics=replace(one.optics, pixel_size_um=times * one.optics.pixel_size_um)) for one in (step.seen, step.shown)
+    )
+    return Step(seen=seen, shown=shown)
 
 
 def nothing(step: Step, restore: Restore) -> list[dict[str, Any]]:
@@ -160,8 +172,8 @@ def measured_on(step: Step) -> dict[str, str]:
         "the light of training and the nominal point spread function. The width is that at half maximum; two points count as resolved if "
         f"the profile through both falls to {resolution.DIP:.0%} of the lower peak or less between two peaks at the right places. 'Lone "
         "points split' counts lone points that pass for two at the smallest distance. 'Best' is the iteration of best PSNR",
-        "microscope and light": f"{ROBUST_FIELDS} held-out fields with another point spread function or light, which neither the network "
-        "nor Richardson-Lucy is told; training has widths of 85 to 115 %",
+        "microscope and light": f"{ROBUST_FIELDS} held-out fields with another point spread function, light or pixel size, which neither "
+        "the network nor Richardson-Lucy is told; training has widths of 85 to 115 %",
         "nothing": f"{EMPTY_FIELDS} fields of background, noise and nothing else; deviations from the mean, in standard deviations of the "
         "input",
     }
