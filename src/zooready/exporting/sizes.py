@@ -167,8 +167,8 @@ def _turns(trial: Trial, strides: Sequence[int], minimum: int, recorded: Sequenc
     for guard, holds in known.items():
         places = [lengths for lengths in pairs if not holds(shapes[lengths])]
         others = [other for name, other in known.items() if name != guard]
-        alone = (lengths for lengths in places if all(other(shapes[lengths]) for other in others))
-        for place in {next(alone, None), *places[:1]} - {None}:
+        alone = [lengths for lengths in places if all(other(shapes[lengths]) for other in others)]
+        for place in dict.fromkeys((*alone[:1], *places[:1])):
             turns.setdefault(place, re.sub(r"L\[[^\]]*\]\.size\(\)", "size", guard))
     return turns
 
