@@ -4,8 +4,8 @@
     python benchmarks/superresolution.py measure --out runs/superresolution          tables and a picture, into superres-sted's record
                                                                                      and model_cards/; then `zooready list --cards`
 
-- Peers: the published generator of 16 channels at full size, Richardson-Lucy unrolled with a small shared correction, and the wavelet
-  network of the family, 600 steps of 8 on the same pairs.
+- Peers: the published generator of 16 channels at full size, with the family's loss and with its own, Richardson-Lucy unrolled with a
+  small shared correction, and the wavelet network of the family, 600 steps of 8 on the same pairs.
 - Transfer: the wavelet network learns beads alone, then all specimens for 75 to 600 steps, beside the same from nothing.
 - Agreement: two wavelet networks that differ in seed alone (weights and pairs), on specimens that neither has seen. Where they disagree,
   is there an error? Both were trained for 600 steps only, so they disagree more than two longer trainings would.
@@ -42,9 +42,12 @@ FAMILY, STEP = families.STED_FAMILY, families.CONFOCAL_TO_STED
 STEPS, BEAD_STEPS, BATCH, STRIDE = 600, 400, 8, 16
 POINTS = (75, 150, 300, STEPS)  # steps after which the curve of transfer is measured, each a training of its own
 OWN, OTHER, BEADS = "wavelet network (this family)", "wavelet network, another seed", "beads"
+AGAINST = {"published generator and loss, against the discriminator": 0.1}  # weight of the adversarial term
+GENERATOR = Part(path="zooready.nets.superres.Generator", kwargs={"width": 16})
 PEERS: Mapping[str, Part] = {
     OWN: FAMILY.network.architecture,
-    "published generator, 16 channels": Part(path="zooready.nets.superres.Generator", kwargs={"width": 16}),
+    "published generator, 16 channels": GENERATOR,
+    **dict.fromkeys(AGAINST, GENERATOR),
     "Richardson-Lucy unrolled, 10 iterations": Part(path="peers.UnrolledLucy"),
 }
 APART_NM = (150.0, 180.0, 240.0)
@@ -82,7 +85,7 @@ def trained(out: Path) -> None:
         train(family(steps=steps), place(out, OWN, steps), is_quiet=True)
     train(family(), place(out, OTHER), seed=1, is_quiet=True)
     for name in tuple(PEERS)[1:]:
-        train(family(name), place(out, name), is_quiet=True)
+        train(family(name), place(out, name), adversary=AGAINST.get(name), is_quiet=True)
 
 
 def method(folder: Path, name: str = OWN) -> Restore:

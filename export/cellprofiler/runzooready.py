@@ -107,6 +107,8 @@ CORE_SCHEMA = (  # of YAML 1.2: tag, pattern of plain scalars, what they begin w
 )
 HARMLESS = ("ensure_dtype",)  # the only step outside the network that does not change float32 pixels
 LETTERS = {"batch": "b", "channel": "c", "time": "t", "index": "i"}
+BLURRED_LESS, BLURRED_MORE = (0.75, 1.5), (0.75, 0.5625)  # as in zooready.prediction.scaling: of the smallest and the largest blur
+LARGEST_NA, WAVELENGTHS_NM = 1.7, (100.0, 3000.0)
 MOST = 32  # times that images are enlarged or reduced
 ROUNDING = 0.005  # relative tolerance of the range of pixel sizes, because calibrations have few digits
 PLANES = 0.05  # difference / distance of planes up to which two distances count as equal
@@ -156,7 +158,7 @@ class Bundle:
     ``halo`` is None if outputs depend on the whole image; ``pixel_um`` is the range of pixel sizes and
     ``plane_um`` the distance of the planes of a stack that the network was trained for (micrometres), or None. ``limits`` are the
     smallest and largest value that it was trained for, by channel of the input, of channels that hold no light, ``diameter_px`` the
-    smallest and largest width of the objects that it finds (px), or None.
+    smallest and largest width of the objects that it finds (px), ``blur_px`` the same of the blur that it takes away, or None.
     """
 
     def __init__(self, path: Path) -> None:
@@ -196,6 +198,7 @@ class Bundle:
         self.stride = max(1, int(measured.get("stride") or 1))
         self.pixel_um = tuple(float(size) for size in zooready["pixel_size_um"]) if zooready.get("pixel_size_um") else None
         self.plane_um = float(zooready["z_um"]) if zooready.get("z_um") and "z" in self.input.axes else None
+        self.blur_px = tuple(float(side) for side in zooready["blur_px"]) if zooready.get("blur_px") else None
         known = (zooready.get("objects") or {}).get("diameter_px")
         self.diameter_px = tuple(float(width) for width in known) if known else None
         limits = (zooready.get("limits") or {}).items()
@@ -757,6 +760,15 @@ class RunZooready(ImageSegmentation):
             "size in the middle of those, and results back. 0 leaves images as they are, or as the pixel size says.",
         )
 
+        self.na = Float(
+            "Numerical aperture of the objective",
+            0.0,
+            minval=0,
+            doc="*(Used only for networks that take blur away)* With wavelength and pixel size it gives the blur, wavelength / (NA x pixel "
+            "size). Images whose blur is near or beyond the ends of the network's range are scaled for it, and back. 0 if unknown.",
+        )
+        self.wavelength_nm = Float("Emission wavelength in nanometres", 0.0, minval=0, doc="See the numerical aperture; 0 if unknown.")
+
     def add_channel_setting(self) -> None:
         """Add settings for another input image."""
         group = SettingsGroup()
@@ -794,7 +806,7 @@ class RunZooready(ImageSegmentation):
         fixed = [
             *(self.x_name, self.directory, self.file_name, self.task, self.y_name, self.objects_name, self.score_name, self.side),
             *(self.blank, self.restore, self.output_scale, self.tile, self.join, self.pixel_um, self.outside, self.gpu),
-            *(self.diameter, self.wants_images, self.channel_count, self.image_count),
+            *(self.diameter, self.na, self.wavelength_nm, self.wants_images, self.channel_count, self.image_count),
         ]
         return (
             fixed
@@ -811,10 +823,10 @@ class RunZooready(ImageSegmentation):
                 add()
 
     def upgrade_settings(self, setting_values: list[str], variable_revision_number: int, module_name: str) -> tuple[list[str], int]:
-        """The settings of older pipeline files: before revision 2 there was no width of objects."""
+        """The settings of older pipeline files: before revision 2 there were neither the width of objects nor the objective."""
         if variable_revision_number == 1:
             place = self.settings().index(self.diameter)
-            setting_values = [*setting_values[:place], "0.0", *setting_values[place:]]
+            setting_values = [*setting_values[:place], *["0.0"] * 3, *setting_values[place:]]
         return setting_values, self.variable_revision_number
 
     def visible_settings(self) -> list[Any]:
@@ -836,8 +848,8 @@ class RunZooready(ImageSegmentation):
             for group in self.images:
                 visible += group.visible_settings()
             visible += [self.add_image, self.output_scale]
-        objects = [self.diameter] if task == OBJECTS else []
-        return visible + [self.restore, self.tile, self.pixel_um, self.outside, *objects, self.gpu]
+        further = {OBJECTS: [self.diameter], IMAGES: [self.na, self.wavelength_nm]}.get(task, [])
+        return visible + [self.restore, self.tile, self.pixel_um, self.outside, *further, self.gpu]
 
     def help_settings(self) -> list[Any]:
         """Every setting, for the manual."""
@@ -882,6 +894,10 @@ class RunZooready(ImageSegmentation):
         bundle = self.bundle()
         tensor = self.demand(bundle)
         zoom = self.zoom(bundle)
+        if not 1 / MOST <= zoom <= MOST:
+            raise BundleError(
+                f"images would be scaled by {zoom:.3g}: correct the pixel size, width, aperture or wavelength in RunZooready."
+            )
         bundle.start(self.gpu.value)
         image, pixels, scale = self.input(workspace, bundle)
         self.compare_planes(bundle, image)
@@ -931,6 +947,8 @@ class RunZooready(ImageSegmentation):
         """Factor by which y and x are scaled for the network, from the width of objects or from the pixel sizes."""
         if self.task.value == OBJECTS and self.diameter.value:
             return self.zoom_of_objects(bundle)
+        if self.task.value == IMAGES and self.na.value and self.wavelength_nm.value:
+            return self.zoom_of_blur(bundle)
         size, allowed = self.pixel_um.value, bundle.pixel_um
         if not allowed:
             if size and self.outside.value == RESAMPLE:
@@ -959,10 +977,35 @@ class RunZooready(ImageSegmentation):
             raise BundleError(
                 f"{bundle.path.name} does not state the sizes of the objects that it finds: set their width in RunZooready to 0."
             )
-        zoom = float(numpy.sqrt(bundle.diameter_px[0] * bundle.diameter_px[1]) / width)
-        if not 1 / MOST <= zoom <= MOST:
-            raise BundleError(f"objects {width:g} px wide would scale images by {zoom:.3g}: give their width in pixels of these images.")
-        return zoom
+        return float(numpy.sqrt(bundle.diameter_px[0] * bundle.diameter_px[1]) / width)
+
+    def zoom_of_blur(self, bundle: Bundle) -> float:
+        """Factor by which y and x are scaled, so that the network sees a blur that it takes away well; the log says the blur."""
+        na, wavelength_nm, pixel_um = self.na.value, self.wavelength_nm.value, self.pixel_um.value
+        if not bundle.blur_px:
+            raise BundleError(
+                f"{bundle.path.name} does not state which blur it takes away: set the numerical aperture in RunZooready to 0."
+            )
+        if not pixel_um:
+            raise BundleError("the blur in pixels follows from the pixel size as well: set it in RunZooready.")
+        if na > LARGEST_NA or not WAVELENGTHS_NM[0] <= wavelength_nm <= WAVELENGTHS_NM[1]:
+            raise BundleError(
+                f"NA {na:g} and {wavelength_nm:g} nm: give the objective's numerical aperture, up to {LARGEST_NA:g}, and the emission "
+                f"wavelength in nanometres, {WAVELENGTHS_NM[0]:g} to {WAVELENGTHS_NM[1]:g}."
+            )
+        low, high = bundle.blur_px
+        blur = wavelength_nm / 1000 / na / pixel_um
+        (from_low, to_low), (from_high, to_high) = BLURRED_LESS, BLURRED_MORE
+        zoom = to_low * low / blur if blur < from_low * low else to_high * high / blur if blur > from_high * high else 1.0
+        LOGGER.info(
+            "the images' blur is %.3g px, %s takes away %g to %g px and sees them %.3g times as large.",
+            blur,
+            bundle.path.name,
+            low,
+            high,
+            zoom,
+        )
+        return float(zoom)
 
     def compare_planes(self, bundle: Bundle, image: Any) -> None:
         """Warn, or stop, where the planes of a stack are at another distance than those that the network was trained for."""

@@ -3,6 +3,8 @@
 // Without a screen: the argument "image|folder" runs a file and writes its results into the folder; "image|folder|30" does so for objects
 // of 30 pixels, which on a screen the macro asks for: the image is scaled so that the network sees them in the size that it knows best.
 // "image|folder|auto" scales the image to the pixel size that the network was trained for, which on a screen the macro offers.
+// "image|folder|1.4|520" tells numerical aperture and emission wavelength in nanometres, for which on a screen the macro asks where the
+// network takes blur away: the image is scaled so that it sees a blur that it takes away well.
 // DeepImageJ loses planes of images with several axes. So it is handed one piece at a time, a plane or, for a network of stacks,
 // a stack, and the results are put together again in the order of the image.
 
@@ -17,6 +19,7 @@ var NAMES = newArray(${names}); // of each output's channels
 var CHANNELS = ${channels}; // of the input
 var RANGE = "${range}"; // pixel sizes and distance of planes in micrometres that the network was trained for; 0 if unknown
 var LIMITS = newArray(${limits}); // of channels that hold no light: number, name, smallest and largest value that it was trained for
+var BLUR = "${blur}"; // smallest and largest blur that it takes away, wavelength / (NA x pixel size), in pixels; "" if none
 var FINER = ${finer}; // whether results of an enlarged image stay enlarged, because they show more than the image's own pixels could
 var STACKS = ${stacks}; // whether an output is a stack made of a plane
 var MADE = ${made}; // the distance of such planes in micrometres; 0 if unknown
@@ -48,6 +51,8 @@ function onScreen() {
         showMessageWithCancel("${name}", warning + "\nContinue?");
     if (DIAMETERS != "" && factor == 1)
         factor = factorOfObjects(asked());
+    if (BLUR != "" && factor == 1)
+        factor = askedFactorOfBlur();
     pieces = folderOfPieces();
     count = throughScaled(image, pieces, factor);
     for (k = 0; k < OUTPUTS.length; k++) {
@@ -80,6 +85,8 @@ function onFiles(parts) {
     if (parts.length > 2) {
         if (parts[2] == "auto")
             factor = factorOfPixels();
+        else if (parts.length > 3)
+            factor = factorOfBlur(parseFloat(parts[2]), parseFloat(parts[3]));
         else
             factor = factorOfObjects(parseFloat(parts[2]));
     }
@@ -191,6 +198,48 @@ function factorOfObjects(diameter) {
         return 1;
     known = split(DIAMETERS, "|");
     return sqrt(parseFloat(known[0]) * parseFloat(known[1])) / diameter;
+}
+
+// Asks for the objective and the dye; 0 leaves the image as it is
+function askedFactorOfBlur() {
+    known = split(BLUR, "|");
+    Dialog.create("${name}");
+    Dialog.addMessage("The network takes away a blur, wavelength / (NA x pixel size), of " + known[0] + " to " + known[1] + " pixels.");
+    Dialog.addNumber("Numerical aperture (0: unknown)", 0, 2, 6, "");
+    Dialog.addNumber("Emission wavelength (0: unknown)", 0, 0, 6, "nm");
+    Dialog.show();
+    na = Dialog.getNumber();
+    nanometres = Dialog.getNumber();
+    if (na == 0 || nanometres == 0)
+        return 1;
+    return factorOfBlur(na, nanometres);
+}
+
+// The factor that brings the blur of the image to one that the network takes away well (zooready predict does the same); says what it is
+function factorOfBlur(na, nanometres) {
+    if (BLUR == "")
+        exit("${name} does not say which blur it takes away: leave out numerical aperture and wavelength.");
+    if (isNaN(na) || isNaN(nanometres) || na <= 0 || na > 1.7 || nanometres < 100 || nanometres > 3000)
+        exit("Give the numerical aperture of the objective, up to 1.7, and the emission wavelength in nanometres, 100 to 3000.");
+    getVoxelSize(width, height, depth, unit);
+    side = parseFloat(other("check_pixel_size.ijm", "unit"));
+    side = side * width;
+    if (side == 0)
+        exit("This image has no pixel size in micrometres, from which its blur in pixels follows: set it in Image > Properties.");
+    known = split(BLUR, "|");
+    low = parseFloat(known[0]);
+    high = parseFloat(known[1]);
+    blur = nanometres / 1000 / na / side;
+    factor = 1;
+    if (blur < 0.75 * low)
+        factor = 1.5 * low / blur;
+    if (blur > 0.75 * high)
+        factor = 0.5625 * high / blur;
+    message = "The image's blur is " + d2s(blur, 2) + " pixels; the network takes away " + low + " to " + high + ".";
+    if (factor != 1)
+        message = message + " It sees the image " + d2s(factor, 3) + " times as large.";
+    print(message);
+    return factor;
 }
 
 // The factor that brings the pixels into the middle of the sizes that the network was trained for; 1 if they are inside, or unknown

@@ -214,6 +214,11 @@ def test_a_name_that_comes_twice_is_refused(tmp_path):
     refused(tmp_path / "twice.zip", "holds 'RDF.yaml' twice")
 
 
+def test_a_name_that_is_a_file_and_a_folder_is_refused(tmp_path):
+    members = {"rdf.yaml": "{}", "cover.png": "x", "Cover.png/inner.txt": "x"}
+    refused(zipped(tmp_path, members), "holds 'cover.png' as a file and as a folder, and no disk holds both")
+
+
 @pytest.mark.parametrize("twins", [("\u00e9.txt", "e\u0301.txt"), ("x.txt", "x.txt."), ("a/b", "a /b"), ("straße", "STRASSE")])
 def test_names_that_some_system_takes_as_one_file_are_refused(tmp_path, twins):
     refused(zipped(tmp_path, {"rdf.yaml": "{}", **dict.fromkeys(twins, "x")}), "twice: readers would disagree on which one counts")

@@ -394,10 +394,33 @@ def check_objects_of_a_stated_width_are_seen_in_the_size_that_the_network_knows(
             assert (labels != labels_of(blocks)).mean() < 0.1
     finally:
         runzooready.Bundle.run = ran
-    with refused("objects 1000 px wide would scale images by 0.02: give their width in pixels of these images"):
+    with refused("images would be scaled by 0.02: correct the pixel size, width"):
         run(module("segmentation.zip", "Find objects", diameter=1000), loaded(blocks))
     with refused("planes.zip does not state the sizes of the objects that it finds"):
         run(module("planes.zip", "Find objects", diameter=10), loaded(DEEP, dimensions=3))
+
+
+def check_a_blur_that_is_told_is_brought_to_one_that_the_network_takes_away():
+    smooth = np.kron(np.arange(12).reshape(3, 4) * 30 + 100, np.ones((16, 16))).astype(np.uint16)
+    seen, ran = [], runzooready.Bundle.run
+    runzooready.Bundle.run = lambda bundle, image: seen.append(image.shape[-2:]) or ran(bundle, image)
+    try:
+        for blur, shape in ((18, (24, 32)), (8, (48, 64)), (2, (144, 192))):
+            told = {"na": 0.5, "wavelength_nm": 50.0 * blur, "pixel_um": 0.1}
+            with logged() as lines:
+                space = run(module("blurred.zip", "Make images", [("First one", "Restored")], **told), loaded(smooth))
+            assert f"the images' blur is {blur} px" in lines[-1]
+            assert seen[-1] == shape
+            assert pixels(space, "Restored").shape == smooth.shape
+    finally:
+        runzooready.Bundle.run = ran
+    images = [("First one", "Restored")]
+    with refused("set it in RunZooready"):
+        run(module("blurred.zip", "Make images", images, na=0.5, wavelength_nm=500), loaded(smooth))
+    with refused("give the objective's numerical aperture, up to 1.7"):
+        run(module("blurred.zip", "Make images", images, na=5, wavelength_nm=500, pixel_um=0.1), loaded(smooth))
+    with refused("mrbcr.zip does not state which blur it takes away"):
+        run(module("mrbcr.zip", "Make images", images, na=0.5, wavelength_nm=500, pixel_um=0.1), loaded(smooth))
 
 
 def check_resampling_goes_there_and_back():
@@ -769,10 +792,11 @@ def check_settings_survive_a_pipeline_file():
     assert [setting.unicode_value for setting in again.settings()] == [setting.unicode_value for setting in plugin.settings()]
     assert [group.name.value for group in again.images] == ["A", "B"]
     place = again.settings().index(again.diameter)
-    older = [setting.unicode_value for setting in plugin.settings() if setting is not plugin.diameter]
+    newer = (plugin.diameter, plugin.na, plugin.wavelength_nm)
+    older = [setting.unicode_value for setting in plugin.settings() if setting not in newer]
     again.diameter.value = 30
     again.set_settings_from_values(older, 1, plugin.module_name)
-    assert [setting.unicode_value for setting in again.settings()][place : place + 2] == ["0.0", plugin.wants_images.unicode_value]
+    assert [setting.unicode_value for setting in again.settings()][place : place + 4] == ["0.0"] * 3 + [plugin.wants_images.unicode_value]
     assert [group.name.value for group in again.images] == ["A", "B"]
     pipeline = Pipeline()
     pipeline.add_module(plugin)

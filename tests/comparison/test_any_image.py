@@ -56,6 +56,16 @@ def written(tmp_path, monkeypatch):
     return run
 
 
+def test_sections_of_bundles_that_are_not_given_stay(written, tmp_path):
+    before = any_image.sections_of(PAGE.read_text(encoding="utf-8"))
+    (tmp_path / "page.md").write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
+    code, text = written(good())
+    after = any_image.sections_of(text)
+    assert code == 0
+    assert after.pop("tiny")
+    assert after == before
+
+
 def test_a_good_bundle_agrees_on_every_kind_of_image(written):
     code, text = written(good())
     assert code == 0

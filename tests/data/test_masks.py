@@ -86,6 +86,10 @@ WRONG = {
     "outlines": (BINARY - ndimage.binary_erosion(BINARY, iterations=2) * 255, "it holds outlines: .*Fill Holes"),
     "outlines of objects": (LABELS * ~ndimage.binary_erosion(BINARY, iterations=2), "it holds outlines: .*Count Masks"),
     "the image itself": (IMAGE, "it equals images/a.tif, so that a network learns to copy"),
+    "rims of one number": (
+        np.where(ndimage.grey_dilation(LABELS, 3) != ndimage.grey_erosion(LABELS, 3), 65535, LABELS),
+        r"10 objects.* has the number 65535 for what is around the others: it is thin, touches 9 of 9 objects.*if \(v==65535\) v=0",
+    ),
     "all one": (np.ones_like(LABELS), "has no background, which must be 0: its values are 1"),
     "JPEG": (jpeg(BINARY), r"JPEG or interpolation leave grey edges: save masks as PNG or TIFF.*Threshold"),
     "interpolated": (resized(BINARY), "pieces, half of them of 4 px or less"),
@@ -277,3 +281,16 @@ def test_one_number_for_two_objects_far_apart_is_told():
     cut = LABELS.copy()
     cut[:, 60:63] = 0  # an object in two halves beside each other, as a fibre across it leaves
     assert "several objects" not in examined(cut, IMAGE, "masks/a.tif", "images/a.tif").problem
+
+
+def test_names_in_letters_of_another_form_and_links_to_nothing(tmp_path):
+    for number, (image_name, mask_name) in enumerate((("gro\u0308sse", "gr\u00f6sse"), ("b", "b"))):
+        for kind, name, array in (("images", image_name, IMAGE), ("masks", mask_name, LABELS)):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            tifffile.imwrite(tmp_path / kind / f"{name}.tif", array + np.uint16(number))
+    (tmp_path / "images/c.tif").symlink_to(tmp_path / "nothing.tif")
+    tifffile.imwrite(tmp_path / "masks/c.tif", LABELS)
+    found = examine_folder(tmp_path, pair_of)
+    assert found.names == ("b", "gr\u00f6sse")
+    assert [fault for fault in found.faults if "c.tif" in fault] == list(found.faults)
+    assert "there is no such file" in found.faults[0]

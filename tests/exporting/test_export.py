@@ -544,6 +544,21 @@ def test_auto_passes_over_a_variant_that_is_further_off_than_a_millionth(tmp_pat
     assert made.variant == "frozen"
 
 
+def test_auto_does_not_repeat_a_recording_that_failed(tmp_path, here, monkeypatch):
+    from zooready.formats import torchscript
+
+    tried = []
+
+    def fail(network, example, path, demands, *, variant):
+        tried.append(variant)
+        raise InputInvalid("recording took longer than 600 s: give a smaller example.")
+
+    monkeypatch.setattr(torchscript, "write", fail)
+    with pytest.raises(InputInvalid, match="took longer than 600 s"):
+        quick(seeded(SmallUNet), cells(24, 28), tmp_path / "a.zip", torchscript="auto", formats=("torchscript",))
+    assert tried == ["plain"]
+
+
 def test_without_java_variants_are_timed_in_python(tmp_path, here, monkeypatch):
     monkeypatch.setattr(java, "missing", lambda: "no Java")
     made = quick(seeded(SmallUNet), cells(24, 28), tmp_path / "a.zip", torchscript="auto", normalization="mean-std")

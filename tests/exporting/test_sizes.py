@@ -53,16 +53,25 @@ def test_a_condition_on_the_size_that_only_large_images_fulfil_is_found(conditio
     assert "its Python decides on the size: at 512 x 512 px its trace is wrong" in found.notes[0]
 
 
-def test_the_conditions_of_torch_export_lead_to_sizes_beyond_the_usual_ones(monkeypatch):
+@pytest.mark.parametrize(
+    ("condition", "where"),
+    [
+        (lambda h, w: h * w < 3_000_000, lambda h, w: h * w >= 3_000_000),
+        (lambda h, w: w != 333, lambda h, w: w == 333),
+        (lambda h, w: h * w != 307_200, lambda h, w: h * w == 307_200),
+        (lambda h, w: h <= 700 or not 750 < w < 760, lambda h, w: h > 700 and 750 < w < 760),
+    ],
+    ids=["area", "one width", "one area", "behind another condition"],
+)
+def test_the_conditions_of_torch_export_lead_to_sizes_beyond_the_usual_ones(monkeypatch, condition, where):
     monkeypatch.undo()
-    network = prepared(Deciding(lambda h, w: h * w < 3_000_000))
+    network = prepared(Deciding(condition))
     trial = Trial(network=network, example=EXAMPLE, axes=("bcyx",))
     traced, lines = trial.traced(trial.image((25, 27)))
     assert "to a Python boolean" in lines[0]
     right, why = sizes.doubted(trial, traced, (1, 1), 1, (25, 27))
     assert not right
-    height, width = map(int, why.split(" px ")[0].split("at ")[1].split(" x "))
-    assert height * width >= 3_000_000
+    assert where(*map(int, why.split(" px ")[0].split("at ")[1].split(" x ")))
 
 
 def test_a_size_that_is_too_large_to_be_compared_is_told(monkeypatch):

@@ -102,6 +102,25 @@ def test_an_image_of_other_pixels_is_scaled_and_what_is_restored_stays_finer(mac
 
 
 @pytest.mark.java
+def test_an_image_whose_blur_is_told_is_seen_with_one_that_the_network_takes_away(macro, made, tmp_path):
+    stand_in.put_into(made.macro, toy.NAMES)
+    path = make_image(tmp_path / "cells.tif")
+    told = f'return runMacro("{made.macro}", getArgument());'
+    assert macro(told, f"{path}|{tmp_path / 'none'}|1.4|520") == ["[aborted]"]
+    text = re.sub(r'var BLUR = ".*?"', 'var BLUR = "4|16"', made.macro.read_text())
+    made.macro.write_text(re.sub(r"var FINER = \w+", "var FINER = true", text))
+    side = toy.PIXEL_UM
+    blurs = {"sharp": 2.0, "fits": 8.0, "wide": 18.0}
+    arguments = [f"{path}|{tmp_path / name}|0.5|{round(1000 * 0.5 * side * blur)}" for name, blur in blurs.items()]
+    assert macro(told, *arguments, f"{path}|{tmp_path / 'wrong'}|14|520") == ["OK", "OK", "OK", "[aborted]"]
+    height, width = toy.make_image().shape
+    shapes = {name: tifffile.imread(tmp_path / name / "cells_maps.tif").shape[-2:] for name in blurs}
+    assert shapes == {"sharp": (3 * height, 3 * width), "fits": (height, width), "wide": (height, width)}
+    bright = tifffile.imread(tmp_path / "wide" / "cells_maps.tif")[0]
+    assert 0.001 < np.abs(bright - toy.make_image() / 400).mean() < 0.1  # it was seen half as large
+
+
+@pytest.mark.java
 def test_on_a_screen_every_output_opens_with_calibration_and_names(macro, made, tmp_path):
     stand_in.put_into(made.macro, toy.NAMES)
     made.macro.write_text(made.macro.read_text().replace('"labels_to_rois.ijm", ""', '"labels_to_rois.ijm", "overlay"'))  # no ROI Manager

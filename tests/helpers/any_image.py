@@ -1,14 +1,15 @@
 """Writes docs/any-image.md from what programs really compute: ``python tests/helpers/any_image.py export/bundles/*.zip``.
 
 For bundles that take planes of one channel and make no stacks of them. Images of every kind are made of the bundle's own sample image and
-written as files. Every program that is here runs them, plane by plane, and is compared with the eager network in this process. Nothing is
-written where something disagrees and CAUSES has no word on it.
+written as files. Every program that is here runs them, plane by plane, and is compared with the eager network in this process. Sections of
+bundles that are not given are kept. Nothing is written where something disagrees and CAUSES has no word on it.
 """
 
 # ruff: noqa: T201  scripts print
 
 import argparse
 import datetime
+import hashlib
 import math
 import platform
 import shutil
@@ -29,6 +30,7 @@ from zooready.comparison.user_images import as_inputs
 from zooready.consumers import CONSUMERS, consumer
 from zooready.consumers.cellprofiler import cppipe, headless
 from zooready.errors import InputInvalid, ZooreadyError
+from zooready.families import shipped, weights_file
 from zooready.images.agreement import SHARED
 from zooready.images.files import read_image, write_image
 from zooready.images.matching import match
@@ -36,6 +38,7 @@ from zooready.prediction import engine, load, predict
 from zooready.records import Image, as_float32
 
 TARGET = Path(__file__).parents[2] / "docs" / "any-image.md"
+WEIGHTS = Path(__file__).parents[2] / "src" / "zooready" / "weights"
 SIDE = 192  # px of the images cut from the sample
 ODD = (101, 67)  # y and x, no multiples of any stride
 COLOUR = "RGB, green"
@@ -208,7 +211,7 @@ def section(path, names):
                         faults.setdefault(f"{program} {format} {variant}".strip(), []).append(f"{name}: {text}")
                 marked = [text if agrees else f"**{text}**" for text, agrees in cells]
                 rows[k].append(f"| `{program}` | {format}{' ' + variant if variant else ''} | {' | '.join(marked)} |")
-        text = f"## {path.stem}\n\n{made(bundle)}\n\n"
+        text = f"## {path.stem}\n\n{made(bundle, path.stem)}\n\n"
         for k, (name, kind) in enumerate(bundle.kinds):
             what = "objects found of expected, pixels not shared" if kind == "labels" else "largest difference / range"
             text += f"`{name}`: {what}\n\n| program | weights | {' | '.join(KINDS)} |\n|{'---|' * (len(KINDS) + 2)}\n"
@@ -217,13 +220,21 @@ def section(path, names):
         return text + (mixed(bundle, images, eager) if "cellprofiler" in names else "") + "\n\n", faults
 
 
-def made(bundle):
+def made(bundle, name):
     """What the bundle is, in a sentence."""
     facts = yaml.safe_load((bundle.folder / "rdf.yaml").read_text(encoding="utf-8"))["config"]["zooready"]
     variant = facts.get("weights", {}).get("torchscript", {}).get("variant", "unknown")
-    return f"Weights {', '.join(bundle.formats)}; TorchScript variant {variant}; tolerances " + (
-        ", ".join(f"{format} {bundle.tolerance[format]:g}" for format in bundle.formats) + "."
-    )
+    tolerances = ", ".join(f"{format} {bundle.tolerance[format]:g}" for format in bundle.formats)
+    when = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
+    weights = f"Weights {', '.join(bundle.formats)}; TorchScript variant {variant}; tolerances {tolerances}."
+    return f"{weights} Measured on {when}{of_weights(name)}."
+
+
+def of_weights(name):
+    """Which weights of a family are shipped, by the first digits of their SHA-256; nothing of other bundles."""
+    if name not in shipped():
+        return ""
+    return f" with the weights `{hashlib.sha256((WEIGHTS / weights_file(name)).read_bytes()).hexdigest()[:12]}`"
 
 
 def refusals(bundle, images):
@@ -271,30 +282,36 @@ def mixed(bundle, images, eager):
     )
 
 
-def page(paths, names, absent):
-    """(The whole page, what disagrees without a known cause)."""
-    text, unknown = HEAD.format(side=SIDE, odd=f"{ODD[1]} × {ODD[0]} px"), []
+def sections_of(page):
+    """The sections of a page by bundle."""
+    parts = page.split("\n## ")[1:-1]
+    return {part.split("\n", 1)[0]: f"## {part.rstrip()}\n\n" for part in parts}
+
+
+def page(paths, names, absent, before=""):
+    """(The whole page, what disagrees without a known cause); what the page ``before`` says of other bundles stays."""
+    sections, unknown = sections_of(before), []
     for path in paths:
-        written, faults = section(path, names)
-        text += written
+        text, faults = section(path, names)
         for who, cells in faults.items():
             cause = next((why for (stem, start), why in CAUSES.items() if stem == path.stem and who.startswith(start)), None)
             if cause is None:
                 unknown.append(f"{path.stem}, {who}: {'; '.join(cells)}")
             else:
                 text += f"- **{who}** ({'; '.join(cells)}): {cause}\n"
-        text += "Nothing disagrees.\n\n" if not faults else "\n"
-    return text + foot(names, absent), unknown
+        sections[path.stem] = text + ("Nothing disagrees.\n\n" if not faults else "\n")
+    ordered = sorted(sections, key=lambda name: (*shipped(), name).index(name))
+    head = HEAD.format(side=SIDE, odd=f"{ODD[1]} × {ODD[0]} px")
+    return head + "".join(sections[name] for name in ordered) + foot(names, absent), unknown
 
 
 def foot(names, absent):
     versions = {"Python": platform.python_version(), "NumPy": version("numpy"), "PyTorch (eager)": version("torch")}
     versions_used = [", ".join(f"{key} {value}" for key, value in versions.items())]
     versions_used += [f"`{name}`: " + ", ".join(f"{key} {value}" for key, value in consumer(name).versions().items()) for name in names]
-    when = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
     where = f"{platform.system()} on {platform.machine()}"
     text = "## Where the numbers are from\n\nMeasured by `python tests/helpers/any_image.py` "
-    text += f"on {when}, {where}; not typed by hand. {'; '.join(versions_used)}.\n"
+    text += f"on {where}; not typed by hand. {'; '.join(versions_used)}.\n"
     return text + (f"\nNot run there: {', '.join(f'`{name}`' for name in absent)}.\n" if absent else "")
 
 
@@ -308,7 +325,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     here = [name for name in CONSUMERS if hasattr(consumer(name), "run") and not consumer(name).missing()]
     names = [name for name in here if options.programs is None or name in options.programs]
     try:
-        text, unknown = page(options.bundles, names, [name for name in CONSUMERS if name not in names])
+        before = options.out.read_text(encoding="utf-8") if options.out.is_file() else ""
+        text, unknown = page(options.bundles, names, [name for name in CONSUMERS if name not in names], before)
     except ZooreadyError as error:
         print(f"any_image: {error}", file=sys.stderr)
         return 1

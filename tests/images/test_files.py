@@ -555,3 +555,43 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
         read_image(tmp_path / "pipe.tif")
     with pytest.raises(BundleInvalid, match="pipe.tif is a pipe or a device, not a file"):
         unpack(tmp_path / "pipe.tif", tmp_path)
+
+
+def test_a_file_that_holds_more_planes_than_it_states_is_refused(tmp_path):
+    stack = np.arange(4 * 6 * 7, dtype=np.uint16).reshape(4, 6, 7)
+    whole = tmp_path / "whole.ome.tif"
+    tifffile.imwrite(whole, stack, ome=True, metadata={"axes": "ZYX"}, photometric="minisblack")
+    text = tifffile.TiffFile(whole).ome_metadata.replace('SizeZ="4"', 'SizeZ="2"').encode()
+    tifffile.imwrite(tmp_path / "lies.ome.tif", stack, description=text, metadata=None, photometric="minisblack")
+    with tifffile.TiffWriter(tmp_path / "lies.tif") as tiff:
+        for number, plane in enumerate(stack):
+            stated = "" if number else "ImageJ=1.53t\nimages=2\nslices=2\n"
+            tiff.write(plane, contiguous=False, metadata=None, description=stated, photometric="minisblack")
+    for name in ("lies.ome.tif", "lies.tif"):
+        with pytest.raises(InputInvalid, match=r"holds 4 planes and says that there are 2, so that others would be left out"):
+            read_image(tmp_path / name)
+    assert read_image(whole).array.shape == (4, 6, 7)
+
+
+def test_smaller_copies_in_a_file_are_no_planes(tmp_path):
+    image = np.arange(80 * 96, dtype=np.uint16).reshape(80, 96)
+    with tifffile.TiffWriter(tmp_path / "copies.tif") as tiff:
+        tiff.write(image, subifds=1, tile=(16, 16))
+        tiff.write(image[::2, ::2], subfiletype=1, tile=(16, 16))
+    with tifffile.TiffWriter(tmp_path / "preview.tif") as tiff:
+        tiff.write(image)
+        tiff.write(image[::2, ::2], subfiletype=1)
+    for name in ("copies.tif", "preview.tif"):
+        assert np.array_equal(read_image(tmp_path / name).array, image)
+
+
+def test_a_tiff_without_an_image_is_said_to_have_none(tmp_path):
+    (tmp_path / "none.tif").write_bytes(b"II*\0\x08\0\0\0")
+    with pytest.raises(InputInvalid, match="is a TIFF without an image"):
+        read_image(tmp_path / "none.tif")
+
+
+def test_the_colours_of_print_in_a_jpeg_are_refused(tmp_path):
+    PIL.Image.fromarray(np.full((6, 7, 4), 90, np.uint8), "CMYK").save(tmp_path / "print.jpg")
+    with pytest.raises(InputInvalid, match=r"has the colours of print \(CMYK\)"):
+        read_image(tmp_path / "print.jpg")

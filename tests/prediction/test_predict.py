@@ -183,6 +183,49 @@ def test_the_blur_that_a_file_states_is_compared_with_those_of_the_bundle(tiny):
     assert ["inside" in notes[0][0], "outside" in notes[1][0], notes[2]] == [True, True, ()]
 
 
+@pytest.mark.parametrize(
+    ("na", "pixel_um", "blur_px", "zoom"),
+    [(1.4, 0.02, "18.6", 0.485), (1.4, 0.05, "7.43", 1.0), (0.75, 0.325, "2.13", 2.81), (1.4, 0.1, "3.71", 1.0)],
+)
+def test_a_blur_that_is_told_is_brought_to_one_that_the_network_takes_away(tiny, monkeypatch, na, pixel_um, blur_px, zoom):
+    seen, start = [], whole.load
+
+    def watched(*args):
+        run = start(*args)
+        return lambda image: (seen.append(image.shape), run(image))[1]
+
+    monkeypatch.setattr(whole, "load", watched)
+    bundle = tiny("restored", config={"zooready": {"blur_px": [4, 16]}})
+    image = make_image(shape=(60, 50), pixel_size_um=pixel_um)
+    (note,) = predict(bundle, image, na=na, wavelength_nm=520.0).notes
+    assert f"wavelength / (NA x pixel size), is {blur_px} px" in note
+    assert (f"shown to the network {zoom:.3g} times as large" in note) == (zoom != 1)
+    assert seen[-1][-2:] == pytest.approx((60 * zoom, 50 * zoom), abs=1)
+    stated = replace(image, blurs_um=(0.52 / na,))
+    assert predict(bundle, stated, pixel_size="auto").notes == (note,)
+    assert seen[-1][-2:] == pytest.approx((60 * zoom, 50 * zoom), abs=1)
+    (advice,) = predict(bundle, stated).notes
+    assert (f"pixel_size='auto' shows it to the network {zoom:.3g} times as large" in advice) == (zoom != 1)
+    assert seen[-1][-2:] == (60, 50)
+
+
+@pytest.mark.parametrize(
+    ("settings", "pixel_um", "words"),
+    [
+        ({"na": 1.4}, 0.1, "give na and wavelength_nm"),
+        ({"na": 14.0, "wavelength_nm": 520.0}, 0.1, "up to 1.7"),
+        ({"na": 1.4, "wavelength_nm": 0.52}, 0.1, "in nanometres, 100 to 3000"),
+        ({"na": 1.4, "wavelength_nm": 520.0}, None, "give pixel_size in micrometres"),
+        ({"na": 0.1, "wavelength_nm": 520.0}, 0.001, "a blur of 5.2e[+]03 px: the image would be scaled by 0.00173"),
+    ],
+)
+def test_a_blur_that_cannot_be_is_refused(tiny, settings, pixel_um, words):
+    with pytest.raises(InputInvalid, match=words):
+        predict(tiny("restored", config={"zooready": {"blur_px": [4, 16]}}), make_image(pixel_size_um=pixel_um), **settings)
+    with pytest.raises(InputInvalid, match="does not state which blur it takes away"):
+        predict(tiny("restored"), make_image(pixel_size_um=0.1), na=1.4, wavelength_nm=520.0)
+
+
 def test_an_unknown_pixel_size_is_noted(tiny):
     (note,) = predict(tiny("restored", pixel_size_um=[0.3, 0.6]), make_image()).notes
     assert "does not say its pixel size, and the network was trained for 0.3 to 0.6 µm: set it in Fiji with Image > Properties" in note

@@ -155,6 +155,8 @@ def test_a_pixel_size_that_is_stated_counts_more_than_that_of_the_file(tiny, see
         ({"diameter": 0.0}, "diameter=0.0: give the width of a typical object in this image, px"),
         ({"diameter": "wide"}, "diameter='wide': give the width of a typical object in this image, px"),
         ({"diameter": True}, "diameter=True: give the width"),
+        ({"na": "big", "wavelength_nm": 520.0}, "na='big', wavelength_nm=520.0: give the numerical aperture"),
+        ({"na": True, "wavelength_nm": 520.0}, "na=True, wavelength_nm=520.0: give the numerical aperture"),
         ({"diameter": 0.01}, "diameter=0.01: the image would be scaled by 1.26e.03, and 32 times is the most"),
     ],
 )

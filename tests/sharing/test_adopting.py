@@ -13,6 +13,7 @@ from makes import MAKES, draft
 
 from zooready.bundle.reading import opened
 from zooready.bundle.renewing import renewed
+from zooready.bundle.writing import identity
 from zooready.cli import main
 from zooready.consumers import sandbox_worker
 from zooready.errors import BundleInvalid, InputInvalid, OutputsDiffer
@@ -141,6 +142,14 @@ def test_bundles_without_an_author_or_a_licence_are_refused(tmp_path):
     path = changed(authors=[], license="").write(tmp_path / "theirs.zip")
     with opened(path) as bundle, pytest.raises(BundleInvalid, match="names no author and no licence, so nobody may pass it on"):
         credited(bundle)
+
+
+@pytest.mark.parametrize(("id", "name"), [("nuclei-2d", "Nuclei 2D adopted"), ("brave-otter", "Nuclei 2D")])
+def test_a_bundle_that_is_called_by_its_name_does_not_become_its_own_parent(tmp_path, id, name):
+    with opened(changed(name="Nuclei: 2D", id=id).write(tmp_path / "theirs.zip")) as original:
+        about = credited(original)
+    assert (about.name, about.parent) == (name, id)
+    assert identity(about.name) != about.parent
 
 
 def test_the_facts_of_a_bundle_come_along(tmp_path):

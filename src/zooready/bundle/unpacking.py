@@ -103,6 +103,9 @@ def _members(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[zipfile.Zip
             raise BundleInvalid(f"{path} holds {name!r} twice: readers would disagree on which one counts. Package it again.")
         seen.add(_one_file(name))
         yield info, name
+    folders = {"/".join(parts[:n]) for parts in (one.split("/") for one in seen) for n in range(1, len(parts))}
+    if both := sorted(seen & folders):
+        raise BundleInvalid(f"{path} holds {both[0]!r} as a file and as a folder, and no disk holds both. Package it again.")
 
 
 def _one_file(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
@@ -12,6 +12,7 @@ from zooready import prediction
 from zooready.commands import switches
 from zooready.commands.console import print_line, print_notes, progress_bar
 from zooready.commands.export import bundle_of
+from zooready.commands.numbers import above_zero
 from zooready.data import arriving, images_in
 from zooready.errors import ConsumerFailed, InputInvalid, ZooreadyError
 from zooready.images.files import read_image
@@ -39,6 +40,13 @@ def options(parser: ArgumentParser) -> None:
     add("--format", choices=("onnx", "torchscript", "state_dict"), default="onnx", help="weights to run")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
     switches.add_size(parser)
+    add(
+        "--na",
+        type=above_zero,
+        default=SUPPRESS,
+        help="numerical aperture, with --wavelength-nm: suits the blur to a network that takes it away",
+    )
+    add("--wavelength-nm", type=above_zero, default=SUPPRESS, metavar="NM", help="emission wavelength")
     switches.add_channel(parser)
     switches.add_axes(parser)
     switches.add_time_limit(parser)
@@ -53,6 +61,8 @@ def predict(
     device: Device = "auto",
     pixel_size: float | Literal["auto"] | None = None,
     diameter: float | None = None,
+    na: float | None = None,
+    wavelength_nm: float | None = None,
     channel: int | str | None = None,
     axes: str | None = None,
     trust_code: bool = False,
@@ -77,6 +87,9 @@ def predict(
     diameter
         Width of a typical object in the image, px: the image is resampled to the middle of the sizes that the network was trained on,
         and the results back.
+    na, wavelength_nm
+        Numerical aperture and emission wavelength, nm: the image is resampled so that a network which takes blur away sees one that it
+        takes away well, and the results back.
     channel
         The one channel to take, by name or by number from 1.
     axes
@@ -102,8 +115,9 @@ def predict(
     with bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s) as opened_bundle:
         _demand(opened_bundle, format)
         return prediction.predict(
-            opened_bundle, loaded, format=format, device=device, pixel_size=pixel_size, diameter=diameter, channel=channel
-        )
+            opened_bundle, loaded, format=format, device=device, pixel_size=pixel_size, diameter=diameter, na=na,
+            wavelength_nm=wavelength_nm, channel=channel,
+        )  # fmt: skip
 
 
 class Predictor:
@@ -137,7 +151,7 @@ class Predictor:
             self.opened = stack.pop_all()
 
     def __call__(self, image: Given, *, axes: str | None = None, **options: Any) -> Prediction:
-        """Run the network on an image; ``axes`` and ``options`` are ``axes``, ``pixel_size``, ``diameter`` and ``channel`` of predict."""
+        """Run the network on an image; ``axes`` and ``options`` are what :func:`predict` takes besides."""
         loaded = as_image(image, axes=axes)
         return prediction.predict(self.bundle, loaded, loaded=self.loaded, format=self.format, device=self.device, **options)
 
@@ -182,7 +196,8 @@ def predict_files(
     scheduler
         Address of the scheduler of a Dask cluster, whose workers compute the tiles of large images.
     **options
-        ``pixel_size``, ``diameter`` and ``channel`` of :func:`predict`; ``progress``, called with (done, in all) meanwhile.
+        ``pixel_size``, ``diameter``, ``na``, ``wavelength_nm`` and ``channel`` of :func:`predict`; ``progress``, called with (done, in
+        all) meanwhile.
 
     Yields
     ------

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,7 +166,7 @@ def examine_folder(
         except InputInvalid as error:
             faults.append(str(error))
         for file in (images[name], *filter(None, partners[name])):
-            content = file.read_bytes()
+            content = file.read_bytes() if file.exists() else b""  # a link to nothing, which is a fault already
             digest.update(f"{file.parent.name}/{file.name} {len(content)}\n".encode() + content)
     if fault := nothing_to_learn(masks):
         faults.append(fault)
@@ -266,8 +267,8 @@ def _files(folder: Path, kind: str) -> dict[str, Path]:
 
 
 def _by_stem(inside: Path, paths: Sequence[Path]) -> dict[str, Path]:
-    """Files by stem; InputInvalid if two share one."""
-    stems = [re.sub(r"\.ome$", "", path.stem, flags=re.IGNORECASE) for path in paths]
+    """Files by stem, in composed letters whatever system wrote them; InputInvalid if two share one."""
+    stems = [unicodedata.normalize("NFC", re.sub(r"\.ome$", "", path.stem, flags=re.IGNORECASE)) for path in paths]
     if repeated := sorted({stem for stem in stems if stems.count(stem) > 1}):
         raise InputInvalid(f"{inside} holds several files called {repeated[0]!r}: keep one of each name.")
     return dict(zip(stems, paths, strict=True))

@@ -22,6 +22,7 @@ FULL, EMPTY = 0.999, 0.0  # shares of foreground with nothing to learn
 OUTLINED = 0.6  # area / area with its holes filled, below which a piece is an outline; a nucleus with a hole or two has more
 SAME_SIZE, FAR = 0.5, 3.0  # area / median area, and distance / median diameter, from which pieces are objects of their own
 ON_BORDER = 0.5  # share of the border that a background without 0 has at least
+FEWEST, THICK = 3, 0.05  # objects beside a rim at least; share of it that is thicker than 4 px at most
 SOLID, SMALL_PX = (0.9, 0.93), 300  # area / area of the convex hull, of small and larger pieces: ellipses have more, touching discs less
 
 
@@ -86,6 +87,8 @@ def examined(mask: Array, image: Array, name: str, image_name: str) -> Mask:
         found = "is empty: right only if the image shows no object; otherwise outline its objects, or take it out"
     elif foreground > FULL:
         found = _full(mask, values)
+    elif rims := _rims(mask, values):
+        found = rims
     elif len(values) > 1 and len(areas) >= 2 * len(values) and np.median(areas) <= SLIVER:
         found = (
             f"has {len(values)} values in {len(areas)} pieces, half of them of {SLIVER:g} px or less, as JPEG or interpolation leave grey "
@@ -136,6 +139,24 @@ def _full(mask: Array, values: Array) -> str:
     cure = f"Subtract {ground}, in Fiji with Process > Math > Subtract" if ground == values[0] else f"Change {ground} to 0"
     return (
         f"has no background, which must be 0: its values are {listed}, and {ground} seems to be the background (ilastik writes 1). {cure}"
+    )
+
+
+def _rims(mask: Array, values: Array) -> str:
+    """Whether one number stands for the rims of the objects of all others, in words: thin, and beside most of them."""
+    from scipy.ndimage import binary_erosion
+
+    pairs = np.concatenate([np.stack((mask[:-1].ravel(), mask[1:].ravel())), np.stack((mask[:, :-1].ravel(), mask[:, 1:].ravel()))], 1)
+    touching = np.unique(np.sort(pairs[:, (pairs[0] != pairs[1]) & (pairs > 0).all(0)], axis=0), axis=1)
+    numbers, counts = np.unique(touching, return_counts=True)
+    if not len(numbers) or counts.max() < max(FEWEST, (len(values) - 1) / 2):
+        return ""
+    rim = int(numbers[counts.argmax()])
+    if binary_erosion(np.pad(mask == rim, 2), iterations=2).sum() > THICK * (mask == rim).sum():
+        return ""
+    return (
+        f"has the number {rim} for what is around the others: it is thin, touches {counts.max()} of {len(values) - 1} objects, and would "
+        f"count as one more. Make it background, in Fiji with Process > Math > Macro and the code if (v=={rim}) v=0"
     )
 
 

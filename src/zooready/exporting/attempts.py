@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 VARIANT_TOLERANCE = 1e-6  # of the range: a faster TorchScript must compute the same
 GROWN = 1e-2  # of the range: what rounding may come to on large images; a frozen size is off by more
+BY_SIZE = (
+    "more than rounding, at a size at which smaller images were right. If the network's Python decides on the size (an if, or a table by "
+    "x.shape), leave that out, and export one network for each case"
+)
 TIMED_RUNS = 3
 
 
@@ -178,7 +182,10 @@ def _at_large(job: Job, weights: Weights, large: tuple[Case, ...], run: Run, lab
     notes = []
     for case in large:
         tolerance = job.tolerance[weights.format]
-        off = largest_difference([case], run, max(GROWN, tolerance), labels, [spec.name for spec in job.outputs])
+        try:
+            off = largest_difference([case], run, max(GROWN, tolerance), labels, [spec.name for spec in job.outputs])
+        except OutputsDiffer as error:
+            raise OutputsDiffer(f"{error}: {BY_SIZE}") from None
         if off > tolerance:
             notes.append(
                 f"the {weights.format} file is {off:.1g} of the range away from the network at {case.name} px, beyond its tolerance"

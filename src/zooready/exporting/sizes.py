@@ -29,6 +29,8 @@ LARGE_3D = ((4, 5, 24, 31), (1, 16, 96, 96), (1, 32, 128, 128), (1, 31, 211, 223
 SECONDS, DOUBTED_SECONDS = 1.0, 12.0  # of one run on one slow core, by count; the second where the network decides on sizes
 FLOPS, ELEMENTS = 2e10, 3e8  # such a core a second
 LARGEST = 2**26  # elements of the largest tensor inside
+AGAIN = 2  # sizes at which `torch.export` is asked once more
+MOST_NAMED = 64
 FARTHEST = 8192  # px; beyond it no condition on a size is looked for
 
 
@@ -131,6 +133,8 @@ def doubted(
         return True, ""
     shapes = [trial.lengths(strides, shape[-2:]) for batch, *shape in (LARGE_2D if len(strides) == 2 else LARGE_3D)]
     turns = _turns(trial, strides, minimum, recorded)
+    for lengths in list(turns)[:AGAIN]:  # behind a condition that no longer holds there may be another
+        turns = {**_turns(trial, strides, minimum, lengths), **turns}
     beyond = ""
     for lengths in sorted({*shapes, *turns}, key=math.prod):
         if not known.allows(math.prod(lengths), DOUBTED_SECONDS):
@@ -152,18 +156,31 @@ def _turns(trial: Trial, strides: Sequence[int], minimum: int, recorded: Sequenc
             found = record_apart(trial.network, trial.image(recorded), variant="plain", route="guards", folder=Path(folder))
         except InputInvalid:  # torch.export cannot follow the network: no evidence
             return {}
-    ladder = sorted({int(base * 2**power) for power in range(4, 14) for base in (1, 1.5)} | {17, 31, 101, 331, 509, 787, 1999, 4099})
+    ladder = {int(base * 2**power) for power in range(4, 14) for base in (1, 1.5)} | {17, 31, 101, 331, 509, 787, 1999, 4099}
+    ladder |= set(itertools.islice(_named(found.warnings), MOST_NAMED))
     stride = max(strides)
-    grid = sorted({max(minimum, -(-size // stride) * stride) for size in ladder if size <= FARTHEST})
+    grid = sorted({max(minimum, -(-size // stride) * stride) for size in ladder if 0 < size <= FARTHEST})
     pairs = sorted({trial.lengths(strides, pair) for pair in itertools.product(grid, repeat=2)}, key=math.prod)
+    shapes = {lengths: (2, int(trial.example.shape[1]), *lengths) for lengths in (tuple(recorded), *pairs)}
+    known = {guard: holds for guard in found.warnings if (holds := _condition(guard)) is not None and holds(shapes[tuple(recorded)])}
     turns: dict[tuple[int, ...], str] = {}
-    for guard in found.warnings:
-        holds = _condition(guard)
-        if holds is not None and holds((2, int(trial.example.shape[1]), *recorded)):
-            place = next((lengths for lengths in pairs if not holds((2, int(trial.example.shape[1]), *lengths))), None)
-            if place is not None:
-                turns.setdefault(place, re.sub(r"L\[[^\]]*\]\.size\(\)", "size", guard))
+    for guard, holds in known.items():
+        places = [lengths for lengths in pairs if not holds(shapes[lengths])]
+        others = [other for name, other in known.items() if name != guard]
+        alone = [lengths for lengths in places if all(other(shapes[lengths]) for other in others)]
+        for place in dict.fromkeys((*alone[:1], *places[:1])):
+            turns.setdefault(place, re.sub(r"L\[[^\]]*\]\.size\(\)", "size", guard))
     return turns
+
+
+def _named(guards: Sequence[str]) -> Iterator[int]:
+    """Sizes at which conditions may turn by the numbers in them: these, their neighbours and multiples; of an area, its sides."""
+    for number in dict.fromkeys(int(digits) for guard in guards for digits in re.findall(r"(?<![\w.\[])\d+(?![\w.\]])", guard)):
+        if number <= FARTHEST:
+            yield from (number, number + 1, number - 1, *(number * 2**power for power in range(1, 6)))
+        else:
+            sides = [side for side in range(math.isqrt(number), 0, -1) if number % side == 0 and number // side <= FARTHEST]
+            yield from (length for side in sides[:4] for length in (side, number // side))
 
 
 def _condition(guard: str) -> Callable[[tuple[int, ...]], bool] | None:

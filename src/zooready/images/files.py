@@ -36,6 +36,7 @@ OTHERS = {  # first bytes of files that are not read here: what they are, and wh
     b"BM": ("a BMP", "save it as TIFF in Fiji."),
 }
 
+PRINTED = {"CMYK": "print (CMYK)", "LAB": "L*a*b*"}
 IMAGEJ_BYTES = 2**32 - 2**20  # more do not fit into an ImageJ TIFF
 IMAGEJ_DTYPES = ("uint8", "uint16", "float32")
 
@@ -233,6 +234,8 @@ def _read_pillow(path: Path, *, indices: bool = False) -> Image:
                 raise InputInvalid(f"{path} is a 16-bit colour PNG, which can only be read with 8 bits: save it as TIFF.")
             if getattr(image, "n_frames", 1) > 1:
                 raise InputInvalid(f"{path} is an animation: save its frames as a TIFF stack.")
+            if image.mode in PRINTED:
+                raise InputInvalid(f"{path} has the colours of {PRINTED[image.mode]}, which are none of a microscope: save it as RGB.")
             if indices and image.mode == "P":
                 return Image(array=np.asarray(image), axes="yx")
             return pillow_image(image)

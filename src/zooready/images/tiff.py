@@ -76,6 +76,8 @@ def read_tiff(path: Path, axes: str | None, *, lazily: bool = False) -> Image:
 
     with _errors_explained(path), tifffile.TiffFile(path) as tiff:
         pages = _alike(tiff)
+        if not tiff.series:
+            raise InputInvalid(f"{path} is a TIFF without an image: copy or save it again.")
         if len(tiff.series) != 1 and not pages:
             shapes = ", ".join(str(series.shape) for series in tiff.series[:4])
             raise InputInvalid(f"{path} holds {len(tiff.series)} images (sizes {shapes}): save the one you want as its own TIFF in Fiji.")
@@ -91,6 +93,11 @@ def read_tiff(path: Path, axes: str | None, *, lazily: bool = False) -> Image:
             raise InputInvalid(f"{path} is one of several files of an OME-TIFF, and others are missing: put them into the same folder.")
         if 0 in series.shape:
             raise InputInvalid(f"{path} has no pixels (shape {series.shape}): save it again.")
+        if not pages and (held := _held(tiff, series)) > (stated := series.size // page.size):
+            raise InputInvalid(
+                f"{path} holds {held} planes and says that there {'is' if stated == 1 else 'are'} {stated}, so that others would be left "
+                "out: correct what it says, or open it in Fiji with Plugins > Bio-Formats, look whether all are there, and save it as TIFF."
+            )
         pixels = _mapped(path, series) if lazily and series.nbytes > LAZY_BYTES else series.asarray()
         stored_axes = series.axes
         if pages:
@@ -126,6 +133,15 @@ def _alike(tiff: TiffFile) -> list[TiffPageSeries]:
     """Planes of one size that were appended to a file one by one, which tifffile takes for one image each, and ImageJ for a stack."""
     kinds = {(one.kind in PLAIN and one.axes == "YX", one.shape, one.dtype) for one in tiff.series}
     return list(tiff.series) if len(tiff.series) > 1 and len(kinds) == 1 and next(iter(kinds))[0] else []
+
+
+def _held(tiff: TiffFile, series: TiffPageSeries) -> int:
+    """How many planes of the series' size are in this file; 0 of one of several files. Smaller copies for a quick look do not count."""
+    if series.is_multifile or len(tiff.pages) * series.keyframe.size <= series.size:
+        return 0
+    tiff.pages.useframes = False  # frames share the tags of the first page, and do not say whether they are copies
+    pages = [tiff.pages.get(number) for number in range(len(tiff.pages))]
+    return sum(page.shape == series.keyframe.shape and not getattr(page, "is_reduced", False) for page in pages)
 
 
 def _as_shown(pixels: Array, metadata: dict[str, Any], path: Path) -> Array:

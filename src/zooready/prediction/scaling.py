@@ -9,11 +9,14 @@ from typing import Literal
 
 import numpy as np
 
-from zooready.bundle.specs import pixel_range_um, trained_objects
+from zooready.bundle.specs import blur_range_px, pixel_range_um, trained_objects
 from zooready.errors import InputInvalid
 from zooready.images.calibration import target
 from zooready.records import Array, Bundle, Image
 
+BELOW, SMALL = 0.75, 1.5  # of the smallest blur that a network takes away: images blurred less are shown to it with that blur
+ABOVE, LARGE = 0.75, 0.5625  # the same of the largest one: images blurred more; measured with mrbcr (its card, "told")
+LARGEST_NA, WAVELENGTHS_NM = 1.7, (100.0, 3000.0)
 MOST = 32  # times that an image is enlarged or reduced: more is a slip of the pen
 PixelSize = float | Literal["auto"]
 
@@ -41,14 +44,68 @@ def _is_length(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool | np.bool_) and 0 < float(value) < math.inf
 
 
-def zoom_for(bundle: Bundle, image: Image, pixel_size: PixelSize | None, diameter: float | None) -> float:
+def through(image: Image, na: float | None, wavelength_nm: float | None) -> Image:
+    """The image with the numerical aperture and the wavelength (emission, nm) that a person stated, if they did.
+
+    Raises
+    ------
+    InputInvalid
+        One of the two alone, or one that no objective or dye has.
+    """
+    if na is None and wavelength_nm is None:
+        return image
+    if na is None or wavelength_nm is None:
+        raise InputInvalid("the blur follows from both the numerical aperture and the emission wavelength: give na and wavelength_nm.")
+    is_known = _is_length(na) and na <= LARGEST_NA and _is_length(wavelength_nm)
+    if not is_known or not WAVELENGTHS_NM[0] <= wavelength_nm <= WAVELENGTHS_NM[1]:
+        raise InputInvalid(
+            f"na={na!r}, wavelength_nm={wavelength_nm!r}: give the numerical aperture of the objective, up to {LARGEST_NA:g}, and the "
+            f"emission wavelength in nanometres, {WAVELENGTHS_NM[0]:g} to {WAVELENGTHS_NM[1]:g}."
+        )
+    return replace(image, blurs_um=(wavelength_nm / 1000 / na,))
+
+
+def zoom_of_blur(blurs_um: tuple[float, ...], pixel_size_um: float | None, allowed: tuple[float, float] | None) -> float:
+    """Factor by which y and x grow so that a network sees a blur that it takes away well; 1 if it does already.
+
+    Raises
+    ------
+    InputInvalid
+        The bundle, the image or the person does not say enough, or the image would grow or shrink too much.
+    """
+    if allowed is None:
+        raise InputInvalid("the bundle does not state which blur it takes away. Leave na and wavelength_nm out.")
+    if pixel_size_um is None:
+        raise InputInvalid("the image does not say its pixel size, from which its blur in pixels follows: give pixel_size in micrometres.")
+    low, high = allowed
+    smallest, largest = min(blurs_um) / pixel_size_um, max(blurs_um) / pixel_size_um
+    zoom = SMALL * low / smallest if smallest < BELOW * low else LARGE * high / largest if largest > ABOVE * high else 1.0
+    return _possible(zoom, f"a blur of {smallest:.3g} px", "give the numerical aperture, the wavelength in nm and the pixel size in um")
+
+
+def shown(zoom: float, image: Image, allowed: tuple[float, float] | None) -> str:
+    """What a note on the blur of an image says of its scale, or of the scale that would suit it; empty if it suits as it is."""
+    if zoom != 1.0:
+        return f" It was shown to the network {zoom:.3g} times as large."
+    suited = zoom_of_blur(image.blurs_um, image.pixel_size_um, allowed)
+    if suited == 1.0:
+        return ""
+    why = "was better on" if suited < 1 else "harmed less"
+    return f" pixel_size='auto' shows it to the network {suited:.3g} times as large, which {why} simulated images of such a blur."
+
+
+def zoom_for(bundle: Bundle, image: Image, pixel_size: PixelSize | None, diameter: float | None, *, is_told: bool = False) -> float:
     """Factor by which y and x grow for the network: 1 unless a person asked for another pixel size or gave the objects' diameter.
+
+    Where the image states its blur, or a person did (``is_told``), a bundle that takes blur away is shown one that suits it.
 
     Raises
     ------
     InputInvalid
         The diameter is no size, the bundle does not state what it was trained for, or the image would grow or shrink too much.
     """
+    if is_told or (pixel_size == "auto" and diameter is None and image.blurs_um and blur_range_px(bundle)):
+        return zoom_of_blur(image.blurs_um, image.pixel_size_um, blur_range_px(bundle))
     if diameter is None:
         allowed = pixel_range_um(bundle)
         is_asked = pixel_size == "auto" or (pixel_size is not None and allowed is not None)

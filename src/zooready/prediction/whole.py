@@ -30,7 +30,7 @@ from zooready.prediction.embedding import Judged, load, strangers
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.memory import available_bytes, demand_room, demand_room_to_scale
 from zooready.prediction.parts import Parts
-from zooready.prediction.scaling import PixelSize, resampled, sized, zoom_for
+from zooready.prediction.scaling import PixelSize, resampled, shown, sized, through, zoom_for
 from zooready.prediction.steps import READERS, NamedArray, axis_ids, processed
 from zooready.prediction.steps import notes as notes_on_steps
 from zooready.prediction.suitability import of_another_kind, unlike
@@ -76,6 +76,8 @@ def predict(
     device: Device = "auto",
     pixel_size: PixelSize | None = None,
     diameter: float | None = None,
+    na: float | None = None,
+    wavelength_nm: float | None = None,
     channel: int | str | None = None,
     loaded: Judged | None = None,
     progress: Progress | None = None,
@@ -101,6 +103,9 @@ def predict(
     diameter
         Width of a typical object in the image, px: y and x are resampled so that it is in the middle of the bundle's range, and the
         outputs back.
+    na, wavelength_nm
+        Numerical aperture of the objective, and emission wavelength, nm, whatever the image itself states: y and x are resampled so that
+        a network which takes blur away sees one that it takes away well, and the outputs back.
     channel
         The one channel to take, by name or by number from 1.
     loaded
@@ -125,19 +130,19 @@ def predict(
     BundleInvalid, ConsumerFailed, ConsumerMissing
         As :func:`zooready.prediction.sessions.engine`.
     """
-    image = sized(image, pixel_size)
+    image = through(sized(image, pixel_size), na, wavelength_nm)
     spec, outputs = input_spec(bundle, READERS), output_specs(bundle)
     allowed = pixel_range_um(bundle)
     inputs = as_input(image, spec, channel=channel)
     _check_stacks(inputs, outputs)
-    zoom = zoom_for(bundle, image, pixel_size, diameter)
+    zoom = zoom_for(bundle, image, pixel_size, diameter, is_told=na is not None)
     notes = [note] if pixel_size is None and diameter is None and (note := outside(image.pixel_size_um, allowed)) else []
     if note := rounded(inputs.array):
         notes.append(note)
     if "z" in spec.axes and (note := planes_differ(image.z_um, plane_distance_um(bundle))):
         notes.append(note)
     if note := blurred(image.blurs_um, image.pixel_size_um, blur_range_px(bundle)):
-        notes.append(note)
+        notes.append(note + shown(zoom, image, blur_range_px(bundle)))
     notes += beyond(inputs.array, inputs.loop + spec.axes[1:], spec.channels, channel_limits(bundle))
     for described in (*bundle.inputs, *bundle.outputs):
         notes += notes_on_steps(described, is_many=math.prod(inputs.lengths) > 1, is_input=described in bundle.inputs)

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from zooready.bundle.unpacking import safe_name
+from zooready.bundle.writing import identity
 from zooready.errors import BundleInvalid
 from zooready.prediction.steps import of_data_set
 from zooready.records import About, Bundle
 
 COVERS = (".png", ".jpg", ".jpeg", ".gif")
 AUTHOR = ("name", "affiliation", "email", "orcid")  # a github_user would be looked up by every program that reads the bundle
-LONGEST = 128  # characters of a name
+SHORTEST, LONGEST = 5, 128  # characters of a name
+ADOPTED = " adopted"
 DOI = re.compile(r"10\.\d{4,}/\S+")
 NORMALISING = {"fixed_zero_mean_unit_variance", "scale_linear", "scale_mean_variance", "scale_range", "zero_mean_unit_variance"}
 
@@ -22,7 +24,8 @@ NORMALISING = {"fixed_zero_mean_unit_variance", "scale_linear", "scale_mean_vari
 def credited(bundle: Bundle, notes: Sequence[str] = ()) -> About:
     """The facts of a bundle that nobody measured: name, authors, licence, citations, documentation, cover; the original as parent.
 
-    The documentation says ``notes`` before the original's own words.
+    The documentation says ``notes`` before the original's own words. Where the original's id is that of its name, as export makes it,
+    the name gets a word more, since nothing is its own parent.
 
     Raises
     ------
@@ -38,8 +41,9 @@ def credited(bundle: Bundle, notes: Sequence[str] = ()) -> About:
     cited = [(str(entry.get("text", "")), _doi(entry), str(entry.get("url") or "")) for entry in _entries(bundle, "cite")]
     tags = bundle.credits.get("tags")
     name = re.sub(r"\s+", " ", re.sub(r"[^\w+\- ()]", " ", bundle.name, flags=re.ASCII)).strip()[:LONGEST]
+    name = name if len(name) >= SHORTEST else f"{name} model".strip()
     return About(
-        name=name if len(name) >= 5 else f"{name} model".strip(),
+        name=name if identity(name) != bundle.id else f"{name[: LONGEST - len(ADOPTED)]}{ADOPTED}",
         description=str(bundle.texts.get("description") or f"{bundle.name}, as its authors describe it."),
         authors=authors,
         license=str(license),

@@ -113,6 +113,7 @@ def facts(bundle: Bundle, name: str) -> dict[str, str]:
             if channel in image.channels
         ),
         "diameters": "|".join(f"{width:g}" for width in bundle.objects.diameter_px) if bundle.objects else "",
+        "blur": "|".join(f"{side:g}" for side in bundle.blur_px) if bundle.blur_px else "",
         "finer": str(bundle.restores).lower(),
         "stacks": str(not takes_z and any("z" in output.axes for output in bundle.outputs)).lower(),
         "made": f"{0 if takes_z else distance:g}",

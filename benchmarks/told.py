@@ -1,0 +1,102 @@
+"""mrbcr told the microscope: images whose blur is near or beyond the ends of its range, shown to it as they are and scaled.
+
+    python benchmarks/told.py            the table, into the record of mrbcr; then `zooready list --cards model_cards`
+
+`zooready predict --na --wavelength-nm`, and `--pixel-size auto` for files that state both, scale such images. Blurs below 4 px, the Nyquist
+limit, are simulated with finer pixels, which a coarse camera then sums.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from zooready.evaluation import deconvolution, deconvolution_cards, microscope_range
+from zooready.evaluation.deconvolution import Restore
+from zooready.evaluation.mrbcr import KNOWN
+from zooready.families import load_weights, mrbcr
+from zooready.images.similarity import Image2D, psnr
+from zooready.images.whole_files import whole_file
+from zooready.prediction.scaling import resampled, zoom_of_blur
+from zooready.simulate import microscopes
+from zooready.simulate.optics import convolved, psf, transferred
+from zooready.simulate.specimens import Specimen
+from zooready.simulate.unseen import UNSEEN
+
+COARSE = {2.0: 4, 2.7: 3, 3.4: 2}  # blur, px, and how many fine pixels a side make one
+FINE = (11.0, 13.0, 16.0, 20.0, 24.0, 32.0)
+PER_BLUR, UNSEEN_PER_BLUR, SEED, RIM_PX = 20, 8, 4_170_021, 32
+RECORD = Path(__file__).parent.parent / "src/zooready/weights/mrbcr.json"
+WORDS = (
+    f"{PER_BLUR} held-out fields of {deconvolution.FIELD_PX} px for each blur and {UNSEEN_PER_BLUR} of kinds never trained on, by random "
+    "microscopes as in the tables of eight blurs; below 4 px, where the camera's pixels are too coarse for the objective, without haze. "
+    "Told: scaled as `predict --na --wavelength-nm` does, to 6 px where the blur is below 3, to 9 px where it is above 12, which was "
+    "chosen on other fields; the result is compared at the image's own size; python benchmarks/told.py"
+)
+
+
+def coarse(kinds: Sequence[Specimen], blur: float, count: int) -> list[tuple[Image2D, Image2D]]:
+    """Images and truths of a camera whose pixels are too large for the objective, (y, x) each."""
+    made = []
+    for index in range(count):
+        rng = np.random.default_rng((SEED, round(10 * blur), index))
+        times = COARSE[blur]
+        side = times * deconvolution.FIELD_PX + 2 * RIM_PX
+        specimen = kinds[index % len(kinds)](rng, side)
+        light = convolved(specimen, transferred(psf(microscopes.microscope(rng, blur * times), specimen.shape)))
+        binned = [
+            plane[RIM_PX:-RIM_PX, RIM_PX:-RIM_PX].reshape(deconvolution.FIELD_PX, times, deconvolution.FIELD_PX, times).mean((1, 3))
+            for plane in (light, specimen)
+        ]
+        exposure = mrbcr.any_exposure(rng)
+        photons = np.maximum(binned[0], 0) / binned[0].max() * exposure["photons"] + exposure["background"]
+        made.append((exposure["camera"].exposed(photons, rng), binned[1]))
+    return made
+
+
+def row(restore: Restore, blur: float, kinds: Sequence[Specimen], count: int) -> dict[str, Any]:
+    """Mean PSNR of the input and of both ways, and the worst field's gain."""
+    if blur in COARSE:
+        pairs = coarse(kinds, blur, count)
+    else:
+        pairs = [(field.image, field.truth) for field in microscope_range.scenes(kinds, SEED, blur, count)]
+    zoom = zoom_of_blur((blur,), 1.0, microscopes.BLUR_PX)
+    scores = []
+    for image, truth in pairs:
+        height, width = image.shape
+        scaled = resampled(np.asarray(image, np.float32), (round(height * zoom), round(width * zoom)))
+        told = resampled(np.asarray(restore(scaled), np.float32), (height, width))
+        scores.append([psnr(shown, truth) for shown in (image, restore(image), told)])
+    values = np.array(scores)
+    worst = (values[:, 1:] - values[:, :1]).min(0)
+    names = ("input itself, dB", "as it is, dB", "told, dB")
+    means = {name: round(float(value), 2) for name, value in zip(names, values.mean(0), strict=True)}
+    return {
+        **means,
+        "as it is minus input, worst field, dB": round(float(worst[0]), 2),
+        "told minus input, worst field, dB": round(float(worst[1]), 2),
+    }
+
+
+def main() -> None:
+    """Measure, and write the record."""
+    torch.set_num_threads(1)
+    restore = deconvolution_cards.restoring(mrbcr.FAMILY, load_weights(mrbcr.FAMILY.name))
+    rows = [
+        {"method": f"blur of {blur:g} px, {words}", **row(restore, blur, kinds, count)}
+        for words, kinds, count in (("held-out", KNOWN, PER_BLUR), ("unseen", UNSEEN, UNSEEN_PER_BLUR))
+        for blur in (*COARSE, *FINE)
+    ]
+    record = json.loads(RECORD.read_text(encoding="utf-8"))
+    record["tables"]["told"], record["measured_on"]["told"] = rows, WORDS
+    with whole_file(RECORD) as file:
+        file.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()
