@@ -146,7 +146,7 @@ def agreement(out: Path) -> tuple[list[dict[str, Any]], list[tuple[str, list[Arr
             loud = apart >= np.quantile(apart, 1 - LOUDEST)
             share = float((error[loud] ** 2).sum() / (error**2).sum())
             found.append((psnr(first, second), float(stats.spearmanr(apart.ravel(), error.ravel()).statistic), share))
-            if title == "unseen" and index < 2 or title == "held-out" and index in (0, 3):
+            if (title, index) in (("unseen", 0), ("held-out", 3)):
                 kinds = superres.UNSEEN if title == "unseen" else superres.KNOWN
                 drawn.append((kinds[index % len(kinds)].__name__, [field.image, first, second, apart, error, field.truth]))
         values = np.mean(found, 0)

@@ -268,7 +268,12 @@ function throughScaled(image, pieces, factor) {
     getDimensions(width, height, channels, slices, frames);
     width = maxOf(2, round(width * factor));
     height = maxOf(2, round(height * factor));
-    if (width * height * channels > LIMIT)
+    elements = width * height * channels;
+    if (TAKES_Z)
+        elements = elements * slices;
+    if (TAKES_T)
+        elements = elements * frames;
+    if (elements > LIMIT)
         exit("The image would be scaled to " + width + " x " + height + " pixels, and DeepImageJ hangs above " + LIMIT
             + " elements: use zooready predict in a terminal, or crop it.");
     run("Select None");

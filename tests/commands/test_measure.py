@@ -139,6 +139,12 @@ def test_two_images_of_one_name_are_refused(bundles, files):
         measure(bundles["patterns"], [files / "cells.tif", files / "cells.tif"])
 
 
+def test_an_image_in_which_objects_cannot_be_found_is_named_with_the_cure(bundles, three):
+    series = Image(array=np.stack([three[0].array] * 2), axes="tyx")
+    with pytest.raises(InputInvalid, match=r"image_001: 'labels' of bright.zip has axes 'tyx' for this image, .* as an image of its own"):
+        measure(bundles["bright"], [three[0], series])
+
+
 def test_a_segmentation_without_labels_is_refused(bundles, three):
     with pytest.raises(BundleInvalid, match=r"patterns.zip gives scores \(scores\) and no labels"):
         measure(bundles["patterns"], [three[0]], segment=bundles["patterns"])

@@ -307,6 +307,12 @@ def test_a_figure_has_a_panel_for_each_channel_and_the_middle_plane_of_a_stack(o
     assert (pixels(replace(explanation, values=stack, axes="zyx"), spots[0], tmp_path) == pixels(explanation, spots[0], tmp_path)).all()
 
 
+def test_a_long_title_is_not_cut_off(open_bundle, spots, tmp_path):
+    field = by_name(explain(open_bundle("smooth"), spots[0]))["uncertainty"]
+    drawn = pixels(replace(field, title="'restored' blurred again (by 4.76 px) minus the image: 0.1% invented, " * 2), spots[0], tmp_path)
+    assert (drawn[:, [0, -1]] == drawn[0, 0]).all()
+
+
 def test_values_without_any_size_can_be_drawn(open_bundle, spots, tmp_path):
     for explanation in (*explain(open_bundle("smooth"), spots[0]).explanations, *explain(open_bundle("maps"), spots[0]).explanations):
         assert pixels(replace(explanation, values=0 * explanation.values), spots[0], tmp_path).size

@@ -74,6 +74,16 @@ def test_the_conditions_of_torch_export_lead_to_sizes_beyond_the_usual_ones(monk
     assert where(*map(int, why.split(" px ")[0].split("at ")[1].split(" x ")))
 
 
+def test_one_exact_size_behind_which_torch_export_cannot_look_is_told(monkeypatch):
+    monkeypatch.undo()
+    network = prepared(Deciding(lambda h, w: (h, w) != (640, 480)))
+    trial = Trial(network=network, example=EXAMPLE, axes=("bcyx",))
+    traced, _ = trial.traced(trial.image((25, 27)))
+    right, why = sizes.doubted(trial, traced, (1, 1), 1, (25, 27))
+    assert right
+    assert "hangs on whether a side is exactly 640 px" in why
+
+
 def test_a_size_that_is_too_large_to_be_compared_is_told(monkeypatch):
     network = prepared(Deciding(lambda h, w: h * w < 60_000_000))
     trial = Trial(network=network, example=EXAMPLE, axes=("bcyx",))

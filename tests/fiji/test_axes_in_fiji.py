@@ -123,6 +123,15 @@ def test_a_network_of_stacks_takes_stacks_alone_and_each_time_point_as_one(macro
     assert ran(macro, installed(("labels",), planes="3, 0"), paths[:1], tmp_path) == ["[aborted]"]
 
 
+def test_a_stack_that_would_be_scaled_beyond_the_limit_of_a_piece_is_refused(macro, installed, tmp_path):
+    path = installed(("labels",), planes="2, 1")
+    text = path.read_text().replace("LIMIT = 50331648", "LIMIT = 4000")  # two planes of 600 px, of 2400 px at twice the size
+    path.write_text(text.replace('DIAMETERS = ""', 'DIAMETERS = "10|40"'))
+    stack, out = write(tmp_path, "z"), tmp_path / "out"
+    answers = macro(f'return runMacro("{path}", getArgument());', *(f"{stack}|{out}|{diameter}" for diameter in (20, 10)))
+    assert answers == ["OK", "[aborted]"]
+
+
 def test_the_script_for_pyimagej_gets_every_plane_and_says_what_failed(macro, installed, tmp_path, monkeypatch):
     """Its ImageJ is a plain one in a child process, which runs the macro; arrays come from the files, as pyimagej's do."""
     path = installed(("labels", "scores"))

@@ -61,6 +61,12 @@ def test_a_channel_that_is_not_there_is_refused(channel):
         as_input(make_image("cyx", (2, 5, 7), ("dapi", "gfp")), GREY, channel=channel)
 
 
+@pytest.mark.parametrize("channel", [True, 1.5, np.float32(1), (1,)])
+def test_a_channel_that_is_no_number_or_name_is_refused(channel):
+    with pytest.raises(InputInvalid, match=r"is no channel: give its number, from 1, or its name"):
+        as_input(make_image("cyx", (2, 5, 7)), GREY, channel=channel)
+
+
 def test_picking_one_channel_for_a_network_of_two_is_refused():
     with pytest.raises(InputInvalid, match=r"channel 1 was asked for, but the network takes 2 channels \(dapi, gfp\): leave channel out"):
         as_input(make_image("cyx", (2, 5, 7)), TWO, channel=1)

@@ -1,5 +1,7 @@
 """An image that is not of the network's kind is told so in one sentence; one that is gets none."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -148,7 +150,13 @@ def test_a_pixel_size_that_is_stated_counts_more_than_that_of_the_file(tiny, see
     [
         ({"pixel_size": "big"}, "pixel_size='big' is not known: give the side of the image's pixels in µm, such as 0.26, or 'auto'"),
         ({"pixel_size": -1.0}, "pixel_size=-1.0 is not known"),
-        ({"diameter": 0.0}, "diameter=0: give the width of a typical object in this image, px"),
+        ({"pixel_size": True}, "pixel_size=True is not known"),
+        ({"pixel_size": (0.3, 0.3)}, "pixel_size=.0.3, 0.3. is not known"),
+        ({"diameter": 0.0}, "diameter=0.0: give the width of a typical object in this image, px"),
+        ({"diameter": "wide"}, "diameter='wide': give the width of a typical object in this image, px"),
+        ({"diameter": True}, "diameter=True: give the width"),
+        ({"na": "big", "wavelength_nm": 520.0}, "na='big', wavelength_nm=520.0: give the numerical aperture"),
+        ({"na": True, "wavelength_nm": 520.0}, "na=True, wavelength_nm=520.0: give the numerical aperture"),
         ({"diameter": 0.01}, "diameter=0.01: the image would be scaled by 1.26e.03, and 32 times is the most"),
     ],
 )
@@ -179,6 +187,15 @@ def test_an_image_is_not_scaled_to_what_memory_cannot_hold(tiny, monkeypatch):
     image = Image(array=disks(20)[0].astype(np.float32), axes="yx")
     with pytest.raises(InputInvalid, match=r"128 x 128 px would be scaled to 810 x 810 px, which needs 0.0 GB .* check the size of its"):
         predict(bundle_of(tiny), image, diameter=2)
+
+
+def test_a_stack_of_enlarged_planes_is_not_begun_if_memory_cannot_hold_all_of_them(tiny, monkeypatch):
+    bundle = tiny("restored", pixel_size_um=[0.2, 0.2], restores=True)
+    stack = Image(array=np.full((50, 20, 20), 7, np.float32), axes="zyx", pixel_size_um=0.8)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 2 * 10**6)  # one plane takes 77 kB, all of them 3.8 MB
+    assert predict(bundle, replace(stack, array=stack.array[:2]), pixel_size="auto").images["restored"].array.shape == (2, 80, 80)
+    with pytest.raises(InputInvalid, match=r"an image of 50 planes of 20 x 20 px would be scaled to 80 x 80 px, which needs"):
+        predict(bundle, stack, pixel_size="auto")
 
 
 @pytest.mark.parametrize("given", [("--pixel-size", "wide"), ("--pixel-size", "0"), ("--diameter", "-3"), ("--diameter", "auto")])

@@ -133,14 +133,14 @@ def measure(
         for index, (name, image) in enumerate(zip(names, images, strict=True)):
             loaded = prediction.sized(as_image(image, axes=axes), pixel_size)
             objects = as_plane(labels[index]) if labels is not None else None
-            if segmentation is not None:
-                taken = channel if finds else segment_channel
-                objects, kinds, said = _segmented(segmentation, loaded, pixel_size=pixel_size, diameter=diameter, channel=taken)
-                notes += [f"{name}: {note}" for note in said]
-                if not objects.any():
-                    notes += [] if trained_objects(segmentation) else [f"{name}: no object was found."]
-                    continue
             try:
+                if segmentation is not None:
+                    taken = channel if finds else segment_channel
+                    objects, kinds, said = _segmented(segmentation, loaded, pixel_size=pixel_size, diameter=diameter, channel=taken)
+                    notes += [f"{name}: {note}" for note in said]
+                    if not objects.any():
+                        notes += [] if trained_objects(segmentation) else [f"{name}: no object was found."]
+                        continue
                 rows_of_image, notes_of_image = rows_of(name, loaded, objects, channel=channel)
                 if finds and kinds is not None and objects is not None:
                     rows_of_image = measurement.with_classes(rows_of_image, objects, *kinds)
@@ -189,7 +189,10 @@ def _segmented(bundle: Bundle, image: Image, **options: Any) -> tuple[Array, tup
     predicted = prediction.predict(bundle, image, **options)
     labels = predicted.images[name]
     if labels.axes not in ("yx", "zyx"):
-        raise InputInvalid(f"'{name}' of {bundle.path.name} has axes {labels.axes!r}, and one plane or one stack of labels is needed.")
+        raise InputInvalid(
+            f"'{name}' of {bundle.path.name} has axes {labels.axes!r} for this image, and one plane or one stack is measured at a time: "
+            "save each time point or plane as an image of its own, in Fiji with Image > Duplicate."
+        )
     classes = predicted.images.get(CLASS_IMAGE)
     names = predicted.images[bundle.outputs[0].name].channels[2:]
     return labels.array, (classes.array, names) if classes is not None and names else None, tuple(predicted.notes)

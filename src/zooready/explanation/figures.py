@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 PANEL = 3.3  # inches
 DOTS = 110  # an inch
+LETTERS = 11  # of a title, an inch
 IMAGES, VALUES = 3, 4  # panels at most of input channels, and of values
 BRIGHTEST = 99.8  # percentile of the values' size at which colours end
 FAINTEST = 1e-4  # of the largest, on a logarithmic scale
@@ -40,7 +42,7 @@ def draw(explanation: Explanation, image: Image) -> bytes:
     count = len(inputs) + len(planes)
     height = min(2.0, max(0.5, inputs[0].shape[0] / inputs[0].shape[1]))
     figure = Figure(figsize=(PANEL * count, PANEL * height * 0.74 + 0.7), dpi=DOTS, layout="constrained")
-    figure.suptitle(explanation.title, fontsize=10)
+    figure.suptitle("\n".join(textwrap.wrap(explanation.title, int(PANEL * count * LETTERS))), fontsize=10)
     axes: Any = figure.subplots(1, count, squeeze=False)[0]
     for number, (panel, plane) in enumerate(zip(axes, inputs, strict=False)):
         low, high = limits(plane)

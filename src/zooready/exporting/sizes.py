@@ -29,6 +29,7 @@ LARGE_3D = ((4, 5, 24, 31), (1, 16, 96, 96), (1, 32, 128, 128), (1, 31, 211, 223
 SECONDS, DOUBTED_SECONDS = 1.0, 12.0  # of one run on one slow core, by count; the second where the network decides on sizes
 FLOPS, ELEMENTS = 2e10, 3e8  # such a core a second
 LARGEST = 2**26  # elements of the largest tensor inside
+EXACTLY = re.compile(r"size\[\d\] != (\d+)$")  # a condition of torch.export that one length alone does not meet
 AGAIN = 2  # sizes at which `torch.export` is asked once more
 MOST_NAMED = 64
 FARTHEST = 8192  # px; beyond it no condition on a size is looked for
@@ -146,6 +147,12 @@ def doubted(
             continue
         if trial.fits(lengths) and not trial.same(traced, trial.image(lengths)):
             return False, f"its Python decides on the size: at {' x '.join(map(str, lengths))} px its trace is wrong"
+    exact = next((found[1] for guard in turns.values() if (found := EXACTLY.search(guard)) and int(found[1]) > 1), None)
+    if exact and not beyond:
+        beyond = (
+            f"something in the network's Python hangs on whether a side is exactly {exact} px: at that length only some lengths of the "
+            "other side were compared, and with another the bundle may give other numbers than the network itself"
+        )
     return True, beyond
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
@@ -117,6 +118,8 @@ def _picked(names: tuple[str, ...], count: int, spec: TensorSpec, channel: int |
         lower = [name.lower() for name in names]
         if channel.lower() in lower:
             return lower.index(channel.lower())
+    elif isinstance(channel, bool) or not isinstance(channel, str | Integral):
+        raise InputInvalid(f"channel={channel!r} is no channel: give its number, from 1, or its name.")
     elif 1 <= int(channel) <= count:
         return int(channel) - 1
     known = f" ({', '.join(names)})" if names else ""

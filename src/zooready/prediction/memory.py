@@ -52,7 +52,7 @@ def demand_room(run: Network, image: Array, why_whole: str = "") -> None:
 
 
 def demand_room_to_scale(shape: tuple[int, ...], size: tuple[int, int]) -> None:
-    """Refuse to scale an image (..., y, x) to another size (y, x), px, that is too large to hold, before the system kills the process.
+    """Refuse to scale the planes of an image (..., y, x) to a size (y, x), px, too large to hold, before the system kills the process.
 
     Raises
     ------
@@ -61,8 +61,10 @@ def demand_room_to_scale(shape: tuple[int, ...], size: tuple[int, int]) -> None:
     """
     room, needed = available_bytes(), COPIES * 4 * math.prod((*shape[:-2], *size))
     if room is not None and needed > room and math.prod(size) > math.prod(shape[-2:]):
+        planes = math.prod(shape[:-2])
+        what = f"an image of {planes} planes" if planes > 1 else "an image"
         raise InputInvalid(
-            f"an image of {shape[-2]} x {shape[-1]} px would be scaled to {size[0]} x {size[1]} px, which needs {needed / 1e9:.1f} GB of "
+            f"{what} of {shape[-2]} x {shape[-1]} px would be scaled to {size[0]} x {size[1]} px, which needs {needed / 1e9:.1f} GB of "
             f"memory, and {room / 1e9:.1f} GB are free: check the size of its pixels or objects, or cut it into smaller ones."
         )
 

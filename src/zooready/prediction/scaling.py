@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from numbers import Real
 from typing import Literal
 
 import numpy as np
@@ -30,12 +31,17 @@ def sized(image: Image, pixel_size: PixelSize | None) -> Image:
     """
     if pixel_size is None or pixel_size == "auto":
         return image
-    if isinstance(pixel_size, str) or not 0 < pixel_size < math.inf:
+    if not _is_length(pixel_size):
         raise InputInvalid(
             f"pixel_size={pixel_size!r} is not known: give the side of the image's pixels in µm, such as 0.26, or 'auto' for the size that "
             "the image itself states. Both resample the image into the bundle's range."
         )
     return replace(image, pixel_size_um=float(pixel_size))
+
+
+def _is_length(value: object) -> bool:
+    """Whether it is a positive number; a switch such as True is none."""
+    return isinstance(value, Real) and not isinstance(value, bool | np.bool_) and 0 < float(value) < math.inf
 
 
 def through(image: Image, na: float | None, wavelength_nm: float | None) -> Image:
@@ -50,9 +56,10 @@ def through(image: Image, na: float | None, wavelength_nm: float | None) -> Imag
         return image
     if na is None or wavelength_nm is None:
         raise InputInvalid("the blur follows from both the numerical aperture and the emission wavelength: give na and wavelength_nm.")
-    if not 0 < na <= LARGEST_NA or not WAVELENGTHS_NM[0] <= wavelength_nm <= WAVELENGTHS_NM[1]:
+    is_known = _is_length(na) and na <= LARGEST_NA and _is_length(wavelength_nm)
+    if not is_known or not WAVELENGTHS_NM[0] <= wavelength_nm <= WAVELENGTHS_NM[1]:
         raise InputInvalid(
-            f"na={na:g}, wavelength_nm={wavelength_nm:g}: give the numerical aperture of the objective, up to {LARGEST_NA:g}, and the "
+            f"na={na!r}, wavelength_nm={wavelength_nm!r}: give the numerical aperture of the objective, up to {LARGEST_NA:g}, and the "
             f"emission wavelength in nanometres, {WAVELENGTHS_NM[0]:g} to {WAVELENGTHS_NM[1]:g}."
         )
     return replace(image, blurs_um=(wavelength_nm / 1000 / na,))
@@ -103,13 +110,13 @@ def zoom_for(bundle: Bundle, image: Image, pixel_size: PixelSize | None, diamete
         allowed = pixel_range_um(bundle)
         is_asked = pixel_size == "auto" or (pixel_size is not None and allowed is not None)
         return zoom_of(image.pixel_size_um, allowed) if is_asked else 1.0
+    if not _is_length(diameter):
+        raise InputInvalid(f"diameter={diameter!r}: give the width of a typical object in this image, px.")
     trained = trained_objects(bundle)
     if trained is None:
         raise InputInvalid(
             f"diameter={diameter:g}: {bundle.path.name} does not state the size of the objects it was trained on. Leave it out."
         )
-    if not 0 < diameter < math.inf:
-        raise InputInvalid(f"diameter={diameter:g}: give the width of a typical object in this image, px.")
     zoom = math.sqrt(trained.diameter_px[0] * trained.diameter_px[1]) / diameter
     return _possible(zoom, f"diameter={diameter:g}", "give the width of a typical object in this image, px")
 

@@ -220,6 +220,8 @@ def _whole(
     """Each output for all inputs, (..., c, ..., y, x), and the embeddings, if a rule asks for them; the network runs once an input."""
     results: list[list[Array]] = [[] for _ in outputs]
     embeddings: list[Array] = []
+    if _is_finer(bundle, zoom):  # all of them stay as large as the network saw them
+        demand_room_to_scale(inputs.array.shape, _scaled(inputs.array.shape, zoom))
     for done, array in enumerate(inputs):
         computed, embedding = _one(loaded, bundle, array, outputs, zoom, why_whole, first=done == 0)
         for result, output in zip(results, computed, strict=True):
@@ -284,11 +286,16 @@ def _is_finer(bundle: Bundle, zoom: float) -> bool:
 
 def _given(bundle: Bundle, image: Array, zoom: float) -> tuple[Array, dict[str, NamedArray], tuple[int, int]]:
     """What the network is given for one input: scaled, after the steps outside the network, padded; these inputs; the scaled y and x."""
-    scaled = (max(1, round(image.shape[-2] * zoom)), max(1, round(image.shape[-1] * zoom)))
+    scaled = _scaled(image.shape, zoom)
     demand_room_to_scale(image.shape, scaled)
     raw = resampled(image, scaled)
     inputs = {bundle.inputs[0].name: NamedArray(array=raw, axes=axis_ids(bundle.inputs[0]))}
     return np.ascontiguousarray(_grown(processed(raw, bundle.inputs[0], inputs, is_input=True), bundle)), inputs, scaled
+
+
+def _scaled(shape: tuple[int, ...], zoom: float) -> tuple[int, int]:
+    """The y and x that the network sees, px."""
+    return max(1, round(shape[-2] * zoom)), max(1, round(shape[-1] * zoom))
 
 
 def margins(shape: tuple[int, ...], bundle: Bundle) -> list[tuple[int, int]]:
