@@ -74,6 +74,8 @@ def test_a_predictor_gives_what_predict_gives_for_every_image(bundles, three, tm
         folder = predictor.bundle.folder
         assert folder.exists()
     assert not folder.exists()
+    with pytest.raises(InputInvalid, match="this predictor was closed: make a new one"):
+        predictor(image.array)
 
 
 def test_a_predictor_of_weights_that_are_not_there_is_refused(bundles):

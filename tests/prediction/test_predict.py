@@ -214,6 +214,7 @@ def test_a_blur_that_is_told_is_brought_to_one_that_the_network_takes_away(tiny,
     [
         ({"na": 1.4}, 0.1, "give na and wavelength_nm"),
         ({"na": 14.0, "wavelength_nm": 520.0}, 0.1, "up to 1.7"),
+        ({"na": 1.4, "wavelength_nm": 520.0, "diameter": 30.0}, 0.1, "give one"),
         ({"na": 1.4, "wavelength_nm": 0.52}, 0.1, "in nanometres, 100 to 3000"),
         ({"na": 1.4, "wavelength_nm": 520.0}, None, "give pixel_size in micrometres"),
         ({"na": 0.1, "wavelength_nm": 520.0}, 0.001, "a blur of 5.2e[+]03 px: the image would be scaled by 0.00173"),

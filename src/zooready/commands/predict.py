@@ -143,7 +143,7 @@ class Predictor:
         trust_code: bool = False,
         time_limit_s: float | None = None,
     ) -> None:
-        self.format, self.device = format, device
+        self.format, self.device, self.is_closed = format, device, False
         with ExitStack() as stack:
             self.bundle = stack.enter_context(bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s))
             _demand(self.bundle, format)
@@ -152,11 +152,14 @@ class Predictor:
 
     def __call__(self, image: Given, *, axes: str | None = None, **options: Any) -> Prediction:
         """Run the network on an image; ``axes`` and ``options`` are what :func:`predict` takes besides."""
+        if self.is_closed:
+            raise InputInvalid("this predictor was closed: make a new one.")
         loaded = as_image(image, axes=axes)
         return prediction.predict(self.bundle, loaded, loaded=self.loaded, format=self.format, device=self.device, **options)
 
     def close(self) -> None:
         """Remove what was unpacked; the predictor cannot be used any more."""
+        self.is_closed = True
         self.opened.close()
 
     def __enter__(self) -> Self:

@@ -104,6 +104,8 @@ def zoom_for(bundle: Bundle, image: Image, pixel_size: PixelSize | None, diamete
     InputInvalid
         The diameter is no size, the bundle does not state what it was trained for, or the image would grow or shrink too much.
     """
+    if is_told and diameter is not None:
+        raise InputInvalid("na and wavelength_nm are for networks that take blur away, diameter for those that find objects: give one.")
     if is_told or (pixel_size == "auto" and diameter is None and image.blurs_um and blur_range_px(bundle)):
         return zoom_of_blur(image.blurs_um, image.pixel_size_um, blur_range_px(bundle))
     if diameter is None:
