@@ -76,8 +76,8 @@ def test_confusion_has_a_row_a_class_and_its_recall():
 
 def test_only_a_pass_shows_its_level():
     verdict = {"consumer": "torch", "format": "onnx", "status": "passed", "level": "ran", "difference": 2e-7, "tolerance": 1e-5}
-    assert cards._cell(verdict) == "passed (ran) 2e-07"
-    assert cards._cell({**verdict, "status": "missing", "difference": None}) == "missing"
+    assert cards._cell(verdict, None) == "passed (ran) 2e-07"
+    assert cards._cell({**verdict, "status": "missing", "difference": None}, None) == "missing"
 
 
 def test_a_recorded_run_fills_what_is_missing_and_never_hides_a_difference():

@@ -240,7 +240,9 @@ def test_the_config_is_complete(rdf):
     assert config["trained"] == {"versions": {"torch": "1"}}
     assert (config["seed"], config["data_sha256"], config["metrics"]) == (5, "0" * 64, {"f1": 0.875})
     assert config["pixel_size_um"] == [0.2, 0.5]
-    assert config["measured"] == {"stride": 4, "minimum": 4, "halo": 23, "compared": [1024, 1024], "notes": []}
+    measured = {"stride": 4, "minimum": 4, "halo": 23, "tile_step": 4, "compared": [1024, 1024], "notes": []}
+    assert config["measured"] == measured
+    assert config["restores"] is False
     assert config["inside"] == {"normalization": {"name": "Percentiles", "low": 1.0, "high": 99.8}, "head": {"name": "none"}}
     assert config["tolerance"] == {"state_dict": 1e-5, "torchscript": 1e-5, "onnx": 1e-4}
     assert config["weights"]["torchscript"]["variant"] == "plain"
