@@ -31,7 +31,7 @@ def test_every_step_is_told_before_it_begins(tmp_path):
 
 
 def test_an_export_ends_when_its_time_is_over_and_leaves_nothing(tmp_path):
-    with pytest.raises(InputInvalid, match=r"longer than its time limit of 1e-06 s; it was at: measuring the network.*Nothing was written"):
+    with pytest.raises(InputInvalid, match=r"longer than its time limit of 1e-06 s; it was at: [a-z ]+[.] Nothing was written"):
         zooready.export(conv(1, 1), cells(40, 44), ABOUT, tmp_path / "b.zip", torchscript="plain", time_limit_s=1e-6)
     assert not list(tmp_path.iterdir())
 
