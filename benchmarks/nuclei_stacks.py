@@ -11,7 +11,6 @@ by the simulation that `segmentation3d` was trained on.
 from __future__ import annotations
 
 import argparse
-import json
 import zipfile
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +18,8 @@ from tempfile import TemporaryDirectory
 
 import tifffile
 import torch
-from real_images import CARDS, RECORDS, cache, download
+from real_images import cache, download
+from recording import CARDS, put
 
 from zooready.evaluation import label_images, segmentation3d
 from zooready.evaluation.grids import grid
@@ -72,14 +72,9 @@ def measure() -> None:
     """Write the table into the record, and draw."""
     image, truth = stack("img3d.tif"), stack("mask3d.tif").astype(int)
     methods = segmentation3d.methods_of(load_weights("segmentation3d"))
-    path = RECORDS / "segmentation3d.json"
-    record = json.loads(path.read_text(encoding="utf-8"))
-    record["tables"][TITLE] = {name: label_images.measured(method, [(image, truth)]) for name, method in methods.items()}
-    record["measured_on"][TITLE] = WORDS
+    table = {name: label_images.measured(method, [(image, truth)]) for name, method in methods.items()}
     grid(CARDS / PICTURE, ("image", "Otsu + watershed", "this network", "truth"), segmentation3d.panels(image, truth, methods))
-    record["images"] = [entry for entry in record["images"] if entry["file"] != PICTURE] + [{"file": PICTURE, "caption": CAPTION}]
-    with whole_file(path) as file:
-        file.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+    put("segmentation3d", {TITLE: table}, {TITLE: WORDS}, picture=PICTURE, caption=CAPTION)
 
 
 def main() -> None:

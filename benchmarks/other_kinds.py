@@ -11,7 +11,6 @@ shells are never fitted on. What the last layer is given is kept in a file, sinc
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from nuclei_fields import fetch, real_fields
+from recording import put
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
@@ -30,7 +30,6 @@ from zooready.measurement.cutouts import crops
 from zooready.records import Array
 from zooready.simulate import cells, monolayer, specimens, unseen
 
-RECORD = Path(__file__).parent.parent / "src/zooready/weights/plcnn.json"
 TABLE = "images of another kind"
 CELLS, CHANGED, OTHERS = 500, 300, 100  # simulated cells, those that are also changed in one way each, images of each other kind
 KEPT, PENALTY = 0.95, 0.1
@@ -165,16 +164,13 @@ def main() -> None:
     parser.add_argument("--kept", type=Path, default=Path("runs/other-kinds.npz"), help="what the last layer is given, kept")
     given = parser.parse_args()
     (weights, bias), rows = measured(kept(given.kept, given.cache))
-    record = json.loads(RECORD.read_text())
-    record["kind"] = {"weights": [float(f"{value:.5g}") for value in weights], "bias": float(f"{bias:.5g}"), "kept": KEPT}
-    record["tables"][TABLE] = rows
-    record["measured_on"][TABLE] = (
+    kind = {"weights": [float(f"{value:.5g}") for value in weights], "bias": float(f"{bias:.5g}"), "kept": KEPT}
+    words = (
         "share of images of which one line says that they are no cells of the kind that the network knows; the threshold was chosen on "
         f"{CELLS // 2} other simulated cells, so that {100 * KEPT:.0f} % of them get no line. Real nuclei (mnfinder 1.2.3, MIT, "
         "training-data), tissue and shells were never fitted on; each kind below them is judged by a rule that was fitted on the others"
     )
-    with whole_file(RECORD) as file:
-        file.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+    put("plcnn", {TABLE: rows}, {TABLE: words}, facts={"kind": kind})
     for row in rows:
         print(row)  # noqa: T201
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import subprocess
 import sys
 import zipfile
@@ -27,19 +26,17 @@ from typing import Any
 import numpy as np
 import tifffile
 import torch
+from recording import CARDS, put
 
 from zooready.evaluation import deconvolution_cards
 from zooready.evaluation.deconvolution import Restore
 from zooready.evaluation.grids import grid
 from zooready.families import load_weights, mrbcr, mrbcr3d, superres
 from zooready.images.similarity import fit, psnr
-from zooready.images.whole_files import whole_file
 from zooready.java.engines import folder as engines_folder
 from zooready.prediction.scaling import resampled
 from zooready.records import Array, Family
 
-ROOT = Path(__file__).parent.parent
-RECORDS, CARDS = ROOT / "src/zooready/weights", ROOT / "model_cards"
 WHEELS = {
     "sdeconv-1.0.4-py3-none-any.whl": "44f8e897e072c9583156d49d180504c4532c6fd6ee9903cdbf4574d06f0ec777",
     "flowdec-1.1.0-py3-none-any.whl": "62c4f338848fcc0acfdda04ecd1c941542a7a235a69bc67109236bafb985c88a",
@@ -161,13 +158,9 @@ def main() -> None:
     torch.set_num_threads(1)
     for family, own, how, whole in METHODS:
         rows, drawn = measure(whole(deconvolution_cards.restoring(family, load_weights(family.name))), own)
-        path, picture = RECORDS / f"{family.name}.json", f"{family.name}-real.png"
+        picture = f"{family.name}-real.png"
         grid(CARDS / picture, ("input itself", own, "truth"), drawn, shared=False)
-        record = json.loads(path.read_text(encoding="utf-8"))
-        record["tables"]["real images"], record["measured_on"]["real images"] = rows, WORDS.format(how=how)
-        record["images"] = [entry for entry in record["images"] if entry["file"] != picture] + [{"file": picture, "caption": CAPTION}]
-        with whole_file(path) as file:
-            file.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+        put(family.name, {"real images": rows}, {"real images": WORDS.format(how=how)}, picture=picture, caption=CAPTION)
 
 
 if __name__ == "__main__":

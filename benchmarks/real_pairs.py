@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,12 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
+from recording import CARDS, put
 
 if TYPE_CHECKING:
     from zooready.records import Array
 
-ROOT = Path(__file__).parent.parent
-RECORDS, CARDS = ROOT / "src/zooready/weights", ROOT / "model_cards"
 WHEEL, CZI, TIFF = "sairyscan-0.0.3-py3-none-any.whl", "sairyscan/data/celegans_airyscan.czi", "celegans-airyscan.tif"
 PIXEL_UM, MADE_FOR_UM = 0.0426, 0.03  # of the image, and of what superres-sted was trained for
 POINT_UM, KNOWN_UM = 0.51 * 0.488 / 1.4, 0.29  # width of points at half maximum: of this microscope, computed, and of training
@@ -127,19 +125,14 @@ def main() -> None:
     import torch
 
     from zooready.evaluation.grids import grid
-    from zooready.images.whole_files import whole_file
 
     torch.set_num_threads(1)
     for name, (own, methods) in METHODS.items():
         rows, drawn = measure(name, methods)
-        path, picture = RECORDS / f"{name}.json", f"{name}-pair.png"
+        picture = f"{name}-pair.png"
         grid(CARDS / picture, ("confocal", own, "image scanning"), drawn)
-        record = json.loads(path.read_text(encoding="utf-8"))
-        record["tables"]["real pair"], record["measured_on"]["real pair"] = rows, WORDS
         caption = "The middle of a real confocal image, what the network makes of it, and image scanning of the same place."
-        record["images"] = [entry for entry in record["images"] if entry["file"] != picture] + [{"file": picture, "caption": caption}]
-        with whole_file(path) as file:
-            file.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+        put(name, {"real pair": rows}, {"real pair": WORDS}, picture=picture, caption=caption)
 
 
 if __name__ == "__main__":

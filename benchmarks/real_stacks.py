@@ -13,21 +13,18 @@ down.
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from real_images import image
+from recording import put
 
 from zooready.evaluation.refocusing import ONE, TWO, UM, Refocus, planes_psnr, refocuser
 from zooready.families import FAMILIES, deepz, load_weights
-from zooready.images.whole_files import whole_file
 from zooready.records import Array
 
-RECORDS = Path(__file__).parent.parent / "src/zooready/weights"
 SETTINGS = {setting.family.name: setting for setting in (ONE, TWO)}
 TITLE = "stacks of others, PSNR in dB"
 
@@ -116,12 +113,7 @@ def main() -> None:
     parser.add_argument("family", choices=SETTINGS)
     name = parser.parse_args().family
     torch.set_num_threads(1)
-    rows = measure(name)
-    path = RECORDS / f"{name}.json"
-    record = json.loads(path.read_text(encoding="utf-8"))
-    record["tables"][TITLE], record["measured_on"][TITLE] = rows, WORDS
-    with whole_file(path) as file:
-        file.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+    put(name, {TITLE: measure(name)}, {TITLE: WORDS})
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from recording import put
 
 from zooready import About, export, java
 from zooready.bundle.reading import opened
@@ -39,7 +40,6 @@ WARM = 2  # turns that do not count: PyTorch compiles what it traced during the 
 SLOW = "released topology"  # only timed on the smaller image
 THREADS = 2
 RESULT = Path(__file__).with_suffix(".json")
-RECORD = Path(__file__).parent.parent / "src/zooready/weights/mrbcr.json"
 Timed = Callable[[Array], float]
 
 
@@ -113,10 +113,7 @@ def write(rows: list[dict[str, Any]]) -> None:
     words = f"seconds per image on {THREADS} threads, median of interleaved runs, float32, on a shared machine; python benchmarks/speed.py"
     with whole_file(RESULT) as file:
         file.write((json.dumps({"measured_on": words, "rows": rows}, indent=1) + "\n").encode())
-    record = json.loads(RECORD.read_text(encoding="utf-8"))
-    record["tables"]["speed"], record["measured_on"]["speed"] = rows, words
-    with whole_file(RECORD) as file:
-        file.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+    put(mrbcr.FAMILY.name, {"speed": rows}, {"speed": words})
 
 
 if __name__ == "__main__":

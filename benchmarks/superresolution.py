@@ -14,7 +14,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -23,15 +22,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from recording import CARDS, put
 from scipy import stats
 
 from zooready.evaluation import deconvolution, resolution, superres
 from zooready.evaluation.deconvolution import Restore
 from zooready.evaluation.grids import grid
-from zooready.families import load_record
 from zooready.families import superres as families
 from zooready.images.similarity import fit, psnr
-from zooready.images.whole_files import whole_file
 from zooready.records import Array, Family, Pair, Part
 from zooready.simulate.fields import Field
 from zooready.training import checkpoint
@@ -51,8 +49,7 @@ PEERS: Mapping[str, Part] = {
     "Richardson-Lucy unrolled, 10 iterations": Part(path="peers.UnrolledLucy"),
 }
 APART_NM = (150.0, 180.0, 240.0)
-ROOT = Path(__file__).parent.parent
-RECORD, CARDS, PICTURE = ROOT / "src/zooready/weights/superres-sted.json", ROOT / "model_cards", "superres-sted-seeds.png"
+PICTURE = "superres-sted-seeds.png"
 LOUDEST = 0.1  # share of the pixels, those in which two networks disagree most
 
 
@@ -189,12 +186,7 @@ def main() -> None:
     tables = {"peers": peers(arguments.out), "transfer": transfer(arguments.out), "two seeds": rows}
     titles = ("confocal", "one seed", "another seed", "disagreement", "error of the mean", "truth (STED)")
     grid(CARDS / PICTURE, titles, drawn, shared=False)
-    record = load_record(FAMILY.name)
-    record["tables"] |= tables
-    record["measured_on"] |= WORDS
-    record["images"] = [entry for entry in record["images"] if entry["file"] != PICTURE] + [{"file": PICTURE, "caption": CAPTION}]
-    with whole_file(RECORD) as file:
-        file.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+    put(FAMILY.name, tables, WORDS, picture=PICTURE, caption=CAPTION)
 
 
 if __name__ == "__main__":

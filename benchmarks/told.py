@@ -8,20 +8,18 @@ limit, are simulated with finer pixels, which a coarse camera then sums.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from recording import put
 
 from zooready.evaluation import deconvolution, deconvolution_cards, microscope_range
 from zooready.evaluation.deconvolution import Restore
 from zooready.evaluation.mrbcr import KNOWN
 from zooready.families import load_weights, mrbcr
 from zooready.images.similarity import Image2D, psnr
-from zooready.images.whole_files import whole_file
 from zooready.prediction.scaling import resampled, zoom_of_blur
 from zooready.simulate import microscopes
 from zooready.simulate.optics import convolved, psf, transferred
@@ -31,7 +29,6 @@ from zooready.simulate.unseen import UNSEEN
 COARSE = {2.0: 4, 2.7: 3, 3.4: 2}  # blur, px, and how many fine pixels a side make one
 FINE = (11.0, 13.0, 16.0, 20.0, 24.0, 32.0)
 PER_BLUR, UNSEEN_PER_BLUR, SEED, RIM_PX = 20, 8, 4_170_021, 32
-RECORD = Path(__file__).parent.parent / "src/zooready/weights/mrbcr.json"
 WORDS = (
     f"{PER_BLUR} held-out fields of {deconvolution.FIELD_PX} px for each blur and {UNSEEN_PER_BLUR} of kinds never trained on, by random "
     "microscopes as in the tables of eight blurs; below 4 px, where the camera's pixels are too coarse for the objective, without haze. "
@@ -92,10 +89,7 @@ def main() -> None:
         for words, kinds, count in (("held-out", KNOWN, PER_BLUR), ("unseen", UNSEEN, UNSEEN_PER_BLUR))
         for blur in (*COARSE, *FINE)
     ]
-    record = json.loads(RECORD.read_text(encoding="utf-8"))
-    record["tables"]["told"], record["measured_on"]["told"] = rows, WORDS
-    with whole_file(RECORD) as file:
-        file.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+    put(mrbcr.FAMILY.name, {"told": rows}, {"told": WORDS})
 
 
 if __name__ == "__main__":

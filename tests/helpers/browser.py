@@ -88,6 +88,22 @@ class Page:
 
 
 @contextmanager
+def running(command, **how):
+    """A browser's process, which ends with the block."""
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, start_new_session=True, **quiet, **how)
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
 def browser():
     """A page of a browser that ends with the block."""
     assert CHROMIUM is not None
@@ -100,16 +116,9 @@ def browser():
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", f"--user-data-dir={profile}"]
-        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        process = subprocess.Popen(command, preexec_fn=place, close_fds=False, start_new_session=True, **quiet)
         try:
-            yield Page(outward[0], inward[1])
+            with running(command, preexec_fn=place, close_fds=False):
+                yield Page(outward[0], inward[1])
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
             for end in (*inward, *outward):
                 os.close(end)

@@ -4,13 +4,12 @@ import base64
 import json
 import shutil
 import socket
-import subprocess
 import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from browser import SECONDS
+from browser import SECONDS, running
 
 FIREFOX = next((found for name in ("firefox", "firefox-esr") if (found := shutil.which(name))), None)
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the name that WebDriver gives a reference to an element
@@ -117,15 +116,6 @@ def firefox():
         preferences = {**PREFERENCES, "marionette.port": port}
         lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in preferences.items()]
         (Path(profile) / "user.js").write_text("\n".join(lines))
-        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         command = [FIREFOX, "--headless", "--no-remote", "--marionette", "--remote-allow-system-access", "--profile", profile]
-        process = subprocess.Popen(command, start_new_session=True, **quiet)
-        try:
+        with running(command):
             yield FirefoxPage(port)
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
