@@ -327,7 +327,6 @@ class Bundle:
     ``formats`` maps each format inside to its file below ``folder``. ``cases`` begins with the specification's test pair, named
     "test", followed by the stored ones; ``tolerance`` is per format. ``trusted`` tells whether the bundle's own Python may be run;
     ``time_limit_s`` is how long its network may take, for each image or for all of a check in one program, None for the program's own.
-
     ``id`` and ``name`` are empty if absent; ``credits`` are lists of people and of what they wrote and drew. ``weights`` are by their key
     in the description, e.g. ``"pytorch_state_dict"``. ``pixel_size_um`` is the smallest and largest side of a pixel that the network was
     trained for, ``blur_px`` the smallest and largest blur that it takes away, wavelength / (NA x pixel size), ``plane_distance_um`` the

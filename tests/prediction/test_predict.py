@@ -227,6 +227,12 @@ def test_a_blur_that_cannot_be_is_refused(tiny, settings, pixel_um, words):
         predict(tiny("restored"), make_image(pixel_size_um=0.1), na=1.4, wavelength_nm=520.0)
 
 
+def test_a_file_that_states_an_impossible_blur_is_run_as_it_is(tiny):
+    bundle = tiny("restored", config={"zooready": {"blur_px": [4, 16]}})
+    (note,) = predict(bundle, replace(make_image(pixel_size_um=0.1), blurs_um=(900.0,))).notes
+    assert note.endswith("The result may be worse than the image: compare the two.")
+
+
 def test_an_unknown_pixel_size_is_noted(tiny):
     (note,) = predict(tiny("restored", pixel_size_um=[0.3, 0.6]), make_image()).notes
     assert "does not say its pixel size, and the network was trained for 0.3 to 0.6 µm: set it in Fiji with Image > Properties" in note

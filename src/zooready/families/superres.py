@@ -155,7 +155,7 @@ def sample(step: Step) -> Image:
 
 
 def family(name: str, title: str, description: str, step: Step, tags: tuple[str, ...], head: Part | None = None) -> Family:
-    """One of the three; they differ in their microscopes only."""
+    """One of the three; they differ in their microscopes, and in what finishes the output."""
     return Family(
         name=name,
         title=title,

@@ -77,18 +77,23 @@ def zoom_of_blur(blurs_um: tuple[float, ...], pixel_size_um: float | None, allow
         raise InputInvalid("the bundle does not state which blur it takes away. Leave na and wavelength_nm out.")
     if pixel_size_um is None:
         raise InputInvalid("the image does not say its pixel size, from which its blur in pixels follows: give pixel_size in micrometres.")
+    zoom, blur_px = _suited(blurs_um, pixel_size_um, allowed), min(blurs_um) / pixel_size_um
+    return _possible(zoom, f"a blur of {blur_px:.3g} px", "give the numerical aperture, the wavelength in nm and the pixel size in um")
+
+
+def _suited(blurs_um: tuple[float, ...], pixel_size_um: float, allowed: tuple[float, float]) -> float:
+    """The factor of :func:`zoom_of_blur`, whatever it is."""
     low, high = allowed
     smallest, largest = min(blurs_um) / pixel_size_um, max(blurs_um) / pixel_size_um
-    zoom = SMALL * low / smallest if smallest < BELOW * low else LARGE * high / largest if largest > ABOVE * high else 1.0
-    return _possible(zoom, f"a blur of {smallest:.3g} px", "give the numerical aperture, the wavelength in nm and the pixel size in um")
+    return SMALL * low / smallest if smallest < BELOW * low else LARGE * high / largest if largest > ABOVE * high else 1.0
 
 
-def shown(zoom: float, image: Image, allowed: tuple[float, float] | None) -> str:
+def shown(zoom: float, image: Image, allowed: tuple[float, float]) -> str:
     """What a note on the blur of an image says of its scale, or of the scale that would suit it; empty if it suits as it is."""
     if zoom != 1.0:
         return f" It was shown to the network {zoom:.3g} times as large."
-    suited = zoom_of_blur(image.blurs_um, image.pixel_size_um, allowed)
-    if suited == 1.0:
+    suited = _suited(image.blurs_um, image.pixel_size_um, allowed) if image.pixel_size_um else 1.0
+    if suited == 1.0 or not 1 / MOST <= suited <= MOST:
         return ""
     why = "was better on" if suited < 1 else "harmed less"
     return f" pixel_size='auto' shows it to the network {suited:.3g} times as large, which {why} simulated images of such a blur."

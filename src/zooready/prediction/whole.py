@@ -132,20 +132,10 @@ def predict(
     """
     image = through(sized(image, pixel_size), na, wavelength_nm)
     spec, outputs = input_spec(bundle, READERS), output_specs(bundle)
-    allowed = pixel_range_um(bundle)
     inputs = as_input(image, spec, channel=channel)
     _check_stacks(inputs, outputs)
     zoom = zoom_for(bundle, image, pixel_size, diameter, is_told=na is not None)
-    notes = [note] if pixel_size is None and diameter is None and (note := outside(image.pixel_size_um, allowed)) else []
-    if note := rounded(inputs.array):
-        notes.append(note)
-    if "z" in spec.axes and (note := planes_differ(image.z_um, plane_distance_um(bundle))):
-        notes.append(note)
-    if note := blurred(image.blurs_um, image.pixel_size_um, blur_range_px(bundle)):
-        notes.append(note + shown(zoom, image, blur_range_px(bundle)))
-    notes += beyond(inputs.array, inputs.loop + spec.axes[1:], spec.channels, channel_limits(bundle))
-    for described in (*bundle.inputs, *bundle.outputs):
-        notes += notes_on_steps(described, is_many=math.prod(inputs.lengths) > 1, is_input=described in bundle.inputs)
+    notes = _notes_on_image(bundle, spec, image, inputs, zoom, is_as_it_is=pixel_size is None and diameter is None)
     parts = parts or Parts()
     embeddings: list[Array] = []
     why_whole, results = f"it is scaled by {zoom:.3g}" if zoom != 1.0 else "", None
@@ -179,6 +169,22 @@ def predict(
         else:
             scores[tensor.name] = _scores(stacked, inputs, tensor)
     return Prediction(images=images, scores=scores, notes=tuple(notes))
+
+
+def _notes_on_image(bundle: Bundle, spec: TensorSpec, image: Image, inputs: Inputs, zoom: float, *, is_as_it_is: bool) -> list[str]:
+    """How the image compares with those that the network was trained for, and what happens outside the network."""
+    blurs_px = blur_range_px(bundle)
+    blur = blurred(image.blurs_um, image.pixel_size_um, blurs_px)
+    found = [
+        outside(image.pixel_size_um, pixel_range_um(bundle)) if is_as_it_is else "",
+        rounded(inputs.array),
+        planes_differ(image.z_um, plane_distance_um(bundle)) if "z" in spec.axes else "",
+        blur and blurs_px and blur + shown(zoom, image, blurs_px),
+        *beyond(inputs.array, inputs.loop + spec.axes[1:], spec.channels, channel_limits(bundle)),
+    ]
+    for described in (*bundle.inputs, *bundle.outputs):
+        found += notes_on_steps(described, is_many=math.prod(inputs.lengths) > 1, is_input=described in bundle.inputs)
+    return [note for note in found if note]
 
 
 def _notes_on_objects(loaded: Judged | None, bundle: Bundle, inputs: Inputs, results: list[Array], zoom: float) -> list[str]:
