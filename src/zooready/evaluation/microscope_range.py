@@ -34,7 +34,6 @@ LUCY_ITERATIONS = LUCY_IN_STACKS  # tried for "best": up to 100
 WRONG = 1.2  # width of the wrong PSF over the true one, and the other way round
 INPUT, TRUE, FALSE, OWN = "input itself, dB", "RL, best, true PSF, dB", "RL, best, PSF 20 % wrong, dB", "m-rBCR, dB"
 GAIN, WORST = "m-rBCR minus input, dB", "the same, worst field, dB"
-STEPS, ASPECTS = (0.35, 1.0), (1.5, 8.0)  # distances of planes, over the longest that samples the images, and over a pixel's side
 DEPTHS = "depths of field out of focus"
 CONDITIONS: Mapping[str, dict[str, Any]] = {  # one thing other than in the first row
     "in focus, no aberration, no haze, 300 photons": {},
@@ -70,7 +69,7 @@ def stacks(kinds: Sequence[Callable[..., Float]], seed: int, blur: float, count:
     for index in range(count):
         rng = np.random.default_rng((seed, round(10 * blur), index))
         optics = microscopes.microscope(rng, blur)
-        z_step_um = float(min(rng.uniform(*STEPS) * optics.nyquist_z_um, rng.uniform(*ASPECTS) * optics.pixel_size_um))
+        z_step_um = microscopes.z_step_um(rng, optics)
         specimen = partial(kinds[index % len(kinds)], aspect=z_step_um / optics.pixel_size_um)
         light = mrbcr.any_exposure(rng)
         made.append(mrbcr3d.stack_with_content(rng, shape, specimen, optics=optics, z_step_um=z_step_um, **light))

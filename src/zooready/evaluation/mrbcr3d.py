@@ -52,7 +52,7 @@ MEASURED_ON: Mapping[str, str] = {
     "unseen": f"{UNSEEN_STACKS} stacks of hollow spheres, not used for training or tuning; {deconvolution_cards.METHOD}",
     OTHERS: f"{PER_BLUR} stacks for each blur, wavelength / (NA x pixel size), kinds of specimens used in training; random NA, wavelength, "
     f"immersion, spherical aberration up to {microscopes.SPHERICAL_WAVES:g} waves rms, distance of planes (as many as sample the images, "
-    f"{microscope_range.ASPECTS[0]:g} to {microscope_range.ASPECTS[1]:g} px), camera, and {microscopes.PHOTONS[0]:g} to "
+    f"{microscopes.ASPECTS[0]:g} to {microscopes.ASPECTS[1]:g} px), camera, and {microscopes.PHOTONS[0]:g} to "
     f"{microscopes.PHOTONS[1]:,.0f} photons in the brightest voxel: none of it as in training. Richardson-Lucy knows the camera offset and "
     "a PSF, and its iteration is chosen with the truth; in turns the wrong PSF is a fifth too wide and a fifth too narrow, and too wide "
     "where a narrower one would break a sampling limit",

@@ -8,6 +8,7 @@ map for input and truth, the same loss and the same microscope as :mod:`zooready
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,16 @@ from numpy.typing import NDArray
 
 from zooready.families import mrbcr
 from zooready.records import Family, Image, Network, Pair, Part, Recipe, Training
+from zooready.simulate import microscopes
 from zooready.simulate.camera import Camera
+from zooready.simulate.dyes import enlarged, grainy, uneven
 from zooready.simulate.fields import Field, stack
 from zooready.simulate.volumes import SOLIDS, Shape, Solid, mixed
 from zooready.tensors import TensorSpec
 
 SHAPE = (16, 48, 48)  # px (z, y, x), of a training pair
 Z_STEP_UM = 0.15
+GAUSSIAN = ((0.3, 1.5), mrbcr.GAUSSIAN_PX)  # standard deviations of a Gaussian blur, planes and px
 SPECIMENS: tuple[Solid, ...] = (*SOLIDS, mixed)  # drawn with equal chance
 
 
@@ -41,8 +45,24 @@ def stack_with_content(rng: np.random.Generator, shape: Shape, specimen: Solid, 
 def pair(seed: int, index: int) -> Pair:
     """Pair number `index`: (1, 16, 48, 48) float32 counts each; any pair can be simulated again, so training resumes exactly."""
     rng = np.random.default_rng((seed, index))
-    simulated = scene(rng, SHAPE, SPECIMENS[rng.integers(len(SPECIMENS))])
-    return Pair(input=simulated.image[None].astype(np.float32), target=simulated.truth[None], pixel_size_um=mrbcr.OPTICS.pixel_size_um)
+    specimen = SPECIMENS[rng.integers(len(SPECIMENS))]
+    if rng.random() < mrbcr.REFERENCE:
+        simulated = scene(rng, SHAPE, specimen)
+    else:
+        optics, z_step_um = microscopes.for_stacks()[rng.integers(microscopes.STACKS)]
+        aspect = z_step_um / optics.pixel_size_um
+        specimen = partial(specimen, aspect=aspect)
+        if rng.random() < mrbcr.ENLARGED:
+            specimen = partial(enlarged, draw=specimen)
+        if rng.random() < mrbcr.UNEVEN:
+            specimen = partial(uneven, draw=specimen, aspect=aspect)
+        if rng.random() < mrbcr.GRAINY:
+            specimen = partial(grainy, draw=specimen, aspect=aspect)
+        further = {"gaussian": tuple(microscopes.log_uniform(rng, span) for span in GAUSSIAN)} if rng.random() < mrbcr.GAUSSIAN else {}
+        light = mrbcr.any_exposure(rng)
+        simulated = stack_with_content(rng, SHAPE, specimen, optics=optics, z_step_um=z_step_um, **light, **further)
+    pixel_size_um = simulated.optics.pixel_size_um
+    return Pair(input=simulated.image[None].astype(np.float32), target=simulated.truth[None], pixel_size_um=pixel_size_um)
 
 
 def sample() -> Image:
@@ -73,14 +93,15 @@ FAMILY = Family(
         TensorSpec(name="restored", axes="bczyx", channels=("intensity",), description="The stack without blur and noise, in counts."),
     ),
     network=Network(
-        architecture=Part(path="zooready.nets.bcr.BCR", kwargs={"width": 8, "levels": 2, "depth": 1, "inverse": 3, "dimensions": 3}),
+        architecture=Part(path="zooready.nets.bcr.BCR", kwargs={"width": 8, "levels": 3, "depth": (1, 2), "inverse": 3, "dimensions": 3}),
         normalization=mrbcr.FAMILY.network.normalization,
         restores=True,
     ),
     training=Training(
         pair=pair,
-        loss=mrbcr.loss,
-        recipe=Recipe(steps=3000, batch=2, optimizer="Muon", learning_rate=2e-3),
+        loss=partial(mrbcr.loss, floor=mrbcr.LOW_FLOOR),
+        guard=mrbcr.guard,
+        recipe=Recipe(steps=7500, batch=2, optimizer="Muon", learning_rate=2e-3),
         metrics=mrbcr.metrics,
         pair_of=mrbcr.pair_of,
         partner=mrbcr.FAMILY.training.partner,
