@@ -32,9 +32,9 @@ from zooready.evaluation import deconvolution_cards
 from zooready.evaluation.deconvolution import Restore
 from zooready.evaluation.grids import grid
 from zooready.families import load_weights, mrbcr, mrbcr3d, superres
+from zooready.images.resampling import resampled
 from zooready.images.similarity import fit, psnr
 from zooready.java.engines import folder as engines_folder
-from zooready.prediction.scaling import resampled
 from zooready.records import Array, Family
 
 WHEELS = {

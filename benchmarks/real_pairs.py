@@ -98,8 +98,8 @@ def measure(name: str, rows: Mapping[str, float]) -> tuple[list[dict[str, Any]],
     """Rows of the table, that of the input first, and of the picture."""
     from zooready.evaluation import deconvolution_cards
     from zooready.families import FAMILIES, load_weights
+    from zooready.images.resampling import resampled
     from zooready.images.similarity import fit
-    from zooready.prediction.scaling import resampled
 
     confocal, scanned = pair()
     restore = deconvolution_cards.restoring(FAMILIES[name], load_weights(name))

@@ -19,8 +19,9 @@ from zooready.evaluation import deconvolution, deconvolution_cards, microscope_r
 from zooready.evaluation.deconvolution import Restore
 from zooready.evaluation.mrbcr import KNOWN
 from zooready.families import load_weights, mrbcr
+from zooready.images.resampling import resampled
 from zooready.images.similarity import Image2D, psnr
-from zooready.prediction.scaling import resampled, zoom_of_blur
+from zooready.prediction.scaling import zoom_of_blur
 from zooready.simulate import microscopes
 from zooready.simulate.optics import convolved, psf, transferred
 from zooready.simulate.specimens import Specimen

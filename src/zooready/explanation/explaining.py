@@ -17,9 +17,9 @@ from zooready.explanation.networks import Network, network_of
 from zooready.explanation.reblurring import doubt
 from zooready.explanation.results import Explained, Explanation
 from zooready.images.calibration import RESCALE, beyond, outside
+from zooready.images.resampling import resampled
 from zooready.prediction import as_input
 from zooready.prediction.embedding import watched
-from zooready.prediction.scaling import resampled
 from zooready.prediction.whole import margins
 from zooready.records import Array, Bundle, Image
 from zooready.tensors import TensorSpec

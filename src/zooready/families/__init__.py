@@ -14,7 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from zooready.data.folder import contents, subfolder
 from zooready.errors import InputInvalid
-from zooready.families import deepz, deepz_pair, deepz_stack, mrbcr, mrbcr3d, mrbcr_released, plcnn, segmentation, segmentation3d, superres
+from zooready.families import (
+    deepz,
+    deepz_pair,
+    deepz_stack,
+    mrbcr,
+    mrbcr3d,
+    mrbcr_released,
+    mrbcr_told,
+    plcnn,
+    segmentation,
+    segmentation3d,
+    superres,
+)
 from zooready.images.coco import coco_file
 from zooready.records import Family
 
@@ -29,6 +41,7 @@ FAMILIES: Mapping[str, Family] = {
         mrbcr.FAMILY,
         mrbcr3d.FAMILY,
         mrbcr_released.FAMILY,
+        mrbcr_told.FAMILY,
         plcnn.FAMILY,
         superres.STED_FAMILY,
         superres.TIRFSIM_FAMILY,

@@ -90,18 +90,23 @@ def pair(seed: int, index: int) -> Pair:
     if rng.random() < REFERENCE:
         simulated = scene(rng, SIZE, specimen)
     else:
-        if rng.random() < ENLARGED:
-            specimen = partial(enlarged, draw=specimen)
-        if rng.random() < UNEVEN:
-            specimen = partial(uneven, draw=specimen)
-        if rng.random() < GRAINY:
-            specimen = partial(grainy, draw=specimen)
-        further = {"climb_px": float(rng.uniform(*CLIMB_PX))} if rng.random() < THICK else {}
-        if rng.random() < GAUSSIAN:
-            further["gaussian_px"] = microscopes.log_uniform(rng, GAUSSIAN_PX)
-        simulated = any_scene(rng, SIZE, specimen, microscopes.microscopes()[rng.integers(microscopes.NUMBER)], **further)
+        simulated = varied(rng, SIZE, microscopes.microscopes()[rng.integers(microscopes.NUMBER)], specimen)
     pixel_size_um = simulated.optics.pixel_size_um
     return Pair(input=simulated.image[None].astype(np.float32), target=simulated.truth[None], pixel_size_um=pixel_size_um)
+
+
+def varied(rng: np.random.Generator, size: int, optics: Optics, specimen: Specimen) -> Field:
+    """A field of training by any microscope, (size, size) each: the specimen enlarged, unevenly dyed, grainy or thick at random."""
+    if rng.random() < ENLARGED:
+        specimen = partial(enlarged, draw=specimen)
+    if rng.random() < UNEVEN:
+        specimen = partial(uneven, draw=specimen)
+    if rng.random() < GRAINY:
+        specimen = partial(grainy, draw=specimen)
+    further = {"climb_px": float(rng.uniform(*CLIMB_PX))} if rng.random() < THICK else {}
+    if rng.random() < GAUSSIAN:
+        further["gaussian_px"] = microscopes.log_uniform(rng, GAUSSIAN_PX)
+    return any_scene(rng, size, specimen, optics, **further)
 
 
 def pair_of(image: Array, truth: Array, pixel_size_um: float = 1.0) -> Pair:

@@ -12,7 +12,7 @@ import numpy as np
 from zooready.bundle.specs import blur_range_px, pixel_range_um, trained_objects
 from zooready.errors import InputInvalid
 from zooready.images.calibration import target
-from zooready.records import Array, Bundle, Image
+from zooready.records import Bundle, Image
 
 BELOW, SMALL = 0.75, 1.5  # of the smallest blur that a network takes away: images blurred less are shown to it with that blur
 ABOVE, LARGE = 0.75, 0.5625  # the same of the largest one: images blurred more; measured with mrbcr (its card, "told")
@@ -149,34 +149,3 @@ def _possible(zoom: float, what: str, cure: str) -> float:
     if not 1 / MOST <= zoom <= MOST:
         raise InputInvalid(f"{what}: the image would be scaled by {zoom:.3g}, and {MOST} times is the most: {cure}.")
     return zoom
-
-
-def resampled(array: Array, size: tuple[int, int], *, labels: bool = False) -> Array:
-    """An array with other lengths of its last two axes.
-
-    Parameters
-    ----------
-    array
-        (..., y, x) float32.
-    size
-        New (y, x), px.
-    labels
-        Take the nearest pixel, so that no new label arises; else interpolate linearly, smoothed first where pixels are dropped.
-
-    Returns
-    -------
-    Array
-        (..., *size) float32.
-    """
-    from skimage.transform import resize
-
-    if array.shape[-2:] == size:
-        return array
-    planes = array.reshape(-1, *array.shape[-2:])
-    how = (
-        {"order": 0, "anti_aliasing": False}
-        if labels
-        else {"order": 1, "anti_aliasing": size[0] < array.shape[-2] or size[1] < array.shape[-1]}
-    )
-    scaled = [resize(plane, size, mode="edge", preserve_range=True, **how) for plane in planes]
-    return np.asarray(np.stack(scaled), dtype=np.float32).reshape(*array.shape[:-2], *size)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from zooready.images.appearance import background, diameters_px, usual_px
+from zooready.images.resampling import resampled
 from zooready.prediction.inputs import Inputs
-from zooready.prediction.scaling import resampled
 from zooready.records import Array, as_float32
 from zooready.tensors import KnownKind, Objects
 

@@ -25,12 +25,13 @@ from zooready.images.calibration import beyond, blurred, outside, planes_differ
 from zooready.images.loading import rounded
 from zooready.images.mapped import blocks, is_mapped
 from zooready.images.notebook import image_html, notes_html, table_html
+from zooready.images.resampling import resampled
 from zooready.images.tiff import in_order
 from zooready.prediction.embedding import Judged, load, strangers
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.memory import available_bytes, demand_room, demand_room_to_scale
 from zooready.prediction.parts import Parts
-from zooready.prediction.scaling import PixelSize, resampled, shown, sized, through, zoom_for
+from zooready.prediction.scaling import PixelSize, shown, sized, through, zoom_for
 from zooready.prediction.steps import READERS, NamedArray, axis_ids, processed
 from zooready.prediction.steps import notes as notes_on_steps
 from zooready.prediction.suitability import of_another_kind, unlike
