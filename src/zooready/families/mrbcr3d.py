@@ -26,7 +26,8 @@ from zooready.tensors import TensorSpec
 
 SHAPE = (16, 48, 48)  # px (z, y, x), of a training pair
 Z_STEP_UM = 0.15
-GAUSSIAN = ((0.3, 1.5), mrbcr.GAUSSIAN_PX)  # standard deviations of a Gaussian blur, planes and px
+TWICE = 0.5  # share of enlarged specimens that are enlarged once more, so that some bodies are larger than a pair
+GAUSSIAN, GAUSSIAN_PX = 0.35, ((0.3, 1.5), mrbcr.GAUSSIAN_PX)  # share of other pairs with a Gaussian blur, its deviations in planes and px
 SPECIMENS: tuple[Solid, ...] = (*SOLIDS, mixed)  # drawn with equal chance
 
 
@@ -55,11 +56,13 @@ def pair(seed: int, index: int) -> Pair:
         specimen = partial(specimen, aspect=aspect)
         if rng.random() < mrbcr.ENLARGED:
             specimen = partial(enlarged, draw=specimen)
+            if rng.random() < TWICE:
+                specimen = partial(enlarged, draw=specimen)
         if rng.random() < mrbcr.UNEVEN:
             specimen = partial(uneven, draw=specimen, aspect=aspect)
         if rng.random() < mrbcr.GRAINY:
             specimen = partial(grainy, draw=specimen, aspect=aspect)
-        further = {"gaussian": tuple(microscopes.log_uniform(rng, span) for span in GAUSSIAN)} if rng.random() < mrbcr.GAUSSIAN else {}
+        further = {"gaussian": tuple(microscopes.log_uniform(rng, span) for span in GAUSSIAN_PX)} if rng.random() < GAUSSIAN else {}
         light = mrbcr.any_exposure(rng)
         simulated = stack_with_content(rng, SHAPE, specimen, optics=optics, z_step_um=z_step_um, **light, **further)
     pixel_size_um = simulated.optics.pixel_size_um
@@ -103,7 +106,7 @@ FAMILY = Family(
         pair=pair,
         loss=partial(mrbcr.loss, floor=mrbcr.LOW_FLOOR),
         guard=mrbcr.guard,
-        recipe=Recipe(steps=7500, batch=2, optimizer="Muon", learning_rate=2e-3),
+        recipe=Recipe(steps=6500, batch=2, optimizer="Muon", learning_rate=2e-3),
         metrics=mrbcr.metrics,
         pair_of=mrbcr.pair_of,
         partner=mrbcr.FAMILY.training.partner,
