@@ -67,8 +67,8 @@ def row(restore: Restore, blur: float, kinds: Sequence[Specimen], count: int) ->
     scores = []
     for image, truth in pairs:
         height, width = image.shape
-        scaled = resampled(np.asarray(image, np.float32), (round(height * zoom), round(width * zoom)))
-        told = resampled(np.asarray(restore(scaled), np.float32), (height, width))
+        scaled = resampled(np.asarray(image, np.float32), (round(height * zoom), round(width * zoom)), cubic=zoom < 1)
+        told = resampled(np.asarray(restore(scaled), np.float32), (height, width), cubic=zoom < 1)
         scores.append([psnr(shown, truth) for shown in (image, restore(image), told)])
     values = np.array(scores)
     worst = (values[:, 1:] - values[:, :1]).min(0)

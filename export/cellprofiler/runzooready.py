@@ -158,7 +158,8 @@ class Bundle:
     ``halo`` is None if outputs depend on the whole image; ``pixel_um`` is the range of pixel sizes and
     ``plane_um`` the distance of the planes of a stack that the network was trained for (micrometres), or None. ``limits`` are the
     smallest and largest value that it was trained for, by channel of the input, of channels that hold no light, ``diameter_px`` the
-    smallest and largest width of the objects that it finds (px), ``blur_px`` the same of the blur that it takes away, or None.
+    smallest and largest width of the objects that it finds (px), ``blur_px`` the same of the blur that it takes away, or None, and
+    ``restores`` says whether its results are sharper images.
     """
 
     def __init__(self, path: Path) -> None:
@@ -198,6 +199,7 @@ class Bundle:
         self.stride = max(1, int(measured.get("stride") or 1))
         self.pixel_um = tuple(float(size) for size in zooready["pixel_size_um"]) if zooready.get("pixel_size_um") else None
         self.plane_um = float(zooready["z_um"]) if zooready.get("z_um") and "z" in self.input.axes else None
+        self.restores = zooready.get("restores") is True
         self.blur_px = tuple(float(side) for side in zooready["blur_px"]) if zooready.get("blur_px") else None
         known = (zooready.get("objects") or {}).get("diameter_px")
         self.diameter_px = tuple(float(width) for width in known) if known else None
@@ -408,10 +410,11 @@ def _one(bundle: Bundle, image: numpy.ndarray, side: int, zoom: float) -> dict[s
     if zoom == 1.0:
         return _tiled(bundle, image, side) if _tiles(bundle, image, side) else whole(bundle, image)
     size = image.shape[-2:]
-    scaled = _resized(image, (max(1, round(size[0] * zoom)), max(1, round(size[1] * zoom))), False)
+    order = 3 if bundle.restores and zoom < 1 else 1  # cubic is sharper, which mrbcr's results need
+    scaled = _resized(image, (max(1, round(size[0] * zoom)), max(1, round(size[1] * zoom))), order)
     outputs = _one(bundle, scaled, side, 1.0)
     return {
-        name: _resized(array, size, bundle.output(name).kind == "labels") if "y" in bundle.output(name).axes else array
+        name: _resized(array, size, 0 if bundle.output(name).kind == "labels" else order) if "y" in bundle.output(name).axes else array
         for name, array in outputs.items()
     }
 
@@ -518,14 +521,14 @@ def _no_room(shape: tuple[int, ...]) -> str:
     return f"not enough memory for an image of {size} px: crop it, lower the tile size, run fewer workers, or use a larger machine."
 
 
-def _resized(array: numpy.ndarray, size: tuple[int, int], labels: bool) -> numpy.ndarray:
-    """An array (..., y, x) with another y and x; labels keep their values."""
+def _resized(array: numpy.ndarray, size: tuple[int, int], order: int) -> numpy.ndarray:
+    """An array (..., y, x) with another y and x, interpolated by splines of this order; 0 keeps values, as labels need."""
     from skimage.transform import resize
 
     if array.shape[-2:] == size:
         return array
-    smooth = not labels and (size[0] < array.shape[-2] or size[1] < array.shape[-1])
-    options = {"order": 0 if labels else 1, "anti_aliasing": smooth, "mode": "edge", "preserve_range": True}
+    smooth = order > 0 and (size[0] < array.shape[-2] or size[1] < array.shape[-1])
+    options = {"order": order, "anti_aliasing": smooth, "mode": "edge", "preserve_range": True}
     planes = [resize(plane, size, **options) for plane in array.reshape(-1, *array.shape[-2:])]
     return numpy.asarray(numpy.stack(planes), numpy.float32).reshape(*array.shape[:-2], *size)
 

@@ -282,7 +282,10 @@ function throughScaled(image, pieces, factor) {
     else
         run("Duplicate...", "title=scaled");
     scaled = getImageID();
-    run("Size...", "width=" + width + " height=" + height + " average interpolation=Bilinear");
+    way = "Bilinear";
+    if (FINER && factor < 1)
+        way = "Bicubic"; // sharper, which mrbcr's results need
+    run("Size...", "width=" + width + " height=" + height + " average interpolation=" + way);
     count = through(scaled, pieces);
     selectImage(scaled);
     close();
@@ -359,6 +362,8 @@ function assemble(image, pieces, count, k) {
         way = "Bilinear";
         if (KINDS[k] == "labels")
             way = "None";
+        else if (FINER)
+            way = "Bicubic";
         selectImage(output);
         run("Size...", "width=" + wide + " height=" + high + " interpolation=" + way);
         selectImage(image);

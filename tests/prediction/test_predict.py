@@ -278,6 +278,16 @@ def test_what_is_restored_keeps_pixels_that_are_finer_than_the_images(tiny):
     assert fine.notes == ()
 
 
+def test_an_image_reduced_for_a_network_that_restores_stays_sharp(tiny):
+    y, x = np.mgrid[:120, :120]
+    image = Image(array=(100 + 50 * np.sin(y) * np.cos(x / 1.2)).astype("float32"), axes="yx", pixel_size_um=0.6)
+    inner, errors = (slice(10, -10), slice(10, -10)), []
+    for restores in (False, True):
+        result = predict(tiny("restored", pixel_size_um=[0.72, 0.72], restores=restores), image, pixel_size="auto")
+        errors.append(np.abs(result.images["restored"].array / 2 - image.array)[inner].mean())
+    assert errors[1] < 0.5 * errors[0]
+
+
 def test_resampled_labels_are_never_invented(tiny):
     array = np.zeros((60, 60), "float32")
     array[10:30, 10:30], array[30:50, 35:50] = 200, 90

@@ -281,7 +281,7 @@ def _one(
             output = output[..., :height, :width]
         output = as_float32(processed(output, described, inputs))
         if zoom != 1.0 and tensor.axes.endswith("yx") and not _is_finer(bundle, zoom):
-            output = resampled(output, size, labels=tensor.kind == "labels")
+            output = resampled(output, size, labels=tensor.kind == "labels", cubic=_is_sharp(bundle, zoom))
         kept.append(output)
     return kept, embedding
 
@@ -291,11 +291,16 @@ def _is_finer(bundle: Bundle, zoom: float) -> bool:
     return bundle.restores and zoom > 1.0
 
 
+def _is_sharp(bundle: Bundle, zoom: float) -> bool:
+    """Whether an image is scaled by cubic splines: those reduced for a network that restores; mrbcr was better by it (benchmarks/told.py)."""
+    return bundle.restores and zoom < 1.0
+
+
 def _given(bundle: Bundle, image: Array, zoom: float) -> tuple[Array, dict[str, NamedArray], tuple[int, int]]:
     """What the network is given for one input: scaled, after the steps outside the network, padded; these inputs; the scaled y and x."""
     scaled = _scaled(image.shape, zoom)
     demand_room_to_scale(image.shape, scaled)
-    raw = resampled(image, scaled)
+    raw = resampled(image, scaled, cubic=_is_sharp(bundle, zoom))
     inputs = {bundle.inputs[0].name: NamedArray(array=raw, axes=axis_ids(bundle.inputs[0]))}
     return np.ascontiguousarray(_grown(processed(raw, bundle.inputs[0], inputs, is_input=True), bundle)), inputs, scaled
 
