@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from zooready.errors import InputInvalid
-from zooready.images.matching import f1, match
+from zooready.images.matching import f1, match, match_middles
 
 
 def discs(*centres, radius=6, size=64):
@@ -82,3 +82,26 @@ def test_float_labels_count_as_labels_and_empty_images_agree():
 def test_what_cannot_be_matched_is_refused(first, second, iou, message):
     with pytest.raises(InputInvalid, match=message):
         match(first, second, iou)
+
+
+def test_middles_are_matched_by_distance_one_to_one():
+    first, second = np.zeros((2, 20, 20), int)
+    first[5, 5], first[5, 9], first[15, 15] = 1, 2, 3
+    second[5, 7], second[15, 15] = 4, 1  # the first lies 2 px from two of them
+    f1, distance = match_middles(first, second, 3.0)
+    assert f1 == pytest.approx(2 * 2 / 5)
+    assert distance == pytest.approx(1.0)
+    assert match_middles(first, second, 1.0)[0] == pytest.approx(2 * 1 / 5)
+
+
+def test_as_many_middles_as_possible_are_matched():
+    first, second = np.zeros((2, 1, 20), int)
+    first[0, 4], first[0, 7] = 1, 2
+    second[0, 1], second[0, 4] = 1, 2  # the nearest pair would leave the others 6 px apart
+    assert match_middles(first, second, 3.0) == (1.0, 3.0)
+
+
+def test_no_middles_at_all_agree():
+    empty, one = np.zeros((4, 4), int), np.eye(4, dtype=int)
+    assert match_middles(empty, empty, 3.0)[0] == 1
+    assert match_middles(empty, one, 3.0)[0] == 0

@@ -25,6 +25,7 @@ from zooready.families import (
     plcnn,
     segmentation,
     segmentation3d,
+    spots,
     superres,
 )
 from zooready.images.coco import coco_file
@@ -38,6 +39,7 @@ FAMILIES: Mapping[str, Family] = {
     for family in (
         segmentation.FAMILY,
         segmentation3d.FAMILY,
+        spots.FAMILY,
         mrbcr.FAMILY,
         mrbcr3d.FAMILY,
         mrbcr_released.FAMILY,

@@ -292,7 +292,7 @@ def _is_finer(bundle: Bundle, zoom: float) -> bool:
 
 
 def _is_sharp(bundle: Bundle, zoom: float) -> bool:
-    """Whether an image is scaled by cubic splines: those reduced for a network that restores; mrbcr was better by it (benchmarks/told.py)."""
+    """Whether an image is scaled by cubic splines, which are sharper: one that is reduced for a network that restores."""
     return bundle.restores and zoom < 1.0
 
 

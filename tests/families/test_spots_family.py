@@ -1,0 +1,54 @@
+"""What is particular to spots: how they are matched, and the classical method beside the network."""
+
+import numpy as np
+import pytest
+import torch
+
+from zooready.evaluation import spots as evaluation
+from zooready.families import spots as family
+from zooready.simulate import spots
+
+torch.set_num_threads(1)
+
+
+def scene(at, size=64, photons=200.0):
+    points = spots.Spots(at=np.array(at, float), height=np.ones(len(at)), width_px=np.full(len(at), 1.4))
+    light = photons * spots.rendered(points, size) + 10.0
+    return spots.exposed(np.random.default_rng(1), points, photons, light)
+
+
+def test_the_target_itself_scores_one_and_an_empty_output_zero():
+    pair = family.field(np.random.default_rng(3), 96)
+    assert pair.truth.max() > 3
+    assert family.metrics(torch.from_numpy(pair.target[None]), pair)["f1"] > 0.9  # spots nearer than 3 px become one
+    assert family.metrics(torch.zeros(1, 2, 96, 96), pair)["f1"] == 0
+
+
+def test_the_classical_method_finds_bright_spots_and_its_best_threshold_is_no_worse():
+    image, truth = scene([(12, 12), (30, 40), (50, 20), (20.5, 50.5)])
+    f1, distance = evaluation.scored(evaluation.classical(image, truth), truth)
+    assert f1 == 1
+    assert distance < 0.6
+    assert evaluation.scored(evaluation.classical(image), truth)[0] <= f1
+
+
+def test_points_as_an_objective_shows_them_have_the_light_that_was_asked_for():
+    image, truth = evaluation.diffracted(1)
+    assert image.shape == truth.shape == (evaluation.FIELD_PX,) * 2
+    assert truth.max() > 0
+    answers = image[truth > 0].mean(), image[truth == 0].mean()
+    assert answers[0] > answers[1]
+
+
+def test_the_sample_is_always_the_same():
+    first, again = family.sample(), family.sample()
+    assert (first.array.shape, first.array.dtype, first.axes) == ((256, 256), np.uint16, "yx")
+    assert np.array_equal(first.array, again.array)
+
+
+@pytest.mark.parametrize("change", list(evaluation.CONDITIONS.values()))
+def test_every_condition_draws_as_many_spots_as_it_says(change):
+    settings = {**evaluation.PLAIN, **change}
+    _, truth = evaluation.condition(0, **settings)
+    asked = round(settings["share"] * evaluation.FIELD_PX**2)
+    assert 0.85 * asked <= truth.max() <= asked
