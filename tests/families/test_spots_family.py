@@ -24,6 +24,16 @@ def test_the_target_itself_scores_one_and_an_empty_output_zero():
     assert family.metrics(torch.zeros(1, 2, 96, 96), pair)["f1"] == 0
 
 
+def test_whatever_is_drawn_around_a_spot_becomes_its_mark():
+    labels = np.zeros((40, 50), int)
+    labels[10, 12], labels[20:33, 30:43] = 7, 2  # a single pixel, and a square
+    pair = family.pair_of(np.ones((1, 40, 50)), labels)
+    assert sorted(np.bincount(pair.truth.ravel())[1:]) == [21, 21]
+    assert pair.truth[10, 12] != pair.truth[26, 36] != 0
+    assert pair.target[1, 26, 36] == 1
+    assert not family.pair_of(np.ones((1, 40, 50)), 0 * labels).truth.any()
+
+
 def test_the_classical_method_finds_bright_spots_and_its_best_threshold_is_no_worse():
     image, truth = scene([(12, 12), (30, 40), (50, 20), (20.5, 50.5)])
     f1, distance = evaluation.scored(evaluation.classical(image, truth), truth)

@@ -44,11 +44,11 @@ def test_spots_beyond_the_border_shine_into_the_field():
 
 
 def test_marks_are_discs_and_neighbours_share_the_pixels_between():
-    labels = spots.labels(np.array([[10.0, 10.0], [10.0, 13.0], [30.0, 5.0]]), 40)
+    labels = spots.labels(np.array([[10.0, 10.0], [10.0, 13.0], [30.0, 5.0]]), (40, 40))
     assert labels.max() == 3
     assert np.count_nonzero(labels == labels[30, 5]) == 21
     assert labels[10, 11] == labels[10, 10] != labels[10, 12] == labels[10, 13]
-    assert not spots.labels(np.zeros((0, 2)), 8).any()
+    assert not spots.labels(np.zeros((0, 2)), (8, 9)).any()
 
 
 def test_spots_that_drown_in_noise_have_no_label():

@@ -54,7 +54,7 @@ def response(image: Array) -> Array:
 def peaks(answer: Array, threshold: float) -> Labels:
     """Marks of the peaks above a threshold."""
     is_peak = (answer == scipy.ndimage.maximum_filter(answer, 3)) & (answer > threshold)
-    return spots.labels(np.argwhere(is_peak).astype(np.float64), len(answer))
+    return spots.labels(np.argwhere(is_peak).astype(np.float64), answer.shape)
 
 
 def classical(image: Array, truth: Labels | None = None) -> Labels:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zooready.families import segmentation
-from zooready.images.matching import match_middles
-from zooready.records import Family, Image, Network, Pair, Part, Recipe, Training
+from zooready.images.matching import match_middles, middles
+from zooready.records import Array, Family, Image, Network, Pair, Part, Recipe, Training
 from zooready.simulate import spots
 from zooready.simulate.camera import Camera
 from zooready.tensors import TensorSpec
@@ -38,6 +38,19 @@ def field(rng: np.random.Generator, size: int) -> Pair:
     """A simulated field of any size, in px, as a pair."""
     image, labels = spots.field(rng, size)
     return segmentation.pair_of(image[None], labels)
+
+
+def pair_of(image: Array, labels: Array, pixel_size_um: float = 1.0) -> Pair:
+    """An image (c, y, x) and somebody's labels (y, x) as a pair; what is drawn around a spot, or a single pixel, becomes the mark here.
+
+    Raises
+    ------
+    InputInvalid
+        Labels have channels, are negative, or are not whole numbers.
+    """
+    drawn = segmentation.pair_of(image, labels, pixel_size_um)
+    marks = spots.labels(middles(drawn.truth), labels.shape)
+    return segmentation.pair_of(image, marks, pixel_size_um)
 
 
 def metrics(output: torch.Tensor, pair: Pair) -> Mapping[str, float]:
@@ -81,7 +94,7 @@ FAMILY = Family(
         loss=segmentation.loss,
         recipe=Recipe(steps=1600, batch=8, optimizer="Muon", learning_rate=2e-3),
         metrics=metrics,
-        pair_of=segmentation.pair_of,
+        pair_of=pair_of,
     ),
     pixel_size_um=(),
     tags=("fluorescence", "spots", "instance segmentation", "2d"),

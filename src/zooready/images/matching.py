@@ -92,18 +92,18 @@ def match_middles(first: NDArray[Any], second: NDArray[Any], within_px: float) -
 
     The pairing is the largest one with distances up to ``within_px``, and of those the nearest; the median is nan when nothing matched.
     """
-    middles = [_middles(_labels(image, name)) for image, name in ((first, "first"), (second, "second"))]
-    if not len(middles[0]) and not len(middles[1]):
+    here, there = (middles(_labels(image, name)) for image, name in ((first, "first"), (second, "second")))
+    if not len(here) and not len(there):
         return 1.0, float("nan")
-    distance = np.linalg.norm(middles[0][:, None] - middles[1][None], axis=-1)
+    distance = np.linalg.norm(here[:, None] - there[None], axis=-1)
     far = within_px * (1 + min(distance.shape))  # so that one more pair is always worth more than shorter ones
     rows, columns = scipy.optimize.linear_sum_assignment(np.where(distance <= within_px, distance, far))
     kept = distance[rows, columns][distance[rows, columns] <= within_px]
     return 2 * len(kept) / sum(distance.shape), float(np.median(kept)) if len(kept) else float("nan")
 
 
-def _middles(image: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n, 2) y and x of each object's middle, px."""
+def middles(image: NDArray[Any]) -> NDArray[np.float64]:
+    """(n, 2) y and x of the middle of each object of a label image, px, in the order of their labels."""
     names = np.unique(image[image > 0])
     return np.reshape(scipy.ndimage.center_of_mass(image > 0, image, names), (-1, 2)).astype(np.float64)
 

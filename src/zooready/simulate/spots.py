@@ -65,7 +65,7 @@ def exposed(rng: np.random.Generator, spots: Spots, photons: float, light: Float
     place = tuple(np.clip(np.rint(spots.at).astype(int), 0, size - 1).T)
     noise = np.sqrt(light[place] + sensor.read_noise**2)
     is_clear = photons * spots.height * np.sqrt(np.pi) * spots.width_px > CLEAR * noise
-    return sensor.exposed(light, rng).astype(np.float32), labels(spots.at[is_clear], size)
+    return sensor.exposed(light, rng).astype(np.float32), labels(spots.at[is_clear], light.shape)
 
 
 def drawn(rng: np.random.Generator, size: int) -> Spots:
@@ -115,12 +115,12 @@ def surroundings(rng: np.random.Generator, size: int) -> Float:
     return np.asarray(ground / ground.mean())
 
 
-def labels(at: Float, size: int) -> NDArray[np.int32]:
-    """A disc of `RADIUS_PX` around each point (n, 2); where two meet, a pixel belongs to the nearer: (size, size), 0 background, 1…n."""
+def labels(at: Float, shape: tuple[int, int]) -> NDArray[np.int32]:
+    """A disc of `RADIUS_PX` around each point (n, 2); where two meet, a pixel belongs to the nearer: (y, x), 0 background, 1…n."""
     if not len(at):
-        return np.zeros((size, size), np.int32)
-    pixels = np.stack(np.mgrid[:size, :size], -1).reshape(-1, 2)
+        return np.zeros(shape, np.int32)
+    pixels = np.stack(np.indices(shape), -1).reshape(-1, 2)
     distance, nearest = scipy.spatial.cKDTree(at).query(pixels, distance_upper_bound=RADIUS_PX + 0.5)
-    marked = np.where(np.isfinite(distance), nearest + 1, 0).reshape(size, size)
-    names, ranks = np.unique(np.append(marked, 0), return_inverse=True)
-    return ranks[:-1].reshape(size, size).astype(np.int32) if len(names) > 1 else np.zeros((size, size), np.int32)
+    marked = np.where(np.isfinite(distance), nearest + 1, 0)
+    ranks = np.unique(np.append(marked, 0), return_inverse=True)[1]  # 0 comes first, whether or not it occurs
+    return ranks[:-1].reshape(shape).astype(np.int32)
