@@ -28,6 +28,7 @@ EMPTY, CLUSTERED, CELLS, LOST = (
 )  # share of fields: without spots; with crowded ones; with cells; with spots out of focus
 PHOTONS = (10.0, 2000.0)  # of a typical spot's brightest pixel
 BACKGROUND = (1.0, 400.0)  # photons
+GRAIN_PX, STEEP = (1.2, 6.0), (6.0, 100.0)  # of cells: width of their texture, steepness of their rims
 CLEAR = 5.0  # a spot's light over the noise under it, summed as a matched filter does; below, it has no label
 
 
@@ -108,9 +109,9 @@ def surroundings(rng: np.random.Generator, size: int) -> Float:
     haze = scipy.ndimage.gaussian_filter(rng.normal(size=(size, size)), size / rng.uniform(3, 8), mode="reflect")
     ground = np.exp(rng.uniform(0, 0.5) * haze / max(float(haze.std()), 1e-12))
     if rng.random() < CELLS:
-        grain = scipy.ndimage.gaussian_filter(rng.normal(size=(size, size)), rng.uniform(2.5, 6), mode="reflect")
+        grain = scipy.ndimage.gaussian_filter(rng.normal(size=(size, size)), log_uniform(rng, GRAIN_PX), mode="reflect")
         shape = scipy.ndimage.gaussian_filter(rng.normal(size=(size, size)), rng.uniform(12, 40), mode="reflect")
-        inside = 1 / (1 + np.exp(-8 * (shape / shape.std() - rng.uniform(-0.8, 0.8))))
+        inside = 1 / (1 + np.exp(-log_uniform(rng, STEEP) * (shape / shape.std() - rng.uniform(-0.8, 1.2))))
         ground = ground * (1 + rng.uniform(0, 4) * inside * (1 + rng.uniform(0, 0.25) * grain / grain.std()).clip(min=0))
     return np.asarray(ground / ground.mean())
 
