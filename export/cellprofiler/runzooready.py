@@ -107,6 +107,7 @@ CORE_SCHEMA = (  # of YAML 1.2: tag, pattern of plain scalars, what they begin w
 )
 HARMLESS = ("ensure_dtype",)  # the only step outside the network that does not change float32 pixels
 LETTERS = {"batch": "b", "channel": "c", "time": "t", "index": "i"}
+NARROW = 2.0  # as in zooready.prediction.scaling: ranges so narrow are of networks that are told the microscope
 BLURRED_LESS, BLURRED_MORE = (0.75, 1.5), (0.75, 0.5625)  # as in zooready.prediction.scaling: of the smallest and the largest blur
 LARGEST_NA, WAVELENGTHS_NM = 1.7, (100.0, 3000.0)
 MOST = 32  # times that images are enlarged or reduced
@@ -999,7 +1000,10 @@ class RunZooready(ImageSegmentation):
         low, high = bundle.blur_px
         blur = wavelength_nm / 1000 / na / pixel_um
         (from_low, to_low), (from_high, to_high) = BLURRED_LESS, BLURRED_MORE
-        zoom = to_low * low / blur if blur < from_low * low else to_high * high / blur if blur > from_high * high else 1.0
+        if high < NARROW * low:
+            zoom = 1.0 if low <= blur <= high else (low * high) ** 0.5 / blur
+        else:
+            zoom = to_low * low / blur if blur < from_low * low else to_high * high / blur if blur > from_high * high else 1.0
         LOGGER.info(
             "the images' blur is %.3g px, %s takes away %g to %g px and sees them %.3g times as large.",
             blur,

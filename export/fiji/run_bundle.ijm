@@ -231,9 +231,12 @@ function factorOfBlur(na, nanometres) {
     high = parseFloat(known[1]);
     blur = nanometres / 1000 / na / side;
     factor = 1;
-    if (blur < 0.75 * low)
+    if (high < 2 * low) { // a network that must be told the microscope
+        if (blur < low || blur > high)
+            factor = sqrt(low * high) / blur;
+    } else if (blur < 0.75 * low)
         factor = 1.5 * low / blur;
-    if (blur > 0.75 * high)
+    else if (blur > 0.75 * high)
         factor = 0.5625 * high / blur;
     message = "The image's blur is " + d2s(blur, 2) + " pixels; the network takes away " + low + " to " + high + ".";
     if (factor != 1)
@@ -356,7 +359,7 @@ function assemble(image, pieces, count, k) {
     selectImage(image);
     getDimensions(wide, high, c, slices, frames);
     finer = 1;
-    if (FINER && KINDS[k] == "image" && x > wide) // the image was enlarged, and what was restored stays so
+    if (FINER && BLUR == "" && KINDS[k] == "image" && x > wide) // the image was enlarged, and what was restored stays so
         finer = wide / x;
     else if (x != wide || y != high) { // the image was scaled
         way = "Bilinear";

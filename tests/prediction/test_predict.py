@@ -233,6 +233,25 @@ def test_a_file_that_states_an_impossible_blur_is_run_as_it_is(tiny):
     assert note.endswith("The result may be worse than the image: compare the two.")
 
 
+@pytest.mark.parametrize(("blur_um", "shown_as"), [(0.9, 100), (0.4, 225), (1.8, 50), (0.82, 100)])
+def test_a_network_that_is_told_the_microscope_sees_one_blur(tiny, monkeypatch, blur_um, shown_as):
+    seen, start = [], whole.load
+
+    def watched(*args):
+        run = start(*args)
+        return lambda image: (seen.append(image.shape), run(image))[1]
+
+    monkeypatch.setattr(whole, "load", watched)
+    bundle = tiny("restored", restores=True, config={"zooready": {"blur_px": [8.1, 10], "restores": True}})
+    image = make_image(shape=(100, 100), pixel_size_um=0.1)
+    result = predict(bundle, image, na=1.0, wavelength_nm=1000 * blur_um)
+    assert seen[0][-1] == shown_as
+    assert result.images["restored"].array.shape == (100, 100)
+    assert not [note for note in result.notes if "unknown" in note]
+    (note,) = predict(bundle, image).notes
+    assert "of 8.1 to 10 px, and that of the image is unknown: give na, wavelength_nm and pixel_size" in note
+
+
 def test_an_unknown_pixel_size_is_noted(tiny):
     (note,) = predict(tiny("restored", pixel_size_um=[0.3, 0.6]), make_image()).notes
     assert "does not say its pixel size, and the network was trained for 0.3 to 0.6 µm: set it in Fiji with Image > Properties" in note

@@ -14,6 +14,7 @@ from zooready.errors import InputInvalid
 from zooready.images.calibration import target
 from zooready.records import Bundle, Image
 
+NARROW = 2.0  # largest over smallest blur of a network that is told the microscope: it is shown every image with the blur in the middle
 BELOW, SMALL = 0.75, 1.5  # of the smallest blur that a network takes away: images blurred less are shown to it with that blur
 ABOVE, LARGE = 0.75, 0.5625  # the same of the largest one: images blurred more; measured with mrbcr (its card, "told")
 LARGEST_NA, WAVELENGTHS_NM = 1.7, (100.0, 3000.0)
@@ -85,7 +86,20 @@ def _suited(blurs_um: tuple[float, ...], pixel_size_um: float, allowed: tuple[fl
     """The factor of :func:`zoom_of_blur`, whatever it is."""
     low, high = allowed
     smallest, largest = min(blurs_um) / pixel_size_um, max(blurs_um) / pixel_size_um
+    if high < NARROW * low:
+        return 1.0 if low <= smallest and largest <= high else math.sqrt(low * high / smallest / largest)
     return SMALL * low / smallest if smallest < BELOW * low else LARGE * high / largest if largest > ABOVE * high else 1.0
+
+
+def untold(image: Image, allowed: tuple[float, float] | None) -> str:
+    """What a note says of an image of unknown blur, for a network that is told the microscope; empty for others."""
+    if allowed is None or allowed[1] >= NARROW * allowed[0] or (image.blurs_um and image.pixel_size_um):
+        return ""
+    return (
+        f"the network takes away a blur, wavelength / (NA x pixel size), of {allowed[0]:.3g} to {allowed[1]:.3g} px, and that of the "
+        "image is unknown: give na, wavelength_nm and pixel_size, by which it is scaled for the network and back, or use a network that is "
+        "told nothing."
+    )
 
 
 def shown(zoom: float, image: Image, allowed: tuple[float, float]) -> str:

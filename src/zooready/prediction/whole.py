@@ -31,7 +31,7 @@ from zooready.prediction.embedding import Judged, load, strangers
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.memory import available_bytes, demand_room, demand_room_to_scale
 from zooready.prediction.parts import Parts
-from zooready.prediction.scaling import PixelSize, shown, sized, through, zoom_for
+from zooready.prediction.scaling import PixelSize, shown, sized, through, untold, zoom_for
 from zooready.prediction.steps import READERS, NamedArray, axis_ids, processed
 from zooready.prediction.steps import notes as notes_on_steps
 from zooready.prediction.suitability import of_another_kind, unlike
@@ -181,6 +181,7 @@ def _notes_on_image(bundle: Bundle, spec: TensorSpec, image: Image, inputs: Inpu
         rounded(inputs.array),
         planes_differ(image.z_um, plane_distance_um(bundle)) if "z" in spec.axes else "",
         blur and blurs_px and blur + shown(zoom, image, blurs_px),
+        untold(image, blurs_px),
         *beyond(inputs.array, inputs.loop + spec.axes[1:], spec.channels, channel_limits(bundle)),
     ]
     for described in (*bundle.inputs, *bundle.outputs):
@@ -287,8 +288,11 @@ def _one(
 
 
 def _is_finer(bundle: Bundle, zoom: float) -> bool:
-    """Whether outputs keep the network's pixels, which are finer than the image's and show what was restored."""
-    return bundle.restores and zoom > 1.0
+    """Whether outputs keep the network's pixels, which are finer than the image's and show what was restored.
+
+    Not where the image was enlarged for its blur: its own pixels are then fine enough.
+    """
+    return bundle.restores and zoom > 1.0 and blur_range_px(bundle) is None
 
 
 def _is_sharp(bundle: Bundle, zoom: float) -> bool:
