@@ -1,4 +1,4 @@
-"""The card of m-rBCR for stacks: six blurs, held-out and unseen specimens with depth by the reference microscope, failures."""
+"""The card of m-rBCR for stacks: held-out and unseen specimens with depth, other microscopes than its own, failures."""
 
 from __future__ import annotations
 
@@ -13,14 +13,12 @@ from zooready.evaluation.contract import Evaluation, Weights
 from zooready.families import mrbcr, mrbcr3d
 from zooready.simulate import microscopes
 from zooready.simulate.fields import Field
-from zooready.simulate.unseen import NEW_VOLUMES, UNSEEN_VOLUMES
+from zooready.simulate.unseen import UNSEEN_VOLUMES
 
 STACK_PX = (16, 48, 48)  # (z, y, x) of a stack that is measured
 STACKS, UNSEEN_STACKS = 12, 5
-BLURS_PX, PER_BLUR, UNSEEN_PER_BLUR = (4.0, 5.5, 7.5, 10.0, 13.0, 16.0), 12, 6  # stacks, of each kind equally many
-NEW = (*UNSEEN_VOLUMES, *NEW_VOLUMES)
-BLUR, BLUR_UNSEEN = "six blurs, held-out", "six blurs, unseen"
-BLUR_SEED, BLUR_UNSEEN_SEED = 4_150_011, 4_150_012  # never used in training, whose seeds are small
+BLURS_PX, PER_BLUR = (4.0, 5.5, 7.5, 10.0, 13.0, 16.0), 6  # a stack of each kind that training knows
+OTHERS, OTHERS_SEED = "other microscopes", 4_150_011
 
 
 def stacks(kinds: Sequence[Any], seed: int, count: int) -> list[Field]:
@@ -29,7 +27,7 @@ def stacks(kinds: Sequence[Any], seed: int, count: int) -> list[Field]:
 
 
 def sets(most: int | None = None) -> dict[str, list[Field]]:
-    """Held-out and unseen stacks of the reference microscope; the first ``most`` of each, all if None."""
+    """Held-out and unseen stacks of the card; the first ``most`` of each, all if None."""
 
     def first(count: int) -> int:
         return min(count, most or count)
@@ -43,63 +41,34 @@ def sets(most: int | None = None) -> dict[str, list[Field]]:
 def measure(weights: Weights) -> dict[str, Any]:
     """Tables, where they were measured, and flat numbers; plain data."""
     restore = deconvolution_cards.restoring(mrbcr3d.FAMILY, weights)
-    tables = {
-        name: microscope_range.by_blur(restore, {blur: microscope_range.stacks(kinds, seed, blur, count, STACK_PX) for blur in BLURS_PX})
-        for name, kinds, seed, count in (
-            (BLUR, mrbcr3d.SPECIMENS, BLUR_SEED, PER_BLUR),
-            (BLUR_UNSEEN, NEW, BLUR_UNSEEN_SEED, UNSEEN_PER_BLUR),
-        )
-    }
     measured = deconvolution_cards.measure(mrbcr3d.FAMILY, sets, MEASURED_ON, weights)
-    metrics = {**measured["metrics"], **microscope_range.means(tables[BLUR])}
-    return {**measured, "tables": {**tables, **measured["tables"]}, "metrics": metrics}
+    made = {blur: microscope_range.stacks(mrbcr3d.SPECIMENS, OTHERS_SEED, blur, PER_BLUR, STACK_PX) for blur in BLURS_PX}
+    return {**measured, "tables": {**measured["tables"], OTHERS: microscope_range.by_blur(restore, made)}}
 
 
-_LOW, _HIGH = microscopes.BLUR_PX
-_RANGE = (
-    f"random NA, wavelength, immersion, spherical aberration up to {microscopes.SPHERICAL_WAVES:g} waves rms, distance of planes (as many "
-    f"as sample the images, {microscopes.ASPECTS[0]:g} to {microscopes.ASPECTS[1]:g} px), camera, and {microscopes.PHOTONS[0]:g} to "
-    f"{microscopes.PHOTONS[1]:,.0f} photons in the brightest voxel. The network is told nothing. Richardson-Lucy knows the camera offset "
-    "and a PSF, and its iteration is chosen with the truth; in turns the wrong PSF is a fifth too wide and a fifth too narrow, and too "
-    "wide where a narrower one would break a sampling limit"
-)
-_SIZE = "x".join(map(str, STACK_PX))
-_REFERENCE = (
-    f"one microscope: NA {mrbcr.OPTICS.na:g}, {mrbcr.OPTICS.wavelength_nm:g} nm, pixels of {mrbcr.OPTICS.pixel_size_um:g} um, planes "
-    f"{mrbcr3d.Z_STEP_UM:g} um apart, no aberration, which the network is not told"
-)
 MEASURED_ON: Mapping[str, str] = {
-    BLUR: f"{PER_BLUR} stacks of {_SIZE} voxels for each blur, wavelength / (NA x pixel size), kinds of specimens used in training; "
-    f"{_RANGE}",
-    BLUR_UNSEEN: f"{UNSEEN_PER_BLUR} stacks for each blur, of hollow spheres, foam and coils, not used for training or tuning; otherwise "
-    "as above",
-    "held-out": f"{STACKS} simulated stacks of {_SIZE} voxels, kinds of specimens used in training; {_REFERENCE}; "
+    "held-out": f"{STACKS} simulated stacks of {'x'.join(map(str, STACK_PX))} voxels, kinds of specimens used in training; "
     f"{deconvolution_cards.METHOD}",
-    "unseen": f"{UNSEEN_STACKS} stacks of hollow spheres, not used for training or tuning; {_REFERENCE}; {deconvolution_cards.METHOD}",
+    "unseen": f"{UNSEEN_STACKS} stacks of hollow spheres, not used for training or tuning; {deconvolution_cards.METHOD}",
+    OTHERS: f"{PER_BLUR} stacks for each blur, wavelength / (NA x pixel size), kinds of specimens used in training; random NA, wavelength, "
+    f"immersion, spherical aberration up to {microscopes.SPHERICAL_WAVES:g} waves rms, distance of planes (as many as sample the images, "
+    f"{microscopes.ASPECTS[0]:g} to {microscopes.ASPECTS[1]:g} px), camera, and {microscopes.PHOTONS[0]:g} to "
+    f"{microscopes.PHOTONS[1]:,.0f} photons in the brightest voxel: none of it as in training. Richardson-Lucy knows the camera offset and "
+    "a PSF, and its iteration is chosen with the truth; in turns the wrong PSF is a fifth too wide and a fifth too narrow, and too wide "
+    "where a narrower one would break a sampling limit",
 }
-
-
 EVALUATION = Evaluation(
     measure=measure,
     spot=partial(deconvolution_cards.spot, mrbcr3d.FAMILY, sets),
     draw=partial(deconvolution_cards.draw, mrbcr3d.FAMILY, sets),
-    data=f"simulated threads, puncta, balls, tubes and clouds with depth ({'x'.join(map(str, mrbcr3d.SHAPE))} voxels) in "
-    f"{microscopes.STACKS} random wide-field microscopes with blurs of {_LOW:g} to {_HIGH:g} px; no real stacks were used",
-    suited=(
-        f"Wide-field stacks, any objective, dye and camera for which wavelength / (NA x pixel size) is {_LOW:g} to {_HIGH:g} px, with "
-        f"planes {microscopes.ASPECTS[0]:g} to {microscopes.ASPECTS[1]:g} pixels apart. Nothing need be known or told of the microscope.",
-    ),
-    unsuited=(
-        "Confocal, light-sheet or bright-field images: their blur is different.",
-        f"Pixels so coarse that the blur is below {_LOW:g} px, or magnification so high that it is above {_HIGH:g} px.",
-        "Counting photons: intensities are restored up to one scale and offset.",
-        "Diagnosis.",
-    ),
+    data=f"simulated threads, puncta, balls, tubes and clouds with depth ({'x'.join(map(str, mrbcr3d.SHAPE))} voxels, "
+    f"{mrbcr.OPTICS.pixel_size_um:g} um pixels, planes {mrbcr3d.Z_STEP_UM:g} um apart); no real stacks were used",
+    suited=(f"Wide-field stacks with planes {mrbcr3d.Z_STEP_UM:g} um apart and pixels of {mrbcr.OPTICS.pixel_size_um:g} um.",),
+    unsuited=deconvolution_cards.UNSUITED,
     limits=(
-        f"Point spread function: wide-field, blur of {_LOW:g} to {_HIGH:g} px, spherical aberration up to {microscopes.SPHERICAL_WAVES:g} "
-        "waves rms.",
-        f"Light: the brightest voxel has {microscopes.PHOTONS[0]:g} to {microscopes.PHOTONS[1]:,.0f} photons, read noise "
-        f"{microscopes.READ_NOISE[0]:g} to {microscopes.READ_NOISE[1]:g} photons.",
-        "It can invent structures: details finer than the microscope's resolution are guesses based on its training images.",
+        *deconvolution_cards.LIMITS,
+        "Other wide-field microscopes: it gains less there, and single stacks fall below their input (table of other microscopes).",
+        "It takes smooth light for light of other planes and removes it. In stacks of microscopes that keep such light out it harms (table "
+        "of real images: pollen).",
     ),
 )

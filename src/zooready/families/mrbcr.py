@@ -15,16 +15,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from zooready.images.similarity import psnr, ssim
 from zooready.records import Array, Family, Image, Network, Pair, Part, Recipe, Training
 from zooready.simulate import microscopes
 from zooready.simulate.camera import Camera
-from zooready.simulate.dyes import enlarged, grainy, uneven
 from zooready.simulate.fields import Field, field
 from zooready.simulate.optics import Optics
-from zooready.simulate.specimens import STRUCTURES, TEXTURES, Specimen, mixed
+from zooready.simulate.specimens import STRUCTURES, TEXTURES, Specimen, mixed, smoothed
 from zooready.tensors import TensorSpec
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ ENLARGED = 0.3  # share of other pairs with specimens of twice the size
 THICK, CLIMB_PX = 0.3, (0.2, 2.0)  # share of other pairs with thick specimens, and how far these climb from plane to plane
 GAUSSIAN, GAUSSIAN_PX = 0.2, (0.5, 2.0)  # share of other pairs with a Gaussian blur, and its standard deviation
 GRAINY = 0.25  # share of other pairs whose dye is so sparse that single molecules show
+MOLECULES = (2.0, 200.0)  # of them, in the brightest pixel
 UNEVEN = 0.3  # share of other pairs whose dye is unevenly bound, as in every measured image
+UNEVENNESS, ROUGHNESS = (0.1, 0.6), (0.0, 1.5)  # standard deviation of the logarithm of its density; falling exponent of its spectrum
 FLOOR = 1e-3  # added before the logarithm of the loss; a difference of 3 % of the target's spread
 LOW_FLOOR = 1e-5  # the same, where sharp and noiseless images are among the inputs
 GUARD, MARGIN, LEAST_MISFIT = 2.0, 0.15, 1e-6  # weight of the guard; nepers (0.65 dB) that are asked for at least; floor of its logarithm
@@ -90,13 +92,13 @@ def pair(seed: int, index: int) -> Pair:
     if rng.random() < REFERENCE:
         simulated = scene(rng, SIZE, specimen)
     else:
-        simulated = varied(rng, SIZE, microscopes.microscopes()[rng.integers(microscopes.NUMBER)], specimen)
+        simulated = varied(rng, SIZE, specimen, microscopes.microscopes()[rng.integers(microscopes.NUMBER)])
     pixel_size_um = simulated.optics.pixel_size_um
     return Pair(input=simulated.image[None].astype(np.float32), target=simulated.truth[None], pixel_size_um=pixel_size_um)
 
 
-def varied(rng: np.random.Generator, size: int, optics: Optics, specimen: Specimen) -> Field:
-    """A field of training by any microscope, (size, size) each: the specimen enlarged, unevenly dyed, grainy or thick at random."""
+def varied(rng: np.random.Generator, size: int, specimen: Specimen, optics: Optics) -> Field:
+    """A field of training, (size, size) each: by this microscope, the specimen enlarged, unevenly dyed, grainy or thick at random."""
     if rng.random() < ENLARGED:
         specimen = partial(enlarged, draw=specimen)
     if rng.random() < UNEVEN:
@@ -107,6 +109,28 @@ def varied(rng: np.random.Generator, size: int, optics: Optics, specimen: Specim
     if rng.random() < GAUSSIAN:
         further["gaussian_px"] = microscopes.log_uniform(rng, GAUSSIAN_PX)
     return any_scene(rng, size, specimen, optics, **further)
+
+
+def enlarged(rng: np.random.Generator, size: int, draw: Specimen) -> NDArray[np.float64]:
+    """A specimen of twice the size, (size, size) in 0-1: most real structures are larger than the blur."""
+    large = scipy.ndimage.zoom(draw(rng, (size + 1) // 2), 2, order=3)[:size, :size].clip(min=0)
+    return np.asarray(large / max(float(large.max()), 1e-12))
+
+
+def uneven(rng: np.random.Generator, size: int, draw: Specimen) -> NDArray[np.float64]:
+    """A specimen whose dye is unevenly bound, (size, size) in 0-1: mottled from pixel to pixel, or in patches."""
+    frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])
+    frequency[0, 0] = 1 / size
+    spectrum = np.fft.rfft2(rng.normal(size=(size, size))) * frequency ** -rng.uniform(*ROUGHNESS)
+    density = np.fft.irfft2(spectrum, s=(size, size))
+    mottled = draw(rng, size) * np.exp(rng.uniform(*UNEVENNESS) * density / density.std())
+    return np.asarray(mottled / max(float(mottled.max()), 1e-12))
+
+
+def grainy(rng: np.random.Generator, size: int, draw: Specimen) -> NDArray[np.float64]:
+    """A specimen of countable dye molecules, (size, size) in 0-1: grains where others are smooth, and no line without gaps."""
+    molecules = rng.poisson(microscopes.log_uniform(rng, MOLECULES) * draw(rng, size)).astype(np.float64)
+    return smoothed(molecules, float(rng.uniform(0.0, 0.7)))
 
 
 def pair_of(image: Array, truth: Array, pixel_size_um: float = 1.0) -> Pair:

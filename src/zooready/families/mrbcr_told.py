@@ -31,7 +31,7 @@ def pair(seed: int, index: int) -> Pair:
     else:
         optics = microscopes.microscopes()[rng.integers(microscopes.NUMBER)]
         zoom = CANONICAL_PX / microscopes.blur_px(optics) * float(rng.uniform(*MISTOLD))
-        simulated = mrbcr.varied(rng, int(np.ceil(mrbcr.SIZE / zoom)), optics, specimen)
+        simulated = mrbcr.varied(rng, int(np.ceil(mrbcr.SIZE / zoom)), specimen, optics)
     return Pair(
         input=scaled(simulated.image, zoom),
         target=scaled(simulated.truth, zoom, is_truth=True),

@@ -132,7 +132,6 @@ def stack(
     camera: Camera,
     photons: float,
     background: float,
-    gaussian: tuple[float, float] | None = None,
 ) -> Field:
     """Simulate one wide-field stack.
 
@@ -152,9 +151,6 @@ def stack(
         Expected photons of the brightest voxel of the blurred specimen, above the background.
     background
         Expected photons of every voxel.
-    gaussian
-        Standard deviations, planes and px, of a Gaussian that blurs in place of the microscope, as in stacks into which no light of other
-        planes came. None: the microscope's own blur.
 
     Returns
     -------
@@ -165,10 +161,7 @@ def stack(
     high, tall, wide = (side + 2 * margin for side, margin in zip(shape, margins, strict=True))
     emission = specimen(rng, (high, tall, wide))
     inner = tuple(slice(margin, margin + side) for side, margin in zip(shape, margins, strict=True))
-    if gaussian is None:
-        optical = blur_volume(emission, optics, z_step_um)
-    else:
-        optical = scipy.ndimage.gaussian_filter(emission, (gaussian[0], gaussian[1], gaussian[1]))
+    optical = blur_volume(emission, optics, z_step_um)
     exposure = digital(rng, emission[inner], optical[inner], optics, camera, photons, background)
     return replace(exposure, z_step_um=z_step_um)
 

@@ -17,7 +17,6 @@ from zooready.simulate.optics import Optics
 BLUR_PX = (4.0, 16.0)  # wavelength / (NA x pixel size)
 NUMBER = 192  # of microscopes that training draws from; their transfer functions are kept
 SEED = 15
-STACKS = 96  # of microscopes with a distance of planes, likewise
 STEPS, ASPECTS = (0.35, 1.0), (1.5, 8.0)  # distances of planes, over the longest that samples the images, and over a pixel's side
 NA = (0.4, 1.35)
 WAVELENGTH_NM = (450.0, 700.0)
@@ -76,14 +75,6 @@ def microscopes() -> tuple[Optics, ...]:
 def z_step_um(rng: np.random.Generator, optics: Optics) -> float:
     """A distance of planes, micrometres: 1.5 to 8 pixels, and short enough to sample the images."""
     return float(min(rng.uniform(*STEPS) * optics.nyquist_z_um, rng.uniform(*ASPECTS) * optics.pixel_size_um))
-
-
-@lru_cache(maxsize=1)
-def for_stacks() -> tuple[tuple[Optics, float], ...]:
-    """All of training's with their distances of planes, micrometres; blurs evenly spaced in their logarithm."""
-    rng = np.random.default_rng(SEED)
-    made = [microscope(rng, blur) for blur in np.geomspace(*BLUR_PX, STACKS)]
-    return tuple((optics, z_step_um(rng, optics)) for optics in made)
 
 
 def haze(rng: np.random.Generator, optics: Optics) -> Haze | None:

@@ -50,7 +50,7 @@ def psf3d(optics: Optics, shape: Shape, z_step_um: float) -> Float:
     return planes(optics, (shape[1], shape[2]), tuple(heights)) / shape[0]
 
 
-@lru_cache(maxsize=128)  # training draws from 96 microscopes
+@lru_cache(maxsize=16)
 def otf3d(optics: Optics, shape: Shape, z_step_um: float) -> NDArray[np.complex128]:
     """The transfer function with depth: (z, y, x // 2 + 1) complex128 as ``scipy.fft.rfftn`` orders it, 1 at frequency zero; read-only."""
     return transferred(psf3d(optics, shape, z_step_um))
