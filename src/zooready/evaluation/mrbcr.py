@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from hashlib import sha256
@@ -32,6 +33,7 @@ OBJECTIVES = (  # magnification, NA
     ("63x", 1.4),
     ("100x", 1.4),
 )
+At = Callable[[Restore, float], Restore]
 CAMERA_UM = 6.5  # pixel of common sCMOS cameras
 EMISSION_NM = 520.0
 
@@ -55,21 +57,24 @@ class _Known:
     digest: str
     family: Family = field(compare=False)
     weights: Weights = field(compare=False)
+    at: At = field(compare=False)
 
 
-def ranges(family: Family, weights: Weights) -> dict[str, list[dict[str, Any]]]:
+def ranges(family: Family, weights: Weights, at: At) -> dict[str, list[dict[str, Any]]]:
     """The tables of the eight blurs, measured once for the tables and the picture."""
     digest = sha256(b"".join(tensor.numpy().tobytes() for tensor in weights.values())).hexdigest()
-    return _ranges(_Known(digest, family, weights))
+    return _ranges(_Known(digest, family, weights, at))
 
 
 @lru_cache(maxsize=1)
 def _ranges(known: _Known) -> dict[str, list[dict[str, Any]]]:
     restore = deconvolution_cards.restoring(known.family, known.weights)
     return {
-        name: microscope_range.by_blur(
-            restore, {blur: microscope_range.scenes(kinds, seed, blur, count) for blur in microscope_range.BLURS_PX}
-        )
+        name: [
+            row
+            for blur in microscope_range.BLURS_PX
+            for row in microscope_range.by_blur(known.at(restore, blur), {blur: microscope_range.scenes(kinds, seed, blur, count)})
+        ]
         for name, kinds, seed, count in (
             (BLUR, KNOWN, microscope_range.HELD_OUT_SEED, PER_BLUR),
             (BLUR_UNSEEN, UNSEEN, microscope_range.UNSEEN_SEED, UNSEEN_PER_BLUR),
@@ -77,11 +82,19 @@ def _ranges(known: _Known) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def measure(family: Family, weights: Weights) -> dict[str, Any]:
-    """Tables, where they were measured, and flat numbers; plain data."""
+def as_it_is(restore: Restore, blur_px: float) -> Restore:
+    """A method that is told nothing."""
+    return restore
+
+
+def measure(family: Family, weights: Weights, at: At = as_it_is, told: str = "nothing") -> dict[str, Any]:
+    """Tables, where they were measured, and flat numbers; plain data.
+
+    ``at`` makes of a network the method for images of one blur, px, and ``told`` says what it is told of the microscope.
+    """
     restore = deconvolution_cards.restoring(family, weights)
-    tables = {**ranges(family, weights), "conditions": microscope_range.by_condition(restore, KNOWN, PER_CONDITION)}
-    measured = deconvolution_cards.measure(family, sets, MEASURED_ON, weights)
+    tables = {**ranges(family, weights, at), "conditions": microscope_range.by_condition(restore, KNOWN, PER_CONDITION)}
+    measured = deconvolution_cards.measure(family, sets, measured_on(told), weights)
     tables |= {**measured["tables"], "specimens": by_kind(restore), "objectives": objectives()}
     return {**measured, "tables": tables, "metrics": {**measured["metrics"], **microscope_range.means(tables[BLUR])}}
 
@@ -120,39 +133,42 @@ def objectives() -> list[dict[str, Any]]:
     return rows
 
 
-def draw(family: Family, weights: Weights, folder: Path) -> list[tuple[str, str]]:
+def draw(family: Family, weights: Weights, folder: Path, at: At = as_it_is, told: str = "nothing") -> list[tuple[str, str]]:
     """The gain over the range, examples and failures of the reference microscope."""
     file = f"{family.name}-range.png"
-    microscope_range.draw(ranges(family, weights), folder / file)
-    caption = "Gain over the input from the sharpest to the most blurred microscope; the network is told nothing, Richardson-Lucy the PSF."
+    microscope_range.draw(ranges(family, weights, at), folder / file)
+    caption = f"Gain over the input from the sharpest to the most blurred microscope; the network is told {told}, Richardson-Lucy the PSF."
     return [(file, caption), *deconvolution_cards.draw(family, sets, weights, folder)]
 
 
 _LOW, _HIGH = microscopes.BLUR_PX
-_RANGE = (
-    f"random NA, wavelength, immersion, spherical aberration up to {microscopes.SPHERICAL_WAVES:g} waves rms, focus, camera, and "
-    f"{microscopes.PHOTONS[0]:g} to {microscopes.PHOTONS[1]:,.0f} photons in the brightest pixel; haze in half of the fields. The "
-    "network is told nothing. Richardson-Lucy knows the camera offset and a PSF, and its iteration is chosen with the truth; in turns the "
-    "wrong PSF is a fifth too wide and a fifth too narrow (at 4 px always too wide)"
-)
 _REFERENCE = (
-    f"one microscope: NA {mrbcr.OPTICS.na:g}, {mrbcr.OPTICS.wavelength_nm:g} nm, pixels of {mrbcr.OPTICS.pixel_size_um:g} um, in focus, "
-    "which the network is not told"
+    f"one microscope: NA {mrbcr.OPTICS.na:g}, {mrbcr.OPTICS.wavelength_nm:g} nm, pixels of {mrbcr.OPTICS.pixel_size_um:g} um, in focus"
 )
-MEASURED_ON = {
-    BLUR: f"{PER_BLUR} fields of {deconvolution.FIELD_PX} px for each blur, wavelength / (NA x pixel size), the ten kinds of specimens "
-    f"used in training; {_RANGE}",
-    BLUR_UNSEEN: f"{UNSEEN_PER_BLUR} fields for each blur, of kinds not used for training or tuning; otherwise as above",
-    "conditions": f"{PER_CONDITION} held-out fields of {_REFERENCE}; one condition changed at a time",
-    "held-out": f"{deconvolution.HELD_OUT_FIELDS} simulated fields of {deconvolution.FIELD_PX} px, the ten kinds of specimens used "
-    f"in training; {_REFERENCE}; {deconvolution_cards.METHOD}",
-    "unseen": f"{deconvolution.UNSEEN_FIELDS} fields of smooth tissue-like texture and shells, not used for training or tuning; "
-    f"{_REFERENCE}; {deconvolution_cards.METHOD}",
-    "specimens": f"the first {PER_KIND} fields of each kind, {_REFERENCE}: microscope structures, and textures like natural images, made "
-    "by procedure",
-    "objectives": f"computed for {EMISSION_NM:g} nm emission, not measured. The blur must be {_LOW:g} to {_HIGH:g} px; below {_LOW:g} px "
-    "the camera's pixels are too coarse for the objective, and the network was not trained for that",
-}
+
+
+def measured_on(told: str = "nothing") -> dict[str, str]:
+    """On what each table was measured; ``told`` is what the network is told of the microscope."""
+    reference = _REFERENCE + (", which the network is not told" if told == "nothing" else "")
+    return {
+        BLUR: f"{PER_BLUR} fields of {deconvolution.FIELD_PX} px for each blur, wavelength / (NA x pixel size), the ten kinds of specimens "
+        f"used in training; random NA, wavelength, immersion, spherical aberration up to {microscopes.SPHERICAL_WAVES:g} waves rms, focus, "
+        f"camera, and {microscopes.PHOTONS[0]:g} to {microscopes.PHOTONS[1]:,.0f} photons in the brightest pixel; haze in half of the "
+        f"fields. The network is told {told}. Richardson-Lucy knows the camera offset and a PSF, and its iteration is chosen with the "
+        "truth; in turns the wrong PSF is a fifth too wide and a fifth too narrow (at 4 px always too wide)",
+        BLUR_UNSEEN: f"{UNSEEN_PER_BLUR} fields for each blur, of kinds not used for training or tuning; otherwise as above",
+        "conditions": f"{PER_CONDITION} held-out fields of {reference}; one condition changed at a time",
+        "held-out": f"{deconvolution.HELD_OUT_FIELDS} simulated fields of {deconvolution.FIELD_PX} px, the ten kinds of specimens used "
+        f"in training; {reference}; {deconvolution_cards.METHOD}",
+        "unseen": f"{deconvolution.UNSEEN_FIELDS} fields of smooth tissue-like texture and shells, not used for training or tuning; "
+        f"{reference}; {deconvolution_cards.METHOD}",
+        "specimens": f"the first {PER_KIND} fields of each kind, {reference}: microscope structures, and textures like natural images, "
+        "made by procedure",
+        "objectives": f"computed for {EMISSION_NM:g} nm emission, not measured. The blur must be {_LOW:g} to {_HIGH:g} px; below {_LOW:g} "
+        "px the camera's pixels are too coarse for the objective, and the network was not trained for that",
+    }
+
+
 EVALUATION = Evaluation(
     measure=partial(measure, mrbcr.FAMILY),
     spot=partial(deconvolution_cards.spot, mrbcr.FAMILY, sets),

@@ -1,0 +1,57 @@
+"""The card of m-rBCR that is told the microscope: measured as m-rBCR's is, on images scaled by their blur as ``predict`` scales them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from zooready.evaluation import deconvolution_cards, mrbcr
+from zooready.evaluation.deconvolution import Restore
+from zooready.families import mrbcr_told
+from zooready.families.mrbcr_told import FAMILY
+from zooready.images.resampling import resampled
+from zooready.records import Array
+from zooready.simulate import microscopes
+
+
+def told(restore: Restore, blur_px: float) -> Restore:
+    """The method for images (y, x) of one blur, px."""
+    low, high = FAMILY.blur_px
+    zoom = 1.0 if low <= blur_px <= high else math.sqrt(low * high) / blur_px
+
+    def restored(image: Array) -> Array:
+        height, width = image.shape
+        shown = mrbcr_told.scaled(image, zoom)
+        return resampled(np.asarray(restore(shown), np.float32), (height, width), cubic=True)
+
+    return restored
+
+
+TOLD = "its blur in pixels, by which the image is scaled"
+_LOW, _HIGH = microscopes.BLUR_PX
+EVALUATION = replace(
+    mrbcr.EVALUATION,
+    measure=partial(mrbcr.measure, FAMILY, at=told, told=TOLD),
+    spot=partial(deconvolution_cards.spot, FAMILY, mrbcr.sets),
+    draw=partial(mrbcr.draw, FAMILY, at=told, told=TOLD),
+    data=f"simulated filaments, puncta, rings, meshes and textures in {microscopes.NUMBER} random wide-field microscopes with blurs of "
+    f"{_LOW:g} to {_HIGH:g} px, each scaled to within a tenth of {mrbcr_told.CANONICAL_PX:.1f} px, beginning with the weights of a network "
+    "for the reference microscope alone (commit 94fd93f); no real images were used",
+    suited=(
+        f"Single planes in wide-field fluorescence, any objective, dye and camera for which wavelength / (NA x pixel size) is {_LOW:g} to "
+        f"{_HIGH:g} px (table of objectives), where NA, wavelength and pixel size are known to a tenth and told: `zooready predict --na "
+        "--wavelength-nm`, the macro in Fiji, and the module in CellProfiler ask for them.",
+    ),
+    unsuited=(
+        "Images as they are, of a microscope whose blur is not 8.3 to 10.2 px, without telling it: use `mrbcr`, which is told nothing.",
+        *mrbcr.EVALUATION.unsuited,
+    ),
+    limits=(
+        *(limit for limit in mrbcr.EVALUATION.limits if not limit.startswith(("It is made to be small", "Light of neighbouring"))),
+        "It is made to be small and fast. Images whose blur is below 8.3 px are enlarged for it, which costs time: four times as many "
+        "pixels at a blur of 4.6 px.",
+    ),
+)
