@@ -1,6 +1,6 @@
 """Spots: one fluorescence image in, the chance of a spot at each pixel and a label image that marks every spot out.
 
-    image (b, 1, y, x)  -- U-Net at half size -->  foreground, distance (b, 2, y, x)  -- Instances -->  the same, and labels (b, 1, y, x)
+    image (b, 1, y, x)  -- U-Net at half size -->  foreground, distance (b, 2, y, x)  -- Peaks -->  the same, and labels (b, 1, y, x)
 
 The mark of a spot is a disc of 2 px around its middle, whatever its width: it says where a spot is, not how large. ``zooready measure``
 makes a table of it with places and intensities. Network, labels and loss are those of nuclei (:mod:`zooready.families.segmentation`).
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SIZE, SAMPLE_PX = 128, 256  # px, side of a training pair and of the sample
 WITHIN_PX = 3.0  # distance of two middles up to which they are one spot
-HEAD = Part(path="zooready.nets.labelling.Instances", kwargs={"foreground": 0.5, "core": 0.4})
+HEAD = Part(path="zooready.nets.peaks.Peaks", kwargs={"foreground": 0.5, "core": 0.4})
 
 
 def pair(seed: int, index: int) -> Pair:
