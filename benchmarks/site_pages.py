@@ -23,11 +23,24 @@ LINK = re.compile(r'(href|src)="([^"]+)"')
 RUN = "models"  # folder of the pages that run a model
 STYLE = """
 :root { color-scheme: light dark; font: 16px/1.55 system-ui, sans-serif; }
-body { max-width: 62rem; margin: 0 auto; padding: 1rem; overflow-wrap: break-word; }
+body { margin: 0; padding: 1rem; overflow-wrap: break-word; }
+nav, main > * { max-width: 62rem; margin-inline: auto; }
 nav { display: flex; flex-wrap: wrap; gap: .2rem 1rem; border-bottom: 1px solid #8886; padding-bottom: .5rem; }
+nav [aria-current] { color: inherit; font-weight: bold; text-decoration: none; }
 img { max-width: 100%; height: auto; }
-table { display: block; overflow-x: auto; border-collapse: collapse; }
-th, td { border: 1px solid #8886; padding: .25rem .6rem; text-align: left; vertical-align: top; }
+main > table { max-width: 100%; }
+table {
+  display: block; width: fit-content; overflow-x: auto; border-collapse: collapse; font-variant-numeric: tabular-nums;
+  /* a shadow at the side where more can be scrolled to, covered by the page's colour at the table's end */
+  background:
+    linear-gradient(to right, Canvas, transparent) left / 2rem 100% local,
+    linear-gradient(to left, Canvas, transparent) right / 2rem 100% local,
+    linear-gradient(to right, #888a, transparent) left / .8rem 100%,
+    linear-gradient(to left, #888a, transparent) right / .8rem 100%;
+  background-repeat: no-repeat;
+}
+th, td { border: 1px solid #8886; padding: .25rem .6rem; text-align: left; vertical-align: top; overflow-wrap: normal; }
+@media (max-width: 40rem) { table, pre { font-size: .85rem; } th, td { padding: .2rem .4rem; } }
 pre { overflow-x: auto; padding: .8rem; background: #8882; }
 code { background: #8882; padding: 0 .2rem; }
 pre code { background: none; padding: 0; }
@@ -66,7 +79,10 @@ def _page(source: Path, place: Path, places: dict[Path, Path], out: Path) -> str
     up = "../" * (len(place.parts) - 1)
     body = LINK.sub(lambda found: f'{found[1]}="{_target(found[2], source, up, places, out)}"', body)
     title = next((line.removeprefix("# ") for line in text.splitlines() if line.startswith("# ")), source.stem)
-    links = "".join(f'<a href="{up}{where}">{escape(words)}</a>' for words, where in _navigation(source, out))
+    links = "".join(
+        f'<a href="{up}{where}"{" aria-current=page" if where == place.as_posix() else ""}>{escape(words)}</a>'
+        for words, where in _navigation(source, out)
+    )
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>'
@@ -75,8 +91,9 @@ def _page(source: Path, place: Path, places: dict[Path, Path], out: Path) -> str
 
 
 def _navigation(source: Path, out: Path) -> Iterator[tuple[str, str]]:
-    """(words, place): the first page, the cards, and of a card the page that runs its model."""
+    """(words, place): the first page, its list of pages, the cards, and of a card the page that runs its model."""
     yield "zooready", "index.html"
+    yield "all pages", f"index.html#{_anchor('Pages', '-')}"
     yield from ((name, f"model_cards/{name}.html") for name in shipped())
     if (out / RUN / f"{source.stem}.html").is_file() and source.parent.name == "model_cards":
         yield f"run {source.stem} in the browser", f"{RUN}/{source.stem}.html"

@@ -5,6 +5,7 @@ from html import unescape
 from urllib.parse import urlsplit
 
 import pytest
+from browser import CHROMIUM, browser
 
 from zooready.families import shipped
 
@@ -53,3 +54,14 @@ def test_a_link_to_nothing_stops_it(tmp_path, monkeypatch):
     (tmp_path / "README.md").write_text("# A\n\n[b](nothing.md)\n")
     with pytest.raises(SystemExit, match=r"README.md links to nothing.md, which is no file"):
         site_pages.build(tmp_path / "site")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_no_page_is_wider_than_a_telephone_and_every_image_is_there(site):
+    _, pages = site
+    with browser() as page:
+        for path in pages:
+            page.open(path, 360)
+            page.wait(f"document.readyState == 'complete' && location.pathname.endsWith('/{path.name}')")
+            assert page.value("document.documentElement.scrollWidth") <= 360, path
+            assert page.value("[...document.images].filter(image => !image.naturalWidth).map(image => image.src)") == [], path

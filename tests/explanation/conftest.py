@@ -60,8 +60,9 @@ def open_bundle(bundles, request):
     return opening
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def spots():
     """An image of a cell with spots at the left, and its mask."""
     image, mask = cell(np.random.default_rng(9), "spots", middle=(30, 14))
+    image.flags.writeable = mask.flags.writeable = False
     return Image(array=image, axes="yx", pixel_size_um=0.3), mask

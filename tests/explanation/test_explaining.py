@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import PIL.Image
@@ -12,10 +13,12 @@ from patterns import CLASSES, Patterns, standard
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional
 
+from zooready.bundle.reading import opened
 from zooready.errors import BundleInvalid, ConsumerMissing, InputInvalid
 from zooready.explanation import attribution, explain, explaining, save
-from zooready.explanation.figures import draw, round_length
+from zooready.explanation.figures import draw
 from zooready.images.files import read_image
+from zooready.images.resampling import resampled
 from zooready.records import Image
 
 OF_CLASS = ("class_activation", "integrated_gradients", "occlusion")
@@ -36,6 +39,18 @@ def logit_maps(trained, image):
 
 
 @pytest.fixture(scope="module")
+def explanation_of(bundles, spots):
+    """The explanation of a bundle, by its name, for the image of spots with nothing else asked; made when first asked for."""
+
+    @cache
+    def explained(name):
+        with opened(bundles[name]) as bundle:
+            return explain(bundle, spots[0])
+
+    return explained
+
+
+@pytest.fixture(scope="module")
 def trained_softmax(trained):
     def scores(image):
         return torch.softmax(torch.from_numpy(logit_maps(trained, image)[1]), 0).numpy()
@@ -43,8 +58,8 @@ def trained_softmax(trained):
     return scores
 
 
-def test_a_classifier_is_explained_in_three_ways_for_its_winner(open_bundle, spots, trained_softmax):
-    explained = explain(open_bundle("maps"), spots[0])
+def test_a_classifier_is_explained_in_three_ways_for_its_winner(explanation_of, spots, trained_softmax):
+    explained = explanation_of("maps")
     assert tuple(by_name(explained)) == OF_CLASS
     assert explained.facts["class"] == "spots"
     assert list(explained.facts["scores"].values()) == pytest.approx(list(trained_softmax(spots[0])), abs=1e-4)
@@ -53,52 +68,51 @@ def test_a_classifier_is_explained_in_three_ways_for_its_winner(open_bundle, spo
     assert {explanation.values.shape[-2:] for explanation in explained.explanations} == {(48, 48)}
 
 
-def test_the_class_that_is_asked_for_is_explained(open_bundle, spots):
-    bundle = open_bundle("maps")
-    bars = explain(bundle, spots[0], class_name="Bars")
+def test_the_class_that_is_asked_for_is_explained(open_bundle, explanation_of, spots):
+    bars = explain(open_bundle("maps"), spots[0], class_name="Bars")
     assert bars.facts["class"] == "bars"
-    winner = by_name(explain(bundle, spots[0]))
+    winner = by_name(explanation_of("maps"))
     assert all(not np.allclose(explanation.values, winner[explanation.name].values) for explanation in bars.explanations)
     assert all("bars (score" in explanation.title for explanation in bars.explanations)
 
 
-def test_maps_are_the_bundles_own_where_it_has_them(open_bundle, spots):
-    activation = by_name(explain(open_bundle("maps"), spots[0]))["class_activation"]
+def test_maps_are_the_bundles_own_where_it_has_them(explanation_of):
+    activation = by_name(explanation_of("maps"))["class_activation"]
     assert activation.facts["from"] == "the bundle's output 'maps'"
     assert activation.unit == "arbitrary unit"
 
 
-def test_maps_follow_from_the_graph_where_it_ends_in_pooling_and_a_linear_layer(open_bundle, spots, trained):
+def test_maps_follow_from_the_graph_where_it_ends_in_pooling_and_a_linear_layer(explanation_of, spots, trained):
     maps, _ = logit_maps(trained, spots[0])
-    activation = by_name(explain(open_bundle("onnx"), spots[0]))["class_activation"]
+    activation = by_name(explanation_of("onnx"))["class_activation"]
     assert "12 x 12 px, enlarged" in activation.facts["from"]
     large = functional.interpolate(torch.from_numpy(maps[None]), size=(48, 48), mode="bilinear")[0, 1].numpy()
     assert activation.values == pytest.approx(large, abs=1e-3 * float(np.ptp(maps)))
 
 
-def test_without_gradients_the_rest_is_there_and_a_note_tells_why(open_bundle, spots):
-    explained = explain(open_bundle("onnx"), spots[0])
+def test_without_gradients_the_rest_is_there_and_a_note_tells_why(explanation_of):
+    explained = explanation_of("onnx")
     assert tuple(by_name(explained)) == ("class_activation", "occlusion")
     assert "no integrated gradients: onnx.zip holds onnx alone, which has no gradients: export it with TorchScript" in explained.notes[0]
 
 
-def test_frozen_torchscript_is_differentiated_and_lacks_maps(open_bundle, spots):
-    explained = explain(open_bundle("frozen"), spots[0])
+def test_frozen_torchscript_is_differentiated_and_lacks_maps(explanation_of):
+    explained = explanation_of("frozen")
     assert tuple(by_name(explained)) == ("integrated_gradients", "occlusion")
     assert "no class activation map: frozen.zip holds torchscript and no ONNX" in explained.notes[0]
     assert explained.facts["weights"] == "torchscript"
-    other = by_name(explain(open_bundle("maps"), spots[0]))["integrated_gradients"]
+    other = by_name(explanation_of("maps"))["integrated_gradients"]
     assert by_name(explained)["integrated_gradients"].values == pytest.approx(other.values, abs=1e-5)
 
 
-def test_a_mask_adds_the_shares_of_every_map(open_bundle, spots):
+def test_a_mask_adds_the_shares_of_every_map(open_bundle, explanation_of, spots):
     image, mask = spots
     explanations = by_name(explain(open_bundle("maps"), image, mask=mask))
     facts = explanations["class_activation"].facts
     assert facts["share_area"] == pytest.approx(mask.mean())
     assert facts["share_inside"] > facts["share_box"] + 0.2
     assert {"share_inside", "share_box"} <= set(explanations["integrated_gradients"].facts)
-    assert "share_inside" not in by_name(explain(open_bundle("maps"), image))["class_activation"].facts
+    assert "share_inside" not in by_name(explanation_of("maps"))["class_activation"].facts
 
 
 def test_what_the_blurred_image_has_already_and_what_the_integral_misses_is_noted(open_bundle, spots, monkeypatch):
@@ -111,8 +125,8 @@ def test_what_the_blurred_image_has_already_and_what_the_integral_misses_is_note
     assert any("integrated gradients miss the score's rise by" in note for note in explain(open_bundle("maps"), spots[0]).notes)
 
 
-def test_an_image_output_is_explained_in_three_ways(open_bundle, spots):
-    explained = explain(open_bundle("smooth"), spots[0])
+def test_an_image_output_is_explained_in_three_ways(explanation_of):
+    explained = explanation_of("smooth")
     assert tuple(by_name(explained)) == OF_IMAGE
     assert "class" not in explained.facts
     assert {explanation.values.shape[-2:] for explanation in explained.explanations} == {(48, 48)}
@@ -141,8 +155,8 @@ def test_a_restored_image_of_another_shape_is_not_blurred_again_and_a_note_says_
     assert "no doubt: only an image of one channel" in explained.notes[-1]
 
 
-def test_the_receptive_field_is_the_bundles_halo_beside_what_gradients_show(open_bundle, spots):
-    field = by_name(explain(open_bundle("smooth"), spots[0]))["receptive_field"]
+def test_the_receptive_field_is_the_bundles_halo_beside_what_gradients_show(explanation_of):
+    field = by_name(explanation_of("smooth"))["receptive_field"]
     assert (field.facts["halo_px"], field.facts["halo_from"], field.facts["reach_px"]) == (2, "the bundle", 2)
     assert field.marks["all it can see, each way"] == 2
     rows, columns = np.nonzero(field.values)
@@ -170,9 +184,9 @@ def test_a_network_that_sees_everything_says_so(open_bundle, spots):
     assert set(field.marks) == {"90 % of the gradient, radius"}
 
 
-def test_noise_follows_the_seed_and_nothing_else_does(open_bundle, spots):
-    bundle = open_bundle("smooth")
-    first, again, other = (by_name(explain(bundle, spots[0], seed=seed)) for seed in (0, 0, 1))
+def test_noise_follows_the_seed_and_nothing_else_does(open_bundle, explanation_of, spots):
+    bundle, first = open_bundle("smooth"), by_name(explanation_of("smooth"))
+    again, other = (by_name(explain(bundle, spots[0], seed=seed)) for seed in (0, 1))
     assert all((first[name].values == again[name].values).all() for name in OF_IMAGE)
     assert [name for name in OF_IMAGE if not (first[name].values == other[name].values).all()] == ["noise_sensitivity"]
 
@@ -187,20 +201,38 @@ def test_a_size_that_the_bundle_must_grow_is_explained_at_its_own(open_bundle, s
     assert explanations["receptive_field"].facts["reach_px"] == 2
 
 
-def test_one_channel_of_several_is_taken_by_name(open_bundle, spots):
+def test_one_channel_of_several_is_taken_by_name(open_bundle, explanation_of, spots):
     both = Image(array=np.stack([0 * spots[0].array, spots[0].array]), axes="cyx", channels=("red", "green"))
-    first, second = (explain(open_bundle("maps"), image, channel=name) for image, name in ((spots[0], None), (both, "green")))
-    assert first.facts["scores"] == second.facts["scores"]
+    assert explain(open_bundle("maps"), both, channel="green").facts["scores"] == explanation_of("maps").facts["scores"]
 
 
 def test_an_image_of_another_pixel_size_is_noted(open_bundle, spots):
     (note,) = explain(open_bundle("smooth"), replace(spots[0], pixel_size_um=2.0)).notes
-    assert re.search("pixels of 2 µm.*rescale the image in Fiji", note)
+    assert re.search("pixels of 2 µm.*compare them with those of pixel_size='auto'", note)
+
+
+@pytest.mark.parametrize("pixel_size", ["auto", 1.2])
+def test_an_image_is_explained_at_the_size_at_which_the_network_knows_it(open_bundle, spots, pixel_size):
+    image, mask = spots
+    coarse = replace(image, pixel_size_um=1.2 if pixel_size == "auto" else None)
+    explained = explain(open_bundle("maps"), coarse, mask=mask, pixel_size=pixel_size)
+    zoom = 1.2 / 0.316228  # to the middle of the bundle's 0.2 to 0.5 µm
+    size = tuple(round(length * zoom) for length in image.array.shape)
+    enlarged = replace(image, array=resampled(image.array.astype(np.float32), size), pixel_size_um=0.316228)
+    expected = explain(open_bundle("maps"), enlarged, mask=resampled(mask, size, labels=True))
+    assert explained.image.array.shape[1:] == size
+    assert explained.image.pixel_size_um == pytest.approx(0.316228)
+    assert explained.facts["scores"] == expected.facts["scores"]
+    shares = [by_name(result)["class_activation"].facts["share_inside"] for result in (explained, expected)]
+    assert shares[0] == shares[1] > 0.2
+    assert any("explained as the network sees it, 3.79 times as large" in note for note in explained.notes)
+    assert not any("results may be poor" in note for note in explained.notes)
 
 
 @pytest.mark.parametrize(
     ("change", "options", "words"),
     [
+        ({"pixel_size_um": 9.0}, {"pixel_size": "auto"}, "as the network sees it, 28.5 times as large, and explanations take up to 1024"),
         ({"array": np.ones((15, 40))}, {}, "image has 40 x 15 px, and less than 16 a side cannot be explained"),
         ({"array": np.ones((1025, 16))}, {}, "image has 16 x 1025 px, and explanations take up to 1024 a side: crop"),
         ({"array": np.ones((2, 40, 40)), "axes": "cyx"}, {}, "image has 2 channels and the network takes 1 channel"),
@@ -208,7 +240,7 @@ def test_an_image_of_another_pixel_size_is_noted(open_bundle, spots):
         ({}, {"class_name": "stripes"}, "no class is called 'stripes': 'scores' has smooth, spots, bars"),
         ({}, {"mask": np.ones((9, 9))}, r"mask has shape \(9, 9\)"),
     ],
-    ids=["small", "large", "channels", "planes", "class", "mask"],
+    ids=["scaled", "small", "large", "channels", "planes", "class", "mask"],
 )
 def test_what_cannot_be_explained_is_refused(open_bundle, spots, change, options, words):
     with pytest.raises(InputInvalid, match=words):
@@ -273,9 +305,9 @@ def test_every_explanation_is_a_figure_and_a_calibrated_tiff_and_all_numbers_are
     assert {"zooready", "torch", "captum", "onnxruntime"} <= set(written_facts["versions"])
 
 
-def test_the_same_question_gives_the_same_bytes(open_bundle, spots, tmp_path):
-    for folder in ("first", "second"):
-        save(explain(open_bundle("smooth"), spots[0]), tmp_path / folder, "cell")
+def test_the_same_question_gives_the_same_bytes(open_bundle, explanation_of, spots, tmp_path):
+    for folder, explained in (("first", explanation_of("smooth")), ("second", explain(open_bundle("smooth"), spots[0]))):
+        save(explained, tmp_path / folder, "cell")
     first, second = ({path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()} for folder in ("first", "second"))
     assert first == second
 
@@ -285,9 +317,9 @@ def pixels(explanation, image, tmp_path):
     return np.asarray(PIL.Image.open(tmp_path / "figure.png").convert("RGB")).astype(int)
 
 
-def test_the_figure_shows_scale_bar_marks_and_values(open_bundle, spots, tmp_path):
+def test_the_figure_shows_scale_bar_marks_and_values(explanation_of, spots, tmp_path):
     image = spots[0]
-    field = by_name(explain(open_bundle("smooth"), image))["receptive_field"]
+    field = by_name(explanation_of("smooth"))["receptive_field"]
     whole = pixels(field, image, tmp_path)
     without_bar = pixels(field, replace(image, pixel_size_um=None), tmp_path)
     without_marks = pixels(replace(field, marks={}), image, tmp_path)
@@ -299,25 +331,20 @@ def test_the_figure_shows_scale_bar_marks_and_values(open_bundle, spots, tmp_pat
     assert (whole[:, half:] != other_values[:, half:]).any()
 
 
-def test_a_figure_has_a_panel_for_each_channel_and_the_middle_plane_of_a_stack(open_bundle, spots, tmp_path):
-    explanation = by_name(explain(open_bundle("smooth"), spots[0]))["uncertainty"]
+def test_a_figure_has_a_panel_for_each_channel_and_the_middle_plane_of_a_stack(explanation_of, spots, tmp_path):
+    explanation = by_name(explanation_of("smooth"))["uncertainty"]
     two_channels = replace(explanation, values=np.repeat(explanation.values, 2, axis=0), channels=("foreground", "distance"))
     assert pixels(two_channels, spots[0], tmp_path).shape[1] == pytest.approx(1.5 * pixels(explanation, spots[0], tmp_path).shape[1], abs=3)
     stack = np.stack([0 * explanation.values[0], explanation.values[0], 0 * explanation.values[0]])
     assert (pixels(replace(explanation, values=stack, axes="zyx"), spots[0], tmp_path) == pixels(explanation, spots[0], tmp_path)).all()
 
 
-def test_a_long_title_is_not_cut_off(open_bundle, spots, tmp_path):
-    field = by_name(explain(open_bundle("smooth"), spots[0]))["uncertainty"]
+def test_a_long_title_is_not_cut_off(explanation_of, spots, tmp_path):
+    field = by_name(explanation_of("smooth"))["uncertainty"]
     drawn = pixels(replace(field, title="'restored' blurred again (by 4.76 px) minus the image: 0.1% invented, " * 2), spots[0], tmp_path)
     assert (drawn[:, [0, -1]] == drawn[0, 0]).all()
 
 
-def test_values_without_any_size_can_be_drawn(open_bundle, spots, tmp_path):
-    for explanation in (*explain(open_bundle("smooth"), spots[0]).explanations, *explain(open_bundle("maps"), spots[0]).explanations):
+def test_values_without_any_size_can_be_drawn(explanation_of, spots, tmp_path):
+    for explanation in (*explanation_of("smooth").explanations, *explanation_of("maps").explanations):
         assert pixels(replace(explanation, values=0 * explanation.values), spots[0], tmp_path).size
-
-
-@pytest.mark.parametrize(("largest", "length"), [(9.9, 5), (10, 10), (1.99, 1), (0.03, 0.02), (250, 200)])
-def test_scale_bars_have_round_lengths(largest, length):
-    assert round_length(largest) == pytest.approx(length)

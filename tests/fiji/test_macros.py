@@ -67,8 +67,8 @@ for (i = 0; i < Overlay.size; i++) {
 }
 close();
 """
-    for name, last in (("float", 300), ("short", 300), ("huge", 70000), ("byte", 30)):
-        (told,) = seen(macro, code, tmp_path / f"{name}.tif")
+    files = {"float": 300, "short": 300, "huge": 70000, "byte": 30}
+    for told, last in zip(seen(macro, code, *(tmp_path / f"{name}.tif" for name in files)), files.values(), strict=True):
         areas = {label: int((labels == (label if label < 8 else 300)).sum()) for label in (*range(1, 8), last)}
         assert told == f"8 {' '.join(f'{label}:{area}:{label}:{label}' for label, area in areas.items())}"
 

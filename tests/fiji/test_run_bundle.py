@@ -70,15 +70,16 @@ def test_objects_of_another_width_are_seen_scaled_and_come_back_at_the_images_si
     stand_in.put_into(made.macro, toy.NAMES)
     made.macro.write_text(made.macro.read_text().replace('var DIAMETERS = ""', 'var DIAMETERS = "10|40"'))
     path = make_image(tmp_path / "cells.tif")
-    for diameter, factor in (("10", 2), ("0", 1), ("40", 0.5)):
+    factors = {"10": 2, "0": 1, "40": 0.5}
+    arguments = [f"{path}|{tmp_path / f'out{diameter}'}|{diameter}" for diameter in (*factors, "9000")]
+    assert macro(f'return runMacro("{made.macro}", getArgument());', *arguments) == ["OK", "OK", "OK", "[aborted]"]
+    for diameter, factor in factors.items():
         out = tmp_path / f"out{diameter}"
-        assert macro(f'return runMacro("{made.macro}", "{path}|{out}|{diameter}");') == ["OK"]
         labels = tifffile.imread(out / "cells_labels.tif")
         assert labels.shape == toy.make_image().shape
         assert (labels == np.rint(labels)).all()
         assert (labels == toy.make_image() // 100).mean() > (0.99 if factor == 1 else 0.85)
         assert tifffile.imread(out / "cells_maps.tif").shape[-2:] == toy.make_image().shape
-    assert macro(f'return runMacro("{made.macro}", "{path}|{tmp_path / "far"}|9000");') == ["[aborted]"]
 
 
 @pytest.mark.java

@@ -71,3 +71,8 @@ def test_negative_and_equal_scores_have_bars():
     chart = drawing.bars(np.array([-3.0, -1.0]), 40)
     assert (chart[:, 30].min(-1) < 250).sum() > (chart[:, 10].min(-1) < 250).sum()
     assert drawing.bars(np.zeros(3), 40).min() < 250
+
+
+@pytest.mark.parametrize(("largest", "length"), [(9.9, 5), (10, 10), (1.99, 1), (0.03, 0.02), (250, 200)])
+def test_scale_bars_have_round_lengths(largest, length):
+    assert drawing.round_length(largest) == pytest.approx(length)

@@ -4,9 +4,11 @@ import base64
 import io
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from browser import CHROMIUM, browser
 from PIL import Image
 from rich.console import Console
 
@@ -167,3 +169,47 @@ def test_values_that_are_not_finite_are_marked_and_large_images_thinned_out():
     pixels = decoded(data_url(array, "image", (0, 1)))
     assert pixels.shape == (334, 234, 3)
     assert tuple(pixels[0, 0]) == (255, 0, 255)
+
+
+def test_how_far_each_program_was_tried_stands_beside_its_verdict(tmp_path):
+    verdicts = (verdict(), verdict(level="engine"), verdict(level="rules"), verdict("refused", level="rules"))
+    html([Section(title="tiny", verdicts=verdicts)], tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    words = ("the program itself ran it", "its engine, of the same version, ran it", "nothing ran: its written rules were checked")
+    assert [page.count(f"<small>{start}") for start in words] == [1, 1, 1]
+    assert "the program cannot open the bundle" in page
+    assert "it crashed" not in page, "only the verdicts that are there are explained"
+
+
+def test_images_of_a_known_width_have_a_scale_bar(tmp_path, compared):
+    assert "µm" not in page_of(tmp_path, section(compared, title="tiny"))
+    page = page_of(tmp_path, section(replace(compared, pixel_size_um=0.5), title="tiny"))  # 40 px are 20 um
+    assert page.count('<i class="scale" style="width: 25.00%">5 µm</i>') == page.count("<img") > 0
+
+
+def page_of(tmp_path, *sections):
+    html(sections, tmp_path / "page.html")
+    return (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+READY = "document.readyState == 'complete' && document.querySelector('footer') !== null"
+FITS = "cell => cell.scrollWidth <= cell.clientWidth + 1 || !cell.clientWidth"
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_in_a_browser_nothing_is_cut_off_from_a_telephone_to_a_large_screen_and_dark_is_dark(tmp_path, compared):
+    why = f"the input has an axis 'depth': name it z. {'x' * 300}"
+    verdicts = (verdict(versions={"torch": "2.15.0"}, difference=1e-6, tolerance=1e-4), verdict("refused", level="rules", why=why))
+    shown = replace(section(replace(compared, pixel_size_um=0.5), title="tiny"), verdicts=verdicts)
+    page_of(tmp_path, shown)
+    with browser() as page:
+        for width in (360, 701, 1280, 3840):
+            page.open(tmp_path / "page.html", width)
+            page.wait(READY)
+            assert page.value("document.documentElement.scrollWidth") <= width
+            assert page.value(f"[...document.querySelectorAll('td, h1, h2, nav a')].every({FITS})")
+        light = page.value("getComputedStyle(document.body).backgroundColor")
+        page.open(tmp_path / "page.html", 360, dark=True)
+        page.wait(READY)
+        assert page.value("getComputedStyle(document.body).backgroundColor") != light
+        assert page.errors == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,9 +95,7 @@ def _draw_bar(image: PIL.Image.Image, um_per_px: float) -> None:
     """A white bar of 1, 2 or 5 times a power of ten of micrometres at the lower right, its length above it."""
     from PIL import ImageDraw
 
-    most = BAR * SQUARE * um_per_px
-    power = 10.0 ** math.floor(math.log10(most))
-    length_um = next(step * power for step in (5, 2, 1) if step * power <= most * (1 + 1e-9))
+    length_um = drawing.round_length(BAR * SQUARE * um_per_px)
     right, bottom, width = SQUARE - MARGIN, SQUARE - MARGIN, round(length_um / um_per_px)
     draw = ImageDraw.Draw(image)
     draw.rectangle((right - width, bottom - 6, right, bottom), fill="white", outline="black")

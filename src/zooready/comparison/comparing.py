@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from zooready.comparison.verdicts import Result, cells, result
 from zooready.consumers import CONSUMERS, consumer
 from zooready.consumers.deepimagej import in_fiji
 from zooready.consumers.description_rules import is_harmless, operators
+from zooready.errors import InputInvalid
 from zooready.images.agreement import agreement, own_ranges_of
+from zooready.images.files import read_image
 from zooready.records import LEVELS, Array, Bundle, Case, Level, Verdict
 
 REFERENCES = (("torch", "state_dict"), ("torch", "torchscript"))  # whom the others are compared with on a given image
@@ -26,6 +29,7 @@ class Comparison:
     ``shown`` is the case that images are of: the given image, else the test pair, None without either; ``results`` maps
     "consumer format" to its outputs. ``names`` are those of the channels of the input and then of each output, "" where none is given.
     ``notes`` say in which pixel size or distance of planes the given image is unlike those that the network was trained for.
+    ``pixel_size_um`` is the side of a pixel of what is shown, None if unknown.
     """
 
     path: Path
@@ -35,6 +39,7 @@ class Comparison:
     shown: Case | None
     results: Mapping[str, tuple[Array, ...]]
     notes: tuple[str, ...] = ()
+    pixel_size_um: float | None = None
 
 
 def compare(
@@ -95,8 +100,18 @@ def compare(
         shown = {name: outputs for name, outputs in images.items() if outputs is not None}
         return Comparison(
             path=Path(path), outputs=bundle.kinds, names=_channel_names(bundle), verdicts=verdicts, shown=case, results=shown,
-            notes=unlike_training(bundle, extra) if extra else (),
+            notes=unlike_training(bundle, extra) if extra else (), pixel_size_um=_pixel_size(bundle, extra),
         )  # fmt: skip
+
+
+def _pixel_size(bundle: Bundle, extra: Sequence[UserImage]) -> float | None:
+    """That of the given image, else of the sample, from which export cuts the test pair; others' samples may be other images."""
+    if extra:
+        return extra[0].pixel_size_um
+    if bundle.measured_stride_px is not None and bundle.inputs and bundle.inputs[0].sample:
+        with suppress(InputInvalid):
+            return read_image(bundle.folder / bundle.inputs[0].sample).pixel_size_um
+    return None
 
 
 def exit_code(verdicts: Sequence[Verdict], *, asked: set[str] | None = None, at_least: Level | None = None) -> int:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import math
 import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zooready.explanation.results import Explanation
-from zooready.images.drawing import limits
+from zooready.images.drawing import limits, round_length
 from zooready.records import Array, Image
 
 if TYPE_CHECKING:
@@ -123,13 +122,3 @@ def _scale_bar(panel: Axes, shape: tuple[int, ...], pixel_size_um: float | None)
     panel.add_patch(Rectangle((left, top), width, thick, facecolor="white", edgecolor="black", linewidth=0.5))
     panel.text(left + width / 2, top - thick, f"{length:g} µm", color="white", ha="center", va="bottom", fontsize=8,
                bbox={"facecolor": "black", "alpha": 0.5, "edgecolor": "none", "pad": 0.8})  # fmt: skip
-
-
-def round_length(largest: float) -> float:
-    """The largest of 1, 2, 5, 10, ... (and their tenths) that is not larger.
-
-    >>> round_length(37.0), round_length(0.9)
-    (20.0, 0.5)
-    """
-    power = 10.0 ** math.floor(math.log10(largest))
-    return max(step * power for step in (1, 2, 5) if step * power <= largest * (1 + 1e-9))

@@ -248,7 +248,7 @@ def _others(job: Job, fixed: Mapping[str, int]) -> tuple[Tensor, ...]:
 
     if max(job.measured.strides or (job.measured.stride or job.measured.eager_stride,)) > 1 or set(fixed) >= {"y", "x"}:
         return ()
-    lengths = (*(fixed.get("z", ODD[0]) for _ in range(job.image.ndim - 4)), *ODD)
+    lengths = (fixed.get("z", ODD[0]), *ODD[1:])[2 - job.image.ndim :]
     return (resized(torch.from_numpy(job.image), 1, *lengths),)
 
 

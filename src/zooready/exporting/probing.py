@@ -7,7 +7,7 @@ size or a branch that tracing bakes in is wrong without a word. Each run is of a
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -302,41 +302,32 @@ def _grid(trial: Trial, free: tuple[int, ...]) -> tuple[_Grid | None, tuple[int,
             continue
         if not eager[0]:
             eager = (stride, 0)
-        for lengths in trial.recordings(strides):
+        finest = _finest(trial, strides) if eager[0] == stride > 1 else strides
+        recordings = [(steps, lengths) for steps in dict.fromkeys((finest, strides)) for lengths in trial.recordings(steps)]
+        for steps, lengths in recordings:
             traced, lines = trial.traced(trial.image(lengths))
-            if traced is None or not trial.agrees(traced, strides):
+            if traced is None or not trial.agrees(traced, steps):
                 continue
-            note = ""
+            multiple, note = trial.smallest(steps, traced), ""
             if lines:  # a size became Python's: what hangs on it?
-                right, note = sizes.doubted(trial, traced, strides, trial.smallest(strides, traced) * stride, lengths)
+                right, note = sizes.doubted(trial, traced, steps, multiple * stride, lengths)
                 if not right:  # no other tracer would do better
                     return _Grid(strides=(), minimums=(), note=note), eager
-            if eager[0] == stride > 1:
-                strides, traced = _finer(trial, strides, traced)
-            multiple = trial.smallest(strides, traced)
-            return _Grid(strides=strides, minimums=tuple(multiple * one for one in strides), note=note, decides=bool(lines)), eager
+            return _Grid(strides=steps, minimums=tuple(multiple * one for one in steps), note=note, decides=bool(lines)), eager
     if eager[0]:
         eager = (eager[0], trial.smallest(tuple(eager[0] * one for one in free), None) * eager[0])
     return None, eager
 
 
-def _finer(
-    trial: Trial, strides: tuple[int, ...], traced: Callable[[Tensor], object]
-) -> tuple[tuple[int, ...], Callable[[Tensor], object]]:
-    """The strides with that of each axis as small as the network takes it while the others stay, and the trace for them."""
+def _finest(trial: Trial, strides: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides with that of each axis as small as the network takes it while the others stay."""
     finest = list(strides)
     for number, stride in enumerate(strides):
         for smaller in sorted(divisor for divisor in STRIDES if divisor < stride and stride % divisor == 0):
             if trial.works([*finest[:number], smaller, *finest[number + 1 :]]):
                 finest[number] = smaller
                 break
-    if tuple(finest) == strides:
-        return strides, traced
-    for lengths in trial.recordings(finest):
-        again, _ = trial.traced(trial.image(lengths))
-        if again is not None and trial.agrees(again, finest):
-            return tuple(finest), again
-    return strides, traced
+    return tuple(finest)
 
 
 def _tiling(trial: Trial, grid: _Grid) -> tuple[int | None, int, str]:

@@ -132,7 +132,7 @@ def doubted(
         known = cost(trial.run, *(trial.image(size) for size in sizes))
     except Exception:  # nothing can be foretold: the comparisons of the files must do
         return True, ""
-    shapes = [trial.lengths(strides, shape[-2:]) for batch, *shape in (LARGE_2D if len(strides) == 2 else LARGE_3D)]
+    shapes = [trial.lengths(strides, shape) for batch, *shape in (LARGE_2D if len(strides) == 2 else LARGE_3D)]
     turns = _turns(trial, strides, minimum, recorded)
     for lengths in list(turns)[:AGAIN]:  # behind a condition that no longer holds there may be another
         turns = {**_turns(trial, strides, minimum, lengths), **turns}

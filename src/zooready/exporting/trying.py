@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 AGREE = 1e-4  # of the output's range: a baked size or branch is off by far more, rounding by far less
 LONG = 1100  # px; along one axis, the others kept short
 THIN = {4: 16, 5: 4}  # px of those others at least, by the number of the image's axes
-ODD = (95, 63)  # px; odd again each time that they are halved, so that a network that pads inside pads at every level
+ODD = (31, 95, 63)  # (z, y, x), px; odd again each time that they are halved, so that a network that pads inside pads at every level
 UNFIT = "the network turns {have} px into {out} px"
 
 
@@ -56,17 +56,18 @@ class Trial:
         return resized(self.example, batch, *lengths)
 
     def lengths(self, strides: Sequence[int], wanted: Sequence[int]) -> tuple[int, ...]:
-        """Multiples of the strides for (y, x); z is as y."""
-        spread = (wanted[0],) * (len(strides) - 2) + tuple(wanted)
+        """Multiples of the strides for (z, y, x), of which images take the last two, or for (y, x), where z is as y."""
+        spread = ((wanted[0], *wanted) if len(wanted) == 2 else tuple(wanted))[-len(strides) :]
         return tuple(
             -(-size // stride) * stride if stride else int(have)
             for size, stride, have in zip(spread, strides, self.example.shape[2:], strict=True)
         )
 
     def line(self, number: int, length: int, strides: Sequence[int], minimums: Sequence[int]) -> tuple[int, ...]:
-        """Lengths of an image that is long along one spatial axis and as short along the others as the network takes."""
+        """Lengths of an image that is long along one spatial axis and short along the others; a stack as short as the network takes."""
+        least = 2 if self.example.ndim == 4 else 1
         thin = [
-            max(minimum, 2 * stride, THIN[self.example.ndim] // stride * stride) if stride else int(have)
+            max(minimum, least * stride, THIN[self.example.ndim] // stride * stride) if stride else int(have)
             for minimum, stride, have in zip(minimums, strides, self.example.shape[2:], strict=True)
         ]
         return (*thin[:number], max(thin[number], length), *thin[number + 1 :])
@@ -85,10 +86,9 @@ class Trial:
 
     def works(self, strides: Sequence[int]) -> bool:
         """Whether the network returns the image's size at several multiples of the strides."""
-        for first, second in ((0, 1), (1, 2), (3, 4)):
+        for more in ((1, 0, 1), (2, 1, 2), (0, 3, 4)):  # of the strides of z, y and x
             large = [max(stride, -(-24 // stride) * stride) if stride else 0 for stride in strides]
-            more = [first] * (len(strides) - 1) + [second]
-            sizes = [a + stride * n for a, stride, n in zip(large, strides, more, strict=True)]
+            sizes = [a + stride * n for a, stride, n in zip(large, strides, more[-len(strides) :], strict=True)]
             if not self.fits([size or int(have) for size, have in zip(sizes, self.example.shape[2:], strict=True)]):
                 return False
         return True
@@ -139,22 +139,26 @@ class Trial:
         """Whether a trace agrees at sizes other than its own: not square, batch 2, images of opposite mean, long ones."""
         stride = max(strides)
         base = self._base(stride)
-        shapes = [(base, base + 2 * stride), (base + stride, base), (base + 3 * stride, base + 4 * stride)]
-        shapes.append((64, 128))  # a network that pads inside need not pad here
+        shapes = [  # (z, y, x)
+            (base + 2 * stride, base, base + 2 * stride),
+            (base + stride, base + stride, base),
+            (base, base + 3 * stride, base + 4 * stride),
+            (32, 64, 128),  # a network that pads inside need not pad here
+        ]
         if stride == 1:
-            shapes.append((101, 102))
+            shapes.append((37, 101, 102))
         images = [
             (1 + n % 2, self.lengths(strides, shape), factor)
             for n, shape in enumerate(shapes)
             for factor in ((1, -1, 100) if n < 3 else (1,))
         ]
-        long = -(-LONG // stride) * stride
         if not all(self.same(traced, factor * self.image(lengths, batch)) for batch, lengths, factor in images):
             return False
-        thin = 2 * stride  # since attention's cost is its square; a network may do something else at so few pixels, or not take them
-        thin = thin if self.same(traced, self.image(self.lengths(strides, (thin, long)))) else base
-        narrow = [(thin, long), (long, thin)] if len(strides) == 2 else [(thin, long)]
-        return all(self.same(traced, self.image(self.lengths(strides, shape))) for shape in narrow)
+        long = -(-LONG // stride) * stride
+        for thin in dict.fromkeys((min(2 * stride, base), base)):  # thin since attention's cost is its square, if the network takes it
+            if self.same(traced, self.image(self.lengths(strides, (thin, thin, long)))):
+                return len(strides) == 3 or self.same(traced, self.image(self.lengths(strides, (long, thin))))
+        return False
 
     def agrees_here(self) -> bool:
         """Whether a trace agrees at the example's own size."""

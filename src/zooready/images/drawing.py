@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,3 +77,13 @@ def bars(values: NDArray[np.generic], height: int) -> RGB:
         top = height - max(1, int(share * (height - 4)))
         chart[top:, index * width : (index + 1) * width - (width > 2)] = (40, 70, 120) if share == shares.max() else (160, 180, 205)
     return chart
+
+
+def round_length(largest: float) -> float:
+    """A length for a scale bar: the largest of 1, 2, 5, 10, ... (and their tenths) that is not larger.
+
+    >>> round_length(37.0), round_length(0.9)
+    (20.0, 0.5)
+    """
+    power = 10.0 ** math.floor(math.log10(largest))
+    return max(step * power for step in (1, 2, 5) if step * power <= largest * (1 + 1e-9))

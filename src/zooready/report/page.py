@@ -7,20 +7,30 @@ from html import escape
 from importlib import resources
 from pathlib import Path
 
-from zooready.images.drawing import limits
+from zooready.images.drawing import limits, round_length
 from zooready.images.thumbnails import data_url
 from zooready.images.whole_files import whole_file
-from zooready.records import Verdict
+from zooready.records import Status, Verdict
 from zooready.report.panels import Panel, Section
 from zooready.report.tables import MARKS, difference
 
 STYLE = "page.css"
 COLUMNS = 6  # least number of columns, so that images in short rows are not enlarged
+BAR = 0.3  # of an image's width is the longest scale bar
 LEVELS = {
     "ran": "the program itself ran it",
-    "engine": "the same engine version ran it in Java, on pixels that ImageJ read",
-    "rules": "only the written rules were checked",
+    "engine": "its engine, of the same version, ran it without the program",
+    "rules": "nothing ran: its written rules were checked",
 }
+STATUSES: dict[Status, str] = {
+    "passed": "the numbers are those of the network in PyTorch, within the tolerance; of rules alone: none is broken",
+    "differs": "it ran, and its numbers are others",
+    "refused": "the program cannot open the bundle, or would get it wrong; why, and what to do, stands beside it",
+    "failed": "it crashed, or took too long",
+    "missing": "the program is not on this machine; what to install stands beside it",
+    "untrusted": "it would run Python that came with the bundle, for which nobody gave leave",
+}
+HEADS = ("program", "format", "verdict", "how far it was tried", "difference / tolerance", "time", "why, and what to do")
 
 
 def html(sections: Sequence[Section], path: Path | str, *, title: str = "What runs where", lead: str = "") -> None:
@@ -42,7 +52,8 @@ def html(sections: Sequence[Section], path: Path | str, *, title: str = "What ru
     """
     style = resources.files("zooready.report").joinpath(STYLE).read_text(encoding="utf-8")
     links = "".join(f'<a href="#{number}">{escape(section.title)} {_sum(section.verdicts)}</a>' for number, section in enumerate(sections))
-    legend = "".join(f"<dt>{name}</dt><dd>{words}</dd>" for name, words in LEVELS.items())
+    given = {verdict.status for section in sections for verdict in section.verdicts}
+    legend = "".join(f"<dt>{_pill(name)}</dt><dd>{words}</dd>" for name, words in STATUSES.items() if name in given)
     body = "".join(_section(number, section) for number, section in enumerate(sections))
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
@@ -65,7 +76,7 @@ def _section(number: int, section: Section) -> str:
     lines = "".join(map(_line, section.verdicts))
     rows = "".join(_row(title, panels) for title, panels in section.rows)
     note = f"<p>{escape(section.note)}</p>" if section.note else ""
-    heads = "".join(f"<th>{name}</th>" for name in ("program", "format", "verdict", "level", "difference / tolerance", "time", "why"))
+    heads = "".join(f"<th>{name}</th>" for name in HEADS)
     return (
         f'<section id="{number}"><h2>{escape(section.title)}</h2>{note}'
         f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table></div>{rows}</section>'
@@ -73,18 +84,22 @@ def _section(number: int, section: Section) -> str:
 
 
 def _line(verdict: Verdict) -> str:
-    sign, _ = MARKS[verdict.status]
     versions = ", ".join(f"{name} {version}" for name, version in verdict.versions.items())
-    cells = [
-        f'<td class="who">{escape(verdict.consumer)}<small>{escape(versions)}</small></td>',
-        f"<td>{verdict.format or ''}</td>",
-        f'<td><span class="pill {verdict.status}">{sign} {verdict.status}</span></td>',
-        f'<td title="{LEVELS[verdict.level]}">{verdict.level if verdict.status == "passed" else ""}</td>',
-        f'<td class="number">{difference(verdict)}</td>',
-        f'<td class="number">{f"{verdict.seconds:.1f} s" if verdict.versions else ""}</td>',
-        f'<td class="why">{escape(verdict.why)}</td>',
-    ]
-    return f"<tr>{''.join(cells)}</tr>"
+    cells = (
+        ("who", f"{escape(verdict.consumer)}<small>{escape(versions)}</small>"),
+        ("", verdict.format or ""),
+        ("", _pill(verdict.status)),
+        ("level", f"{verdict.level}<small>{LEVELS[verdict.level]}</small>" if verdict.status == "passed" else ""),
+        ("number", difference(verdict)),
+        ("number", f"{verdict.seconds:.1f} s" if verdict.versions else ""),
+        ("why", escape(verdict.why)),
+    )
+    line = (f'<td class="{name}" data-head="{head}">{text}</td>' for head, (name, text) in zip(HEADS, cells, strict=True))
+    return f"<tr>{''.join(line)}</tr>"
+
+
+def _pill(status: Status) -> str:
+    return f'<span class="pill {status}">{MARKS[status][0]} {status}</span>'
 
 
 def _row(title: str, panels: Sequence[Panel]) -> str:
@@ -102,5 +117,12 @@ def _figure(panel: Panel, contrast: tuple[float, float]) -> str:
     else:
         large = max(panel.array.shape) > 160
         rendering = "smooth" if large else "pixels"
-        image = f'<img class="{rendering} {panel.kind}" alt="{escape(panel.caption)}" src="{data_url(panel.array, panel.kind, contrast)}">'
+        drawn = f'<img class="{rendering} {panel.kind}" alt="{escape(panel.caption)}" src="{data_url(panel.array, panel.kind, contrast)}">'
+        image = f'<div class="image">{drawn}{_scale_bar(panel.width_um) if panel.width_um else ""}</div>'
     return f"<figure>{image}<figcaption><b>{escape(panel.caption)}</b><span>{escape(panel.note)}</span></figcaption></figure>"
+
+
+def _scale_bar(width_um: float) -> str:
+    """A white bar of a round length, and its length."""
+    length_um = round_length(BAR * width_um)
+    return f'<i class="scale" style="width: {100 * length_um / width_um:.2f}%">{length_um:g} µm</i>'

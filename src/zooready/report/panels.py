@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,12 +16,16 @@ EXPECTED = "expected"
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One image: (y, x), or (k,) for ``kind`` "scores"; ``kind`` is input, image, labels, scores or difference; ``note`` is its caption."""
+    """One image: (y, x), or (k,) for ``kind`` "scores"; ``kind`` is input, image, labels, scores or difference; ``note`` is its caption.
+
+    ``width_um`` is the width of an image, None if unknown.
+    """
 
     caption: str
     array: Array
     kind: str
     note: str = ""
+    width_um: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +41,9 @@ class Section:
 def section(comparison: Comparison, *, title: str | None = None, note: str = "") -> Section:
     """A section with the input, the output of every program, and the largest difference from the reference."""
     rows = tuple(_rows(comparison)) if comparison.shown is not None and comparison.results else ()
+    if comparison.shown is not None and comparison.pixel_size_um:  # outputs show the same specimen, also those of other sizes
+        width_um = comparison.shown.input.shape[-1] * comparison.pixel_size_um
+        rows = tuple((name, tuple(replace(panel, width_um=width_um) for panel in panels)) for name, panels in rows)
     return Section(title=title or comparison.path.stem, verdicts=comparison.verdicts, rows=rows, note=note)
 
 
