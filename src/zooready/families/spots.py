@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zooready.errors import InputInvalid
 from zooready.families import segmentation
 from zooready.images.matching import match_middles, middles
 from zooready.records import Array, Family, Image, Network, Pair, Part, Recipe, Training
@@ -49,12 +50,14 @@ def pair_of(image: Array, labels: Array, pixel_size_um: float = 1.0) -> Pair:
         Labels have channels, are negative, or are not whole numbers.
     """
     drawn = segmentation.pair_of(image, labels, pixel_size_um)
-    marks = spots.labels(middles(drawn.truth), labels.shape)
+    marks = spots.labels(middles(np.asarray(drawn.truth)), labels.shape)
     return segmentation.pair_of(image, marks, pixel_size_um)
 
 
 def metrics(output: torch.Tensor, pair: Pair) -> Mapping[str, float]:
     """F1 of spots whose middles are at most 3 px apart; ``output`` (1, 2, y, x), all 0..1."""
+    if pair.truth is None:
+        raise InputInvalid("a pair without a label image cannot be scored: give masks.")
     labels = HEAD.build()(output)[1][0, 0].numpy().astype(np.int32)
     return {"f1": match_middles(labels, pair.truth, WITHIN_PX)[0]}
 

@@ -120,7 +120,7 @@ def labels(at: Float, shape: tuple[int, int]) -> NDArray[np.int32]:
     """A disc of `RADIUS_PX` around each point (n, 2); where two meet, a pixel belongs to the nearer: (y, x), 0 background, 1…n."""
     if not len(at):
         return np.zeros(shape, np.int32)
-    pixels = np.stack(np.indices(shape), -1).reshape(-1, 2)
+    pixels = np.indices(shape).reshape(2, -1).T
     distance, nearest = scipy.spatial.cKDTree(at).query(pixels, distance_upper_bound=RADIUS_PX + 0.5)
     marked = np.where(np.isfinite(distance), nearest + 1, 0)
     ranks = np.unique(np.append(marked, 0), return_inverse=True)[1]  # 0 comes first, whether or not it occurs
