@@ -85,7 +85,7 @@ def test_the_command_names_outputs_by_the_same_ids(calls, monkeypatch):
             ("segmentation", IMAGE),
             "'segmentation' was given with example: the record of a run or a family states that itself",
         ),
-        (("nowhere",), "'nowhere' is neither the folder of a run nor a family: choose from segmentation, segmentation3d, mrbcr"),
+        (("nowhere",), "'nowhere' is neither the folder of a run nor a family: choose from segmentation, segmentation3d, spots, mrbcr"),
     ],
 )
 def test_what_does_not_go_together_is_refused(given, message):
