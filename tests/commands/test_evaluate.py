@@ -85,7 +85,7 @@ def test_shipped_weights_keep_tables_that_other_trainings_made(quick, tmp_path):
 
 def test_a_family_without_an_evaluation_is_refused(monkeypatch, tmp_path):
     monkeypatch.setitem(FAMILIES, "segmentation", replace(FAMILIES["segmentation"], evaluation=""))
-    with pytest.raises(InputInvalid, match="segmentation has no evaluation: choose from segmentation3d, mrbcr, mrbcr3d, .*plcnn"):
+    with pytest.raises(InputInvalid, match="segmentation has no evaluation: choose from segmentation3d, spots, mrbcr, .*plcnn"):
         evaluate("segmentation", tmp_path)
 
 
