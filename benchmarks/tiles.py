@@ -1,6 +1,6 @@
 """What tiles cost: pixels per second beside the bare engine on one fitting tile, and memory from size to size.
 
-    python benchmarks/tiles.py [--family mrbcr] [--speed 4096] [--sizes 4096 8192] [--light 4096 8192 16384]
+    python benchmarks/tiles.py [--family mrbcr] [--speed 4096] [--sizes 4096 8192] [--light 4096 8192 16384] [--stores 4096 16384]
 
 prints the table and keeps it in benchmarks/tiles.json; rows that are not measured again stay as they were
 (`--speed` without a size measures none).
@@ -9,8 +9,9 @@ Speed: `zooready.predict`'s way through an image and the bare ONNX Runtime on on
 pinned cores; pixels of the halo count for both, since both compute them. The median of the turns' ratios counts: on a machine that is
 busy with other things both suffer alike.
 Memory: `zooready predict` in a process of its own, on an uncompressed uint16 TIFF; what is sampled is the memory that no file stands
-behind (RssAnon), which is what a machine can run out of. `--light` are sizes for a network of one convolution, whose computation takes
-no time, so that large images show what reading, statistics and writing need.
+behind (RssAnon), which is what a machine can run out of, and all that is resident (VmHWM, pages of files included). `--light` are sizes
+for a network of one convolution, whose computation takes no time, so that large images show what reading, statistics and writing need;
+`--stores` the same from OME-Zarr to OME-Zarr, in compressed chunks of 1024 px.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -89,31 +91,58 @@ def speed(path: Path, side: int, turns: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def memory(path: Path, side: int, folder: Path) -> dict[str, Any]:
-    """Peak memory of ``zooready predict``, and its seconds."""
-    source = folder / f"{side}.tif"
-    mapped = tifffile.memmap(source, shape=(side, side), dtype="uint16")
-    strip = counts(side)[:256] if side <= STRIP_PX else np.tile(counts(STRIP_PX)[:256], (1, -(-side // STRIP_PX)))[:, :side]
+def filled(target: Any, side: int) -> None:
+    """Put counts into (side, side) uint16, strip by strip."""
+    strip = counts(side)[:1024] if side <= STRIP_PX else np.tile(counts(STRIP_PX)[:1024], (1, -(-side // STRIP_PX)))[:, :side]
     for row in range(0, side, len(strip)):
-        mapped[row : row + len(strip)] = strip[: side - row]
-    del mapped
+        target[row : row + len(strip)] = strip[: side - row]
+
+
+def source_tiff(folder: Path, side: int) -> Path:
+    """An uncompressed TIFF."""
+    filled(tifffile.memmap(folder / f"{side}.tif", shape=(side, side), dtype="uint16"), side)
+    return folder / f"{side}.tif"
+
+
+def source_store(folder: Path, side: int) -> Path:
+    """An OME-Zarr of version 0.4 at full resolution."""
+    import zarr
+
+    path = folder / f"{side}.zarr"
+    group = zarr.open_group(path, mode="w", zarr_format=2)
+    filled(group.create_array("0", shape=(side, side), chunks=(1024, 1024), dtype="uint16"), side)
+    axes = [{"name": axis, "type": "space"} for axis in "yx"]
+    datasets = [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1.0, 1.0]}]}]
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": datasets}]
+    return path
+
+
+def memory(path: Path, source: Path, side: int, folder: Path) -> dict[str, Any]:
+    """Peak memory of ``zooready predict``, and its seconds."""
     begun = time.perf_counter()
     command = [sys.executable, "-m", "zooready", "predict", str(path), str(source), "-o", str(folder / "out")]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    peak = 0
+    peak = resident = 0
     while process.poll() is None:
         try:
             status = Path(f"/proc/{process.pid}/status").read_text()
-            peak = max(peak, *(1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon")))
-        except (OSError, TypeError):  # it is just ending
+            stated = {line.split()[0]: 1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith(("RssAnon", "VmHWM"))}
+            peak, resident = max(peak, stated["RssAnon:"]), max(resident, stated["VmHWM:"])
+        except (OSError, KeyError):  # it is just ending
             pass
         time.sleep(0.05)
     if process.returncode:
         raise SystemExit(f"zooready predict ended with {process.returncode} on {side} px")
     seconds = time.perf_counter() - begun
-    for file in (source, *(folder / "out").iterdir()):
-        file.unlink()
-    return {"bundle": path.stem, "image_px": side, "peak_gb": round(peak / 1e9, 2), "seconds": round(seconds)}
+    for left in (source, *(folder / "out").iterdir()):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    row = {"bundle": path.stem, "image_px": side, "file": source.suffix[1:], "peak_gb": round(peak / 1e9, 2)}
+    return {**row, "resident_gb": round(resident / 1e9, 2), "seconds": round(seconds)}
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What a row is of: a new one takes the place of that of the same."""
+    return row["bundle"], row["image_px"], row.get("file", "tif")
 
 
 def main() -> None:
@@ -125,24 +154,28 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--sizes", type=int, nargs="*", default=[4096, 8192])
     parser.add_argument("--light", type=int, nargs="*", default=[4096, 8192, 16384])
+    parser.add_argument("--stores", type=int, nargs="*", default=[4096, 16384])
     given = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     with TemporaryDirectory() as name:
         folder = Path(name)
-        path = given.bundle or export(given.family, out=folder / f"{given.family}.zip", torchscript="plain").path
+        path = given.bundle or folder / f"{given.family}.zip"
+        if (given.speed or given.sizes) and not given.bundle:
+            export(given.family, out=path, torchscript="plain")
         rows = [("speed", speed(path, side, given.turns)) for side in given.speed]
-        rows += [("memory", memory(path, side, folder)) for side in given.sizes]
-        plain = light(folder) if given.light else path
-        rows += [("memory", memory(plain, side, folder)) for side in given.light]
+        rows += [("memory", memory(path, source_tiff(folder, side), side, folder)) for side in given.sizes]
+        plain = light(folder) if given.light or given.stores else path
+        rows += [("memory", memory(plain, source_tiff(folder, side), side, folder)) for side in given.light]
+        rows += [("memory", memory(plain, source_store(folder, side), side, folder)) for side in given.stores]
     for kind, row in rows:
         print(kind, row)  # noqa: T201
     kept = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     measured = {}
     for kind in ("speed", "memory"):
         new = [row for other, row in rows if other == kind]
-        again = {(row["bundle"], row["image_px"]) for row in new}
-        measured[kind] = [row for row in kept.get(kind, []) if (row["bundle"], row["image_px"]) not in again] + new
+        again = {_key(row) for row in new}
+        measured[kind] = [row for row in kept.get(kind, []) if _key(row) not in again] + new
     where = f"{CORES} pinned cores of a shared machine, ONNX Runtime on the CPU, uint16 images; python benchmarks/tiles.py"
     result = {"measured_on": where, **measured}
     with whole_file(RESULT) as file:

@@ -263,8 +263,8 @@ class Image:
     """An image with what its axes mean.
 
     ``array`` has one axis per letter of ``axes`` (of ``tzcyx``); ``pixel_size_um`` is the side of a pixel, ``z_um`` the distance of
-    planes, both in micrometres and None if the file does not say. ``blurs_um`` is wavelength / NA of each channel, in micrometres; empty
-    if the file does not say.
+    planes, in micrometres, and ``frame_s`` that of time points, in seconds; None if the file does not say. ``blurs_um`` is wavelength /
+    NA of each channel, in micrometres; empty if the file does not say.
     """
 
     array: Array
@@ -273,6 +273,7 @@ class Image:
     z_um: float | None = None
     channels: tuple[str, ...] = ()
     blurs_um: tuple[float, ...] = ()
+    frame_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

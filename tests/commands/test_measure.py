@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import PIL.Image
@@ -134,15 +135,59 @@ def test_labels_that_do_not_match_are_refused(bundles, three, options, words):
         measure(bundles["patterns"], [three[0]], **options)
 
 
-def test_two_images_of_one_name_are_refused(bundles, files):
-    with pytest.raises(InputInvalid, match=r"several images are called cells.tif"):
+def test_one_image_given_twice_is_refused(bundles, files):
+    with pytest.raises(InputInvalid, match=r"cells.tif is given more than once: name each image once"):
         measure(bundles["patterns"], [files / "cells.tif", files / "cells.tif"])
+
+
+def test_images_of_one_name_are_told_apart_by_their_folders(bundles, files, capsys):
+    for day in ("monday", "tuesday"):
+        (files / day).mkdir()
+        (files / day / "cells.tif").write_bytes((files / "cells.tif").read_bytes())
+    wanted = [str(files / "monday"), str(files / "tuesday"), str(files / "more.tif"), "-o", str(files / "t.csv")]
+    assert main(["measure", str(bundles["bright"]), *wanted, "--geojson", str(files / "drawn")]) == 0
+    assert [row["image"] for row in read(files / "t.csv")] == ["monday/cells.tif", "tuesday/cells.tif", "more.tif"]
+    assert sorted(path.name for path in (files / "drawn").iterdir()) == ["monday_cells.geojson", "more.geojson", "tuesday_cells.geojson"]
+    assert "tuesday/cells.tif: 1 objects" in capsys.readouterr().out
+
+
+def test_an_image_that_cannot_be_used_does_not_cost_the_rows_of_the_others(bundles, files, capsys):
+    (files / "broken.tif").write_bytes((files / "cells.tif").read_bytes()[:200])
+    write_image(Image(array=np.stack([tifffile.imread(files / "cells.tif")] * 2), axes="tyx"), files / "series.tif")
+    wanted = [str(files / f"{name}.tif") for name in ("broken", "cells", "series", "more")]
+    assert main(["measure", str(bundles["bright"]), *wanted, "-o", str(files / "t.csv")]) == 2
+    assert [row["image"] for row in read(files / "t.csv")] == ["cells.tif", "more.tif"]
+    printed = capsys.readouterr().out
+    assert "broken.tif is damaged or cut off" in printed
+    assert "series.tif: 'labels' of bright.zip has axes 'tyx' for this image" in printed
+    assert "cells.tif: 1 objects" in printed
+
+
+def test_without_any_row_each_image_is_named_with_its_reason(bundles, files):
+    dark = files / "dark.tif"
+    write_image(Image(array=np.full((20, 20), 9, np.uint16), axes="yx"), dark)
+    with pytest.raises(InputInvalid, match=r"(?s)none.tif: no image .*\nno object was found in dark.tif"):
+        measure(bundles["bright"], [files / "none.tif", dark], files / "t.csv")
+    assert not (files / "t.csv").exists()
+
+
+def test_images_of_different_channels_share_a_table(bundles, three):
+    image, labels = three
+    both = Image(array=np.stack([image.array, image.array]), axes="cyx", channels=("dna", "actin"))
+    table = measure(bundles["bright"], [image, both], channel=1)
+    assert table.column("intensity_mean")[1] is table.column("dna_intensity_mean")[0] is None
+    assert table.column("dna_intensity_mean")[1] == pytest.approx(table.column("intensity_mean")[0])
 
 
 def test_an_image_in_which_objects_cannot_be_found_is_named_with_the_cure(bundles, three):
     series = Image(array=np.stack([three[0].array] * 2), axes="tyx")
-    with pytest.raises(InputInvalid, match=r"image_001: 'labels' of bright.zip has axes 'tyx' for this image, .* as an image of its own"):
-        measure(bundles["bright"], [three[0], series])
+    words = r"'labels' of bright.zip has axes 'tyx' for this image, .* as an image of its own"
+    (fault,) = measure(bundles["bright"], [three[0], series]).faults.items()
+    assert fault[0] == "image_001"
+    assert re.search(words, str(fault[1]))
+    assert "image_001 is left out" in measure(bundles["bright"], [three[0], series])._repr_html_()
+    with pytest.raises(InputInvalid, match=f"image_000: {words}"):
+        measure(bundles["bright"], [series])
 
 
 def test_a_segmentation_without_labels_is_refused(bundles, three):

@@ -18,6 +18,7 @@ from zooready.errors import BundleInvalid, ConsumerMissing, InputInvalid
 from zooready.explanation import attribution, explain, explaining, save
 from zooready.explanation.figures import draw
 from zooready.images.files import read_image
+from zooready.prediction.scaling import resampled
 from zooready.records import Image
 
 OF_CLASS = ("class_activation", "integrated_gradients", "occlusion")
@@ -207,12 +208,31 @@ def test_one_channel_of_several_is_taken_by_name(open_bundle, explanation_of, sp
 
 def test_an_image_of_another_pixel_size_is_noted(open_bundle, spots):
     (note,) = explain(open_bundle("smooth"), replace(spots[0], pixel_size_um=2.0)).notes
-    assert re.search("pixels of 2 µm.*rescale the image in Fiji", note)
+    assert re.search("pixels of 2 µm.*compare them with those of pixel_size='auto'", note)
+
+
+@pytest.mark.parametrize("pixel_size", ["auto", 1.2])
+def test_an_image_is_explained_at_the_size_at_which_the_network_knows_it(open_bundle, spots, pixel_size):
+    image, mask = spots
+    coarse = replace(image, pixel_size_um=1.2 if pixel_size == "auto" else None)
+    explained = explain(open_bundle("maps"), coarse, mask=mask, pixel_size=pixel_size)
+    zoom = 1.2 / 0.316228  # to the middle of the bundle's 0.2 to 0.5 µm
+    size = tuple(round(length * zoom) for length in image.array.shape)
+    enlarged = replace(image, array=resampled(image.array.astype(np.float32), size), pixel_size_um=0.316228)
+    expected = explain(open_bundle("maps"), enlarged, mask=resampled(mask, size, labels=True))
+    assert explained.image.array.shape[1:] == size
+    assert explained.image.pixel_size_um == pytest.approx(0.316228)
+    assert explained.facts["scores"] == expected.facts["scores"]
+    shares = [by_name(result)["class_activation"].facts["share_inside"] for result in (explained, expected)]
+    assert shares[0] == shares[1] > 0.2
+    assert any("explained as the network sees it, 3.79 times as large" in note for note in explained.notes)
+    assert not any("results may be poor" in note for note in explained.notes)
 
 
 @pytest.mark.parametrize(
     ("change", "options", "words"),
     [
+        ({"pixel_size_um": 9.0}, {"pixel_size": "auto"}, "as the network sees it, 28.5 times as large, and explanations take up to 1024"),
         ({"array": np.ones((15, 40))}, {}, "image has 40 x 15 px, and less than 16 a side cannot be explained"),
         ({"array": np.ones((1025, 16))}, {}, "image has 16 x 1025 px, and explanations take up to 1024 a side: crop"),
         ({"array": np.ones((2, 40, 40)), "axes": "cyx"}, {}, "image has 2 channels and the network takes 1 channel"),
@@ -220,7 +240,7 @@ def test_an_image_of_another_pixel_size_is_noted(open_bundle, spots):
         ({}, {"class_name": "stripes"}, "no class is called 'stripes': 'scores' has smooth, spots, bars"),
         ({}, {"mask": np.ones((9, 9))}, r"mask has shape \(9, 9\)"),
     ],
-    ids=["small", "large", "channels", "planes", "class", "mask"],
+    ids=["scaled", "small", "large", "channels", "planes", "class", "mask"],
 )
 def test_what_cannot_be_explained_is_refused(open_bundle, spots, change, options, words):
     with pytest.raises(InputInvalid, match=words):

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import tifffile
 
 from zooready.bundle.unpacking import unpack
 from zooready.errors import BundleInvalid, InputInvalid
+from zooready.images import files
 from zooready.images.calibration import blurred
 from zooready.images.files import read_image, write_image
 from zooready.images.tiff import in_order
@@ -57,6 +59,27 @@ def test_a_written_image_comes_back_equal(tmp_path, axes, shape, dtype):
     assert back.pixel_size_um == pytest.approx(0.1083, rel=1e-6)
     assert back.z_um == pytest.approx(image.z_um) if image.z_um else back.z_um is None
     assert np.array_equal(back.array, image.array)
+
+
+@pytest.mark.parametrize("limit", [2**32, 1], ids=["ImageJ", "OME"])
+def test_the_time_between_frames_comes_back(tmp_path, monkeypatch, limit):
+    monkeypatch.setattr(files, "IMAGEJ_BYTES", limit)
+    image = Image(array=noise((3, 2, 5, 7)), axes="tcyx", pixel_size_um=0.1, frame_s=0.25)
+    write_image(image, tmp_path / "a.tif")
+    assert read_image(tmp_path / "a.tif").frame_s == pytest.approx(0.25)
+    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+        stated = tiff.ome_metadata if tiff.is_ome else tiff.imagej_metadata
+    assert 'TimeIncrement="0.25" TimeIncrementUnit="s"' in stated if limit == 1 else stated["finterval"] == 0.25
+    write_image(replace(image, axes="zcyx"), tmp_path / "z.tif")
+    assert read_image(tmp_path / "z.tif").frame_s is None
+
+
+def test_times_of_other_programs_are_in_their_units(tmp_path):
+    imagej = {"axes": "TYX", "finterval": 2.0, "tunit": "min"}
+    tifffile.imwrite(tmp_path / "a.tif", noise((3, 5, 7)), imagej=True, metadata=imagej)
+    ome = {"axes": "TYX", "TimeIncrement": 40.0, "TimeIncrementUnit": "ms"}
+    tifffile.imwrite(tmp_path / "b.ome.tif", noise((3, 5, 7)), metadata=ome)
+    assert [read_image(tmp_path / name).frame_s for name in ("a.tif", "b.ome.tif")] == pytest.approx([120.0, 0.04])
 
 
 def test_axes_in_another_order_are_written_in_imagejs_order(tmp_path):

@@ -124,6 +124,16 @@ def test_arrays_that_networks_cannot_use_are_refused(kind):
         as_image(given)
 
 
+@pytest.mark.parametrize("samples", [2, 3, 4])
+def test_an_array_that_looks_like_channels_last_needs_its_axes(samples):
+    array = np.random.default_rng(0).integers(0, 9, (20, 30, samples))
+    with pytest.raises(InputInvalid, match=rf"shape \(20, 30, {samples}\) looks like \(y, x, channels\), .* give axes='yxc'"):
+        as_image(array)
+    assert np.array_equal(as_image(array, axes="yxc").array, array.transpose(2, 0, 1))
+    assert as_image(array, axes="cyx").array.shape == (20, 30, samples)
+    assert as_image(array[:3]).array.shape == (3, 30, samples)
+
+
 def test_axes_may_be_capitals():
     assert as_image(np.ones((2, 3, 4)), axes="ZYX").axes == "zyx"
 

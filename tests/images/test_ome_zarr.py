@@ -40,12 +40,13 @@ def test_what_is_written_is_read_with_its_axes_and_calibration(tmp_path, monkeyp
     monkeypatch.setattr(ome_zarr, "LAZY_BYTES", 1)
     monkeypatch.setattr(ome_zarr, "BLOCK", 500)
     monkeypatch.setattr(ome_zarr, "CHUNK", 16)
-    image = Image(array=STACK, axes="tzcyx", pixel_size_um=0.2, z_um=0.7, channels=CHANNELS)
+    image = Image(array=STACK, axes="tzcyx", pixel_size_um=0.2, z_um=0.7, channels=CHANNELS, frame_s=1.5)
     write_store(image, tmp_path / "a.ome.zarr")
     back = files.read_image(tmp_path / "a.ome.zarr", lazily=lazily)
     np.testing.assert_array_equal(back.array, STACK)
     assert mapped.is_mapped(back.array) == lazily
     assert (back.axes, back.pixel_size_um, back.z_um, back.channels) == ("tzcyx", pytest.approx(0.2), 0.7, CHANNELS)
+    assert back.frame_s == 1.5
 
 
 @pytest.mark.parametrize("axes", ["yx", "cyx", "zyx", "tyx"])

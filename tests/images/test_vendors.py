@@ -1,13 +1,14 @@
 """Files of microscopes: pixels, axes, calibration and blur of each image inside; without the packages, what to install."""
 
 import sys
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from vendor_files import write_czi, write_lif, write_nd2
 
 from zooready.errors import InputInvalid
-from zooready.images import scenes, vendors
+from zooready.images import lif_files, scenes, vendors
 from zooready.images.files import read_image, read_mask
 from zooready.images.mapped import is_mapped
 
@@ -64,6 +65,15 @@ def test_positions_of_nikon_have_axes_calibration_and_blur(nd2):
         assert (image.axes, image.channels) == ("tzcyx", ("DAPI", "GFP"))
         assert (image.pixel_size_um, image.z_um) == pytest.approx((0.1, 0.3))
         assert image.blurs_um == pytest.approx((0.461 / 1.4, 0.520 / 1.4))
+        assert image.frame_s == pytest.approx(0.001)  # the file's dPeriod of 1 ms
+
+
+def test_the_time_between_frames_of_leica_is_the_series_over_its_steps():
+    dimension = '<DimensionDescription DimID="{}" NumberOfElements="5" Length="{}" Unit="{}"/>'
+    for axis, length, unit, expected in (("4", "8", "s", 2.0), ("4", "400", "ms", 0.1), ("3", "8", "m", None), ("4", "0", "s", None)):
+        inside = dimension.format(axis, length, unit)
+        xml = f"<Element><Data><Image><ImageDescription><Dimensions>{inside}</Dimensions></ImageDescription></Image></Data></Element>"
+        assert lif_files._frame_s(ElementTree.fromstring(xml)) == expected
 
 
 def test_positions_without_a_name_are_called_by_their_number(nd2):

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import tifffile
 
+import zooready
 from zooready.bundle.reading import opened
-from zooready.commands.predict import predict_files
+from zooready.commands.predict import Predictor, predict_files
 from zooready.errors import ConsumerFailed, ConsumerMissing, InputInvalid
 from zooready.prediction import cluster, spreading, tiled
 
@@ -123,6 +124,19 @@ def test_each_plane_of_a_stack_has_its_own_statistics_on_the_cluster(bundle, add
     expected = only(predict_files(bundle, [path], tmp_path / "here")).images["output"].array
     result = only(predict_files(bundle, [path], tmp_path / "there", scheduler=address)).images["output"].array
     np.testing.assert_array_equal(result, expected)
+
+
+def test_the_cluster_serves_python_too(bundle, image, address, small_tiles):
+    array = tifffile.imread(image)
+    here = zooready.predict(bundle, array)
+    there = zooready.predict(bundle, array, scheduler=address)
+    np.testing.assert_array_equal(there.images["output"].array, here.images["output"].array)
+    with Predictor(bundle, scheduler=address) as predictor:
+        kept = [predictor(array), predictor(array[:100])]
+    np.testing.assert_array_equal(kept[0].images["output"].array, here.images["output"].array)
+    assert [any("not by the cluster" in note for note in result.notes) for result in (there, *kept)] == [False] * 3
+    with pytest.raises(InputInvalid, match="this predictor was closed"):
+        predictor(array)
 
 
 def test_small_images_are_computed_here_and_a_note_says_so(bundle, image, address, tmp_path):

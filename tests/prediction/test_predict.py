@@ -516,11 +516,12 @@ def test_every_output_becomes_a_file_that_imagej_reads(tiny, tmp_path):
 
 
 def test_from_file_to_file_an_image_keeps_what_it_says(tiny, tmp_path):
-    write_image(make_image("tcyx", (2, 2, 5, 7), pixel_size_um=0.325, channels=("a", "b")), tmp_path / "in.tif")
+    write_image(make_image("tcyx", (2, 2, 5, 7), pixel_size_um=0.325, channels=("a", "b"), frame_s=0.5), tmp_path / "in.tif")
     source = read_image(tmp_path / "in.tif")
     (path,) = save(predict(tiny("restored", channels=("a", "b")), source), tmp_path, "in")
     back = read_image(path)
     assert (back.axes, back.pixel_size_um, back.channels) == ("tcyx", pytest.approx(0.325), ("restored0", "restored1"))
+    assert back.frame_s == 0.5
 
 
 TABLE = Prediction(scores={"scores": Scores(columns=("a",), rows=((0.25,),))})

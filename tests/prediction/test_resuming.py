@@ -15,6 +15,10 @@ import tifffile
 
 from zooready.commands.predict import predict_files
 from zooready.errors import InputInvalid
+from zooready.images import ome_zarr
+from zooready.images.files import read_image
+from zooready.images.mapped import in_a_file
+from zooready.images.ome_zarr import write_store
 from zooready.prediction import parts, tiled
 from zooready.processes import locked
 
@@ -71,6 +75,41 @@ def test_a_killed_process_goes_on_where_it_was(bundle, image, tmp_path):
     assert re.search(rf"went on after {before} tiles that a stopped run\s+had\s+computed", again.stdout)
     assert [path.name for path in out.iterdir()] == ["image_output.tif"]
     assert (out / "image_output.tif").read_bytes() == (tmp_path / "whole" / "image_output.tif").read_bytes()
+
+
+def test_a_killed_run_from_store_to_store_goes_on_where_it_was(bundle, image, tmp_path):
+    store, out = tmp_path / "image.ome.zarr", tmp_path / "out"
+    write_store(read_image(image), store)
+    subprocess.run(command(bundle, store, tmp_path / "whole"), check=True, capture_output=True)
+    child = subprocess.Popen(command(bundle, store, out), stdout=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while done(out) < 10 and child.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    os.kill(child.pid, signal.SIGKILL)
+    child.communicate()
+    before = done(out)
+    assert before >= 10
+    assert [path.name for path in out.iterdir()] == [".image.tiles"]
+    again = subprocess.run(command(bundle, store, out), check=True, capture_output=True, text=True)
+    assert re.search(rf"went on after {before} tiles that a stopped run\s+had\s+computed", again.stdout)
+    assert [path.name for path in out.iterdir()] == ["image_output.ome.zarr"]
+    files = [
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for folder in (out, tmp_path / "whole")
+    ]
+    assert files[0] == files[1]
+    assert len(files[0]) > 3
+
+
+def test_pixels_that_are_unpacked_lie_on_the_disk_of_the_results(bundle, image, tmp_path, small_tiles, monkeypatch):
+    write_store(read_image(image), tmp_path / "image.ome.zarr")
+    monkeypatch.setattr(ome_zarr, "LAZY_BYTES", 1)
+    folders = []
+    monkeypatch.setattr(ome_zarr, "in_a_file", lambda shape, dtype, folder: folders.append(folder) or in_a_file(shape, dtype, folder))
+    lazy = only(predict_files(bundle, [tmp_path / "image.ome.zarr"], tmp_path / "out"))
+    assert folders == [tmp_path / "out"]
+    at_once = only(predict_files(bundle, [image], tmp_path / "tiff"))
+    np.testing.assert_array_equal(lazy.images["output"].array, at_once.images["output"].array)
 
 
 def test_ctrl_c_keeps_the_tiles_and_they_are_not_computed_again(bundle, image, tmp_path, small_tiles):

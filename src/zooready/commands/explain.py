@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import SUPPRESS, ArgumentParser
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from zooready import explanation
 from zooready.commands import switches
@@ -27,6 +27,7 @@ def options(parser: ArgumentParser) -> None:
     add("--mask", type=Path, default=SUPPRESS, metavar="FILE", help="image whose pixels are not 0 inside the cell")
     add("--blur", dest="blur_px", type=float, default=SUPPRESS, metavar="PX", help="wavelength / (NA x pixel size), for the map of doubt")
     add("--seed", type=seed, default=0, help="seed of the added noise")
+    switches.add_size(parser)
     switches.add_channel(parser)
     switches.add_axes(parser)
     switches.add_time_limit(parser)
@@ -44,6 +45,8 @@ def explain(
     axes: str | None = None,
     seed: int = 0,
     blur_px: float | None = None,
+    pixel_size: float | Literal["auto"] | None = None,
+    diameter: float | None = None,
     trust_code: bool = False,
     time_limit_s: float | None = None,
 ) -> Explained:
@@ -68,7 +71,10 @@ def explain(
     seed
         Of the noise that is added.
     blur_px
-        Blur of the microscope, wavelength / (NA x pixel size), px; if None, that of the bundle's range which suits the image best.
+        Blur of the microscope, wavelength / (NA x pixel size), px of the image; if None, that of the bundle's range which
+        suits the image best.
+    pixel_size, diameter
+        As for :func:`zooready.predict`; the image is explained with the pixels that the network then sees.
     trust_code
         Whether the bundle's own Python may be run, for gradients where it has no TorchScript.
     time_limit_s
@@ -87,6 +93,7 @@ def explain(
     with bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s) as opened_bundle:
         cell = None if mask is None else as_plane(mask)
         options: dict[str, Any] = {"class_name": class_name, "mask": cell, "channel": channel, "seed": seed, "blur_px": blur_px}
+        options |= {"pixel_size": pixel_size, "diameter": diameter}
         result = explanation.explain(opened_bundle, loaded, **options)
     if out is not None:
         stem = Path(image).stem if isinstance(image, str | Path) else "image"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from argparse import SUPPRESS, ArgumentParser
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,11 +15,13 @@ from zooready.bundle.specs import trained_objects
 from zooready.commands import switches
 from zooready.commands.console import CONSOLE, print_line, print_notes
 from zooready.commands.export import bundle_of
+from zooready.commands.listing import listed, names, stems
 from zooready.commands.numbers import positive
-from zooready.errors import BundleInvalid, InputInvalid
+from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
 from zooready.images.files import write_png
 from zooready.images.geojson import write_geojson
 from zooready.images.loading import as_image, as_plane
+from zooready.images.plates import field_of
 from zooready.measurement import Table
 from zooready.measurement.cutouts import Background
 from zooready.records import Array, Bundle, Image
@@ -34,11 +37,19 @@ def options(parser: ArgumentParser) -> None:
         "images",
         type=Path,
         nargs="+",
-        metavar="IMAGE",
-        help="TIFF, OME-TIFF, OME-Zarr, PNG or JPEG; one plane each, or one stack if the bundle finds objects in stacks",
+        metavar="IMAGE-or-DIR",
+        help="TIFF, OME-TIFF, OME-Zarr, PNG, JPEG, or a folder of them; one plane each, or one stack if the bundle finds objects in stacks",
     )
     add("-o", "--out", type=Path, required=True, metavar="TABLE.csv", help="table to write")
-    add("--labels", type=Path, nargs="+", action="extend", default=SUPPRESS, metavar="FILE", help="one label image per image")
+    add(
+        "--labels",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=SUPPRESS,
+        metavar="FILE",
+        help="label images, one per image",
+    )
     add("--segment", default=SUPPRESS, metavar="BUNDLE", help="find the objects by the labels of this bundle")
     add("--outlines", type=Path, default=SUPPRESS, metavar="DIR", help="also draw each image with the outlines of its objects, as PNG")
     add("--geojson", type=Path, default=SUPPRESS, metavar="DIR", help="also write each image's objects, with their numbers, for QuPath")
@@ -81,7 +92,9 @@ def measure(
     bundle
         A classifier, or a bundle with a label output: a zip, a folder, the folder of a finished run, or a family with shipped weights.
     images
-        Files, images or arrays; one plane each, or one stack if the bundle finds objects in stacks.
+        Files, folders of them, images or arrays; one plane each, or one stack if the bundle finds objects in stacks. One that cannot be
+        used does not stop the others: it is in the table's ``faults``. Files are called by their names, in the table, with as many of
+        their folders as tell them apart.
     out
         The CSV; nothing is written if None.
     labels
@@ -113,13 +126,16 @@ def measure(
     Raises
     ------
     InputInvalid
-        An image cannot be used, labels and images do not match, or the bundle neither finds objects nor is a classifier with ONNX.
+        No image has an object or can be used, labels and images do not match, or the bundle neither finds objects nor is a classifier
+        with ONNX.
+    ConsumerFailed
+        The network failed on an image, and no other has an object.
     BundleInvalid
         A bundle cannot be read safely.
     """
-    names = _names(images, labels, segment)
-    rows: list[Any] = []
-    notes: list[str] = []
+    given = listed(images)
+    named = names(given)
+    found = None if labels is None else _labels(labels, segment, len(given))
     with ExitStack() as stack:
         opened_bundle = stack.enter_context(bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s))
         segmentation = stack.enter_context(bundle_of(segment, time_limit_s=time_limit_s)) if segment is not None else None
@@ -130,54 +146,95 @@ def measure(
         if diameter is not None and segmentation is None:
             raise InputInvalid(f"diameter={diameter:g} is for finding objects, and here nothing finds them: leave it out, or segment.")
         rows_of = measurement.object_rows if finds else measurement.Measurer.of(opened_bundle, crop_px=crop_px, background=background).rows
-        for index, (name, image) in enumerate(zip(names, images, strict=True)):
-            loaded = prediction.sized(as_image(image, axes=axes), pixel_size)
-            objects = as_plane(labels[index]) if labels is not None else None
-            try:
-                if segmentation is not None:
-                    taken = channel if finds else segment_channel
-                    objects, kinds, said = _segmented(segmentation, loaded, pixel_size=pixel_size, diameter=diameter, channel=taken)
-                    notes += [f"{name}: {note}" for note in said]
-                    if not objects.any():
-                        notes += [] if trained_objects(segmentation) else [f"{name}: no object was found."]
-                        continue
-                rows_of_image, notes_of_image = rows_of(name, loaded, objects, channel=channel)
-                if finds and kinds is not None and objects is not None:
-                    rows_of_image = measurement.with_classes(rows_of_image, objects, *kinds)
-                if objects is not None:
-                    _draw(name, loaded, objects, rows_of_image, outlines=outlines, geojson=geojson)
-            except InputInvalid as error:
-                raise InputInvalid(f"{name}: {error}") from None
-            rows += rows_of_image
-            notes += notes_of_image
-    if not rows:
-        raise InputInvalid(f"no object was found in {', '.join(names)}: look at the segmentation, or give label images.")
-    result = measurement.table(rows, notes)
+        way = _Way(
+            rows_of=rows_of, segmentation=segmentation, finds=finds, axes=axes, pixel_size=pixel_size, diameter=diameter, channel=channel,
+            taken=channel if finds else segment_channel, outlines=outlines, geojson=geojson,
+        )  # fmt: skip
+        result = _of_all(way, named, given, found)
     if out is not None:
         measurement.save(result, out)
     return result
 
 
-def _draw(name: str, image: Image, objects: Array, rows: Sequence[Any], *, outlines: Path | str | None, geojson: Path | str | None) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _Way:
+    """How objects are found and measured; ``taken`` is the segmentation's channel."""
+
+    rows_of: Callable[..., tuple[list[Any], list[str]]]
+    segmentation: Bundle | None
+    finds: bool
+    axes: str | None
+    pixel_size: float | Literal["auto"] | None
+    diameter: float | None
+    channel: int | str | None
+    taken: int | str | None
+    outlines: Path | str | None
+    geojson: Path | str | None
+
+    def measured(self, name: str, stem: str, image: Any, labels: Any) -> tuple[list[Any], list[str]]:
+        """The rows of one image, and notes."""
+        loaded = prediction.sized(as_image(image, axes=self.axes), self.pixel_size)
+        objects, classes, notes = as_plane(labels) if labels is not None else None, None, []
+        if self.segmentation is not None:
+            options = {"pixel_size": self.pixel_size, "diameter": self.diameter, "channel": self.taken}
+            objects, classes, said = _segmented(self.segmentation, loaded, **options)
+            notes += [f"{name}: {note}" for note in said]
+            if not objects.any():
+                return [], notes + ([] if trained_objects(self.segmentation) else [f"{name}: no object was found."])
+        rows, said_of_rows = self.rows_of(name, loaded, objects, channel=self.channel)
+        if self.finds and classes is not None and objects is not None:
+            rows = measurement.with_classes(rows, objects, *classes)
+        if objects is not None:
+            _draw(stem, loaded, objects, rows, outlines=self.outlines, geojson=self.geojson)
+        return rows, notes + said_of_rows
+
+
+def _with_well(image: Any, rows: Sequence[Any]) -> list[Any]:
+    """The rows of an image; those of a field of a plate with the names of its well and of itself after the image's."""
+    field = field_of(Path(image)) if isinstance(image, str | Path) else None
+    place = {"well": field.well, "field": field.name} if field else {}
+    return [{"image": row["image"], **place, **row} for row in rows]
+
+
+def _of_all(way: _Way, named: Sequence[str], images: Sequence[Any], labels: Sequence[Any] | None) -> Table:
+    """The rows of all images; one that cannot be used does not stop the others."""
+    rows: list[Any] = []
+    notes: list[str] = []
+    faults: dict[str, InputInvalid | ConsumerFailed] = {}
+    for index, (name, stem, image) in enumerate(zip(named, stems(named), images, strict=True)):
+        try:
+            found, said = way.measured(name, stem, image, labels[index] if labels is not None else None)
+        except (InputInvalid, ConsumerFailed) as error:
+            faults[name] = error
+            continue
+        rows += _with_well(image, found)
+        notes += said
+    if rows:
+        return measurement.table(rows, notes, faults)
+    reasons = [f"{name}: {error}" for name, error in faults.items()]
+    if empty := [name for name in named if name not in faults]:
+        reasons.append(f"no object was found in {', '.join(empty)}: look at the segmentation, or give label images.")
+    raise (ConsumerFailed if any(isinstance(error, ConsumerFailed) for error in faults.values()) else InputInvalid)("\n".join(reasons))
+
+
+def _draw(stem: str, image: Image, objects: Array, rows: Sequence[Any], *, outlines: Path | str | None, geojson: Path | str | None) -> None:
     """Write the outlines of an image's objects, as far as they are asked for."""
     if objects.ndim == 3 and (outlines is not None or geojson is not None):
         raise InputInvalid("outlines and GeoJSON are of single planes, and the labels are a stack: leave them out.")
     if outlines is not None:
-        write_png(measurement.outlined(image, objects), Path(outlines) / f"{Path(name).stem}.png")
+        write_png(measurement.outlined(image, objects), Path(outlines) / f"{stem}.png")
     if geojson is not None:
-        write_geojson(objects, Path(geojson) / f"{Path(name).stem}.geojson", measurement.numbers(rows))
+        write_geojson(objects, Path(geojson) / f"{stem}.geojson", measurement.numbers(rows))
 
 
-def _names(images: Sequence[Any], labels: Sequence[Any] | None, segment: Path | str | None) -> list[str]:
-    """A name for each image; InputInvalid if two share one, or if it is not clear what finds the objects."""
-    if labels is not None and segment is not None:
+def _labels(labels: Sequence[Any], segment: Path | str | None, count: int) -> list[Any]:
+    """A label image for each image; InputInvalid if it is not clear what finds the objects."""
+    if segment is not None:
         raise InputInvalid("labels and a segmentation were both given: the objects come from one of them.")
-    if labels is not None and len(labels) != len(images):
-        raise InputInvalid(f"{len(labels)} label images for {len(images)} images: give one for each, in the same order.")
-    names = [Path(image).name if isinstance(image, str | Path) else f"image_{index:03d}" for index, image in enumerate(images)]
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise InputInvalid(f"several images are called {', '.join(repeated)}, and the table could not tell them apart: rename them.")
-    return names
+    found = listed(labels)
+    if len(found) != count:
+        raise InputInvalid(f"{len(found)} label images for {count} images: give one for each, in the same order.")
+    return found
 
 
 def _segmented(bundle: Bundle, image: Image, **options: Any) -> tuple[Array, tuple[Array, tuple[str, ...]] | None, tuple[str, ...]]:
@@ -198,13 +255,17 @@ def _segmented(bundle: Bundle, image: Image, **options: Any) -> tuple[Array, tup
     return labels.array, (classes.array, names) if classes is not None and names else None, tuple(predicted.notes)
 
 
-def run(bundle: str, images: Sequence[Path], out: Path, **options: Any) -> None:
-    """Measure, and print how many objects each image has and where the table is."""
-    with CONSOLE.status(f"measuring {len(images)} images ..."):
+def run(bundle: str, images: Sequence[Path], out: Path, **options: Any) -> int:
+    """Measure, and print how many objects each image has and where the table is; images that cannot be used are named."""
+    with CONSOLE.status("measuring ..."):
         table = measure(bundle, images, out, **options)
     print_notes(table.notes)
     counts, of_classes = Counter(table.column("image")), "class" in table.columns and not any("score_" in name for name in table.columns)
-    for image in images:
-        kinds = Counter(row[table.columns.index("class")] for row in table.rows if row[0] == image.name) if of_classes else {}
-        print_line(f"{image.name}: {counts[image.name]} objects{''.join(f', {count} {kind}' for kind, count in sorted(kinds.items()))}")
+    for name in names(listed(images)):
+        if name in table.faults:
+            print_line(f"{name}: {table.faults[name]}", "red")
+            continue
+        kinds = Counter(row[table.columns.index("class")] for row in table.rows if row[0] == name) if of_classes else {}
+        print_line(f"{name}: {counts[name]} objects{''.join(f', {count} {kind}' for kind, count in sorted(kinds.items()))}")
     print_line(f"{out}: {len(table.rows)} objects, {len(table.columns)} columns")
+    return max((2 if isinstance(error, InputInvalid) else 1 for error in table.faults.values()), default=0)

@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 from argparse import SUPPRESS, ArgumentParser
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from zooready import prediction
+from zooready.bundle.hashes import sha256
 from zooready.commands import switches
 from zooready.commands.console import print_line, print_notes, progress_bar
 from zooready.commands.export import bundle_of
+from zooready.commands.listing import listed, result_stem, whole_plates
 from zooready.commands.numbers import above_zero
-from zooready.data import arriving, images_in
+from zooready.data import arriving
 from zooready.errors import ConsumerFailed, InputInvalid, ZooreadyError
 from zooready.images.files import read_image
 from zooready.images.loading import Given, as_image
 from zooready.images.ome_zarr import is_store
-from zooready.images.vendors import stem
+from zooready.images.plates import field_of
 from zooready.images.whole_files import make_folder
 from zooready.prediction import Prediction
-from zooready.records import Bundle, Format
+from zooready.prediction.plate_results import PlateResults
+from zooready.records import Bundle, Format, Image
 
 Device = Literal["auto", "cpu", "cuda"]
 WATCHED = "watched.json"  # in the folder of results: which files of the folder that is watched were run
 FILES = (".tif", ".tiff", ".csv", ".zarr")  # endings of a single result
+WRITTEN = (".tif", ".ome.tif", ".csv", ".ome.zarr")  # endings of results in a folder
 
 
 def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready predict``."""
     add = parser.add_argument
     add("bundle", help="zip, folder, run, or a family with shipped weights")
-    kinds = "TIFF, OME-TIFF, OME-Zarr, PNG, JPEG, CZI, ND2 or LIF (of several images in a file: recording.lif/NAME), or a folder of them"
+    kinds = "TIFF, OME-TIFF, OME-Zarr (plates too), PNG, JPEG, CZI, ND2, LIF (one of several in a file: recording.lif/NAME), or a folder"
     add("images", type=Path, nargs="+", metavar="IMAGE-or-DIR", help=kinds)
     add("-o", "--out", type=Path, required=True, help="folder for the results; or, of one image with one output, the .tif, .zarr or .csv")
     add("--watch", action="store_true", help="go on with images that appear in the folder, until Ctrl-C; none twice, even after a restart")
@@ -67,6 +72,7 @@ def predict(
     axes: str | None = None,
     trust_code: bool = False,
     time_limit_s: float | None = None,
+    scheduler: str | None = None,
 ) -> Prediction:
     """Run a bundle on an image of any size: a file, an image, or an array of any library.
 
@@ -98,6 +104,8 @@ def predict(
         Whether the bundle's own Python may be run, which a state dict needs.
     time_limit_s
         How long the network may take for one image, s; an hour if None.
+    scheduler
+        Address of the scheduler of a Dask cluster, whose workers compute the tiles of a large image, such as ``tcp://10.0.0.1:8786``.
 
     Returns
     -------
@@ -110,13 +118,16 @@ def predict(
         The image cannot be read or does not suit the bundle.
     BundleInvalid
         The bundle cannot be read safely.
+    ConsumerMissing
+        No scheduler answers, or it has no workers.
     """
     loaded = as_image(image, axes=axes)
-    with bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s) as opened_bundle:
+    workers = prediction.cluster(scheduler) if scheduler else nullcontext()
+    with bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s) as opened_bundle, workers as spread:
         _demand(opened_bundle, format)
         return prediction.predict(
             opened_bundle, loaded, format=format, device=device, pixel_size=pixel_size, diameter=diameter, na=na,
-            wavelength_nm=wavelength_nm, channel=channel,
+            wavelength_nm=wavelength_nm, channel=channel, spread=spread,
         )  # fmt: skip
 
 
@@ -125,12 +136,12 @@ class Predictor:
 
     Parameters
     ----------
-    bundle, format, device, trust_code, time_limit_s
-        As for :func:`predict`.
+    bundle, format, device, trust_code, time_limit_s, scheduler
+        As for :func:`predict`; the cluster is kept until the predictor is closed.
 
     Raises
     ------
-    InputInvalid, BundleInvalid
+    InputInvalid, BundleInvalid, ConsumerMissing
         As for :func:`predict`.
     """
 
@@ -142,11 +153,13 @@ class Predictor:
         device: Device = "auto",
         trust_code: bool = False,
         time_limit_s: float | None = None,
+        scheduler: str | None = None,
     ) -> None:
         self.format, self.device, self.is_closed = format, device, False
         with ExitStack() as stack:
             self.bundle = stack.enter_context(bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s))
             _demand(self.bundle, format)
+            self.spread = stack.enter_context(prediction.cluster(scheduler)) if scheduler else None
             self.loaded = prediction.load(self.bundle, format, device)
             self.opened = stack.pop_all()
 
@@ -155,10 +168,11 @@ class Predictor:
         if self.is_closed:
             raise InputInvalid("this predictor was closed: make a new one.")
         loaded = as_image(image, axes=axes)
-        return prediction.predict(self.bundle, loaded, loaded=self.loaded, format=self.format, device=self.device, **options)
+        options |= {"loaded": self.loaded, "format": self.format, "device": self.device, "spread": self.spread}
+        return prediction.predict(self.bundle, loaded, **options)
 
     def close(self) -> None:
-        """Remove what was unpacked; the predictor cannot be used any more."""
+        """Remove what was unpacked, and leave the cluster; the predictor cannot be used any more."""
         self.is_closed = True
         self.opened.close()
 
@@ -205,7 +219,8 @@ def predict_files(
     Yields
     ------
     tuple
-        The image's path, its prediction or the reason why there is none, and the files written.
+        The image's path, its prediction or the reason why there is none, and the files written. Fields of a plate that was named come one
+        by one, without files; last come the plate's own path and the plates and tables that were written.
 
     Raises
     ------
@@ -216,30 +231,54 @@ def predict_files(
     ConsumerMissing
         No scheduler answers, or it has no workers.
     """
-    listed = _listed(images, out, watch)
+    found = _listed(images, out, watch)
     is_file = out.suffix.lower() in FILES and (is_store(out) or not out.is_dir())
-    if is_file and (watch or len(listed) != 1):
-        many = "more images are awaited" if watch else f"there are {len(listed)} images"
+    if is_file and (watch or len(found) != 1):
+        many = "more images are awaited" if watch else f"there are {len(found)} images"
         raise InputInvalid(f"{out} is one file, and {many}: name a folder for their results.")
+    plates = {} if is_file or watch else whole_plates(found)
     workers = prediction.cluster(scheduler) if scheduler else nullcontext()
     with bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s) as opened_bundle, workers as spread:
         _demand(opened_bundle, format)
         if is_file and len(opened_bundle.outputs) != 1:
             names = ", ".join(name for name, _ in opened_bundle.kinds)
             raise InputInvalid(f"{out} is one file, and {opened_bundle.path.name} has several outputs ({names}): name a folder for them.")
-        _demand_new(listed, [out] if is_file else [out / f"{a.stem}_{b}{c}" for a in listed for b, _ in opened_bundle.kinds for c in FILES])
+        _demand_new([*found, *plates], _results(found, plates, opened_bundle, out, is_file))
+        facts = (format, device, axes, tuple(sorted((name, value) for name, value in options.items() if name != "progress")))
         options |= {"loaded": prediction.load(opened_bundle, format, device), "format": format, "device": device, "spread": spread}
         folder = make_folder(out.absolute().parent if is_file else out)
-        for image in arriving(listed[0], out / WATCHED) if watch else listed:
+        weights = sha256(opened_bundle.formats[format])
+        begun = {plate: PlateResults(folder, result_stem(plate), fields, facts, weights) for plate, fields in plates.items()}
+        for image in arriving(found[0], out / WATCHED) if watch else found:
             try:
-                with prediction.resumable(folder, out.stem if is_file else _stem(image)) as parts:
-                    result = prediction.predict(opened_bundle, read_image(image, axes=axes, lazily=True), parts=parts, **options)
-                    written = (
-                        prediction.save_one(result, out) if is_file else prediction.save(result, out, _stem(image), as_zarr=is_store(image))
-                    )
+                with prediction.resumable(folder, out.stem if is_file else result_stem(image)) as parts:
+                    loaded = read_image(image, axes=axes, lazily=folder)
+                    compute = partial(prediction.predict, opened_bundle, loaded, parts=parts, **options)
+                    result, written = _saved(compute, loaded, image, out, begun, is_file=is_file)
                 yield image, result, written
             except (InputInvalid, ConsumerFailed) as error:
                 yield image, error, ()
+        for plate, results in begun.items():
+            yield plate, Prediction(), results.finish()
+
+
+def _saved(
+    compute: Callable[[], Prediction], loaded: Image, image: Path, out: Path, plates: Mapping[Path, PlateResults], *, is_file: bool
+) -> tuple[Prediction, tuple[Path, ...]]:
+    """The prediction for an image, and the files that were written; for a field of a plate, of which the others are to come, none."""
+    field = field_of(image) if plates else None
+    if field and field.plate in plates:
+        return plates[field.plate].run(field, loaded, compute), ()
+    result = compute()
+    if is_file:
+        return result, prediction.save_one(result, out)
+    return result, prediction.save(result, out, result_stem(image), as_zarr=is_store(image))
+
+
+def _results(found: Sequence[Path], plates: Iterable[Path], bundle: Bundle, out: Path, is_file: bool) -> list[Path]:
+    """Every file that may be written."""
+    stems = {*map(result_stem, found), *map(result_stem, plates)}
+    return [out] if is_file else [out / f"{stem}_{name}{ending}" for stem in stems for name, _ in bundle.kinds for ending in WRITTEN]
 
 
 def _demand(bundle: Bundle, format: Format) -> None:
@@ -255,25 +294,18 @@ def _demand_new(images: Sequence[Path], results: Sequence[Path]) -> None:
 
 def _listed(images: Sequence[Path], out: Path, watch: bool) -> list[Path]:
     """The images, and those in the folders among them; the folder itself to watch."""
-    listed = []
     for path in images:
         if path.is_dir() and path.resolve() == out.resolve():
             raise InputInvalid(f"the results would be written among the images of {path}: name another folder for them.")
         if watch and (len(images) > 1 or not path.is_dir()):
             raise InputInvalid(f"{path} cannot be watched: name one folder, the one that the microscope writes to.")
-        found = [] if watch or is_store(path) or not path.is_dir() else sorted([*images_in(path), *filter(is_store, path.iterdir())])
-        listed += found or [path]  # a folder without images is named when it is read
-    stems = [_stem(image) for image in listed]
+    found = list(images) if watch else listed(images)
+    stems = [result_stem(image) for image in found]
     if repeated := sorted({stem for stem in stems if stems.count(stem) > 1}):
         raise InputInvalid(
             f"several images are called {', '.join(repeated)}, so their results would share a name: run them into two folders."
         )
-    return listed
-
-
-def _stem(image: Path) -> str:
-    """What names of results begin with."""
-    return image.stem.removesuffix(".ome") if is_store(image) else stem(image)
+    return found
 
 
 def run(bundle: str, images: Sequence[Path], out: Path, **options: Any) -> int:

@@ -16,10 +16,10 @@ from zooready.explanation.checks import share_inside
 from zooready.explanation.networks import Network, network_of
 from zooready.explanation.reblurring import doubt
 from zooready.explanation.results import Explained, Explanation
-from zooready.images.calibration import RESCALE, beyond, outside
+from zooready.images.calibration import beyond, outside
 from zooready.prediction import as_input
 from zooready.prediction.embedding import watched
-from zooready.prediction.scaling import resampled
+from zooready.prediction.scaling import PixelSize, resampled, sized, zoom_for
 from zooready.prediction.whole import margins
 from zooready.records import Array, Bundle, Image
 from zooready.tensors import TensorSpec
@@ -55,6 +55,8 @@ def explain(
     channel: int | str | None = None,
     seed: int = 0,
     blur_px: float | None = None,
+    pixel_size: PixelSize | None = None,
+    diameter: float | None = None,
 ) -> Explained:
     """Explain the output of a bundle for an image.
 
@@ -73,7 +75,10 @@ def explain(
     seed
         Seed of the noise that is added.
     blur_px
-        Blur that the network takes away, wavelength / (NA x pixel size), px; if None, one of those that the bundle states.
+        Blur that the network takes away, wavelength / (NA x pixel size), px of the image; if None, one of those that the bundle states.
+    pixel_size, diameter
+        As for :func:`zooready.prediction.predict`: the image is resampled as the network should see it, and explained so, with the pixels
+        that the network sees.
 
     Returns
     -------
@@ -91,17 +96,24 @@ def explain(
     """
     spec, outputs = input_spec(bundle), output_specs(bundle)
     index = _explained_index(bundle, outputs)
-    array = _image(image, spec, channel)
+    image = sized(image, pixel_size)
+    zoom = zoom_for(bundle, image, pixel_size, diameter)
+    array = _image(image, spec, channel, zoom)
+    if mask is not None and mask.shape == image.array.shape[-2:]:
+        mask = resampled(mask, array.shape[-2:], labels=True)
     if outputs[index].kind == "scores":
         attribution.demand_captum()
         target = None if class_name is None else _class(class_name, outputs[index])
     elif class_name is not None or mask is not None:
         raise InputInvalid(f"{bundle.path.name} gives no class scores, so there is no class to explain: give no class and no mask.")
-    blurs_px = (blur_range_px(bundle) or (ANY_BLUR_PX if bundle.restores else None)) if blur_px is None else (blur_px, blur_px)
+    blurs_px = (blur_range_px(bundle) or (ANY_BLUR_PX if bundle.restores else None)) if blur_px is None else (blur_px * zoom,) * 2
     job = _Job(
         bundle=bundle, network=network_of(bundle), spec=spec, output=outputs[index], index=index, image=array, seed=seed, blurs_px=blurs_px
     )
-    notes = [note] if (note := outside(image.pixel_size_um, pixel_range_um(bundle), RESCALE)) else []
+    side_um = image.pixel_size_um / zoom if image.pixel_size_um else None
+    is_as_it_is = pixel_size is None and diameter is None
+    notes = [note] if is_as_it_is and (note := outside(side_um, pixel_range_um(bundle))) else []
+    notes += _seen_as(image, zoom)
     notes += beyond(array, spec.axes, spec.channels, channel_limits(bundle))
     facts: dict[str, Any] = {"bundle": bundle.path.name, "output": job.output.name, "weights": job.network.format, "seed": seed}
     if job.output.kind == "scores":
@@ -112,10 +124,18 @@ def explain(
     else:
         explanations = tuple(_of_image(job, notes))
     network_input = Image(
-        array=array[0], axes=spec.axes[1:], pixel_size_um=image.pixel_size_um, z_um=image.z_um,
+        array=array[0], axes=spec.axes[1:], pixel_size_um=side_um, z_um=image.z_um,
         channels=spec.channels if len(spec.channels) > 1 else (),
     )  # fmt: skip
     return Explained(explanations=explanations, image=network_input, facts=facts, notes=tuple(notes))
+
+
+def _seen_as(image: Image, zoom: float) -> list[str]:
+    """At which size the image is explained, if at another than its own."""
+    if zoom == 1.0:
+        return []
+    side = f", {image.pixel_size_um / zoom:.4g} µm a side" if image.pixel_size_um else ""
+    return [f"explained as the network sees it, {zoom:.3g} times as large: values and figures have its pixels{side}."]
 
 
 def _explained_index(bundle: Bundle, outputs: tuple[TensorSpec, ...]) -> int:
@@ -131,22 +151,25 @@ def _explained_index(bundle: Bundle, outputs: tuple[TensorSpec, ...]) -> int:
     )
 
 
-def _image(image: Image, spec: TensorSpec, channel: int | str | None) -> Array:
-    """The one input that the image gives."""
+def _image(image: Image, spec: TensorSpec, channel: int | str | None, zoom: float) -> Array:
+    """The one input that the image gives, resampled."""
     inputs = as_input(image, spec, channel=channel)
     if math.prod(inputs.lengths) != 1:
         loops = " and ".join(f"{length} along {axis}" for axis, length in zip(inputs.loop, inputs.lengths, strict=True))
         raise InputInvalid(f"the image has several planes ({loops}), and one is explained: save it alone, in Fiji with Image > Duplicate.")
     array = next(iter(inputs))
-    height, width = array.shape[-2:]
+    height, width = (max(1, round(length * zoom)) for length in array.shape[-2:])
+    seen = f" as the network sees it, {zoom:.3g} times as large" if zoom != 1.0 else ""
     if min(height, width) < SMALLEST:
-        raise InputInvalid(f"the image has {width} x {height} px, and less than {SMALLEST} a side cannot be explained: give a larger one.")
+        raise InputInvalid(
+            f"the image has {width} x {height} px{seen}, and less than {SMALLEST} a side cannot be explained: give a larger one."
+        )
     if max(height, width) > LARGEST:
         raise InputInvalid(
-            f"the image has {width} x {height} px, and explanations take up to {LARGEST} a side: crop it to what you ask about, "
+            f"the image has {width} x {height} px{seen}, and explanations take up to {LARGEST} a side: crop it to what you ask about, "
             "in Fiji with Image > Crop."
         )
-    return array
+    return resampled(array, (height, width))
 
 
 def _class(name: str, output: TensorSpec) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooready.errors import InputInvalid
-from zooready.images.mapped import blocks, is_mapped, release, reserve
+from zooready.images.mapped import Lazily, blocks, is_mapped, release, reserve
 from zooready.images.ome_zarr import is_store, read_store
 from zooready.images.tiff import RGB, in_order, read_tiff
 from zooready.images.vendors import read_microscope, reader_of, within
@@ -41,7 +41,7 @@ IMAGEJ_BYTES = 2**32 - 2**20  # more do not fit into an ImageJ TIFF
 IMAGEJ_DTYPES = ("uint8", "uint16", "float32")
 
 
-def read_image(path: Path | str, *, axes: str | None = None, lazily: bool = False) -> Image:
+def read_image(path: Path | str, *, axes: str | None = None, lazily: Lazily = False) -> Image:
     """Read an image file, with its axes, channel names and calibration as far as the file has them.
 
     Parameters
@@ -54,7 +54,7 @@ def read_image(path: Path | str, *, axes: str | None = None, lazily: bool = Fals
         Letters of ``tzcyx`` for the axes of the stored array; only needed if the file does not name its axes.
     lazily
         Leave the pixels of a large TIFF in the file, in its byte order, until they are used; those that are compressed, and those of
-        other files, are unpacked to a file for temporary use.
+        other files, are unpacked to a file for temporary use, in this folder if it is one.
 
     Returns
     -------
@@ -96,7 +96,8 @@ def read_mask(path: Path | str) -> Image:
         As :func:`read_image`.
     """
     path = Path(path)
-    image = _read_pillow(path, indices=True) if _kind(within(path)[0]) == "pillow" else read_image(path)
+    is_pillow = not is_store(path) and _kind(within(path)[0]) == "pillow"
+    image = _read_pillow(path, indices=True) if is_pillow else read_image(path)
     image = replace(image, array=_native(image.array))
     used = (
         [number for number, plane in enumerate(np.moveaxis(image.array, image.axes.find("c"), 0)) if plane.any()]
@@ -160,6 +161,8 @@ def _as_imagej(image: Image, array: Array, axes: str) -> dict[str, Any]:
         metadata["unit"] = "micron"
         if image.z_um:
             metadata["spacing"] = image.z_um
+    if image.frame_s and "t" in axes:
+        metadata["finterval"] = image.frame_s
     if image.channels and "c" in axes:
         planes = array.size // (array.shape[-1] * array.shape[-2])
         metadata["Labels"] = [image.channels[i % len(image.channels)] for i in range(planes)]
@@ -174,6 +177,8 @@ def _as_ome(image: Image, axes: str) -> dict[str, Any]:
     for name, length in lengths.items():
         if length:
             metadata |= {name: length, f"{name}Unit": "\u00b5m"}
+    if image.frame_s and "t" in axes:
+        metadata |= {"TimeIncrement": image.frame_s, "TimeIncrementUnit": "s"}
     if image.channels and "c" in axes:
         metadata["Channel"] = {"Name": list(image.channels)}
     return {"ome": True, "bigtiff": True, "metadata": metadata}

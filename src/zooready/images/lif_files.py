@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zooready.images.lengths import micrometres
+from zooready.images.lengths import micrometres, seconds
 from zooready.images.scenes import Scene
 from zooready.records import Array
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 DIMENSIONS = {"1": "x", "2": "y", "3": "z"}  # DimID of a DimensionDescription
+DIMENSION = "./Data/Image/ImageDescription/Dimensions/DimensionDescription"
+TIME = "4"
 SETTINGS = ("ATLCameraSettingDefinition", "ATLConfocalSettingDefinition")
 
 
@@ -43,6 +45,7 @@ def _scene(image: Any) -> Scene:
         channels=_channels(element),
         na=next((na for name in SETTINGS for found in element.iter(name) if (na := _number(found.get("NumericalAperture")))), None),
         emissions_nm=tuple(emissions),
+        frame_s=_frame_s(element),
     )
 
 
@@ -53,12 +56,22 @@ def _fill(image: Any, array: Array) -> None:
 def _sides_um(element: Element) -> dict[str, float]:
     """The distance of two pixels along each axis, which is its length over the number of their distances."""
     sides = {}
-    for dimension in element.findall("./Data/Image/ImageDescription/Dimensions/DimensionDescription"):
+    for dimension in element.findall(DIMENSION):
         axis, steps = DIMENSIONS.get(dimension.get("DimID", "")), int(dimension.get("NumberOfElements", 1)) - 1
         length = micrometres(dimension.get("Length"), dimension.get("Unit", "m"))
         if axis and steps > 0 and length:
             sides[axis] = length / steps
     return sides
+
+
+def _frame_s(element: Element) -> float | None:
+    """The time from one frame to the next, which is the series' over the number of its steps, s."""
+    for dimension in element.findall(DIMENSION):
+        steps = int(dimension.get("NumberOfElements", 1)) - 1
+        if dimension.get("DimID") == TIME and steps > 0:
+            length = seconds(dimension.get("Length"), dimension.get("Unit") or "s")
+            return length / steps if length else None
+    return None
 
 
 def _channels(element: Element) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from zooready.images.tiff import ORDER, RGB, in_order
 from zooready.records import Array, Image
 
 EXACT = 2**24  # up to here float32 holds every whole number
+SAMPLES = (2, 3, 4)  # lengths of a last axis that holds channels rather than pixels
 DIMENSIONS = {  # names of xarray's dimensions, in capitals or not
     **{letter: letter for letter in ORDER},
     **{"time": "t", "frame": "t", "plane": "z", "slice": "z", "depth": "z", "channel": "c", "band": "c"},
@@ -43,7 +44,8 @@ def as_image(image: Given, *, axes: str | None = None) -> Image:
         A file, an :class:`Image`, or an array: of NumPy, PyTorch, xarray (whose dimensions name the axes, and whose coordinates the
         channels), an image of Pillow, anything with ``__array__``, nested lists.
     axes
-        Letters of ``tzcyx``, in capitals or not, for the axes of the array, or of the file's array; (y, x) or (c, y, x) if None.
+        Letters of ``tzcyx``, in capitals or not, for the axes of the array, or of the file's array; (y, x) or (c, y, x) if None;
+        an array whose last axis looks like channels needs them.
 
     Raises
     ------
@@ -80,6 +82,7 @@ def _from_array(image: HasArray | Sequence[Any], axes: str | None) -> Image:
         letters, channels = "".join(DIMENSIONS[name] for name in kept), _named_channels(image)
     else:
         letters = {2: "yx", 3: "cyx"}.get(array.ndim, "")
+        _demand_channels_first(array)
     _demand_axes(array, letters, f" with axes {axes!r}" if axes else "")
     array, letters = in_order(array, letters)
     return Image(array=array, axes=letters, channels=channels)
@@ -90,6 +93,15 @@ def _named_channels(image: Any) -> tuple[str, ...]:
     name = next((name for name in image.dims if DIMENSIONS.get(str(name).lower()) == "c"), None)
     values = image.coords[name].values.tolist() if name in image.coords else []
     return tuple(values) if len(set(values)) == len(values) and all(isinstance(value, str) for value in values) else ()
+
+
+def _demand_channels_first(array: Array) -> None:
+    """Refuse an array whose last axis looks like the channels of a colour image, which would be read as columns of pixels."""
+    if array.ndim == 3 and array.shape[-1] in SAMPLES and min(array.shape[:2]) > max(SAMPLES):
+        raise InputInvalid(
+            f"an array of shape {array.shape} looks like (y, x, channels), and without axes one of three is (c, y, x): give axes='yxc', or "
+            "axes='cyx' if it is so."
+        )
 
 
 def _demand_axes(array: Array, letters: str, stated: str) -> None:

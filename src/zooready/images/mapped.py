@@ -19,19 +19,23 @@ from zooready.records import Array
 BLOCK = 2**22  # values that are looked at at once
 
 
-def in_a_file(shape: tuple[int, ...], dtype: DTypeLike, folder: Path | None = None) -> Array:
+Lazily = bool | Path  # whether pixels stay in a file until they are used, or the folder for that file
+
+
+def in_a_file(shape: tuple[int, ...], dtype: DTypeLike, folder: Lazily | None = None) -> Array:
     """An array of zeros in a file without a name, which vanishes with the array.
 
     Parameters
     ----------
     folder
-        On whose disk it lies; the system's folder for temporary files if None.
+        On whose disk it lies; the system's folder for temporary files, which some systems keep in memory, if it names none.
 
     Raises
     ------
     InputInvalid
         The disk has no room.
     """
+    folder = folder if isinstance(folder, Path) else None
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             reserve(file.fileno(), math.prod(shape) * np.dtype(dtype).itemsize)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zooready.errors import InputInvalid
+from zooready.images.lengths import seconds
 from zooready.images.mapped import release
 from zooready.images.scenes import Scene
 from zooready.records import Array
@@ -50,9 +51,19 @@ def _scenes(file: Any, path: Path) -> list[Scene]:
             channels=tuple(channel.channel.name or "" for channel in channels),
             na=channels[0].microscope.objectiveNumericalAperture if channels else None,
             emissions_nm=tuple(channel.channel.emissionLambdaNm for channel in channels),
+            frame_s=_frame_s(file),
         )
         for number, name in enumerate(_names(file, positions))
     ]
+
+
+def _frame_s(file: Any) -> float | None:
+    """Seconds from one frame to the next: as measured, where the file says, else as asked for; None if they differ by phases."""
+    for loop in file.experiment:
+        phases = getattr(loop.parameters, "periods", [loop.parameters]) if loop.type in ("TimeLoop", "NETimeLoop") else []
+        if len(phases) == 1:
+            return seconds(getattr(phases[0].periodDiff, "avg", 0) or phases[0].periodMs, "ms")
+    return None
 
 
 def _names(file: Any, positions: int) -> list[str]:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from zooready.errors import InputInvalid
-from zooready.images.lengths import micrometres, square_side
-from zooready.images.mapped import BLOCK, in_a_file, release
+from zooready.images.lengths import micrometres, seconds, square_side
+from zooready.images.mapped import BLOCK, Lazily, blocks, in_a_file, release
 from zooready.images.tiff import LAZY_BYTES, ORDER, in_order
 from zooready.images.whole_files import whole_folder
 from zooready.records import Array, Image
@@ -24,6 +24,7 @@ MARKS = ("zarr.json", ".zattrs", ".zgroup", ".zarray")  # files of which a Zarr 
 CHUNK = 1024  # px, side of the chunks that are written
 SMALLEST = 1024  # px, side up to which no smaller copy is made
 KINDS = {"t": "time", "c": "channel", **dict.fromkeys("zyx", "space")}
+AT_ONCE = 2  # chunks that are packed or unpacked side by side: each takes memory of its own, which stays with its thread
 BEFORE_NAMES = "tczyx"  # axes of version 0.2 and older
 
 
@@ -32,7 +33,7 @@ def is_store(path: Path) -> bool:
     return path.is_dir() and any((path / mark).is_file() for mark in MARKS)
 
 
-def read_store(path: Path, axes: str | None, *, lazily: bool = False) -> Image:
+def read_store(path: Path, axes: str | None, *, lazily: Lazily = False) -> Image:
     """Read the first image of an OME-Zarr folder at full resolution.
 
     Parameters
@@ -40,7 +41,7 @@ def read_store(path: Path, axes: str | None, *, lazily: bool = False) -> Image:
     axes
         Letters of ``tzcyx`` for the axes of the stored array, where the folder does not name them.
     lazily
-        Unpack a large image, chunk by chunk, to a file for temporary use.
+        Unpack a large image, chunk by chunk, to a file for temporary use, in this folder if it is one.
 
     Raises
     ------
@@ -60,21 +61,25 @@ def read_store(path: Path, axes: str | None, *, lazily: bool = False) -> Image:
                 f"{path}, an array of shape {array.shape}, has axes {letters!r}: name them by {array.ndim} different letters of "
                 f"'{ORDER}', e.g. axes 'zyx'."
             )
-        pixels = _unpacked(array, is_large=lazily and array.nbytes > LAZY_BYTES)
+        pixels = _unpacked(array, lazily if array.nbytes > LAZY_BYTES else False)
     pixels = pixels.squeeze(tuple(n for n, axis in enumerate(letters) if axis in dropped))
     pixels, letters = in_order(pixels, "".join(kept))
     count = pixels.shape[letters.index("c")] if "c" in letters else 1
     return Image(
         array=pixels, axes=letters, pixel_size_um=square_side(scales.get("x"), scales.get("y"), path), z_um=scales.get("z"),
+        frame_s=scales.get("t") if "t" in letters else None,
         channels=names if len(names) == count and all(names) and len(set(names)) == count else (),
     )  # fmt: skip
 
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turn whatever zarr raises within the block into InputInvalid."""
+    """Turn whatever zarr raises within the block into InputInvalid; within it, few chunks are worked on at a time."""
     try:
-        yield
+        import zarr
+
+        with zarr.config.set({"async.concurrency": AT_ONCE, "threading.max_workers": AT_ONCE}):
+            yield
     except InputInvalid:
         raise
     except ImportError:
@@ -86,7 +91,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def _first_image(path: Path, node: Any) -> tuple[Any, str, Mapping[str, float], tuple[str, ...]]:
-    """Array of the first image at full resolution, its axes, lengths of a pixel along them, µm, and the names of its channels."""
+    """Array of the first image at full resolution, its axes, the steps along them, µm or s, and the names of its channels."""
     if hasattr(node, "shape"):  # an array by itself, which says nothing
         return node, "", {}, ()
     stated = dict(node.attrs)
@@ -104,25 +109,26 @@ def _first_image(path: Path, node: Any) -> tuple[Any, str, Mapping[str, float], 
     for transformation in (*largest.get("coordinateTransformations", ()), *image.get("coordinateTransformations", ())):
         if transformation["type"] == "scale":
             factors = [have * float(more) for have, more in zip(factors, transformation["scale"], strict=True)]
-    lengths = ((str(axis["name"]).lower(), micrometres(factor, axis.get("unit"))) for axis, factor in zip(named, factors, strict=True))
+    lengths = [(str(axis["name"]).lower(), factor, axis.get("unit")) for axis, factor in zip(named, factors, strict=True)]
+    sides = ((axis, (seconds if axis == "t" else micrometres)(factor, unit)) for axis, factor, unit in lengths)
     channels = (stated.get("omero") or {}).get("channels", ())
     names = tuple(str(channel.get("label") or "") for channel in channels)
-    return node[largest["path"]], letters, {axis: length for axis, length in lengths if length}, names
+    return node[largest["path"]], letters, {axis: side for axis, side in sides if side}, names
 
 
-def _unpacked(array: Any, *, is_large: bool) -> Array:
-    pixels = in_a_file(array.shape, array.dtype) if is_large else np.empty(array.shape, array.dtype)
+def _unpacked(array: Any, lazily: Lazily) -> Array:
+    pixels = in_a_file(array.shape, array.dtype, lazily) if lazily else np.empty(array.shape, array.dtype)
     for region in _regions(array.shape, array.shards or array.chunks):
         pixels[region] = array[region]
         release(pixels)
     return pixels
 
 
-def _regions(shape: Sequence[int], chunk: Sequence[int]) -> Iterator[tuple[slice, ...]]:
-    """Places of whole chunks that cover an array once, of about :data:`BLOCK` values each, or one chunk."""
+def _regions(shape: Sequence[int], chunk: Sequence[int], share: int = 1) -> Iterator[tuple[slice, ...]]:
+    """Places of whole chunks that cover an array once, of about :data:`BLOCK` / ``share`` values each, or one chunk."""
     step = list(chunk)
     for axis in reversed(range(len(step))):
-        more = min(BLOCK // max(1, math.prod(step)), -(-shape[axis] // step[axis]))
+        more = min(BLOCK // share // max(1, math.prod(step)), -(-shape[axis] // step[axis]))
         step[axis] *= max(1, more)
     for index in np.ndindex(*(-(-length // size) for length, size in zip(shape, step, strict=True))):
         yield tuple(slice(n * size, min((n + 1) * size, length)) for n, size, length in zip(index, step, shape, strict=True))
@@ -169,7 +175,7 @@ def _halved(group: Any, name: str, level: Any) -> Any:
     """The next smaller copy, with every second pixel."""
     shape = (*level.shape[:-2], *(-(-length // 2) for length in level.shape[-2:]))
     smaller = _level(group, name, shape, level.dtype)
-    for region in _regions(shape, smaller.chunks):
+    for region in _regions(shape, smaller.chunks, 4):  # of four times as many values
         y, x = (slice(2 * side.start, 2 * side.stop) for side in region[-2:])
         smaller[region] = level[(*region[:-2], y, x)][..., ::2, ::2]
     return smaller
@@ -177,8 +183,9 @@ def _halved(group: Any, name: str, level: Any) -> Any:
 
 def _metadata(image: Image, axes: str, array: Array, paths: Sequence[str]) -> dict[str, Any]:
     """What version 0.4 states of an image: axes and their units, the size of a pixel in each copy, the names of channels."""
-    sides = {"z": image.z_um, "y": image.pixel_size_um, "x": image.pixel_size_um}
-    named = [{"name": axis, "type": KINDS[axis], **({"unit": "micrometer"} if sides.get(axis) else {})} for axis in axes]
+    sides = {"t": image.frame_s, "z": image.z_um, "y": image.pixel_size_um, "x": image.pixel_size_um}
+    units = {axis: "second" if axis == "t" else "micrometer" for axis, side in sides.items() if side}
+    named = [{"name": axis, "type": KINDS[axis], **({"unit": units[axis]} if axis in units else {})} for axis in axes]
     datasets = []
     for number, path in enumerate(paths):
         scale = [(sides.get(axis) or 1.0) * (2**number if axis in "yx" else 1) for axis in axes]
@@ -192,5 +199,6 @@ def _metadata(image: Image, axes: str, array: Array, paths: Sequence[str]) -> di
 
 def _shown(name: str, channel: Array) -> dict[str, Any]:
     """A channel's name, and how viewers show it: from its smallest value to its largest."""
-    low, high = float(channel.min()), float(channel.max())
+    ends = [(channel[block].min(), channel[block].max()) for block in blocks(channel)]
+    low, high = float(min(end[0] for end in ends)), float(max(end[1] for end in ends))
     return {"label": name, "color": "FFFFFF", "active": True, "window": {"min": low, "max": high, "start": low, "end": high}}

@@ -12,7 +12,7 @@ import numpy as np
 
 from zooready.errors import InputInvalid
 from zooready.images.lengths import square_side
-from zooready.images.mapped import in_a_file
+from zooready.images.mapped import Lazily, in_a_file
 from zooready.images.tiff import LARGEST_NA, LAZY_BYTES, ORDER, RGB, in_order
 from zooready.records import Array, Image
 
@@ -26,7 +26,8 @@ class Scene:
 
     ``sizes`` are the lengths of the stored array's axes, in its order, by small letters (``s`` for the samples of a colour); ``fill`` puts
     the pixels into an array of zeros of that shape and of ``dtype``. ``sides_um`` are the width and height of a pixel; ``na`` is the
-    objective's numerical aperture and ``emissions_nm`` are the wavelengths of the channels. None where the file is silent.
+    objective's numerical aperture, ``emissions_nm`` are the wavelengths of the channels, and ``frame_s`` is the time between frames. None
+    where the file is silent.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Scene:
     channels: tuple[str, ...] = ()
     na: float | None = None
     emissions_nm: tuple[float | None, ...] = ()
+    frame_s: float | None = None
 
     @property
     def summary(self) -> str:
@@ -72,7 +74,7 @@ def chosen(scenes: Sequence[Scene], wanted: str, path: Path) -> Scene:
     raise InputInvalid(f"{path} {fault}: it holds {listed}. Give one of them: {how}.")
 
 
-def as_image(scene: Scene, path: Path, *, lazily: bool) -> Image:
+def as_image(scene: Scene, path: Path, *, lazily: Lazily) -> Image:
     """A scene with its pixels; those of a large one in a file for temporary use, if ``lazily``.
 
     Raises
@@ -92,7 +94,7 @@ def as_image(scene: Scene, path: Path, *, lazily: bool) -> Image:
         raise InputInvalid(f"'{scene.name}' in {path} has several channels in colour: save one image per channel, as TIFF.")
     shape = tuple(scene.sizes.values())
     is_large = lazily and math.prod(shape) * scene.dtype.itemsize > LAZY_BYTES
-    array = in_a_file(shape, scene.dtype) if is_large else np.zeros(shape, scene.dtype)
+    array = in_a_file(shape, scene.dtype, lazily) if is_large else np.zeros(shape, scene.dtype)
     scene.fill(array)
     array = array.squeeze(tuple(n for n, axis in enumerate(scene.sizes) if axis not in kept))
     letters, channels = "".join(kept), scene.channels
@@ -105,6 +107,7 @@ def as_image(scene: Scene, path: Path, *, lazily: bool) -> Image:
     return Image(
         array=array, axes=letters, pixel_size_um=square_side(*scene.sides_um, path), z_um=scene.z_um,
         channels=channels if is_named else (), blurs_um=_blurs_um(scene, count),
+        frame_s=scene.frame_s if "t" in letters else None,
     )  # fmt: skip
 
 

@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 import numpy as np
 
 from zooready.errors import InputInvalid
-from zooready.images.lengths import micrometres, square_side
-from zooready.images.mapped import in_a_file
+from zooready.images.lengths import micrometres, seconds, square_side
+from zooready.images.mapped import Lazily, in_a_file
 from zooready.records import Array, Image
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _errors_explained(path: Path) -> Iterator[None]:
         raise InputInvalid(f"{path} is damaged or cut off ({logged.messages[0]}): copy or save it again.")
 
 
-def read_tiff(path: Path, axes: str | None, *, lazily: bool = False) -> Image:
+def read_tiff(path: Path, axes: str | None, *, lazily: Lazily = False) -> Image:
     """Read a TIFF file with one image; for ``axes``, ``lazily`` and the result see :func:`zooready.images.files.read_image`.
 
     Raises
@@ -98,7 +98,7 @@ def read_tiff(path: Path, axes: str | None, *, lazily: bool = False) -> Image:
                 f"{path} holds {held} planes and says that there {'is' if stated == 1 else 'are'} {stated}, so that others would be left "
                 "out: correct what it says, or open it in Fiji with Plugins > Bio-Formats, look whether all are there, and save it as TIFF."
             )
-        pixels = _mapped(path, series) if lazily and series.nbytes > LAZY_BYTES else series.asarray()
+        pixels = _mapped(path, series, lazily) if lazily and series.nbytes > LAZY_BYTES else series.asarray()
         stored_axes = series.axes
         if pages:
             pixels, stored_axes = np.stack([page.asarray() for page in pages]), "QYX"
@@ -114,19 +114,22 @@ def read_tiff(path: Path, axes: str | None, *, lazily: bool = False) -> Image:
         else:
             channels = ()
         array, letters = in_order(array, letters)
-        pixel_size_um, z_um = _calibration(tiff, series, path)
+        (pixel_size_um, z_um), frame_s = _calibration(tiff, series, path), _frame_s(tiff)
         count = array.shape[letters.index("c")] if "c" in letters else 1
         names, blurs_um = channels or _channel_names(tiff, count), _blurs_um(tiff, count)
-    return Image(array=array, axes=letters, pixel_size_um=pixel_size_um, z_um=z_um, channels=names, blurs_um=blurs_um)
+    return Image(
+        array=array, axes=letters, pixel_size_um=pixel_size_um, z_um=z_um, channels=names, blurs_um=blurs_um,
+        frame_s=frame_s if "t" in letters else None,
+    )  # fmt: skip
 
 
-def _mapped(path: Path, series: TiffPageSeries) -> Array:
+def _mapped(path: Path, series: TiffPageSeries, lazily: Lazily) -> Array:
     """The pixels as they lie in the file; those that are compressed, in a file of their own, which vanishes with the array."""
     import tifffile
 
     if series.dataoffset is not None and series.keyframe.is_memmappable:
         return tifffile.memmap(path, mode="r")
-    return series.asarray(out=in_a_file(series.shape, series.dtype))
+    return series.asarray(out=in_a_file(series.shape, series.dtype, lazily))
 
 
 def _alike(tiff: TiffFile) -> list[TiffPageSeries]:
@@ -226,6 +229,15 @@ def _calibration(tiff: TiffFile, series: TiffPageSeries, path: Path) -> tuple[fl
     if side and unit in codes.values() and side > PRINT_UM:
         return None, None
     return side, micrometres(imagej.get("spacing"), unit)
+
+
+def _frame_s(tiff: TiffFile) -> float | None:
+    """The time from one frame to the next in seconds, None where the file has none."""
+    if tiff.is_ome and tiff.ome_metadata:
+        pixels = _ome_pixels(tiff.ome_metadata)
+        return seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"))
+    imagej = tiff.imagej_metadata or {}
+    return seconds(imagej.get("finterval"), imagej.get("tunit", "s"))
 
 
 def _ome_pixels(xml: str) -> ElementTree.Element:

@@ -12,6 +12,7 @@ from pathlib import Path
 from zooready.errors import InputInvalid
 from zooready.images.czi_files import opened_czi
 from zooready.images.lif_files import opened_lif
+from zooready.images.mapped import Lazily
 from zooready.images.nd2_files import opened_nd2
 from zooready.images.scenes import Scene, as_image, chosen
 from zooready.records import Image
@@ -43,7 +44,7 @@ def reader_of(head: bytes) -> tuple[str, str, Opened] | None:
     return next((entry for start, entry in READERS.items() if head.startswith(start)), None)
 
 
-def read_microscope(path: Path, inside: str, cure: str, *, lazily: bool) -> Image:
+def read_microscope(path: Path, inside: str, cure: str, *, lazily: Lazily) -> Image:
     """Read one image of a microscope's file, with its axes, channels, calibration and blur as far as the file states them.
 
     Parameters
@@ -53,7 +54,7 @@ def read_microscope(path: Path, inside: str, cure: str, *, lazily: bool) -> Imag
     cure
         What to do without the package.
     lazily
-        Put the pixels of a large image into a file for temporary use.
+        Put the pixels of a large image into a file for temporary use, in this folder if it is one.
 
     Raises
     ------

@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from zooready.bundle.specs import channel_limits, input_spec, known_kind, output_specs, pixel_range_um, stated_crop_px
-from zooready.errors import BundleInvalid, InputInvalid
+from zooready.errors import BundleInvalid, InputInvalid, ZooreadyError
 from zooready.images.calibration import RESCALE, beyond, outside
 from zooready.images.loading import rounded
 from zooready.images.notebook import notes_html, table_html
@@ -33,15 +34,20 @@ DIGITS = 7  # of a float32
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Columns and rows, None where a value is unknown; ``notes`` are warnings to read before using the numbers."""
+    """Columns and rows, None where a value is unknown; ``notes`` are warnings to read before using the numbers.
+
+    ``faults`` are the images that have no rows since they could not be used, with the reason.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
     notes: tuple[str, ...] = ()
+    faults: Mapping[str, ZooreadyError] = field(default_factory=dict)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: notes and the first rows."""
-        return notes_html(self.notes) + table_html(self.columns, self.rows)
+        """What a notebook shows: which images are left out, notes, and the first rows."""
+        left_out = [f"{name} is left out: {error}" for name, error in self.faults.items()]
+        return notes_html([*left_out, *self.notes]) + table_html(self.columns, self.rows)
 
     def column(self, name: str) -> list[Any]:
         """The values of a column.
@@ -229,11 +235,12 @@ def _with_um(values: Mapping[str, float], pixel_size_um: float | None) -> dict[s
     return lengths
 
 
-def table(rows: Iterable[Row], notes: Sequence[str] = ()) -> Table:
-    """Rows as a table, with the columns of the first row."""
+def table(rows: Iterable[Row], notes: Sequence[str] = (), faults: Mapping[str, ZooreadyError] = MappingProxyType({})) -> Table:
+    """Rows as a table, with the columns of all of them in the order in which they first occur."""
     listed = list(rows)
-    columns = tuple(listed[0]) if listed else ()
-    return Table(columns=columns, rows=tuple(tuple(row[name] for name in columns) for row in listed), notes=tuple(notes))
+    columns = tuple(dict.fromkeys(name for row in listed for name in row))
+    values = tuple(tuple(row.get(name) for name in columns) for row in listed)
+    return Table(columns=columns, rows=values, notes=tuple(notes), faults=dict(faults))
 
 
 def numbers(rows: Iterable[Row]) -> dict[int, dict[str, float]]:

@@ -135,16 +135,18 @@ def resumable(folder: Path, stem: str) -> Iterator[Parts]:
         parts.close()
 
 
-def fingerprint(facts: object, file: Path, image: Array) -> str:
-    """Hash of whatever decides on the results: facts as they print, a weight file, an image, and the software that computes.
+def fingerprint(facts: object, weights: str, image: Array) -> str:
+    """Hash of whatever decides on the results: facts as they print, weights, an image, and the software that computes.
 
     Parameters
     ----------
+    weights
+        Hash of their file.
     image
         Any shape and type, in memory or in a file.
     """
     hashed = hashlib.sha256(repr((facts, image.shape, image.dtype.str, version("zooready"), version("onnxruntime"))).encode())
-    hashed.update(hashlib.sha256(file.read_bytes()).digest())
+    hashed.update(weights.encode())
     for block in blocks(image):
         hashed.update(np.ascontiguousarray(image[block]).data)
     return hashed.hexdigest()

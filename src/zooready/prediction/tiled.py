@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from zooready.bundle.hashes import sha256
 from zooready.errors import BundleInvalid
 from zooready.formats import onnx
 from zooready.formats.starting import Device
@@ -72,7 +73,7 @@ class Tiling:
     def of(self, image: Array) -> str:
         """Hash of whatever decides on the results of an image: two runs with the same one may share their tiles."""
         facts = (self.device, self.normalization, self.taken, self.names, self.halo, self.stride, self.minimum)
-        return fingerprint(facts, self.bundle.formats["onnx"], image)
+        return fingerprint(facts, sha256(self.bundle.formats["onnx"]), image)
 
     def graph_with(self, values: Statistics) -> Graph:
         """The network with given statistics: a window (1, c, ..., y, x) float32 to the outputs that are computed by tiles."""

@@ -342,7 +342,10 @@ def _image(array: Array, loop: str, tensor: TensorSpec, source: Image, z_um: flo
     if array.shape[axes.index("c")] == 1:
         array, axes = array.squeeze(axes.index("c")), axes.replace("c", "")
     distance = source.z_um if "z" in source.axes else z_um
-    return Image(array=array, axes=axes, pixel_size_um=side, z_um=distance if "z" in axes else None, channels=tensor.channels)
+    return Image(
+        array=array, axes=axes, pixel_size_um=side, z_um=distance if "z" in axes else None, channels=tensor.channels,
+        frame_s=source.frame_s if "t" in axes else None,
+    )  # fmt: skip
 
 
 def _small_labels(array: Array) -> Array:
