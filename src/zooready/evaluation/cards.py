@@ -23,7 +23,7 @@ TITLES = {
     "psnr_unseen": "unseen PSNR, dB",
     "ssim_unseen": "unseen SSIM",
 }
-ANY_SIZE = "Neither the size of a pixel nor the distance of planes need be known: what counts is how many pixels wide the objects are (Intended Use)."
+ANY_SIZE = "Neither the size of a pixel nor the distance of planes need be known: what counts is how many pixels wide the objects are."
 METHODS = {"network": "this network", "otsu": "Otsu + watershed", "li": "Li + watershed"}
 
 
