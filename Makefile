@@ -1,18 +1,23 @@
 # make demo: bundles, images and the verdict table.   make test: everything that is tested.   Both set up what they need.
 PYTHON ?= python3
-PYTEST ?= -n 2  # two processes
-BIN := .venv/bin
-READY := .venv/.ready
+PYTEST ?= -n logical  # as many processes as there are cores
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+QUICK := tests/test_cli.py tests/bundle/test_rdf.py tests/images/test_drawing.py tests/report tests/exporting/test_cases.py
 CP := .venv-cellprofiler
 CP_INSTALL := $(BIN)/uv pip install --quiet --no-deps --python $(CP)/bin/python --constraint export/cellprofiler/constraints.txt
 
-.PHONY: demo test evaluate recorded site mutations lint setup engines cellprofiler readme clean
+.PHONY: demo test quick evaluate recorded site mutations lint setup engines cellprofiler readme clean
 
 demo: engines
 	$(BIN)/zooready demo --out export/bundles
 
 test: engines
 	$(BIN)/python -m pytest $(PYTEST)
+
+quick: engines  # some two hundred tests in minutes: of the newest Python, make quick VENV=.venv-newest PYTHON=python3.13
+	$(BIN)/python -m pytest $(PYTEST) $(QUICK)
 
 lint: setup
 	$(BIN)/ruff check
@@ -44,7 +49,7 @@ engines: setup
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13), "Python 3.11 to 3.13 is needed: make PYTHON=python3.12"'
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[train,explain,java,zarr,microscopes,cluster,dev]'
 	touch $(READY)
@@ -58,4 +63,4 @@ $(CP)/.ready: export/cellprofiler/constraints.txt | $(READY)  # in this order: t
 	touch $(CP)/.ready
 
 clean:
-	rm -rf .venv export/bundles
+	rm -rf $(VENV) export/bundles

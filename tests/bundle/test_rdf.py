@@ -52,7 +52,7 @@ def test_weights_carry_the_version_that_their_engine_needs(described):
     assert weights["onnx"]["opset_version"] == 17
     state = weights["pytorch_state_dict"]
     assert state["pytorch_version"] == "2.15.0"
-    assert state["architecture"]["callable"] == "build"
+    assert (state["architecture"]["callable"], state["architecture"]["kwargs"]) == ("build", {})  # BiaPy refuses one without kwargs
     assert state["dependencies"]["source"] == "environment.yaml"
 
 

@@ -1,7 +1,9 @@
 """The zoo's form of a bundle, and what its reviewers would send back of one that is changed."""
 
 import copy
+import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,13 +12,16 @@ from networks import ABOUT, Several
 from PIL import Image
 
 import zooready
+from zooready.bundle import zoo_readme
 from zooready.bundle.naming import with_id
 from zooready.bundle.reading import opened
 from zooready.bundle.zoo_readme import HEADINGS, lacking
 from zooready.errors import InputInvalid
 from zooready.evaluation import cards
 from zooready.families import FAMILIES, load_record, shipped
+from zooready.records import Measured
 from zooready.sharing.zoo_rules import FILES, objections
+from zooready.tensors import TensorSpec
 
 
 @pytest.fixture
@@ -57,6 +62,16 @@ def test_its_page_has_the_headings_with_the_authors_own_words(unpacked):
     assert lacking(text) == []
     assert "\n## Validation\n\nWords on it.\n" in text
     assert "Pixels of 0.2 to 0.5 µm" in text
+
+
+def test_what_the_author_says_of_the_voxel_size_stands_there_alone(for_zoo):
+    with opened(for_zoo) as bundle:
+        facts = {"measured": Measured(stride=1, minimum=1, halo=1, outputs=("bcyx",), channels=(1,)), "cases": bundle.cases, "weights": ()}
+    own = replace(ABOUT, documentation="## Voxel size\n\nAny.", pixel_size_um=(0.2, 0.5))
+    tensor = TensorSpec(name="image", axes="bcyx", channels=("grey",))
+    for about, words in ((own, "Any."), (replace(own, documentation=""), "Pixels of 0.2 to 0.5 µm: rescale other images first.")):
+        text = zoo_readme.page(about, tensor, (tensor,), unavailable={}, provenance={}, **facts)
+        assert re.findall(r"## Voxel size\n\n(.+)", text) == [words]
 
 
 def test_its_cover_is_twice_as_wide_as_high_with_a_scale_bar(unpacked):
@@ -179,7 +194,8 @@ def test_several_outputs_are_refused_with_their_names(tmp_path):
 @pytest.mark.parametrize("name", shipped())
 def test_the_card_of_every_shipped_model_fills_the_sections(name):
     sections = cards.zoo_sections(FAMILIES[name], load_record(name))
-    assert list(sections) == ["Intended Use", "Validation", "Limitations and biases", "Training data"]
+    of_any_size = ["Voxel size"] if name == "segmentation3d" else []  # the others state a range of pixel sizes or of blur
+    assert list(sections) == ["Intended Use", "Validation", "Limitations and biases", "Training data", *of_any_size]
     assert "| this network |" in sections["Validation"] or "| method |" in sections["Validation"]
     assert set(sections) < set(HEADINGS)
 

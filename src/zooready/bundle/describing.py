@@ -104,5 +104,6 @@ def _weights(weights: Weights, pytorch_version: str, folder: Path, file: Any) ->
         return {**entry, "opset_version": weights.details["opset"]}
     if weights.format == "torchscript":
         return {**entry, "pytorch_version": pytorch_version}
-    state = {**entry, "architecture": {**file("architecture.py"), "callable": BUILDER}, "pytorch_version": weights.details["torch"]}
+    builder = {**file("architecture.py"), "callable": BUILDER, "kwargs": {}}  # written out: BiaPy refuses a description without them
+    state = {**entry, "architecture": builder, "pytorch_version": weights.details["torch"]}
     return {**state, "dependencies": file(ENVIRONMENT)} if (folder / ENVIRONMENT).is_file() else state

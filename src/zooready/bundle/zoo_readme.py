@@ -81,6 +81,8 @@ def _steps(about: About, input: TensorSpec) -> Iterator[str]:
 
 
 def _voxels(about: About, z_um: float) -> Iterator[str]:
+    if "## Voxel size\n" in about.documentation:
+        return
     yield from ("## Voxel size", "")
     if about.blur_px:
         low, high = about.blur_px

@@ -37,6 +37,8 @@ def options(parser: ArgumentParser) -> None:
     add("--adversary", type=float, default=SUPPRESS, metavar="WEIGHT", help="train against a discriminator (the superres families, deepz)")
     add("--seed", type=seed, default=0, help="seed of weights, data and augmentation")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
+    add("--devices", type=positive, default=SUPPRESS, metavar="N", help="processes on each machine that share every batch, one a GPU")
+    add("--nodes", type=positive, default=SUPPRESS, metavar="N", help="machines, of which torchrun or SLURM starts the processes")
 
 
 def layouts() -> str:
@@ -66,6 +68,8 @@ def train(
     adversary: float | None = None,
     seed: int = 0,
     device: str = "auto",
+    devices: int | None = None,
+    nodes: int | None = None,
 ) -> Checkpoint:
     """Train a family's network; see docs/train.md.
 
@@ -95,6 +99,9 @@ def train(
         Of weights, data and augmentation.
     device
         "auto", "cpu", "cuda" or "mps".
+    devices, nodes
+        Processes on each machine, one a GPU, and machines that share every batch; those that torchrun started, or one, if None. All but
+        the first return before the run is finished.
 
     Raises
     ------
@@ -106,7 +113,7 @@ def train(
     stated = read_recipe(Path(recipe)) if recipe is not None else {}
     steps = steps if steps is not None else stated.get("steps")
     settings: dict[str, Any] = {"steps": steps, "batch": batch, "learning_rate": learning_rate}
-    settings |= {"adversary": adversary, "seed": seed, "device": device}
+    settings |= {"adversary": adversary, "seed": seed, "device": device, "devices": devices, "nodes": nodes}
     settings["start"] = start_of(start) if start is not None else None
     folder = None if str(data) == SIMULATED else Path(data)
     made = for_folder(named(family), folder) if isinstance(family, str) and folder else named(family) if isinstance(family, str) else family
@@ -124,8 +131,10 @@ def train(
 
 
 def run(family: str, out: Path, **options: Any) -> None:
-    """Train, and print where the run lies and how good it is."""
+    """Train, and print where the run lies and how good it is; of several processes, the first does."""
     checkpoint = train(family, out, **options)
+    if not checkpoint.is_finished:  # the first of several processes says so
+        return
     CONSOLE.print(
         f"{checkpoint.family}: {checkpoint.steps} steps in {checkpoint.seconds:.0f} s, seed {checkpoint.seed}, on {checkpoint.data}."
     )

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from zooready.bundle.reading import opened
 from zooready.comparison.user_images import UserImage, as_inputs, unlike_training
 from zooready.comparison.verdicts import Result, cells, result
-from zooready.consumers import CONSUMERS, consumer
+from zooready.consumers import CONSUMERS, Consumer, consumer
 from zooready.consumers.deepimagej import in_fiji
 from zooready.consumers.description_rules import is_harmless, operators
 from zooready.errors import InputInvalid
 from zooready.images.agreement import agreement, own_ranges_of
 from zooready.images.files import read_image
-from zooready.records import LEVELS, Array, Bundle, Case, Level, Verdict
+from zooready.processes import at_once, side_by_side
+from zooready.records import LEVELS, Array, Bundle, Case, Format, Level, Verdict
 
 REFERENCES = (("torch", "state_dict"), ("torch", "torchscript"))  # whom the others are compared with on a given image
 Progress = Callable[[int, int, str], None]
@@ -83,11 +85,9 @@ def compare(
     with opened(path, trust_code=trust_code, time_limit_s=time_limit_s) as bundle:
         extra = () if image is None else as_inputs(bundle, Path(image))
         todo = [cell for module in modules for cell in cells(module, bundle, asked is not None)]
-        results = []
-        for done, (module, format) in enumerate(todo):
-            if progress:
-                progress(done, len(todo), f"{module.NAME} {format or ''}".strip())
-            results.append(result(module, format, bundle, extra))
+        results = side_by_side(
+            [partial(result, module, format, bundle, extra) for module, format in todo], at_once(), _told(todo, progress)
+        )
         if progress:
             progress(len(todo), len(todo), "done")
         if extra:
@@ -112,6 +112,17 @@ def _pixel_size(bundle: Bundle, extra: Sequence[UserImage]) -> float | None:
         with suppress(InputInvalid):
             return read_image(bundle.folder / bundle.inputs[0].sample).pixel_size_um
     return None
+
+
+def _told(todo: Sequence[tuple[Consumer, Format | None]], progress: Progress | None) -> Callable[[int, int], None]:
+    """Tells ``progress`` what begins."""
+
+    def begun(number: int, done: int) -> None:
+        module, format = todo[number]
+        if progress:
+            progress(done, len(todo), f"{module.NAME} {format or ''}".strip())
+
+    return begun
 
 
 def exit_code(verdicts: Sequence[Verdict], *, asked: set[str] | None = None, at_least: Level | None = None) -> int:

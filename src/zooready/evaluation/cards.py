@@ -23,6 +23,7 @@ TITLES = {
     "psnr_unseen": "unseen PSNR, dB",
     "ssim_unseen": "unseen SSIM",
 }
+ANY_SIZE = "Neither the size of a pixel nor the distance of planes need be known: what counts is how many pixels wide the objects are."
 METHODS = {"network": "this network", "otsu": "Otsu + watershed", "li": "Li + watershed"}
 
 
@@ -67,6 +68,7 @@ def zoo_sections(family: Family, record: Mapping[str, Any]) -> dict[str, str]:
         "Validation": "\n".join(measured).strip(),
         "Limitations and biases": "\n".join(f"- {line}" for line in biases),
         "Training data": _sentence(f"trained on {record['data']}") if record.get("data") else "",
+        "Voxel size": "" if family.pixel_size_um or family.blur_px else ANY_SIZE,
     }
     return {heading: text for heading, text in sections.items() if text}
 

@@ -5,8 +5,22 @@ In: nothing but the machine. Out: numbers, folders, threads. What runs inside a 
 May import: nothing
 """
 
+from zooready.processes.beside import at_once, side_by_side
 from zooready.processes.deadline import OutOfTime, on_time, time_left, within
 from zooready.processes.folders import locked, scratch
 from zooready.processes.limits import end, end_with_parent, machine_bytes, memory_bytes
 
-__all__ = ["OutOfTime", "end", "end_with_parent", "locked", "machine_bytes", "memory_bytes", "on_time", "scratch", "time_left", "within"]
+__all__ = [
+    "OutOfTime",
+    "at_once",
+    "end",
+    "end_with_parent",
+    "locked",
+    "machine_bytes",
+    "memory_bytes",
+    "on_time",
+    "scratch",
+    "side_by_side",
+    "time_left",
+    "within",
+]

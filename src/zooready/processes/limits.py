@@ -8,12 +8,16 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
 
-SHARE = 0.8  # of the machine's memory that one child process may take
+SHARE = 0.8  # of the machine's memory that child processes may take, all that run side by side together
 LEAST = 4 * 2**30  # bytes; importing torch alone asks for 2 GiB of address space
 UNKNOWN = 16 * 2**30  # bytes, where the system does not say what it has
 GROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # of a container, version 2 and 1
+
+
+BESIDE: ContextVar[int] = ContextVar("beside", default=1)  # child processes that run side by side
 
 
 def machine_bytes() -> int:
@@ -28,8 +32,8 @@ def machine_bytes() -> int:
 
 
 def memory_bytes() -> int:
-    """Memory that one child process may take, in bytes."""
-    return max(LEAST, int(SHARE * machine_bytes()))
+    """Memory that one child process may take, in bytes; of several that run side by side, each has its part."""
+    return max(LEAST, int(SHARE * machine_bytes()) // BESIDE.get())
 
 
 def end_with_parent() -> None:

@@ -95,7 +95,8 @@ class Log(lightning.Callback):
         self.seconds, self.since = self.seconds + now - self.since, now
         terms = {name: round(value, 6) for name, value in outputs.get("terms", {}).items()}
         self.terms = list(terms)
-        row = [trainer.global_step, round(float(outputs["loss"]), 6), "", round(self.rate, 9), round(self.seconds, 2)]
+        loss = float(trainer.strategy.reduce(outputs["loss"].detach(), reduce_op="mean"))
+        row = [trainer.global_step, round(loss, 6), "", round(self.rate, 9), round(self.seconds, 2)]
         self.rows.append([*row, *terms.values()])
 
     def on_train_start(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
@@ -103,8 +104,13 @@ class Log(lightning.Callback):
         self.since = time.monotonic()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
-        """Write log, curve and checkpoint, each complete or not at all."""
+        """Write log, curve and checkpoint, each complete or not at all; of several processes, the first does."""
         self.rows[-1][2] = round(self.held_out.loss, 6)
+        if trainer.is_global_zero:
+            self._write(trainer)
+        trainer.save_checkpoint(self.folder / LAST)
+
+    def _write(self, trainer: lightning.Trainer) -> None:
         text = io.StringIO()
         csv.writer(text).writerows([[*COLUMNS, *self.terms], *self.rows])
         replace(self.folder / "log.csv", text.getvalue().encode())
@@ -113,7 +119,6 @@ class Log(lightning.Callback):
             named = dict(zip((*COLUMNS, *self.terms), row, strict=True))
             for logger in trainer.loggers:
                 logger.log_metrics({name: float(value) for name, value in named.items() if value != ""}, step=int(float(row[0])))
-        trainer.save_checkpoint(self.folder / LAST)
 
 
 class Pictures(lightning.Callback):
@@ -127,7 +132,7 @@ class Pictures(lightning.Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
         """Write ``predictions.png``, complete or not at all, and hand it to the loggers that show images."""
         epochs, done = int(trainer.max_epochs or 1), trainer.current_epoch + 1
-        if not isinstance(task, Task) or (done % max(1, epochs // self.TIMES) and done < epochs):
+        if not (isinstance(task, Task) and trainer.is_global_zero) or (done % max(1, epochs // self.TIMES) and done < epochs):
             return
         pairs = [task.held_out(task.seed + HELD_OUT, index) for index in range(self.SHOWN)]
         task.eval()

@@ -6,7 +6,7 @@ import logging
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from zooready.training.devices import chosen, precision
 from zooready.training.module import HELD_OUT, Task
 from zooready.training.pairs import Pairs, classes_of, object_classes, pairs_of
 from zooready.training.sample import SAMPLE
+from zooready.training.together import counted, demand_divisible, is_first, joined
 from zooready.training.warm_start import Start, begin
 
 CHUNK, LEAST = 50, 10  # most and fewest steps between two checkpoints; writing them takes time
@@ -61,6 +62,8 @@ def train(
     resume: bool = True,
     chunk: int = CHUNK,
     is_quiet: bool = False,
+    devices: int | None = None,
+    nodes: int | None = None,
 ) -> Checkpoint:
     """Train a family's network.
 
@@ -99,6 +102,9 @@ def train(
         Most steps between checkpoints; the largest divisor of ``steps`` up to it is used.
     is_quiet
         Show no progress bar.
+    devices, nodes
+        Processes on each machine, one a GPU, and machines that share each batch; those that torchrun started, or one, if None. All but
+        the first return before the run is finished.
 
     Raises
     ------
@@ -113,6 +119,8 @@ def train(
         raise InputInvalid(f"seed={seed}: give a whole number from 0.")
     pairs = data if isinstance(data, Pairs) else pairs_of(family, data, seed, validation)
     recipe = recipe if steps is not None else replace(recipe, steps=suited_steps(pairs.crops, recipe))
+    processes = counted(devices, nodes)
+    demand_divisible(recipe, math.prod(processes))
     chunk = chunk_of(recipe.steps, chunk)
     keeps_best = isinstance(data, Path) if keeps_best is None else keeps_best
     try:
@@ -120,21 +128,25 @@ def train(
     except OSError as error:
         raise InputInvalid(f"cannot make the folder {out} ({error.strerror}): choose one that you may write to.") from None
     record = _record(family, recipe, pairs, start, out=out, seed=seed, device=device)
-    with alone(out):
+    with alone(out) if is_first() else nullcontext():
         if _is_finished(record, resume):
             return checkpoint.read(out)
         task = _task(family, recipe, pairs, seed=seed, chunk=chunk, folder=out)
         if start:
             begin(task.network, start)
-        return _trained(task, record, pairs, HeldOut(max(1, recipe.steps // PATIENCE) if keeps_best else None), is_quiet)
+        held_out = HeldOut(max(1, recipe.steps // PATIENCE) if keeps_best else None)
+        return _trained(task, record, pairs, held_out, is_quiet, processes)
 
 
-def _trained(task: Task, record: Checkpoint, pairs: Pairs, held_out: HeldOut, is_quiet: bool) -> Checkpoint:
-    """Train, and write everything that a run leaves."""
+def _trained(task: Task, record: Checkpoint, pairs: Pairs, held_out: HeldOut, is_quiet: bool, processes: tuple[int, int]) -> Checkpoint:
+    """Train, and write everything that a run leaves; of several processes, the first does."""
+    if not is_first():
+        _fit(task, record, held_out, True, processes)
+        return record
     record.write()
     if pairs.crops:
         write_png(sheet(pairs.source, record.seed), record.folder / SHEET)
-    seconds = _fit(task, record, held_out, is_quiet)
+    seconds = _fit(task, record, held_out, is_quiet, processes)
     if held_out.best:
         task.network.load_state_dict(held_out.best)
     checkpoint.write_weights(task.network.state_dict(), record.weights)
@@ -292,14 +304,20 @@ def _is_finished(record: Checkpoint, resume: bool) -> bool:
     return previous.is_finished
 
 
-def _fit(task: Task, run: Checkpoint, held_out: HeldOut, is_quiet: bool) -> float:
+def _fit(task: Task, run: Checkpoint, held_out: HeldOut, is_quiet: bool, processes: tuple[int, int]) -> float:
     """Train with Lightning from the last checkpoint to the last step; return the time in seconds, including that of interrupted runs."""
-    log = Log(run.folder, held_out)
+    log, (devices, nodes) = Log(run.folder, held_out), processes
+    is_shared = devices * nodes > 1
+    if is_shared:
+        joined(task.network)
     last = run.folder / LAST
     with _without_chatter():
         trainer = lightning.Trainer(
             accelerator={"cuda": "gpu"}.get(run.device, run.device),
-            devices=1,
+            devices=devices,
+            num_nodes=nodes,
+            strategy="ddp_find_unused_parameters_true" if is_shared else "auto",
+            use_distributed_sampler=False,  # the pairs of each process are its task's
             precision=run.precision,  # type: ignore[arg-type]
             max_epochs=run.steps // task.chunk,  # not max_steps, with which Lightning repeats a batch after a restart
             gradient_clip_val=task.recipe.clip if task.automatic_optimization else None,

@@ -12,7 +12,7 @@ import lightning
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from zooready.errors import ZooreadyError
 from zooready.nets.normalization import normalised
@@ -61,9 +61,13 @@ class Task(lightning.LightningModule):
         self.normalization: Any = family.network.normalization.build() if family.network.normalization else None
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """The pairs of this epoch, in order."""
+        """The pairs of this epoch, in order; of several processes, those of this one."""
         size = self.chunk * self.recipe.batch
-        return DataLoader(Indexed(self.source, self.seed, self.current_epoch * size, size), batch_size=self.recipe.batch)
+        pairs = Indexed(self.source, self.seed, self.current_epoch * size, size)
+        own = self.recipe.batch // self.trainer.world_size  # of each batch, the part that this process computes
+        first = own * self.trainer.global_rank
+        positions = [step + first + number for step in range(0, size, self.recipe.batch) for number in range(own)]
+        return DataLoader(Subset(pairs, positions), batch_size=own)
 
     def held_out_batches(self) -> DataLoader[Batch]:
         """Two batches of pairs that training never sees."""
