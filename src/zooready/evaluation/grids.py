@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SIDE_IN = 1.7  # of a panel, inches
 DOTS = 110  # per inch
 COLOURS = 256  # of a PNG that is not grey
+STEPS = [level // 4 * 4 for level in range(252)] + [255] * 4  # of one that is: a third smaller than with 256 levels, and no eye sees it
 
 
 def grid(path: Path, titles: Sequence[str], rows: Sequence[tuple[str, Sequence[Array]]], *, shared: bool = True) -> None:
@@ -51,7 +52,7 @@ def grid(path: Path, titles: Sequence[str], rows: Sequence[tuple[str, Sequence[A
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as a small PNG: 256 grey levels where all of it is grey, else at most 256 colours."""
+    """Write a figure as a small PNG: 64 levels of grey where all of it is grey, else at most 256 colours."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure.set_dpi(DOTS)
@@ -61,4 +62,6 @@ def save(figure: Figure, path: Path) -> None:
     image = PIL.Image.fromarray(pixels)
     is_grey = bool((pixels == pixels[..., :1]).all())
     with whole_file(path) as file:
-        (image.convert("L") if is_grey else image.quantize(COLOURS, dither=PIL.Image.Dither.NONE)).save(file, "PNG", optimize=True)
+        (image.convert("L").point(STEPS) if is_grey else image.quantize(COLOURS, dither=PIL.Image.Dither.NONE)).save(
+            file, "PNG", optimize=True
+        )

@@ -50,13 +50,13 @@ def scaled(plane: Array, zoom: float, *, is_truth: bool = False) -> Array:
 FAMILY = replace(
     mrbcr.FAMILY,
     name="mrbcr-told",
-    title="m-rBCR deconvolution, told the microscope",
+    title="m-rBCR deconvolution (told the microscope)",
     description=(
         f"Removes blur, haze and noise from a wide-field fluorescence image whose wavelength / (NA x pixel size) is {BLUR_PX[0]:g} to "
         f"{BLUR_PX[1]:g} pixels. Others are scaled to it: zooready's macro in Fiji, module in CellProfiler and predict do so when they are "
         "told NA, wavelength and pixel size. Trained on simulated filaments, puncta, rings, meshes and textures with known truth."
     ),
-    training=replace(mrbcr.FAMILY.training, pair=pair, recipe=Recipe(steps=5600, batch=8, optimizer="Muon", learning_rate=1e-3)),
+    training=replace(mrbcr.FAMILY.training, pair=pair, recipe=Recipe(steps=4500, batch=8, optimizer="Muon", learning_rate=1e-3)),
     blur_px=BLUR_PX,
     evaluation="mrbcr_told",
 )
