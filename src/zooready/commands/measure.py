@@ -245,7 +245,8 @@ def _segmented(bundle: Bundle, image: Image, **options: Any) -> tuple[Array, tup
         raise BundleInvalid(f"{bundle.path.name} gives {outputs} and no labels, which would find objects: take a segmentation bundle.")
     predicted = prediction.predict(bundle, image, **options)
     labels = predicted.images[name]
-    if labels.axes not in ("yx", "zyx"):
+    made_of = "zyx" if any("z" in output.axes for output in bundle.outputs if output.name == name) else "yx"
+    if labels.axes != made_of:  # planes of a stack are numbered one by one, so equal numbers are not one object
         raise InputInvalid(
             f"'{name}' of {bundle.path.name} has axes {labels.axes!r} for this image, and one plane or one stack is measured at a time: "
             "save each time point or plane as an image of its own, in Fiji with Image > Duplicate."
