@@ -191,9 +191,9 @@ def test_an_image_in_which_objects_cannot_be_found_is_named_with_the_cure(bundle
 
 
 def test_planes_that_are_numbered_one_by_one_are_not_measured_as_a_stack(bundles, three):
-    image = np.stack([three[0]] * 3)
+    image = np.stack([three[0].array] * 3)
     with pytest.raises(InputInvalid, match="has axes 'zyx' for this image, and one plane or one stack is measured at a time"):
-        measure(bundles["bright"], Image(array=image, axes="zyx"))
+        measure(bundles["bright"], [Image(array=image, axes="zyx")])
 
 
 def test_a_segmentation_without_labels_is_refused(bundles, three):

@@ -190,8 +190,8 @@ EVALUATION = Evaluation(
     ),
     unsuited=(
         "Objects with a shape, such as nuclei, cells and filaments: each is marked by many spots, or none.",
-        "Measuring the size or shape of spots: marks reach 2 px around a peak, less where two meet, whatever the spot; of the table, places "
-        "and brightness count.",
+        "Measuring the size or shape of spots: marks reach 2 px around a peak, less where two meet, whatever the spot; of the table, "
+        "places and brightness count.",
         "Spots closer than about 3 px to each other: they become one.",
         "A few bright spots in a large, empty field: below about 1 spot in 10,000 px one may be marked two or three times, without any "
         "noise even more often. Crop to the cells, and look at the marks.",
