@@ -10,7 +10,6 @@ by the simulation that `segmentation3d` was trained on.
 
 from __future__ import annotations
 
-import argparse
 import zipfile
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +18,7 @@ from tempfile import TemporaryDirectory
 import tifffile
 import torch
 from real_images import cache, download
-from recording import CARDS, put
+from recording import CARDS, acted, put
 
 from zooready.evaluation import label_images, segmentation3d
 from zooready.evaluation.grids import grid
@@ -77,13 +76,6 @@ def measure() -> None:
     put("segmentation3d", {TITLE: table}, {TITLE: WORDS}, picture=PICTURE, caption=CAPTION)
 
 
-def main() -> None:
-    """Parse and run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=("fetch", "measure"))
-    torch.set_num_threads(1)
-    {"fetch": fetch, "measure": measure}[parser.parse_args().action]()
-
-
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(1)
+    acted(__doc__, fetch=fetch, measure=measure)

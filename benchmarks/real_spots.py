@@ -9,7 +9,6 @@ From spotiflow 0.6.5 (BSD-3): HybISS (sequencing in tissue), Terra (single molec
 
 from __future__ import annotations
 
-import argparse
 import io
 import zipfile
 from hashlib import sha256
@@ -20,7 +19,7 @@ import numpy as np
 import tifffile
 import torch
 from real_images import cache, download
-from recording import CARDS, put
+from recording import CARDS, acted, put
 
 from zooready.evaluation import spots as evaluation
 from zooready.evaluation.grids import grid
@@ -109,13 +108,6 @@ def measure() -> None:
     put(spots.FAMILY.name, {"real images": rows}, {"real images": WORDS}, picture=picture, caption=CAPTION)
 
 
-def main() -> None:
-    """Parse and run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=("fetch", "measure"))
-    torch.set_num_threads(1)
-    {"fetch": fetch, "measure": measure}[parser.parse_args().action]()
-
-
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(1)
+    acted(__doc__, fetch=fetch, measure=measure)

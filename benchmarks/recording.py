@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,3 +27,10 @@ def put(
         record["images"] = [entry for entry in record["images"] if entry["file"] != picture] + [{"file": picture, "caption": caption}]
     with whole_file(path) as file:
         file.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def acted(words: str, **actions: Callable[[], None]) -> None:
+    """Parse a command line of one action, and do it; ``words`` is the script's docstring."""
+    parser = argparse.ArgumentParser(description=words, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=tuple(actions))
+    actions[parser.parse_args().action]()

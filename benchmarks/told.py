@@ -18,9 +18,8 @@ from recording import put
 from zooready.evaluation import deconvolution, deconvolution_cards, microscope_range
 from zooready.evaluation.deconvolution import Restore
 from zooready.evaluation.mrbcr import KNOWN
-from zooready.evaluation.mrbcr_told import told
+from zooready.evaluation.mrbcr_told import told, zoomed
 from zooready.families import load_weights, mrbcr, mrbcr_told
-from zooready.images.resampling import resampled
 from zooready.images.similarity import Image2D, psnr
 from zooready.prediction.scaling import zoom_of_blur
 from zooready.simulate import microscopes
@@ -66,14 +65,10 @@ def row(restore: Restore, restore_told: Restore, blur: float, kinds: Sequence[Sp
         pairs = coarse(kinds, blur, count)
     else:
         pairs = [(field.image, field.truth) for field in microscope_range.scenes(kinds, SEED, blur, count)]
-    zoom, by_told = zoom_of_blur((blur,), 1.0, microscopes.BLUR_PX), told(restore_told, blur)
-    scores = []
-    for image, truth in pairs:
-        height, width = image.shape
-        scaled = resampled(np.asarray(image, np.float32), (round(height * zoom), round(width * zoom)), cubic=zoom < 1)
-        back = resampled(np.asarray(restore(scaled), np.float32), (height, width), cubic=zoom < 1)
-        scores.append([psnr(shown, truth) for shown in (image, restore(image), back, by_told(image))])
-    values = np.array(scores)
+    by_scale, by_told = zoomed(restore, zoom_of_blur((blur,), 1.0, microscopes.BLUR_PX)), told(restore_told, blur)
+    values = np.array(
+        [[psnr(shown, truth) for shown in (image, restore(image), by_scale(image), by_told(image))] for image, truth in pairs]
+    )
     worst = (values[:, 1:] - values[:, :1]).min(0)
     return {
         **{f"{name}, dB": round(float(value), 2) for name, value in zip(("input itself", *WAYS), values.mean(0), strict=True)},

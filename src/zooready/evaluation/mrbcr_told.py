@@ -20,7 +20,11 @@ from zooready.simulate import microscopes
 def told(restore: Restore, blur_px: float) -> Restore:
     """The method for images (y, x) of one blur, px."""
     low, high = FAMILY.blur_px
-    zoom = 1.0 if low <= blur_px <= high else math.sqrt(low * high) / blur_px
+    return zoomed(restore, 1.0 if low <= blur_px <= high else math.sqrt(low * high) / blur_px)
+
+
+def zoomed(restore: Restore, zoom: float) -> Restore:
+    """A method that sees images (y, x) so many times as large; its results have their size."""
 
     def restored(image: Array) -> Array:
         height, width = image.shape

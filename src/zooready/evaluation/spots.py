@@ -125,7 +125,7 @@ def by_condition(segmenter: Segmenter) -> list[dict[str, Any]]:
     rows = []
     for words, change in CONDITIONS.items():
         scenes = [condition(index, **{**PLAIN, **change}) for index in range(PER_CONDITION)]
-        rows.append({"method": words, **{f"{row['method']}": row[F1] for row in table(segmenter, scenes)}})
+        rows.append({"method": words, **{row["method"]: row[F1] for row in table(segmenter, scenes)}})
     return rows
 
 

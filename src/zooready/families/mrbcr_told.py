@@ -19,7 +19,6 @@ from zooready.simulate import microscopes
 
 CANONICAL_PX = microscopes.blur_px(mrbcr.OPTICS)  # blur of training: that of the reference microscope, 9.2 px
 MISTOLD = (0.9, 1.1)  # blur in training over the canonical one: NA, wavelength and pixel size are never exactly known
-
 BLUR_PX = (8.3, 10.2)  # the two together
 
 
