@@ -107,8 +107,6 @@ CORE_SCHEMA = (  # of YAML 1.2: tag, pattern of plain scalars, what they begin w
 )
 HARMLESS = ("ensure_dtype",)  # the only step outside the network that does not change float32 pixels
 LETTERS = {"batch": "b", "channel": "c", "time": "t", "index": "i"}
-NARROW = 2.0  # as in zooready.prediction.scaling: ranges so narrow are of networks that are told the microscope
-BLURRED_LESS, BLURRED_MORE = (0.75, 1.5), (0.75, 0.5625)  # as in zooready.prediction.scaling: of the smallest and the largest blur
 LARGEST_NA, WAVELENGTHS_NM = 1.7, (100.0, 3000.0)
 MOST = 32  # times that images are enlarged or reduced
 ROUNDING = 0.005  # relative tolerance of the range of pixel sizes, because calibrations have few digits
@@ -163,7 +161,8 @@ class Bundle:
     ``halo`` is None if outputs depend on the whole image; ``pixel_um`` is the range of pixel sizes and
     ``plane_um`` the distance of the planes of a stack that the network was trained for (micrometres), or None. ``limits`` are the
     smallest and largest value that it was trained for, by channel of the input, of channels that hold no light, ``diameter_px`` the
-    smallest and largest width of the objects that it finds (px), ``blur_px`` the same of the blur that it takes away, or None, and
+    smallest and largest width of the objects that it finds (px), ``blur_px`` the same of the blur that it takes away, or None,
+    ``blur_shown_px`` the blur below which images are scaled and the one that the network then sees, and the same above, and
     ``restores`` says whether its results are sharper images.
     """
 
@@ -212,6 +211,7 @@ class Bundle:
         self.plane_um = float(zooready["z_um"]) if zooready.get("z_um") and "z" in self.input.axes else None
         self.restores = zooready.get("restores") is True
         self.blur_px = tuple(float(side) for side in zooready["blur_px"]) if zooready.get("blur_px") else None
+        self.blur_shown_px = [tuple(float(side) for side in pair) for pair in zooready.get("blur_shown_px") or ()]
         known = (zooready.get("objects") or {}).get("diameter_px")
         self.diameter_px = tuple(float(width) for width in known) if known else None
         limits = (zooready.get("limits") or {}).items()
@@ -1214,13 +1214,12 @@ class RunZooready(ImageSegmentation):
                 f"NA {na:g} and {wavelength_nm:g} nm: give the objective's numerical aperture, up to {LARGEST_NA:g}, and the emission "
                 f"wavelength in nanometres, {WAVELENGTHS_NM[0]:g} to {WAVELENGTHS_NM[1]:g}."
             )
+        if len(bundle.blur_shown_px) != 2:
+            raise BundleError(f"{bundle.path.name} does not state which blur is to be shown to it: export it again with today's zooready.")
         low, high = bundle.blur_px
         blur = wavelength_nm / 1000 / na / pixel_um
-        (from_low, to_low), (from_high, to_high) = BLURRED_LESS, BLURRED_MORE
-        if high < NARROW * low:
-            zoom = 1.0 if low <= blur <= high else (low * high) ** 0.5 / blur
-        else:
-            zoom = to_low * low / blur if blur < from_low * low else to_high * high / blur if blur > from_high * high else 1.0
+        (below, sharp), (above, wide) = bundle.blur_shown_px
+        zoom = sharp / blur if blur < below else wide / blur if blur > above else 1.0
         LOGGER.info(
             "the images' blur is %.3g px, %s takes away %g to %g px and sees them %.3g times as large.",
             blur,

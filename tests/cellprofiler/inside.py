@@ -442,6 +442,8 @@ def check_a_blur_that_is_told_is_brought_to_one_that_the_network_takes_away():
         run(module("blurred.zip", "Make images", images, na=0.5, wavelength_nm=500), loaded(smooth))
     with refused("give the objective's numerical aperture, up to 1.7"):
         run(module("blurred.zip", "Make images", images, na=5, wavelength_nm=500, pixel_um=0.1), loaded(smooth))
+    with refused("silent.zip does not state which blur is to be shown to it: export it again"):
+        run(module("silent.zip", "Make images", images, na=0.5, wavelength_nm=500, pixel_um=0.1), loaded(smooth))
     with refused("mrbcr.zip does not state which blur it takes away"):
         run(module("mrbcr.zip", "Make images", images, na=0.5, wavelength_nm=500, pixel_um=0.1), loaded(smooth))
 

@@ -80,7 +80,8 @@ def write_all(folder):
         objects={"diameter_px": [10, 40], "foreground": 1.0, "background": [0.0, 1.0]},
     )
     write(folder / "mrbcr.zip", graph(DOUBLE, doubled), image, [doubled], size, halo=0)
-    write(folder / "blurred.zip", graph(DOUBLE, doubled), image, [doubled], size, halo=0, blur_px=[4, 16])
+    write(folder / "blurred.zip", graph(DOUBLE, doubled), image, [doubled], size, halo=0, blur_px=[4, 16], blur_shown_px=[[3, 6], [12, 9]])
+    write(folder / "silent.zip", graph(DOUBLE, doubled), image, [doubled], size, halo=0, blur_px=[4, 16])
     write(folder / "classifier.zip", graph(SCORES, scores), image, [scores], size)
     write(folder / "centred.zip", graph(CENTRED, doubled), image, [doubled], size, halo=0)
     write(folder / "broken.zip", graph(BROKEN, doubled), image, [doubled], size, halo=0, expected=[size])
