@@ -21,11 +21,11 @@ from zooready.evaluation.mrbcr import KNOWN
 from zooready.evaluation.mrbcr_told import told, zoomed
 from zooready.families import load_weights, mrbcr, mrbcr_told
 from zooready.images.similarity import Image2D, psnr
-from zooready.prediction.scaling import zoom_of_blur
 from zooready.simulate import microscopes
 from zooready.simulate.optics import convolved, psf, transferred
 from zooready.simulate.specimens import Specimen
 from zooready.simulate.unseen import UNSEEN
+from zooready.tensors import Blur
 
 COARSE = {2.0: 4, 2.7: 3, 3.4: 2}  # blur, px, and how many fine pixels a side make one
 FINE = (4.0, 5.5, 7.5, 9.2, 11.0, 13.0, 16.0, 20.0, 24.0, 32.0)
@@ -65,7 +65,7 @@ def row(restore: Restore, restore_told: Restore, blur: float, kinds: Sequence[Sp
         pairs = coarse(kinds, blur, count)
     else:
         pairs = [(field.image, field.truth) for field in microscope_range.scenes(kinds, SEED, blur, count)]
-    by_scale, by_told = zoomed(restore, zoom_of_blur((blur,), 1.0, microscopes.BLUR_PX)), told(restore_told, blur)
+    by_scale, by_told = zoomed(restore, Blur.of(microscopes.BLUR_PX).zoom(blur)), told(restore_told, blur)
     values = np.array(
         [[psnr(shown, truth) for shown in (image, restore(image), by_scale(image), by_told(image))] for image, truth in pairs]
     )

@@ -19,7 +19,9 @@ var NAMES = newArray(${names}); // of each output's channels
 var CHANNELS = ${channels}; // of the input
 var RANGE = "${range}"; // pixel sizes and distance of planes in micrometres that the network was trained for; 0 if unknown
 var LIMITS = newArray(${limits}); // of channels that hold no light: number, name, smallest and largest value that it was trained for
-var BLUR = "${blur}"; // smallest and largest blur that it takes away, wavelength / (NA x pixel size), in pixels; "" if none
+// Of a network that takes blur away, wavelength / (NA x pixel size) in pixels, "" for others: the smallest and the largest; that below which
+// images are scaled, and the one that the network then sees; that above which they are scaled, and the one that it then sees
+var BLUR = "${blur}";
 var FINER = ${finer}; // whether results of an enlarged image stay enlarged, because they show more than the image's own pixels could
 var STACKS = ${stacks}; // whether an output is a stack made of a plane
 var MADE = ${made}; // the distance of such planes in micrometres; 0 if unknown
@@ -227,18 +229,13 @@ function factorOfBlur(na, nanometres) {
     if (side == 0)
         exit("This image has no pixel size in micrometres, from which its blur in pixels follows: set it in Image > Properties.");
     known = split(BLUR, "|");
-    low = parseFloat(known[0]);
-    high = parseFloat(known[1]);
     blur = nanometres / 1000 / na / side;
     factor = 1;
-    if (high < 2 * low) { // a network that must be told the microscope
-        if (blur < low || blur > high)
-            factor = sqrt(low * high) / blur;
-    } else if (blur < 0.75 * low)
-        factor = 1.5 * low / blur;
-    else if (blur > 0.75 * high)
-        factor = 0.5625 * high / blur;
-    message = "The image's blur is " + d2s(blur, 2) + " pixels; the network takes away " + low + " to " + high + ".";
+    if (blur < parseFloat(known[2]))
+        factor = parseFloat(known[3]) / blur;
+    else if (blur > parseFloat(known[4]))
+        factor = parseFloat(known[5]) / blur;
+    message = "The image's blur is " + d2s(blur, 2) + " pixels; the network takes away " + known[0] + " to " + known[1] + ".";
     if (factor != 1)
         message = message + " It sees the image " + d2s(factor, 3) + " times as large.";
     print(message);

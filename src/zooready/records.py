@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooready.errors import InputInvalid
-from zooready.tensors import Kind, KnownKind, Objects, Operator, StatedWeights, Tensor, TensorSpec
+from zooready.tensors import Blur, Kind, KnownKind, Objects, Operator, StatedWeights, Tensor, TensorSpec
 
 Array = NDArray[Any]
 Format = Literal["state_dict", "torchscript", "onnx"]
@@ -330,12 +330,12 @@ class Bundle:
     ``time_limit_s`` is how long its network may take, for each image or for all of a check in one program, None for the program's own.
     ``id`` and ``name`` are empty if absent; ``credits`` are lists of people and of what they wrote and drew. ``weights`` are by their key
     in the description, e.g. ``"pytorch_state_dict"``. ``pixel_size_um`` is the smallest and largest side of a pixel that the network was
-    trained for, ``blur_px`` the smallest and largest blur that it takes away, wavelength / (NA x pixel size), ``plane_distance_um`` the
-    distance of planes that it takes, or makes of a single one; ``measured_halo_px``, ``measured_stride_px`` and ``measured_minimum_px`` are
-    what export found (see :class:`Measured`), ``crop_px`` is the side of the image of one object, ``objects`` are those that it was trained
-    to find, ``known_kind`` tells images of another kind; each None if the bundle is silent. ``inside`` is the network's "normalization" and
-    "head", ``restores`` whether it sharpens images, ``limits`` the values of channels without light. ``texts`` is as written; ``programs``
-    have a part of ``config``; ``allows_tiling`` is what DeepImageJ's part says. ``faults`` are what could not be understood, by place.
+    trained for, ``blur`` what it takes away of a microscope's, ``plane_distance_um`` the distance of planes that it takes, or makes of a
+    single one; ``measured_halo_px``, ``measured_stride_px`` and ``measured_minimum_px`` are what export found (see :class:`Measured`),
+    ``crop_px`` is the side of the image of one object, ``objects`` are those that it was trained to find, ``known_kind`` tells images of
+    another kind; each None if the bundle is silent. ``inside`` is the network's "normalization" and "head", ``restores`` whether it
+    sharpens images, ``limits`` the values of channels without light. ``texts`` is as written; ``programs`` have a part of ``config``;
+    ``allows_tiling`` is what DeepImageJ's part says. ``faults`` are what could not be understood, by place.
     """
 
     path: Path
@@ -352,7 +352,7 @@ class Bundle:
     inputs: tuple[Tensor, ...] = ()
     weights: Mapping[str, StatedWeights] = field(default_factory=dict)
     pixel_size_um: tuple[float, float] | None = None
-    blur_px: tuple[float, float] | None = None
+    blur: Blur | None = None
     plane_distance_um: float | None = None
     limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     measured_halo_px: int | Literal["whole image"] | None = None

@@ -5,6 +5,7 @@ May import: errors
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -130,6 +131,55 @@ class Tensor:
     unit: str = ""
     operators: tuple[Operator, ...] = ()
     sample: str = ""
+
+
+NARROW = 2.0  # largest over smallest blur; see `Blur.of`
+SHARP, WIDE = (0.75, 1.5), (0.75, 0.5625)  # of the smallest and of the largest blur; measured with mrbcr (its card, "told")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blur:
+    """The blur of a microscope, wavelength / (NA x pixel size), that a network takes away, px.
+
+    ``trained_px`` is the smallest and the largest that training saw. An image that is blurred less than ``sharp_px[0]`` is scaled, so that
+    the network sees a blur of ``sharp_px[1]``, and one that is blurred more than ``wide_px[0]``, so that it sees ``wide_px[1]``.
+    """
+
+    trained_px: tuple[float, float]
+    sharp_px: tuple[float, float]
+    wide_px: tuple[float, float]
+
+    @classmethod
+    def of(cls, trained_px: tuple[float, float]) -> Blur:
+        """What a network that was trained for these blurs is to be shown; bundles state it, so that no program needs this rule.
+
+        A network for a narrow range must be told the microscope, and is shown every other image with the blur in the middle.
+
+        >>> Blur.of((4.0, 16.0))
+        Blur(trained_px=(4.0, 16.0), sharp_px=(3.0, 6.0), wide_px=(12.0, 9.0))
+        >>> Blur.of((8.0, 10.0)).is_one
+        True
+        """
+        low, high = trained_px
+        if high < NARROW * low:
+            middle = math.sqrt(low * high)
+            return cls(trained_px=trained_px, sharp_px=(low, middle), wide_px=(high, middle))
+        return cls(trained_px=trained_px, sharp_px=(SHARP[0] * low, SHARP[1] * low), wide_px=(WIDE[0] * high, WIDE[1] * high))
+
+    @property
+    def is_one(self) -> bool:
+        """Whether all images are brought to one blur: the network must be told the microscope."""
+        return self.sharp_px[1] == self.wide_px[1]
+
+    def zoom(self, smallest_px: float, largest_px: float | None = None) -> float:
+        """Factor by which an image grows so that the network sees a blur that it takes away well, of the blurs of its channels.
+
+        >>> Blur.of((4.0, 16.0)).zoom(2.0), Blur.of((4.0, 16.0)).zoom(8.0), Blur.of((4.0, 16.0)).zoom(8.0, 18.0)
+        (3.0, 1.0, 0.5)
+        """
+        largest_px = smallest_px if largest_px is None else largest_px
+        (below, sharp), (above, wide) = self.sharp_px, self.wide_px
+        return sharp / smallest_px if smallest_px < below else wide / largest_px if largest_px > above else 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

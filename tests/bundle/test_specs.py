@@ -7,8 +7,8 @@ from foreign import axis, good, npy
 from zooready.bundle.rdf import letter
 from zooready.bundle.reading import opened
 from zooready.bundle.specs import (
-    blur_range_px,
     input_spec,
+    known_blur,
     output_specs,
     pixel_range_um,
     plane_distance_um,
@@ -23,7 +23,7 @@ from zooready.consumers.deepimagej.rules import RULES
 from zooready.errors import BundleInvalid
 from zooready.images.files import write_image
 from zooready.records import Image
-from zooready.tensors import Axis, Objects
+from zooready.tensors import Axis, Blur, Objects
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,14 @@ def test_every_fact_of_a_description_has_a_field(tmp_path):
     draft.rdf["inputs"][0]["axes"][2] |= {"size": {"min": 16, "step": 8}, "scale": 2}
     draft.rdf["outputs"][0]["axes"][3] |= {"halo": 4, "size": {"tensor_id": "image", "axis_id": "x", "offset": -8}}
     draft.rdf["outputs"][0]["postprocessing"] = [{"id": "clip", "kwargs": {"min": 0.0}}]
-    draft.rdf["config"]["zooready"] |= {"pixel_size_um": [0.1, 1], "blur_px": [4, 16], "z_um": 2, "crop_px": 32, "measured": {"halo": 7}}
+    draft.rdf["config"]["zooready"] |= {
+        "pixel_size_um": [0.1, 1],
+        "blur_px": [4, 16],
+        "blur_shown_px": [[2, 4.5], [16, 16]],
+        "z_um": 2,
+        "crop_px": 32,
+        "measured": {"halo": 7},
+    }
     draft.rdf["config"]["zooready"]["objects"] = {"diameter_px": [7, 120], "foreground": 0.8, "background": [0, 0.35]}
     with opened(draft.write(tmp_path / "a.zip")) as bundle:
         assert (bundle.id, bundle.name, bundle.format_version) == ("tiny-network", "tiny network", "0.5.5")
@@ -78,7 +85,7 @@ def test_every_fact_of_a_description_has_a_field(tmp_path):
         assert [(step.name, step.kwargs) for step in output.operators] == [("clip", {"min": 0.0})]
         assert size_steps(bundle) == {"y": (16, 8), "x": (1, 1)}
         assert (pixel_range_um(bundle), plane_distance_um(bundle), stated_crop_px(bundle)) == ((0.1, 1.0), 2.0, 32)
-        assert blur_range_px(bundle) == (4.0, 16.0)
+        assert known_blur(bundle) == Blur(trained_px=(4.0, 16.0), sharp_px=(2.0, 4.5), wide_px=(16.0, 16.0))
         assert bundle.measured_halo_px == 7
         assert trained_objects(bundle) == Objects(diameter_px=(7.0, 120.0), foreground=0.8, background=(0.0, 0.35))
         assert {key: stated.version for key, stated in bundle.weights.items()} == {
@@ -106,7 +113,7 @@ def test_values_that_the_format_does_not_have_are_faults_with_their_place_and_st
         with pytest.raises(BundleInvalid, match=r"pixel_size_um is \[2, 1\]; give \[smallest, largest\] in µm"):
             pixel_range_um(bundle)
         with pytest.raises(BundleInvalid, match=r"blur_px is 8; give \[smallest, largest\] in px"):
-            blur_range_px(bundle)
+            known_blur(bundle)
         with pytest.raises(BundleInvalid, match="z_um is 'thin'; give the distance of planes in µm"):
             plane_distance_um(bundle)
         with pytest.raises(BundleInvalid, match="crop_px is 0, which is not a size"):
@@ -128,3 +135,11 @@ def test_objects_that_are_not_described_as_such_stop_who_needs_them(tmp_path, st
     draft.rdf["config"]["zooready"]["objects"] = stated
     with opened(draft.write(tmp_path / "a.zip")) as bundle, pytest.raises(BundleInvalid, match="objects is .*; give diameter_px"):
         trained_objects(bundle)
+
+
+@pytest.mark.parametrize("odd", [[3, 6], [[3, 6]], [[6, 3], [12, 9]], [[3, 6], [9, 12]], [["a", 6], [12, 9]], "3, 6", [[0, 6], [12, 9]]])
+def test_a_blur_to_show_that_cannot_be_is_a_fault(tmp_path, odd):
+    draft = good()
+    draft.rdf["config"]["zooready"] |= {"blur_px": [4, 16], "blur_shown_px": odd}
+    with opened(draft.write(tmp_path / "a.zip")) as bundle, pytest.raises(BundleInvalid, match=r"blur_shown_px is .*; give \[\[below"):
+        known_blur(bundle)

@@ -110,14 +110,15 @@ def test_labels_beside_a_bundle_that_finds_objects_are_refused(bundles, three):
         measure(bundles["bright"], [image], labels=[labels])
 
 
-def test_an_image_in_which_nothing_is_found_is_noted_and_all_of_them_refused(bundles, three):
+def test_an_image_in_which_nothing_is_found_has_no_row_and_a_note(bundles, three, tmp_path):
     image, _ = three
     dark = np.full((20, 20), 9, np.uint16)
     table = measure(bundles["patterns"], [dark, image], segment=bundles["bright"])
     assert len(table.rows) == 1
     assert "image_000: no object was found." in table.notes
-    with pytest.raises(InputInvalid, match="no object was found in image_000: look at the segmentation"):
-        measure(bundles["patterns"], [dark], segment=bundles["bright"])
+    alone = measure(bundles["bright"], [dark], tmp_path / "t.csv")
+    assert (alone.columns, alone.rows, alone.notes[-1]) == (("image", "label"), (), "image_000: no object was found.")
+    assert (tmp_path / "t.csv").read_text() == "image,label\n"
 
 
 @pytest.mark.parametrize(
@@ -163,12 +164,17 @@ def test_an_image_that_cannot_be_used_does_not_cost_the_rows_of_the_others(bundl
     assert "cells.tif: 1 objects" in printed
 
 
-def test_without_any_row_each_image_is_named_with_its_reason(bundles, files):
+def test_an_image_without_objects_is_counted_as_such_beside_one_that_cannot_be_used(bundles, files, capsys):
     dark = files / "dark.tif"
     write_image(Image(array=np.full((20, 20), 9, np.uint16), axes="yx"), dark)
-    with pytest.raises(InputInvalid, match=r"(?s)none.tif: no image .*\nno object was found in dark.tif"):
-        measure(bundles["bright"], [files / "none.tif", dark], files / "t.csv")
-    assert not (files / "t.csv").exists()
+    assert main(["measure", str(bundles["bright"]), str(files / "none.tif"), str(dark), "-o", str(files / "t.csv")]) == 2
+    printed = capsys.readouterr().out
+    assert "none.tif: no image" in printed
+    assert "dark.tif: 0 objects" in printed
+    assert (files / "t.csv").read_text() == "image,label\n"
+    with pytest.raises(InputInvalid, match="none.tif: no image"):
+        measure(bundles["bright"], [files / "none.tif"], files / "none.csv")
+    assert not (files / "none.csv").exists()
 
 
 def test_images_of_different_channels_share_a_table(bundles, three):

@@ -294,3 +294,10 @@ def test_names_in_letters_of_another_form_and_links_to_nothing(tmp_path):
     assert found.names == ("b", "gr\u00f6sse")
     assert [fault for fault in found.faults if "c.tif" in fault] == list(found.faults)
     assert "there is no such file" in found.faults[0]
+
+
+def test_marks_of_a_pixel_need_not_cover_what_is_bright():
+    middles = np.zeros_like(LABELS)
+    for number, (y, x) in enumerate(ndimage.center_of_mass(LABELS > 0, LABELS, range(1, LABELS.max() + 1)), 1):
+        middles[round(y), round(x)] = number
+    assert examined(middles, IMAGE, "masks/a.tif", "images/a.tif").problem == ""

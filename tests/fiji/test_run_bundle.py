@@ -108,7 +108,7 @@ def test_an_image_whose_blur_is_told_is_seen_with_one_that_the_network_takes_awa
     path = make_image(tmp_path / "cells.tif")
     told = f'return runMacro("{made.macro}", getArgument());'
     assert macro(told, f"{path}|{tmp_path / 'none'}|1.4|520") == ["[aborted]"]
-    text = re.sub(r'var BLUR = ".*?"', 'var BLUR = "4|16"', made.macro.read_text())
+    text = re.sub(r'var BLUR = ".*?"', 'var BLUR = "4|16|3|6|12|9"', made.macro.read_text())
     made.macro.write_text(re.sub(r"var FINER = \w+", "var FINER = true", text))
     side = toy.PIXEL_UM
     blurs = {"sharp": 2.0, "fits": 8.0, "wide": 18.0}

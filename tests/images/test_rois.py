@@ -57,3 +57,14 @@ def test_a_zip_of_something_else_and_one_of_too_much_are_refused(tmp_path):
         archive.writestr("big.roi", bytes(65 * 2**20))
     with pytest.raises(InputInvalid, match="more than 64 MiB"):
         read_rois(tmp_path / "a.zip", (8, 9))
+
+
+def test_points_are_objects_of_one_pixel_each_also_several_in_one_region(tmp_path):
+    several = polygon([[2, 1], [6, 4], [40, 4]], "spots")
+    one = polygon([[3.6, 5.2]], "spot")
+    several.roitype = one.roitype = ROI_TYPE.POINT
+    roiwrite(tmp_path / "a.zip", [several, polygon(SQUARE, "cell"), one])
+    labels = read_rois(tmp_path / "a.zip", (8, 9))
+    assert (labels[4, 6], labels[5, 3]) == (2, 4)
+    assert (labels == 3).sum() == 12  # the square lies above the point in its corner
+    assert sorted(np.unique(labels)) == [0, 2, 3, 4]

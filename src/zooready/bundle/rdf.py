@@ -76,7 +76,7 @@ def read(rdf: Mapping[str, Any], *, path: Path, folder: Path, formats: Mapping[F
         format_version=str(rdf.get("format_version", "")),
         weights={key: _read_weights(key, entry) for key, entry in weights.items() if isinstance(entry, Mapping)},
         pixel_size_um=stated.length_range(facts.get("pixel_size_um"), stated.PIXEL_SIZE, "µm", faults),
-        blur_px=stated.length_range(facts.get("blur_px"), stated.BLUR, "px", faults),
+        blur=stated.blur(facts.get("blur_px"), facts.get("blur_shown_px"), faults),
         plane_distance_um=stated.plane_distance_um(facts.get("z_um"), faults),
         limits=stated.limits(facts.get("limits"), faults),
         measured_halo_px=measured_halo_px(facts.get("measured")),

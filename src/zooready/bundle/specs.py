@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 
 from zooready.bundle.fitting import misfits
 from zooready.bundle.rdf import not_understood
-from zooready.bundle.stated import BLUR, CROP, KNOWN_KIND, LIMITS, OBJECTS, PIXEL_SIZE, PLANE_DISTANCE
+from zooready.bundle.stated import BLUR, BLUR_SHOWN, CROP, KNOWN_KIND, LIMITS, OBJECTS, PIXEL_SIZE, PLANE_DISTANCE
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.records import Bundle
-from zooready.tensors import KnownKind, Objects, Operator, Tensor, TensorSpec
+from zooready.tensors import Blur, KnownKind, Objects, Operator, Tensor, TensorSpec
 
 
 def input_spec(bundle: Bundle, steps: Collection[str] = ()) -> TensorSpec:
@@ -78,16 +78,17 @@ def pixel_range_um(bundle: Bundle) -> tuple[float, float] | None:
     return bundle.pixel_size_um
 
 
-def blur_range_px(bundle: Bundle) -> tuple[float, float] | None:
-    """Smallest and largest blur that the network takes away, wavelength / (NA x pixel size), px; None if it takes none away.
+def known_blur(bundle: Bundle) -> Blur | None:
+    """The blur that the network takes away; None if it takes none away.
 
     Raises
     ------
     BundleInvalid
-        The range is not two positive numbers in order.
+        The range is not two positive numbers in order, or it is not understood which blur is shown.
     """
     _demand_understood(bundle, BLUR)
-    return bundle.blur_px
+    _demand_understood(bundle, BLUR_SHOWN)
+    return bundle.blur
 
 
 def plane_distance_um(bundle: Bundle) -> float | None:

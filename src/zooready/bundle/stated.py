@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import Any
 
-from zooready.tensors import KnownKind, Objects
+from zooready.tensors import Blur, KnownKind, Objects
 
-PIXEL_SIZE, BLUR, PLANE_DISTANCE, CROP, LIMITS, OBJECTS, KNOWN_KIND = (
-    f"config.zooready.{key}" for key in ("pixel_size_um", "blur_px", "z_um", "crop_px", "limits", "objects", "kind")
+PIXEL_SIZE, BLUR, BLUR_SHOWN, PLANE_DISTANCE, CROP, LIMITS, OBJECTS, KNOWN_KIND = (
+    f"config.zooready.{key}" for key in ("pixel_size_um", "blur_px", "blur_shown_px", "z_um", "crop_px", "limits", "objects", "kind")
 )
+
+
+def blur(trained: object, shown: Any, faults: dict[str, str]) -> Blur | None:
+    """The blur that the network takes away, and which of it is shown to it."""
+    trained_px = length_range(trained, BLUR, "px", faults)
+    if trained_px is None:
+        return None
+    if shown is None:  # by someone else, or before bundles stated it
+        return Blur.of(trained_px)
+    try:
+        (below, sharp), (above, wide) = (map(float, pair) for pair in shown)
+        if 0 < below <= sharp and 0 < wide <= above < math.inf:
+            return Blur(trained_px=trained_px, sharp_px=(below, sharp), wide_px=(above, wide))
+    except (TypeError, ValueError):
+        pass
+    faults[BLUR_SHOWN] = f"{BLUR_SHOWN} is {shown!r}; give [[below, shown as], [above, shown as]] in px."
+    return None
 
 
 def length_range(stated: object, where: str, unit: str, faults: dict[str, str]) -> tuple[float, float] | None:

@@ -20,11 +20,11 @@ from zooready.bundle.provenance import plain
 from zooready.errors import BundleInvalid
 from zooready.images.files import write_image
 from zooready.records import About, Case, Form, Format, Image, Measured, Part, Weights, as_float32
-from zooready.tensors import TensorSpec
+from zooready.tensors import Blur, TensorSpec
 
 OWN = (  # keys of config.zooready written here
-    *("outputs", "cases", "tolerance", "pixel_size_um", "blur_px", "limits", "measured", "inside", "weights", "unavailable"),
-    "restores",
+    *("outputs", "cases", "tolerance", "pixel_size_um", "blur_px", "blur_shown_px", "limits", "measured", "inside", "weights"),
+    *("unavailable", "restores"),
 )
 
 
@@ -171,6 +171,14 @@ def _z_um(contents: Contents) -> float:
     return float(made[1] - made[0])
 
 
+def _blur(about: About) -> dict[str, Any]:
+    """The blur that the network takes away, and what it is shown of others, if it takes one away."""
+    if not about.blur_px:
+        return {}
+    known = Blur.of(about.blur_px)
+    return {"blur_px": list(known.trained_px), "blur_shown_px": [list(known.sharp_px), list(known.wide_px)]}
+
+
 def _config(contents: Contents, stored: list[dict[str, Any]]) -> dict[str, Any]:
     about = contents.about
     stated = {
@@ -181,7 +189,7 @@ def _config(contents: Contents, stored: list[dict[str, Any]]) -> dict[str, Any]:
         "cases": stored,
         "tolerance": {format: float(value) for format, value in contents.tolerance.items()},
         **({"pixel_size_um": [float(side) for side in about.pixel_size_um]} if about.pixel_size_um else {}),
-        **({"blur_px": [float(blur) for blur in about.blur_px]} if about.blur_px else {}),
+        **_blur(about),
         **({"z_um": distance} if (distance := _z_um(contents)) else {}),
         **(
             {"limits": {name: [float(low), float(high)] for name, (low, high) in limits.items()}}

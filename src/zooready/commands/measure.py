@@ -209,12 +209,10 @@ def _of_all(way: _Way, named: Sequence[str], images: Sequence[Any], labels: Sequ
             continue
         rows += _with_well(image, found)
         notes += said
-    if rows:
+    if len(faults) < len(named):
         return measurement.table(rows, notes, faults)
-    reasons = [f"{name}: {error}" for name, error in faults.items()]
-    if empty := [name for name in named if name not in faults]:
-        reasons.append(f"no object was found in {', '.join(empty)}: look at the segmentation, or give label images.")
-    raise (ConsumerFailed if any(isinstance(error, ConsumerFailed) for error in faults.values()) else InputInvalid)("\n".join(reasons))
+    kind = ConsumerFailed if any(isinstance(error, ConsumerFailed) for error in faults.values()) else InputInvalid
+    raise kind("\n".join(f"{name}: {error}" for name, error in faults.items()))
 
 
 def _draw(stem: str, image: Image, objects: Array, rows: Sequence[Any], *, outlines: Path | str | None, geojson: Path | str | None) -> None:

@@ -106,7 +106,8 @@ def examined(mask: Array, image: Array, name: str, image_name: str) -> Mask:
     else:
         found = _outlined(regions)
     if not found and not is_swapped:
-        found = _scattered(mask, regions) or misplaced(mask, image) or _sparse(mask, image)
+        is_extent = np.median(areas) > SLIVER  # marks of a pixel or two say where spots are, and not how large
+        found = _scattered(mask, regions) or (is_extent and (misplaced(mask, image) or _sparse(mask, image))) or ""
     summary = Mask(name=name, objects=objects, foreground=foreground, values=len(values), is_swapped=is_swapped)
     return replace(summary, problem=f"{summary}; it {found}.") if found else summary
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from functools import partial
 
@@ -15,12 +14,12 @@ from zooready.families.mrbcr_told import FAMILY
 from zooready.images.resampling import resampled
 from zooready.records import Array
 from zooready.simulate import microscopes
+from zooready.tensors import Blur
 
 
 def told(restore: Restore, blur_px: float) -> Restore:
     """The method for images (y, x) of one blur, px."""
-    low, high = FAMILY.blur_px
-    return zoomed(restore, 1.0 if low <= blur_px <= high else math.sqrt(low * high) / blur_px)
+    return zoomed(restore, Blur.of(mrbcr_told.BLUR_PX).zoom(blur_px))
 
 
 def zoomed(restore: Restore, zoom: float) -> Restore:

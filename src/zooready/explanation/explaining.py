@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from zooready.bundle.specs import blur_range_px, channel_limits, input_spec, output_specs, pixel_range_um
+from zooready.bundle.specs import channel_limits, input_spec, known_blur, output_specs, pixel_range_um
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.explanation import attribution, restoration
 from zooready.explanation.checks import share_inside
@@ -107,7 +107,7 @@ def explain(
         target = None if class_name is None else _class(class_name, outputs[index])
     elif class_name is not None or mask is not None:
         raise InputInvalid(f"{bundle.path.name} gives no class scores, so there is no class to explain: give no class and no mask.")
-    blurs_px = (blur_range_px(bundle) or (ANY_BLUR_PX if bundle.restores else None)) if blur_px is None else (blur_px * zoom,) * 2
+    blurs_px = _taken_px(bundle) if blur_px is None else (blur_px * zoom,) * 2
     job = _Job(
         bundle=bundle, network=network_of(bundle), spec=spec, output=outputs[index], index=index, image=array, seed=seed, blurs_px=blurs_px
     )
@@ -171,6 +171,12 @@ def _image(image: Image, spec: TensorSpec, channel: int | str | None, zoom: floa
             "in Fiji with Image > Crop."
         )
     return resampled(array, (height, width))
+
+
+def _taken_px(bundle: Bundle) -> tuple[float, float] | None:
+    """Smallest and largest blur that the network may have taken away, px; None if it takes none away."""
+    known = known_blur(bundle)
+    return known.trained_px if known else ANY_BLUR_PX if bundle.restores else None
 
 
 def _class(name: str, output: TensorSpec) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,20 +34,32 @@ def read_rois(path: Path, shape: tuple[int, int]) -> NDArray[np.int32]:
     ndarray
         ``shape``, 0 for background and 1, 2, ... for the regions in their order in the file; where two overlap, the later one. A pixel
         belongs to a region if its centre does; outlines along pixels, as ImageJ's wand and macros draw them, come back exactly, slanted
-        ones within 2 % of the area that ImageJ fills. A composite region, such as an object with a hole, is one object.
+        ones within 2 % of the area that ImageJ fills. A composite region, such as an object with a hole, is one object. Every point of a
+        point or multi-point region is an object of one pixel.
 
     Raises
     ------
     InputInvalid
-        The file cannot be read, holds no regions, or regions that enclose nothing, such as lines and points.
+        The file cannot be read, holds no regions, or regions that enclose nothing, such as lines.
     """
-    labels = np.zeros(shape, np.int32)
+    from roifile import ROI_TYPE
+
+    labels, number = np.zeros(shape, np.int32), 0
     regions = list(_regions(path))
     if not regions:
         raise InputInvalid(f"{path.name} holds no regions: add the outlines to the ROI Manager and save them there with More > Save.")
-    for number, (name, region) in enumerate(regions, 1):
-        labels[_inside(path, name, region, shape)] = number
+    for name, region in regions:
+        for inside in _points(region, shape) if region.roitype == ROI_TYPE.POINT else [_inside(path, name, region, shape)]:
+            number += 1
+            labels[inside] = number
     return labels
+
+
+def _points(region: ImagejRoi, shape: tuple[int, int]) -> Iterator[tuple[NDArray[np.int64], ...]]:
+    """The pixel of each point that lies on the image, as an index."""
+    for x, y in np.floor(np.atleast_2d(region.coordinates())).astype(np.int64):
+        if 0 <= y < shape[0] and 0 <= x < shape[1]:
+            yield np.array([y]), np.array([x])
 
 
 def _regions(path: Path) -> list[tuple[str, ImagejRoi]]:

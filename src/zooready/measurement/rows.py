@@ -236,9 +236,9 @@ def _with_um(values: Mapping[str, float], pixel_size_um: float | None) -> dict[s
 
 
 def table(rows: Iterable[Row], notes: Sequence[str] = (), faults: Mapping[str, ZooreadyError] = MappingProxyType({})) -> Table:
-    """Rows as a table, with the columns of all of them in the order in which they first occur."""
+    """Rows as a table, with the columns of all of them in the order in which they first occur; image and label where there is no row."""
     listed = list(rows)
-    columns = tuple(dict.fromkeys(name for row in listed for name in row))
+    columns = tuple(dict.fromkeys(name for row in listed for name in row)) or ("image", "label")
     values = tuple(tuple(row.get(name) for name in columns) for row in listed)
     return Table(columns=columns, rows=values, notes=tuple(notes), faults=dict(faults))
 

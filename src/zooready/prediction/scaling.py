@@ -9,14 +9,12 @@ from typing import Literal
 
 import numpy as np
 
-from zooready.bundle.specs import blur_range_px, pixel_range_um, trained_objects
+from zooready.bundle.specs import known_blur, pixel_range_um, trained_objects
 from zooready.errors import InputInvalid
 from zooready.images.calibration import target
 from zooready.records import Bundle, Image
+from zooready.tensors import Blur
 
-NARROW = 2.0  # largest over smallest blur of a network that is told the microscope: it is shown every image with the blur in the middle
-BELOW, SMALL = 0.75, 1.5  # of the smallest blur that a network takes away: images blurred less are shown to it with that blur
-ABOVE, LARGE = 0.75, 0.5625  # the same of the largest one: images blurred more; measured with mrbcr (its card, "told")
 LARGEST_NA, WAVELENGTHS_NM = 1.7, (100.0, 3000.0)
 MOST = 32  # times that an image is enlarged or reduced: more is a slip of the pen
 PixelSize = float | Literal["auto"]
@@ -66,7 +64,7 @@ def through(image: Image, na: float | None, wavelength_nm: float | None) -> Imag
     return replace(image, blurs_um=(wavelength_nm / 1000 / na,))
 
 
-def zoom_of_blur(blurs_um: tuple[float, ...], pixel_size_um: float | None, allowed: tuple[float, float] | None) -> float:
+def zoom_of_blur(blurs_um: tuple[float, ...], pixel_size_um: float | None, known: Blur | None) -> float:
     """Factor by which y and x grow so that a network sees a blur that it takes away well; 1 if it does already.
 
     Raises
@@ -74,39 +72,35 @@ def zoom_of_blur(blurs_um: tuple[float, ...], pixel_size_um: float | None, allow
     InputInvalid
         The bundle, the image or the person does not say enough, or the image would grow or shrink too much.
     """
-    if allowed is None:
+    if known is None:
         raise InputInvalid("the bundle does not state which blur it takes away. Leave na and wavelength_nm out.")
     if pixel_size_um is None:
         raise InputInvalid("the image does not say its pixel size, from which its blur in pixels follows: give pixel_size in micrometres.")
-    zoom, blur_px = _suited(blurs_um, pixel_size_um, allowed), min(blurs_um) / pixel_size_um
+    zoom, blur_px = _suited(blurs_um, pixel_size_um, known), min(blurs_um) / pixel_size_um
     return _possible(zoom, f"a blur of {blur_px:.3g} px", "give the numerical aperture, the wavelength in nm and the pixel size in um")
 
 
-def _suited(blurs_um: tuple[float, ...], pixel_size_um: float, allowed: tuple[float, float]) -> float:
+def _suited(blurs_um: tuple[float, ...], pixel_size_um: float, known: Blur) -> float:
     """The factor of :func:`zoom_of_blur`, whatever it is."""
-    low, high = allowed
-    smallest, largest = min(blurs_um) / pixel_size_um, max(blurs_um) / pixel_size_um
-    if high < NARROW * low:
-        return 1.0 if low <= smallest and largest <= high else math.sqrt(low * high / smallest / largest)
-    return SMALL * low / smallest if smallest < BELOW * low else LARGE * high / largest if largest > ABOVE * high else 1.0
+    return known.zoom(min(blurs_um) / pixel_size_um, max(blurs_um) / pixel_size_um)
 
 
-def untold(image: Image, allowed: tuple[float, float] | None) -> str:
-    """What a note says of an image of unknown blur, for a network that is told the microscope; empty for others."""
-    if allowed is None or allowed[1] >= NARROW * allowed[0] or (image.blurs_um and image.pixel_size_um):
+def untold(image: Image, known: Blur | None) -> str:
+    """What a note says of an image of unknown blur, for a network that must be told the microscope; empty for others."""
+    if known is None or not known.is_one or (image.blurs_um and image.pixel_size_um):
         return ""
     return (
-        f"the network takes away a blur, wavelength / (NA x pixel size), of {allowed[0]:.3g} to {allowed[1]:.3g} px, and that of the "
+        "the network takes away a blur, wavelength / (NA x pixel size), of {:.3g} to {:.3g} px, and that of the "
         "image is unknown: give na, wavelength_nm and pixel_size, by which it is scaled for the network and back, or use a network that is "
         "told nothing."
-    )
+    ).format(*known.trained_px)
 
 
-def shown(zoom: float, image: Image, allowed: tuple[float, float]) -> str:
+def shown(zoom: float, image: Image, known: Blur) -> str:
     """What a note on the blur of an image says of its scale, or of the scale that would suit it; empty if it suits as it is."""
     if zoom != 1.0:
         return f" It was shown to the network {zoom:.3g} times as large."
-    suited = _suited(image.blurs_um, image.pixel_size_um, allowed) if image.pixel_size_um else 1.0
+    suited = _suited(image.blurs_um, image.pixel_size_um, known) if image.pixel_size_um else 1.0
     if suited == 1.0 or not 1 / MOST <= suited <= MOST:
         return ""
     why = "was better on" if suited < 1 else "harmed less"
@@ -125,8 +119,8 @@ def zoom_for(bundle: Bundle, image: Image, pixel_size: PixelSize | None, diamete
     """
     if is_told and diameter is not None:
         raise InputInvalid("na and wavelength_nm are for networks that take blur away, diameter for those that find objects: give one.")
-    if is_told or (pixel_size == "auto" and diameter is None and image.blurs_um and blur_range_px(bundle)):
-        return zoom_of_blur(image.blurs_um, image.pixel_size_um, blur_range_px(bundle))
+    if is_told or (pixel_size == "auto" and diameter is None and image.blurs_um and known_blur(bundle)):
+        return zoom_of_blur(image.blurs_um, image.pixel_size_um, known_blur(bundle))
     if diameter is None:
         allowed = pixel_range_um(bundle)
         is_asked = pixel_size == "auto" or (pixel_size is not None and allowed is not None)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from zooready.bundle.specs import (
-    blur_range_px,
     channel_limits,
     input_spec,
+    known_blur,
     known_kind,
     output_specs,
     pixel_range_um,
@@ -174,14 +174,14 @@ def predict(
 
 def _notes_on_image(bundle: Bundle, spec: TensorSpec, image: Image, inputs: Inputs, zoom: float, *, is_as_it_is: bool) -> list[str]:
     """How the image compares with those that the network was trained for, and what happens outside the network."""
-    blurs_px = blur_range_px(bundle)
-    blur = blurred(image.blurs_um, image.pixel_size_um, blurs_px)
+    known = known_blur(bundle)
+    blur = blurred(image.blurs_um, image.pixel_size_um, known.trained_px) if known else ""
     found = [
         outside(image.pixel_size_um, pixel_range_um(bundle)) if is_as_it_is else "",
         rounded(inputs.array),
         planes_differ(image.z_um, plane_distance_um(bundle)) if "z" in spec.axes else "",
-        blur and blurs_px and blur + shown(zoom, image, blurs_px),
-        untold(image, blurs_px),
+        blur and known and blur + shown(zoom, image, known),
+        untold(image, known),
         *beyond(inputs.array, inputs.loop + spec.axes[1:], spec.channels, channel_limits(bundle)),
     ]
     for described in (*bundle.inputs, *bundle.outputs):
@@ -292,7 +292,7 @@ def _is_finer(bundle: Bundle, zoom: float) -> bool:
 
     Not where the image was enlarged for its blur: its own pixels are then fine enough.
     """
-    return bundle.restores and zoom > 1.0 and blur_range_px(bundle) is None
+    return bundle.restores and zoom > 1.0 and known_blur(bundle) is None
 
 
 def _is_sharp(bundle: Bundle, zoom: float) -> bool:

@@ -92,7 +92,7 @@ def facts(bundle: Bundle, name: str) -> dict[str, str]:
     """What the macro says of a bundle, in words that cannot be more than words of a macro."""
     (image,), distance = bundle.inputs, bundle.plane_distance_um or 0
     low, high = bundle.pixel_size_um or (0, 0)
-    takes_z = "z" in image.axes
+    blur, takes_z = bundle.blur, "z" in image.axes
     compared = takes_z and distance > 0
     depth = next((axis for axis in image.details if axis.letter == "z"), Axis(letter="z"))
     return {
@@ -113,7 +113,7 @@ def facts(bundle: Bundle, name: str) -> dict[str, str]:
             if channel in image.channels
         ),
         "diameters": "|".join(f"{width:g}" for width in bundle.objects.diameter_px) if bundle.objects else "",
-        "blur": "|".join(f"{side:g}" for side in bundle.blur_px) if bundle.blur_px else "",
+        "blur": "|".join(f"{side:g}" for pair in (blur.trained_px, blur.sharp_px, blur.wide_px) for side in pair) if blur else "",
         "finer": str(bundle.restores).lower(),
         "stacks": str(not takes_z and any("z" in output.axes for output in bundle.outputs)).lower(),
         "made": f"{0 if takes_z else distance:g}",
