@@ -114,6 +114,10 @@ PLANES = 0.05  # difference / distance of planes up to which two distances count
 PIECE = 512  # px, side of the crop on which memory is measured
 LARGE = 4 * PIECE * PIECE  # pixels; memory is not measured for smaller images
 SAME = 1e-4  # largest difference / range at which two outputs count as equal
+NORMALIZATIONS = ("none", "MeanStd", "FirstMeanStd", "MinMax", "Percentiles")  # as in zooready.prediction.tiled: whose statistics are
+LOCAL, LABELLING = ("none", "AsStack", "Sharpened"), ("Instances", "Peaks")  # taken of the whole image; heads of pixels, and of objects
+FLOAT = 1  # in ONNX
+VARINT, EIGHT, TEXT, FOUR = 0, 1, 2, 5  # how protobuf stores a field
 
 
 class BundleError(ValueError):
@@ -174,6 +178,8 @@ class Bundle:
                 f"{path.name} has a description that does not follow the BioImage.IO format ({error}): run bioimageio test on it."
             ) from None
         self._session: Any = None
+        self._gpu = False
+        self._parts: list[Any] | None = None
         self._fractions: dict[str, bool] = {}
 
     def _understand(self) -> None:
@@ -197,6 +203,10 @@ class Bundle:
         measured = zooready.get("measured") or {}
         self.halo = measured["halo"] if isinstance(measured.get("halo"), int) else None
         self.stride = max(1, int(measured.get("stride") or 1))
+        steps = [step for key in ("stride", "strides", "tile_step") for step in numpy.ravel(measured.get(key) or 1).tolist()]
+        self.step = math.lcm(*(int(step) for step in steps if step > 0))  # tiles begin at its multiples
+        self.minimum = max(1, int(numpy.max(measured.get("minimums") or measured.get("minimum") or 1)))
+        self.inside = {place: str(part.get("name")) for place, part in (zooready.get("inside") or {}).items()}
         self.pixel_um = tuple(float(size) for size in zooready["pixel_size_um"]) if zooready.get("pixel_size_um") else None
         self.plane_um = float(zooready["z_um"]) if zooready.get("z_um") and "z" in self.input.axes else None
         self.restores = zooready.get("restores") is True
@@ -299,40 +309,57 @@ class Bundle:
 
     def start(self, gpu: bool = False) -> None:
         """Load the network, unless it is loaded."""
-        if self._session is not None:
-            return
-        onnxruntime = _package("onnxruntime", "onnxruntime")
+        if self._session is None:
+            self._gpu = gpu
+            self._session = self._loaded(self.weights())
+
+    def weights(self) -> bytes:
+        """The ONNX file."""
         entry = self.rdf["weights"]["onnx"]
-        content = self.read(str(entry.get("source")), WEIGHTS_BYTES, entry.get("sha256"))
+        return self.read(str(entry.get("source")), WEIGHTS_BYTES, entry.get("sha256"))
+
+    def _loaded(self, content: bytes) -> Any:
+        onnxruntime = _package("onnxruntime", "onnxruntime")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = threads()
         providers: list[Any] = ["CPUExecutionProvider"]
-        if gpu and "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        if self._gpu and "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
             raise BundleError("ONNX Runtime sees no GPU here: install onnxruntime-gpu in CellProfiler's Python, or set 'Use a GPU?' to No.")
-        if gpu:
+        if self._gpu:
             providers.insert(0, ("CUDAExecutionProvider", {"use_tf32": "0"}))
         try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=providers)
+            return onnxruntime.InferenceSession(content, options, providers=providers)
         except Exception as error:  # ONNX Runtime raises many classes of errors
             raise BundleError(f"{self.path}: the ONNX weights do not load ({_brief(error)}): export the bundle again.") from None
 
     def run(self, image: numpy.ndarray) -> dict[str, numpy.ndarray]:
         """Outputs by name, axes in the order c, z, y, x, for one image (c, z, y, x) or (c, y, x) float32."""
         self.start()
-        axes = self.input.canonical
-        batch = image.transpose([axes.index(axis) for axis in self.input.axes[1:]])[numpy.newaxis]
         names = [output.name for output in self._session.get_outputs()]
         declared = [tensor.name for tensor in self.outputs]
+        order = declared if sorted(names) == sorted(declared) else names
+        arrays = self._computed(self._session, order, {self._session.get_inputs()[0].name: self._batch(image)}, image.shape)
+        return self._named(self.outputs, arrays)
+
+    def _batch(self, image: numpy.ndarray) -> numpy.ndarray:
+        """An image as the network takes it."""
+        axes = self.input.canonical
+        batch = image.transpose([axes.index(axis) for axis in self.input.axes[1:]])[numpy.newaxis]
+        return numpy.ascontiguousarray(batch, numpy.float32)
+
+    def _computed(self, session: Any, names: list[str], given: dict[str, numpy.ndarray], shape: tuple[int, ...]) -> list[numpy.ndarray]:
         try:
-            order = declared if sorted(names) == sorted(declared) else names
-            arrays = self._session.run(order, {self._session.get_inputs()[0].name: numpy.ascontiguousarray(batch, numpy.float32)})
+            return list(session.run(names, given))
         except Exception as error:  # as above
             if isinstance(error, MemoryError) or re.search("bad_alloc|alloc.*memory|out of memory", str(error), re.IGNORECASE):
-                raise BundleError(_no_room(image.shape)) from None
-            raise BundleError(f"{self.path.name}: the network failed on an image of shape {image.shape} ({_brief(error)}).") from None
+                raise BundleError(_no_room(shape)) from None
+            raise BundleError(f"{self.path.name}: the network failed on an image of shape {shape} ({_brief(error)}).") from None
+
+    def _named(self, tensors: list[Tensor], arrays: list[numpy.ndarray]) -> dict[str, numpy.ndarray]:
+        """Outputs by name, axes in the order c, z, y, x."""
         results = {}
-        for tensor, array in zip(self.outputs, arrays):
+        for tensor, array in zip(tensors, arrays):
             if array.ndim != len(tensor.axes) or array.shape[tensor.axes.index("c")] != len(tensor.channels):
                 raise BundleError(f"{self.path.name} declares '{tensor.name}' with axes {tensor.axes!r} and returned shape {array.shape}.")
             if not numpy.isfinite(array).all():
@@ -342,6 +369,159 @@ class Bundle:
                 )
             results[tensor.name] = array[0].transpose([tensor.axes[1:].index(axis) for axis in tensor.canonical])
         return results
+
+    def parts(self) -> list[Any]:
+        """The network in parts that give the whole's numbers by tiles, as ``zooready predict`` has them; empty if it has none.
+
+        Names of what the normalisation takes from the whole image, the part that takes it, the part that computes the images with it,
+        and the part that makes labels of the first of these; None for a part that is not needed.
+        """
+        if self._parts is None:
+            self._parts = self._cut()
+        return self._parts
+
+    def _cut(self) -> list[Any]:
+        images = [tensor.name for tensor in self.outputs if tensor.kind == "image"]
+        labels = [tensor.name for tensor in self.outputs if tensor.kind == "labels"]
+        normalization, head = self.inside.get("normalization"), self.inside.get("head")
+        is_known = normalization in NORMALIZATIONS and head in (LABELLING if labels else LOCAL)
+        is_local = self.halo is not None and not set(self.input.sizes) & {"y", "x"} and all("y" in tensor.axes for tensor in self.outputs)
+        if not is_known or not is_local or not images or len(images) + len(labels) != len(self.outputs) or len(labels) > 1:
+            return []
+        content = self.weights()
+        taken = [] if normalization == "none" else normalising(content)
+        if normalization != "none" and not taken:
+            return []
+        try:
+            first = cut(content, [], taken) if taken else None
+            network = cut(content, taken, images)
+            last = cut(content, images[:1], labels, alone=True) if labels else None
+        except ValueError:  # its parts are no parts of this graph
+            return []
+        return [taken, *(part and self._loaded(part) for part in (first, network, last))]
+
+    def statistics(self, image: numpy.ndarray) -> dict[str, numpy.ndarray]:
+        """What the normalisation takes from a whole image, by the name of the graph's tensor."""
+        taken, first, _, _ = self.parts()
+        arrays = self._computed(first, taken, {first.get_inputs()[0].name: self._batch(image)}, image.shape) if taken else []
+        return dict(zip(taken, arrays))
+
+    def images_of(self, window: numpy.ndarray, statistics: dict[str, numpy.ndarray]) -> dict[str, numpy.ndarray]:
+        """The outputs that are images, of a part of an image with the statistics of all of it."""
+        network = self.parts()[2]
+        tensors = [tensor for tensor in self.outputs if tensor.kind == "image"]
+        name = next(given.name for given in network.get_inputs() if given.name not in statistics)
+        given = {name: self._batch(window), **statistics}
+        return self._named(tensors, self._computed(network, [tensor.name for tensor in tensors], given, window.shape))
+
+    def labels_of(self, probabilities: numpy.ndarray) -> dict[str, numpy.ndarray]:
+        """The label image, of the whole image's first output (c, y, x); empty without one."""
+        last, tensors = self.parts()[3], [tensor for tensor in self.outputs if tensor.kind == "labels"]
+        if last is None:
+            return {}
+        of = next(tensor for tensor in self.outputs if tensor.kind == "image")
+        batch = probabilities.transpose([of.canonical.index(axis) for axis in of.axes[1:]])[numpy.newaxis]
+        given = {of.name: numpy.ascontiguousarray(batch, numpy.float32)}
+        return self._named(tensors, self._computed(last, [tensors[0].name], given, probabilities.shape))
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, int, Any]]:
+    """Number, kind and value of each field of a protobuf message, of which ONNX files are made."""
+    place = 0
+
+    def varint() -> int:
+        nonlocal place
+        value = shift = 0
+        while True:
+            byte = message[place]
+            place, value, shift = place + 1, value | (byte & 127) << shift, shift + 7
+            if byte < 128:
+                return value
+
+    while place < len(message):
+        key = varint()
+        kind = key & 7
+        if kind == VARINT:
+            yield key >> 3, kind, varint()
+            continue
+        if kind not in (EIGHT, TEXT, FOUR):
+            raise ValueError(f"fields of kind {kind} are not known")
+        size = varint() if kind == TEXT else 8 if kind == EIGHT else 4
+        yield key >> 3, kind, message[place : place + size]
+        place += size
+
+
+def _field(number: int, kind: int, value: Any) -> bytes:
+    """A field as it is stored."""
+
+    def varint(rest: int) -> bytes:
+        stored = bytearray()
+        while rest > 127:
+            stored.append(rest & 127 | 128)
+            rest >>= 7
+        return bytes([*stored, rest])
+
+    head = varint(number << 3 | kind)
+    return head + varint(value) if kind == VARINT else head + (varint(len(value)) if kind == TEXT else b"") + bytes(value)
+
+
+def _text(message: memoryview, number: int) -> list[str]:
+    """The texts of a field."""
+    return [bytes(value).decode() for found, kind, value in _fields(message) if found == number and kind == TEXT]
+
+
+def _graph(content: bytes) -> memoryview:
+    return next(value for number, _, value in _fields(memoryview(content)) if number == 7)
+
+
+def _needed(node: memoryview) -> set[str]:
+    """Names of the tensors that a node takes, and graphs inside it from around them."""
+    names = set(_text(node, 1))
+    for attribute in (value for number, _, value in _fields(node) if number == 5):
+        for graph in (value for number, kind, value in _fields(attribute) if number in (6, 11) and kind == TEXT):
+            names.update(*(_needed(inner) for number, _, inner in _fields(graph) if number == 1))
+    return names
+
+
+def cut(content: bytes, inputs: list[str], outputs: list[str], alone: bool = False) -> bytes:
+    """The part of an ONNX file that computes some of its float32 tensors, given others, as ``zooready.formats.onnx.cutting`` cuts it.
+
+    ValueError if one of ``inputs`` leads to none of ``outputs``, or, ``alone``, if anything else is needed.
+    """
+    fields = list(_fields(_graph(content)))
+    wanted, nodes = set(outputs), []
+    for node in reversed([value for number, _, value in fields if number == 1]):  # in ONNX every node comes after those that it needs
+        if not wanted.isdisjoint(set(_text(node, 2)) - set(inputs)):
+            nodes.append(node)
+            wanted |= _needed(node)
+    given = [value for number, _, value in fields if number == 11 and _text(value, 1)[0] in wanted]
+    if not set(inputs) <= wanted or (alone and given):
+        raise ValueError(f"{', '.join(inputs)} do not give {', '.join(outputs)}")
+    tensor = _field(2, TEXT, _field(1, TEXT, _field(1, VARINT, FLOAT)))  # of any shape
+    kept = [_field(1, TEXT, node) for node in reversed(nodes)]
+    kept += [_field(5, TEXT, value) for number, _, value in fields if number == 5 and set(_text(value, 8)) & (wanted - set(inputs))]
+    kept += [_field(11, TEXT, value) for value in given]
+    kept += [_field(11, TEXT, _field(1, TEXT, name.encode()) + tensor) for name in inputs]
+    kept += [_field(12, TEXT, _field(1, TEXT, name.encode()) + tensor) for name in outputs]
+    graph = b"".join([*kept, *(_field(number, kind, value) for number, kind, value in fields if number == 2)])
+    others = [_field(*field) for field in _fields(memoryview(content)) if field[0] != 7]
+    return b"".join([*others, _field(7, TEXT, graph)])
+
+
+def normalising(content: bytes) -> list[str]:
+    """Names of the tensors that an ONNX file subtracts from the image, in turn, and of the one that it then divides by; or nothing."""
+    fields = list(_fields(_graph(content)))
+    nodes = [value for number, _, value in fields if number == 1]
+    value, names = _text(next(value for number, _, value in fields if number == 11), 1)[0], []
+    while True:
+        steps = [node for node in nodes if _text(node, 4)[0] in ("Sub", "Div") and _text(node, 1)[0] == value]
+        if len(steps) != 1:
+            return []
+        names.append(_text(steps[0], 1)[1])
+        value = _text(steps[0], 2)[0]
+        if _text(steps[0], 4) == ["Div"]:
+            computed = {name for node in nodes for name in _text(node, 2)}
+            return names if set(names) <= computed else []
 
 
 def threads() -> int:
@@ -408,6 +588,8 @@ def predict(bundle: Bundle, image: numpy.ndarray, axes: str, side: int, zoom: fl
 
 def _one(bundle: Bundle, image: numpy.ndarray, side: int, zoom: float) -> dict[str, numpy.ndarray]:
     """Outputs for one input of the network, at the input's size."""
+    if zoom == 1.0 and side and max(image.shape[-2:]) > side and bundle.parts():
+        return _stitched(bundle, image, side)
     if zoom == 1.0:
         return _tiled(bundle, image, side) if _tiles(bundle, image, side) else whole(bundle, image)
     size = image.shape[-2:]
@@ -444,6 +626,40 @@ def whole(bundle: Bundle, image: numpy.ndarray) -> dict[str, numpy.ndarray]:
                 array = array.take(range(array.shape[position] * size // padded_length), axis=position)
             results[tensor.name] = array
     return results
+
+
+def _stitched(bundle: Bundle, image: numpy.ndarray, side: int) -> dict[str, numpy.ndarray]:
+    """Outputs of a large image with the values that the whole has: its statistics for each tile, and labels of the stitched image."""
+    margin = -(-int(bundle.halo or 0) // bundle.step) * bundle.step
+    inner = max(bundle.step, max(side - 2 * margin, side // 4) // bundle.step * bundle.step)
+    lengths = image.shape[-2:]
+    rows, columns = ([_along(length, first, inner, margin, bundle) for first in range(0, length, inner)] for length in lengths)
+    LOGGER.info(
+        "%s: the image of %d x %d px is computed in %d tiles of up to %d px, with the values of the whole.",
+        *(bundle.path.name, *lengths, len(rows) * len(columns), inner + 2 * margin),
+    )
+    _demand_room(bundle, image[..., rows[0][1], columns[0][1]])
+    statistics = bundle.statistics(image)
+    outputs: dict[str, numpy.ndarray] = {}
+    for y, window_y in rows:
+        for x, window_x in columns:
+            for name, array in bundle.images_of(image[..., window_y, window_x], statistics).items():
+                if name not in outputs:
+                    outputs[name] = numpy.empty((*array.shape[:-2], *lengths), array.dtype)
+                inside = (
+                    slice(y.start - window_y.start, y.stop - window_y.start),
+                    slice(x.start - window_x.start, x.stop - window_x.start),
+                )
+                outputs[name][..., y, x] = array[(..., *inside)]
+    return {**outputs, **bundle.labels_of(next(iter(outputs.values())))}
+
+
+def _along(length: int, first: int, inner: int, margin: int, bundle: Bundle) -> tuple[slice, slice]:
+    """Along one axis, what a tile answers for, and what is computed for it: as in ``zooready.prediction.tiles``."""
+    last = min(first + inner, length)
+    stop = min(last + margin, length)
+    start = min(max(0, first - margin), max(0, stop - bundle.minimum) // bundle.step * bundle.step)
+    return slice(first, last), slice(start, stop)
 
 
 def _tiles(bundle: Bundle, image: numpy.ndarray, side: int) -> bool:
@@ -732,8 +948,9 @@ class RunZooready(ImageSegmentation):
             "Largest side to run at once",
             2048,
             minval=0,
-            doc="Pixels. Larger images are cut into tiles of this side if the bundle's outputs depend only on nearby pixels (tested "
-            "on the image), and run whole otherwise. 0 never cuts.",
+            doc="Pixels. Larger images are computed in tiles of this side if the bundle says what its network takes from the whole image, "
+            "as those of zooready do, or if its outputs depend only on nearby pixels (tested on the image), and run whole otherwise; the "
+            "log says which. Values are those of the whole image. 0 never cuts.",
         )
         self.join = Float(
             "Smallest overlap of objects in neighbouring planes",

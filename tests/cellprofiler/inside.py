@@ -306,6 +306,29 @@ def check_a_network_that_sees_the_whole_image_is_not_cut_and_says_so():
     assert any("depends on pixels farther away than its halo of 0 px" in line for line in lines), lines
 
 
+def check_tiles_get_the_statistics_of_the_whole_image():
+    whole, _ = big("levelled.zip", "Restored", 0)
+    tiles, lines = big("levelled.zip", "Restored", 32)
+    assert any("the image of 150 x 203 px is computed in 63 tiles of up to 32 px" in line for line in lines), lines
+    assert np.ptp(whole) > 1e-5
+    assert np.abs(tiles - whole).max() < 1e-5 * np.ptp(whole)
+
+
+def check_objects_of_tiles_are_those_of_the_whole_image():
+    raw = np.random.default_rng(8).integers(0, 300, (150, 203)).astype(np.uint16)
+    found = [
+        run(module("numbered.zip", "Find objects", [("First one", "Inside")], tile=tile), loaded(raw)).object_set.get_objects("Nuclei")
+        for tile in (0, 32)
+    ]
+    assert found[0].count > 1000
+    assert np.array_equal(found[0].segmented, found[1].segmented)
+
+
+def check_a_head_that_is_not_known_is_not_cut():
+    _, lines = big("unheard.zip", "Inside", 64)
+    assert any("needs the whole image" in line for line in lines), lines
+
+
 def check_labels_and_unknown_halos_are_not_cut():
     whole, lines = big("segmentation.zip", "Inside", 64)
     assert whole.shape == (150, 203)

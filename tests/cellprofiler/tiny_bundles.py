@@ -18,6 +18,9 @@ CONSTANTS = {
     "zero": np.float32(0),
     "axis1": np.array([1]),
     "axis2": np.array([2]),
+    "first": np.array([0]),
+    "along": np.array(1),
+    "tenth": np.float32(0.1),
 }
 LABELS = [("Div", ["image", "hundred"], ["hundreds"], {}), ("Floor", ["hundreds"], ["labels"], {})]  # 100…199 is object 1, and so on
 DOUBLE = [("Mul", ["image", "two"], ["restored"], {})]
@@ -36,6 +39,27 @@ CENTRED = [("ReduceMean", ["image"], ["level"], {"axes": [2, 3], "keepdims": 1})
 BROKEN = [("Div", ["image", "zero"], ["restored"], {})]
 STACK = [("Unsqueeze", ["image", "axis2"], ["plane"], {}), ("Concat", ["plane", "plane", "plane"], ["stack"], {"axis": 2})]
 SUMMED = [("ReduceSum", ["image", "axis1"], ["restored"], {"keepdims": 1})]
+NORMALISED = [
+    ("ReduceMean", ["image"], ["level"], {"axes": [2, 3], "keepdims": 1}),
+    ("ReduceMax", ["image"], ["spread"], {"axes": [2, 3], "keepdims": 1}),
+    ("Sub", ["image", "level"], ["centred"], {}),
+    ("Div", ["centred", "spread"], ["seen"], {}),
+    ("AveragePool", ["seen"], ["smooth"], {"kernel_shape": [5, 5], "pads": [2, 2, 2, 2]}),
+]
+RESTORED = [("Mul", ["smooth", "spread"], ["bright"], {}), ("Add", ["bright", "level"], ["restored"], {})]
+NUMBERED = [  # every bright pixel is an object, numbered in the order of pixels, which no tile knows
+    ("Clip", ["smooth", "zero", "one"], ["inside"], {}),
+    ("Sub", ["one", "inside"], ["outside"], {}),
+    ("Concat", ["inside", "outside"], ["probabilities"], {"axis": 1}),
+    ("Slice", ["probabilities", "first", "axis1", "axis1"], ["of"], {}),
+    ("Greater", ["of", "tenth"], ["is_bright"], {}),
+    ("Cast", ["is_bright"], ["bright"], {"to": TensorProto.FLOAT}),
+    ("Flatten", ["bright"], ["flat"], {}),
+    ("CumSum", ["flat", "along"], ["counted"], {}),
+    ("Shape", ["bright"], ["shape"], {}),
+    ("Reshape", ["counted", "shape"], ["count"], {}),
+    ("Mul", ["count", "bright"], ["labels"], {}),
+]
 KINDS = {"labels": "labels", "scores": "scores"}
 CHANNELS = {"probabilities": ["inside", "out side"], "scores": ["highest", "mid dle"]}
 
@@ -63,6 +87,13 @@ def write_all(folder):
     write(folder / "broken.zip", graph(BROKEN, doubled), image, [doubled], size, halo=0, expected=[size])
     stack = tensor("stack", "bczyx", ["grey"], sizes={"z": 3})
     write(folder / "stack.zip", graph(STACK, stack), image, [stack], size)
+    known = {"normalization": {"name": "MeanStd"}, "head": {"name": "none"}}
+    write(folder / "levelled.zip", graph(NORMALISED + RESTORED, doubled), image, [doubled], size, halo=2, stride=4, inside=known)
+    known = known | {"head": {"name": "Peaks", "core": 0.4}}
+    weights = graph(NORMALISED + NUMBERED, chances, labels)
+    write(folder / "numbered.zip", weights, image, [chances, labels], size, halo=2, stride=4, inside=known)
+    known = known | {"head": {"name": "Unheard"}}
+    write(folder / "unheard.zip", weights, image, [chances, labels], size, halo=2, stride=4, inside=known)
     two = tensor("image", "bcyx", ["red", "green"])
     write(folder / "two.zip", graph(SUMMED, doubled, channels=2), two, [doubled], np.concatenate([size, size[..., ::-1] / 3], 1))
     write(

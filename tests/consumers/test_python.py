@@ -15,6 +15,7 @@ from zooready.comparison import compare
 from zooready.consumers import CONSUMERS, bioimageio, consumer, onnxruntime, pytorch, sandbox
 from zooready.consumers.onnx_rules import onnx_objections
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
+from zooready.processes import templates
 
 IMAGE = [make_image("odd")]
 
@@ -28,6 +29,7 @@ def tiny(tmp_path):
 def script(tmp_path, monkeypatch, text):
     """Let the child run this script in place of the worker; its argument is the job's folder."""
     (tmp_path / "stand_in.py").write_text("import json, pathlib, sys\nfolder = pathlib.Path(sys.argv[1])\n" + text)
+    monkeypatch.setattr(templates, "is_possible", lambda: False)
     real = subprocess.Popen
 
     def popen(command, **kwargs):

@@ -16,6 +16,7 @@ from zooready.errors import ConsumerMissing, InputInvalid
 from zooready.formats import onnx, torchscript, trials, vmapped
 from zooready.formats.demands import Demands
 from zooready.formats.torchscript import container, torchscript_file, tracing
+from zooready.processes import templates
 
 
 def outputs(path, image):
@@ -202,14 +203,19 @@ def test_a_network_that_cannot_be_pickled_is_traced_here_and_says_so(example, tm
     assert "the network cannot be pickled" in weights.details["reason"]
 
 
+def in_place_of_the_worker(monkeypatch, code):
+    monkeypatch.setattr(templates, "is_possible", lambda: False)
+    monkeypatch.setattr(templates, "CHILD", code)
+
+
 def test_a_crash_of_the_recording_process_is_told(example, tmp_path, monkeypatch):
-    monkeypatch.setattr(tracing, "CHILD", "import os; os._exit(7)")
+    in_place_of_the_worker(monkeypatch, "import os; os._exit(7)")
     with pytest.raises(InputInvalid, match="recording ended with code 7"):
         tracing.record_apart(Spectral(), example, variant="plain", route="trace", folder=tmp_path)
 
 
 def test_a_recording_that_takes_too_long_is_ended(example, tmp_path, monkeypatch):
-    monkeypatch.setattr(tracing, "CHILD", "import time; time.sleep(60)")
+    in_place_of_the_worker(monkeypatch, "import time; time.sleep(60)")
     monkeypatch.setattr(tracing, "TIME_LIMIT_S", 0.5)
     with pytest.raises(InputInvalid, match="longer than 0.5 s"):
         tracing.record_apart(Spectral(), example, variant="plain", route="trace", folder=tmp_path)

@@ -18,6 +18,7 @@ from zooready.errors import InputInvalid
 from zooready.images import files, mapped, tiff
 from zooready.nets.labelling import Instances
 from zooready.nets.normalization import FirstMeanStd, MeanStd, MinMax, Percentiles
+from zooready.nets.peaks import Peaks
 from zooready.nets.sharpening import Sharpened
 from zooready.nets.wrapping import FijiSafe
 from zooready.prediction import memory, predict, save, stitched_labels, tiled, whole
@@ -106,6 +107,13 @@ def labelling(tmp_path_factory):
     return bundle(tmp_path_factory.mktemp("labelling"), Spots(), Percentiles(), Instances(**thresholds), outputs, inside=inside)
 
 
+@pytest.fixture(scope="module")
+def marking(tmp_path_factory):
+    inside = {"normalization": {"name": "Percentiles", "low": 1.0, "high": 99.0}, "head": {"name": "Peaks", "core": 0.3, "growth": 3}}
+    outputs, head = ("probabilities", "labels"), Peaks(core=0.3, growth=3)
+    return bundle(tmp_path_factory.mktemp("marking"), Spots(), Percentiles(), head, outputs, inside=inside)
+
+
 @pytest.fixture
 def small_tiles(monkeypatch):
     monkeypatch.setattr(whole, "AREA", 1)
@@ -162,15 +170,24 @@ def test_labels_of_tiles_are_those_of_the_whole(labelling, small_tiles, monkeypa
     np.testing.assert_allclose(cut["probabilities"].array, entire["probabilities"].array, atol=1e-6)
 
 
+def test_peaks_of_tiles_are_those_of_the_whole(marking, small_tiles, monkeypatch):
+    entire, cut = both(marking, Image(array=image((150, 170)), axes="yx"), monkeypatch)
+    assert cut["labels"].array.max() > 20
+    np.testing.assert_array_equal(cut["labels"].array, entire["labels"].array)
+
+
+HEADS = [Instances(foreground=0.45, core=0.55, doublings=6, growth=3, smallest=20), Peaks(foreground=0.45, core=0.55, growth=3)]
+
+
+@pytest.mark.parametrize("head", HEADS, ids=["middles", "peaks"])
 @pytest.mark.parametrize("side", [7, 16, 33, 500])
-def test_numbers_do_not_depend_on_the_tiling(side):
+def test_numbers_do_not_depend_on_the_tiling(side, head):
     rng = np.random.default_rng(3)
     from scipy.ndimage import gaussian_filter
 
     smooth = gaussian_filter(rng.random((90, 110)), 2)
     smooth = (smooth - smooth.min()) / np.ptp(smooth)
     probabilities = np.stack([smooth, smooth]).astype(np.float32)
-    head = Instances(foreground=0.45, core=0.55, doublings=6, growth=3, smallest=20)
     expected = head(torch.from_numpy(probabilities)[None])[1][0, 0].numpy()
     seeds, labels = np.zeros((2, 90, 110), np.int32)
     count = stitched_labels.label(probabilities, seeds, labels, head, side)

@@ -7,8 +7,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 import weakref
 from collections.abc import Mapping, Sequence
@@ -19,13 +17,15 @@ from typing import Any
 import numpy as np
 
 from zooready import errors
-from zooready.processes import end, memory_bytes, scratch
+from zooready.processes import Worker, end, memory_bytes, scratch, start_worker
 from zooready.records import Array, as_float32
 
 WORKER = "zooready.consumers.sandbox_worker"
 SECONDS = 600.0
 LAST_LINES = 4
 ANSWER = 0.25  # largest size of an answer / memory that a child may take
+TORCH = ("torch",)
+IMPORTS = {"onnx": ("onnxruntime",), "bioimageio": (*TORCH, "onnxruntime", "bioimageio.core")}  # of a kind of job, where not torch alone
 POLL_S = (0.002, 0.05)  # between two looks for an answer, the first and the longest
 PASSED_ON = re.compile(  # the rest of the environment, tokens and proxies among it, stays here
     r"(LD_LIBRARY_|DYLD_LIBRARY_|PYTHON)?PATH|PYTHON(DONTWRITEBYTECODE|PYCACHEPREFIX)|LANG|LC_ALL|SYSTEMROOT|(OMP|MKL|OPENBLAS)_NUM_THREADS|CUDA_VISIBLE_DEVICES"
@@ -63,7 +63,7 @@ def ask(job: Mapping[str, Any], images: Sequence[Array], *, who: str, seconds: f
 class _Child:
     """A running worker, its folder, and how many requests it had."""
 
-    process: subprocess.Popen[bytes]
+    process: Worker
     folder: Path
     requests: int = 0
 
@@ -138,7 +138,7 @@ class Session:
         try:
             job = {"memory": memory_bytes(), **self.job}
             (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-            process = _started(folder, self.worker)
+            process = _started(folder, self.worker, job)
         except BaseException:
             stack.close()
             raise
@@ -185,23 +185,15 @@ class Session:
         )
 
 
-def _started(folder: Path, worker: str) -> subprocess.Popen[bytes]:
+def _started(folder: Path, worker: str, job: Mapping[str, Any]) -> Worker:
     """Start the worker; its home and its temporary folder are below ``folder``, its words go to ``log.txt``."""
     home = folder / "home"
     home.mkdir()
     environment = {name: value for name, value in os.environ.items() if PASSED_ON.fullmatch(name)}
     environment |= dict.fromkeys(("HOME", "USERPROFILE", "XDG_CACHE_HOME", "TMPDIR", "TEMP", "TMP"), str(home))
     environment |= {"BIOIMAGEIO_CACHE_PATH": str(home / "bioimageio"), "PYTHONIOENCODING": "utf-8"}
-    with (folder / "log.txt").open("wb") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", worker, str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=home,
-            env=environment,
-            start_new_session=True,
-        )
+    imports = (worker, *IMPORTS.get(job["kind"], TORCH)) if job.get("device", "cpu") == "cpu" else ()  # a GPU's driver cannot be copied
+    return start_worker(worker, folder, imports=imports, environment=environment, cwd=home, log=folder / "log.txt")
 
 
 def _last_lines(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""What runs inside the child: ``python -m zooready.consumers.sandbox_worker FOLDER`` with ``job.json`` inside.
+"""What runs inside the child: ``main(FOLDER)``, with ``job.json`` inside.
 
 Each line of standard input is a request, ``<number> <arrays>``: ``input<number>_<k>.npy`` lie in the folder. Writes
 ``output<number>_<k>.npy`` and then ``answer<number>.json`` (how many outputs), or ``failure.json`` and ends. It ends, too, when standard
@@ -185,6 +185,3 @@ LOADERS: dict[str, Callable[[dict[str, Any]], Network]] = {
     "bioimageio": bioimageio,
     "differentiable": differentiable,
 }
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

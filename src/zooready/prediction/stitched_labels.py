@@ -3,8 +3,8 @@
     cores, tile by tile -> parts of a core that touch across tiles are one -> numbers in the order of their last pixels
     -> foreground climbs to its core, tile by tile with a halo -> objects that are too small go, the others are numbered again
 
-The steps are those of :class:`zooready.nets.labelling.Instances`; all but the numbering look no farther than a known distance, so that
-nothing depends on the tiling.
+The steps are those of :class:`zooready.nets.labelling.Instances`, or of :class:`zooready.nets.peaks.Peaks`, whose cores are the peaks and
+whose foreground does not climb; all but the numbering look no farther than a known distance, so that nothing depends on the tiling.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def label(probabilities: Array, seeds: Array, labels: Array, head: Instances, si
     numbers = _numbered(probabilities, seeds, head, side)
     _replace(seeds, numbers)
     areas = np.zeros(int(numbers.max(initial=0)) + 1, np.int64)
-    reach = 2**head.doublings + head.growth + 2
+    reach = head.growth + 2 + (0 if _marks_peaks(head) else 2**head.doublings)
     for tile in tiles(size, side + 2 * reach, halo=reach):
         found = _climbed(probabilities[:, *tile.window], seeds[tile.window], head)
         labels[tile.inner] = tile.cropped(found)
@@ -104,13 +104,20 @@ def _core(probabilities: Array, head: Instances) -> NDArray[np.bool_]:
     return core
 
 
+def _marks_peaks(head: Instances) -> bool:
+    return type(head).__name__ == "Peaks"  # without importing it, and PyTorch with it
+
+
 def _heights(probabilities: Array, head: Instances) -> tuple[Tensor, Tensor]:
-    """Foreground and height of a window (2, y, x), (1, 1, y, x) each."""
+    """Foreground and height of a window (2, y, x), (1, 1, y, x) each; of peaks, the height is 0 beside them."""
     import torch
 
     given = torch.from_numpy(as_float32(probabilities).copy())[None]
     with torch.no_grad():
-        return head.heights(given)
+        if not _marks_peaks(head):
+            return head.heights(given)
+        foreground, distance = given[:, :1] > head.foreground, given[:, 1:2]
+        return foreground, torch.where(distance >= head.around(distance), distance, torch.zeros_like(distance))
 
 
 def _climbed(probabilities: Array, seeds: Array, head: Instances) -> NDArray[np.int32]:
@@ -122,7 +129,7 @@ def _climbed(probabilities: Array, seeds: Array, head: Instances) -> NDArray[np.
     near, back = (near, back) if near[0] == 0 else (np.concatenate(([0], near)), back + 1)
     with torch.no_grad():
         numbers = torch.from_numpy(back.reshape(1, 1, *seeds.shape).astype(np.float32))
-        found = head.grown(head.climbed(numbers, foreground, height), foreground)
+        found = head.grown(numbers if _marks_peaks(head) else head.climbed(numbers, foreground, height), foreground)
     return near.astype(np.int32)[found[0, 0].numpy().astype(np.int64)]
 
 

@@ -37,7 +37,7 @@ SIDE = 2048  # px, of a window, if memory suffices
 ALIKE = 1e-4  # of the scale: how far the graph's own statistics of a piece may be from ours
 PIECE = 192  # px, side of that piece
 LOCAL = ("none", "AsStack", "Sharpened")  # heads that see no further than the halo that the bundle states
-LABELLING = "Instances"
+LABELLING = {"Instances": "zooready.nets.labelling.Instances", "Peaks": "zooready.nets.peaks.Peaks"}  # made last, on the stitched image
 Spread = Callable[[Graph, Iterable[Array]], Generator[tuple[Array, ...]]]  # windows (c, ..., y, x) -> outputs of each, in their order
 
 
@@ -96,7 +96,7 @@ def tiling(bundle: Bundle, input: TensorSpec, *, format: Format, device: Device,
     _demand_tileable(bundle, input, format, zoom)
     normalization, head = bundle.inside["normalization"], bundle.inside["head"]
     labels = outputs.index("labels") if "labels" in outputs else None
-    if labels is not None and (head.name != LABELLING or outputs.count("labels") > 1 or "image" not in outputs):
+    if labels is not None and (head.name not in LABELLING or outputs.count("labels") > 1 or "image" not in outputs):
         raise NotTiled("its labels are made inside the network in a way that is not known here")
     graph = load(bundle.formats["onnx"], load_external_data=False)
     taken = onnx.normalising(graph) if normalization.name != "none" else ()
@@ -115,7 +115,7 @@ def tiling(bundle: Bundle, input: TensorSpec, *, format: Format, device: Device,
 def _demand_tileable(bundle: Bundle, input: TensorSpec, format: Format, zoom: float) -> None:
     """Raise NotTiled for what the description alone rules out."""
     steps = [step.name for tensor in (*bundle.inputs, *bundle.outputs) for step in tensor.operators if step.name != "ensure_dtype"]
-    known = {"normalization": (*KNOWN, "none"), "head": (*LOCAL, LABELLING)}
+    known = {"normalization": (*KNOWN, "none"), "head": (*LOCAL, *LABELLING)}
     reasons = {
         f"only its ONNX weights can be, and {format} was asked for": format != "onnx",
         "the bundle does not say what its network takes from the whole image": not set(known) <= set(bundle.inside),
@@ -138,9 +138,9 @@ def _labelling(head: Operator) -> Any:
     """The labelling that a bundle states."""
     numbers = {key: value for key, value in head.kwargs.items() if isinstance(value, int | float)}
     try:
-        return Part(path="zooready.nets.labelling.Instances", kwargs=numbers).build()
+        return Part(path=LABELLING[head.name], kwargs=numbers).build()
     except TypeError:
-        raise NotTiled(f"{LABELLING} with {', '.join(head.kwargs)} is not known here") from None
+        raise NotTiled(f"{head.name} with {', '.join(head.kwargs)} is not known here") from None
 
 
 def predicted(

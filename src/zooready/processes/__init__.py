@@ -9,9 +9,11 @@ from zooready.processes.beside import at_once, side_by_side
 from zooready.processes.deadline import OutOfTime, on_time, time_left, within
 from zooready.processes.folders import locked, scratch
 from zooready.processes.limits import end, end_with_parent, machine_bytes, memory_bytes
+from zooready.processes.templates import Worker, start_worker
 
 __all__ = [
     "OutOfTime",
+    "Worker",
     "at_once",
     "end",
     "end_with_parent",
@@ -21,6 +23,7 @@ __all__ = [
     "on_time",
     "scratch",
     "side_by_side",
+    "start_worker",
     "time_left",
     "within",
 ]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zooready.processes.templates import Worker
 
 SHARE = 0.8  # of the machine's memory that child processes may take, all that run side by side together
 LEAST = 4 * 2**30  # bytes; importing torch alone asks for 2 GiB of address space
@@ -58,7 +61,7 @@ def end_group() -> None:
     os._exit(1)
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def end(process: Worker) -> None:
     """End a process that leads its group, and those that it started."""
     if hasattr(os, "killpg"):
         with suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""What runs inside the child that adopts a bundle: ``python -m zooready.sharing.adoption_worker FOLDER``, as for any consumer's job.
+"""What runs inside the child that adopts a bundle: ``main(FOLDER)``, as for any consumer's job.
 
 The job holds ``bundle`` (a path), ``format``, ``trusted`` and ``folder``, where ``adopted.zip`` and ``facts.json`` come to lie.
 """
@@ -6,7 +6,6 @@ The job holds ``bundle`` (a path), ``format``, ``trusted`` and ``folder``, where
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,8 @@ import torch
 
 from zooready.bundle.reading import opened
 from zooready.bundle.renewing import renewed
-from zooready.consumers.sandbox_worker import LOADERS, Network, main
+from zooready.consumers import sandbox_worker
+from zooready.consumers.sandbox_worker import LOADERS, Network
 from zooready.errors import InputInvalid
 from zooready.exporting import Exported, export, probing
 from zooready.nets.adopted import Adopted, Grid, arranged
@@ -92,6 +92,7 @@ def _counted(array: Array) -> Array:
     return array
 
 
-if __name__ == "__main__":
+def main(folder: Path) -> None:
+    """Do the job that lies in ``folder``, an adoption among the kinds of jobs."""
     LOADERS["adopt"] = adopt
-    main(Path(sys.argv[1]))
+    sandbox_worker.main(folder)

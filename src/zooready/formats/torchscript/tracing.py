@@ -26,7 +26,7 @@ from zooready.formats.forms import traced
 from zooready.formats.torchscript.folding import fold
 from zooready.formats.vmapped import is_vmapped
 from zooready.formats.warned import brief, known_deprecations, tracer_lines
-from zooready.processes import time_left
+from zooready.processes import end, start_worker, time_left
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -35,7 +35,6 @@ Route = Literal["trace", "export", "branches", "guards"]
 # of one recording: `torch.export` of a large transformer takes minutes, and of some networks has no end
 TIME_LIMIT_S = 600
 EVIDENCE_LIMIT_S = 120  # of one question to `torch.export`, which writes nothing
-CHILD = "import pathlib, sys; from zooready.formats.torchscript.tracing import main; main(pathlib.Path(sys.argv[1]))"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,19 +75,15 @@ def record_apart(
         return record_here(job, folder, f"the network cannot be pickled ({type(error).__name__}: {error})")
     paths = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONHASHSEED": "0"}
-    command = [sys.executable, "-c", CHILD, str(folder)]
     limit = min(TIME_LIMIT_S, EVIDENCE_LIMIT_S if route in ("branches", "guards") else TIME_LIMIT_S, time_left())
     log = folder / "log.txt"
-    with (
-        log.open("wb") as stream,
-        subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=stream, stderr=stream) as child,
-    ):
-        try:
-            code = child.wait(limit)
-        except subprocess.TimeoutExpired:
-            raise InputInvalid(f"recording took longer than {limit:.3g} s: give a smaller example.") from None
-        finally:
-            child.kill()
+    child = start_worker(__name__, folder, imports=("torch", "cloudpickle", __name__), environment=environment, cwd=Path.cwd(), log=log)
+    try:
+        code = child.wait(limit)
+    except subprocess.TimeoutExpired:
+        raise InputInvalid(f"recording took longer than {limit:.3g} s: give a smaller example.") from None
+    finally:
+        end(child)
     result = folder / "result.json"
     if not result.exists():
         raise InputInvalid(f"recording ended with code {code}: {log.read_text(errors='replace').strip()[-500:]}")
