@@ -74,12 +74,12 @@ def held_out(count: int = HELD_OUT, size: int = FIELD_PX) -> list[Scene]:
     return [spots.field(np.random.default_rng((HELD_OUT_SEED, index)), size) for index in range(count)]
 
 
-def condition(index: int, *, photons: float, background: float, share: float, width_px: float, px: int = FIELD_PX) -> Scene:
+def condition(index: int, *, photons: float, background: float, share: float, width_px: float, px: float = FIELD_PX) -> Scene:
     """A field of equal spots over even light."""
     rng = np.random.default_rng((CONDITION_SEED, index))
-    count = round(share * px**2)
-    points = spots.Spots(at=rng.uniform(0, px - 1, (count, 2)), height=np.ones(count), width_px=np.full(count, width_px))
-    return spots.exposed(rng, points, photons, photons * spots.rendered(points, px) + background)
+    count, size = round(share * px**2), round(px)
+    points = spots.Spots(at=rng.uniform(0, size - 1, (count, 2)), height=np.ones(count), width_px=np.full(count, width_px))
+    return spots.exposed(rng, points, photons, photons * spots.rendered(points, size) + background)
 
 
 def diffracted(index: int) -> Scene:
