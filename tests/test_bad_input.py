@@ -302,7 +302,7 @@ def test_a_bundle_that_cannot_be_read_is_named(said, tmp_path, make, message):
         (["demo", "--out", "out", "--readme", "nowhere.md"], "cannot read nowhere.md .*: give a Markdown file with the lines"),
         (["demo", "--out", "out", "--readme", "a.txt"], "a.txt has no lines <!-- verdicts --> and <!-- /verdicts -->"),
         (["list", "--cards", "a.txt/cards"], "cannot write a.txt/cards/.*: Not a directory. Nothing was left behind"),
-        (["lits"], "no command is called 'lits': did you mean 'list'"),
+        (["lits"], "no command is called 'lits'. Did you mean 'list'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -15,6 +15,7 @@ import pytest
 import zooready
 from zooready import cli, families
 from zooready.commands import COMMANDS, EXAMPLES, command, doctor
+from zooready.consumers import consumer
 from zooready.errors import ConsumerMissing, InputInvalid
 
 STARTS = {"import": ("import zooready", 0.15), "help": ("from zooready.cli import parser; parser().format_help()", 0.15)}
@@ -75,7 +76,7 @@ def test_the_version_is_that_of_the_package(capsys):
 
 @pytest.mark.parametrize(
     ("typed", "words"),
-    [("exprot", "no command is called 'exprot': did you mean 'export'?"), ("xyzzy", "no command is called 'xyzzy': use train, export,")],
+    [("exprot", "no command is called 'exprot'. Did you mean 'export'?"), ("xyzzy", "no command is called 'xyzzy'. Use train, export,")],
 )
 def test_a_misspelt_command_brings_the_nearest(capsys, typed, words):
     with pytest.raises(SystemExit, match="2"):
@@ -83,9 +84,26 @@ def test_a_misspelt_command_brings_the_nearest(capsys, typed, words):
     assert words in capsys.readouterr().err
 
 
+def test_a_misspelt_option_brings_the_nearest(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["publish", "nuclei.zip", "--dryrun"])
+    assert "unrecognized arguments: --dryrun Did you mean '--dry-run'?" in capsys.readouterr().err
+
+
 def test_a_misspelt_family_brings_the_nearest():
     with pytest.raises(InputInvalid, match="no family is called 'segmentaton'.*Did you mean 'segmentation'"):
         families.named("segmentaton")
+
+
+@pytest.mark.parametrize("command", [["publish", "segmentaton", "--dry-run"], ["page", "segmentaton", "-o", "page.html"]])
+def test_a_misspelt_family_in_the_place_of_a_bundle_brings_the_nearest(capsys, command):
+    assert cli.main(command) == 2
+    assert "Did you mean 'segmentation'?" in capsys.readouterr().err
+
+
+def test_a_misspelt_program_brings_the_nearest():
+    with pytest.raises(InputInvalid, match="no consumer is called 'cellprofile': choose from .* Did you mean 'cellprofiler'"):
+        consumer("cellprofile")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

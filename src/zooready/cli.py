@@ -11,25 +11,29 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from zooready.commands import COMMANDS, EXAMPLES, command
-from zooready.errors import BundleInvalid, ConsumerMissing, InputInvalid, ZooreadyError
+from zooready.errors import BundleInvalid, ConsumerMissing, InputInvalid, ZooreadyError, meant
 
 FAILED, USAGE, MISSING, INTERRUPTED = 1, 2, 3, 130  # exit codes; see docs/verdicts.md
 
 
 class RootParser(argparse.ArgumentParser):
-    """The parser of ``zooready`` itself, which says what a misspelt command may have been."""
+    """The parser of ``zooready`` itself, which says what a misspelt command or option may have been."""
 
     def error(self, message: str) -> NoReturn:
-        """End with the message, and with the nearest command if a command is not known."""
-        unknown = re.search(r"invalid choice: '([^']*)'", message)
-        if unknown:
-            near = get_close_matches(unknown[1], COMMANDS, n=1)
-            message = f"no command is called {unknown[1]!r}" + (f": did you mean {near[0]!r}?" if near else f": use {', '.join(COMMANDS)}.")
+        """End with the message, and with the nearest command or option if one is not known."""
+        if unknown := re.search(r"invalid choice: '([^']*)'", message):
+            message = f"no command is called {unknown[1]!r}." + (meant(unknown[1], COMMANDS) or f" Use {', '.join(COMMANDS)}.")
+        elif unknown := re.search(r"unrecognized arguments:.*?(--[^\s=]+)", message):
+            message += meant(unknown[1], self.options())
         super().error(message)
+
+    def options(self) -> list[str]:
+        """The options of the command that was typed."""
+        commands = next(action.choices for action in self._actions if isinstance(action.choices, dict))
+        return [name for command in commands.values() if command.is_loaded for name in command._option_string_actions]
 
 
 class Version(argparse.Action):

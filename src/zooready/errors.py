@@ -4,6 +4,7 @@ May import: nothing
 """
 
 import reprlib
+from collections.abc import Iterable
 
 _shown = reprlib.Repr()
 _shown.maxlevel = 4
@@ -18,6 +19,18 @@ def shown(value: object) -> str:
     '[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...]'
     """
     return _shown.repr(value)
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """What a misspelt word may have been, as the end of a message: a space and a question; empty if nothing is near.
+
+    >>> meant("spotz", ["spots", "deepz"])
+    " Did you mean 'spots'?"
+    """
+    from difflib import get_close_matches  # only when something went wrong
+
+    near = get_close_matches(word, list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 class ZooreadyError(Exception):

@@ -33,7 +33,7 @@ def test_four_keys_are_enough(tmp_path):
 
 
 def test_a_missing_file_is_named_with_a_template(tmp_path):
-    with pytest.raises(InputInvalid, match=r"cannot read .*about\.yaml: .*Start from this:\nname: "):
+    with pytest.raises(InputInvalid, match=r"cannot read .*about\.yaml: No such file or directory\. Start from this:\nname: "):
         about.read(tmp_path / "about.yaml")
 
 

@@ -38,6 +38,15 @@ def script(tmp_path, monkeypatch, text):
     monkeypatch.setattr(subprocess, "Popen", popen)
 
 
+def test_accounts_of_people_are_not_looked_up_since_a_check_uses_no_network(tmp_path):
+    draft = good()
+    draft.rdf["maintainers"] = [{"github_user": "Nobody-Is-Called-So"}]
+    draft.rdf["authors"] = [{"name": "Ada Example", "github_user": "nobody-either"}]
+    with opened(draft.write(tmp_path / "people.zip")) as bundle:
+        (outputs,) = bioimageio.run(bundle, "torchscript", IMAGE)
+    assert outputs[0].shape[2:] == IMAGE[0].shape[2:]
+
+
 def test_consumers_are_modules_of_one_form():
     for name in CONSUMERS:
         module = consumer(name)

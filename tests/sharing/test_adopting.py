@@ -193,12 +193,22 @@ def test_whether_the_original_normalises_is_read_from_its_steps(steps, is_normal
         assert all(caution[1:] in credited(original, said).documentation for caution in said)
 
 
+def distance(rdf):
+    """A second input, of one number."""
+    return {
+        **rdf["inputs"][0],
+        "id": "second",
+        "axes": [{"type": "batch"}, {"type": "channel", "channel_names": ["z"]}],
+        "preprocessing": [],
+    }
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (
-            lambda rdf: rdf["inputs"].append({**rdf["inputs"][0], "id": "second"}),
-            r"takes 2 inputs \(image, second\), and DeepImageJ opens one",
+            lambda rdf: rdf["inputs"].append(distance(rdf)),
+            r"takes 2 inputs \(image, second\), and DeepImageJ opens one image",
         ),
         (lambda rdf: rdf["outputs"][0]["axes"][2].update(scale=0.5), "bioimageio.spec does not understand|another size than the image"),
         (
@@ -217,11 +227,11 @@ def test_what_fiji_cannot_have_is_refused_with_the_cause(change, message, tmp_pa
 
 def test_several_inputs_are_refused_by_the_command_in_one_sentence(tmp_path, capsys):
     bundle = draft(MAKES["unet-torchscript"])
-    bundle.rdf["inputs"].append({**bundle.rdf["inputs"][0], "id": "second"})
+    bundle.rdf["inputs"].append(distance(bundle.rdf))
     assert main(["adopt", str(bundle.write(tmp_path / "theirs.zip")), "-o", str(tmp_path / "ours.zip")]) == 2
     printed = capsys.readouterr()
     said = " ".join((printed.out + printed.err).split())
-    assert "theirs.zip takes 2 inputs (image, second), and DeepImageJ opens one" in said
+    assert "theirs.zip takes 2 inputs (image, second), and DeepImageJ opens one image" in said
     assert not (tmp_path / "ours.zip").exists()
 
 

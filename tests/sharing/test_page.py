@@ -1,6 +1,7 @@
 """The page that runs a bundle in a browser: what is inside it, and, where Chromium or Firefox is, what it shows and computes."""
 
 import base64
+import json
 import re
 from io import BytesIO
 
@@ -54,6 +55,14 @@ def test_the_page_holds_everything_and_may_connect_to_nothing(fetched, tmp_path)
     assert "BSD-3-Clause" in page
     assert "onnxruntime-web 1.30.0: MIT" in page
     assert "this permission notice shall be included in all copies" in page
+
+
+@pytest.mark.parametrize(("stated", "told"), [({"blur_px": [8.3, 10.2]}, [8.3, 10.2]), ({}, None)], ids=["blur", "none"])
+def test_the_page_is_told_which_blur_its_network_knows(fetched, tmp_path, stated, told):
+    draft = good()
+    draft.rdf["config"] = {"zooready": stated}
+    facts = re.search(r'<script[^>]*id="facts"[^>]*>(.*?)</script>', page_of(draft, tmp_path), re.DOTALL)[1]
+    assert json.loads(facts)["blur_px"] == told
 
 
 def test_without_the_runtime_the_cure_is_said(tmp_path, monkeypatch, capsys):

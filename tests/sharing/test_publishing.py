@@ -15,6 +15,7 @@ from zooready.bundle.reading import opened
 from zooready.commands import publish
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
 from zooready.records import Verdict
+from zooready.sharing import publishing
 from zooready.sharing.hub_folder import write_hub_folder
 from zooready.sharing.publishing import Parcel, inspected, uploaded
 from zooready.sharing.upload_worker import TOKEN, cleaned
@@ -139,9 +140,26 @@ def test_a_server_that_is_not_there_is_told(parcel):
 
 
 def test_without_a_token_nothing_is_sent(parcel):
-    with zoo() as server, pytest.raises(InputInvalid, match=f"put it into the environment as {TOKEN}"):
+    with zoo() as server, pytest.raises(InputInvalid, match=f"there is no token.*put it into the environment as {TOKEN}"):
         send(parcel, server, token="")
     assert server.seen == []
+
+
+TOKENS = {"space": "a secret", "line": "a-secret\nX-Forged: yes", "letter": "gehe\u00edm", "control": "a-secret\x7f"}
+
+
+@pytest.mark.parametrize("token", TOKENS.values(), ids=TOKENS)
+def test_what_is_no_token_is_refused_and_not_shown(parcel, token):
+    with zoo() as server, pytest.raises(InputInvalid, match=f"{TOKEN} holds a space, a line break or a letter") as caught:
+        send(parcel, server, token=token)
+    assert server.seen == []
+    assert "secret" not in str(caught.value)
+    assert "gehe" not in str(caught.value)
+
+
+def test_a_line_break_behind_a_token_is_left_out(parcel):
+    with zoo(create=403) as server, pytest.raises(ConsumerFailed, match="POST create was answered with 403 Forbidden"):
+        send(parcel, server, token=f" {SECRET}\r\n")  # Answer looks at the header
 
 
 def test_with_a_fault_nothing_is_sent(parcel):
@@ -152,10 +170,9 @@ def test_with_a_fault_nothing_is_sent(parcel):
     assert server.seen == []
 
 
-def test_words_of_an_error_lose_the_token_and_what_an_address_hides(monkeypatch):
-    monkeypatch.setenv(TOKEN, SECRET)
+def test_words_of_an_error_lose_the_token_and_what_an_address_hides():
     text = f"Client error '403' for url 'https://store.example/a?sig=abc' with Bearer {SECRET}"
-    assert cleaned(text) == "Client error '403' for url 'https://store.example/a' with Bearer …"
+    assert cleaned(text, SECRET) == "Client error '403' for url 'https://store.example/a' with Bearer …"
 
 
 @pytest.fixture
@@ -163,8 +180,6 @@ def judged(monkeypatch):
     """Programs that say what they are told to."""
 
     def say(**statuses):
-        from zooready.sharing import publishing
-
         def compare(path, **options):
             assert options["trust_code"] in (True, False)
             with opened(path) as bundle:
@@ -221,6 +236,16 @@ def test_the_command_sends_what_is_in_order_and_says_where_it_is(for_zoo, judged
     assert "bioimage-io/keen-newt" in printed
     assert SECRET not in printed
     assert len(server.files) == 9
+
+
+def test_a_missing_token_is_told_before_anything_is_checked(for_zoo, capsys, monkeypatch):
+    def compare(path, **options):
+        raise AssertionError("checked before the token was missed")
+
+    monkeypatch.setattr(publishing, "compare", compare)
+    monkeypatch.delenv(TOKEN, raising=False)
+    assert cli.main(["publish", str(for_zoo), "--trust-code"]) == 2
+    assert f"put it into the environment as {TOKEN}" in capsys.readouterr().err
 
 
 def test_a_family_is_exported_for_the_zoo_and_its_code_is_trusted(for_zoo, judged, monkeypatch):

@@ -48,7 +48,8 @@ def read(path: Path) -> About:
     try:
         content = read_yaml(path)
     except (OSError, InputInvalid) as error:
-        raise InputInvalid(f"cannot read {path}: {error}. Start from this:\n{TEMPLATE}") from None
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error  # without its number and the path again
+        raise InputInvalid(f"cannot read {path}: {why}. Start from this:\n{TEMPLATE}") from None
     if not isinstance(content, dict):
         raise InputInvalid(f"{path} holds no keys. Start from this:\n{TEMPLATE}")
     known = {field.name for field in fields(About)}

@@ -110,7 +110,7 @@ def case_files(rdf: Mapping[str, Any], path: Path) -> tuple[CaseFiles, ...]:
     BundleInvalid
         A case lacks a name, its input, or one of its outputs.
     """
-    inputs, outputs = _test_files(rdf)
+    inputs, outputs = test_files(rdf)
     if len(inputs) != 1:
         return ()
     cases = [CaseFiles(name="test", input=inputs[0], outputs=outputs)]
@@ -125,7 +125,7 @@ def case_files(rdf: Mapping[str, Any], path: Path) -> tuple[CaseFiles, ...]:
     return tuple(cases)
 
 
-def _test_files(rdf: Mapping[str, Any]) -> tuple[list[object], list[object]]:
+def test_files(rdf: Mapping[str, Any]) -> tuple[list[object], list[object]]:
     """Names of the test inputs and the test outputs, whatever the format version."""
     if "test_inputs" in rdf:
         return list(rdf["test_inputs"]), list(rdf.get("test_outputs") or ())

@@ -27,6 +27,7 @@ def progress_bar(*, left: bool = False) -> Iterator[Callable[[int, int, str], No
     """A bar that names what runs at this moment; call it with (done, in all, what runs next). ``left``: with the time that is left."""
     time = (TimeElapsedColumn(), *([TimeRemainingColumn()] if left else []))
     columns = (BarColumn(), MofNCompleteColumn(), *time, TextColumn("{task.description}"))
-    with Progress(*columns, console=CONSOLE, transient=True) as bar:
+    is_seen = CONSOLE.is_terminal or CONSOLE.is_jupyter  # elsewhere an empty line would be left of it
+    with Progress(*columns, console=CONSOLE, transient=True, disable=not is_seen) as bar:
         task = bar.add_task("starting", total=None)
         yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what)

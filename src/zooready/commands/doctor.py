@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from zooready.commands.console import CONSOLE
 from zooready.consumers import CONSUMERS, Consumer, consumer
@@ -166,7 +166,8 @@ def options(parser: ArgumentParser) -> None:
 
 def run() -> None:
     """Print what is here, and how to get the rest."""
-    table = Table("what", "here", "version", "what to do", box=None, header_style="bold")
+    words = (Column(name, overflow="fold") for name in ("version", "what to do"))  # paths are long words
+    table = Table("what", "here", *words, box=None, header_style="bold")
     for finding in examine():
         table.add_row(finding.name, "yes" if finding.present else "no", finding.version, finding.cure)
     CONSOLE.print(table)

@@ -15,8 +15,9 @@ from zooready.commands import switches
 from zooready.commands.console import CONSOLE, print_line
 from zooready.commands.lists import Several
 from zooready.commands.runs import Trained, is_family, is_run, sample_of, trained
-from zooready.errors import InputInvalid
+from zooready.errors import InputInvalid, meant
 from zooready.evaluation import cards
+from zooready.families import FAMILIES
 from zooready.processes import scratch
 from zooready.records import About, Array, Bundle, Family, Form, Format, Image, Part
 from zooready.tensors import TensorSpec
@@ -180,6 +181,8 @@ def bundle_of(source: Path | str, *, trust_code: bool = False, time_limit_s: flo
         The bundle cannot be read safely.
     """
     if not is_run(source) and (Path(source).exists() or not is_family(source)):
+        if not Path(source).exists() and (question := meant(str(source), FAMILIES)):
+            raise InputInvalid(f"no bundle, run or family is called {str(source)!r}.{question}")
         with opened(source, trust_code=trust_code, time_limit_s=time_limit_s) as bundle:
             yield bundle
         return

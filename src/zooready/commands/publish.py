@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ from zooready.commands.console import CONSOLE, print_line, progress_bar
 from zooready.commands.export import export
 from zooready.commands.lists import Several
 from zooready.commands.runs import is_family, is_run
-from zooready.errors import InputInvalid
+from zooready.errors import InputInvalid, meant
+from zooready.families import FAMILIES
 from zooready.processes import scratch
 from zooready.records import About
 from zooready.sharing.hub_folder import write_hub_folder
-from zooready.sharing.publishing import Parcel, Progress, inspected, uploaded
+from zooready.sharing.publishing import Parcel, Progress, inspected, token_of, uploaded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +88,10 @@ def publish(
     ConsumerFailed
         The server refused it, or the connection was cut.
     """
-    with _made(bundle, about, keep) as (path, is_own):
+    is_own = _is_made_here(bundle, about, keep)
+    if not dry_run and to_huggingface is None:
+        token_of(os.environ)  # rather than after minutes of checks
+    with _made(bundle, about, keep) if is_own else nullcontext(Path(bundle)) as path:
         trusted = trust_code or is_own
         if to_huggingface is not None:
             with opened(path) as model:
@@ -96,20 +101,26 @@ def publish(
         return Published(parcel=parcel, url="" if dry_run else uploaded(parcel))
 
 
-@contextmanager
-def _made(source: Path | str, about: About | Path | str | None, keep: Sequence[str]) -> Iterator[tuple[Path, bool]]:
-    """The zip, and whether it was made here of a run or a family."""
+def _is_made_here(source: Path | str, about: About | Path | str | None, keep: Sequence[str]) -> bool:
+    """Whether this is a run or a family, of which a bundle is made here."""
     if not is_run(source) and (Path(source).exists() or not is_family(source)):
         if about is not None or keep:
             raise InputInvalid(f"{source} is a bundle, which states its facts itself: export it for the zoo with these.")
         if not Path(source).is_file():
-            raise InputInvalid(f"{str(source)!r} is no bundle, run or family: give a zip that was exported for the zoo.")
-        yield Path(source), False
-        return
+            raise InputInvalid(
+                f"{str(source)!r} is no bundle, run or family: give a zip that was exported for the zoo.{meant(str(source), FAMILIES)}"
+            )
+        return False
+    return True
+
+
+@contextmanager
+def _made(source: Path | str, about: About | Path | str | None, keep: Sequence[str]) -> Iterator[Path]:
+    """The zip of a run or a family."""
     with scratch() as folder:
         name = Path(source).resolve().name if is_run(source) else str(source)
         result = export(source, about=about, out=folder / f"{name}.zip", keep=keep, torchscript="plain", form="zoo")
-        yield result.path, True
+        yield result.path
 
 
 def run(bundle: str, dry_run: bool = False, **options: Any) -> int:

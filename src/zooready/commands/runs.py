@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zooready.bundle.reading import opened
-from zooready.errors import BundleInvalid, InputInvalid
+from zooready.errors import BundleInvalid, InputInvalid, meant
 from zooready.evaluation import cards
 from zooready.families import FAMILIES, for_classes, load_record, load_weights, named, shipped
 from zooready.images.files import read_image
@@ -74,7 +74,9 @@ def trained(source: Path | str, family: Family | None = None) -> Trained:
         about = about_of(known, "\n".join(cards.tables(record)))
         return Trained(family=known, weights=load_weights(known.name), provenance=provenance_of(record), about=about, record=record)
     if not Path(source).is_dir():
-        raise InputInvalid(f"{str(source)!r} is neither the folder of a run nor a family: choose from {', '.join(FAMILIES)}.")
+        raise InputInvalid(
+            f"{str(source)!r} is neither the folder of a run nor a family: choose from {', '.join(FAMILIES)}.{meant(str(source), FAMILIES)}"
+        )
     run = checkpoint.read(Path(source))
     facts: dict[str, Any] = {"seed": run.seed, "steps": run.steps, "data": run.data, "data_sha256": run.data_sha256, "git": run.git}
     facts |= {"adversary": run.adversary, "start": run.start, "best_step": run.best_step or None}

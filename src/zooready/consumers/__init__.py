@@ -29,7 +29,7 @@ import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol, cast
 
-from zooready.errors import InputInvalid
+from zooready.errors import InputInvalid, meant
 from zooready.records import Array, Bundle, Format, Level
 
 CONSUMERS: Mapping[str, str] = {
@@ -80,5 +80,5 @@ def consumer(name: str) -> Consumer:
         No consumer has this name.
     """
     if name not in CONSUMERS:
-        raise InputInvalid(f"no consumer is called {name!r}: choose from {', '.join(CONSUMERS)}.")
+        raise InputInvalid(f"no consumer is called {name!r}: choose from {', '.join(CONSUMERS)}.{meant(name, CONSUMERS)}")
     return cast(Consumer, importlib.import_module(CONSUMERS[name]))

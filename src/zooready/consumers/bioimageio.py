@@ -46,11 +46,16 @@ def run(bundle: Bundle, format: Format, images: Sequence[Array]) -> list[tuple[A
     ConsumerFailed
         It crashed, hung, or could not run the network.
     """
+    return predicted(bundle, format, [[image] for image in images])
+
+
+def predicted(bundle: Bundle, format: Format, inputs: Sequence[Sequence[Array]]) -> list[tuple[Array, ...]]:
+    """As :func:`run`, for networks of one or of several inputs: all of one prediction together, in the description's order."""
     if format == "state_dict" and not bundle.trusted:
         raise BundleInvalid(f"{bundle.path.name}: a state dict runs the bundle's own Python. Read it, then use trust_code=True.")
     description = next(bundle.folder / name for name in DESCRIPTIONS if (bundle.folder / name).is_file())  # the one that was judged
     job = {"kind": "bioimageio", "bundle": str(description), "weights": WEIGHTS[format]}
-    return ask(job, images, who=f"bioimageio.core {version('bioimageio.core')} ({format})", seconds=bundle.time_limit_s)
+    return ask(job, inputs, who=f"bioimageio.core {version('bioimageio.core')} ({format})", seconds=bundle.time_limit_s)
 
 
 def versions() -> dict[str, str]:

@@ -33,7 +33,9 @@ PASSED_ON = re.compile(  # the rest of the environment, tokens and proxies among
 )
 
 
-def ask(job: Mapping[str, Any], images: Sequence[Array], *, who: str, seconds: float | None = None) -> list[tuple[Array, ...]]:
+def ask(
+    job: Mapping[str, Any], images: Sequence[Array | Sequence[Array]], *, who: str, seconds: float | None = None
+) -> list[tuple[Array, ...]]:
     """Run one job of :mod:`zooready.consumers.sandbox_worker` in a fresh process.
 
     Parameters
@@ -41,7 +43,7 @@ def ask(job: Mapping[str, Any], images: Sequence[Array], *, who: str, seconds: f
     job
         ``kind`` and its arguments, plain data.
     images
-        (b, c, …) each; sent as float32.
+        (b, c, …) each, or all inputs of a network that takes several; sent as float32.
     who
         What is running, for messages.
     seconds
@@ -56,7 +58,7 @@ def ask(job: Mapping[str, Any], images: Sequence[Array], *, who: str, seconds: f
     """
     until = time.monotonic() + (seconds or SECONDS)
     with contextlib.closing(Session(job, who=who, seconds=seconds)) as session:
-        return [session.answer([image], until) for image in images]
+        return [session.answer([image] if isinstance(image, np.ndarray) else image, until) for image in images]
 
 
 @dataclass(kw_only=True)

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from zooready.bundle.parsing import has, listing, parse
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid, OutputsDiffer, ZooreadyError
 from zooready.formats import FORMATS
 from zooready.formats.state_dict import Builder
@@ -153,19 +154,30 @@ def bioimageio(job: dict[str, Any]) -> Network:
     from bioimageio.core.proc_setup import get_required_dataset_measures
     from bioimageio.spec.model import v0_4, v0_5
 
+    _take_accounts_as_written(Path(job["bundle"]))
     model = bioimageio.core.load_description_and_test(job["bundle"], weight_format=job["weights"])
     if not isinstance(model, (v0_4.ModelDescr, v0_5.ModelDescr)) or model.validation_summary.status != "passed":
         _explain(model.validation_summary)
     fresh = partial(bioimageio.core.create_prediction_pipeline, model, weight_format=job["weights"])
     lasting = None if any(get_required_dataset_measures(model)) else fresh()  # one that lasts mixes in statistics of the images before
 
-    def network(image: Array) -> Sequence[Array]:
+    def network(*inputs: Array) -> Sequence[Array]:
         pipeline = fresh() if lasting is None else lasting
-        sample = create_sample_for_model(model, inputs=image)  # as in its own test, a halo is neither added nor cut off
+        named = dict(zip(get_member_ids(model.inputs), inputs, strict=True))
+        sample = create_sample_for_model(model, inputs=named)  # as in its own test, a halo is neither added nor cut off
         predicted = pipeline.predict_sample_without_blocking(sample, skip_input_padding=True, skip_output_cropping=True)
         return [predicted.members[name].data.to_numpy() for name in get_member_ids(model.outputs)]
 
     return network
+
+
+def _take_accounts_as_written(description: Path) -> None:
+    """Have bioimageio.spec not look up the accounts of authors and maintainers: there is no network here, and without it, it raises."""
+    from bioimageio.spec._internal.constants import KNOWN_GITHUB_USERS
+
+    rdf = parse(description)
+    people = [person for key in ("authors", "maintainers", "packaged_by") for person in listing(rdf.get(key) or [], key)]
+    KNOWN_GITHUB_USERS.update(str(person["github_user"]).lower() for person in people if has(person, "github_user"))
 
 
 def _explain(summary: Any) -> NoReturn:

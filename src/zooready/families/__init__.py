@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zooready.data.folder import contents, subfolder
-from zooready.errors import InputInvalid
+from zooready.errors import InputInvalid, meant
 from zooready.families import (
     deepz,
     deepz_pair,
@@ -64,9 +63,7 @@ def named(name: str) -> Family:
         There is none; the message lists those that exist.
     """
     if name not in FAMILIES:
-        near = get_close_matches(name, FAMILIES, n=1)
-        meant = f" Did you mean {near[0]!r}?" if near else ""
-        raise InputInvalid(f"no family is called {name!r}: choose from {', '.join(FAMILIES)}.{meant}")
+        raise InputInvalid(f"no family is called {name!r}: choose from {', '.join(FAMILIES)}.{meant(name, FAMILIES)}")
     return FAMILIES[name]
 
 

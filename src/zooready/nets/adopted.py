@@ -1,6 +1,6 @@
 """Somebody else's network with everything around it inside: raw pixels of any size in, float32 outputs of the image's size out.
 
-image -> the network's own axes -> steps -> padding -> network -> cropping -> steps -> b, c, (z,) y, x
+image -> its inputs, the network's own axes -> steps -> padding -> network -> cropping -> steps -> b, c, (z,) y, x
 """
 
 from __future__ import annotations
@@ -36,21 +36,31 @@ class Grid:
         return self.minimum + (over + self.step - 1) // self.step * self.step - length - self.lead
 
 
+@dataclass(frozen=True)
+class Entry:
+    """One input of the network: its name in steps, the letters of its axes in its order, and how many of the image's channels it takes.
+
+    ``channels`` is None for a network of one input, which takes them all.
+    """
+
+    name: str
+    axes: str
+    channels: int | None = None
+
+
 class Adopted(nn.Module):
     """A network, with the steps and the padding that its description asks for.
 
     Parameters
     ----------
     network
-        One tensor in, one tensor for each output out.
-    name
-        Of the input, as the steps behind name it.
-    axes
-        Letters of the network's input, in its order.
+        One tensor for each input in, one tensor for each output out.
+    inputs
+        What the network takes, the channels of the image one after the other.
     outputs
-        The same of each output.
+        Letters of the axes of each output, in its order.
     before, behind
-        The steps on the input, and those on each output.
+        The steps on each input, and those on each output.
     grids
         Axis to the lengths that the network takes; axes without any are not padded.
     offsets
@@ -63,33 +73,30 @@ class Adopted(nn.Module):
         self,
         network: nn.Module,
         *,
-        name: str,
-        axes: str,
+        inputs: Sequence[Entry],
         outputs: Sequence[str],
-        before: Steps,
+        before: Sequence[Steps],
         behind: Sequence[Steps],
         grids: Mapping[str, Grid],
         offsets: Sequence[Mapping[str, int]],
     ) -> None:
         super().__init__()
-        self.network, self.name, self.axes, self.outputs = network, name, axes, tuple(outputs)
-        self.before, self.behind = before, nn.ModuleList(behind)
+        self.network, self.inputs, self.outputs = network, tuple(inputs), tuple(outputs)
+        self.before, self.behind = nn.ModuleList(before), nn.ModuleList(behind)
         self.grids, self.offsets = dict(grids), tuple(offsets)
 
     @property
     def order(self) -> str:
         """Axes of the image that comes in."""
-        return "".join(axis for axis in "bczyx" if axis in self.axes or axis in "bc")
+        return "".join(axis for axis in "bczyx" if axis in self.inputs[0].axes or axis in "bc")
 
     def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Outputs for raw pixels."""
         spatial = self.order[2:]
         lengths = dict(zip(spatial, image.shape[2:], strict=True))
-        raw = arranged(image, self.order, self.axes)
-        given = self.before(raw, {self.name: raw})
-        given = arranged(given, self.axes, self.order)
-        given = self.padded(given.to(image.dtype) if given.is_floating_point() else given, lengths, image.dtype)
-        results = flat(self.network(arranged(given, self.order, self.axes)))
+        raw = self.raw(image)
+        padded = [self.padded(tensor, lengths, image.dtype) for tensor in self.processed(raw, image.dtype)]
+        results = flat(self.network(*(arranged(tensor, self.order, entry.axes) for tensor, entry in zip(padded, self.inputs, strict=True))))
         if len(results) != len(self.outputs):
             raise ValueError(f"the network gave {len(results)} outputs, and its description has {len(self.outputs)}")
         finished = []
@@ -98,9 +105,23 @@ class Adopted(nn.Module):
                 grid = self.grids.get(axis)
                 if grid is not None and axis in axes:
                     result = result.narrow(axes.index(axis), grid.lead - offsets.get(axis, 0), lengths[axis])
-            result = steps(result, {self.name: raw}).to(image.dtype)
+            result = steps(result, raw).to(image.dtype)
             finished.append(arranged(result, axes, "".join(axis for axis in "bczyx" if axis in axes or axis in "bc")))
         return finished[0] if len(finished) == 1 else tuple(finished)
+
+    def raw(self, image: Tensor) -> dict[str, Tensor]:
+        """Each input before its first step, by name, with its own axes."""
+        parts, first = {}, 0
+        for entry in self.inputs:
+            part = image if entry.channels is None else image.narrow(1, first, entry.channels)
+            first += entry.channels or 0
+            parts[entry.name] = arranged(part, self.order, entry.axes)
+        return parts
+
+    def processed(self, raw: Mapping[str, Tensor], kind: torch.dtype) -> list[Tensor]:
+        """Each input after its last step, with the axes of the image; of this kind unless it is of whole numbers."""
+        given = [(entry, steps(raw[entry.name], raw)) for entry, steps in zip(self.inputs, self.before, strict=True)]
+        return [arranged(tensor.to(kind) if tensor.is_floating_point() else tensor, entry.axes, self.order) for entry, tensor in given]
 
     def padded(self, tensor: Tensor, lengths: Mapping[str, int], kind: torch.dtype) -> Tensor:
         """The tensor with its edges repeated, up to lengths that the network takes."""

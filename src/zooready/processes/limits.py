@@ -64,7 +64,7 @@ def end_group() -> None:
 def end(process: Worker) -> None:
     """End a process that leads its group, and those that it started."""
     if hasattr(os, "killpg"):
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group that has ended and nobody waited for
             os.killpg(process.pid, signal.SIGKILL)
     else:
         process.kill()

@@ -17,13 +17,13 @@ from zooready.bundle.reading import opened
 from zooready.bundle.renewing import renewed
 from zooready.consumers import sandbox_worker
 from zooready.consumers.sandbox_worker import LOADERS, Network
-from zooready.errors import InputInvalid
 from zooready.exporting import Exported, export, probing
 from zooready.nets.adopted import Adopted, Grid, arranged
 from zooready.nets.wrapping import flat
-from zooready.records import Array, Bundle, Format, Image, as_float32
+from zooready.records import Array, Bundle, Format, Image
 from zooready.sharing.crediting import cautions, credited
 from zooready.sharing.foreign_networks import network_of
+from zooready.sharing.joining import example_of
 from zooready.sharing.surrounding import Surroundings, surroundings
 
 
@@ -45,14 +45,10 @@ def adopted(bundle: Bundle, original: Bundle, format: Format, out: Path, provena
     InputInvalid, BundleInvalid
         It cannot be had; the message says why.
     """
-    if not bundle.cases:
-        raise InputInvalid("it has no test input to measure the network with.")
     warned = cautions(bundle)
     about, around, network = credited(original, warned), surroundings(bundle), network_of(bundle, format)
-    axes = around.input.axes
-    raw = torch.from_numpy(as_float32(bundle.cases[0].input[:1] if axes[0] == "b" else bundle.cases[0].input))
     plain = around.around(network, {})
-    example = arranged(raw, axes, plain.order)
+    example = arranged(torch.from_numpy(example_of(bundle, around.input)), around.input.axes, plain.order)
     grids, notes = _grids(around, network, example)
     module = around.around(network, grids).eval()
     with torch.no_grad():
@@ -70,10 +66,10 @@ def _grids(around: Surroundings, network: torch.nn.Module, example: torch.Tensor
     if not around.fixed:
         return around.grids, ()
     bare: Adopted = around.around(network, {}, bare=True)
-    steps = around.around(network, {}).before
+    plain: Adopted = around.around(network, {})
     with torch.no_grad():
-        seen = steps(arranged(example, bare.order, bare.axes), {around.input.name: arranged(example, bare.order, bare.axes)})
-        measured = probing.measure(probing.prepared(bare), arranged(seen, bare.axes, bare.order).to(torch.float32))
+        seen = torch.cat([tensor.to(torch.float32) for tensor in plain.processed(plain.raw(example), torch.float32)], 1)
+        measured = probing.measure(probing.prepared(bare), seen)
     if not measured.stride:
         return around.grids, ()
     spatial = bare.order[2:]

@@ -12,6 +12,7 @@ from zooready.bundle.writing import identity
 from zooready.errors import BundleInvalid
 from zooready.prediction.steps import of_data_set
 from zooready.records import About, Bundle
+from zooready.sharing.joining import channels_of
 
 COVERS = (".png", ".jpg", ".jpeg", ".gif")
 AUTHOR = ("name", "affiliation", "email", "orcid")  # a github_user would be looked up by every program that reads the bundle
@@ -71,6 +72,9 @@ def cautions(newest: Bundle) -> tuple[str, ...]:
             f"the description asks for statistics of a whole data set ({', '.join(names)}): here they are those of each image by itself, "
             "as bioimageio.core takes them when it is given one image; of several, it mixes them."
         )
+    if len(newest.inputs) > 1:
+        channels = ", ".join(channel for tensor in newest.inputs for channel in channels_of(tensor))
+        said.append(f"the original takes {len(newest.inputs)} inputs, which are the channels of one image here, in this order: {channels}.")
     return tuple(said)
 
 

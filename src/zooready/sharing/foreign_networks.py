@@ -27,9 +27,9 @@ class Stored(nn.Module):
         self.path = path
         self.script = torchscript.load(Path(path)).eval()
 
-    def forward(self, image: Tensor) -> Any:
+    def forward(self, *inputs: Tensor) -> Any:
         """Whatever the script returns."""
-        return self.script(image)
+        return self.script(*inputs)
 
     def __reduce__(self) -> tuple[type[Stored], tuple[str]]:
         return type(self), (self.path,)

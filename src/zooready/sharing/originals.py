@@ -12,7 +12,8 @@ from zooready.bundle.reading import opened
 from zooready.consumers import bioimageio, pytorch
 from zooready.errors import ConsumerFailed, OutputsDiffer
 from zooready.images.agreement import agreement, ranges_of
-from zooready.records import TOLERANCE, Array, Bundle, Case, Format, as_float32
+from zooready.records import TOLERANCE, Array, Bundle, Case, Format
+from zooready.sharing.joining import example_of, in_order, parts
 from zooready.sharing.surrounding import Surroundings, surroundings
 from zooready.tensors import Tensor
 
@@ -47,7 +48,7 @@ def compared(newest: Bundle, original: Bundle, format: Format, adopted: Path) ->
     """
     around = surroundings(newest)
     images = images_of(newest, around)
-    expected = bioimageio.run(original, format, images)
+    expected = bioimageio.predicted(original, format, [parts(image, newest.inputs) for image in images])
     with opened(adopted) as bundle:
         if "torchscript" not in bundle.formats:
             raise ConsumerFailed("no TorchScript came of it, which Fiji needs.")
@@ -92,8 +93,7 @@ def judged(
 
 def images_of(bundle: Bundle, around: Surroundings) -> list[Array]:
     """The test input, and the same pixels at other sizes that the description allows, with the input's own axes, a batch of one."""
-    test, axes = bundle.cases[0].input, around.input.axes
-    test = np.take(test, [0], axes.index("b"))
+    test, axes = example_of(bundle, around.input), around.input.axes
     images = {test.shape: test}
     for y, x in SHARES:
         lengths = list(test.shape)
@@ -104,14 +104,7 @@ def images_of(bundle: Bundle, around: Surroundings) -> list[Array]:
         if tuple(lengths) not in images:
             wider = [(0, max(0, want - have)) for want, have in zip(lengths, test.shape, strict=True)]
             images[tuple(lengths)] = np.pad(test, wider, mode="wrap")[tuple(slice(length) for length in lengths)]
-    return [as_float32(image) for image in images.values()]
-
-
-def in_order(array: Array, tensor: Tensor) -> Array:
-    """An array with a tensor's axes as b, c, (z,) y, x, or b, c."""
-    axes = tensor.axes
-    array = array.transpose([axes.index(axis) for axis in "bczyx" if axis in axes])
-    return as_float32(array if "c" in axes else np.expand_dims(array, 1))
+    return list(images.values())
 
 
 def _inner(output: Array, margins: Mapping[str, int], tensor: Tensor) -> Array:

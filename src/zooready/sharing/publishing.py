@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from zooready.sharing.upload_worker import TOKEN, cleaned
 
 WORKER = "zooready.sharing.upload_worker"
 JUDGE = "bioimageio"  # the consumer that runs the test which the zoo runs
+WORD = re.compile(r"[!-~]+")  # what a header may hold; httpx shows the whole of any other
 REFUSED = 400  # the first status of HTTP that means no
 TERMS = "https://bioimage.io/#/toc"
 Progress = Callable[[int, int, str], None]
@@ -100,17 +102,32 @@ def uploaded(parcel: Parcel, *, environment: Mapping[str, str] | None = None) ->
     if parcel.faults:
         raise BundleInvalid(f"{parcel.path.name} is not sent: {' '.join(parcel.faults)}")
     variables = dict(os.environ if environment is None else environment)
-    if not variables.get(TOKEN):
-        raise InputInvalid(
-            f"there is no token to upload with: log in at the zoo, make one, and put it into the environment as {TOKEN}. By using it you "
-            f"agree to the zoo's terms ({TERMS})."
-        )
+    token = variables[TOKEN] = token_of(variables)
     with scratch() as folder:
         (folder / "job.json").write_text(json.dumps({"zip": str(parcel.path.absolute())}), encoding="utf-8")
         is_stopped = _attended(folder, variables)
         log = (folder / "log.txt").read_text(encoding="utf-8", errors="replace")
-        last = cleaned(next((line for line in reversed(log.splitlines()) if line.strip()), "nothing"))
+        last = cleaned(next((line for line in reversed(log.splitlines()) if line.strip()), "nothing"), token)
         return _judged(list(_events(folder / "events.jsonl")), len(parcel.files), is_stopped, last)
+
+
+def token_of(environment: Mapping[str, str]) -> str:
+    """The token to upload with, without a line break at its end, which came with copying.
+
+    Raises
+    ------
+    InputInvalid
+        There is none, or it can be none; what it is is not in the message.
+    """
+    token = environment.get(TOKEN, "").strip()
+    if not token:
+        raise InputInvalid(
+            f"there is no token to upload with: log in at the zoo, make one, and put it into the environment as {TOKEN}. By using it you "
+            f"agree to the zoo's terms ({TERMS})."
+        )
+    if not WORD.fullmatch(token):
+        raise InputInvalid(f"{TOKEN} holds a space, a line break or a letter that no token has, so nothing was sent: copy the token again.")
+    return token
 
 
 def _attended(folder: Path, variables: Mapping[str, str]) -> bool:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from torch import nn
 
 from zooready.errors import BundleInvalid
-from zooready.nets.adopted import Adopted, Grid
+from zooready.nets.adopted import Adopted, Entry, Grid
 from zooready.nets.processing import Steps
 from zooready.prediction.steps import axis_ids, steps_of
 from zooready.records import Bundle
+from zooready.sharing.joining import joined
 from zooready.tensors import Axis, Kind, Tensor, TensorSpec
 
 
@@ -20,10 +21,12 @@ from zooready.tensors import Axis, Kind, Tensor, TensorSpec
 class Surroundings:
     """What a description asks for around its network, and how the adopted one is described.
 
-    ``grids`` are the lengths that it states for axes that may vary, ``fixed`` its axes of one length, px.
+    ``input`` is the one image that comes in; ``parts`` are the inputs of the network, itself or what its channels are. ``grids`` are the
+    lengths that the description states for axes that may vary, ``fixed`` its axes of one length, px.
     """
 
     input: Tensor
+    parts: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     grids: Mapping[str, Grid]
     fixed: Mapping[str, int]
@@ -31,16 +34,22 @@ class Surroundings:
 
     def around(self, network: nn.Module, grids: Mapping[str, Grid], *, bare: bool = False) -> Adopted:
         """The network with its surroundings, padded to ``grids``; ``bare`` leaves the steps out."""
-        axes = {self.input.name: axis_ids(self.input)}
-        lengths = [{"channel": len(tensor.channels)} if tensor.channels else {} for tensor in (self.input, *self.outputs)]
-        none = Steps([], of_given=False)
-        before = none if bare else steps_of(self.input, axes, lengths=lengths[0], is_input=True)
-        pairs = zip(self.outputs, lengths[1:], strict=True)
-        behind = [none if bare else steps_of(tensor, axes, lengths=known) for tensor, known in pairs]
+        axes = {tensor.name: axis_ids(tensor) for tensor in self.parts}
+
+        def steps(tensor: Tensor, is_input: bool) -> Steps:
+            lengths = {"channel": len(tensor.channels)} if tensor.channels else {}
+            return Steps([], of_given=False) if bare else steps_of(tensor, axes, lengths=lengths, is_input=is_input)
+
+        counts = [None] if len(self.parts) == 1 else [len(tensor.channels) or 1 for tensor in self.parts]
         return Adopted(
-            network, name=self.input.name, axes=_letters(self.input), outputs=[_letters(tensor) for tensor in self.outputs],
-            before=before, behind=behind, grids=grids, offsets=self.offsets,
-        )  # fmt: skip
+            network,
+            inputs=[Entry(tensor.name, _letters(tensor), count) for tensor, count in zip(self.parts, counts, strict=True)],
+            outputs=[_letters(tensor) for tensor in self.outputs],
+            before=[steps(tensor, True) for tensor in self.parts],
+            behind=[steps(tensor, False) for tensor in self.outputs],
+            grids=grids,
+            offsets=self.offsets,
+        )
 
     def specs(self, channels: Sequence[int]) -> tuple[TensorSpec, tuple[TensorSpec, ...]]:
         """Input and outputs of the adopted network, which have these numbers of channels."""
@@ -54,16 +63,9 @@ def surroundings(bundle: Bundle) -> Surroundings:
     Raises
     ------
     BundleInvalid
-        What Fiji cannot have: several inputs, an output of another scale, axes that no image has.
+        What Fiji cannot have: inputs that are no channels of one image, an output of another scale, axes that no image has.
     """
-    if len(bundle.inputs) != 1:
-        names = ", ".join(tensor.name for tensor in bundle.inputs)
-        raise BundleInvalid(
-            f"{bundle.path.name} takes {len(bundle.inputs)} inputs ({names}), and DeepImageJ opens one: ask its authors for a network that "
-            "takes them as channels of one image."
-        )
-    given = bundle.inputs[0]
-    for tensor in (given, *bundle.outputs):
+    for tensor in (*bundle.inputs, *bundle.outputs):
         letters = [axis.letter for axis in tensor.details]
         foreign = [letter for letter in letters if letter not in tuple("bczyx")]
         if foreign or "b" not in letters:
@@ -72,12 +74,14 @@ def surroundings(bundle: Bundle) -> Surroundings:
                 f"{bundle.path.name}: '{tensor.name}' has axes {', '.join(letters)}, and {why} cannot be brought to Fiji: images there "
                 "have x, y, z and channels, and a program may give several at once."
             )
+    given = joined(bundle)
     leads = {axis.letter: _lead(bundle, axis) for axis in given.details if axis.letter in "zyx"}
     grids = {
         axis.letter: Grid(axis.minimum or 1, axis.step or 1, *leads[axis.letter]) for axis in given.details if axis.minimum is not None
     }
     fixed = {axis.letter: axis.size for axis in given.details if axis.letter in "zyx" and axis.size is not None}
-    return Surroundings(input=given, outputs=bundle.outputs, grids=grids, fixed=fixed, offsets=tuple(map(_missing, bundle.outputs)))
+    offsets = tuple(map(_missing, bundle.outputs))
+    return Surroundings(input=given, parts=bundle.inputs, outputs=bundle.outputs, grids=grids, fixed=fixed, offsets=offsets)
 
 
 def _lead(bundle: Bundle, axis: Axis) -> tuple[int, int]:

@@ -55,14 +55,13 @@ def main(folder: Path) -> None:
             with ValidationContext(perform_io_checks=False):  # no look-ups of names: the bundle was validated before
                 url = str(upload(job["zip"]))
         except Exception as error:  # whatever a network or a server does
-            _write(events, error=type(error).__name__, why=cleaned(str(error)))
+            _write(events, error=type(error).__name__, why=cleaned(str(error), os.environ.get(TOKEN, "")))
         else:
             _write(events, url=url)
 
 
-def cleaned(text: str) -> str:
+def cleaned(text: str, token: str) -> str:
     """Words of an error without the token and without what stands behind the question mark of an address, where others put theirs."""
-    token = os.environ.get(TOKEN, "")
     return QUERY.sub("", text.replace(token, "…") if token else text)[:500]
 
 

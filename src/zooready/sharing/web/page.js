@@ -397,7 +397,8 @@ function describe() {
   const channels = facts.input.channels.length > 1 ? `${facts.input.channels.length} channels (${facts.input.channels.join(", ")})` : "one channel";
   const sizes = Object.entries(facts.input.sizes).map(([axis, length]) => `${length} px in ${axis}`).join(", ");
   const range = facts.pixel_size_um ? ` Trained for pixels of ${facts.pixel_size_um[0]} to ${facts.pixel_size_um[1]} µm.` : "";
-  element("wanted").textContent = `The network takes ${stacked ? "stacks" : "images"} of ${channels}, raw as the microscope saved them${sizes ? `, of exactly ${sizes}` : ""}.${range}`;
+  const blur = facts.blur_px ? ` Trained for a blur of ${facts.blur_px.join(" to ")} px, wavelength / (NA × pixel size): images are not scaled to it here, as zooready predict and the macro for Fiji do.` : "";
+  element("wanted").textContent = `The network takes ${stacked ? "stacks" : "images"} of ${channels}, raw as the microscope saved them${sizes ? `, of exactly ${sizes}` : ""}.${range}${blur}`;
   element("about").textContent = `By ${facts.authors.join(", ")}. Licence: ${facts.license}.`;
 }
 
