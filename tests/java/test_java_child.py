@@ -219,6 +219,27 @@ def test_several_files_run_in_one_process(weights, two_outputs, rng, tmp_path, m
     assert first.versions["pytorch"] == second.versions["pytorch"] == "2.0.0"
 
 
+class Counting(nn.Module):
+    """Adds to an image how often it ran since it was loaded."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("runs", torch.zeros(1))
+
+    def forward(self, image):
+        self.runs += 1
+        return image + self.runs
+
+
+def test_torchscript_is_loaded_anew_for_each_image_and_runs_twice_on_the_first(tmp_path):
+    torch.jit.script(Counting()).save(str(tmp_path / "weights.pt"))
+    images = [np.zeros((1, 1, 4, side), np.float32) for side in (3, 5, 7)]
+    (raced,) = java.race("pytorch", [tmp_path / "weights.pt"], images, repeats=1)
+    for result in (java.run("pytorch", tmp_path / "weights.pt", images), raced):
+        assert [output.shape[-1] for (output,) in result.outputs] == [3, 5, 7]
+        assert [float(output.max()) for (output,) in result.outputs] == [2, 1, 1]
+
+
 def test_a_file_that_fails_leaves_the_others(weights, rng, tmp_path):
     (tmp_path / "weights.pt").write_bytes(b"not a network")
     inputs = [rng.random((1, 2, 4, 4), dtype=np.float32)]

@@ -10,7 +10,16 @@ import torch
 from zooready import java
 from zooready.nets.normalization import FirstMeanStd, JointMeanStd, MeanStd, MinMax, Percentiles, normalised
 
-MODULES = [Percentiles(1, 99), Percentiles(0, 100), Percentiles(2.5, 99.8), MeanStd(), FirstMeanStd(10.0), JointMeanStd(), MinMax()]
+MODULES = [
+    Percentiles(1, 99),
+    Percentiles(0, 100),
+    Percentiles(2.5, 99.8),
+    Percentiles(10, 99.8, brightest=3.0),
+    MeanStd(),
+    FirstMeanStd(10.0),
+    JointMeanStd(),
+    MinMax(),
+]
 IDS = [repr(module) for module in MODULES]
 SIZES = [(1, 1, 1, 1), (2, 3, 71, 97), (1, 2, 1, 33), (1, 1, 256, 255)]
 
@@ -92,6 +101,21 @@ def test_percentiles_differ_by_their_settings_and_show_them():
 def test_percentages_out_of_range_are_refused(low, high):
     with pytest.raises(ValueError, match=f"low={low}, high={high}: use percentages"):
         Percentiles(low, high)
+
+
+def test_a_few_bright_objects_in_a_large_field_set_the_scale_and_a_hot_pixel_does_not():
+    noise = 100 + torch.from_numpy(np.random.default_rng(0).normal(0, 3, (1, 1, 300, 301))).float()
+    spots = noise.clone()
+    spots[..., 50:53, 60:63] += 3000.0
+    module = Percentiles(10, 99.8, brightest=3.0)
+    assert float(module(spots)[..., 51, 61].mean()) == pytest.approx(3, rel=0.02)
+    assert float(Percentiles(10, 99.8)(spots).max()) > 100
+    hot = noise.clone()
+    hot[..., 299, 300] += 60.0
+    assert torch.equal(module(hot)[..., :250, :250], Percentiles(10, 99.8)(hot)[..., :250, :250])
+    assert repr(module) == "Percentiles(low=10, high=99.8, brightest=3.0)"
+    with pytest.raises(ValueError, match="brightest=0: give a number above 0"):
+        Percentiles(brightest=0)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=IDS)

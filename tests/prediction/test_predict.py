@@ -233,7 +233,7 @@ def test_a_file_that_states_an_impossible_blur_is_run_as_it_is(tiny):
     assert note.endswith("The result may be worse than the image: compare the two.")
 
 
-@pytest.mark.parametrize(("blur_um", "shown_as"), [(0.9, 100), (0.4, 225), (1.8, 50), (0.82, 100)])
+@pytest.mark.parametrize(("blur_um", "shown_as"), [(0.9, 100), (0.4, 225), (1.8, 50), (0.82, 100), (0.3, 300)])
 def test_a_network_that_is_told_the_microscope_sees_one_blur(tiny, monkeypatch, blur_um, shown_as):
     seen, start = [], whole.load
 
@@ -248,6 +248,10 @@ def test_a_network_that_is_told_the_microscope_sees_one_blur(tiny, monkeypatch, 
     assert seen[0][-1] == shown_as
     assert result.images["restored"].array.shape == (100, 100)
     assert not [note for note in result.notes if "unknown" in note]
+    (note,) = result.notes
+    assert ("with a blur that it takes away" in note) == (shown_as != 100)
+    assert "outside" not in note
+    assert ("pixels are too coarse" in note) == (blur_um < 0.4)
     (note,) = predict(bundle, image).notes
     assert "of 8.1 to 10 px, and that of the image is unknown: give na, wavelength_nm and pixel_size" in note
 

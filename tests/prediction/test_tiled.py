@@ -22,6 +22,7 @@ from zooready.nets.peaks import Peaks
 from zooready.nets.sharpening import Sharpened
 from zooready.nets.wrapping import FijiSafe
 from zooready.prediction import memory, predict, save, stitched_labels, tiled, whole
+from zooready.prediction import statistics as whole_image
 from zooready.prediction.parts import Parts
 from zooready.prediction.statistics import statistics
 from zooready.prediction.tiles import tiles
@@ -218,12 +219,14 @@ def test_an_image_without_objects_has_no_labels():
         ("MinMax", MinMax()),
         ("Percentiles", Percentiles(1.0, 99.8)),
         ("Percentiles", Percentiles(0.0, 100.0)),
+        ("Percentiles", Percentiles(10.0, 99.8, brightest=1.5)),
         ("FirstMeanStd", FirstMeanStd(unit=10.0)),
     ],
 )
 @pytest.mark.parametrize("values", ["counts", "signed floats", "constant", "one pixel", "large offset"])
 def test_statistics_are_those_of_the_network(name, module, values, monkeypatch):
     monkeypatch.setattr(mapped, "BLOCK", 100)
+    monkeypatch.setattr(whole_image, "BAND", 200)
     rng = np.random.default_rng(0)
     array = {
         "counts": rng.poisson(100, (2, 31, 47)).astype(np.uint16),
@@ -232,7 +235,7 @@ def test_statistics_are_those_of_the_network(name, module, values, monkeypatch):
         "one pixel": np.full((2, 1, 1), 7, ">u2"),
         "large offset": (60000 + rng.normal(0, 1, (2, 31, 47))).astype(np.float32),
     }[values]
-    kwargs = {key: getattr(module, key) for key in ("low", "high", "unit") if hasattr(module, key)}
+    kwargs = {key: getattr(module, key) for key in ("low", "high", "unit", "brightest") if hasattr(module, key)}
     found = statistics(array, Operator(name=name, kwargs=kwargs))
     expected = [part.numpy() for part in module.statistics(torch.from_numpy(array.astype(np.float32))[None])]
     assert [part.shape for part in found] == [part.shape for part in expected]

@@ -37,6 +37,8 @@ CONDITIONS: Mapping[str, Mapping[str, float]] = {  # one thing other than in the
     "1,000 photons": {"photons": 1000.0},
     "background of 200 photons": {"background": 200.0},
     "1 spot in 2000 px": {"share": 5e-4},
+    "10 spots in a field of 512 px": {"px": 512, "share": 10 / 512**2},
+    "the same of 1,000 photons": {"px": 512, "share": 10 / 512**2, "photons": 1000.0},
     "8 spots in 1000 px": {"share": 8e-3},
     "15 spots in 1000 px": {"share": 1.5e-2},
     "spots of 0.9 px": {"width_px": 0.9},
@@ -72,12 +74,12 @@ def held_out(count: int = HELD_OUT, size: int = FIELD_PX) -> list[Scene]:
     return [spots.field(np.random.default_rng((HELD_OUT_SEED, index)), size) for index in range(count)]
 
 
-def condition(index: int, *, photons: float, background: float, share: float, width_px: float) -> Scene:
+def condition(index: int, *, photons: float, background: float, share: float, width_px: float, px: float = FIELD_PX) -> Scene:
     """A field of equal spots over even light."""
     rng = np.random.default_rng((CONDITION_SEED, index))
-    count = round(share * FIELD_PX**2)
-    points = spots.Spots(at=rng.uniform(0, FIELD_PX - 1, (count, 2)), height=np.ones(count), width_px=np.full(count, width_px))
-    return spots.exposed(rng, points, photons, photons * spots.rendered(points, FIELD_PX) + background)
+    count, size = round(share * px**2), round(px)
+    points = spots.Spots(at=rng.uniform(0, size - 1, (count, 2)), height=np.ones(count), width_px=np.full(count, width_px))
+    return spots.exposed(rng, points, photons, photons * spots.rendered(points, size) + background)
 
 
 def diffracted(index: int) -> Scene:
@@ -193,8 +195,6 @@ EVALUATION = Evaluation(
         "Measuring the size or shape of spots: marks reach 2 px around a peak, less where two meet, whatever the spot; of the table, "
         "places and brightness count.",
         "Spots closer than about 3 px to each other: they become one.",
-        "A few bright spots in a large, empty field: below about 1 spot in 10,000 px one may be marked two or three times, without any "
-        "noise even more often. Crop to the cells, and look at the marks.",
         "Images that were smoothed, enlarged or denoised: their noise has grains, which are marked. Give what the camera recorded.",
         "Diagnosis.",
     ),

@@ -89,7 +89,7 @@ FAMILY = Family(
     ),
     network=Network(
         architecture=Part(path="zooready.nets.halfsize.HalfSizeUNet", kwargs={"channels_out": 2, "levels": 4, "widest": 64}),
-        normalization=Part(path="zooready.nets.normalization.Percentiles", kwargs={"low": 10.0, "high": 99.8}),
+        normalization=Part(path="zooready.nets.normalization.Percentiles", kwargs={"low": 10.0, "high": 99.8, "brightest": 3.0}),
         head=HEAD,
     ),
     training=Training(

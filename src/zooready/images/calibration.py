@@ -103,12 +103,21 @@ def blurred(blurs_um: tuple[float, ...], pixel_size_um: float | None, allowed: t
     if not blurs_um or not pixel_size_um or allowed is None:
         return ""
     low, high = (blur_um / pixel_size_um for blur_um in (min(blurs_um), max(blurs_um)))
-    size = f"{low:.3g} px" if f"{low:.3g}" == f"{high:.3g}" else f"{low:.3g} to {high:.3g} px"
     made = f"the {allowed[0]:g} to {allowed[1]:g} px that the network was made for"
-    fact = f"the image's blur, wavelength / (NA x pixel size), is {size}"
+    fact = blur_in_words(low, high)
     if allowed[0] * (1 - ROUNDING) <= low and high <= allowed[1] * (1 + ROUNDING):
         return f"{fact}: inside {made}."
     return f"{fact}: outside {made}. The result may be worse than the image: compare the two."
+
+
+def blur_in_words(low_px: float, high_px: float) -> str:
+    """How much an image is blurred, of the channel with the smallest and that with the largest blur.
+
+    >>> blur_in_words(4.0, 4.0)
+    "the image's blur, wavelength / (NA x pixel size), is 4 px"
+    """
+    size = f"{low_px:.3g} px" if f"{low_px:.3g}" == f"{high_px:.3g}" else f"{low_px:.3g} to {high_px:.3g} px"
+    return f"the image's blur, wavelength / (NA x pixel size), is {size}"
 
 
 def target(pixel_size_um: float, allowed: tuple[float, float]) -> float:

@@ -33,6 +33,13 @@ def mean(values: torch.Tensor) -> torch.Tensor:
     return sums.sum(2, keepdim=True) / values.shape[2]
 
 
+def brightest(image: torch.Tensor) -> torch.Tensor:
+    """(b, c, ..., y, x) -> (b, c, 1): the largest mean of 3 x 3 pixels of a plane, of fewer at its rim; a hot pixel counts a ninth."""
+    planes = image.reshape(image.shape[0], -1, image.shape[-2], image.shape[-1])
+    means = nn.functional.avg_pool2d(planes, 3, 1, 1, count_include_pad=False)
+    return means.reshape(image.shape[0], image.shape[1], -1).amax(2, keepdim=True)
+
+
 def trailing(values: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
     """(b, c, 1) -> (b, c, 1, 1) for an image, (b, c, 1, 1, 1) for a volume."""
     for _ in range(image.dim() - 3):
@@ -128,17 +135,22 @@ class Percentiles(nn.Module):
     ----------
     low, high
         Percent, 0 <= low < high <= 100, to a thousandth.
+    brightest
+        Most that a mean of 3 x 3 pixels may be afterwards, above 0; None for any. Where objects cover less than ``high`` leaves out, as a
+        few spots do in a large field, the percentiles are those of noise, and the scale follows from the brightest object instead.
     """
 
-    def __init__(self, low: float = 1.0, high: float = 99.0) -> None:
+    def __init__(self, low: float = 1.0, high: float = 99.0, brightest: float | None = None) -> None:
         super().__init__()
         if not 0 <= low < high <= 100:
             raise ValueError(f"low={low}, high={high}: use percentages with 0 <= low < high <= 100.")
-        self.low, self.high = low, high
+        if brightest is not None and not brightest > 0:
+            raise ValueError(f"brightest={brightest}: give a number above 0.")
+        self.low, self.high, self.brightest = low, high, brightest
 
     def extra_repr(self) -> str:
         """The constructor's arguments."""
-        return f"low={self.low}, high={self.high}"
+        return f"low={self.low}, high={self.high}" + ("" if self.brightest is None else f", brightest={self.brightest}")
 
     def statistics(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(b, c, y, x) -> offset and scale, (b, c, 1, 1) each."""
@@ -146,7 +158,10 @@ class Percentiles(nn.Module):
         offset = self.ranked(pixels, self.low, largest=False)
         span = self.ranked(pixels, 100 - self.high, largest=True) - offset
         whole = pixels.amax(2, keepdim=True) - offset
-        return trailing(offset, image), trailing(usable(torch.where(span > 1e-12, span, whole)), image)
+        scale = torch.where(span > 1e-12, span, whole)
+        if self.brightest is not None:
+            scale = torch.maximum(scale, (brightest(image) - offset) / self.brightest)
+        return trailing(offset, image), trailing(usable(scale), image)
 
     def ranked(self, pixels: torch.Tensor, percent: float, largest: bool) -> torch.Tensor:
         """(b, c, n) -> (b, c, 1): the value that ``percent`` of the n pixels lie beyond, counted from one end."""

@@ -11,10 +11,11 @@ import numpy as np
 
 from zooready.bundle.specs import known_blur, pixel_range_um, trained_objects
 from zooready.errors import InputInvalid
-from zooready.images.calibration import target
+from zooready.images.calibration import ROUNDING, blur_in_words, blurred, target
 from zooready.records import Bundle, Image
 from zooready.tensors import Blur
 
+NYQUIST_PX = 4.0  # the smallest blur that pixels sample
 LARGEST_NA, WAVELENGTHS_NM = 1.7, (100.0, 3000.0)
 MOST = 32  # times that an image is enlarged or reduced: more is a slip of the pen
 PixelSize = float | Literal["auto"]
@@ -96,7 +97,21 @@ def untold(image: Image, known: Blur | None) -> str:
     ).format(*known.trained_px)
 
 
-def shown(zoom: float, image: Image, known: Blur) -> str:
+def of_blur(zoom: float, image: Image, known: Blur | None) -> str:
+    """A note on the blur of an image and on how large the network saw it; empty if the network takes none away, or it is unknown."""
+    if known is None or not image.blurs_um or not image.pixel_size_um:
+        return ""
+    if not known.is_one or zoom == 1.0:
+        return blurred(image.blurs_um, image.pixel_size_um, known.trained_px) + _shown(zoom, image, known)
+    low, high = min(image.blurs_um) / image.pixel_size_um, max(image.blurs_um) / image.pixel_size_um
+    coarse = f" Below {NYQUIST_PX:g} px, pixels are too coarse for the objective: the result may be worse than the image, compare the two."
+    return (
+        f"{blur_in_words(low, high)}, and it was shown to the network {zoom:.3g} times as large, with a blur that it takes away."
+        f"{coarse if low < NYQUIST_PX * (1 - ROUNDING) else ''}"
+    )
+
+
+def _shown(zoom: float, image: Image, known: Blur) -> str:
     """What a note on the blur of an image says of its scale, or of the scale that would suit it; empty if it suits as it is."""
     if zoom != 1.0:
         return f" It was shown to the network {zoom:.3g} times as large."

@@ -21,7 +21,7 @@ from zooready.bundle.specs import (
 )
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
 from zooready.formats.starting import Device
-from zooready.images.calibration import beyond, blurred, outside, planes_differ
+from zooready.images.calibration import beyond, outside, planes_differ
 from zooready.images.loading import rounded
 from zooready.images.mapped import blocks, is_mapped
 from zooready.images.notebook import image_html, notes_html, table_html
@@ -31,7 +31,7 @@ from zooready.prediction.embedding import Judged, load, strangers
 from zooready.prediction.inputs import Inputs, as_input
 from zooready.prediction.memory import available_bytes, demand_room, demand_room_to_scale
 from zooready.prediction.parts import Parts
-from zooready.prediction.scaling import PixelSize, shown, sized, through, untold, zoom_for
+from zooready.prediction.scaling import PixelSize, of_blur, sized, through, untold, zoom_for
 from zooready.prediction.steps import READERS, NamedArray, axis_ids, processed
 from zooready.prediction.steps import notes as notes_on_steps
 from zooready.prediction.suitability import of_another_kind, unlike
@@ -175,12 +175,11 @@ def predict(
 def _notes_on_image(bundle: Bundle, spec: TensorSpec, image: Image, inputs: Inputs, zoom: float, *, is_as_it_is: bool) -> list[str]:
     """How the image compares with those that the network was trained for, and what happens outside the network."""
     known = known_blur(bundle)
-    blur = blurred(image.blurs_um, image.pixel_size_um, known.trained_px) if known else ""
     found = [
         outside(image.pixel_size_um, pixel_range_um(bundle)) if is_as_it_is else "",
         rounded(inputs.array),
         planes_differ(image.z_um, plane_distance_um(bundle)) if "z" in spec.axes else "",
-        blur and known and blur + shown(zoom, image, known),
+        of_blur(zoom, image, known),
         untold(image, known),
         *beyond(inputs.array, inputs.loop + spec.axes[1:], spec.channels, channel_limits(bundle)),
     ]
