@@ -195,8 +195,16 @@ def test_doctor_lists_every_consumer(capsys):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("argcomplete") is None, reason="argcomplete is not here: make setup")
-@pytest.mark.parametrize(("line", "among"), [("zooready ex", {"export", "explain"}), ("zooready export segmentation --fo", {"--for"})])
-def test_the_shell_completes_commands_and_their_options(line, among, tmp_path):
+@pytest.mark.parametrize(
+    ("line", "among"),
+    [
+        ("zooready ex", {"export", "explain"}),
+        ("zooready export segmentation --fo", {"--for"}),
+        ("zooready export spo", {"spots"}),
+        ("zooready publish spots --in cell", {"cellprofiler"}),
+    ],
+)
+def test_the_shell_completes_commands_options_families_and_programs(line, among, tmp_path):
     asked = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE_STDOUT_FILENAME": str(tmp_path / "words")}
     subprocess.run([sys.executable, "-c", "from zooready.cli import entry; entry()"], env={**os.environ, **asked}, check=False)
     assert {word.strip() for word in (tmp_path / "words").read_text().split("\v")} == among

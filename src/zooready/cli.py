@@ -30,10 +30,13 @@ class RootParser(argparse.ArgumentParser):
             message += meant(unknown[1], self.options())
         super().error(message)
 
+    def commands(self) -> dict[str, CommandParser]:
+        """The parser of each command."""
+        return next(action.choices for action in self._actions if isinstance(action.choices, dict))
+
     def options(self) -> list[str]:
         """The options of the command that was typed."""
-        commands = next(action.choices for action in self._actions if isinstance(action.choices, dict))
-        return [name for command in commands.values() if command.is_loaded for name in command._option_string_actions]
+        return [name for command in self.commands().values() if command.is_loaded for name in command._option_string_actions]
 
 
 class Version(argparse.Action):
@@ -99,7 +102,7 @@ def _print_error(sentence: str) -> None:
     print(f"zooready: {sentence}", file=sys.stderr)  # noqa: T201
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> RootParser:
     """The parser of the command line; each command's options are added when that command is parsed."""
     root = RootParser(
         prog="zooready",
@@ -124,5 +127,9 @@ def entry() -> None:
     if "_ARGCOMPLETE" in os.environ:  # the shell asks what may follow, which argcomplete answers, and then ends the process
         from argcomplete import autocomplete
 
-        autocomplete(parser())
+        root = parser()
+        for word in os.environ.get("COMP_LINE", "").split():
+            if word in root.commands():
+                root.commands()[word].load()  # argcomplete looks at options before they are parsed
+        autocomplete(root)
     sys.exit(main())

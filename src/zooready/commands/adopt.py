@@ -11,7 +11,6 @@ from zooready import report
 from zooready.commands import switches
 from zooready.commands.check import check
 from zooready.commands.console import CONSOLE, print_line, print_notes, progress_bar
-from zooready.commands.lists import Several
 from zooready.comparison import exit_code
 from zooready.records import FORMATS, Format
 
@@ -25,7 +24,7 @@ def options(parser: ArgumentParser) -> None:
     add("bundle", type=Path, help="zip or folder of somebody else's bundle, format 0.4 or 0.5")
     add("-o", "--out", type=Path, required=True, help="zip to write")
     add("--format", choices=FORMATS, default=SUPPRESS, help="which of its weights to take (default: the first that can be had)")
-    add("--in", dest="consumers", action=Several, default=SUPPRESS, metavar="CONSUMER", help="programs that must pass")
+    switches.add_consumers(parser)
     switches.add_time_limit(parser, "measuring and writing")
     switches.add_trust_code(parser, ", which a state dict needs")
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from zooready import report
 from zooready.commands import switches
 from zooready.commands.console import CONSOLE, print_notes, progress_bar
-from zooready.commands.lists import Several
 from zooready.comparison import Comparison, compare, exit_code
 from zooready.records import LEVELS, Level
 
@@ -18,7 +17,7 @@ def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready check``."""
     add = parser.add_argument
     add("bundle", type=Path, help="zip or folder")
-    add("--in", dest="consumers", action=Several, default=SUPPRESS, metavar="CONSUMER", help="programs that must pass")
+    switches.add_consumers(parser)
     add("--at-least", choices=LEVELS, default=SUPPRESS, help="weakest level of proof that counts")
     add("--image", type=Path, default=SUPPRESS, help="also run this image in all programs")
     switches.add_time_limit(parser, "a program")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zooready import explanation
-from zooready.commands import switches
+from zooready.commands import runs, switches
 from zooready.commands.console import CONSOLE, print_line, print_notes
 from zooready.commands.export import bundle_of
 from zooready.commands.numbers import seed
@@ -20,7 +20,7 @@ from zooready.records import Array, Image
 def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready explain``."""
     add = parser.add_argument
-    add("bundle", help="zip, folder, run, or a family with shipped weights")
+    runs.takes_family(add("bundle", help="zip, folder, run, or a family with shipped weights"))
     add("image", type=Path, help="TIFF, OME-TIFF, OME-Zarr, PNG or JPEG; one plane")
     add("-o", "--out", type=Path, required=True, help="folder for the results")
     add("--class", dest="class_name", default=SUPPRESS, metavar="NAME", help="class to explain (default: that with the highest score)")

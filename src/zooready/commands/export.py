@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from zooready.bundle.about import read
 from zooready.bundle.reading import opened
-from zooready.commands import switches
+from zooready.commands import runs, switches
 from zooready.commands.console import CONSOLE, print_line
 from zooready.commands.lists import Several
 from zooready.commands.runs import Trained, is_family, is_run, sample_of, trained
@@ -45,7 +45,7 @@ class Described(TypedDict, total=False):
 def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready export``."""
     add = parser.add_argument
-    add("source", help="folder of a run, or a family with shipped weights")
+    runs.takes_family(add("source", help="folder of a run, or a family with shipped weights"))
     add("-o", "--out", type=Path, default=SUPPRESS, help="zip to write (default: <family>.zip)")
     add("--about", type=Path, default=SUPPRESS, help="about.yaml with authors, licence, citation (default: the family's)")
     add("--torchscript", default="auto", choices=("auto", "plain", "frozen", "channels_last"), help="variant; auto keeps the fastest")

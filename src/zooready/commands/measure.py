@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from zooready import measurement, prediction
 from zooready.bundle.specs import trained_objects
-from zooready.commands import switches
+from zooready.commands import runs, switches
 from zooready.commands.console import CONSOLE, print_line, print_notes
 from zooready.commands.export import bundle_of
 from zooready.commands.listing import listed, names, stems
@@ -32,7 +32,7 @@ CLASS_IMAGE = "classes"  # the output of a network that finds objects of several
 def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready measure``."""
     add = parser.add_argument
-    add("bundle", help="zip, folder, run, or a family with shipped weights; it classifies objects, or finds them")
+    runs.takes_family(add("bundle", help="zip, folder, run, or a family with shipped weights; it classifies objects, or finds them"))
     add(
         "images",
         type=Path,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from pathlib import Path
 
+from zooready.commands import runs
 from zooready.commands.console import print_line
 from zooready.commands.export import bundle_of
 from zooready.sharing.browser_page import write_page
@@ -13,7 +14,7 @@ from zooready.sharing.browser_page import write_page
 def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready page``."""
     add = parser.add_argument
-    add("bundle", help="zip, folder, run, or a family with shipped weights")
+    runs.takes_family(add("bundle", help="zip, folder, run, or a family with shipped weights"))
     add("-o", "--out", type=Path, default=Path("model.html"), help="HTML file to write")
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from zooready import prediction
 from zooready.bundle.hashes import sha256
-from zooready.commands import switches
+from zooready.commands import runs, switches
 from zooready.commands.console import print_line, print_notes, progress_bar
 from zooready.commands.export import bundle_of
 from zooready.commands.listing import listed, result_stem, whole_plates
@@ -36,7 +36,7 @@ WRITTEN = (".tif", ".ome.tif", ".csv", ".ome.zarr")  # endings of results in a f
 def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready predict``."""
     add = parser.add_argument
-    add("bundle", help="zip, folder, run, or a family with shipped weights")
+    runs.takes_family(add("bundle", help="zip, folder, run, or a family with shipped weights"))
     kinds = "TIFF, OME-TIFF, OME-Zarr (plates too), PNG, JPEG, CZI, ND2, LIF (one of several in a file: recording.lif/NAME), or a folder"
     add("images", type=Path, nargs="+", metavar="IMAGE-or-DIR", help=kinds)
     add("-o", "--out", type=Path, required=True, help="folder for the results; or, of one image with one output, the .tif, .zarr or .csv")

@@ -12,7 +12,7 @@ from typing import Any
 
 from zooready import report
 from zooready.bundle.reading import opened
-from zooready.commands import switches
+from zooready.commands import runs, switches
 from zooready.commands.console import CONSOLE, print_line, progress_bar
 from zooready.commands.export import export
 from zooready.commands.lists import Several
@@ -37,10 +37,10 @@ class Published:
 def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready publish``."""
     add = parser.add_argument
-    add("bundle", help="zip exported for the zoo, run, or a family with shipped weights")
+    runs.takes_family(add("bundle", help="zip exported for the zoo, run, or a family with shipped weights"))
     add("--about", type=Path, default=SUPPRESS, help="about.yaml of a run or a family: authors who can be asked, maintainers")
     add("--outputs", dest="keep", action=Several, default=SUPPRESS, metavar="ID", help="the output to keep of a run or a family")
-    add("--in", dest="consumers", action=Several, default=SUPPRESS, metavar="CONSUMER", help="programs that must pass")
+    switches.add_consumers(parser)
     add("--dry-run", action="store_true", help="show everything, send nothing")
     add("--to-huggingface", type=Path, default=SUPPRESS, metavar="DIR", help="write a folder with a model card instead; send nothing")
     switches.add_trust_code(parser)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Action
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,6 +52,18 @@ def is_run(source: Path | str) -> bool:
 def is_family(source: Path | str) -> bool:
     """Whether this is the name of a family, and no run of that name lies here."""
     return str(source) in FAMILIES and not is_run(source)
+
+
+def takes_family(action: Action) -> None:
+    """Have the shell offer families beside files for a word of the command line."""
+    action.completer = _families  # type: ignore[attr-defined]
+
+
+def _families(prefix: str, **asked: Any) -> list[str]:
+    """What the shell offers: argcomplete asks for it."""
+    from argcomplete.completers import FilesCompleter
+
+    return [*FAMILIES, *FilesCompleter()(prefix)]
 
 
 def trained(source: Path | str, family: Family | None = None) -> Trained:

@@ -3,8 +3,25 @@
 from __future__ import annotations
 
 from argparse import SUPPRESS, ArgumentParser
+from collections.abc import Iterable
+from typing import Any
 
+from zooready.commands.lists import Several
 from zooready.commands.numbers import above_zero, positive
+from zooready.consumers import CONSUMERS
+
+
+def add_consumers(parser: ArgumentParser) -> None:
+    """``--in``: programs that must pass."""
+    option = parser.add_argument(
+        "--in", dest="consumers", action=Several, default=SUPPRESS, metavar="CONSUMER", help="programs that must pass"
+    )
+    option.completer = _programs  # type: ignore[attr-defined]
+
+
+def _programs(**asked: Any) -> Iterable[str]:
+    """What the shell offers."""
+    return CONSUMERS
 
 
 def add_channel(parser: ArgumentParser, of: str = "") -> None:

@@ -6,6 +6,7 @@ from argparse import SUPPRESS, ArgumentParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zooready.commands import runs
 from zooready.commands.console import CONSOLE, print_line
 from zooready.commands.numbers import positive, seed
 from zooready.commands.runs import start_of
@@ -25,7 +26,7 @@ SIMULATED = "simulated"  # instead of a folder of data
 def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready train``."""
     add = parser.add_argument
-    add("family", help=f"{', '.join(FAMILIES)} (zooready list)")
+    runs.takes_family(add("family", help=f"{', '.join(FAMILIES)} (zooready list)"))
     add("--out", type=Path, required=True, help="folder of the run")
     add("--data", default=SIMULATED, help=layouts())
     add("--validation", type=Path, default=SUPPRESS, metavar="DIR", help="images to hold out (default: a fifth of the data)")
