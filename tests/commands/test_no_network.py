@@ -13,6 +13,7 @@ import pytest
 from zooready.consumers import sandbox
 from zooready.errors import ConsumerFailed
 from zooready.images.files import write_image
+from zooready.processes import templates
 from zooready.records import Image
 
 COUNTED = """\
@@ -94,11 +95,19 @@ def test_telemetry_is_off_before_onnx_runtime_is_imported_and_a_persons_own_sett
 @pytest.mark.parametrize("value", ["1", "0"])
 def test_telemetry_in_a_child_process_is_as_in_ours(value, monkeypatch):
     monkeypatch.setenv("ORT_DISABLE_TELEMETRY", value)
-    real = subprocess.Popen
+    monkeypatch.setattr(templates, "_TEMPLATES", {})
+    asked, real = [], subprocess.Popen
+
+    def refuse(environment):
+        asked.append(environment["ORT_DISABLE_TELEMETRY"])
+        raise OSError("no template, so a process that imports for itself")
+
+    monkeypatch.setattr(templates, "_Template", refuse)
     code = "import os; raise SystemExit('telemetry ' + os.environ['ORT_DISABLE_TELEMETRY'])"
     monkeypatch.setattr(subprocess, "Popen", lambda command, **options: real([sys.executable, "-c", code], **options))
     with pytest.raises(ConsumerFailed, match=f"telemetry {value}"):
         sandbox.ask({"kind": "onnx"}, [np.zeros((1, 1, 2, 2))], who="the test")
+    assert set(asked) == ({value} if templates.is_possible() else set())
 
 
 def test_the_plugin_of_cellprofiler_switches_telemetry_off_before_it_imports_onnx_runtime():
