@@ -60,5 +60,5 @@ def test_the_sample_is_always_the_same():
 def test_every_condition_draws_as_many_spots_as_it_says(change):
     settings = {**evaluation.PLAIN, **change}
     _, truth = evaluation.condition(0, **settings)
-    asked = round(settings["share"] * evaluation.FIELD_PX**2)
+    asked = round(settings["share"] * settings.get("px", evaluation.FIELD_PX) ** 2)
     assert 0.85 * asked <= truth.max() <= asked

@@ -226,3 +226,21 @@ def test_what_cannot_be_used_is_said_in_words(page, tmp_path):
         page.choose("#file", tmp_path / name)
         page.wait(f"document.getElementById('status').textContent.includes({words!r})", 20)
         assert page.value("document.getElementById('status').classList.contains('bad')")
+
+
+@needs_browser
+@pytest.mark.slow
+def test_a_restored_image_has_its_input_under_a_slider(page, tmp_path):
+    draft = good()
+    draft.rdf["config"]["zooready"]["restores"] = True
+    page_of(draft, tmp_path)
+    page.open(tmp_path / "model.html")
+    page.wait("document.querySelectorAll('figure').length === 2")
+    assert page.value("document.querySelectorAll('canvas.before').length") == 1
+    data = "Array.from({}.getContext('2d').getImageData(0, 0, 9, 9).data)"
+    shown, over = (page.value(data.format(f"document.querySelector('{name}')")) for name in ("figure canvas", "canvas.before"))
+    assert over == shown  # the input as its own figure shows it
+    for share, clips in ((0, ["inset(0px 100% 0px 0px)"]), (100, ["inset(0px)", "inset(0px 0% 0px 0px)"])):
+        page.value(f"[...document.querySelectorAll('label')].find((one) => one.textContent.includes('Input over')).control.value = {share}")
+        page.value("[...document.querySelectorAll('label')].find((one) => one.textContent.includes('Input over')).control.oninput()")
+        assert page.value("getComputedStyle(document.querySelector('canvas.before')).clipPath") in clips

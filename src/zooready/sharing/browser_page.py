@@ -126,6 +126,7 @@ def _facts(bundle: Bundle, input: TensorSpec, outputs: tuple[TensorSpec, ...]) -
         "licenses": _text("licenses.txt"),
         "pixel_size_um": bundle.pixel_size_um,
         "blur_px": bundle.blur.trained_px if bundle.blur else None,
+        "restores": bundle.restores,
         "z_um": bundle.plane_distance_um,
         "largest": LARGEST,
         "input": _spec(input),

@@ -234,7 +234,8 @@ function show(pixels, shape, outputs) {
   const best = scores ? scores.data.indexOf(Math.max(...scores.data)) : 0;
   for (const {spec, data, shape: size} of found) {
     const ofClasses = scores && spec.channels.join() === scores.spec.channels.join();
-    figures.push(spec.axes.includes("y") ? figureOf(spec, Float32Array.from(data), size, ofClasses ? best : 0) : barsOf(spec, data));
+    const before = facts.restores && spec.kind === "image" && size.slice(-2).join() === shape.slice(-2).join() ? {pixels, shape} : null;
+    figures.push(spec.axes.includes("y") ? figureOf(spec, Float32Array.from(data), size, ofClasses ? best : 0, before) : barsOf(spec, data));
   }
   element("results").replaceChildren(...figures);
 }
@@ -259,7 +260,8 @@ function saving(text, act) {
   return make("button", {type: "button", textContent: text, onclick: act});
 }
 
-function figureOf(spec, data, shape, chosen = 0) {
+// `before` is the input of a restored image: a slider draws it over the image's left part.
+function figureOf(spec, data, shape, chosen = 0, before = null) {
   const [height, width] = shape.slice(-2), planes = shape.length === 5 ? shape[2] : 1, channels = shape[1];
   const canvas = make("canvas", {width, height});
   canvas.setAttribute("role", "img");
@@ -270,14 +272,21 @@ function figureOf(spec, data, shape, chosen = 0) {
   const number = make("output", {textContent: plane.value});
   const zoom = make("input", {type: "range", min: 100, max: 800, step: 50, value: 100});
   const frame = (c, z) => data.subarray((c * planes + z) * width * height, (c * planes + z + 1) * width * height);
-  const draw = () => paint(canvas, frame(Number(channel.value), plane.value - 1), spec.kind);
+  const curtain = before ? curtainOf(before) : null;
+  const draw = () => {
+    paint(canvas, frame(Number(channel.value), plane.value - 1), spec.kind);
+    if (curtain) curtain.draw(plane.value - 1);
+  };
   channel.onchange = draw;
   plane.oninput = () => { number.textContent = plane.value; draw(); };
-  zoom.oninput = () => { canvas.style.width = `${zoom.value}%`; };
+  zoom.oninput = () => {
+    for (const one of curtain ? [canvas, curtain.canvas] : [canvas]) one.style.width = `${zoom.value}%`;
+  };
   const tools = make("div", {className: "tools"});
   if (channels > 1) tools.append(make("label", {}, "Channel ", channel));
   if (planes > 1) tools.append(make("label", {}, "z ", plane, number));
   tools.append(make("label", {}, "Zoom ", zoom));
+  if (curtain) tools.append(make("label", {}, "Input over it ", curtain.share));
   if (spec.name !== facts.input.name) tools.append(saving("Save TIFF", () => download(tiff(data, shape), `${spec.name}.tif`, "image/tiff")));
   let heading = title(spec);
   if (spec.kind === "labels") {
@@ -286,7 +295,21 @@ function figureOf(spec, data, shape, chosen = 0) {
     tools.append(saving("Save CSV", () => csv(tableOf(objects), spec.name)));
   }
   draw();
-  return make("figure", {}, make("h2", {textContent: heading}), make("div", {className: "frame"}, canvas), tools);
+  return make("figure", {}, make("h2", {textContent: heading}), make("div", {className: "frame"}, canvas, ...(curtain ? [curtain.canvas] : [])), tools);
+}
+
+function curtainOf({pixels, shape}) {
+  const [height, width] = shape.slice(-2), planes = shape.length === 5 ? shape[2] : 1;
+  const canvas = make("canvas", {width, height, className: "before"});
+  canvas.setAttribute("aria-hidden", "true");
+  const share = make("input", {type: "range", min: 0, max: 100, value: 50});
+  share.oninput = () => { canvas.style.clipPath = `inset(0 ${100 - share.value}% 0 0)`; };
+  share.oninput();
+  const draw = (z) => {
+    const at = Math.min(z, planes - 1) * width * height;
+    paint(canvas, pixels.subarray(at, at + width * height), "image");
+  };
+  return {canvas, share, draw};
 }
 
 function paint(canvas, values, kind) {
