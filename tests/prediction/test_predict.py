@@ -227,6 +227,29 @@ def test_a_blur_that_cannot_be_is_refused(tiny, settings, pixel_um, words):
         predict(tiny("restored"), make_image(pixel_size_um=0.1), na=1.4, wavelength_nm=520.0)
 
 
+@pytest.mark.parametrize(("channel", "blur", "size"), [(1, "18", 30), ("red", "9", 60), (2, "9", 60)])
+def test_the_blur_that_counts_is_that_of_the_channel_that_is_taken(tiny, monkeypatch, channel, blur, size):
+    seen, start = [], whole.load
+
+    def watched(*args):
+        run = start(*args)
+        return lambda image: (seen.append(image.shape), run(image))[1]
+
+    monkeypatch.setattr(whole, "load", watched)
+    bundle = tiny("restored", restores=True, config={"zooready": {"blur_px": [8.1, 10], "restores": True}})
+    plane = make_image(shape=(60, 50)).array
+    image = Image(array=np.stack([plane, plane]), axes="cyx", pixel_size_um=0.1, channels=("far red", "red"), blurs_um=(1.8, 0.9))
+    (note,) = predict(bundle, image, channel=channel, pixel_size="auto").notes
+    assert f"is {blur} px" in note
+    assert seen[0][-2] == size
+
+
+def test_a_blur_that_the_file_does_not_state_is_asked_for(tiny):
+    bundle = tiny("restored", config={"zooready": {"blur_px": [8.1, 10]}})
+    with pytest.raises(InputInvalid, match="does not state numerical aperture and emission wavelength.*give na and wavelength_nm"):
+        predict(bundle, make_image(pixel_size_um=0.1), pixel_size="auto")
+
+
 def test_a_file_that_states_an_impossible_blur_is_run_as_it_is(tiny):
     bundle = tiny("restored", config={"zooready": {"blur_px": [4, 16]}})
     (note,) = predict(bundle, replace(make_image(pixel_size_um=0.1), blurs_um=(900.0,))).notes

@@ -219,7 +219,8 @@ def test_an_image_without_objects_has_no_labels():
         ("MinMax", MinMax()),
         ("Percentiles", Percentiles(1.0, 99.8)),
         ("Percentiles", Percentiles(0.0, 100.0)),
-        ("Percentiles", Percentiles(10.0, 99.8, brightest=1.5)),
+        ("Percentiles", Percentiles(10.0, 99.8, brightest=0.5)),
+        ("Percentiles", Percentiles(10.0, 99.8, brightest=1e-3)),
         ("FirstMeanStd", FirstMeanStd(unit=10.0)),
     ],
 )

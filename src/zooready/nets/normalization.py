@@ -8,6 +8,7 @@ NaN and infinity gives finite values: a constant one, a black one, a single pixe
 import torch
 from torch import nn
 
+TIMES = 8.0  # that the scale may grow for the brightest object
 ROW = 256  # values that are added in float32 before their sum is put aside
 
 
@@ -136,8 +137,9 @@ class Percentiles(nn.Module):
     low, high
         Percent, 0 <= low < high <= 100, to a thousandth.
     brightest
-        Most that a mean of 3 x 3 pixels may be afterwards, above 0; None for any. Where objects cover less than ``high`` leaves out, as a
-        few spots do in a large field, the percentiles are those of noise, and the scale follows from the brightest object instead.
+        What the largest mean of 3 x 3 pixels shall be at most afterwards, above 0; None for anything. Where objects cover less than
+        ``high`` leaves out, as a few spots do in a large field, the percentiles are those of noise, and the scale follows from the
+        brightest object instead. It becomes at most `TIMES` as large by that: a speck of dirt must not hide what is dim.
     """
 
     def __init__(self, low: float = 1.0, high: float = 99.0, brightest: float | None = None) -> None:
@@ -160,7 +162,7 @@ class Percentiles(nn.Module):
         whole = pixels.amax(2, keepdim=True) - offset
         scale = torch.where(span > 1e-12, span, whole)
         if self.brightest is not None:
-            scale = torch.maximum(scale, (brightest(image) - offset) / self.brightest)
+            scale = torch.maximum(scale, torch.minimum(brightest(image - trailing(offset, image)) / self.brightest, TIMES * scale))
         return trailing(offset, image), trailing(usable(scale), image)
 
     def ranked(self, pixels: torch.Tensor, percent: float, largest: bool) -> torch.Tensor:

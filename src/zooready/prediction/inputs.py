@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
@@ -86,6 +86,15 @@ def as_input(image: Image, spec: TensorSpec, *, channel: int | str | None = None
             "the image has values beyond 3.4e38, which float32 does not hold: rescale it in Fiji with Process > Math > Multiply."
         )
     return Inputs(array=array, loop=loop)
+
+
+def seen_through(image: Image, spec: TensorSpec, channel: int | str | None) -> Image:
+    """The image with the blur of the channel that is taken, where one is asked for and the image states the blur of each."""
+    count = image.array.shape[image.axes.index("c")] if "c" in image.axes else 1
+    if channel is None or len(image.blurs_um) != count:
+        return image
+    (taken,) = _channels(image, count, spec, channel)
+    return replace(image, blurs_um=(image.blurs_um[taken],))
 
 
 def _taken(array: Array, axis: int, indices: list[int]) -> Array:

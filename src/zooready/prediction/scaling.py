@@ -118,8 +118,9 @@ def _shown(zoom: float, image: Image, known: Blur) -> str:
     suited = _suited(image.blurs_um, image.pixel_size_um, known) if image.pixel_size_um else 1.0
     if suited == 1.0 or not 1 / MOST <= suited <= MOST:
         return ""
-    why = "was better on" if suited < 1 else "harmed less"
-    return f" pixel_size='auto' shows it to the network {suited:.3g} times as large, which {why} simulated images of such a blur."
+    why = "which was better on" if suited < 1 else "which harmed less"
+    effect = "with a blur that it takes away" if known.is_one else f"{why} simulated images of such a blur"
+    return f" pixel_size='auto' shows it to the network {suited:.3g} times as large, {effect}."
 
 
 def zoom_for(bundle: Bundle, image: Image, pixel_size: PixelSize | None, diameter: float | None, *, is_told: bool = False) -> float:
@@ -138,6 +139,11 @@ def zoom_for(bundle: Bundle, image: Image, pixel_size: PixelSize | None, diamete
         return zoom_of_blur(image.blurs_um, image.pixel_size_um, known_blur(bundle))
     if diameter is None:
         allowed = pixel_range_um(bundle)
+        if pixel_size == "auto" and allowed is None and known_blur(bundle):
+            raise InputInvalid(
+                "what counts for this network is the blur, and the file does not state numerical aperture and emission wavelength, or "
+                "impossible ones: give na and wavelength_nm."
+            )
         is_asked = pixel_size == "auto" or (pixel_size is not None and allowed is not None)
         return zoom_of(image.pixel_size_um, allowed) if is_asked else 1.0
     if not _is_length(diameter):

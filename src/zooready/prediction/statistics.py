@@ -20,6 +20,7 @@ Statistics = tuple[NDArray[np.float32], ...]  # each (1, c, 1, 1) or (1, c, 1, 1
 Found = list[tuple[float, ...]]  # the numbers of each channel
 SMALLEST = 1e-12  # a scale that is not above this becomes 1
 BINS = 2**16
+TIMES = 8.0  # as in zooready.nets.normalization
 BAND = 2**22  # pixels whose surroundings are summed at a time
 
 
@@ -84,20 +85,20 @@ def _percentiles(image: Array, kwargs: Mapping[str, Any]) -> Found:
         span = high - low
         scale = span if span > SMALLEST else largest - low
         if kwargs.get("brightest") is not None:
-            scale = max(scale, (_brightest(channel) - low) / np.float32(kwargs["brightest"]))
+            scale = max(scale, min(_brightest(channel, low) / np.float32(kwargs["brightest"]), TIMES * scale))
         found.append((float(low), _usable(scale)))
     return found
 
 
-def _brightest(channel: Array) -> np.float32:
-    """The largest mean of 3 x 3 pixels of a plane of a channel (..., y, x), of fewer at its rim, band by band."""
+def _brightest(channel: Array, low: np.float32) -> np.float32:
+    """The largest mean of 3 x 3 pixels of a plane of a channel (..., y, x) above ``low``, of fewer at its rim, band by band."""
     found = []
     height, width = channel.shape[-2:]
     rows = max(1, BAND // width)
     for place in np.ndindex(channel.shape[:-2]):
         for top in range(0, height, rows):
             first, last = max(top - 1, 0), min(top + rows + 1, height)
-            band = np.asarray(channel[(*place, slice(first, last))], np.float32)
+            band = np.asarray(channel[(*place, slice(first, last))], np.float32) - low
             means = _summed(band) / _summed(np.ones_like(band))
             found.append(means[top - first : top - first + rows].max())
     return np.float32(max(found))

@@ -28,7 +28,7 @@ from zooready.images.notebook import image_html, notes_html, table_html
 from zooready.images.resampling import resampled
 from zooready.images.tiff import in_order
 from zooready.prediction.embedding import Judged, load, strangers
-from zooready.prediction.inputs import Inputs, as_input
+from zooready.prediction.inputs import Inputs, as_input, seen_through
 from zooready.prediction.memory import available_bytes, demand_room, demand_room_to_scale
 from zooready.prediction.parts import Parts
 from zooready.prediction.scaling import PixelSize, of_blur, sized, through, untold, zoom_for
@@ -134,6 +134,7 @@ def predict(
     image = through(sized(image, pixel_size), na, wavelength_nm)
     spec, outputs = input_spec(bundle, READERS), output_specs(bundle)
     inputs = as_input(image, spec, channel=channel)
+    image = seen_through(image, spec, channel)
     _check_stacks(inputs, outputs)
     zoom = zoom_for(bundle, image, pixel_size, diameter, is_told=na is not None)
     notes = _notes_on_image(bundle, spec, image, inputs, zoom, is_as_it_is=pixel_size is None and diameter is None)
