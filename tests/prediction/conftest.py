@@ -141,3 +141,16 @@ def small_tiles(monkeypatch):
     monkeypatch.setattr(whole, "AREA", 1)
     monkeypatch.setattr(tiled, "SIDE", 64)
     monkeypatch.setattr(parts, "EVERY_S", 0)
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Shapes of the inputs that networks get."""
+    shapes, start = [], whole.load
+
+    def watched(*args):
+        run = start(*args)
+        return lambda image: (shapes.append(image.shape), run(image))[1]
+
+    monkeypatch.setattr(whole, "load", watched)
+    return shapes

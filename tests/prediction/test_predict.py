@@ -187,14 +187,7 @@ def test_the_blur_that_a_file_states_is_compared_with_those_of_the_bundle(tiny):
     ("na", "pixel_um", "blur_px", "zoom"),
     [(1.4, 0.02, "18.6", 0.485), (1.4, 0.05, "7.43", 1.0), (0.75, 0.325, "2.13", 2.81), (1.4, 0.1, "3.71", 1.0)],
 )
-def test_a_blur_that_is_told_is_brought_to_one_that_the_network_takes_away(tiny, monkeypatch, na, pixel_um, blur_px, zoom):
-    seen, start = [], whole.load
-
-    def watched(*args):
-        run = start(*args)
-        return lambda image: (seen.append(image.shape), run(image))[1]
-
-    monkeypatch.setattr(whole, "load", watched)
+def test_a_blur_that_is_told_is_brought_to_one_that_the_network_takes_away(tiny, seen, na, pixel_um, blur_px, zoom):
     bundle = tiny("restored", config={"zooready": {"blur_px": [4, 16]}})
     image = make_image(shape=(60, 50), pixel_size_um=pixel_um)
     (note,) = predict(bundle, image, na=na, wavelength_nm=520.0).notes
@@ -228,14 +221,7 @@ def test_a_blur_that_cannot_be_is_refused(tiny, settings, pixel_um, words):
 
 
 @pytest.mark.parametrize(("channel", "blur", "size"), [(1, "18", 30), ("red", "9", 60), (2, "9", 60)])
-def test_the_blur_that_counts_is_that_of_the_channel_that_is_taken(tiny, monkeypatch, channel, blur, size):
-    seen, start = [], whole.load
-
-    def watched(*args):
-        run = start(*args)
-        return lambda image: (seen.append(image.shape), run(image))[1]
-
-    monkeypatch.setattr(whole, "load", watched)
+def test_the_blur_that_counts_is_that_of_the_channel_that_is_taken(tiny, seen, channel, blur, size):
     bundle = tiny("restored", restores=True, config={"zooready": {"blur_px": [8.1, 10], "restores": True}})
     plane = make_image(shape=(60, 50)).array
     image = Image(array=np.stack([plane, plane]), axes="cyx", pixel_size_um=0.1, channels=("far red", "red"), blurs_um=(1.8, 0.9))
@@ -257,14 +243,7 @@ def test_a_file_that_states_an_impossible_blur_is_run_as_it_is(tiny):
 
 
 @pytest.mark.parametrize(("blur_um", "shown_as"), [(0.9, 100), (0.4, 225), (1.8, 50), (0.82, 100), (0.3, 300)])
-def test_a_network_that_is_told_the_microscope_sees_one_blur(tiny, monkeypatch, blur_um, shown_as):
-    seen, start = [], whole.load
-
-    def watched(*args):
-        run = start(*args)
-        return lambda image: (seen.append(image.shape), run(image))[1]
-
-    monkeypatch.setattr(whole, "load", watched)
+def test_a_network_that_is_told_the_microscope_sees_one_blur(tiny, seen, blur_um, shown_as):
     bundle = tiny("restored", restores=True, config={"zooready": {"blur_px": [8.1, 10], "restores": True}})
     image = make_image(shape=(100, 100), pixel_size_um=0.1)
     result = predict(bundle, image, na=1.0, wavelength_nm=1000 * blur_um)
@@ -290,18 +269,10 @@ def test_an_unknown_pixel_size_is_no_news_where_the_range_is_wide(tiny):
 
 
 @pytest.mark.parametrize(("size_um", "network_sees"), [(0.15, 50), (0.2, 100), (0.401, 100), (0.6, 200), (0.9, 300)])
-def test_resampling_goes_to_the_middle_of_the_range_and_back(tiny, monkeypatch, size_um, network_sees):
-    seen = []
+def test_resampling_goes_to_the_middle_of_the_range_and_back(tiny, seen, size_um, network_sees):
     bundle = tiny("restored", pixel_size_um=[0.2, 0.45] if size_um != 0.401 else [0.3, 0.4])
     y, x = np.mgrid[:100, :80]
     smooth = Image(array=(100 + 50 * np.sin(y / 12) * np.cos(x / 9)).astype("float32"), axes="yx", pixel_size_um=size_um)
-    start = whole.load
-
-    def watched(*args):
-        run = start(*args)
-        return lambda image: (seen.append(image.shape), run(image))[1]
-
-    monkeypatch.setattr(whole, "load", watched)
     result = predict(bundle, smooth, pixel_size="auto")
     assert seen[0][-2] == network_sees
     assert result.notes == ()

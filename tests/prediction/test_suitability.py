@@ -111,21 +111,6 @@ def test_a_bundle_that_states_its_objects_says_so_of_other_images_only(tiny):
 # Sizes that a person gives
 
 
-@pytest.fixture
-def seen(monkeypatch):
-    """Shapes of the inputs that networks get."""
-    from zooready.prediction import whole
-
-    shapes, start = [], whole.load
-
-    def watched(*args):
-        run = start(*args)
-        return lambda image: (shapes.append(image.shape), run(image))[1]
-
-    monkeypatch.setattr(whole, "load", watched)
-    return shapes
-
-
 def test_a_diameter_brings_objects_to_the_middle_of_the_range_and_labels_come_back_at_the_images_size(tiny, seen):
     image, truth = disks(60, 1)
     result = predict(bundle_of(tiny), Image(array=image.astype(np.float32), axes="yx", pixel_size_um=0.1), diameter=60)

@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from zooready.errors import InputInvalid
 from zooready.explanation.restoration import noise_of
+from zooready.images.calibration import NYQUIST_PX
 from zooready.records import Array, as_float32
 from zooready.simulate import microscopes
 from zooready.simulate.optics import Optics, convolved, psf, transferred
@@ -25,7 +26,6 @@ FINEST, COARSEST = 0.22, 4.0  # standard deviations, in blurs, of the smallest d
 CERTAIN = 4.0  # standard deviations of the image's noise from which a difference is none of noise
 LEAST = 0.05  # of the image's contrast; smaller differences are no structure
 ENDS = (1.0, 99.0)  # percentiles between which an image's contrast lies
-SMALLEST = 4.0  # px, the blur at the Nyquist limit
 AGREEING, FITS = 0.9, 3  # share of the pixels by which scale and offset are fitted, and how often
 MARGIN = 2  # blurs on each side by which images are mirrored, because their light does not wrap around
 
@@ -57,9 +57,9 @@ def doubt(image: Array, restored: Array, blurs_px: Sequence[float]) -> tuple[Arr
         A blur below 4 px.
     """
     low, high = min(blurs_px), max(blurs_px)
-    if not SMALLEST <= low <= high < np.inf:
+    if not NYQUIST_PX <= low <= high < np.inf:
         raise InputInvalid(
-            f"blur_px={low:g}: give wavelength / (NA x pixel size), {SMALLEST:g} or more; with less, pixels are too coarse for the NA."
+            f"blur_px={low:g}: give wavelength / (NA x pixel size), {NYQUIST_PX:g} or more; with less, pixels are too coarse for the NA."
         )
     light, output = np.asarray(image, np.float64), np.asarray(restored, np.float64)
     candidates = np.geomspace(low, high, CANDIDATES if high > low else 1)

@@ -11,11 +11,10 @@ import numpy as np
 
 from zooready.bundle.specs import known_blur, pixel_range_um, trained_objects
 from zooready.errors import InputInvalid
-from zooready.images.calibration import ROUNDING, blur_in_words, blurred, target
+from zooready.images.calibration import NYQUIST_PX, ROUNDING, blur_in_words, blurred, target
 from zooready.records import Bundle, Image
 from zooready.tensors import Blur
 
-NYQUIST_PX = 4.0  # the smallest blur that pixels sample
 LARGEST_NA, WAVELENGTHS_NM = 1.7, (100.0, 3000.0)
 MOST = 32  # times that an image is enlarged or reduced: more is a slip of the pen
 PixelSize = float | Literal["auto"]
@@ -77,13 +76,14 @@ def zoom_of_blur(blurs_um: tuple[float, ...], pixel_size_um: float | None, known
         raise InputInvalid("the bundle does not state which blur it takes away. Leave na and wavelength_nm out.")
     if pixel_size_um is None:
         raise InputInvalid("the image does not say its pixel size, from which its blur in pixels follows: give pixel_size in micrometres.")
-    zoom, blur_px = _suited(blurs_um, pixel_size_um, known), min(blurs_um) / pixel_size_um
-    return _possible(zoom, f"a blur of {blur_px:.3g} px", "give the numerical aperture, the wavelength in nm and the pixel size in um")
+    smallest, largest = _ends_px(blurs_um, pixel_size_um)
+    zoom = known.zoom(smallest, largest)
+    return _possible(zoom, f"a blur of {smallest:.3g} px", "give the numerical aperture, the wavelength in nm and the pixel size in um")
 
 
-def _suited(blurs_um: tuple[float, ...], pixel_size_um: float, known: Blur) -> float:
-    """The factor of :func:`zoom_of_blur`, whatever it is."""
-    return known.zoom(min(blurs_um) / pixel_size_um, max(blurs_um) / pixel_size_um)
+def _ends_px(blurs_um: tuple[float, ...], pixel_size_um: float) -> tuple[float, float]:
+    """Smallest and largest blur of an image's channels, px."""
+    return min(blurs_um) / pixel_size_um, max(blurs_um) / pixel_size_um
 
 
 def untold(image: Image, known: Blur | None) -> str:
@@ -101,9 +101,9 @@ def of_blur(zoom: float, image: Image, known: Blur | None) -> str:
     """A note on the blur of an image and on how large the network saw it; empty if the network takes none away, or it is unknown."""
     if known is None or not image.blurs_um or not image.pixel_size_um:
         return ""
+    low, high = _ends_px(image.blurs_um, image.pixel_size_um)
     if not known.is_one or zoom == 1.0:
-        return blurred(image.blurs_um, image.pixel_size_um, known.trained_px) + _shown(zoom, image, known)
-    low, high = min(image.blurs_um) / image.pixel_size_um, max(image.blurs_um) / image.pixel_size_um
+        return blurred(image.blurs_um, image.pixel_size_um, known.trained_px) + _shown(zoom, known.zoom(low, high), known)
     coarse = f" Below {NYQUIST_PX:g} px, pixels are too coarse for the objective: the result may be worse than the image, compare the two."
     return (
         f"{blur_in_words(low, high)}, and it was shown to the network {zoom:.3g} times as large, with a blur that it takes away."
@@ -111,11 +111,10 @@ def of_blur(zoom: float, image: Image, known: Blur | None) -> str:
     )
 
 
-def _shown(zoom: float, image: Image, known: Blur) -> str:
+def _shown(zoom: float, suited: float, known: Blur) -> str:
     """What a note on the blur of an image says of its scale, or of the scale that would suit it; empty if it suits as it is."""
     if zoom != 1.0:
         return f" It was shown to the network {zoom:.3g} times as large."
-    suited = _suited(image.blurs_um, image.pixel_size_um, known) if image.pixel_size_um else 1.0
     if suited == 1.0 or not 1 / MOST <= suited <= MOST:
         return ""
     why = "which was better on" if suited < 1 else "which harmed less"
