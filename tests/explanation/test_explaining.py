@@ -211,6 +211,14 @@ def test_an_image_of_another_pixel_size_is_noted(open_bundle, spots):
     assert re.search("pixels of 2 µm.*compare them with those of pixel_size='auto'", note)
 
 
+@pytest.mark.parametrize(("channel", "share"), [(1, 0.5), (2, 1.0)])
+def test_the_blur_that_counts_is_that_of_the_channel_that_is_explained(open_bundle, spots, channel, share):
+    plane = spots[0].array
+    image = Image(array=np.stack([plane, plane]), axes="cyx", pixel_size_um=0.1, blurs_um=(1.8, 0.9))
+    explained = explain(open_bundle("restoring"), image, channel=channel, pixel_size="auto")
+    assert explained.image.array.shape[-2:] == tuple(round(share * side) for side in plane.shape)
+
+
 @pytest.mark.parametrize("pixel_size", ["auto", 1.2])
 def test_an_image_is_explained_at_the_size_at_which_the_network_knows_it(open_bundle, spots, pixel_size):
     image, mask = spots

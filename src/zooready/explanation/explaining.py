@@ -20,6 +20,7 @@ from zooready.images.calibration import beyond, outside
 from zooready.images.resampling import resampled
 from zooready.prediction import as_input
 from zooready.prediction.embedding import watched
+from zooready.prediction.inputs import seen_through
 from zooready.prediction.scaling import PixelSize, sized, zoom_for
 from zooready.prediction.whole import margins
 from zooready.records import Array, Bundle, Image
@@ -97,7 +98,7 @@ def explain(
     """
     spec, outputs = input_spec(bundle), output_specs(bundle)
     index = _explained_index(bundle, outputs)
-    image = sized(image, pixel_size)
+    image = seen_through(sized(image, pixel_size), spec, channel)
     zoom = zoom_for(bundle, image, pixel_size, diameter)
     array = _image(image, spec, channel, zoom)
     if mask is not None and mask.shape == image.array.shape[-2:]:
