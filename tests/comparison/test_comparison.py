@@ -152,6 +152,12 @@ def test_a_given_image_is_compared_between_formats(tmp_path):
     assert found.shown.name == "image"
     assert found.shown.input.shape == (1, 1, 13, 7)
     assert seen[0] == (0, 3, "torch state_dict")
+    assert [words for *_, words in seen[1:3]] == ["onnxruntime onnx", "torch torchscript"]  # begun from both ends, told in order
+    assert [(one.consumer, one.format) for one in found.verdicts] == [
+        ("torch", "state_dict"),
+        ("torch", "torchscript"),
+        ("onnxruntime", "onnx"),
+    ]
     assert seen[-1] == (3, 3, "done")
 
 
