@@ -100,7 +100,7 @@ def test_a_stated_pixel_size_counts_in_the_table_and_a_diameter_needs_something_
     image, labels = three
     table = measure(bundles["bright"], [image], pixel_size=0.5)
     assert table.column("shape_area_um2") == [area * 0.25 for area in table.column("shape_area_px2")]
-    with pytest.raises(InputInvalid, match="diameter=30 is for finding objects, and here nothing finds them"):
+    with pytest.raises(InputInvalid, match="a diameter of 30 px is for finding objects, and here nothing finds them"):
         measure(bundles["patterns"], [image], labels=[labels], diameter=30)
 
 

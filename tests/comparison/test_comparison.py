@@ -152,6 +152,12 @@ def test_a_given_image_is_compared_between_formats(tmp_path):
     assert found.shown.name == "image"
     assert found.shown.input.shape == (1, 1, 13, 7)
     assert seen[0] == (0, 3, "torch state_dict")
+    assert [words for *_, words in seen[1:3]] == ["onnxruntime onnx", "torch torchscript"]  # begun from both ends, told in order
+    assert [(one.consumer, one.format) for one in found.verdicts] == [
+        ("torch", "state_dict"),
+        ("torch", "torchscript"),
+        ("onnxruntime", "onnx"),
+    ]
     assert seen[-1] == (3, 3, "done")
 
 
@@ -266,6 +272,47 @@ def test_programs_of_imagej_are_handed_the_file_itself_and_others_its_pixels(tmp
     assert seen == [tmp_path / "one.tif"]
     compare(tiny, consumers=["java-pytorch"], image=tmp_path / "z.tif")
     assert [image.shape for image in seen[1:]] == [(1, 1, 13, 7)] * 2
+
+
+@pytest.fixture
+def pairs(tiny):
+    """The tiny bundle, as one that takes two channels."""
+    from zooready.bundle.reading import opened
+
+    with opened(tiny) as bundle:
+        case = replace(bundle.cases[0], input=np.zeros((1, 2, 6, 7), np.float32))
+        yield replace(bundle, cases=(case,), inputs=(replace(bundle.inputs[0], channels=("upper", "lower")),))
+
+
+def test_only_a_file_whose_channels_imagej_alone_finds_is_opened_by_it(tmp_path, pairs):
+    """Of an OME-TIFF, and of one with a shape in its description, ImageJ takes the channels for slices; its programs got a stack."""
+    import tifffile
+
+    planes = np.arange(84, dtype=np.uint16).reshape(2, 6, 7)
+    tifffile.imwrite(tmp_path / "imagej.tif", planes, imagej=True, metadata={"axes": "CYX"})
+    tifffile.imwrite(tmp_path / "two.ome.tif", planes, metadata={"axes": "CYX"})
+    tifffile.imwrite(tmp_path / "shaped.tif", planes, metadata={"axes": "CYX"}, photometric="minisblack")
+    found = {name: as_inputs(pairs, tmp_path / name) for name in ("imagej.tif", "two.ome.tif", "shaped.tif")}
+    assert [piece.path for (piece,) in found.values()] == [tmp_path / "imagej.tif", None, None]
+    assert [
+        bool(re.search("takes the planes of this file for slices.*Bio-Formats", "".join(piece.notes))) for (piece,) in found.values()
+    ] == [
+        False,
+        True,
+        True,
+    ]
+    assert all(np.array_equal(piece.array[0], planes) for (piece,) in found.values())
+
+
+def test_planes_of_a_stack_for_a_network_of_two_channels_are_refused_with_the_cure(tmp_path, pairs):
+    import tifffile
+
+    tifffile.imwrite(tmp_path / "z.tif", np.zeros((2, 6, 7), np.float32), imagej=True, metadata={"axes": "ZYX"})
+    with pytest.raises(InputInvalid, match="if its planes are these channels, set 2 channels in Fiji with Image > Properties, and save it"):
+        as_inputs(pairs, tmp_path / "z.tif")
+    tifffile.imwrite(tmp_path / "more.tif", np.zeros((3, 6, 7), np.float32), imagej=True, metadata={"axes": "ZYX"})
+    with pytest.raises(InputInvalid, match="choose the channel in Fiji"):
+        as_inputs(pairs, tmp_path / "more.tif")
 
 
 def with_halo():

@@ -208,7 +208,7 @@ def test_one_channel_of_several_is_taken_by_name(open_bundle, explanation_of, sp
 
 def test_an_image_of_another_pixel_size_is_noted(open_bundle, spots):
     (note,) = explain(open_bundle("smooth"), replace(spots[0], pixel_size_um=2.0)).notes
-    assert re.search("pixels of 2 µm.*compare them with those of pixel_size='auto'", note)
+    assert re.search("pixels of 2 µm.*compare them with those of a pixel size of 'auto'", note)
 
 
 @pytest.mark.parametrize(("channel", "share"), [(1, 0.5), (2, 1.0)])

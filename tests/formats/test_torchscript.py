@@ -16,6 +16,7 @@ from zooready.errors import ConsumerMissing, InputInvalid
 from zooready.formats import onnx, torchscript, trials, vmapped
 from zooready.formats.demands import Demands
 from zooready.formats.torchscript import container, torchscript_file, tracing
+from zooready.formats.torchscript.unfusing import unfused
 from zooready.processes import templates
 
 
@@ -45,6 +46,62 @@ def test_a_started_file_gives_the_networks_numbers_and_keeps_the_image(traced, u
     for output, expected in zip(outputs, trials.eager(eager.eval(), image), strict=True):
         assert np.abs(output - expected).max() <= 1e-6
     assert np.array_equal(image, before)
+
+
+@pytest.fixture
+def fuser():
+    """The fuser of Fiji's engine, which PyTorch's wheels for Python have switched off on the CPU, for the time of a test."""
+    before = torch._C._jit_can_fuse_on_cpu(), torch._C._jit_get_te_must_use_llvm_cpu()
+    torch._C._jit_override_can_fuse_on_cpu(True)
+    torch._C._jit_set_te_must_use_llvm_cpu(False)
+    yield
+    torch._C._jit_override_can_fuse_on_cpu(before[0])
+    torch._C._jit_set_te_must_use_llvm_cpu(before[1])
+
+
+def compiled_groups(path, example):
+    """How many groups of operations are compiled for one size."""
+    network = torchscript.load(path)
+    with torch.no_grad():
+        for _ in range(3):  # the profiler sees the first, the second is compiled
+            network(example)
+    return str(torch.jit.last_executed_optimized_graph()).count("= prim::TensorExprGroup")
+
+
+@pytest.mark.parametrize("variant", torchscript.VARIANTS)
+def test_nothing_in_a_file_is_compiled_anew_for_every_size(traced, unet, example, tmp_path, fuser, variant):
+    torch.jit.save(torch.jit.trace(unet, example), tmp_path / "usual.pt")
+    assert compiled_groups(tmp_path / "usual.pt", example) > 0
+    assert compiled_groups(traced[variant].path, example) == 0
+
+
+def test_operations_in_loops_and_branches_are_kept_apart_too(tmp_path, fuser):
+    @torch.jit.script
+    def decided(x, many: int):
+        for _ in range(many):
+            x = (x * 2 + 1).sigmoid()
+            if x.shape[-1] > 3:
+                x = (x - 1).abs() * 3
+        return x
+
+    class Decided(nn.Module):
+        def forward(self, x):
+            return decided(x, 3)
+
+    image = torch.rand(1, 1, 8, 8)
+    scripted = torch.jit.script(Decided())
+    torch.jit.save(scripted, tmp_path / "usual.pt")
+    torch.jit.save(unfused(scripted), tmp_path / "apart.pt")
+    assert compiled_groups(tmp_path / "usual.pt", image) > 0
+    assert compiled_groups(tmp_path / "apart.pt", image) == 0
+    np.testing.assert_array_equal(*(outputs(tmp_path / f"{name}.pt", image)[0] for name in ("usual", "apart")))
+
+
+def test_gradients_go_through_a_file(traced, example):
+    image = example.clone().requires_grad_()
+    first = torchscript.load(traced["plain"].path)(image)
+    (first[0] if isinstance(first, tuple) else first).sum().backward()
+    assert float(image.grad.abs().sum()) > 0
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")

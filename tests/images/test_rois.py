@@ -60,7 +60,7 @@ def test_a_zip_of_something_else_and_one_of_too_much_are_refused(tmp_path):
 
 
 def test_points_are_objects_of_one_pixel_each_also_several_in_one_region(tmp_path):
-    several = polygon([[2, 1], [6, 4], [40, 4]], "spots")
+    several = polygon([[2, 1], [6, 4]], "spots")
     one = polygon([[3.6, 5.2]], "spot")
     several.roitype = one.roitype = ROI_TYPE.POINT
     roiwrite(tmp_path / "a.zip", [several, polygon(SQUARE, "cell"), one])
@@ -68,3 +68,15 @@ def test_points_are_objects_of_one_pixel_each_also_several_in_one_region(tmp_pat
     assert (labels[4, 6], labels[5, 3]) == (2, 4)
     assert (labels == 3).sum() == 12  # the square lies above the point in its corner
     assert sorted(np.unique(labels)) == [0, 2, 3, 4]
+
+
+def test_points_and_outlines_outside_the_image_are_counted_and_refused(tmp_path):
+    """A cropped image keeps the regions of the whole one; before, its points vanished, and the background there was taught."""
+    points = polygon([[2, 1], [9, 4], [40, 4], [3, -1]], "spots")
+    points.roitype = ROI_TYPE.POINT
+    roiwrite(tmp_path / "a.zip", [points, polygon(SQUARE, "cell")])
+    with pytest.raises(InputInvalid, match="3 of 5 regions of a.zip lie outside its image, which has 9x8 px: .* Draw them on this one, or"):
+        read_rois(tmp_path / "a.zip", (8, 9))
+    roiwrite(tmp_path / "b.zip", [polygon(SQUARE), polygon([[9, 1], [14, 1], [14, 4], [9, 4]])])
+    with pytest.raises(InputInvalid, match="1 of 2 regions of b.zip"):
+        read_rois(tmp_path / "b.zip", (8, 9))

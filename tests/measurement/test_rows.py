@@ -123,7 +123,7 @@ def test_a_network_of_one_size_gets_that_size_and_no_other(open_bundle, three):
     details = tuple(replace(axis, size=32, minimum=None, step=None) if axis.letter in "yx" else axis for axis in bundle.inputs[0].details)
     fixed = replace(bundle, inputs=(replace(bundle.inputs[0], details=details),), cases=())
     assert Measurer.of(fixed).size == Measurer.of(fixed, crop_px=32).size == (32, 32)
-    with pytest.raises(InputInvalid, match=r"takes only crops of \{'y': 32, 'x': 32\} px: give crop_px of that size"):
+    with pytest.raises(InputInvalid, match=r"takes only crops of \{'y': 32, 'x': 32\} px: give a crop of that size"):
         Measurer.of(fixed, crop_px=40)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from zooready.errors import InputInvalid
+from zooready.images.files import read_image, write_image
 from zooready.images.tiff import RGB
 from zooready.prediction import as_input
 from zooready.records import Image
@@ -57,7 +58,7 @@ def test_one_channel_is_picked_by_number_from_1_or_by_name(channel, index):
 
 @pytest.mark.parametrize("channel", [0, 3, "0", "cy5", -1])
 def test_a_channel_that_is_not_there_is_refused(channel):
-    with pytest.raises(InputInvalid, match=rf"no channel {channel}: it has 2 \(dapi, gfp\). Give channel=1 to 2, or a name"):
+    with pytest.raises(InputInvalid, match=rf"no channel {channel}: it has 2 \(dapi, gfp\). Give a channel from 1 to 2, or a name"):
         as_input(make_image("cyx", (2, 5, 7), ("dapi", "gfp")), GREY, channel=channel)
 
 
@@ -73,9 +74,7 @@ def test_picking_one_channel_for_a_network_of_two_is_refused():
 
 
 def test_colour_where_grey_is_asked_for_is_refused_with_the_cure():
-    with pytest.raises(
-        InputInvalid, match=r"is in colour .* takes 1 channel \(intensity\): pick one with channel='green', or convert it in Fiji"
-    ):
+    with pytest.raises(InputInvalid, match=r"is in colour .* takes 1 channel \(intensity\): pick channel 'green', or convert it in Fiji"):
         as_input(make_image("cyx", (3, 5, 7), RGB), GREY)
     assert next(iter(as_input(make_image("cyx", (3, 5, 7), RGB), GREY, channel="green"))).shape == (1, 1, 5, 7)
 
@@ -83,13 +82,28 @@ def test_colour_where_grey_is_asked_for_is_refused_with_the_cure():
 @pytest.mark.parametrize(
     ("count", "spec", "match"),
     [
-        (2, GREY, r"has 2 channels and the network takes 1 channel \(intensity\): pick one with channel=1, 2, \.\.\."),
+        (2, GREY, r"has 2 channels and the network takes 1 channel \(intensity\): pick channel 1, 2, \.\.\."),
         (3, TWO, r"has 3 channels and the network takes 2 channels \(dapi, gfp\): put these channels into one image.*Merge Channels"),
     ],
 )
 def test_a_wrong_number_of_channels_says_what_the_network_wants(count, spec, match):
     with pytest.raises(InputInvalid, match=match):
         as_input(make_image("cyx", (count, 5, 7)), spec)
+
+
+@pytest.mark.parametrize("axis", ["z", "t"])
+def test_as_many_planes_as_the_network_has_channels_are_taken_with_other_axes(tmp_path, axis):
+    planes = np.arange(70, dtype=np.float32).reshape(2, 5, 7)
+    write_image(Image(array=planes, axes=f"{axis}yx"), tmp_path / "pair.tif")
+    with pytest.raises(
+        InputInvalid, match=r"has 1 channel and .* takes 2 .*: if its planes are these channels, give axes 'cyx'\."
+    ) as error:
+        as_input(read_image(tmp_path / "pair.tif"), TWO)
+    assert "Merge" not in str(error.value)
+    (given,) = as_input(read_image(tmp_path / "pair.tif", axes="cyx"), TWO)
+    assert np.array_equal(given[0], planes)
+    with pytest.raises(InputInvalid, match="Merge Channels"):
+        as_input(make_image(f"{axis}yx", (3, 5, 7)), TWO)
 
 
 def test_a_grey_image_for_a_network_of_two_channels_is_refused():

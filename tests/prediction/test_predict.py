@@ -30,7 +30,7 @@ def make_image(axes="yx", shape=(5, 7), dtype="uint16", **facts):
 
 
 def test_options_that_do_not_exist_are_refused(tiny):
-    with pytest.raises(InputInvalid, match="pixel_size='big' is not known: give the side of the image's pixels in µm"):
+    with pytest.raises(InputInvalid, match="a pixel size of 'big' is not known: give the side of the image's pixels in µm"):
         predict(tiny("restored"), make_image(), pixel_size="big")
     with pytest.raises(InputInvalid, match="device='tpu' is not known: use 'auto' or 'cpu' or 'cuda'"):
         predict(tiny("restored"), make_image(), device="tpu")
@@ -138,7 +138,7 @@ def test_a_pixel_size_outside_the_range_is_noted_with_the_cure(tiny):
     result = predict(tiny("restored", pixel_size_um=[0.3, 0.6]), make_image(pixel_size_um=0.1))
     assert result.notes == (
         "the image has pixels of 0.1 µm, and the network was trained for 0.3 to 0.6 µm: results may be poor; "
-        "compare them with those of pixel_size='auto', which resamples the image into the range and the results back.",
+        "compare them with those of a pixel size of 'auto', which resamples the image into the range and the results back.",
     )
 
 
@@ -198,18 +198,30 @@ def test_a_blur_that_is_told_is_brought_to_one_that_the_network_takes_away(tiny,
     assert predict(bundle, stated, pixel_size="auto").notes == (note,)
     assert seen[-1][-2:] == pytest.approx((60 * zoom, 50 * zoom), abs=1)
     (advice,) = predict(bundle, stated).notes
-    assert (f"pixel_size='auto' shows it to the network {zoom:.3g} times as large" in advice) == (zoom != 1)
+    assert (f"A pixel size of 'auto' shows it to the network {zoom:.3g} times as large" in advice) == (zoom != 1)
     assert seen[-1][-2:] == (60, 50)
+
+
+@pytest.mark.parametrize("blur_px", [[4, 16], [8.1, 10]])
+def test_a_pixel_size_that_is_told_scales_the_blur_that_the_file_states(tiny, seen, blur_px):
+    """Before, it was shown as it is, with the advice to take 'auto', which does not know the pixel size that was told."""
+    bundle = tiny("restored", config={"zooready": {"blur_px": blur_px}})
+    image = replace(make_image(shape=(60, 50), pixel_size_um=0.1), blurs_um=(0.375,))
+    (note,) = predict(bundle, image, pixel_size=0.2).notes
+    assert "auto" not in note
+    (same,) = predict(bundle, replace(image, pixel_size_um=0.2), pixel_size="auto").notes
+    assert note == same
+    assert seen[0][-2:] == seen[1][-2:] != (60, 50)
 
 
 @pytest.mark.parametrize(
     ("settings", "pixel_um", "words"),
     [
-        ({"na": 1.4}, 0.1, "give na and wavelength_nm"),
+        ({"na": 1.4}, 0.1, "give both"),
         ({"na": 14.0, "wavelength_nm": 520.0}, 0.1, "up to 1.7"),
         ({"na": 1.4, "wavelength_nm": 520.0, "diameter": 30.0}, 0.1, "give one"),
         ({"na": 1.4, "wavelength_nm": 0.52}, 0.1, "in nanometres, 100 to 3000"),
-        ({"na": 1.4, "wavelength_nm": 520.0}, None, "give pixel_size in micrometres"),
+        ({"na": 1.4, "wavelength_nm": 520.0}, None, "give it in micrometres"),
         ({"na": 0.1, "wavelength_nm": 520.0}, 0.001, "a blur of 5.2e[+]03 px: the image would be scaled by 0.00173"),
     ],
 )
@@ -232,7 +244,7 @@ def test_the_blur_that_counts_is_that_of_the_channel_that_is_taken(tiny, seen, c
 
 def test_a_blur_that_the_file_does_not_state_is_asked_for(tiny):
     bundle = tiny("restored", config={"zooready": {"blur_px": [8.1, 10]}})
-    with pytest.raises(InputInvalid, match="does not state numerical aperture and emission wavelength.*give na and wavelength_nm"):
+    with pytest.raises(InputInvalid, match="does not state numerical aperture and emission wavelength.*give both"):
         predict(bundle, make_image(pixel_size_um=0.1), pixel_size="auto")
 
 
@@ -255,7 +267,7 @@ def test_a_network_that_is_told_the_microscope_sees_one_blur(tiny, seen, blur_um
     assert "outside" not in note
     assert ("pixels are too coarse" in note) == (blur_um < 0.4)
     (note,) = predict(bundle, image).notes
-    assert "of 8.1 to 10 px, and that of the image is unknown: give na, wavelength_nm and pixel_size" in note
+    assert "of 8.1 to 10 px, and that of the image is unknown: give NA, wavelength and pixel size" in note
 
 
 def test_an_unknown_pixel_size_is_noted(tiny):

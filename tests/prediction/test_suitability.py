@@ -133,16 +133,16 @@ def test_a_pixel_size_that_is_stated_counts_more_than_that_of_the_file(tiny, see
 @pytest.mark.parametrize(
     ("size", "message"),
     [
-        ({"pixel_size": "big"}, "pixel_size='big' is not known: give the side of the image's pixels in µm, such as 0.26, or 'auto'"),
-        ({"pixel_size": -1.0}, "pixel_size=-1.0 is not known"),
-        ({"pixel_size": True}, "pixel_size=True is not known"),
-        ({"pixel_size": (0.3, 0.3)}, "pixel_size=.0.3, 0.3. is not known"),
-        ({"diameter": 0.0}, "diameter=0.0: give the width of a typical object in this image, px"),
-        ({"diameter": "wide"}, "diameter='wide': give the width of a typical object in this image, px"),
-        ({"diameter": True}, "diameter=True: give the width"),
-        ({"na": "big", "wavelength_nm": 520.0}, "na='big', wavelength_nm=520.0: give the numerical aperture"),
-        ({"na": True, "wavelength_nm": 520.0}, "na=True, wavelength_nm=520.0: give the numerical aperture"),
-        ({"diameter": 0.01}, "diameter=0.01: the image would be scaled by 1.26e.03, and 32 times is the most"),
+        ({"pixel_size": "big"}, "a pixel size of 'big' is not known: give the side of the image's pixels in µm, such as 0.26, or 'auto'"),
+        ({"pixel_size": -1.0}, "a pixel size of -1.0 is not known"),
+        ({"pixel_size": True}, "a pixel size of True is not known"),
+        ({"pixel_size": (0.3, 0.3)}, "a pixel size of .0.3, 0.3. is not known"),
+        ({"diameter": 0.0}, "a diameter of 0.0: give the width of a typical object in this image, px"),
+        ({"diameter": "wide"}, "a diameter of 'wide': give the width of a typical object in this image, px"),
+        ({"diameter": True}, "a diameter of True: give the width"),
+        ({"na": "big", "wavelength_nm": 520.0}, "an NA of 'big' and a wavelength of 520.0 nm: give the numerical aperture"),
+        ({"na": True, "wavelength_nm": 520.0}, "an NA of True and a wavelength of 520.0 nm: give the numerical aperture"),
+        ({"diameter": 0.01}, "a diameter of 0.01 px: the image would be scaled by 1.26e.03, and 32 times is the most"),
     ],
 )
 def test_sizes_that_are_none_are_refused(tiny, size, message):
@@ -151,7 +151,7 @@ def test_sizes_that_are_none_are_refused(tiny, size, message):
 
 
 def test_a_diameter_needs_a_bundle_that_states_its_objects(tiny):
-    with pytest.raises(InputInvalid, match=r"diameter=30: tiny.zip does not state the size of the objects it was trained on"):
+    with pytest.raises(InputInvalid, match=r"a diameter of 30 px: tiny.zip does not state the size of the objects it was trained on"):
         predict(tiny("labels"), Image(array=disks(20)[0].astype(np.float32), axes="yx"), diameter=30)
 
 

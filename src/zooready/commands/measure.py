@@ -144,7 +144,9 @@ def measure(
             raise InputInvalid(f"{opened_bundle.path.name} finds objects itself: give no labels and no other segmentation.")
         segmentation = opened_bundle if finds else segmentation
         if diameter is not None and segmentation is None:
-            raise InputInvalid(f"diameter={diameter:g} is for finding objects, and here nothing finds them: leave it out, or segment.")
+            raise InputInvalid(
+                f"a diameter of {diameter:g} px is for finding objects, and here nothing finds them: leave it out, or segment."
+            )
         rows_of = measurement.object_rows if finds else measurement.Measurer.of(opened_bundle, crop_px=crop_px, background=background).rows
         way = _Way(
             rows_of=rows_of, segmentation=segmentation, finds=finds, axes=axes, pixel_size=pixel_size, diameter=diameter, channel=channel,

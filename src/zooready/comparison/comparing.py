@@ -85,9 +85,11 @@ def compare(
     with opened(path, trust_code=trust_code, time_limit_s=time_limit_s) as bundle:
         extra = () if image is None else as_inputs(bundle, Path(image))
         todo = [cell for module in modules for cell in cells(module, bundle, asked is not None)]
-        results = side_by_side(
-            [partial(result, module, format, bundle, extra) for module, format in todo], at_once(), _told(todo, progress)
-        )
+        order = _from_both_ends(len(todo))
+        begun = [todo[number] for number in order]
+        calls = [partial(result, module, format, bundle, extra) for module, format in begun]
+        ended = dict(zip(order, side_by_side(calls, at_once(), _told(begun, progress)), strict=True))
+        results = [ended[number] for number in range(len(todo))]
         if progress:
             progress(len(todo), len(todo), "done")
         if extra:
@@ -102,6 +104,11 @@ def compare(
             path=Path(path), outputs=bundle.kinds, names=_channel_names(bundle), verdicts=verdicts, shown=case, results=shown,
             notes=unlike_training(bundle, extra) if extra else (), pixel_size_um=_pixel_size(bundle, extra),
         )  # fmt: skip
+
+
+def _from_both_ends(count: int) -> list[int]:
+    """0, the last, 1, the last but one, …: programs of Python stand first and wait for one import of torch, others begin meanwhile."""
+    return [number // 2 if number % 2 == 0 else count - 1 - number // 2 for number in range(count)]
 
 
 def _pixel_size(bundle: Bundle, extra: Sequence[UserImage]) -> float | None:

@@ -11,11 +11,16 @@ import numpy as np
 from zooready.errors import InputInvalid
 from zooready.images.calibration import RESCALE, beyond, outside, planes_differ
 from zooready.images.files import read_image
-from zooready.images.loading import rounded
+from zooready.images.loading import axes_as_channels, rounded
+from zooready.images.tiff import RGB, as_imagej_opens
 from zooready.records import Array, Bundle, Image, as_float32
 
 MOST = 5  # planes of one image that every program runs
 FOR_IMAGEJ = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+BY_BIO_FORMATS = (
+    "ImageJ alone takes the planes of this file for slices, so the programs were given its channels and planes as it names them: in Fiji "
+    "open it with Plugins > Bio-Formats."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +29,8 @@ class UserImage:
 
     ``array`` is (b, c, …) float32. ``path`` is the person's file where the file is that input and nothing else, for programs that open
     files themselves. ``name`` is what verdicts call it, ``where`` which piece it is, e.g. ``"t 2, z 1"``, empty for a whole image.
-    ``pixel_size_um`` and ``z_um`` are the file's, None where it does not say. ``note`` says which of its numbers were rounded.
+    ``pixel_size_um`` and ``z_um`` are the file's, None where it does not say. ``notes`` say which of its numbers were rounded, and
+    which programs cannot open the file as it is.
     """
 
     name: str
@@ -33,7 +39,7 @@ class UserImage:
     where: str = ""
     pixel_size_um: float | None = None
     z_um: float | None = None
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def as_inputs(bundle: Bundle, path: Path) -> tuple[UserImage, ...]:
@@ -60,7 +66,9 @@ def as_inputs(bundle: Bundle, path: Path) -> tuple[UserImage, ...]:
     indices = list(np.ndindex(*array.shape[: len(loop)]))
     if len(indices) > MOST:
         indices = [indices[round(n)] for n in np.linspace(0, len(indices) - 1, MOST)]
-    whole = path if not loop and len(letters) == len(shape) and path.suffix.lower() in FOR_IMAGEJ else None
+    is_input = not loop and len(letters) == len(shape) and path.suffix.lower() in FOR_IMAGEJ
+    is_opened = is_input and (image.axes == "yx" or image.channels == RGB or as_imagej_opens(path))
+    notes = tuple(filter(None, (rounded(image.array), BY_BIO_FORMATS if is_input and not is_opened else "")))
     pieces = []
     for index in indices:
         where = ", ".join(f"{axis} {number + 1}" for axis, number in zip(loop, index, strict=True))
@@ -69,11 +77,11 @@ def as_inputs(bundle: Bundle, path: Path) -> tuple[UserImage, ...]:
             UserImage(
                 name=name,
                 array=as_float32(array[index]),
-                path=whole,
+                path=path if is_opened else None,
                 where=where,
                 pixel_size_um=image.pixel_size_um,
                 z_um=image.z_um,
-                note=rounded(image.array),
+                notes=notes,
             )  # fmt: skip
         )
     return tuple(pieces)
@@ -88,7 +96,7 @@ def unlike_training(bundle: Bundle, pieces: Sequence[UserImage]) -> tuple[str, .
     note = outside(image.pixel_size_um, bundle.pixel_size_um, RESCALE)
     of_planes = planes_differ(image.z_um, bundle.plane_distance_um) if "z" in tensor.axes else ""
     of_values = beyond(np.stack([piece.array for piece in pieces]), f"n{tensor.axes}", tensor.channels, bundle.limits)
-    return tuple(filter(None, (note, of_planes, *of_values, image.note)))
+    return tuple(filter(None, (note, of_planes, *of_values, *image.notes)))
 
 
 def _demand_fit(bundle: Bundle, image: Image, path: Path) -> None:
@@ -96,9 +104,11 @@ def _demand_fit(bundle: Bundle, image: Image, path: Path) -> None:
     sizes = dict(zip(image.axes, image.array.shape, strict=True))
     channels = shape[letters.index("c")] if "c" in letters else 1
     if sizes.get("c", 1) != channels or len(letters) != len(shape):
+        cure = "choose the channel in Fiji and save it as its own TIFF"
+        if len(letters) == len(shape) and axes_as_channels(image, channels, letters):
+            cure = f"if its planes are these channels, set {channels} channels in Fiji with Image > Properties, and save it"
         raise InputInvalid(
-            f"{path.name} has axes {image.axes!r} {image.array.shape}, and the bundle takes {letters!r} with {channels} channel(s): "
-            "choose the channel in Fiji and save it as its own TIFF."
+            f"{path.name} has axes {image.axes!r} {image.array.shape}, and the bundle takes {letters!r} with {channels} channel(s): {cure}."
         )
     for axis, what in (("z", "stacks"), ("t", "time series")):
         if axis in letters and axis not in sizes and shape[letters.index(axis)] > 1:

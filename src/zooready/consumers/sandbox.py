@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from zooready import errors
-from zooready.processes import Worker, end, memory_bytes, scratch, start_worker
+from zooready.processes import YIELDING, Worker, end, memory_bytes, scratch, start_worker
 from zooready.records import Array, as_float32
 
 WORKER = "zooready.consumers.sandbox_worker"
@@ -193,7 +193,7 @@ def _started(folder: Path, worker: str, job: Mapping[str, Any]) -> Worker:
     home.mkdir()
     environment = {name: value for name, value in os.environ.items() if PASSED_ON.fullmatch(name)}
     environment |= dict.fromkeys(("HOME", "USERPROFILE", "XDG_CACHE_HOME", "TMPDIR", "TEMP", "TMP"), str(home))
-    environment |= {"BIOIMAGEIO_CACHE_PATH": str(home / "bioimageio"), "PYTHONIOENCODING": "utf-8"}
+    environment |= YIELDING | {"BIOIMAGEIO_CACHE_PATH": str(home / "bioimageio"), "PYTHONIOENCODING": "utf-8"}
     imports = (worker, *IMPORTS.get(job["kind"], TORCH)) if job.get("device", "cpu") == "cpu" else ()  # a GPU's driver cannot be copied
     return start_worker(worker, folder, imports=imports, environment=environment, cwd=home, log=folder / "log.txt")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,54 @@ from zooready.records import Array, Family
 from zooready.training.pairs import object_classes
 
 SHOWN, SHOWN_PX = 3, 320  # images with the lowest F1, and the largest side of what is drawn of them
-Methods = Mapping[str, label_images.Method]
+Methods = Mapping[str, Callable[[Array, Array], Array]]  # of an image and its truth, at which only a best threshold looks
 
 
-def write(family: Family, weights: Weights, data: Path, out: Path, *, data_sha256: str = "", seed: int = 0) -> Path:
+@dataclass(frozen=True, kw_only=True)
+class Judging:
+    """How the objects that a family finds are compared with the true ones.
+
+    ``methods`` of a network are that network, called ``network``, the classical method that is drawn beside it, and others. ``counts`` of
+    truth and labels are numbers that add up over images, and ``scores`` those of a table, of such sums; ``f1`` names the one by which
+    images are ranked. ``words`` say when an object is found.
+    """
+
+    methods: Callable[[label_images.Segmenter], Methods]
+    counts: Callable[[Array, Array], tuple[float, ...]]
+    scores: Callable[..., dict[str, float]]
+    f1: str
+    words: str = ""
+
+
+def by_overlap(network: label_images.Segmenter) -> Methods:
+    """The network, and the classical methods, which see the first channel, by name: (c, y, x) or (c, z, y, x) -> labels each."""
+
+    def classical(image: Array, truth: Array, rule: str) -> Array:
+        return label_images.classical(image[0], rule)
+
+    return {"network": lambda image, truth: network(image), **{rule: partial(classical, rule=rule) for rule in ("otsu", "li")}}
+
+
+def overlaps(truth: Array, labels: Array) -> tuple[float, ...]:
+    """True and found objects, those matched at an IoU of 0.5 and of 0.75, and the sum of their overlaps."""
+    half, strict = match(truth, labels), match(truth, labels, 0.75)
+    return half.n_first, half.n_second, len(half.pairs), len(strict.pairs), float(half.iou.sum())
+
+
+def scores_of_overlaps(true: float, found: float, half: float, strict: float, overlap: float) -> dict[str, float]:
+    """Scores of sums of :func:`overlaps`."""
+    total = true + found
+    f1_50, f1_75 = (2 * matched / total if total else 1.0 for matched in (half, strict))
+    mean_iou = overlap / half if half else 0.0
+    return {"objects": true, "found": found, "f1_50": digits(f1_50), "f1_75": digits(f1_75), "mean_iou": digits(mean_iou)}
+
+
+OVERLAP = Judging(methods=by_overlap, counts=overlaps, scores=scores_of_overlaps, f1="f1_50")
+
+
+def write(
+    family: Family, weights: Weights, data: Path, out: Path, *, data_sha256: str = "", seed: int = 0, judging: Judging = OVERLAP
+) -> Path:
     """Judge, and write ``<family>-on-<folder>.md`` with its picture; returns the page.
 
     Parameters
@@ -36,6 +81,8 @@ def write(family: Family, weights: Weights, data: Path, out: Path, *, data_sha25
         Folder of the page; made if missing.
     data_sha256, seed
         Those of the run: if it was trained on this folder, only the images that it held out are judged.
+    judging
+        How the family's objects are compared with the true ones.
 
     Raises
     ------
@@ -50,50 +97,32 @@ def write(family: Family, weights: Weights, data: Path, out: Path, *, data_sha25
     is_known = bool(data_sha256) and folder.sha256 == data_sha256
     members = folder.split(seed)[1] if is_known else tuple(range(len(folder.pairs)))
     network, names = label_images.Segmenter(weights, family=family), family.outputs[0].channels[2:]
-    methods = methods_of(network)
-    rows = [judged(folder, member, methods) for member in members]
-    of_classes = {name: [of_class(folder, member, network, number) for member in members] for number, name in enumerate(names, 1)}
+    methods = judging.methods(network)
+    rows = [judged(folder, member, methods, judging) for member in members]
+    of_classes = {name: [of_class(folder, member, network, number, judging) for member in members] for number, name in enumerate(names, 1)}
     make_folder(out)
     name = f"{family.name}-on-{data.resolve().name}"
-    _draw(folder, [member for _, member in sorted(zip((row["f1_50"] for row in rows), members, strict=True))], methods, out / f"{name}.png")
+    _draw(folder, [member for _, member in sorted(zip((row["f1"] for row in rows), members, strict=True))], methods, out / f"{name}.png")
     words = f"{len(members)} {'image' if len(members) == 1 else 'images'} of the folder {data.resolve().name!r}"
     words += ", those that training held out" if is_known else ""
+    words += f". {judging.words}" if judging.words else ""
     page = out / f"{name}.md"
     with whole_file(page) as file:
-        file.write("\n".join(_page(family, rows, of_classes, methods, words, f"{name}.png")).encode())
+        file.write("\n".join(_page(family, rows, of_classes, judging, words, f"{name}.png")).encode())
     return page
 
 
-def methods_of(network: label_images.Segmenter) -> Methods:
-    """The network, and the classical methods, which see the first channel, by name: (c, y, x) or (c, z, y, x) -> labels each."""
-
-    def classical(image: Array, rule: str) -> label_images.Labels:
-        return label_images.classical(image[0], rule)
-
-    return {"network": network, **{rule: partial(classical, rule=rule) for rule in ("otsu", "li")}}
-
-
-def of_class(folder: Folder, member: int, network: label_images.Segmenter, number: int) -> tuple[float, ...]:
-    """Counts, as in :func:`judged`, of one image's true objects of class ``number`` from 1, and of those that the network says to be."""
+def of_class(folder: Folder, member: int, network: label_images.Segmenter, number: int, judging: Judging) -> tuple[float, ...]:
+    """Counts of one image's true objects of class ``number`` from 1, and of those that the network says to be."""
     labels, classes = network.classed(folder.pairs[member].input)
-    return _counts(_truth(folder, member) * (folder.pairs[member].target[1 + number] > 0), labels * (classes == number))
+    return judging.counts(_truth(folder, member) * (folder.pairs[member].target[1 + number] > 0), labels * (classes == number))
 
 
-def judged(folder: Folder, member: int, methods: Methods) -> dict[str, Any]:
-    """One image: ``image``, its number of true ``objects``, ``f1_50`` of the network, and the ``counts`` of every method.
-
-    Counts are true and found objects, those matched at an IoU of 0.5 and of 0.75, and the sum of their overlaps.
-    """
+def judged(folder: Folder, member: int, methods: Methods, judging: Judging = OVERLAP) -> dict[str, Any]:
+    """One image: ``image``, ``f1`` of the network, and the ``counts`` of every method."""
     pair, truth = folder.pairs[member], _truth(folder, member)
-    counts: dict[str, tuple[float, ...]] = {}
-    for name, method in methods.items():
-        counts[name] = _counts(truth, method(pair.input))
-    return {"image": folder.names[member], "f1_50": _scores([counts["network"]])["f1_50"], "counts": counts}
-
-
-def _counts(truth: Array, labels: Array) -> tuple[float, ...]:
-    half, strict = match(truth, labels), match(truth, labels, 0.75)
-    return half.n_first, half.n_second, len(half.pairs), len(strict.pairs), float(half.iou.sum())
+    counts = {name: judging.counts(truth, method(pair.input, truth)) for name, method in methods.items()}
+    return {"image": folder.names[member], "f1": _scores([counts["network"]], judging)[judging.f1], "counts": counts}
 
 
 def _truth(folder: Folder, member: int) -> Array:
@@ -102,30 +131,27 @@ def _truth(folder: Folder, member: int) -> Array:
     return truth
 
 
-def _scores(counts: Sequence[tuple[float, ...]]) -> dict[str, float]:
+def _scores(counts: Sequence[tuple[float, ...]], judging: Judging) -> dict[str, float]:
     """Scores over the objects of some images together."""
-    true, found, half, strict, overlap = (sum(values) for values in zip(*counts, strict=True))
-    total = true + found
-    f1_50, f1_75 = (2 * matched / total if total else 1.0 for matched in (half, strict))
-    mean_iou = overlap / half if half else 0.0
-    return {"objects": true, "found": found, "f1_50": digits(f1_50), "f1_75": digits(f1_75), "mean_iou": digits(mean_iou)}
+    return judging.scores(*(sum(values) for values in zip(*counts, strict=True)))
 
 
 def _page(
     family: Family,
     rows: Sequence[Mapping[str, Any]],
     of_classes: Mapping[str, Sequence[tuple[float, ...]]],
-    methods: Methods,
+    judging: Judging,
     words: str,
     picture: str,
 ) -> list[str]:
     """The lines of the page, Markdown."""
-    together = {name: _scores([row["counts"][name] for row in rows]) for name in methods}
-    alone = [{"method": row["image"], **_scores([row["counts"]["network"]])} for row in rows]
-    means = {name: digits(np.mean([row[name] for row in alone])) for name in alone[0] if name != "method"}
+    together = {name: _scores([row["counts"][name] for row in rows], judging) for name in rows[0]["counts"]}
+    alone: list[dict[str, Any]] = [{"method": row["image"], **_scores([row["counts"]["network"]], judging)} for row in rows]
+    columns = dict.fromkeys(name for row in alone for name in row if name != "method")
+    means = {name: digits(np.mean([row[name] for row in alone if name in row])) for name in columns}
     alone = [*alone, {"method": "mean of the images", **means}] if len(alone) > 1 else alone
     caption = f"The images with the lowest F1 (at most {SHOWN}), parts of up to {SHOWN_PX} px, of stacks the middle plane."
-    each = [{"method": name, **_scores(counts)} for name, counts in of_classes.items()]
+    each = [{"method": name, **_scores(counts, judging)} for name, counts in of_classes.items()]
     tables = {"all objects together": together, **({"each class": each} if each else {}), "this network, image by image": alone}
     return [
         f"# {family.title}: judged on images of your own",
@@ -139,15 +165,15 @@ def _page(
 
 
 def _draw(folder: Folder, worst: Sequence[int], methods: Methods, path: Path) -> None:
-    """The first of these images: as they are, by Otsu's threshold, by the network, and the truth; of stacks the middle planes."""
+    """The first of these images: as they are, by the first classical method, by the network, and the truth; of stacks middle planes."""
 
     def part(image: Array) -> Array:
         plane = image[len(image) // 2] if image.ndim == 3 else image
         return plane[:SHOWN_PX, :SHOWN_PX]
 
-    rows = []
+    rows, shown = [], list(reversed(list(methods)[:2]))
     for member in worst[:SHOWN]:
-        image = folder.pairs[member].input
-        found = [coloured(part(methods[name](image))) for name in ("otsu", "network")]
-        rows.append((folder.names[member], [grey(part(image[0])), *found, coloured(part(_truth(folder, member)))]))
-    grid(path, ("image", cards.METHODS["otsu"], cards.METHODS["network"], "truth"), rows)
+        image, truth = folder.pairs[member].input, _truth(folder, member)
+        found = [coloured(part(methods[name](image, truth))) for name in shown]
+        rows.append((folder.names[member], [grey(part(image[0])), *found, coloured(part(truth))]))
+    grid(path, ("image", *(cards.METHODS.get(name, name) for name in shown), "truth"), rows)

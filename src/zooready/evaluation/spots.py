@@ -7,18 +7,20 @@ image, or the threshold that is best for that image by the truth.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy
 
+from zooready.evaluation import own_images
 from zooready.evaluation.contract import Evaluation, Weights, digits
 from zooready.evaluation.grids import grid
 from zooready.evaluation.label_images import Labels, Segmenter
 from zooready.families import spots as family
 from zooready.images.drawing import coloured, grey
-from zooready.images.matching import match_middles
+from zooready.images.matching import distances_of_middles, match_middles
 from zooready.records import Array
 from zooready.simulate import microscopes, spots
 from zooready.simulate.optics import blur
@@ -144,6 +146,27 @@ def measure(weights: Weights) -> dict[str, Any]:
     return {"tables": tables, "metrics": metrics, "measured_on": dict(MEASURED_ON)}
 
 
+def by_distance(network: Segmenter) -> own_images.Methods:
+    """The methods for images (c, y, x) of a person's own, of one channel."""
+    return {
+        "network": lambda image, truth: network(image),
+        LOG: lambda image, truth: classical(image[0]),
+        LOG_BEST: lambda image, truth: classical(image[0], truth),
+    }
+
+
+def distances(truth: Array, marks: Array) -> tuple[float, ...]:
+    """True and found spots, those of both within 3 px, and the sum of their distances, px."""
+    true, found, apart = distances_of_middles(truth, marks, family.WITHIN_PX)
+    return true, found, len(apart), float(apart.sum())
+
+
+def scores_of_distances(true: float, found: float, matched: float, apart: float) -> dict[str, float]:
+    """Scores of sums of :func:`distances`; no distance where nothing matched."""
+    f1 = 2 * matched / (true + found) if true + found else 1.0
+    return {"spots": true, "found": found, F1: digits(f1), **({"mean distance, px": digits(apart / matched, 2)} if matched else {})}
+
+
 def spot(weights: Weights) -> dict[str, float]:
     """F1 on three held-out fields."""
     segmenter = Segmenter(weights, family=family.FAMILY)
@@ -181,6 +204,13 @@ MEASURED_ON: Mapping[str, str] = {
     "spherical aberration and up to half a depth of field out of focus, wavelength / (NA x pixel size) of 4 to 9 px; otherwise as above",
     "conditions": f"F1 within 3 px on {PER_CONDITION} fields of {FIELD_PX} px with equal spots over even light, one thing changed",
 }
+JUDGING = own_images.Judging(
+    methods=by_distance,
+    counts=distances,
+    scores=scores_of_distances,
+    f1=F1,
+    words="A spot is found if it is marked within 3 px. The Laplacian's best threshold is chosen for each image with the truth",
+)
 EVALUATION = Evaluation(
     measure=measure,
     spot=spot,
@@ -202,4 +232,5 @@ EVALUATION = Evaluation(
         "Trained on simulation alone; on real images it was looked at, not measured, since none with true places was at hand.",
         "Hot pixels of a camera look like the narrowest spots.",
     ),
+    judge=partial(own_images.write, judging=JUDGING),
 )

@@ -15,7 +15,7 @@ WIDE = 5.0  # largest / smallest pixel size from which a network suits most imag
 NYQUIST_PX = 4.0  # the smallest blur, wavelength / (NA x pixel size), that pixels sample
 ROUNDING = 0.005  # calibrations are written with few digits: so far outside the range still counts as inside
 RESAMPLE = (  # helps where objects have a size that the network knows; may harm a deconvolution, for which the blur in pixels counts
-    "compare them with those of pixel_size='auto', which resamples the image into the range and the results back"
+    "compare them with those of a pixel size of 'auto', which resamples the image into the range and the results back"
 )
 RESCALE = "rescale the image in Fiji with Image > Scale"  # where nothing is resampled
 

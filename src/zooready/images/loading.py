@@ -122,6 +122,22 @@ def as_grey(image: Image) -> Image:
     return replace(image, array=red, axes=image.axes.replace("c", ""), channels=())
 
 
+def axes_as_channels(image: Image, count: int, taken: str) -> str:
+    """The axes of an image without channels whose planes or time points are the ``count`` channels that are wanted; else empty.
+
+    A network that takes axes of letters ``taken`` keeps those.
+
+    >>> pair = Image(array=np.zeros((2, 5, 5)), axes="zyx")
+    >>> axes_as_channels(pair, 2, "bcyx"), axes_as_channels(pair, 3, "bcyx"), axes_as_channels(pair, 2, "bczyx")
+    ('cyx', '', '')
+    """
+    if "c" not in image.axes and count > 1:
+        for axis, length in zip(image.axes, image.array.shape, strict=True):
+            if axis in "zt" and axis not in taken and length == count:
+                return image.axes.replace(axis, "c")
+    return ""
+
+
 def as_plane(image: Path | str | Array) -> Array:
     """The one plane (y, x) of a mask or label image.
 

@@ -90,16 +90,24 @@ def match(first: NDArray[Any], second: NDArray[Any], iou: float = 0.5) -> Matche
 def match_middles(first: NDArray[Any], second: NDArray[Any], within_px: float) -> tuple[float, float]:
     """Objects of two label images (y, x) matched by the distance of their middles, as spots are: F1, and the median distance in px.
 
-    The pairing is the largest one with distances up to ``within_px``, and of those the nearest; the median is nan when nothing matched.
+    F1 is 1 when both are empty; the median is nan when nothing matched.
+    """
+    n_first, n_second, distances = distances_of_middles(first, second, within_px)
+    f1 = 2 * len(distances) / (n_first + n_second) if n_first + n_second else 1.0
+    return f1, float(np.median(distances)) if len(distances) else float("nan")
+
+
+def distances_of_middles(first: NDArray[Any], second: NDArray[Any], within_px: float) -> tuple[int, int, NDArray[np.float64]]:
+    """Objects of the first label image (y, x), of the second, and the distance of the middles of each pair that is matched, px.
+
+    The pairing is the largest one with distances up to ``within_px``, and of those the nearest.
     """
     here, there = (middles(_labels(image, name)) for image, name in ((first, "first"), (second, "second")))
-    if not len(here) and not len(there):
-        return 1.0, float("nan")
     distance = np.linalg.norm(here[:, None] - there[None], axis=-1)
     far = within_px * (1 + min(distance.shape))  # so that one more pair is always worth more than shorter ones
     rows, columns = scipy.optimize.linear_sum_assignment(np.where(distance <= within_px, distance, far))
     kept = distance[rows, columns][distance[rows, columns] <= within_px]
-    return 2 * len(kept) / sum(distance.shape), float(np.median(kept)) if len(kept) else float("nan")
+    return len(here), len(there), np.asarray(kept, np.float64)
 
 
 def middles(image: NDArray[Any]) -> NDArray[np.float64]:

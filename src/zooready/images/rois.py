@@ -27,7 +27,7 @@ def read_rois(path: Path, shape: tuple[int, int]) -> NDArray[np.int32]:
     path
         A ``.roi`` file, or the ``.zip`` that ImageJ's ROI Manager saves.
     shape
-        (y, x) of the image, px. What lies outside is cut off.
+        (y, x) of the image, px. Of an outline across the rim, what lies outside is cut off.
 
     Returns
     -------
@@ -40,26 +40,39 @@ def read_rois(path: Path, shape: tuple[int, int]) -> NDArray[np.int32]:
     Raises
     ------
     InputInvalid
-        The file cannot be read, holds no regions, or regions that enclose nothing, such as lines.
+        The file cannot be read, holds no regions, or regions that enclose nothing, such as lines, or lie outside the image.
     """
     from roifile import ROI_TYPE
 
-    labels, number = np.zeros(shape, np.int32), 0
+    labels, number, missing = np.zeros(shape, np.int32), 0, 0
     regions = list(_regions(path))
     if not regions:
         raise InputInvalid(f"{path.name} holds no regions: add the outlines to the ROI Manager and save them there with More > Save.")
     for name, region in regions:
-        for inside in _points(region, shape) if region.roitype == ROI_TYPE.POINT else [_inside(path, name, region, shape)]:
+        for inside in _points(region, shape) if region.roitype == ROI_TYPE.POINT else _outlined(path, name, region, shape):
             number += 1
-            labels[inside] = number
+            missing += inside is None
+            if inside is not None:
+                labels[inside] = number
+    if missing:
+        raise InputInvalid(
+            f"{missing} of {number} regions of {path.name} lie outside its image, which has {shape[1]}x{shape[0]} px: they were drawn on "
+            "another image, or on this one before it was cropped or scaled. Draw them on this one, or delete these in the ROI Manager."
+        )
     return labels
 
 
-def _points(region: ImagejRoi, shape: tuple[int, int]) -> Iterator[tuple[NDArray[np.int64], ...]]:
-    """The pixel of each point that lies on the image, as an index."""
-    for x, y in np.floor(np.atleast_2d(region.coordinates())).astype(np.int64):
-        if 0 <= y < shape[0] and 0 <= x < shape[1]:
-            yield np.array([y]), np.array([x])
+def _points(region: ImagejRoi, shape: tuple[int, int]) -> Iterator[tuple[int, int] | None]:
+    """The pixel of each point, as an index; None for one outside the image."""
+    for x, y in np.floor(np.atleast_2d(region.coordinates())).astype(np.int64).tolist():
+        yield (y, x) if 0 <= y < shape[0] and 0 <= x < shape[1] else None
+
+
+def _outlined(path: Path, name: str, region: ImagejRoi, shape: tuple[int, int]) -> Iterator[NDArray[np.bool_] | None]:
+    """The pixels (y, x) of the one region; None for one outside the image."""
+    inside = _inside(path, name, region, shape)
+    is_outside = region.right <= 0 or region.bottom <= 0 or region.left >= shape[1] or region.top >= shape[0]
+    yield None if is_outside else inside
 
 
 def _regions(path: Path) -> list[tuple[str, ImagejRoi]]:

@@ -123,6 +123,17 @@ def read_tiff(path: Path, axes: str | None, *, lazily: Lazily = False) -> Image:
     )  # fmt: skip
 
 
+def as_imagej_opens(path: Path) -> bool:
+    """Whether ImageJ alone gives the planes of a TIFF the axes that :func:`read_tiff` gives them: in its own files only.
+
+    Of all others, OME-TIFF too, it takes every plane for a slice; Fiji asks Bio-Formats for their axes.
+    """
+    import tifffile
+
+    with _errors_explained(path), tifffile.TiffFile(path) as tiff:
+        return bool(tiff.is_imagej) and not tiff.is_ome
+
+
 def _mapped(path: Path, series: TiffPageSeries, lazily: Lazily) -> Array:
     """The pixels as they lie in the file; those that are compressed, in a file of their own, which vanishes with the array."""
     import tifffile

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from zooready.errors import ConsumerFailed, ConsumerMissing, InputInvalid
 from zooready.java.engines import folder, libjvm, missing
 from zooready.java.jars import ENGINES, EXTRA, Engine, class_path, platform_name, unpacked
-from zooready.processes import end, memory_bytes, scratch
+from zooready.processes import YIELDING, end, memory_bytes, scratch
 
 Array = NDArray[Any]
 THREADS = 2
@@ -211,7 +211,7 @@ def environment(job_folder: Path, djl: Path) -> dict[str, str]:
     homes = dict.fromkeys(("HOME", "USERPROFILE", "APPDATA", "TMPDIR", "TEMP", "TMP"), str(job_folder))
     settings = {"DJL_OFFLINE": "true", "DJL_CACHE_DIR": str(djl), "ENGINE_CACHE_DIR": str(djl), "OPT_OUT_TRACKING": "true"}
     settings["CUDA_VISIBLE_DEVICES"] = ""
-    return {**kept, **homes, **settings, "PYTHONUSERBASE": site.getuserbase()}
+    return {**kept, **homes, **settings, **YIELDING, "PYTHONUSERBASE": site.getuserbase()}
 
 
 def options(job_folder: Path, djl: Path, memory_mb: int) -> list[str]:

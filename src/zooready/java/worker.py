@@ -57,7 +57,6 @@ def work(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         stage.write_text(f"input {index + 1} of {len(job['inputs'])}, {path.name}")
         array = np.load(path, allow_pickle=False) if path.suffix == ".npy" else image(path)
         stage.write_text(f"input {index + 1} of {len(job['inputs'])}, {'x'.join(map(str, array.shape))}")
-        network = _anew(network, job) if index else network
         runs = WARM_UP if is_script and not index else 1
         outputs, duration = _timed(network, np.ascontiguousarray(array, dtype=np.float32), job["repeats"], runs)
         sizes.append(_saved(outputs, folder / f"output_{index}"))
@@ -77,12 +76,11 @@ def _race(job: Mapping[str, Any], folder: Path, stage: Path, here: Mapping[str, 
             stage.write_text(f"the loading of {name}")
             networks[place], versions = _started({**job, "weights": weights})
             shapes: list[list[list[int]]] = []
-            for index, array in reversed(list(enumerate(arrays))):  # the first, which is timed, stays loaded
+            for index, array in enumerate(arrays):
                 stage.write_text(f"input {index + 1} of {len(arrays)}, {'x'.join(map(str, array.shape))}, {name}")
                 for _ in range(1 if index else WARM_UP):
                     outputs = networks[place](array)
-                shapes.insert(0, _saved(outputs, folder / f"output_{place}_{index}"))
-                networks[place] = _anew(networks[place], {**job, "weights": weights}) if index else networks[place]
+                shapes.append(_saved(outputs, folder / f"output_{place}_{index}"))
             files.append({"shapes": shapes})
         except Exception as error:  # of this file only: the others go on
             networks.pop(place, None)
@@ -97,14 +95,6 @@ def _race(job: Mapping[str, Any], folder: Path, stage: Path, here: Mapping[str, 
     for place, taken in durations.items():
         files[place]["seconds"] = [statistics.median(taken)]
     return {"versions": {**versions, **here}, "files": files}
-
-
-def _anew(network: Network, job: Mapping[str, Any]) -> Network:
-    """The file for another image: TorchScript is loaded anew, or its optimiser works on the size for seconds, more than a loading takes."""
-    if not job["engine"].startswith("pytorch"):
-        return network
-    network.close()  # type: ignore[attr-defined]
-    return _started(job)[0]
 
 
 def _started(job: Mapping[str, Any]) -> tuple[Network, dict[str, str]]:
@@ -210,11 +200,6 @@ def torchscript(job: Mapping[str, Any]) -> tuple[Network, dict[str, str]]:
                 _check_float32(result.getDataType(), number)
             return [_array(result.toFloatArray(), result.getShape().getShape()) for result in results]
 
-    def close() -> None:
-        predictor.close()
-        model.close()
-
-    network.close = close  # type: ignore[attr-defined]
     return network, versions
 
 

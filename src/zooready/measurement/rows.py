@@ -191,7 +191,7 @@ def _size(bundle: Bundle, spec: TensorSpec, crop_px: int | None) -> tuple[int, i
     if spec.sizes:
         height, width = spec.sizes.get("y", crop_px), spec.sizes.get("x", crop_px)
         if height is None or width is None or (crop_px and (crop_px, crop_px) != (height, width)):
-            raise InputInvalid(f"{bundle.path.name} takes only crops of {dict(spec.sizes)} px: give crop_px of that size, or leave it out.")
+            raise InputInvalid(f"{bundle.path.name} takes only crops of {dict(spec.sizes)} px: give a crop of that size, or leave it out.")
         return height, width
     side = crop_px if crop_px is not None else stated_crop_px(bundle)
     if side is None:

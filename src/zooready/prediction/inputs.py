@@ -9,7 +9,7 @@ from numbers import Integral
 import numpy as np
 
 from zooready.errors import InputInvalid
-from zooready.images.loading import as_grey
+from zooready.images.loading import as_grey, axes_as_channels
 from zooready.images.mapped import blocks
 from zooready.images.tiff import RGB
 from zooready.records import Array, Image, as_float32
@@ -110,7 +110,7 @@ def _channels(image: Image, count: int, spec: TensorSpec, channel: int | str | N
     if channel is not None:
         return [_picked(names, count, spec, channel)]
     if count != len(spec.channels):
-        raise InputInvalid(_mismatch(names, count, spec))
+        raise InputInvalid(_mismatch(image, names, count, spec))
     have, want = [name.lower() for name in names], [name.lower() for name in spec.channels]
     if sorted(have) == sorted(want) and len(set(have)) == count:
         return [have.index(name) for name in want]
@@ -129,24 +129,24 @@ def _picked(names: tuple[str, ...], count: int, spec: TensorSpec, channel: int |
         if channel.lower() in lower:
             return lower.index(channel.lower())
     elif isinstance(channel, bool) or not isinstance(channel, str | Integral):
-        raise InputInvalid(f"channel={channel!r} is no channel: give its number, from 1, or its name.")
+        raise InputInvalid(f"{channel!r} is no channel: give its number, from 1, or its name.")
     elif 1 <= int(channel) <= count:
         return int(channel) - 1
     known = f" ({', '.join(names)})" if names else ""
     raise InputInvalid(
-        f"the image has no channel {channel}: it has {count}{known}. Give channel=1 to {count}{', or a name' if names else ''}."
+        f"the image has no channel {channel}: it has {count}{known}. Give a channel from 1 to {count}{', or a name' if names else ''}."
     )
 
 
-def _mismatch(names: tuple[str, ...], count: int, spec: TensorSpec) -> str:
+def _mismatch(image: Image, names: tuple[str, ...], count: int, spec: TensorSpec) -> str:
     wants = f"{len(spec.channels)} channel{'s' if len(spec.channels) > 1 else ''} ({', '.join(spec.channels)})"
     if len(spec.channels) == 1 and names == RGB:
-        cure = "pick one with channel='green', or convert it in Fiji with Image > Type > 8-bit"
+        cure = "pick channel 'green', or convert it in Fiji with Image > Type > 8-bit"
         return f"the image is in colour (red, green, blue) and the network takes {wants}: {cure}."
     has = f"{count} channel{'s' if count > 1 else ''}" + (f" ({', '.join(names)})" if names else "")
-    cure = (
-        "pick one with channel=1, 2, ..."
-        if len(spec.channels) == 1
-        else "put these channels into one image, in Fiji with Image > Color > Merge Channels"
-    )
+    cure = "put these channels into one image, in Fiji with Image > Color > Merge Channels"
+    if len(spec.channels) == 1:
+        cure = "pick channel 1, 2, ..."
+    elif axes := axes_as_channels(image, len(spec.channels), spec.axes):
+        cure = f"if its planes are these channels, give axes {axes!r}"
     return f"the image has {has} and the network takes {wants}: {cure}."

@@ -32,8 +32,8 @@ def sized(image: Image, pixel_size: PixelSize | None) -> Image:
         return image
     if not _is_length(pixel_size):
         raise InputInvalid(
-            f"pixel_size={pixel_size!r} is not known: give the side of the image's pixels in µm, such as 0.26, or 'auto' for the size that "
-            "the image itself states. Both resample the image into the bundle's range."
+            f"a pixel size of {pixel_size!r} is not known: give the side of the image's pixels in µm, such as 0.26, or 'auto' for the "
+            "size that the image itself states. Both resample the image into the bundle's range."
         )
     return replace(image, pixel_size_um=float(pixel_size))
 
@@ -54,12 +54,12 @@ def through(image: Image, na: float | None, wavelength_nm: float | None) -> Imag
     if na is None and wavelength_nm is None:
         return image
     if na is None or wavelength_nm is None:
-        raise InputInvalid("the blur follows from both the numerical aperture and the emission wavelength: give na and wavelength_nm.")
+        raise InputInvalid("the blur follows from both the numerical aperture and the emission wavelength: give both.")
     is_known = _is_length(na) and na <= LARGEST_NA and _is_length(wavelength_nm)
     if not is_known or not WAVELENGTHS_NM[0] <= wavelength_nm <= WAVELENGTHS_NM[1]:
         raise InputInvalid(
-            f"na={na!r}, wavelength_nm={wavelength_nm!r}: give the numerical aperture of the objective, up to {LARGEST_NA:g}, and the "
-            f"emission wavelength in nanometres, {WAVELENGTHS_NM[0]:g} to {WAVELENGTHS_NM[1]:g}."
+            f"an NA of {na!r} and a wavelength of {wavelength_nm!r} nm: give the numerical aperture of the objective, up to "
+            f"{LARGEST_NA:g}, and the emission wavelength in nanometres, {WAVELENGTHS_NM[0]:g} to {WAVELENGTHS_NM[1]:g}."
         )
     return replace(image, blurs_um=(wavelength_nm / 1000 / na,))
 
@@ -73,9 +73,9 @@ def zoom_of_blur(blurs_um: tuple[float, ...], pixel_size_um: float | None, known
         The bundle, the image or the person does not say enough, or the image would grow or shrink too much.
     """
     if known is None:
-        raise InputInvalid("the bundle does not state which blur it takes away. Leave na and wavelength_nm out.")
+        raise InputInvalid("the bundle does not state which blur it takes away. Leave NA and wavelength out.")
     if pixel_size_um is None:
-        raise InputInvalid("the image does not say its pixel size, from which its blur in pixels follows: give pixel_size in micrometres.")
+        raise InputInvalid("the image does not say its pixel size, from which its blur in pixels follows: give it in micrometres.")
     smallest, largest = _ends_px(blurs_um, pixel_size_um)
     zoom = known.zoom(smallest, largest)
     return _possible(zoom, f"a blur of {smallest:.3g} px", "give the numerical aperture, the wavelength in nm and the pixel size in um")
@@ -92,7 +92,7 @@ def untold(image: Image, known: Blur | None) -> str:
         return ""
     return (
         "the network takes away a blur, wavelength / (NA x pixel size), of {:.3g} to {:.3g} px, and that of the "
-        "image is unknown: give na, wavelength_nm and pixel_size, by which it is scaled for the network and back, or use a network that is "
+        "image is unknown: give NA, wavelength and pixel size, by which it is scaled for the network and back, or use a network that is "
         "told nothing."
     ).format(*known.trained_px)
 
@@ -119,7 +119,7 @@ def _shown(zoom: float, suited: float, known: Blur) -> str:
         return ""
     why = "which was better on" if suited < 1 else "which harmed less"
     effect = "with a blur that it takes away" if known.is_one else f"{why} simulated images of such a blur"
-    return f" pixel_size='auto' shows it to the network {suited:.3g} times as large, {effect}."
+    return f" A pixel size of 'auto' shows it to the network {suited:.3g} times as large, {effect}."
 
 
 def zoom_for(bundle: Bundle, image: Image, pixel_size: PixelSize | None, diameter: float | None, *, is_told: bool = False) -> float:
@@ -133,27 +133,27 @@ def zoom_for(bundle: Bundle, image: Image, pixel_size: PixelSize | None, diamete
         The diameter is no size, the bundle does not state what it was trained for, or the image would grow or shrink too much.
     """
     if is_told and diameter is not None:
-        raise InputInvalid("na and wavelength_nm are for networks that take blur away, diameter for those that find objects: give one.")
-    if is_told or (pixel_size == "auto" and diameter is None and image.blurs_um and known_blur(bundle)):
+        raise InputInvalid("NA and wavelength are for networks that take blur away, a diameter for those that find objects: give one.")
+    if is_told or (pixel_size is not None and diameter is None and image.blurs_um and known_blur(bundle)):
         return zoom_of_blur(image.blurs_um, image.pixel_size_um, known_blur(bundle))
     if diameter is None:
         allowed = pixel_range_um(bundle)
         if pixel_size == "auto" and allowed is None and known_blur(bundle):
             raise InputInvalid(
                 "what counts for this network is the blur, and the file does not state numerical aperture and emission wavelength, or "
-                "impossible ones: give na and wavelength_nm."
+                "impossible ones: give both."
             )
         is_asked = pixel_size == "auto" or (pixel_size is not None and allowed is not None)
         return zoom_of(image.pixel_size_um, allowed) if is_asked else 1.0
     if not _is_length(diameter):
-        raise InputInvalid(f"diameter={diameter!r}: give the width of a typical object in this image, px.")
+        raise InputInvalid(f"a diameter of {diameter!r}: give the width of a typical object in this image, px.")
     trained = trained_objects(bundle)
     if trained is None:
         raise InputInvalid(
-            f"diameter={diameter:g}: {bundle.path.name} does not state the size of the objects it was trained on. Leave it out."
+            f"a diameter of {diameter:g} px: {bundle.path.name} does not state the size of the objects it was trained on. Leave it out."
         )
     zoom = math.sqrt(trained.diameter_px[0] * trained.diameter_px[1]) / diameter
-    return _possible(zoom, f"diameter={diameter:g}", "give the width of a typical object in this image, px")
+    return _possible(zoom, f"a diameter of {diameter:g} px", "give the width of a typical object in this image, px")
 
 
 def zoom_of(pixel_size_um: float | None, allowed: tuple[float, float] | None) -> float:
@@ -165,7 +165,7 @@ def zoom_of(pixel_size_um: float | None, allowed: tuple[float, float] | None) ->
         The image or the network does not say its pixel size, or the image would grow or shrink too much.
     """
     if allowed is None:
-        raise InputInvalid("cannot resample: the bundle does not state the pixel sizes it was trained for. Leave pixel_size out.")
+        raise InputInvalid("cannot resample: the bundle does not state the pixel sizes it was trained for. Leave the pixel size out.")
     if pixel_size_um is None:
         raise InputInvalid("cannot resample: the image does not say its pixel size. Set it in Fiji with Image > Properties, and save it.")
     zoom = pixel_size_um / target(pixel_size_um, allowed)

@@ -5,13 +5,14 @@ In: nothing but the machine. Out: numbers, folders, threads. What runs inside a 
 May import: nothing
 """
 
-from zooready.processes.beside import at_once, side_by_side
+from zooready.processes.beside import YIELDING, at_once, side_by_side
 from zooready.processes.deadline import OutOfTime, on_time, time_left, within
 from zooready.processes.folders import locked, scratch
 from zooready.processes.limits import end, end_with_parent, machine_bytes, memory_bytes
 from zooready.processes.templates import Worker, start_worker
 
 __all__ = [
+    "YIELDING",
     "OutOfTime",
     "Worker",
     "at_once",

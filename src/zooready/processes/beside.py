@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from zooready.processes.limits import BESIDE, machine_bytes
 
 T = TypeVar("T")
+YIELDING = {"OMP_WAIT_POLICY": "passive"}  # environment of programs: their threads that wait leave the core to others, and do not spin
 EACH_BYTES = 6 * 2**30  # of memory for each program with a network
 
 

@@ -24,6 +24,7 @@ from zooready.formats.branches import DataBranch
 from zooready.formats.copies import evaluating, tensors
 from zooready.formats.forms import traced
 from zooready.formats.torchscript.folding import fold
+from zooready.formats.torchscript.unfusing import unfused
 from zooready.formats.vmapped import is_vmapped
 from zooready.formats.warned import brief, known_deprecations, tracer_lines
 from zooready.processes import end, start_worker, time_left
@@ -137,7 +138,7 @@ def record(network: nn.Module, example: Tensor, variant: str, route: Route, path
                     tensor.copy_(state[name])
             if variant != "plain":
                 scripted = torch.jit.freeze(scripted)
-            torch.jit.save(scripted, str(path))
+            torch.jit.save(unfused(scripted), str(path))
     return (*tracer_lines(caught), *(refused() if route == "trace" else ()))
 
 
