@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooready.families import deepz, deepz_stack
-from zooready.records import Family, Pair, Part, Recipe, Training
+from zooready.records import Pair, Part, Recipe, Training
 from zooready.simulate import thick
 from zooready.simulate.focusing import focal_series
 
@@ -83,7 +83,7 @@ FAMILY = replace(
         pair=pair,
         loss=deepz.loss,
         guard=deepz.guard,
-        recipe=Recipe(steps=2000, batch=4, optimizer="Muon", learning_rate=2e-3),
+        recipe=Recipe(steps=3500, batch=2, optimizer="Muon", learning_rate=2e-3),
         metrics=deepz_stack.metrics,
     ),
     quality="PSNR of the sections of simulated specimens {psnr:.1f} dB (input {psnr_input:.1f}), of unseen ones {psnr_unseen:.1f} "
