@@ -168,7 +168,7 @@ BAD_IMAGES = [
     (lambda path: path.write_text("pixel"), r"is not a TIFF, PNG or JPEG .*: open it in Fiji and save it as TIFF", "text"),
     (cut_off, r"is damaged or cut off .*: copy or save it again", "cut off"),
     (no_pixels, r"(has no pixels|is damaged).*save it again", "no pixels"),
-    (not_finite, r"25 pixels that are NaN or infinite, .*: replace them, in Fiji", "nan"),
+    (not_finite, r"25 pixels of NaN or infinity, .*: replace them, in Fiji", "nan"),
     (two_channels, r"has 2 channels and the network takes 1 channel \(intensity\): pick channel 1, 2, \.\.\.", "two channels"),
     (colour, r"in colour \(red, green, blue\) and the network takes 1 channel .*: pick channel 'green', or convert", "colour"),
 ]

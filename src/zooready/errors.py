@@ -33,6 +33,15 @@ def meant(word: str, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
+def amount(number: int, noun: str, plural: str = "") -> str:
+    """A number of things in words; ``plural`` where that is not the noun with an s.
+
+    >>> amount(1, "object"), amount(0, "object"), amount(1200, "class", "classes")
+    ('1 object', '0 objects', '1200 classes')
+    """
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
 class ZooreadyError(Exception):
     """Any failure that zooready explains; the message says what happened, why, and what to do."""
 

@@ -91,7 +91,7 @@ def test_what_was_measured_is_in_numbers(page):
     assert "multiples of 16 px, from 32 px on" in text
     assert "pixels up to 47 px away" in text
     assert "| `weights.pt` | TorchScript, used by Fiji | 3e-07 |" in text
-    assert "1 images (test 1 × 1 × 70 × 97)" in text
+    assert "1 image (test 1 × 1 × 70 × 97)" in text
 
 
 def test_a_network_that_takes_every_size_is_not_said_to_be_padded(page):

@@ -55,7 +55,7 @@ def test_a_run_gets_a_card_and_a_record(quick, run, tmp_path):
     record = json.loads((tmp_path / "cards" / "mrbcr.json").read_text(encoding="utf-8"))
     assert "| m | 31.500 |" in text
     assert "passed (ran) 1e-07" in text
-    assert "2 steps of 1 pairs, AdamW, seed 0" in text
+    assert "2 steps of 1 pair, AdamW, seed 0" in text
     assert (record["seed"], record["data"], record["spot"]) == (0, "simulated, in words", {"psnr": 31.5})
     assert str(tmp_path) not in json.dumps(record)
     assert len(messages) == 2

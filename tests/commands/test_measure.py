@@ -88,7 +88,7 @@ def test_a_bundle_that_finds_objects_measures_them_itself(bundles, files, capsys
     assert float(rows[0]["intensity_mean"]) == pytest.approx(image[image > 300].mean(), rel=1e-6)
     assert float(rows[0]["pixel_size_um"]) == 0.25
     printed = capsys.readouterr().out
-    assert "cells.tif: 1 objects" in printed
+    assert "cells.tif: 1 object\n" in printed
     assert "2 objects" in printed
     assert PIL.Image.open(files / "drawn" / "more.png").size == image.shape[::-1]
     np.testing.assert_array_equal(read_geojson(files / "qupath" / "cells.geojson", image.shape), image > 300)
@@ -117,14 +117,16 @@ def test_an_image_in_which_nothing_is_found_has_no_row_and_a_note(bundles, three
     assert len(table.rows) == 1
     assert "image_000: no object was found." in table.notes
     alone = measure(bundles["bright"], [dark], tmp_path / "t.csv")
-    assert (alone.columns, alone.rows, alone.notes[-1]) == (("image", "label"), (), "image_000: no object was found.")
-    assert (tmp_path / "t.csv").read_text() == "image,label\n"
+    assert (alone.rows, alone.notes[-1]) == ((), "image_000: no object was found.")
+    assert alone.columns == measure(bundles["bright"], [image]).columns
+    assert (tmp_path / "t.csv").read_text() == f"{','.join(alone.columns)}\n"
+    assert measure(bundles["patterns"], [dark], segment=bundles["bright"]).columns == table.columns
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"labels": [np.ones((4, 4))] * 2}, "2 label images for 1 images"),
+        ({"labels": [np.ones((4, 4))] * 2}, "2 label images for 1 image"),
         ({"labels": [np.ones((4, 4))], "segment": "x.zip"}, "labels and a segmentation were both given"),
         ({"labels": [np.ones((4, 4))]}, r"image_000: the labels have shape \(4, 4\)"),
         ({"labels": [np.ones((2, 100, 160))]}, "a mask or label image has axes 'cyx'"),
@@ -149,7 +151,7 @@ def test_images_of_one_name_are_told_apart_by_their_folders(bundles, files, caps
     assert main(["measure", str(bundles["bright"]), *wanted, "--geojson", str(files / "drawn")]) == 0
     assert [row["image"] for row in read(files / "t.csv")] == ["monday/cells.tif", "tuesday/cells.tif", "more.tif"]
     assert sorted(path.name for path in (files / "drawn").iterdir()) == ["monday_cells.geojson", "more.geojson", "tuesday_cells.geojson"]
-    assert "tuesday/cells.tif: 1 objects" in capsys.readouterr().out
+    assert "tuesday/cells.tif: 1 object\n" in capsys.readouterr().out
 
 
 def test_an_image_that_cannot_be_used_does_not_cost_the_rows_of_the_others(bundles, files, capsys):
@@ -161,7 +163,7 @@ def test_an_image_that_cannot_be_used_does_not_cost_the_rows_of_the_others(bundl
     printed = capsys.readouterr().out
     assert "broken.tif is damaged or cut off" in printed
     assert "series.tif: 'labels' of bright.zip has axes 'tyx' for this image" in printed
-    assert "cells.tif: 1 objects" in printed
+    assert "cells.tif: 1 object\n" in printed
 
 
 def test_an_image_without_objects_is_counted_as_such_beside_one_that_cannot_be_used(bundles, files, capsys):
@@ -171,7 +173,7 @@ def test_an_image_without_objects_is_counted_as_such_beside_one_that_cannot_be_u
     printed = capsys.readouterr().out
     assert "none.tif: no image" in printed
     assert "dark.tif: 0 objects" in printed
-    assert (files / "t.csv").read_text() == "image,label\n"
+    assert (files / "t.csv").read_text().startswith("image,label,pixel_size_um,centroid_y_px")
     with pytest.raises(InputInvalid, match="none.tif: no image"):
         measure(bundles["bright"], [files / "none.tif"], files / "none.csv")
     assert not (files / "none.csv").exists()

@@ -83,7 +83,7 @@ def test_all_faults_are_listed_and_the_rest_is_read(tmp_path):
     write(tmp_path / "Cell_004" / "SIM_gt.mrc", np.full((64, 64), np.nan, np.float32))
     data = examine_biosr(tmp_path, mrbcr.pair_of)
     assert data.names == ("Cell_005/RawSIMData_level_01.mrc",)
-    wanted = ("has no SIM image beside it: SIM_gt.mrc, or", "not an MRC file", "have 32x32 and 70x64 px", "4096 pixels are NaN or infinite")
+    wanted = ("has no SIM image beside it: SIM_gt.mrc, or", "not an MRC file", "have 32x32 and 70x64 px", "4096 pixels of NaN or infinity")
     assert all(part in fault for part, fault in zip(wanted, data.faults, strict=True))
     with pytest.raises(InputInvalid, match="Repair or remove these files"):
         read_biosr(tmp_path, mrbcr.pair_of)

@@ -107,7 +107,7 @@ def test_every_fault_is_named_and_the_rest_is_read(labelled_folder, save):
     for words in (
         "empty/ holds no images",
         "1.tif is not a TIFF",
-        "2.tif has 81 pixels that are NaN",
+        "2.tif has 81 pixels of NaN",
         r"er/3.tif is a stack (zyx)",
         "nucleus/0.tif has 2 channels, and 1 is expected",
     ):

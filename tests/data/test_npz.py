@@ -76,8 +76,8 @@ def test_images_that_are_no_numbers_are_named_and_the_rest_goes_on(tmp_path):
     pairs = examine_npz(tmp_path, pair_of)
     assert pairs.names == ("a.npz[0]", "a.npz[3]")
     assert pairs.faults == (
-        "a.npz[1]: 1 pixels of the blurred image are NaN or infinite, the first at y 3, x 5",
-        "a.npz[2]: 1 pixels of the sharp image are NaN or infinite, the first at y 0, x 7",
+        "a.npz[1]: the blurred image has 1 pixel of NaN or infinity, the first at y 3, x 5",
+        "a.npz[2]: the sharp image has 1 pixel of NaN or infinity, the first at y 0, x 7",
     )
     with pytest.raises(InputInvalid, match=r"(?s)Repair or remove these files.*a\.npz\[1\].*a\.npz\[2\]"):
         read_npz(tmp_path, pair_of)

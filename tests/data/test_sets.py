@@ -84,7 +84,7 @@ def test_locate_takes_proteins_by_name_and_nuclei_where_there_is_no_protein(tmp_
         "pm": "000003_01_NOMX_PM_myc.tif",
         "nucleus": "000009_02_NOMX_Nuclear_DAPI_dapi.tif",
     }
-    assert any("1 images are not named like" in note for note in images.notes)
+    assert any("1 image not named like" in note for note in images.notes)
 
 
 def test_locate_in_class_folders_leaves_the_nuclei_out(tmp_path, save):
@@ -124,7 +124,7 @@ def test_the_third_channel_of_yeast_is_not_looked_at_and_an_image_without_a_seco
     Image.fromarray(array[..., 0]).save(yeast / "main" / "plate01" / "001-0.png")
     images = examine_set(named_set("yeast"), yeast)
     assert not any("blank" in note for note in images.notes)
-    assert "plate01/001-0.png has 1 channels, and 2 are expected: split or merge channels first" in images.faults
+    assert "plate01/001-0.png has 1 channel, and 2 are expected: split or merge channels first" in images.faults
 
 
 def test_lines_of_lists_that_mean_no_image_are_named(yeast):
@@ -177,7 +177,7 @@ def test_strange_folders_are_left_out_with_a_note(tmp_path, save):
     save(tmp_path / "leftovers" / "a.tif")
     (tmp_path / "DNA").mkdir()
     images = examine_set(named_set("cho"), tmp_path)
-    assert "leftovers/ is none of the classes and was left out (1 images)." in images.notes
+    assert "leftovers/ is none of the classes and was left out (1 image)." in images.notes
     assert "DNA/ holds no images: put TIFF, PNG or JPEG files there" in images.faults
 
 
@@ -221,5 +221,5 @@ def test_a_damaged_image_of_a_set_is_named_and_the_others_are_read(tmp_path, sav
     tifffile.imwrite(tmp_path / "dna" / "b.tif", np.full((5, 5), np.inf, np.float32))
     images = examine_set(named_set("cho"), tmp_path)
     assert len(images.faults) == 1
-    assert "b.tif has 25 pixels that are NaN or infinite" in images.faults[0]
+    assert "b.tif has 25 pixels of NaN or infinity" in images.faults[0]
     assert images.counts == {"golgi": 2, "dna": 1, "lysosome": 2, "nucleolus": 2, "cytoskeleton": 2}

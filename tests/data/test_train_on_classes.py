@@ -107,7 +107,7 @@ def test_a_run_on_other_images_or_another_split_is_not_gone_on_with(labelled_fol
 
 
 def test_a_record_for_other_classes_is_refused(labelled_folder, tmp_path):
-    with pytest.raises(InputInvalid, match=r"has the classes actin, er, nucleus and 1 channels, but this family plcnn is for x, y and 1"):
+    with pytest.raises(InputInvalid, match=r"has the classes actin, er, nucleus and 1 channel, but this family plcnn is for x, y and 1"):
         train(plcnn.family(("x", "y")), tmp_path / "run", data=labelled_folder, steps=2, device="cpu")
     with pytest.raises(InputInvalid, match="'mrbcr' has no classes of its own: choose from segmentation, plcnn"):
         for_classes("mrbcr", ("x", "y"), ("protein",))
@@ -132,7 +132,7 @@ def test_npz_pairs_are_trained_on(tmp_path):
     run = zooready.train("mrbcr", tmp_path / "run", data=tmp_path, steps=2, batch=2, device="cpu")
     assert run.data == f"4 images of the folder {tmp_path.name!r}, 2 held out"
     assert run.is_finished
-    assert pairs_of(mrbcr.FAMILY, tmp_path / "val.npz", 0).words == "1 images of the file 'val.npz', 1 held out"
+    assert pairs_of(mrbcr.FAMILY, tmp_path / "val.npz", 0).words == "1 image of the file 'val.npz', 1 held out"
 
 
 def test_npz_pairs_are_for_networks_that_restore_and_a_missing_file_is_told(tmp_path):
@@ -150,4 +150,4 @@ def test_npz_files_beside_a_folder_of_images_do_not_hide_it(tmp_path, save):
     for kind in ("images", "truth"):
         for number in range(2):
             save(tmp_path / kind / f"{number}.tif", (64, 64))
-    assert pairs_of(mrbcr.FAMILY, tmp_path, 0).words == f"1 images of the folder {tmp_path.name!r}, 1 held out"
+    assert pairs_of(mrbcr.FAMILY, tmp_path, 0).words == f"1 image of the folder {tmp_path.name!r}, 1 held out"

@@ -313,6 +313,18 @@ def test_every_explanation_is_a_figure_and_a_calibrated_tiff_and_all_numbers_are
     assert {"zooready", "torch", "captum", "onnxruntime"} <= set(written_facts["versions"])
 
 
+@pytest.mark.parametrize("has_z", [True, False])
+def test_a_stack_that_the_network_makes_of_a_plane_keeps_its_distance_of_planes(open_bundle, spots, tmp_path, has_z):
+    """That of the bundle, as its prediction has; a single plane has none."""
+    explained = explain(replace(open_bundle("smooth"), plane_distance_um=0.5), spots[0])
+    noise = by_name(explained)["noise_sensitivity"]
+    plane = noise.values.squeeze()
+    values = np.stack([plane] * 3) if has_z else plane
+    made = replace(explained, explanations=(replace(noise, values=values, axes="zyx" if has_z else "yx"),))
+    _, path, _ = save(made, tmp_path, "cell")
+    assert read_image(path).z_um == (pytest.approx(0.5) if has_z else None)
+
+
 def test_the_same_question_gives_the_same_bytes(open_bundle, explanation_of, spots, tmp_path):
     for folder, explained in (("first", explanation_of("smooth")), ("second", explain(open_bundle("smooth"), spots[0]))):
         save(explained, tmp_path / folder, "cell")

@@ -448,7 +448,7 @@ def test_an_example_that_is_no_image_is_refused(example, message, tmp_path):
         ({"keep": (0, 0)}, r"keep=\(0, 0\): name each output once"),
         (
             {"input": TensorSpec(name="image", axes="bczyx", channels=("a",))},
-            "input 'image' has axes 'bczyx' and 1 channels, but the example is bcyx with 1: make the two agree",
+            "input 'image' has axes 'bczyx' and 1 channel, but the example is bcyx with 1: make the two agree",
         ),
         (
             {"input": TensorSpec(name="image", axes="bcyx", channels=("a",), sizes={"y": 8})},
@@ -460,7 +460,7 @@ def test_an_example_that_is_no_image_is_refused(example, message, tmp_path):
         ),
         (
             {"head": Part(path="torch.nn.Identity"), "outputs": (TensorSpec(name="maps", axes="bcyx", channels=("a",)),)},
-            r"outputs are described as 'maps' bcyx with 1 channels, but the shapes \[\(1, 2, 24, 28\)\] come out: make the two agree",
+            r"outputs are described as 'maps' bcyx with 1 channel, but the shapes \[\(1, 2, 24, 28\)\] come out: make the two agree",
         ),
     ],
 )

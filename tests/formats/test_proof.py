@@ -66,7 +66,7 @@ def test_label_images_may_be_numbered_differently_but_not_lose_objects(example):
 
     cases, _ = trials.cases(Labels(), example)
     assert largest_difference(cases, lambda image: [np.arange(image.size, 0, -1, np.float32).reshape(image.shape)], 1e-5, labels=[0]) == 0
-    with pytest.raises(OutputsDiffer, match="has 1 objects instead of 480 in plane 0"):
+    with pytest.raises(OutputsDiffer, match="has 1 object instead of 480 in plane 0"):
         largest_difference(cases, lambda image: [np.ones_like(image)], 1e-5, labels=[0])
 
 

@@ -39,7 +39,7 @@ def test_what_disagrees_is_told_with_the_output_and_the_case(output, message):
 
 def test_a_missing_output_is_told():
     case = case_of(ramp(), ramp())
-    assert agreement(case, [ramp()], IMAGE * 2, ranges_of(case), 0.01) == (None, "1 outputs of case 'odd' (1, 1, 2, 3) instead of 2.")
+    assert agreement(case, [ramp()], IMAGE * 2, ranges_of(case), 0.01) == (None, "1 output of case 'odd' (1, 1, 2, 3) instead of 2.")
 
 
 def test_the_tolerance_decides_in_both_directions():
@@ -132,7 +132,7 @@ def test_labels_whose_numbers_are_permuted_pixel_by_pixel_differ():
 
 def test_labels_differ_in_count_and_in_overlap():
     first = labels((2, 2, 10), (20, 20, 15))
-    assert "has 1 objects instead of 2" in label_fault(first, labels((2, 2, 10)))
+    assert "has 1 object instead of 2" in label_fault(first, labels((2, 2, 10)))
     assert "of its objects' pixels in common" in label_fault(first, labels((2, 2, 10), (20, 21, 15)))
     assert "holds no labels" in label_fault(first, first + 0.5)
 

@@ -336,7 +336,7 @@ def test_nan_and_infinity_are_counted_and_placed(tmp_path):
     array = np.zeros((2, 5, 7), "float32")
     array[1, 2, 3], array[1, 4, 6] = np.nan, np.inf
     path = saved(tmp_path / "a.tif", array, imagej=True, metadata={"axes": "ZYX"})
-    with pytest.raises(InputInvalid, match=r"2 pixels that are NaN or infinite, the first at z 1, y 2, x 3: replace them"):
+    with pytest.raises(InputInvalid, match=r"2 pixels of NaN or infinity, the first at z 1, y 2, x 3: replace them"):
         read_image(path)
 
 

@@ -109,8 +109,8 @@ def test_colour_of_pillow_is_three_named_channels():
 UNUSABLE = {
     "dimensions": (xarray.DataArray(np.ones((2, 3, 4)), dims=("well", "y", "x")), r"dimensions .*: say what well is, by axes"),
     "masked": (np.ma.masked_greater(PLANE, 5), r"a masked array hides some of its pixels.*image.filled\(0\)"),
-    "NaN": (np.where(PLANE == 5, np.nan, PLANE), "the image has 1 pixels that are NaN or infinite, the first at y 1, x 1: .*nan_to_num"),
-    "infinite": (Image(array=np.where(PLANE == 5, np.inf, PLANE), axes="yx"), "the image has 1 pixels that are NaN or infinite"),
+    "NaN": (np.where(PLANE == 5, np.nan, PLANE), "the image has 1 pixel of NaN or infinity, the first at y 1, x 1: .*nan_to_num"),
+    "infinite": (Image(array=np.where(PLANE == 5, np.inf, PLANE), axes="yx"), "the image has 1 pixel of NaN or infinity"),
     "empty": (np.ones((0, 5)), r"the image has no pixels \(shape \(0, 5\)\)"),
     "without numbers": (torch.ones(3, 4, device="meta"), "an image of type Tensor cannot be made an array"),
     "axes of an Image": (Image(array=np.ones((2, 3, 4)), axes="yx"), r"an image of shape \(2, 3, 4\) with axes 'yx': give"),

@@ -108,7 +108,7 @@ def test_stripes_have_a_direction_and_noise_has_none():
     [
         (np.zeros((3, 9, 9)), None, r"an image of shape \(3, 9, 9\) cannot be measured: give one channel of one plane"),
         (np.zeros((0, 9)), None, r"an image of shape \(0, 9\)"),
-        (np.full((9, 9), np.nan), None, "81 pixels of the object are NaN or infinite"),
+        (np.full((9, 9), np.nan), None, "the object has 81 pixels of NaN or infinity"),
         (np.zeros((9, 9)), np.zeros((9, 9), bool), r"the mask \(9, 9\) with 0 px"),
         (np.zeros((9, 9)), np.ones((9, 8), bool), r"the mask \(9, 8\) with 72 px does not fit the image \(9, 9\)"),
     ],

@@ -61,7 +61,7 @@ def test_pixels_that_are_no_numbers_are_refused(two):
     image, labels = two
     array = image.array.astype(np.float32)
     array[1, 3, 8] = np.nan
-    with pytest.raises(InputInvalid, match="1 pixels of the object are NaN"):
+    with pytest.raises(InputInvalid, match="the object has 1 pixel of NaN"):
         object_rows("a", Image(array=array, axes="cyx"), labels)
 
 

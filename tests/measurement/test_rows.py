@@ -140,7 +140,7 @@ def test_pieces_grow_to_a_size_that_the_network_takes(open_bundle, three, weight
 
 def test_objects_that_are_larger_than_the_piece_are_noted(open_bundle, three):
     (note,) = measured(open_bundle("patterns"), *three, crop_px=12).notes
-    assert note == "cells.tif: 3 objects are larger than the 12 x 12 px that the network is given, and were cut."
+    assert note == "cells.tif: 3 objects cut to the 12 x 12 px that the network is given."
 
 
 def test_several_channels_are_measured_by_name_and_the_shape_once(open_bundle, three):

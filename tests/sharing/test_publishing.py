@@ -165,7 +165,7 @@ def test_a_line_break_behind_a_token_is_left_out(parcel):
 def test_with_a_fault_nothing_is_sent(parcel):
     from dataclasses import replace
 
-    with zoo() as server, pytest.raises(BundleInvalid, match=r"nuclei.zip is not sent: it has no tags"):
+    with zoo() as server, pytest.raises(BundleInvalid, match=r"nuclei.zip is not sent:\n  it has no tags"):
         send(replace(parcel, faults=("it has no tags.",)), server)
     assert server.seen == []
 
@@ -224,6 +224,15 @@ def test_a_dry_run_shows_files_receiver_and_what_is_in_the_way_and_sends_nothing
     assert all(word in printed for word in ("weights.onnx", "in the way: torch onnx: differs", "Nothing was sent."))
     assert SECRET not in printed
     assert server.seen == []
+
+
+def test_what_is_in_the_way_of_sending_is_said_once(for_zoo, judged, capsys, monkeypatch):
+    judged(bioimageio="passed", torch="differs")
+    monkeypatch.setenv(TOKEN, SECRET)
+    assert cli.main(["publish", str(for_zoo), "--trust-code"]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out + printed.err).count("torch onnx: differs") == 1
+    assert "is not sent:\n  torch state_dict: differs" in printed.err
 
 
 def test_the_command_sends_what_is_in_order_and_says_where_it_is(for_zoo, judged, capsys, monkeypatch):

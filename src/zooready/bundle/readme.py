@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from zooready.errors import amount
 from zooready.records import About, Case, Format, Measured, Weights
 from zooready.tensors import TensorSpec
 
@@ -112,7 +113,7 @@ on. The bundle pads images to such a size (by repeating the last pixel) and crop
     if measured.compared:
         yield f"- The largest image on which files were compared with the network had {' × '.join(map(str, measured.compared))} px."
     images = ", ".join(f"{case.name} {' × '.join(map(str, case.input.shape))}" for case in cases)
-    yield f"- Each file was run on {len(cases)} images ({images}) and compared with the PyTorch network:"
+    yield f"- Each file was run on {amount(len(cases), 'image')} ({images}) and compared with the PyTorch network:"
     yield from ("", "| file | format | largest difference, divided by the range of the output |", "|---|---|---|")
     for w in weights:
         yield f"| `{w.path.name}` | {FORMAT_NAMES[w.format]} | {w.details['difference']:.1g} |"

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from zooready import measurement, prediction
 from zooready.bundle.specs import trained_objects
 from zooready.commands import runs, switches
@@ -17,7 +19,7 @@ from zooready.commands.console import CONSOLE, print_line, print_notes
 from zooready.commands.export import bundle_of
 from zooready.commands.listing import listed, names, stems
 from zooready.commands.numbers import positive
-from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
+from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid, amount
 from zooready.images.files import write_png
 from zooready.images.geojson import write_geojson
 from zooready.images.loading import as_image, as_plane
@@ -173,8 +175,8 @@ class _Way:
     outlines: Path | str | None
     geojson: Path | str | None
 
-    def measured(self, name: str, stem: str, image: Any, labels: Any) -> tuple[list[Any], list[str]]:
-        """The rows of one image, and notes."""
+    def measured(self, name: str, stem: str, image: Any, labels: Any) -> tuple[list[Any], list[str], Any]:
+        """The rows of one image, notes, and a row with the columns that its objects have, also if there are none."""
         loaded = prediction.sized(as_image(image, axes=self.axes), self.pixel_size)
         objects, classes, notes = as_plane(labels) if labels is not None else None, None, []
         if self.segmentation is not None:
@@ -182,13 +184,26 @@ class _Way:
             objects, classes, said = _segmented(self.segmentation, loaded, **options)
             notes += [f"{name}: {note}" for note in said]
             if not objects.any():
-                return [], notes + ([] if trained_objects(self.segmentation) else [f"{name}: no object was found."])
-        rows, said_of_rows = self.rows_of(name, loaded, objects, channel=self.channel)
-        if self.finds and classes is not None and objects is not None:
-            rows = measurement.with_classes(rows, objects, *classes)
+                notes += [] if trained_objects(self.segmentation) else [f"{name}: no object was found."]
+                return [], notes, self._rows(name, loaded, _one_pixel(objects), classes)[0][0]
+        rows, said_of_rows = self._rows(name, loaded, objects, classes)
         if objects is not None:
             _draw(stem, loaded, objects, rows, outlines=self.outlines, geojson=self.geojson)
-        return rows, notes + said_of_rows
+        return rows, notes + said_of_rows, rows[0]
+
+    def _rows(self, name: str, image: Image, objects: Array | None, classes: tuple[Array, tuple[str, ...]] | None) -> tuple[Any, list[str]]:
+        """The rows of these objects, with the names of their classes if there are some, and notes."""
+        rows, notes = self.rows_of(name, image, objects, channel=self.channel)
+        if self.finds and classes is not None and objects is not None:
+            rows = measurement.with_classes(rows, objects, *classes)
+        return rows, notes
+
+
+def _one_pixel(labels: Array) -> Array:
+    """The same label image with one object, its first pixel."""
+    lone = np.zeros_like(labels)
+    lone.flat[0] = 1
+    return lone
 
 
 def _with_well(image: Any, rows: Sequence[Any]) -> list[Any]:
@@ -201,18 +216,20 @@ def _with_well(image: Any, rows: Sequence[Any]) -> list[Any]:
 def _of_all(way: _Way, named: Sequence[str], images: Sequence[Any], labels: Sequence[Any] | None) -> Table:
     """The rows of all images; one that cannot be used does not stop the others."""
     rows: list[Any] = []
+    columns: list[str] = []
     notes: list[str] = []
     faults: dict[str, InputInvalid | ConsumerFailed] = {}
     for index, (name, stem, image) in enumerate(zip(named, stems(named), images, strict=True)):
         try:
-            found, said = way.measured(name, stem, image, labels[index] if labels is not None else None)
+            found, said, like = way.measured(name, stem, image, labels[index] if labels is not None else None)
         except (InputInvalid, ConsumerFailed) as error:
             faults[name] = error
             continue
         rows += _with_well(image, found)
+        columns += _with_well(image, [like])[0]
         notes += said
     if len(faults) < len(named):
-        return measurement.table(rows, notes, faults)
+        return measurement.table(rows, notes, faults, columns=columns)
     kind = ConsumerFailed if any(isinstance(error, ConsumerFailed) for error in faults.values()) else InputInvalid
     raise kind("\n".join(f"{name}: {error}" for name, error in faults.items()))
 
@@ -233,7 +250,7 @@ def _labels(labels: Sequence[Any], segment: Path | str | None, count: int) -> li
         raise InputInvalid("labels and a segmentation were both given: the objects come from one of them.")
     found = listed(labels)
     if len(found) != count:
-        raise InputInvalid(f"{len(found)} label images for {count} images: give one for each, in the same order.")
+        raise InputInvalid(f"{amount(len(found), 'label image')} for {amount(count, 'image')}: give one for each, in the same order.")
     return found
 
 
@@ -267,6 +284,6 @@ def run(bundle: str, images: Sequence[Path], out: Path, **options: Any) -> int:
             print_line(f"{name}: {table.faults[name]}", "red")
             continue
         kinds = Counter(row[table.columns.index("class")] for row in table.rows if row[0] == name) if of_classes else {}
-        print_line(f"{name}: {counts[name]} objects{''.join(f', {count} {kind}' for kind, count in sorted(kinds.items()))}")
-    print_line(f"{out}: {len(table.rows)} objects, {len(table.columns)} columns")
+        print_line(f"{name}: {amount(counts[name], 'object')}{''.join(f', {count} {kind}' for kind, count in sorted(kinds.items()))}")
+    print_line(f"{out}: {amount(len(table.rows), 'object')}, {len(table.columns)} columns")
     return max((2 if isinstance(error, InputInvalid) else 1 for error in table.faults.values()), default=0)

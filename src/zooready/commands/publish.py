@@ -13,11 +13,11 @@ from typing import Any
 from zooready import report
 from zooready.bundle.reading import opened
 from zooready.commands import runs, switches
-from zooready.commands.console import CONSOLE, print_line, progress_bar
+from zooready.commands.console import CONSOLE, print_line, print_notes, progress_bar
 from zooready.commands.export import export
 from zooready.commands.lists import Several
 from zooready.commands.runs import is_family, is_run
-from zooready.errors import InputInvalid, meant
+from zooready.errors import InputInvalid, amount, meant
 from zooready.families import FAMILIES
 from zooready.processes import scratch
 from zooready.records import About
@@ -130,6 +130,7 @@ def run(bundle: str, dry_run: bool = False, **options: Any) -> int:
     if result.folder:
         print_line(f"{result.folder}: the card and the bundle, for you to push. Nothing was sent.")
     elif dry_run:
+        print_notes(result.parcel.faults if result.parcel else (), "in the way")
         print_line("Nothing was sent.")
     else:
         print_line(f"{result.url}\nThe zoo runs it now, and its reviewers look at it: answer them there.")
@@ -137,10 +138,8 @@ def run(bundle: str, dry_run: bool = False, **options: Any) -> int:
 
 
 def _print(parcel: Parcel) -> None:
-    """Files, receiver, verdicts and faults."""
-    print_line(f"{parcel.name}: {len(parcel.files)} files for {parcel.receiver}")
+    """Files, receiver and verdicts; what stands against sending it comes at the end, or in the error."""
+    print_line(f"{parcel.name}: {amount(len(parcel.files), 'file')} for {parcel.receiver}")
     for name, size in parcel.files:
         print_line(f"  {name} ({size / 1e6:.2f} MB)")
     CONSOLE.print(report.table(parcel.verdicts))
-    for fault in parcel.faults:
-        print_line(f"in the way: {fault}", "yellow")

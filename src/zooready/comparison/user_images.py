@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zooready.errors import InputInvalid
+from zooready.errors import InputInvalid, amount
 from zooready.images.calibration import RESCALE, beyond, outside, planes_differ
 from zooready.images.files import read_image
 from zooready.images.loading import axes_as_channels, rounded
@@ -108,7 +108,8 @@ def _demand_fit(bundle: Bundle, image: Image, path: Path) -> None:
         if len(letters) == len(shape) and axes_as_channels(image, channels, letters):
             cure = f"if its planes are these channels, set {channels} channels in Fiji with Image > Properties, and save it"
         raise InputInvalid(
-            f"{path.name} has axes {image.axes!r} {image.array.shape}, and the bundle takes {letters!r} with {channels} channel(s): {cure}."
+            f"{path.name} has axes {image.axes!r} {image.array.shape}, and the bundle takes {letters!r} with "
+            f"{amount(channels, 'channel')}: {cure}."
         )
     for axis, what in (("z", "stacks"), ("t", "time series")):
         if axis in letters and axis not in sizes and shape[letters.index(axis)] > 1:

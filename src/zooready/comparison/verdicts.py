@@ -13,7 +13,7 @@ from zooready.bundle.fitting import misfits
 from zooready.comparison.off_step import off_step, words
 from zooready.comparison.user_images import UserImage
 from zooready.consumers.description_rules import is_harmless, operators
-from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, OutputsDiffer, ZooreadyError
+from zooready.errors import BundleInvalid, ConsumerFailed, ConsumerMissing, OutputsDiffer, ZooreadyError, amount
 from zooready.images.agreement import NOT_FINITE, agreement, ranges_of
 from zooready.processes import within
 from zooready.records import Array, Bundle, Format, Status, Verdict, as_float32
@@ -177,7 +177,7 @@ def _judge_all(bundle: Bundle, format: Format, outputs: Mapping[str, list[tuple[
     if len(skipped) == len(bundle.cases):
         return "failed", "None of the stored images can be handed to it (it takes one image at a time): store one of batch 1.", None
     but = f", all but {', '.join(skipped)}, which it cannot be handed" if skipped else ""
-    return "passed", f"Equal to the stored outputs in {len(bundle.cases) - len(skipped)} cases{but}.", largest
+    return "passed", f"Equal to the stored outputs in {amount(len(bundle.cases) - len(skipped), 'case')}{but}.", largest
 
 
 def _cure(bundle: Bundle, faults: Mapping[str, str]) -> str:

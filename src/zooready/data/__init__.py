@@ -13,7 +13,7 @@ from zooready.data.biosr import examine_biosr, read_biosr, views
 from zooready.data.classes import Classified, class_folders, examine_classes, images_in, read_classes
 from zooready.data.folder import Folder, examine_folder, read_folder, subfolder
 from zooready.data.npz import examine_npz, npz_files, read_npz
-from zooready.data.object_sizes import objects_in
+from zooready.data.object_sizes import notes_on_points, objects_in
 from zooready.data.sets import SETS, PublicSet, named_set
 from zooready.data.splits import Split, folds, planned, share
 from zooready.data.verifying import examine_pairs, examine_set, read_set, where
@@ -37,6 +37,7 @@ __all__ = [
     "images_in",
     "named_set",
     "npz_files",
+    "notes_on_points",
     "objects_in",
     "planned",
     "read_biosr",

@@ -25,7 +25,7 @@ import scipy
 
 from zooready.data.faults import notes_on, refuse, where_not_finite
 from zooready.data.folder import Folder
-from zooready.errors import InputInvalid
+from zooready.errors import InputInvalid, amount
 from zooready.records import Array, Pair
 
 PIXEL_UM = 0.0313  # side of a pixel of the SIM images, micrometres
@@ -155,5 +155,5 @@ def read_mrc(path: Path) -> Array:
     if planes is None or planes.ndim not in (2, 3) or planes.dtype.kind not in "uif":
         raise InputInvalid(f"{path} is cut off, or holds no planes of real numbers: copy it again.")
     if (bad := where_not_finite(planes))[0]:
-        raise InputInvalid(f"{path}: {bad[0]} pixels are NaN or infinite: leave this cell out.")
+        raise InputInvalid(f"{path} has {amount(bad[0], 'pixel')} of NaN or infinity: leave this cell out.")
     return planes if planes.ndim == 3 else planes[None]

@@ -18,7 +18,7 @@ import numpy as np
 
 from zooready.data.augmentation import PLAIN, degraded, placed
 from zooready.data.faults import notes_on, refuse
-from zooready.errors import InputInvalid
+from zooready.errors import InputInvalid, amount
 from zooready.images.files import read_image
 from zooready.images.loading import as_grey
 from zooready.records import Array, Augmentation, Pair
@@ -252,7 +252,8 @@ def read_items(
     usual = len(channels) or _usual([len(array) for _, array, _, _ in entries])
     kept = [entry for entry in entries if len(entry[1]) == usual]
     faults += [
-        f"{item.name} has {len(array)} channels, and {usual} {'are' if usual > 1 else 'is'} expected: split or merge channels first"
+        f"{item.name} has {amount(len(array), 'channel')}, and {usual} {'are' if usual > 1 else 'is'} expected: "
+        "split or merge channels first"
         for item, array, _, _ in entries
         if len(array) != usual
     ]

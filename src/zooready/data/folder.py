@@ -25,7 +25,7 @@ from zooready.data.augmentation import PLAIN, augmented
 from zooready.data.classes import class_folders, images_in
 from zooready.data.faults import notes_on, refuse
 from zooready.data.masks import Mask, examined, nothing_to_learn, unfit
-from zooready.errors import InputInvalid
+from zooready.errors import InputInvalid, amount
 from zooready.images import coco, geojson, rois
 from zooready.images.files import read_image, read_mask
 from zooready.images.loading import as_grey
@@ -290,7 +290,7 @@ def _read(
     """One image with its partner, which fit each other, and the pixel size in micrometres (0 if unknown)."""
     array, pixel_size_um = _planes(image, read_image(image), channels, is_stack)
     if len(array) != channels:
-        raise InputInvalid(f"images/{image.name} has {len(array)} channels instead of {channels}: split or merge channels first.")
+        raise InputInvalid(f"images/{image.name} has {amount(len(array), 'channel')} instead of {channels}: split or merge channels first.")
     partner = _first(partners)
     if partner.suffix.lower() == coco.SUFFIX:
         several = classes if len(classes) > 1 else ()

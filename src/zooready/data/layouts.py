@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zooready.data.classes import Item, class_folders, images_in
-from zooready.errors import InputInvalid
+from zooready.errors import InputInvalid, amount
 
 HELA_ANTIBODIES = {  # part of the folder's name: class
     "dap": "dna",
@@ -68,7 +68,7 @@ def plain(folder: Path, classes: tuple[str, ...], other_names: Mapping[str, str]
         label = label_of.get(key(class_folder.name))
         files = _deep(class_folder)
         if label is None:
-            notes.append(f"{class_folder.name}/ is none of the classes and was left out ({len(files)} images).")
+            notes.append(f"{class_folder.name}/ is none of the classes and was left out ({amount(len(files), 'image')}).")
             continue
         items += [_item(path, folder, label) for path in files]
         faults += [] if files else [f"{class_folder.name}/ holds no images: put TIFF, PNG or JPEG files there"]
@@ -119,7 +119,7 @@ def locate(folder: Path, classes: tuple[str, ...], other_names: Mapping[str, str
         else:
             items.append(_item(path, folder, label))
     others = len(paths) - len(named)
-    notes = (f"{others} images are not named like <number>_<number>_NOMX_<class>_myc.tif and were left out.",) if others else ()
+    notes = (f"{amount(others, 'image')} not named like <number>_<number>_NOMX_<class>_myc.tif, left out.",) if others else ()
     return Layout(items=tuple(items), faults=tuple(faults), notes=notes)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from zooready.data.alignment import misplaced
+from zooready.errors import amount
 from zooready.records import Array
 
 FEW = 10  # most values of a mask of classes
@@ -38,8 +39,7 @@ class Mask:
     is_swapped: bool = False
 
     def __str__(self) -> str:
-        plural = "" if self.objects == 1 else "s"
-        return f"{self.name}: {self.objects} object{plural}, {100 * self.foreground:.3g} % foreground"
+        return f"{self.name}: {amount(self.objects, 'object')}, {100 * self.foreground:.3g} % foreground"
 
 
 def unfit(mask: Array) -> str:
@@ -168,7 +168,7 @@ def _binary(mask: Array, regions: Array, areas: Array) -> str:
     border, holes = float((_border(mask) > 0).mean()), int(label(mask == 0, connectivity=1).max())
     if border > (0.5 if holes > 1 else 0.9) and areas.max() > 0.9 * areas.sum() and (mask > 0).mean() > 0.5:
         return (
-            f"seems inverted: its foreground is one piece with {holes} hole{'' if holes == 1 else 's'}, which reaches the image's border. "
+            f"seems inverted: its foreground is one piece with {amount(holes, 'hole')}, which reaches the image's border. "
             "Objects must be the higher value: in Fiji use Edit > Invert"
         )
     if found := _outlined(regions):

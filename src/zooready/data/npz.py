@@ -22,7 +22,7 @@ import numpy as np
 
 from zooready.data.faults import notes_on, refuse, where_not_finite
 from zooready.data.folder import Folder
-from zooready.errors import InputInvalid
+from zooready.errors import InputInvalid, amount
 from zooready.records import Array, Pair
 
 INPUTS, TARGETS = ("w", "low"), ("gt", "o")  # names of the arrays in a file; the first that exists is used
@@ -180,5 +180,5 @@ def _wrong(file: PairsFile, number: int) -> str:
     for array, side in ((file.inputs, "blurred"), (file.targets, "sharp")):
         count, position = where_not_finite(array[number])
         if count:
-            return f"{count} pixels of the {side} image are NaN or infinite, the first at y {position[0]}, x {position[1]}"
+            return f"the {side} image has {amount(count, 'pixel')} of NaN or infinity, the first at y {position[0]}, x {position[1]}"
     return ""

@@ -31,3 +31,14 @@ def objects_in(pairs: Sequence[Pair]) -> Objects | None:
         foreground=round((1 + covered) / 2, 2),
         background=(round(max(min(levels) - NEARBY, 0.0), 2), round(min(max(levels) + NEARBY, 1.0), 2)),
     )
+
+
+def notes_on_points(pairs: Sequence[Pair]) -> list[str]:
+    """A note where half of the objects or more of pairs with a label image as ``truth`` are single pixels, as points of ImageJ are."""
+    diameters = [diameters_px(pair.truth) for pair in pairs if pair.truth is not None and pair.truth.any()]
+    if not diameters or np.median(np.concatenate(diameters)) > diameters_px(np.ones((1, 1), np.int32))[0]:
+        return []
+    return [
+        "most objects of the masks are single pixels, as points are, and this network learns the extent of objects: outline them, or train "
+        "spots, which takes points."
+    ]

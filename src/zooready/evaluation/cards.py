@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from zooready.errors import amount
 from zooready.evaluation.recorded_runs import Run, recorded_runs, recorded_words
 from zooready.families import FAMILIES, load_record, shipped
 from zooready.images.whole_files import whole_file
@@ -190,7 +191,8 @@ def _origin(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
     yield f"- Trained on {record['data']}."
     minutes = f"{record['seconds'] / 60:.0f} minutes"
     optimizer = record.get("optimizer", "AdamW")
-    yield f"- {record['steps']} steps of {record['batch']} pairs, {optimizer}, seed {record['seed']}, {record['precision']}, {minutes}."
+    batch = amount(record["batch"], "pair")
+    yield f"- {record['steps']} steps of {batch}, {optimizer}, seed {record['seed']}, {record['precision']}, {minutes}."
     if "thresholds" in record:
         values = ", ".join(f"{key} {value}" for key, value in record["thresholds"].items() if key != "chosen_on")
         yield f"- Thresholds {values}, chosen on {record['thresholds']['chosen_on']}."

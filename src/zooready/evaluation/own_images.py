@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from zooready.data import Folder, read_folder
+from zooready.errors import amount
 from zooready.evaluation import cards, label_images
 from zooready.evaluation.contract import Weights, digits
 from zooready.evaluation.grids import grid
@@ -103,7 +104,7 @@ def write(
     make_folder(out)
     name = f"{family.name}-on-{data.resolve().name}"
     _draw(folder, [member for _, member in sorted(zip((row["f1"] for row in rows), members, strict=True))], methods, out / f"{name}.png")
-    words = f"{len(members)} {'image' if len(members) == 1 else 'images'} of the folder {data.resolve().name!r}"
+    words = f"{amount(len(members), 'image')} of the folder {data.resolve().name!r}"
     words += ", those that training held out" if is_known else ""
     words += f". {judging.words}" if judging.words else ""
     page = out / f"{name}.md"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from zooready.bundle.specs import channel_limits, input_spec, known_blur, output_specs, pixel_range_um
+from zooready.bundle.specs import channel_limits, input_spec, known_blur, output_specs, pixel_range_um, plane_distance_um
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.explanation import attribution, restoration
 from zooready.explanation.checks import share_inside
@@ -126,8 +126,8 @@ def explain(
     else:
         explanations = tuple(_of_image(job, notes))
     network_input = Image(
-        array=array[0], axes=spec.axes[1:], pixel_size_um=side_um, z_um=image.z_um,
-        channels=spec.channels if len(spec.channels) > 1 else (),
+        array=array[0], axes=spec.axes[1:], pixel_size_um=side_um,
+        z_um=image.z_um if "z" in spec.axes else plane_distance_um(bundle), channels=spec.channels if len(spec.channels) > 1 else (),
     )  # fmt: skip
     return Explained(explanations=explanations, image=network_input, facts=facts, notes=tuple(notes))
 

@@ -33,8 +33,9 @@ class Explanation:
 class Explained:
     """All explanations of one output for one image.
 
-    ``image`` is the input of the network. ``facts`` name the output and, for a classifier, the class that was explained and the score of
-    every class. ``notes`` are warnings to read first. ``files`` are the files that were written.
+    ``image`` is the input of the network, with the distance of planes of the stack that it makes if it is given none. ``facts`` name the
+    output and, for a classifier, the class that was explained and the score of every class. ``notes`` are warnings to read first.
+    ``files`` are the files that were written.
     """
 
     explanations: tuple[Explanation, ...]

@@ -72,6 +72,6 @@ def _calibrated(explanation: Explanation, source: Image) -> Image:
         array=explanation.values,
         axes=explanation.axes,
         pixel_size_um=source.pixel_size_um,
-        z_um=source.z_um if "z" in explanation.axes and "z" in source.axes else None,
+        z_um=source.z_um if "z" in explanation.axes else None,
         channels=explanation.channels,
     )

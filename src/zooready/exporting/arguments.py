@@ -12,7 +12,7 @@ import numpy as np
 from zooready.bundle import writing
 from zooready.bundle.about import demand, read
 from zooready.bundle.provenance import commits, plain, versions
-from zooready.errors import InputInvalid
+from zooready.errors import InputInvalid, amount
 from zooready.exporting import cases, probing
 from zooready.formats.torchscript import VARIANTS
 from zooready.images.files import read_image
@@ -131,7 +131,7 @@ def input_spec(given: TensorSpec | None, image: Array) -> TensorSpec:
     spec = given or TensorSpec(name="image", axes=axes, channels=_channel_names(image.shape[1]), description="raw image")
     if spec.axes != axes or len(spec.channels) != image.shape[1]:
         raise InputInvalid(
-            f"input '{spec.name}' has axes {spec.axes!r} and {len(spec.channels)} channels, but the example is {axes} with "
+            f"input '{spec.name}' has axes {spec.axes!r} and {amount(len(spec.channels), 'channel')}, but the example is {axes} with "
             f"{image.shape[1]}: make the two agree."
         )
     if spec.sizes:
@@ -162,7 +162,7 @@ def _described(given: tuple[TensorSpec, ...] | None, measured: Measured, head: P
     asked = [bool(axes) for axes in measured.outputs]
     forms = [[(s.axes, len(s.channels)) for s, is_asked in zip(specs, asked, strict=False) if is_asked] for specs in (given, returned)]
     if head is None and (len(given) != len(returned) or forms[0] != forms[1]):
-        stated, measured_as = ([f"{s.axes} with {len(s.channels)} channels" for s in specs] for specs in (given, returned))
+        stated, measured_as = ([f"{s.axes} with {amount(len(s.channels), 'channel')}" for s in specs] for specs in (given, returned))
         raise InputInvalid(f"outputs are described as {stated}, but the network returns {measured_as}: make the two agree.")
     return given
 

@@ -14,7 +14,7 @@ import numpy as np
 from zooready import java
 from zooready.bundle.describing import BUILDER
 from zooready.bundle.provenance import without_folders
-from zooready.errors import InputInvalid, OutputsDiffer, ZooreadyError
+from zooready.errors import InputInvalid, OutputsDiffer, ZooreadyError, amount
 from zooready.exporting import architecture, cases, reproducing, sizes
 from zooready.exporting.pace import begin
 from zooready.exporting.trying import ODD, resized
@@ -195,7 +195,7 @@ def _at_large(job: Job, weights: Weights, large: tuple[Case, ...], run: Run, lab
 
 def _demand_described(job: Job, test: Case) -> None:
     """Raise InputInvalid unless the described outputs are what the wrapped network returns."""
-    given = [f"'{spec.name}' {spec.axes} with {len(spec.channels)} channels" for spec in job.outputs]
+    given = [f"'{spec.name}' {spec.axes} with {amount(len(spec.channels), 'channel')}" for spec in job.outputs]
     got = [output.shape for output in test.outputs]
     fits = len(given) == len(got) and all(
         len(shape) == len(spec.axes) and shape[spec.axes.index("c")] == len(spec.channels)

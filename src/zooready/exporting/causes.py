@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from zooready.errors import amount
 from zooready.formats.copies import copied
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def _channels(channels: int, shape: tuple[int, ...]) -> str:
     if channels == 1 and shape[-1] in (3, 4):
         return "It takes one channel, and this seems to be a colour image (y, x, c): give one of its colours, example[..., 0]."
     stack = ", of a stack (z, y, x) one plane, example[0]" if channels == 1 and len(shape) == 3 else ""
-    return f"It takes {channels} channel(s), and the first axis of the example counts as {shape[0]}: give (c, y, x){stack}."
+    return f"It takes {amount(channels, 'channel')}, and the first axis of the example counts as {shape[0]}: give (c, y, x){stack}."
 
 
 def without_batch(example: Tensor, seen: list[Convolution]) -> str:

@@ -21,7 +21,7 @@ import scipy
 from numpy.typing import NDArray
 
 from zooready.data.augmentation import augmented
-from zooready.errors import InputInvalid
+from zooready.errors import InputInvalid, amount
 from zooready.images.files import read_image
 from zooready.images.matching import match
 from zooready.records import Array, Family, Image, Network, Pair, Part, Recipe, Training
@@ -221,7 +221,7 @@ def family(classes: tuple[str, ...] = OBJECT_NAMES, channels: tuple[str, ...] = 
     return replace(
         FAMILY,
         title="Objects in fluorescence images",  # not their names, since only some characters may stand in the name of a bundle
-        description=f"Finds {' and '.join(classes)} in an image of {len(channels)} channel{'s' if len(channels) > 1 else ''}: "
+        description=f"Finds {' and '.join(classes)} in an image of {amount(len(channels), 'channel')}: "
         f"probabilities, a label image in which each object has its own number{', and the class of each object' if several else ''}.",
         input=replace(FAMILY.input, channels=channels, description="Raw camera counts."),
         outputs=(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from zooready.errors import InputInvalid
+from zooready.errors import InputInvalid, amount
 from zooready.images.matching import match
 from zooready.records import Array, Case
 
@@ -51,7 +51,7 @@ def agreement(
     """
     where = f"of case '{case.name}' {case.input.shape}"
     if len(outputs) != len(case.outputs):
-        return None, f"{len(outputs)} outputs {where} instead of {len(case.outputs)}."
+        return None, f"{amount(len(outputs), 'output')} {where} instead of {len(case.outputs)}."
     largest: float | None = None
     faults = []
     for (name, kind), expected, given, value_range in zip(kinds, case.outputs, outputs, ranges, strict=True):
@@ -161,7 +161,7 @@ def label_fault(expected: Array, output: Array) -> str:
         except InputInvalid as error:
             return f"holds no labels in plane {number}: {error}"
         if matches.n_first != matches.n_second:
-            return f"has {matches.n_second} objects instead of {matches.n_first} in plane {number}"
+            return f"has {amount(matches.n_second, 'object')} instead of {matches.n_first} in plane {number}"
         overlap = int(matches.overlap.sum())
         share = min(overlap / size if size else 1.0 for size in (matches.foreground_first, matches.foreground_second))
         if share < SHARED:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zooready.errors import InputInvalid
+from zooready.errors import InputInvalid, amount
 from zooready.images.mapped import Lazily, blocks, is_mapped, release, reserve
 from zooready.images.ome_zarr import is_store, read_store
 from zooready.images.tiff import RGB, in_order, read_tiff
@@ -277,6 +277,6 @@ def demand_usable(array: Array, axes: str, source: str) -> None:
         bad = ~np.isfinite(array)
         position = ", ".join(f"{axis} {i}" for axis, i in zip(axes, np.unravel_index(bad.argmax(), array.shape), strict=True))
         raise InputInvalid(
-            f"{source} has {int(bad.sum())} pixels that are NaN or infinite, the first at {position}: "
+            f"{source} has {amount(int(bad.sum()), 'pixel')} of NaN or infinity, the first at {position}: "
             "replace them, in Fiji with Process > Noise > Remove NaNs, and save it, or in Python with numpy.nan_to_num."
         )

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from zooready.errors import ConsumerMissing, InputInvalid
+from zooready.errors import ConsumerMissing, InputInvalid, amount
 
 Array = NDArray[Any]
 
@@ -98,7 +98,9 @@ def _object(image: Array, mask: Array | None) -> tuple[NDArray[np.float64], NDAr
     (box,) = ndimage.find_objects(inside.astype(np.uint8))
     pixels, inside = image[box].astype(np.float64), inside[box]
     if bad := int((~np.isfinite(pixels[inside])).sum()):
-        raise InputInvalid(f"{bad} pixels of the object are NaN or infinite: replace them, in Fiji with Process > Noise > Remove NaNs.")
+        raise InputInvalid(
+            f"the object has {amount(bad, 'pixel')} of NaN or infinity: replace them, in Fiji with Process > Noise > Remove NaNs."
+        )
     around = [(0, max(0, SMALLEST - side)) for side in inside.shape]
     return np.pad(np.where(inside, pixels, pixels[inside].min()), around, mode="edge"), np.pad(inside, around)
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from zooready.bundle.specs import channel_limits, input_spec, known_kind, output_specs, pixel_range_um, stated_crop_px
-from zooready.errors import BundleInvalid, InputInvalid, ZooreadyError
+from zooready.errors import BundleInvalid, InputInvalid, ZooreadyError, amount
 from zooready.images.calibration import RESCALE, beyond, outside
 from zooready.images.loading import rounded
 from zooready.images.notebook import notes_html, table_html
@@ -166,7 +166,7 @@ class Measurer:
             others = sum(row["other_kind"] for row in rows)
             notes += [f"{name}: {note}"] if (note := of_another_kind(others, len(rows), "objects", self.known)) else []
         if cut and size:
-            notes.append(f"{name}: {cut} objects are larger than the {size[1]} x {size[0]} px that the network is given, and were cut.")
+            notes.append(f"{name}: {amount(cut, 'object')} cut to the {size[1]} x {size[0]} px that the network is given.")
         return rows, notes
 
     def _predicted(self, crop: Array) -> dict[str, Any]:
@@ -235,12 +235,18 @@ def _with_um(values: Mapping[str, float], pixel_size_um: float | None) -> dict[s
     return lengths
 
 
-def table(rows: Iterable[Row], notes: Sequence[str] = (), faults: Mapping[str, ZooreadyError] = MappingProxyType({})) -> Table:
-    """Rows as a table, with the columns of all of them in the order in which they first occur; image and label where there is no row."""
+def table(
+    rows: Iterable[Row],
+    notes: Sequence[str] = (),
+    faults: Mapping[str, ZooreadyError] = MappingProxyType({}),
+    *,
+    columns: Iterable[str] = ("image", "label"),
+) -> Table:
+    """Rows as a table, with the columns of all of them in the order in which they first occur; ``columns`` where there is no row."""
     listed = list(rows)
-    columns = tuple(dict.fromkeys(name for row in listed for name in row)) or ("image", "label")
-    values = tuple(tuple(row.get(name) for name in columns) for row in listed)
-    return Table(columns=columns, rows=values, notes=tuple(notes), faults=dict(faults))
+    names = tuple(dict.fromkeys(name for row in listed for name in row)) or tuple(dict.fromkeys(columns))
+    values = tuple(tuple(row.get(name) for name in names) for row in listed)
+    return Table(columns=names, rows=values, notes=tuple(notes), faults=dict(faults))
 
 
 def numbers(rows: Iterable[Row]) -> dict[int, dict[str, float]]:

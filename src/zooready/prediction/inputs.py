@@ -8,7 +8,7 @@ from numbers import Integral
 
 import numpy as np
 
-from zooready.errors import InputInvalid
+from zooready.errors import InputInvalid, amount
 from zooready.images.loading import as_grey, axes_as_channels
 from zooready.images.mapped import blocks
 from zooready.images.tiff import RGB
@@ -139,11 +139,11 @@ def _picked(names: tuple[str, ...], count: int, spec: TensorSpec, channel: int |
 
 
 def _mismatch(image: Image, names: tuple[str, ...], count: int, spec: TensorSpec) -> str:
-    wants = f"{len(spec.channels)} channel{'s' if len(spec.channels) > 1 else ''} ({', '.join(spec.channels)})"
+    wants = f"{amount(len(spec.channels), 'channel')} ({', '.join(spec.channels)})"
     if len(spec.channels) == 1 and names == RGB:
         cure = "pick channel 'green', or convert it in Fiji with Image > Type > 8-bit"
         return f"the image is in colour (red, green, blue) and the network takes {wants}: {cure}."
-    has = f"{count} channel{'s' if count > 1 else ''}" + (f" ({', '.join(names)})" if names else "")
+    has = amount(count, "channel") + (f" ({', '.join(names)})" if names else "")
     cure = "put these channels into one image, in Fiji with Image > Color > Merge Channels"
     if len(spec.channels) == 1:
         cure = "pick channel 1, 2, ..."

@@ -19,7 +19,7 @@ from zooready.bundle.specs import (
     size_steps,
     trained_objects,
 )
-from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid
+from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid, amount
 from zooready.formats.starting import Device
 from zooready.images.calibration import beyond, outside, planes_differ
 from zooready.images.loading import rounded
@@ -146,7 +146,7 @@ def predict(
             way = tiling(bundle, spec, format=format, device=device, zoom=zoom)
             results, loaded = _by_tiles(way, inputs, spec, outputs, parts, progress, spread), None
             if parts.before:
-                notes.append(f"went on after {parts.before} tiles that a stopped run had computed.")
+                notes.append(f"went on after {amount(parts.before, 'tile')} that a stopped run had computed.")
         except NotTiled as reason:
             why_whole = str(reason)
     if results is None:

@@ -100,7 +100,7 @@ def uploaded(parcel: Parcel, *, environment: Mapping[str, str] | None = None) ->
         The server refused a step, or the connection was cut; the message says what is there by now.
     """
     if parcel.faults:
-        raise BundleInvalid(f"{parcel.path.name} is not sent: {' '.join(parcel.faults)}")
+        raise BundleInvalid("\n  ".join([f"{parcel.path.name} is not sent:", *parcel.faults]))
     variables = dict(os.environ if environment is None else environment)
     token = variables[TOKEN] = token_of(variables)
     with scratch() as folder:

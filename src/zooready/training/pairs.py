@@ -14,6 +14,7 @@ from zooready.data import (
     Classified,
     Folder,
     Split,
+    notes_on_points,
     npz_files,
     objects_in,
     read_biosr,
@@ -25,7 +26,7 @@ from zooready.data import (
     views,
 )
 from zooready.data.augmentation import PLAIN
-from zooready.errors import InputInvalid
+from zooready.errors import InputInvalid, amount
 from zooready.records import Augmentation, Family, Image, Pair
 from zooready.tensors import Objects
 from zooready.training.sample import as_sample, window
@@ -81,7 +82,7 @@ def pairs_of(family: Family, data: Path | None, seed: int, validation: Path | No
         labelled = read_classes(data)
         if labelled.classes != classes or len(labelled.channels) != len(family.input.channels):
             raise InputInvalid(
-                f"{data} has the classes {', '.join(labelled.classes)} and {len(labelled.channels)} channels, but this "
+                f"{data} has the classes {', '.join(labelled.classes)} and {amount(len(labelled.channels), 'channel')}, but this "
                 f"family {family.name} is for {', '.join(classes)} and {len(family.input.channels)}: "
                 "make the family for the folder's classes."
             )
@@ -137,7 +138,7 @@ def classified(images: Classified, split: Split, words: str, how: Augmentation =
         source=images.source(split.training, side, how),
         held_out=images.source(split.held_out, side),
         crops=len(split.training),
-        words=f"{len(split.training)} images of {words}, {len(split.held_out)} held out",
+        words=f"{amount(len(split.training), 'image')} of {words}, {len(split.held_out)} held out",
         sha256=sha256(f"{images.sha256} {split.training} {split.held_out}".encode()).hexdigest(),
         judged=(lambda number: images.whole(split.held_out[number]), len(split.held_out)),
         pixel_size_um=_range(images.pixel_sizes_um),
@@ -156,12 +157,14 @@ def _in_crops(read: Callable[[Path], Folder], family: Family, data: Path, valida
     _warn(folder.notes)
     training, held_out = folder.split(seed)
     kind = "file" if data.is_file() else "folder"
-    judges, words = folder, f"images of the {kind} {data.resolve().name!r}"
+    judges, words = folder, f"of the {kind} {data.resolve().name!r}"
     if validation is not None:
         training, judges = tuple(range(len(folder.pairs))), read(validation)
         held_out = tuple(range(len(judges.pairs)))
         _warn(judges.notes)
         words = f"{words} and of {validation.resolve().name!r}"
+    if family.objects:
+        _warn(notes_on_points((*folder.pairs, *judges.pairs)))
     most = CROP_PX_OF_STACKS if "z" in family.input.axes else CROP_PX
     crop = min(folder.crop(most), judges.crop(most))
     shown = judges.pairs[held_out[0]]
@@ -172,7 +175,7 @@ def _in_crops(read: Callable[[Path], Folder], family: Family, data: Path, valida
         crops=sum(folder.pairs[member].input.shape[-2] * folder.pairs[member].input.shape[-1] for member in training) / crop**2,
         held_out=judges.source(held_out, crop),
         judged=(lambda number: judges.pairs[held_out[number]], len(held_out)) if family.objects else None,
-        words=f"{len(training)} {words}, {len(held_out)} held out",
+        words=f"{amount(len(training), 'image')} {words}, {len(held_out)} held out",
         sha256=hashes,
         pixel_size_um=_range((*folder.pixel_sizes_um, *judges.pixel_sizes_um)),
         sample=as_sample(window(shown.input, shown.target), family.input.channels, size_um or None),
