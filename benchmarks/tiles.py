@@ -9,7 +9,8 @@ Speed: `zooready.predict`'s way through an image and the bare ONNX Runtime on on
 pinned cores; pixels of the halo count for both, since both compute them. The median of the turns' ratios counts: on a machine that is
 busy with other things both suffer alike.
 Memory: `zooready predict` in a process of its own, on an uncompressed uint16 TIFF; what is sampled is the memory that no file stands
-behind (RssAnon), which is what a machine can run out of, and all that is resident (VmHWM, pages of files included). `--light` are sizes
+behind (RssAnon), which is what a machine can run out of, and all that is resident (VmRSS, pages of files included), of this process and
+of those that it starts, in one of which the network runs. `--light` are sizes
 for a network of one convolution, whose computation takes no time, so that large images show what reading, statistics and writing need;
 `--stores` the same from OME-Zarr to OME-Zarr, in compressed chunks of 1024 px.
 """
@@ -25,6 +26,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -117,6 +119,23 @@ def source_store(folder: Path, side: int) -> Path:
     return path
 
 
+def family(process: int) -> list[int]:
+    """The numbers of a process and of all that it started, directly or not."""
+    found = [process]
+    for file in Path(f"/proc/{process}/task").glob("*/children"):
+        with suppress(OSError):  # it is just ending
+            found += [one for child in file.read_text().split() for one in family(int(child))]
+    return found
+
+
+def stated(process: int, field: str) -> int:
+    """A number of bytes that the system states for a process; 0 for one that has ended."""
+    with suppress(OSError, StopIteration):
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith(field)).split()[1])
+    return 0
+
+
 def memory(path: Path, source: Path, side: int, folder: Path) -> dict[str, Any]:
     """Peak memory of ``zooready predict``, and its seconds."""
     begun = time.perf_counter()
@@ -124,12 +143,9 @@ def memory(path: Path, source: Path, side: int, folder: Path) -> dict[str, Any]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     peak = resident = 0
     while process.poll() is None:
-        try:
-            status = Path(f"/proc/{process.pid}/status").read_text()
-            stated = {line.split()[0]: 1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith(("RssAnon", "VmHWM"))}
-            peak, resident = max(peak, stated["RssAnon:"]), max(resident, stated["VmHWM:"])
-        except (OSError, KeyError):  # it is just ending
-            pass
+        processes = family(process.pid)
+        peak = max(peak, sum(stated(one, "RssAnon:") for one in processes))
+        resident = max(resident, sum(stated(one, "VmRSS:") for one in processes))
         time.sleep(0.05)
     if process.returncode:
         raise SystemExit(f"zooready predict ended with {process.returncode} on {side} px")
@@ -137,7 +153,8 @@ def memory(path: Path, source: Path, side: int, folder: Path) -> dict[str, Any]:
     for left in (source, *(folder / "out").iterdir()):
         shutil.rmtree(left) if left.is_dir() else left.unlink()
     row = {"bundle": path.stem, "image_px": side, "file": source.suffix[1:], "peak_gb": round(peak / 1e9, 2)}
-    return {**row, "resident_gb": round(resident / 1e9, 2), "seconds": round(seconds)}
+    used = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else CORES
+    return {**row, "resident_gb": round(resident / 1e9, 2), "seconds": round(seconds), **({"cores": used} if used != CORES else {})}
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -176,7 +193,8 @@ def main() -> None:
         new = [row for other, row in rows if other == kind]
         again = {_key(row) for row in new}
         measured[kind] = [row for row in kept.get(kind, []) if _key(row) not in again] + new
-    where = f"{CORES} pinned cores of a shared machine, ONNX Runtime on the CPU, uint16 images; python benchmarks/tiles.py"
+    cores = f"{CORES} pinned cores (where a row says no other number) of a shared machine"
+    where = f"{cores}, ONNX Runtime on the CPU, uint16 images; python benchmarks/tiles.py"
     result = {"measured_on": where, **measured}
     with whole_file(RESULT) as file:
         file.write((json.dumps(result, indent=1) + "\n").encode())

@@ -57,6 +57,10 @@ def test_a_started_file_gives_its_outputs_in_the_order_asked_for(exported):
     assert all(np.array_equal(first, second) for first, second in zip(in_memory, (maps, scores), strict=True))
 
 
+def test_no_memory_is_kept_for_each_size_of_image(exported):
+    assert not onnx.load(exported.path).get_session_options().enable_mem_pattern
+
+
 def test_a_graph_of_two_inputs_is_not_started(exported, tmp_path):
     model = onnx_library.load(exported.path)
     model.graph.input.append(helper.make_tensor_value_info("second", TensorProto.FLOAT, [1]))

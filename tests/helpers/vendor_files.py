@@ -106,14 +106,15 @@ def write_lif(path, series, *, side_um=0.1, z_um=0.3, na=1.2, waves=(461.0, 520.
     path.write_bytes(struct.pack("<IIBI", 0x70, 2 * len(xml) + 5, 0x2A, len(xml)) + xml.encode("utf-16-le") + blocks)
 
 
-def write_czi(path, scenes, *, side_um=0.1, z_um=0.3, na=1.2, channels=(("DAPI", 461.0), ("GFP", 520.0))):
-    """``scenes`` are names and arrays (c, z, y, x) uint16, each plane a sub-block without compression."""
+def write_czi(path, scenes, *, side_um=0.1, z_um=0.3, na=1.2, channels=(("DAPI", 461.0), ("GFP", 520.0)), frame_s=None):
+    """``scenes`` are names and arrays (c, z, y, x) or (t, c, z, y, x) uint16, each plane a sub-block without compression."""
     file_id = uuid.UUID(int=1).bytes_le
     body, entries = bytearray(_segment(b"ZISRAWFILE", b"\0" * 512)), []
     for number, array in enumerate(scenes.values()):
-        for c, z in np.ndindex(*array.shape[:2]):
-            plane = array[c, z]
+        for *t, c, z in np.ndindex(*array.shape[:-2]):
+            plane = array[*t, c, z]
             dimensions = {"X": (1000 * number, plane.shape[1]), "Y": (0, plane.shape[0]), "C": (c, 1), "Z": (z, 1), "S": (number, 1)}
+            dimensions |= {"T": (t[0], 1)} if t else {}
             entry = struct.pack("<2siqiiBB4si", b"DV", 1, len(body), 0, 0, 0, 0, b"\0" * 4, len(dimensions))
             for axis, (start, size) in dimensions.items():
                 entry += struct.pack("<4siifi", axis.encode(), start, size, float(start), size)
@@ -123,7 +124,7 @@ def write_czi(path, scenes, *, side_um=0.1, z_um=0.3, na=1.2, channels=(("DAPI",
     directory = len(body)
     body += _segment(b"ZISRAWDIRECTORY", struct.pack("<i", len(entries)).ljust(128, b"\0") + b"".join(entries))
     metadata = len(body)
-    xml = _czi_xml(scenes, side_um, z_um, na, channels).encode()
+    xml = _czi_xml(scenes, side_um, z_um, na, channels, frame_s).encode()
     body += _segment(b"ZISRAWMETADATA", struct.pack("<ii", len(xml), 0).ljust(256, b"\0") + xml)
     header = struct.pack("<iiii16s16siqqiq", 1, 0, 0, 0, file_id, file_id, 0, directory, metadata, 0, 0)
     body[32 : 32 + len(header)] = header
@@ -135,7 +136,7 @@ def _segment(name, content):
     return struct.pack("<16sqq", name, len(content), len(content)) + content
 
 
-def _czi_xml(scenes, side_um, z_um, na, channels):
+def _czi_xml(scenes, side_um, z_um, na, channels, frame_s):
     named = "".join(f'<Scene Index="{number}" Name="{name}"/>' for number, name in enumerate(scenes))
     lights = "".join(
         f'<Channel Id="Channel:{number}" Name="{name}"><EmissionWavelength>{wave}</EmissionWavelength></Channel>'
@@ -144,8 +145,10 @@ def _czi_xml(scenes, side_um, z_um, na, channels):
     sides = "".join(
         f'<Distance Id="{axis}"><Value>{side * 1e-6}</Value></Distance>' for axis, side in (("X", side_um), ("Y", side_um), ("Z", z_um))
     )
+    times = f"<T><Positions><Interval><Increment>{frame_s}</Increment></Interval></Positions></T>" if frame_s else ""
     return (
-        f"<ImageDocument><Metadata><Information><Image><Dimensions><Channels>{lights}</Channels><S><Scenes>{named}</Scenes></S></Dimensions>"
-        f'</Image><Instrument><Objectives><Objective Id="Objective:1"><LensNA>{na}</LensNA></Objective></Objectives></Instrument>'
+        f"<ImageDocument><Metadata><Information><Image><Dimensions><Channels>{lights}</Channels><S><Scenes>{named}</Scenes></S>{times}"
+        f"</Dimensions></Image>"
+        f'<Instrument><Objectives><Objective Id="Objective:1"><LensNA>{na}</LensNA></Objective></Objectives></Instrument>'
         f"</Information><Scaling><Items>{sides}</Items></Scaling></Metadata></ImageDocument>"
     )

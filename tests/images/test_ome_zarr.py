@@ -128,6 +128,38 @@ def test_a_damaged_chunk_is_refused(tmp_path):
         read_store(tmp_path / "a.zarr", None)
 
 
+def test_of_a_large_store_only_the_chunks_that_are_looked_at_are_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(ome_zarr, "LAZY_BYTES", 1)
+    monkeypatch.setattr(ome_zarr, "CHUNK", 16)
+    write_store(Image(array=STACK[0, 0, 0], axes="yx"), tmp_path / "a.zarr")
+    (tmp_path / "a.zarr" / "0" / "1" / "3").write_bytes(b"no chunk")
+    image = files.read_image(tmp_path / "a.zarr", lazily=True)
+    np.testing.assert_array_equal(image.array[:, :48], STACK[0, 0, 0, :, :48])
+    with pytest.raises(InputInvalid, match=r"a.zarr is damaged or no OME-Zarr"):
+        np.asarray(image.array[:, 47:])
+
+
+@pytest.mark.parametrize(("chunks", "largest"), [((1, 2, 16, 16), 2**24), ((1, 1, 16, 16), 100)])
+def test_chunks_of_many_planes_or_pixels_are_unpacked_once_to_a_file(tmp_path, monkeypatch, chunks, largest):
+    monkeypatch.setattr(ome_zarr, "LAZY_BYTES", 1)
+    monkeypatch.setattr(ome_zarr, "LARGEST", largest)
+    group = zarr.create_group(tmp_path / "a.zarr", zarr_format=2)
+    group.create_array("full", data=STACK[0], chunks=chunks)
+    group.attrs["multiscales"] = multiscales(["z", "c", "y", "x"], [1, 1, 1, 1])
+    array = files.read_image(tmp_path / "a.zarr", lazily=tmp_path).array
+    assert isinstance(array, np.memmap)
+    np.testing.assert_array_equal(array, STACK[0])
+
+
+def test_half_precision_and_truth_values_are_converted_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(ome_zarr, "LAZY_BYTES", 1)
+    for name, array in (("half", STACK[0, 0, 0].astype(np.float16) / 100), ("truth", STACK[0, 0, 0] > 30000)):
+        zarr.save_array(tmp_path / name, array)
+        read = files.read_image(tmp_path / name, axes="yx", lazily=True).array
+        assert read.dtype == (np.float32 if name == "half" else np.uint8)
+        np.testing.assert_array_equal(read, array if name == "half" else 255 * array)
+
+
 def test_without_the_package_the_cure_is_named(tmp_path, monkeypatch):
     write_store(Image(array=STACK[0, 0, 0], axes="yx"), tmp_path / "a.zarr")
     monkeypatch.setitem(sys.modules, "zarr", None)

@@ -8,7 +8,7 @@ import pytest
 from vendor_files import write_czi, write_lif, write_nd2
 
 from zooready.errors import InputInvalid
-from zooready.images import lif_files, scenes, vendors
+from zooready.images import czi_files, lif_files, scenes, vendors
 from zooready.images.files import read_image, read_mask
 from zooready.images.mapped import is_mapped
 
@@ -74,6 +74,47 @@ def test_the_time_between_frames_of_leica_is_the_series_over_its_steps():
         inside = dimension.format(axis, length, unit)
         xml = f"<Element><Data><Image><ImageDescription><Dimensions>{inside}</Dimensions></ImageDescription></Image></Data></Element>"
         assert lif_files._frame_s(ElementTree.fromstring(xml)) == expected
+
+
+SPAN = "<Interval><TimeSpan><Value>{}</Value><DefaultUnitFormat>{}</DefaultUnitFormat></TimeSpan></Interval>"
+RECORDED = "<Information><Image><Dimensions><T><Positions><Interval><Increment>2.5</Increment></Interval></Positions></T></Dimensions>"
+
+
+@pytest.mark.parametrize(
+    ("recorded", "spans", "expected"),
+    [
+        (f"{RECORDED}</Image></Information>", [("400", "ms")], 2.5),
+        ("", [("400", "ms")], 0.4),
+        ("", [("4", "s"), ("4", "s")], 4.0),
+        ("", [("4", "s"), ("8", "s")], None),
+        ("", [("2", "min")], None),
+        ("", [("0", "ms")], None),
+        ("", [], None),
+    ],
+)
+def test_the_time_between_frames_of_zeiss_is_as_recorded_or_as_asked_for(recorded, spans, expected):
+    asked_for = "".join(f"<TimeSeriesSetup>{SPAN.format(*span)}</TimeSeriesSetup>" for span in spans)
+    root = ElementTree.fromstring(f"<ImageDocument><Metadata>{recorded}<Experiment>{asked_for}</Experiment></Metadata></ImageDocument>")
+    assert czi_files._frame_s(root) == expected
+
+
+def test_time_series_of_zeiss_say_the_time_between_frames(czi):
+    array = counts(3, 1, 1, 5, 7)  # t, c, z, y, x
+    image = read_image(czi({"A1": array}, frame_s=2.5))
+    assert (image.axes, image.frame_s) == ("tyx", 2.5)
+    np.testing.assert_array_equal(image.array, array[:, 0, 0])
+
+
+def test_pixels_of_leica_stay_in_the_file(lif, monkeypatch):
+    monkeypatch.setattr(scenes, "LAZY_BYTES", 1)
+    array = counts(2, 3, 5, 7)
+    path = lif({"other": array[:1], "cell": array})
+    image = read_image(path / "cell", lazily=True)
+    np.testing.assert_array_equal(image.array, array.transpose(1, 0, 2, 3))
+    mapping = image.array
+    while not isinstance(mapping, np.memmap):
+        mapping = mapping.base
+    assert (mapping.filename, mapping.mode) == (str(path), "r")
 
 
 def test_positions_without_a_name_are_called_by_their_number(nd2):

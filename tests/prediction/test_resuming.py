@@ -21,6 +21,7 @@ from zooready.images.mapped import in_a_file
 from zooready.images.ome_zarr import write_store
 from zooready.prediction import parts, tiled
 from zooready.processes import locked
+from zooready.records import Image
 
 # a command line whose tiles are small
 PREDICT = """
@@ -101,14 +102,28 @@ def test_a_killed_run_from_store_to_store_goes_on_where_it_was(bundle, image, tm
     assert len(files[0]) > 3
 
 
-def test_pixels_that_are_unpacked_lie_on_the_disk_of_the_results(bundle, image, tmp_path, small_tiles, monkeypatch):
+@pytest.mark.parametrize("largest", [1, 2**24])
+def test_a_store_is_read_by_tiles_or_unpacked_on_the_disk_of_the_results(bundle, image, tmp_path, small_tiles, monkeypatch, largest):
     write_store(read_image(image), tmp_path / "image.ome.zarr")
     monkeypatch.setattr(ome_zarr, "LAZY_BYTES", 1)
+    monkeypatch.setattr(ome_zarr, "LARGEST", largest)
     folders = []
     monkeypatch.setattr(ome_zarr, "in_a_file", lambda shape, dtype, folder: folders.append(folder) or in_a_file(shape, dtype, folder))
     lazy = only(predict_files(bundle, [tmp_path / "image.ome.zarr"], tmp_path / "out"))
-    assert folders == [tmp_path / "out"]
+    assert folders == [tmp_path / "out"] * (largest == 1)
     at_once = only(predict_files(bundle, [image], tmp_path / "tiff"))
+    np.testing.assert_array_equal(lazy.images["output"].array, at_once.images["output"].array)
+
+
+def test_one_channel_of_a_stack_in_chunks_is_that_of_the_tiff(bundle, tmp_path, small_tiles, monkeypatch):
+    stack = np.random.default_rng(2).poisson(100, (2, 3, 130, 150)).astype(np.uint16)
+    write_store(Image(array=stack, axes="zcyx"), tmp_path / "image.ome.zarr")
+    tifffile.imwrite(tmp_path / "other.tif", stack, imagej=True, metadata={"axes": "ZCYX"})
+    monkeypatch.setattr(ome_zarr, "LAZY_BYTES", 1)
+    monkeypatch.setattr(ome_zarr, "_unpacked", None)
+    lazy = only(predict_files(bundle, [tmp_path / "image.ome.zarr"], tmp_path / "out", channel=2))
+    at_once = only(predict_files(bundle, [tmp_path / "other.tif"], tmp_path / "out", channel=2))
+    assert lazy.images["output"].array.shape == (2, 130, 150)
     np.testing.assert_array_equal(lazy.images["output"].array, at_once.images["output"].array)
 
 

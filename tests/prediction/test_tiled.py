@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from zooready.bundle.rdf import read
 from zooready.bundle.specs import input_spec
 from zooready.errors import InputInvalid
 from zooready.images import files, mapped, tiff
+from zooready.images.chunked import Chunked
 from zooready.nets.labelling import Instances
 from zooready.nets.normalization import FirstMeanStd, MeanStd, MinMax, Percentiles
 from zooready.nets.peaks import Peaks
@@ -227,7 +229,7 @@ def test_an_image_without_objects_has_no_labels():
 @pytest.mark.parametrize("values", ["counts", "signed floats", "constant", "one pixel", "large offset"])
 def test_statistics_are_those_of_the_network(name, module, values, monkeypatch):
     monkeypatch.setattr(mapped, "BLOCK", 100)
-    monkeypatch.setattr(whole_image, "BAND", 200)
+    monkeypatch.setattr(whole_image, "WINDOW", 20)
     rng = np.random.default_rng(0)
     array = {
         "counts": rng.poisson(100, (2, 31, 47)).astype(np.uint16),
@@ -243,6 +245,18 @@ def test_statistics_are_those_of_the_network(name, module, values, monkeypatch):
     np.testing.assert_allclose(found[-1], expected[-1], rtol=1e-5)
     offset, wanted = (sum(part.astype(np.float64) for part in parts[:-1]) for parts in (found, expected))
     np.testing.assert_allclose(offset, wanted, atol=1e-5 * float(expected[-1].max()))
+
+
+def test_statistics_of_pixels_in_chunks_are_those_of_an_array(monkeypatch):
+    monkeypatch.setattr(mapped, "BLOCK", 100)
+    monkeypatch.setattr(whole_image, "WINDOW", 20)
+    array = np.random.default_rng(0).poisson(100, (2, 31, 47)).astype(">u2")
+    seen = ((0, 2), (0, 31), (0, 47))
+    stored = Chunked(read=lambda region: array[region], dtype=array.dtype, chunks=(1, 8, 16), seen=seen, order=(0, 1, 2))
+    for name, kwargs in (("Percentiles", {"low": 10.0, "high": 99.8, "brightest": 0.5}), ("MeanStd", {}), ("MinMax", {})):
+        normalization = Operator(name=name, kwargs=kwargs)
+        for found, expected in zip(statistics(stored, normalization), statistics(array, normalization), strict=True):
+            np.testing.assert_array_equal(found, expected)
 
 
 def test_ranks_are_exact(monkeypatch):
@@ -290,6 +304,12 @@ def test_a_bundle_that_cannot_be_tiled_is_run_whole_or_refused_with_the_reason(r
         predict(changed, given)
 
 
+def test_tiles_share_an_image_equally():
+    windows = [tile.window for tile in tiles((4096, 300), 1664, halo=104)]
+    assert [y.stop - y.start for y, _ in windows] == [1470, 1574, 1468]
+    assert {(x.start, x.stop) for _, x in windows} == {(0, 300)}
+
+
 def test_other_weights_are_run_whole(restoring):
     with pytest.raises(tiled.NotTiled, match="only its ONNX weights can be, and torchscript was asked for"):
         tiled.tiling(restoring, input_spec(restoring), format="torchscript", device="cpu", zoom=1.0)
@@ -313,11 +333,42 @@ def test_tiles_shrink_until_they_fit_and_are_refused_when_none_does(restoring, s
     assert sizes[0] == 200 > sizes[1]
 
 
+@pytest.mark.parametrize(("room", "side"), [(4 * 10**9, 160), (10**9, 160), (8 * 10**6, 87), (4 * 10**6, 60), (3 * 10**6, None)])
+def test_a_window_is_as_large_as_memory_allows(monkeypatch, room, side):
+    monkeypatch.setattr(memory, "needed_bytes", lambda run, image: 500)
+    monkeypatch.setattr(memory, "available_bytes", lambda: room)
+    if side is None:
+        with pytest.raises(InputInvalid, match=r"one tile of 60 x 60 px needs about 0.0 GB"):
+            memory.tile_side(None, np.zeros((1, 1, 300, 300)), 160, 60)
+        return
+    found = memory.tile_side(None, np.zeros((1, 1, 300, 300)), 160, 60)
+    assert side - 10 < found <= side
+    assert found % 10 == 0
+
+
+GRANDCHILD = "import sys; print(flush=True); sys.stdin.readline(); pixels = b'1' * 2**26; print(flush=True); sys.stdin.readline()"
+CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {GRANDCHILD!r}])"
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="this system does not say how much memory a process takes")
+def test_memory_of_the_process_that_a_process_started_counts():
+    with subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        child.stdout.readline()  # it has begun
+
+        def fill():
+            child.stdin.write(b"\n")
+            child.stdin.flush()
+            child.stdout.readline()
+
+        assert memory.peak_bytes(fill) > 2**25
+        child.stdin.close()
+
+
 def test_a_child_that_has_ended_takes_no_memory():
     child = subprocess.Popen([sys.executable, "-c", ""])
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and the system still lists it
     try:
-        assert memory.peak_bytes(lambda: np.ones(2**22)) >= 0
+        assert memory.peak_bytes(lambda: np.ones(2**22)) > 2**24
     finally:
         child.wait()
 

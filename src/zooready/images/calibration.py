@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from zooready.images.mapped import blocks
 from zooready.records import Array
 
 PLANES = 0.05  # difference / distance of planes up to which two distances count as equal
@@ -79,8 +82,9 @@ def beyond(array: Array, axes: str, channels: Sequence[str], limits: Mapping[str
     for name, (low, high) in limits.items():
         if name not in channels:
             continue
-        values = array.take(channels.index(name), axis=axes.index("c"))
-        smallest, largest = float(values.min()), float(values.max())
+        values = np.moveaxis(array, axes.index("c"), 0)[channels.index(name)]
+        ends = [(np.min(values[block]), np.max(values[block])) for block in blocks(values)]
+        smallest, largest = float(min(low for low, _ in ends)), float(max(high for _, high in ends))
         if not (low <= smallest and largest <= high):
             notes.append(
                 f"'{name}' of the image has values from {smallest:.6g} to {largest:.6g}, and the network was trained for {low:.6g} to "

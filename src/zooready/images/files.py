@@ -53,8 +53,8 @@ def read_image(path: Path | str, *, axes: str | None = None, lazily: Lazily = Fa
     axes
         Letters of ``tzcyx`` for the axes of the stored array; only needed if the file does not name its axes.
     lazily
-        Leave the pixels of a large TIFF in the file, in its byte order, until they are used; those that are compressed, and those of
-        other files, are unpacked to a file for temporary use, in this folder if it is one.
+        Leave the pixels of a large TIFF or OME-Zarr where they are, in their byte order, until they are used; those of a compressed TIFF,
+        and those of other files, are unpacked to a file for temporary use, in this folder if it is one.
 
     Returns
     -------

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 DIMENSIONS = {"1": "x", "2": "y", "3": "z"}  # DimID of a DimensionDescription
 DIMENSION = "./Data/Image/ImageDescription/Dimensions/DimensionDescription"
 TIME = "4"
+COLOUR = "S"  # the axis of red, green and blue, which are stored in another order, and in lines with gaps
 SETTINGS = ("ATLCameraSettingDefinition", "ATLConfocalSettingDefinition")
 
 
@@ -40,6 +41,7 @@ def _scene(image: Any) -> Scene:
         sizes={axis.lower(): length for axis, length in image.sizes.items()},
         dtype=image.dtype,
         fill=partial(_fill, image),
+        mapped=None if COLOUR in image.sizes else partial(image.asarray, out="memmap"),
         sides_um=(sides.get("x"), sides.get("y")),
         z_um=sides.get("z"),
         channels=_channels(element),

@@ -117,7 +117,7 @@ def as_grey(image: Image) -> Image:
     if image.channels != RGB or "c" not in image.axes:
         return image
     red, green, blue = np.moveaxis(image.array, image.axes.index("c"), 0)
-    if not (np.array_equal(red, green) and np.array_equal(red, blue)):
+    if not all(np.array_equal(red[block], other[block]) for block in blocks(red) for other in (green, blue)):
         return image
     return replace(image, array=red, axes=image.axes.replace("c", ""), channels=())
 
@@ -158,7 +158,7 @@ def rounded(array: Array) -> str:
         return ""
     count, most = 0, 0.0
     for block in blocks(array):
-        pixels = array[block]
+        pixels = np.asarray(array[block])
         with np.errstate(invalid="ignore"):  # the largest of 64 bits is rounded to one more, which has no integer
             moved = pixels[pixels.astype(np.float32).astype(pixels.dtype) != pixels]
         count += moved.size

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from zooready.errors import InputInvalid
+from zooready.images.chunked import Chunked
 from zooready.records import Array
 
 BLOCK = 2**22  # values that are looked at at once
@@ -78,8 +79,8 @@ def reserve(file: int, size: int) -> None:
 
 
 def is_mapped(array: Array) -> bool:
-    """Whether an array, or what it is a view of, lies in a file."""
-    return _mapping(array) is not None
+    """Whether an array, or what it is a view of, lies in a file, or in the chunks of a store."""
+    return isinstance(array, Chunked) or _mapping(array) is not None
 
 
 def release(array: Array) -> None:
@@ -100,8 +101,11 @@ def _mapping(array: object) -> mmap.mmap | None:
 def blocks(array: Array) -> Iterator[tuple[slice | int, ...]]:
     """Indices that together cover an array, in its order, for at most :data:`BLOCK` values each (or one line of x).
 
-    A mapped array's memory is given back after each.
+    A mapped array's memory is given back after each. Of one in chunks they are whole chunks.
     """
+    if isinstance(array, Chunked):
+        yield from array.blocks(BLOCK)
+        return
     depth, size = 0, array.size
     while depth < array.ndim - 1 and size > BLOCK:
         size //= max(1, array.shape[depth])

@@ -9,11 +9,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from zooready.errors import InputInvalid
+from zooready.images.chunked import Chunked
 from zooready.images.lengths import micrometres, seconds, square_side
 from zooready.images.mapped import BLOCK, Lazily, blocks, in_a_file, release
 from zooready.images.tiff import LAZY_BYTES, ORDER, in_order
@@ -22,6 +23,7 @@ from zooready.records import Array, Image
 
 MARKS = ("zarr.json", ".zattrs", ".zgroup", ".zarray")  # files of which a Zarr folder has one
 CHUNK = 1024  # px, side of the chunks that are written
+LARGEST = 2**24  # pixels of a chunk up to which it may be unpacked for each tile that it touches
 SMALLEST = 1024  # px, side up to which no smaller copy is made
 KINDS = {"t": "time", "c": "channel", **dict.fromkeys("zyx", "space")}
 AT_ONCE = 2  # chunks that are packed or unpacked side by side: each takes memory of its own, which stays with its thread
@@ -41,7 +43,8 @@ def read_store(path: Path, axes: str | None, *, lazily: Lazily = False) -> Image
     axes
         Letters of ``tzcyx`` for the axes of the stored array, where the folder does not name them.
     lazily
-        Unpack a large image, chunk by chunk, to a file for temporary use, in this folder if it is one.
+        Leave the pixels of a large image in their chunks until they are used. Where a chunk holds several planes, or is large, all are
+        unpacked once, to a file for temporary use, in this folder if it is one.
 
     Raises
     ------
@@ -61,7 +64,8 @@ def read_store(path: Path, axes: str | None, *, lazily: Lazily = False) -> Image
                 f"{path}, an array of shape {array.shape}, has axes {letters!r}: name them by {array.ndim} different letters of "
                 f"'{ORDER}', e.g. axes 'zyx'."
             )
-        pixels = _unpacked(array, lazily if array.nbytes > LAZY_BYTES else False)
+        is_large = lazily and array.nbytes > LAZY_BYTES
+        pixels = _chunked(array, path) if is_large and _is_by_planes(array, letters) else _unpacked(array, is_large and lazily)
     pixels = pixels.squeeze(tuple(n for n, axis in enumerate(letters) if axis in dropped))
     pixels, letters = in_order(pixels, "".join(kept))
     count = pixels.shape[letters.index("c")] if "c" in letters else 1
@@ -114,6 +118,25 @@ def _first_image(path: Path, node: Any) -> tuple[Any, str, Mapping[str, float], 
     channels = (stated.get("omero") or {}).get("channels", ())
     names = tuple(str(channel.get("label") or "") for channel in channels)
     return node[largest["path"]], letters, {axis: side for axis, side in sides if side}, names
+
+
+def _is_by_planes(array: Any, letters: str) -> bool:
+    """Whether reading some pixels of a plane unpacks few others; not of numbers that are converted when they are read."""
+    each = {axis: min(ends) for axis, *ends in zip(letters, array.chunks, array.shape, strict=True)}
+    is_as_stored = array.dtype.kind in "iuf" and array.dtype != np.float16
+    return is_as_stored and each["y"] * each["x"] == math.prod(each.values()) <= LARGEST
+
+
+def _chunked(array: Any, path: Path) -> Array:
+    """The pixels of an array as they lie in its chunks."""
+
+    def read(region: tuple[slice, ...]) -> Array:
+        with _explained(path):
+            pixels: Array = array[region]
+            return pixels
+
+    seen, order = tuple((0, length) for length in array.shape), tuple(range(array.ndim))
+    return cast(Array, Chunked(read=read, dtype=array.dtype, chunks=tuple(array.chunks), seen=seen, order=order))
 
 
 def _unpacked(array: Any, lazily: Lazily) -> Array:

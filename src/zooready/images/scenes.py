@@ -25,7 +25,8 @@ class Scene:
     """One image of a file: a position, a scene or a series.
 
     ``sizes`` are the lengths of the stored array's axes, in its order, by small letters (``s`` for the samples of a colour); ``fill`` puts
-    the pixels into an array of zeros of that shape and of ``dtype``. ``sides_um`` are the width and height of a pixel; ``na`` is the
+    the pixels into an array of zeros of that shape and of ``dtype``, and ``mapped`` gives them as they lie in the file, where they can be
+    used as they are. ``sides_um`` are the width and height of a pixel; ``na`` is the
     objective's numerical aperture, ``emissions_nm`` are the wavelengths of the channels, and ``frame_s`` is the time between frames. None
     where the file is silent.
     """
@@ -34,6 +35,7 @@ class Scene:
     sizes: Mapping[str, int]
     dtype: np.dtype[Any]
     fill: Callable[[Array], None]
+    mapped: Callable[[], Array] | None = None
     sides_um: tuple[float | None, float | None] = (None, None)
     z_um: float | None = None
     channels: tuple[str, ...] = ()
@@ -75,7 +77,7 @@ def chosen(scenes: Sequence[Scene], wanted: str, path: Path) -> Scene:
 
 
 def as_image(scene: Scene, path: Path, *, lazily: Lazily) -> Image:
-    """A scene with its pixels; those of a large one in a file for temporary use, if ``lazily``.
+    """A scene with its pixels; those of a large one as they lie in its file or in one for temporary use, if ``lazily``.
 
     Raises
     ------
@@ -94,8 +96,11 @@ def as_image(scene: Scene, path: Path, *, lazily: Lazily) -> Image:
         raise InputInvalid(f"'{scene.name}' in {path} has several channels in colour: save one image per channel, as TIFF.")
     shape = tuple(scene.sizes.values())
     is_large = lazily and math.prod(shape) * scene.dtype.itemsize > LAZY_BYTES
-    array = in_a_file(shape, scene.dtype, lazily) if is_large else np.zeros(shape, scene.dtype)
-    scene.fill(array)
+    if is_large and scene.mapped:
+        array = scene.mapped()
+    else:
+        array = in_a_file(shape, scene.dtype, lazily) if is_large else np.zeros(shape, scene.dtype)
+        scene.fill(array)
     array = array.squeeze(tuple(n for n, axis in enumerate(scene.sizes) if axis not in kept))
     letters, channels = "".join(kept), scene.channels
     if SAMPLES in kept:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -80,7 +80,7 @@ def needed_bytes(run: Network, image: Array) -> float:
 
 
 def tile_side(run: Network, image: Array, side: int, least: int) -> int:
-    """Side of a window that suits the memory, px: ``side``, or the first of its halves that does.
+    """Side of a window that suits the memory, px: ``side``, or as many sixteenths of it as do.
 
     Parameters
     ----------
@@ -96,11 +96,10 @@ def tile_side(run: Network, image: Array, side: int, least: int) -> int:
     InputInvalid
         Not even the smallest fits.
     """
-    room = available_bytes()
+    room, grain = available_bytes(), max(1, side // 16)
     allowed = TILE_BYTES if room is None else min(TILE_BYTES, room / 2)
     values = needed_bytes(run, image) * math.prod(image.shape[1:-2])
-    while values * side**2 > allowed and side // 2 >= least:
-        side //= 2
+    side = min(side, max(least, math.isqrt(int(allowed / values)) // grain * grain))
     needed = RESERVE * values * side**2
     if room is not None and needed > room:
         raise InputInvalid(
@@ -126,18 +125,28 @@ def available_bytes() -> int | None:
 
 
 def peak_bytes(call: Callable[[], object]) -> int:
-    """How much the resident memory of this process and its children rises while ``call`` runs, in bytes; 0 where the system is silent."""
-    with suppress(OSError):
-        processes = ["self", *(pid for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split())]
-        for process in processes:
+    """How much the resident memory of this process and of those that it started rises while ``call`` runs; 0 where the system is silent."""
+    processes = ["self", *_descendants("self")]
+    for process in processes:
+        with suppress(OSError):
             Path(f"/proc/{process}/clear_refs").write_text("5")  # sets the recorded peak back to the present
-        before = sum(_status(process, "VmRSS") for process in processes)
-        call()
-        return max(0, sum(_status(process, "VmHWM") for process in processes) - before)
-    return 0
+    before = [_status(process, "VmRSS") for process in processes]
+    call()
+    return sum(max(0, _status(process, "VmHWM") - had) for process, had in zip(processes, before, strict=True))
+
+
+def _descendants(process: str) -> Iterator[str]:
+    """The numbers of the processes that one has started, and of those that these have: a stranger's network runs in one of the latter."""
+    for file in Path(f"/proc/{process}/task").glob("*/children"):
+        with suppress(OSError):  # it is just ending
+            for child in file.read_text().split():
+                yield child
+                yield from _descendants(child)
 
 
 def _status(process: str, field: str) -> int:
-    """A number of bytes that the system states for a process; 0 for one that has ended and that nobody waited for."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    """A number of bytes that the system states for a process; 0 for one that has ended, and where the system is silent."""
+    lines: list[str] = []
+    with suppress(OSError):
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return 1024 * int(next((line for line in lines if line.startswith(field + ":")), f"{field}: 0").split()[1])

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zooready.images.mapped import blocks
+from zooready.images.mapped import blocks, release
+from zooready.prediction.tiles import tiles
 from zooready.records import Array
 from zooready.tensors import Operator
 
@@ -21,7 +22,7 @@ Found = list[tuple[float, ...]]  # the numbers of each channel
 SMALLEST = 1e-12  # a scale that is not above this becomes 1
 BINS = 2**16
 TIMES = 8.0  # as in zooready.nets.normalization
-BAND = 2**22  # pixels whose surroundings are summed at a time
+WINDOW = 2048  # px, side of the windows in which surroundings are summed
 
 
 def statistics(image: Array, normalization: Operator) -> Statistics:
@@ -91,16 +92,14 @@ def _percentiles(image: Array, kwargs: Mapping[str, Any]) -> Found:
 
 
 def _brightest(channel: Array, low: np.float32) -> np.float32:
-    """The largest mean of 3 x 3 pixels of a plane of a channel (..., y, x) above ``low``, of fewer at its rim, band by band."""
+    """The largest mean of 3 x 3 pixels of a plane of a channel (..., y, x) above ``low``, of fewer at its rim, window by window."""
     found = []
-    height, width = channel.shape[-2:]
-    rows = max(1, BAND // width)
     for place in np.ndindex(channel.shape[:-2]):
-        for top in range(0, height, rows):
-            first, last = max(top - 1, 0), min(top + rows + 1, height)
-            band = np.asarray(channel[(*place, slice(first, last))], np.float32) - low
-            means = _summed(band) / _summed(np.ones_like(band))
-            found.append(means[top - first : top - first + rows].max())
+        plane = channel[place]
+        for tile in tiles((plane.shape[0], plane.shape[1]), WINDOW, halo=1):
+            window = np.asarray(plane[tile.window], np.float32) - low
+            found.append(tile.cropped(_summed(window) / _summed(np.ones_like(window))).max())
+            release(plane)
     return np.float32(max(found))
 
 

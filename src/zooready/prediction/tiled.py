@@ -28,7 +28,7 @@ from zooready.prediction.sessions import Graph, graph_run
 from zooready.prediction.statistics import KNOWN, Statistics, statistics
 from zooready.prediction.stitched_labels import SIDE as LABEL_SIDE
 from zooready.prediction.stitched_labels import label
-from zooready.prediction.tiles import Tile, tiles
+from zooready.prediction.tiles import LAYOUT, Tile, tiles
 from zooready.records import Array, Bundle, Format, Part, as_float32
 from zooready.tensors import Operator, TensorSpec
 
@@ -72,7 +72,7 @@ class Tiling:
 
     def of(self, image: Array) -> str:
         """Hash of whatever decides on the results of an image: two runs with the same one may share their tiles."""
-        facts = (self.device, self.normalization, self.taken, self.names, self.halo, self.stride, self.minimum)
+        facts = (LAYOUT, self.device, self.normalization, self.taken, self.names, self.halo, self.stride, self.minimum)
         return fingerprint(facts, sha256(self.bundle.formats["onnx"]), image)
 
     def graph_with(self, values: Statistics) -> Graph:

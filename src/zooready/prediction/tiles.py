@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from zooready.records import Array
 
+LAYOUT = 2  # changes with the way in which images are cut: what was computed by another is not taken up
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
@@ -30,22 +32,27 @@ class Tile:
 
 
 def tiles(size: tuple[int, int], side: int, *, halo: int, stride: int = 1, minimum: int = 1) -> Iterator[Tile]:
-    """Tiles that together cover an image once, line by line.
+    """Tiles of one size, but for the last ones, that together cover an image once, line by line.
 
     Parameters
     ----------
     size
         Of the image (y, x), px.
     side
-        Length of a window, px, the halo included; the inner part keeps a quarter of it at least, however wide the halo is.
+        Most of a window's length, px, the halo included; the inner part keeps a quarter of it, however wide the halo is, if there are so
+        many pixels. As many windows as this takes share the image equally.
     halo
         Pixels on each side that are computed and thrown away, px.
     stride, minimum
         Of the network, px.
     """
     margin = -(-halo // stride) * stride
-    step = max(stride, max(side - 2 * margin, side // 4) // stride * stride)
-    rows, columns = ([_along(length, first, step, margin, stride, minimum) for first in range(0, length, step)] for length in size)
+    most = max(stride, max(side - 2 * margin, side // 4) // stride * stride)
+    steps = [-(-length // -(-length // most) // stride) * stride for length in size]
+    rows, columns = (
+        [_along(length, first, step, margin, stride, minimum) for first in range(0, length, step)]
+        for length, step in zip(size, steps, strict=True)
+    )
     for inner_y, window_y in rows:
         for inner_x, window_x in columns:
             yield Tile(inner=(inner_y, inner_x), window=(window_y, window_x))

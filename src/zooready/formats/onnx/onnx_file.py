@@ -194,6 +194,7 @@ def load(source: Path | bytes, device: Device = "cpu") -> Any:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised, and need not be printed too
+    options.enable_mem_pattern = False  # which keeps a block of memory for each size of image that it has seen
     providers: list[Any] = ["CPUExecutionProvider"]
     has_cuda = sees_cuda()
     if device == "cuda" and not has_cuda:
