@@ -187,16 +187,18 @@ def draw(weights: Weights, folder: Path) -> list[tuple[str, str]]:
             truth, stack = field.truth[SHOWN], refocus(field.image)[SHOWN]
             same = np.broadcast_to(field.image, truth.shape)
             gain = float(decibels(errors(stack, truth).mean()) - decibels(errors(same, truth).mean()))
-            images = [*(array[place] for place in (MIDDLE, MIDDLE + 3) for array in (same, stack, truth))]
+            images = [
+                *(array[place] for place in (MIDDLE + 3, MIDDLE) for array in (same, stack, truth))
+            ]  # the last one's contrast is shared
             pictures.append((gain, name, (f"{field.kind}\n{gain:+.1f} dB", images)))
     best = [max((p for p in pictures if p[1] == name), key=lambda p: p[0])[2] for name in EACH]
     worst = [picture for _, _, picture in sorted(pictures, key=lambda p: p[0])[:3]]
-    titles = tuple(f"{title}, {um}" for um in ("0 um", "+3 um") for title in (INPUT, NETWORK, "truth"))
+    titles = tuple(f"{title}, {um}" for um in ("+3 um", "0 um") for title in (INPUT, NETWORK, "truth"))
     files = ("deepz-confocal-examples.png", "deepz-confocal-failures.png")
     for file, rows in zip(files, (best, worst), strict=True):
         grid(folder / file, titles, rows)
     return [
-        (files[0], "Best cases, one of each group: the image, the network's section and the true one, at the image and 3 um below it."),
+        (files[0], "Best cases, one of each group: the image, the network's section and the true one, 3 um below the image and at it."),
         (files[1], f"Failure cases: of {len(pictures)} stacks, those by which the network does worst compared with the image itself."),
     ]
 
@@ -223,7 +225,7 @@ EVALUATION = Evaluation(
         f"One wide-field fluorescence image of an objective near 20x/0.75 with pixels of {deepz.PIXEL_UM:g} um, from a specimen "
         "within 5 um of the focus: to see what lies in its plane with less light from others, and which of it lies elsewhere.",
     ),
-    unsuited=refocusing.UNSUITED,
+    unsuited=tuple(words for words in refocusing.UNSUITED if not words.startswith("Large, hollow bodies")),
     limits=(
         *refocusing.LIMITS,
         "The confocal microscope is an ideal one: the same objective, a small pinhole, illumination of the emission's wavelength. No real "
