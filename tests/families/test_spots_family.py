@@ -62,3 +62,14 @@ def test_every_condition_draws_as_many_spots_as_it_says(change):
     _, truth = evaluation.condition(0, **settings)
     asked = round(settings["share"] * settings.get("px", evaluation.FIELD_PX) ** 2)
     assert 0.85 * asked <= truth.max() <= asked
+
+
+def test_light_falls_towards_the_corners_of_a_condition_and_its_spots_with_it(monkeypatch):
+    monkeypatch.setattr(spots, "exposed", lambda rng, points, photons, light: (points, light))
+    (even, full), (uneven, dim) = (evaluation.condition(0, **evaluation.PLAIN, corner=corner) for corner in (1.0, 0.3))
+    share = dim / full
+    assert share[0, 0] == pytest.approx(0.3)
+    assert share[-1, -1] == pytest.approx(0.3)
+    assert share[95:97, 95:97] == pytest.approx(1, abs=1e-3)
+    assert (even.height == 1).all()
+    assert uneven.height == pytest.approx(share[tuple(np.rint(even.at).astype(int).T)])
