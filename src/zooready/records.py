@@ -22,7 +22,6 @@ Format = Literal["state_dict", "torchscript", "onnx"]
 Status = Literal["passed", "differs", "refused", "failed", "missing", "untrusted"]
 Level = Literal["rules", "engine", "ran"]
 Form = Literal["rich", "zoo"]  # of a bundle: for colleagues, or as the BioImage Model Zoo takes it
-
 FORMATS: tuple[Format, ...] = ("state_dict", "torchscript", "onnx")
 LEVELS: tuple[Level, ...] = ("rules", "engine", "ran")  # from the weakest claim to the strongest
 TOLERANCE: Mapping[Format, float] = {"state_dict": 1e-5, "torchscript": 1e-5, "onnx": 1e-4}  # largest difference / range

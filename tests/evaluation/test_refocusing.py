@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from zooready.evaluation import activity, classical_refocusing, refocusing, stacks
+from zooready.evaluation import activity, classical_refocusing, deepz_confocal, refocusing, stacks
 from zooready.evaluation import deepz as surfaces
 from zooready.evaluation.refocusing import ONE, TWO, UM
 from zooready.families import deepz
 from zooready.images.similarity import psnr
 from zooready.simulate.camera import Camera
+from zooready.simulate.focusing import focal_series
 from zooready.simulate.specimens import filaments
 
 
@@ -127,3 +128,38 @@ def test_the_truth_of_a_surface_follows_it():
     near = np.corrcoef(field.image[0][middle].ravel(), field.truth[0][middle].ravel())[0, 1]
     far = np.corrcoef(field.image[0][edge].ravel(), field.truth[0][edge].ravel())[0, 1]
     assert near > far
+
+
+def test_sections_are_judged_as_whole_stacks_with_the_empty_ones_among_them():
+    field = deepz_confocal.one(deepz.SPARSE[0], 5, 0)
+    assert (field.image.shape, field.truth.shape) == ((1, 96, 96), (21, 96, 96))
+    (perfect,), (same,) = (
+        deepz_confocal.compared([field], refocus, is_whole=False)
+        for refocus in (lambda image: 3 * field.truth + 5, lambda image: np.broadcast_to(image[0], field.truth.shape))
+    )
+    assert deepz_confocal.stack_psnr([perfect], "network") > 100
+    assert deepz_confocal.below([perfect], "input") == 0
+    assert same["network"][0] == pytest.approx(same["input"][0])
+    assert deepz_confocal.below([{**same, "input": perfect["network"]}], "input") == 100
+
+
+def test_light_of_other_planes_is_counted_where_the_section_is_dark():
+    truth = np.full((11, 20, 20), 10.0)
+    truth[:, 5:8, 5:8] = 110
+    assert deepz_confocal.haze(truth, truth) == 0
+    assert deepz_confocal.haze(truth + 7, truth) == pytest.approx(7)
+    assert deepz_confocal.haze(np.where(truth > 50, 200, truth), truth) == 0  # brighter objects are no haze
+    assert np.isnan(deepz_confocal.haze(truth, np.full((11, 20, 20), 10.0)))
+
+
+def test_richardson_lucy_gives_sections_of_a_bead_in_focus_that_are_better_than_the_image():
+    volume = np.zeros((21, 192, 192))
+    volume[10, 97, 97] = 1
+    image = deepz.light(volume, np.array([10]), refocusing.NOMINAL)
+    sections = focal_series(volume, deepz.optics_of(refocusing.NOMINAL), deepz.Z_STEP_UM, np.arange(21), deepz.BINNING, is_confocal=True)
+    field = refocusing.Series(image=image * 1e4 + 10, truth=sections * 1e4 + 10, kind="bead")
+    stack = deepz_confocal.classical(field)
+    truth = field.truth[deepz_confocal.SHOWN]
+    assert stack.shape == truth.shape == (11, 96, 96)
+    middle = deepz_confocal.MIDDLE
+    assert psnr(stack[middle], truth[middle]) > psnr(field.image[0], truth[middle]) + 1

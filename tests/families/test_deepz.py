@@ -9,7 +9,7 @@ import torch
 import zooready
 from zooready.bundle.reading import opened
 from zooready.consumers.deepimagej.fiji import facts
-from zooready.families import FAMILIES, deepz, deepz_pair, deepz_stack
+from zooready.families import FAMILIES, deepz, deepz_confocal, deepz_pair, deepz_stack
 from zooready.families import load_weights as weights_of
 from zooready.nets.normalization import FirstMeanStd, normalised
 from zooready.simulate import volumes
@@ -108,6 +108,21 @@ def test_the_stack_is_the_middle_plane_and_its_whole_series(few):
     assert (pair.input.shape, pair.target.shape) == ((1, 96, 96), (21, 96, 96))
     errors = [np.abs(pair.input[0] - plane).mean() for plane in pair.target]
     assert int(np.argmin(errors)) == 10
+
+
+def test_sections_share_the_images_unit_and_are_dark_where_the_image_is_hazy(monkeypatch):
+    monkeypatch.setattr(deepz, "SPECIMENS", (volumes.beads,))
+    deepz_confocal.series.cache_clear()
+    pair = deepz_confocal.pair(0, 1)
+    deepz_confocal.series.cache_clear()
+    assert (pair.input.shape, pair.target.shape) == ((1, 96, 96), (21, 96, 96))
+    section, image = pair.target[10], pair.input[0]
+    assert section.sum() < image.sum()
+    assert np.percentile(section, 10) < np.percentile(image, 10)
+    assert section.max() < 2 * image.max()
+    network = FAMILIES["deepz-confocal"].network.architecture.build()
+    assert sum(part.numel() for part in network.parameters()) == 449_476
+    assert network(torch.rand(1, 1, 16, 24)).shape == (1, 21, 16, 24)
 
 
 def test_a_pair_of_planes_is_the_planes_that_are_said_with_aberrations_of_both_signs(few):

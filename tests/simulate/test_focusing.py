@@ -51,3 +51,12 @@ def test_a_pixel_at_the_limit_is_not_above_it():
     assert Optics(na=0.75, wavelength_nm=600.0, index=1.33, pixel_size_um=0.2).nyquist_um == pytest.approx(0.2)
     with pytest.raises(InputInvalid, match="above the Nyquist limit"):
         Optics(na=0.75, wavelength_nm=600.0, index=1.33, pixel_size_um=0.2001)
+
+
+def test_a_confocal_section_holds_its_own_plane_in_full_and_little_of_others():
+    sections = focal_series(point(2), SYMMETRIC, 0.5, np.array([2, 12]), is_confocal=True)
+    images = focal_series(point(2), SYMMETRIC, 0.5, np.array([2, 12]))
+    assert sections[0].sum() == pytest.approx(images[0].sum(), rel=1e-4)
+    assert images[1].sum() == pytest.approx(images[0].sum(), rel=1e-4)
+    assert sections[1].sum() < 0.1 * sections[0].sum()
+    assert sections[0].max() > images[0].max()  # and narrower

@@ -121,6 +121,13 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others(unbroken,
     assert bits(run(tmp_path / "other", seed=1)) != bits(unbroken)
 
 
+def test_workers_that_make_pairs_change_nothing_but_the_time(unbroken, tmp_path):
+    with pytest.raises(OSError, match="the power went"):
+        run(tmp_path, tiny(pair=breaking_at(17)), workers=2)
+    assert bits(run(tmp_path, workers=2)) == bits(unbroken)
+    assert (tmp_path / "log.csv").read_text().count("\n") == 13
+
+
 def breaking_at(stopped_at):
     def breaking(seed, index):
         if seed == 0 and index == stopped_at:

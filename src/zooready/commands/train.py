@@ -40,6 +40,7 @@ def options(parser: ArgumentParser) -> None:
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
     add("--devices", type=positive, default=SUPPRESS, metavar="N", help="processes on each machine that share every batch, one a GPU")
     add("--nodes", type=positive, default=SUPPRESS, metavar="N", help="machines, of which torchrun or SLURM starts the processes")
+    add("--workers", type=int, default=SUPPRESS, metavar="N", help="processes that make the next pairs (default: none beside a CPU)")
 
 
 def layouts() -> str:
@@ -71,6 +72,7 @@ def train(
     device: str = "auto",
     devices: int | None = None,
     nodes: int | None = None,
+    workers: int | None = None,
 ) -> Checkpoint:
     """Train a family's network; see docs/train.md.
 
@@ -103,6 +105,9 @@ def train(
     devices, nodes
         Processes on each machine, one a GPU, and machines that share every batch; those that torchrun started, or one, if None. All but
         the first return before the run is finished.
+    workers
+        Processes that make the next pairs meanwhile; if None, none beside a CPU, else one a core that is left, up to eight. The pairs are
+        the same.
 
     Raises
     ------
@@ -114,7 +119,7 @@ def train(
     stated = read_recipe(Path(recipe)) if recipe is not None else {}
     steps = steps if steps is not None else stated.get("steps")
     settings: dict[str, Any] = {"steps": steps, "batch": batch, "learning_rate": learning_rate}
-    settings |= {"adversary": adversary, "seed": seed, "device": device, "devices": devices, "nodes": nodes}
+    settings |= {"adversary": adversary, "seed": seed, "device": device, "devices": devices, "nodes": nodes, "workers": workers}
     settings["start"] = start_of(start) if start is not None else None
     folder = None if str(data) == SIMULATED else Path(data)
     made = for_folder(named(family), folder) if isinstance(family, str) and folder else named(family) if isinstance(family, str) else family

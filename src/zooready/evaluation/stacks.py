@@ -20,6 +20,10 @@ EACH = {"sparse": 10, "dense": 18, "flat": 6, "looked at": 6, "unseen": 8}  # se
 BEAD_IMAGES = 8
 SPOT, DRAWN = 2, 4  # series of each group
 INPUT, NETWORK, CLASSICAL = "input itself", "network", "Richardson-Lucy at its best"
+CLASSICAL_WORDS = (
+    ". Richardson-Lucy is given the true point spread function at each distance, as if all light came from there, and the best of its "
+    "iterations 3, 10 and 30 by the truth"
+)
 SHOWN_UM = (-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5)
 ROBUST, ROBUST_BEADS = 6, 2  # series and images of beads for each change
 
@@ -203,16 +207,14 @@ def draw(setting: Setting, weights: Weights, folder: Path) -> list[tuple[str, st
 
 def measured_on(setting: Setting) -> dict[str, str]:
     """On what each table was measured, in words."""
-    image = (
-        "the image in the middle and noisy" if len(setting.recorded) == 1 else "two noisy ones the image, the nearer of which is 'itself'"
-    )
+    is_one = len(setting.recorded) == 1
+    image = "the image in the middle and noisy" if is_one else "two noisy ones the image, the nearer of which is 'itself'"
     return {
         "PSNR in dB by distance in um": f"{EACH['sparse']} sparse series (few beads, neurites), {EACH['dense']} dense ones, 13 to 30 "
         f"planes deep, {EACH['flat']} flat ones, {EACH['looked at']} of kinds that were looked at during development (hollow spheres in "
         f"space; flat tissue-like texture and shells), and {EACH['unseen']} of kinds that no one looked at before (foam: walls of cells "
         f"that fill space; coils: helical ribbons); series of {refocusing.FIELD_PX} x {refocusing.FIELD_PX} px, {image}; both fitted to "
-        "the truth of each plane by one scale and offset; PSNR in dB of the truth's range. Richardson-Lucy is given the true point spread "
-        "function at each distance, as if all light came from there, and the best of its iterations 3, 10 and 30 by the truth",
+        f"the truth of each plane by one scale and offset; PSNR in dB of the truth's range{CLASSICAL_WORDS if is_one else ''}",
         "kinds of specimens, 2 to 5 um away": "the same series, mean over the planes 2 to 5 um from the image",
         "width of a bead in its plane, um": f"{BEAD_IMAGES * refocusing.BEADS**2} beads of 0.4 um at random heights, "
         f"{refocusing.PHOTONS:g} photons, {setting.nominal:g} waves of aberration; median of the full width at half maximum within half a "

@@ -15,6 +15,7 @@ from zooready.data.folder import contents, subfolder
 from zooready.errors import InputInvalid, meant
 from zooready.families import (
     deepz,
+    deepz_confocal,
     deepz_pair,
     deepz_stack,
     mrbcr,
@@ -49,6 +50,7 @@ FAMILIES: Mapping[str, Family] = {
         superres.WIDEFIELD_FAMILY,
         deepz_stack.FAMILY,
         deepz_pair.FAMILY,
+        deepz_confocal.FAMILY,
         deepz.FAMILY,
     )
 }

@@ -61,10 +61,15 @@ def focused(
 
     ``is_thick`` makes it 13 to 30 planes deep, else 1 to 21.
     """
+    volume, middle = placed(rng, specimen, size, is_thick=is_thick)
+    return recorded(volume, np.asarray(focus) + middle, aberration)
+
+
+def placed(rng: np.random.Generator, specimen: thick.Thick, size: int, *, is_thick: bool) -> tuple[NDArray[np.floating], int]:
+    """A specimen (z, y, x) with the fine pixels, for images of that size, and the number of the plane that is focus 0."""
     depth = int(rng.integers(13, 31)) if is_thick else int(rng.integers(1, 22))
     volume = specimen(rng, (depth, size * BINNING, size * BINNING), Z_STEP_UM / (PIXEL_UM / BINNING))
-    middle = depth // 2 + int(rng.integers(-5, 6))
-    return recorded(volume, np.asarray(focus) + middle, aberration)
+    return volume, depth // 2 + int(rng.integers(-5, 6))
 
 
 def recorded(volume: NDArray[np.floating], focus: NDArray[np.integer], aberration: float) -> NDArray[np.float32]:

@@ -21,23 +21,34 @@ BLOCK = 8  # heights whose transfer functions are computed together
 
 
 @lru_cache(maxsize=64)
-def plane_transfers(optics: Optics, shape: tuple[int, int], z_step_um: float, block: int) -> NDArray[np.complex64]:
+def plane_transfers(optics: Optics, shape: tuple[int, int], z_step_um: float, block: int, is_confocal: bool) -> NDArray[np.complex64]:
     """Transfer functions of points `BLOCK` x `block`, and so on, steps from the focal plane.
+
+    Confocal ones are those of a small pinhole and an illumination of the same wavelength: the light of a point is the square of the
+    wide-field one, as much as that in the focal plane.
 
     Returns
     -------
     (BLOCK, y, x // 2 + 1) complex64
         Each as ``scipy.fft.rfft2`` orders it; read-only.
     """
-    heights = (BLOCK * block + np.arange(BLOCK)) * z_step_um
-    transfers: NDArray[np.complex64] = scipy.fft.rfft2(scipy.fft.ifftshift(planes(optics, shape, tuple(heights)), axes=(1, 2))).astype(
-        np.complex64
-    )
+    light = planes(optics, shape, tuple((BLOCK * block + np.arange(BLOCK)) * z_step_um))
+    if is_confocal:
+        light = light**2 / (planes(optics, shape, (0.0,)) ** 2).sum()
+    transfers: NDArray[np.complex64] = scipy.fft.rfft2(scipy.fft.ifftshift(light, axes=(1, 2))).astype(np.complex64)
     transfers.setflags(write=False)
     return transfers
 
 
-def focal_series(volume: NDArray[np.floating], optics: Optics, z_step_um: float, focus: NDArray[np.integer], binning: int = 1) -> Series:
+def focal_series(
+    volume: NDArray[np.floating],
+    optics: Optics,
+    z_step_um: float,
+    focus: NDArray[np.integer],
+    binning: int = 1,
+    *,
+    is_confocal: bool = False,
+) -> Series:
     """Images of a volume at several focal planes.
 
     Parameters
@@ -52,6 +63,8 @@ def focal_series(volume: NDArray[np.floating], optics: Optics, z_step_um: float,
         Number of the plane in focus, for each image; it may lie outside the volume.
     binning
         How many pixels of the volume, along y and along x, are one of the camera.
+    is_confocal
+        Confocal sections in place of wide-field images; what lies in the focal plane gives as much light in both.
 
     Returns
     -------
@@ -73,7 +86,7 @@ def focal_series(volume: NDArray[np.floating], optics: Optics, z_step_um: float,
         seen = np.zeros((shape[0], shape[1] // 2 + 1), np.complex64)
         for number, spectrum in spectra.items():
             block, place = divmod(int(at) - number, BLOCK)
-            seen += spectrum * plane_transfers(optics, shape, z_step_um, block)[place]
+            seen += spectrum * plane_transfers(optics, shape, z_step_um, block, is_confocal)[place]
         image[:] = binned(np.maximum(scipy.fft.irfft2(seen, s=shape), 0), binning)
     return images
 

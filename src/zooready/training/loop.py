@@ -25,11 +25,12 @@ from zooready.processes import locked
 from zooready.records import Augmentation, Family, Pair, Recipe
 from zooready.training import checkpoint
 from zooready.training.adversarial import AdversarialTask
+from zooready.training.ahead import Ahead, suited_workers
 from zooready.training.callbacks import LAST, Bar, HeldOut, Log, Pictures, WholeCheckpoints, boards
 from zooready.training.checkpoint import Checkpoint
 from zooready.training.contact_sheet import SHEET, sheet
 from zooready.training.devices import chosen, precision
-from zooready.training.module import HELD_OUT, Task
+from zooready.training.module import HELD_OUT, Source, Task
 from zooready.training.pairs import Pairs, classes_of, object_classes, pairs_of
 from zooready.training.sample import SAMPLE
 from zooready.training.together import counted, demand_divisible, is_first, joined
@@ -64,6 +65,7 @@ def train(
     is_quiet: bool = False,
     devices: int | None = None,
     nodes: int | None = None,
+    workers: int | None = None,
 ) -> Checkpoint:
     """Train a family's network.
 
@@ -105,6 +107,9 @@ def train(
     devices, nodes
         Processes on each machine, one a GPU, and machines that share each batch; those that torchrun started, or one, if None. All but
         the first return before the run is finished.
+    workers
+        Processes that make the next pairs meanwhile; if None, none beside a CPU, else one a core that is left, up to eight. The pairs are
+        the same.
 
     Raises
     ------
@@ -131,11 +136,25 @@ def train(
     with alone(out) if is_first() else nullcontext():
         if _is_finished(record, resume):
             return checkpoint.read(out)
-        task = _task(family, recipe, pairs, seed=seed, chunk=chunk, folder=out)
-        if start:
-            begin(task.network, start)
-        held_out = HeldOut(max(1, recipe.steps // PATIENCE) if keeps_best else None)
-        return _trained(task, record, pairs, held_out, is_quiet, processes)
+        with _ahead(pairs.source, suited_workers(workers, device, processes[0])) as source:
+            task = _task(family, recipe, replace(pairs, source=source), seed=seed, chunk=chunk, folder=out)
+            if start:
+                begin(task.network, start)
+            held_out = HeldOut(max(1, recipe.steps // PATIENCE) if keeps_best else None)
+            return _trained(task, record, pairs, held_out, is_quiet, processes)
+
+
+@contextmanager
+def _ahead(source: Source, workers: int) -> Iterator[Source]:
+    """The source itself, or with workers that make its pairs ahead."""
+    if not workers:
+        yield source
+        return
+    ahead = Ahead(source, workers)
+    try:
+        yield ahead
+    finally:
+        ahead.close()
 
 
 def _trained(task: Task, record: Checkpoint, pairs: Pairs, held_out: HeldOut, is_quiet: bool, processes: tuple[int, int]) -> Checkpoint:

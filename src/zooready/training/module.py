@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from zooready.errors import ZooreadyError
 from zooready.nets.normalization import normalised
 from zooready.records import Family, Pair, Recipe
+from zooready.training.ahead import Ahead
 from zooready.training.checkpoint import replace
 from zooready.training.optimizers import optimizer_of
 
@@ -67,6 +68,8 @@ class Task(lightning.LightningModule):
         own = self.recipe.batch // self.trainer.world_size  # of each batch, the part that this process computes
         first = own * self.trainer.global_rank
         positions = [step + first + number for step in range(0, size, self.recipe.batch) for number in range(own)]
+        if isinstance(self.source, Ahead):
+            self.source.expect(self.seed, (pairs.first + position for position in positions))
         return DataLoader(Subset(pairs, positions), batch_size=own)
 
     def held_out_batches(self) -> DataLoader[Batch]:
