@@ -287,7 +287,7 @@ def test_a_bundle_that_cannot_be_read_is_named(said, tmp_path, make, message):
         (["check", "BUNDLE", "--in", "photoshop"], "no consumer is called 'photoshop': choose from bioimageio, torch"),
         (["check", "BUNDLE", "--at-least", "faith"], "invalid choice: 'faith'"),
         (["predict", "BUNDLE", "a.tif"], "the following arguments are required: -o/--out"),
-        (["predict", "BUNDLE", "a.tif", "-o", "out", "--format", "state_dict"], "use format='onnx', or trust_code=True"),
+        (["predict", "BUNDLE", "a.tif", "-o", "out", "--format", "state_dict"], "use the format 'onnx', or trust its code"),
         (["train", "toys", "--out", "out"], "no family is called 'toys': choose from segmentation, segmentation3d, spots"),
         (["train", "toy", "--out", "out", "--steps", "0"], "--steps: '0' is no whole number from 1"),
         (["train", "toy", "--out", "out", "--steps", "53"], "steps=53 has no divisor from 10 to 50, .*: give steps=52"),

@@ -394,7 +394,7 @@ def test_values_that_are_not_finite_are_noted(tiny):
 
 
 def test_a_format_that_is_not_inside_is_refused(tiny):
-    with pytest.raises(InputInvalid, match="has no torchscript weights: use format='onnx'"):
+    with pytest.raises(InputInvalid, match="has no torchscript weights: use format 'onnx'"):
         predict(tiny("restored"), make_image(), format="torchscript")
 
 
@@ -525,7 +525,7 @@ def test_a_trusted_state_dict_gives_the_same(traced):
 
 def test_a_state_dict_that_is_not_trusted_is_refused_and_its_code_not_run(traced):
     (traced.folder / "architecture.py").write_text("raise SystemExit('code of the bundle was run')")
-    with pytest.raises(InputInvalid, match="a state dict needs the bundle's own Python: use format='onnx', or trust_code=True"):
+    with pytest.raises(InputInvalid, match="a state dict needs the bundle's own Python: use the format 'onnx', or trust its code"):
         predict(traced, make_image(), format="state_dict")
 
 
@@ -533,7 +533,7 @@ def test_torchscript_that_is_not_trusted_and_not_harmless_is_refused(traced, mon
     from zooready.formats import torchscript
 
     monkeypatch.setattr(torchscript, "unsafe", lambda path: ("aten::from_file", "aten::save"))
-    with pytest.raises(BundleInvalid, match=r"is not run here \(aten::from_file, aten::save\)\. Use format='onnx', or trust_code=True"):
+    with pytest.raises(BundleInvalid, match=r"is not run here \(aten::from_file, aten::save\)\. Use the format 'onnx', or trust its code"):
         predict(traced, make_image(), format="torchscript")
     assert predict(replace(traced, trusted=True), make_image(), format="torchscript", device="cpu").images
 

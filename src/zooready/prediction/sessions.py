@@ -57,7 +57,7 @@ def engine(bundle: Bundle, format: Format = "onnx", device: Device = "auto") -> 
     The function raises ConsumerFailed when the network fails, InputInvalid when memory runs out.
     """
     if format not in bundle.formats:
-        raise InputInvalid(f"{bundle.path.name} has no {format} weights: use format={' or '.join(map(repr, bundle.formats))}.")
+        raise InputInvalid(f"{bundle.path.name} has no {format} weights: use format {' or '.join(map(repr, bundle.formats))}.")
     if device not in get_args(Device):
         raise InputInvalid(f"device={device!r} is not known: use {' or '.join(map(repr, get_args(Device)))}.")
     with within(bundle.time_limit_s, _late(bundle, format)):
@@ -195,7 +195,7 @@ def explaining(run: Run, bundle: Bundle, format: Format, names: Sequence[str] = 
             if isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in NO_ROOM):
                 size = " x ".join(map(str, image.shape))
                 raise InputInvalid(
-                    f"not enough memory for an image of {size}: cut it into smaller ones, or use device='cpu' or a larger machine."
+                    f"not enough memory for an image of {size}: cut it into smaller ones, or use the device 'cpu' or a larger machine."
                 ) from None
             raise ConsumerFailed(
                 f"the {format} network of {bundle.path.name} failed on an image of shape {image.shape} ({brief(error)}): "
@@ -260,11 +260,12 @@ def _demand_trust(bundle: Bundle, format: Format) -> None:
     if format == "torchscript" and (operators := torchscript.unsafe(bundle.formats[format])):
         raise BundleInvalid(
             f"{bundle.path.name}: its TorchScript is not run here ({', '.join(operators)}). "
-            "Use format='onnx', or trust_code=True if you know its author."
+            "Use the format 'onnx', or trust its code if you know its author."
         )
     if format == "state_dict":
         raise InputInvalid(
-            f"{bundle.path.name}: a state dict needs the bundle's own Python: use format='onnx', or trust_code=True if you know its author."
+            f"{bundle.path.name}: a state dict needs the bundle's own Python: use the format 'onnx', or trust its code if you know "
+            "its author."
         )
 
 
