@@ -174,6 +174,13 @@ def test_what_has_changed_since_is_computed_anew(bundle, image, tmp_path, small_
     np.testing.assert_array_equal(result.images["output"].array, expected.images["output"].array)
 
 
+def test_windows_that_are_a_little_larger_than_memory_now_suggests_are_taken_up(bundle, image, tmp_path, small_tiles, monkeypatch):
+    stopped(bundle, image, tmp_path / "out")
+    monkeypatch.setattr(tiled, "SIDE", 56)
+    result = only(predict_files(bundle, [image], tmp_path / "out"))
+    assert "went on after 5 tiles that a stopped run had computed." in result.notes
+
+
 def test_parts_that_another_process_works_on_are_left_alone(bundle, image, tmp_path, small_tiles):
     stopped(bundle, image, tmp_path / "out")
     with (tmp_path / "out" / ".image.tiles" / "in-use").open("ab") as lock:

@@ -31,6 +31,7 @@ from zooready.records import Array
 ENDING = ".tiles"
 LOCK, RECORD = "in-use", "done.json"
 EVERY_S = 1.0  # that the files are brought up to date: so much work at most, or one tile, is done again
+NEARLY = 1.25  # times the side that suits the memory: an earlier run that measured it may have found a little more
 STALE_S = 7 * 24 * 3600.0  # since a stopped run last wrote: then its parts are removed by the next run into the same folder
 
 
@@ -76,8 +77,8 @@ class Parts:
             (self._folder / RECORD).unlink(missing_ok=True)
 
     def begin(self, side: int) -> None:
-        """Cut windows of this side, px; what was done with larger ones, or with none, is done again."""
-        if self.side is None or side < self.side:
+        """Cut windows of this side, px, or of that of an earlier run; what it did with much larger ones is done again."""
+        if self.side is None or side * NEARLY < self.side:
             self.side, self.done, self.before = side, 0, 0
 
     def room(self, shape: tuple[int, ...], *, is_kept: bool) -> Array:
