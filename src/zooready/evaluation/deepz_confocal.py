@@ -199,14 +199,19 @@ def draw(weights: Weights, folder: Path) -> list[tuple[str, str]]:
         grid(folder / file, titles, rows)
     return [
         (files[0], "Best cases, one of each group: the image, the network's section and the true one, 3 um below the image and at it."),
-        (files[1], f"Failure cases: of {len(pictures)} stacks, those by which the network does worst compared with the image itself."),
+        (
+            files[1],
+            f"Failure cases: of the first {len(pictures)} stacks of all groups, those by which the network does worst compared with the "
+            "image itself.",
+        ),
     ]
 
 
 MEASURED_ON = {
     "PSNR of whole stacks": f"{EACH['sparse']} sparse series (few beads, neurites), {EACH['dense']} dense ones, 13 to 30 planes deep, "
-    f"{EACH['flat']} flat ones, {EACH['looked at']} of kinds that were looked at during development of deepz-stack, and {EACH['unseen']} "
-    f"of kinds that no one looked at before (foam, coils); {refocusing.FIELD_PX} x {refocusing.FIELD_PX} px; sections at whole micrometres "
+    f"{EACH['flat']} flat ones, {EACH['looked at']} of kinds that were looked at during development of deepz-stack (hollow spheres in "
+    f"space; flat tissue-like texture and shells), and {EACH['unseen']} of kinds that no one looked at before (foam, coils); "
+    f"{refocusing.FIELD_PX} x {refocusing.FIELD_PX} px; sections at whole micrometres "
     "from -5 to 5 um; a whole stack is fitted to the truth by one scale and offset, PSNR is of the truth's range. 'Input itself' is the "
     "wide-field image in the place of every section. Richardson-Lucy is given the true point spread function at each distance, as if all "
     "light came from there, is shown with the confocal blur of the focus, and its iterations are chosen by the truth (3, 10 or 30)",
@@ -230,5 +235,7 @@ EVALUATION = Evaluation(
         *refocusing.LIMITS,
         "The confocal microscope is an ideal one: the same objective, a small pinhole, illumination of the emission's wavelength. No real "
         "confocal image was used, neither in training nor in judging.",
+        "Flat specimens gain little at the focus, and their sections 1 to 2 um from it can be worse than the image itself (tables); so can "
+        "all sections where the aberration has the other sign.",
     ),
 )

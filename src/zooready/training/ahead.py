@@ -102,9 +102,9 @@ class Ahead:
             self._asked.append((pair, self._pools[pair[1] % len(self._pools)].submit(_made, *pair)))
 
     def close(self) -> None:
-        """End the workers."""
+        """End the workers, after the pairs that they are at."""
         for pool in self._pools:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
 
 
 def _begin(source: Source, parent: int) -> None:
