@@ -96,7 +96,7 @@ CASES = {
     "two channels": (
         lambda: convolution(nn.Conv2d, 2),
         (30, 31),
-        r"takes 2 channel\(s\), and the first axis .* counts as 1",
+        r"takes 2 channels, and the first axis .* counts as 1",
     ),
 }
 

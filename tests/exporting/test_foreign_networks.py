@@ -180,7 +180,7 @@ REFUSED = {
     "script": (lambda: torch.jit.script(nn.ReLU()), r"ReLU is TorchScript already: give the torch\.nn\.Module that it was made from"),
     "three channels": (
         lambda: SmallUNet(channels=3),
-        r"failed on the example \(1, 1, 40, 52\).*takes 3 channel\(s\), and the first",
+        r"failed on the example \(1, 1, 40, 52\).*takes 3 channels, and the first",
     ),
 }
 

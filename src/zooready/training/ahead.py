@@ -14,16 +14,14 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING
 
 from zooready.errors import InputInvalid, ZooreadyError
 from zooready.records import Pair
 
-if TYPE_CHECKING:
-    from zooready.training.module import Source
+Source = Callable[[int, int], Pair]  # of seed and number
 
 MOST = 8  # workers, if nobody says how many
 DEPTH = 4  # pairs that each worker is asked for ahead

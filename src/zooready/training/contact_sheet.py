@@ -10,7 +10,7 @@ from skimage.segmentation import find_boundaries
 
 from zooready.images.drawing import coloured, grey, side_by_side
 from zooready.records import Pair
-from zooready.training.module import Source
+from zooready.training.ahead import Source
 
 SHEET = "augmentation.png"  # in the folder of a run on files
 PREDICTIONS = "predictions.png"  # in the folder of a run that makes images

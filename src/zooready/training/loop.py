@@ -25,12 +25,12 @@ from zooready.processes import locked
 from zooready.records import Augmentation, Family, Pair, Recipe
 from zooready.training import checkpoint
 from zooready.training.adversarial import AdversarialTask
-from zooready.training.ahead import Ahead, suited_workers
+from zooready.training.ahead import Ahead, Source, suited_workers
 from zooready.training.callbacks import LAST, Bar, HeldOut, Log, Pictures, WholeCheckpoints, boards
 from zooready.training.checkpoint import Checkpoint
 from zooready.training.contact_sheet import SHEET, sheet
 from zooready.training.devices import chosen, precision
-from zooready.training.module import HELD_OUT, Source, Task
+from zooready.training.module import HELD_OUT, Task
 from zooready.training.pairs import Pairs, classes_of, object_classes, pairs_of
 from zooready.training.sample import SAMPLE
 from zooready.training.together import counted, demand_divisible, is_first, joined

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,11 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from zooready.errors import ZooreadyError
 from zooready.nets.normalization import normalised
-from zooready.records import Family, Pair, Recipe
-from zooready.training.ahead import Ahead
+from zooready.records import Family, Recipe
+from zooready.training.ahead import Ahead, Source
 from zooready.training.checkpoint import replace
 from zooready.training.optimizers import optimizer_of
 
-Source = Callable[[int, int], Pair]
 Batch = tuple[torch.Tensor, torch.Tensor]
 HELD_OUT = 1_000_003  # added to the seed for the held-out pairs
 

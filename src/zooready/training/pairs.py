@@ -32,7 +32,7 @@ from zooready.tensors import Objects
 from zooready.training.sample import as_sample, window
 
 if TYPE_CHECKING:
-    from zooready.training.module import Source
+    from zooready.training.ahead import Source
 
 SHOWN = 10  # notes that are logged
 CROP_PX, CROP_PX_OF_STACKS = 160, 64  # largest side of the crops of a user's images
