@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from tempfile import TemporaryDirectory
 
 from zooready import export
 from zooready.images.whole_files import whole_file
+from zooready.processes import cores
 
 RESULT = Path(__file__).with_suffix(".json")
 PROGRAMS = "bioimageio,torch,onnxruntime,java-pytorch,java-onnx"
@@ -56,7 +56,6 @@ def main() -> None:
         for _ in range(given.turns):
             for label, command in commands.items():
                 turns[label].append(clocked(command, folder))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     rows = [
         {
             "command": label,
@@ -68,7 +67,7 @@ def main() -> None:
     ratio = statistics.median(check[0] / test[0] for test, check in zip(*turns.values(), strict=True))
     what = given.bundle.stem if given.bundle else given.family
     result = {
-        "measured_on": f"{cores} cores of a shared machine, {given.turns} turns, {what}, {PROGRAMS}",
+        "measured_on": f"{cores()} cores of a shared machine, {given.turns} turns, {what}, {PROGRAMS}",
         "rows": rows, "check / bioimageio test, by the clock": round(ratio, 2),
     }  # fmt: skip
     print(json.dumps(result, indent=1))  # noqa: T201

@@ -30,6 +30,7 @@ from tiles import counts
 from zooready import export
 from zooready.commands.predict import predict_files
 from zooready.images.whole_files import whole_file
+from zooready.processes import cores
 
 RESULT = Path(__file__).with_suffix(".json")
 LOCAL = ("--host", "127.0.0.1")
@@ -105,9 +106,8 @@ def main() -> None:
         middle = {key: round(statistics.median(turn[key] for turn in found), 2) for key in found[0]}
         rows.append({"workers": count, **middle, "here_s_per_tile": round(middle["here_s"] / middle["tiles"], 3)})
         print(rows[-1])  # noqa: T201
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     what = given.bundle.stem if given.bundle else given.family
-    where = f"{cores} cores of a shared machine, {given.turns} turns, {what}, uint16 image of {given.side} px"
+    where = f"{cores()} cores of a shared machine, {given.turns} turns, {what}, uint16 image of {given.side} px"
     with whole_file(RESULT) as file:
         file.write((json.dumps({"measured_on": where, "rows": rows}, indent=1) + "\n").encode())
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import warnings
@@ -23,6 +22,7 @@ from typing import Any
 from check import clocked
 
 from zooready.images.whole_files import whole_file
+from zooready.processes import cores
 
 RESULT = Path(__file__).with_suffix(".json")
 KEYS = ("clock_s", "processor_s")
@@ -79,8 +79,7 @@ def main() -> None:
         for label, found in turns.items()
     ]
     ratios = {f"export / bare, {key}": round(rows[1][key] / rows[0][key], 2) for key in KEYS}
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    result = {"measured_on": f"{cores} cores of a shared machine, {given.turns} turns, {given.family}", "rows": rows, **ratios}
+    result = {"measured_on": f"{cores()} cores of a shared machine, {given.turns} turns, {given.family}", "rows": rows, **ratios}
     print(json.dumps(result, indent=1))  # noqa: T201
     with whole_file(RESULT) as file:
         file.write((json.dumps(result, indent=1) + "\n").encode())

@@ -82,3 +82,9 @@ def test_ctrl_c_ends_it_although_calls_run():
     child.send_signal(signal.SIGINT)
     _, words = child.communicate(timeout=30)
     assert "KeyboardInterrupt" in words
+
+
+def test_calls_begin_in_the_order_that_is_asked_for_and_results_keep_their_own():
+    begun = []
+    assert side_by_side([lambda n=n: begun.append(n) or 10 * n for n in range(4)], 1, order=[0, 3, 1, 2]) == [0, 10, 20, 30]
+    assert begun == [0, 3, 1, 2]

@@ -85,11 +85,8 @@ def compare(
     with opened(path, trust_code=trust_code, time_limit_s=time_limit_s) as bundle:
         extra = () if image is None else as_inputs(bundle, Path(image))
         todo = [cell for module in modules for cell in cells(module, bundle, asked is not None)]
-        order = _from_both_ends(len(todo))
-        begun = [todo[number] for number in order]
-        calls = [partial(result, module, format, bundle, extra) for module, format in begun]
-        ended = dict(zip(order, side_by_side(calls, at_once(), _told(begun, progress)), strict=True))
-        results = [ended[number] for number in range(len(todo))]
+        calls = [partial(result, module, format, bundle, extra) for module, format in todo]
+        results = side_by_side(calls, at_once(), _told(todo, progress), order=_from_both_ends(len(todo)))
         if progress:
             progress(len(todo), len(todo), "done")
         if extra:

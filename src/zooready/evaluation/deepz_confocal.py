@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from zooready.evaluation import classical_refocusing, refocusing
 from zooready.evaluation.contract import Evaluation, Weights, digits
+from zooready.evaluation.deepz_stack import CHANGES
 from zooready.evaluation.grids import grid
 from zooready.evaluation.refocusing import GROUPS, UM, Refocus, Series
 from zooready.evaluation.stacks import CLASSICAL, INPUT, NETWORK, SHOWN_UM
@@ -30,14 +31,6 @@ SHOWN = [int(np.flatnonzero(um == UM)[0]) for um in SHOWN_UM]  # planes that are
 MIDDLE = SHOWN_UM.index(0)
 DARK, FEWEST = 0.05, 0.05  # below this share of a section's range there is nothing; least share of its pixels that must be so
 METHODS = {"input": INPUT, "classical": CLASSICAL, "network": NETWORK}
-CHANGES: dict[str, dict[str, float]] = {
-    "as trained (0.125 waves)": {},
-    "aberration halved (0.06 waves)": {"aberration": 0.0625},
-    "no aberration": {"aberration": 0.0},
-    "aberration half as much again (0.19 waves)": {"aberration": 0.1875},
-    "aberration of the other sign": {"aberration": -refocusing.NOMINAL},
-    "a tenth of the light": {"photons": 0.1 * refocusing.PHOTONS},
-}
 
 
 @lru_cache(maxsize=128)

@@ -5,7 +5,7 @@ In: nothing but the machine. Out: numbers, folders, threads. What runs inside a 
 May import: nothing
 """
 
-from zooready.processes.beside import YIELDING, at_once, side_by_side
+from zooready.processes.beside import YIELDING, at_once, cores, side_by_side
 from zooready.processes.deadline import OutOfTime, on_time, time_left, within
 from zooready.processes.folders import locked, scratch
 from zooready.processes.limits import end, end_with_parent, machine_bytes, memory_bytes
@@ -16,6 +16,7 @@ __all__ = [
     "OutOfTime",
     "Worker",
     "at_once",
+    "cores",
     "end",
     "end_with_parent",
     "locked",

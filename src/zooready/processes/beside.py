@@ -16,14 +16,20 @@ YIELDING = {"OMP_WAIT_POLICY": "passive"}  # environment of programs: their thre
 EACH_BYTES = 6 * 2**30  # of memory for each program with a network
 
 
+def cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def at_once() -> int:
     """How many programs may run side by side: one a processor core that this process may use, as far as memory suffices; one at least."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, machine_bytes() // EACH_BYTES))
+    return max(1, min(cores(), machine_bytes() // EACH_BYTES))
 
 
-def side_by_side(calls: Sequence[Callable[[], T]], most: int, begun: Callable[[int, int], None] | None = None) -> list[T]:
-    """The results of some calls, in their order, of which up to ``most`` run at a time, begun in their order; they share the memory.
+def side_by_side(
+    calls: Sequence[Callable[[], T]], most: int, begun: Callable[[int, int], None] | None = None, order: Sequence[int] | None = None
+) -> list[T]:
+    """The results of some calls, in their order, of which up to ``most`` run at a time; they share the memory.
 
     The first error ends it, as does Ctrl-C: calls that have not begun are left, and those that run end with this process.
 
@@ -31,10 +37,12 @@ def side_by_side(calls: Sequence[Callable[[], T]], most: int, begun: Callable[[i
     ----------
     begun
         Called with (number of a call that begins, how many are done); here, not beside.
+    order
+        Numbers of all calls in the order in which they begin; their own if None.
     """
     events: queue.SimpleQueue[tuple[str, int, Any]] = queue.SimpleQueue()
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for number in range(len(calls)):
+    for number in range(len(calls)) if order is None else order:
         waiting.put(number)
     stop = threading.Event()
 

@@ -14,11 +14,13 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 
 from zooready.errors import InputInvalid, ZooreadyError
+from zooready.processes import cores
 from zooready.records import Pair
 
 Source = Callable[[int, int], Pair]  # of seed and number
@@ -40,13 +42,25 @@ def suited_workers(asked: int | None, device: str, processes: int = 1) -> int:
     """
     is_possible = "fork" in multiprocessing.get_all_start_methods() and sys.platform != "darwin"  # forks of a Mac's frameworks crash
     if asked is None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return max(0, min(MOST, cores // processes - 1)) if is_possible and device != "cpu" else 0
+        return max(0, min(MOST, cores() // processes - 1)) if is_possible and device != "cpu" else 0
     if asked < 0 or (asked and not is_possible):
         raise InputInvalid(
             f"workers={asked}: give {'a whole number from 0' if is_possible else '0, since this system copies no processes'}."
         )
     return asked
+
+
+@contextmanager
+def made_ahead(source: Source, workers: int) -> Iterator[Source]:
+    """The source itself, or with workers one whose pairs they make ahead, until the end."""
+    if not workers:
+        yield source
+        return
+    ahead = Ahead(source, workers)
+    try:
+        yield ahead
+    finally:
+        ahead.close()
 
 
 class Ahead:

@@ -25,7 +25,7 @@ from zooready.processes import locked
 from zooready.records import Augmentation, Family, Pair, Recipe
 from zooready.training import checkpoint
 from zooready.training.adversarial import AdversarialTask
-from zooready.training.ahead import Ahead, Source, suited_workers
+from zooready.training.ahead import made_ahead, suited_workers
 from zooready.training.callbacks import LAST, Bar, HeldOut, Log, Pictures, WholeCheckpoints, boards
 from zooready.training.checkpoint import Checkpoint
 from zooready.training.contact_sheet import SHEET, sheet
@@ -136,25 +136,12 @@ def train(
     with alone(out) if is_first() else nullcontext():
         if _is_finished(record, resume):
             return checkpoint.read(out)
-        with _ahead(pairs.source, suited_workers(workers, device, processes[0])) as source:
+        with made_ahead(pairs.source, suited_workers(workers, device, processes[0])) as source:
             task = _task(family, recipe, replace(pairs, source=source), seed=seed, chunk=chunk, folder=out)
             if start:
                 begin(task.network, start)
             held_out = HeldOut(max(1, recipe.steps // PATIENCE) if keeps_best else None)
             return _trained(task, record, pairs, held_out, is_quiet, processes)
-
-
-@contextmanager
-def _ahead(source: Source, workers: int) -> Iterator[Source]:
-    """The source itself, or with workers that make its pairs ahead."""
-    if not workers:
-        yield source
-        return
-    ahead = Ahead(source, workers)
-    try:
-        yield ahead
-    finally:
-        ahead.close()
 
 
 def _trained(task: Task, record: Checkpoint, pairs: Pairs, held_out: HeldOut, is_quiet: bool, processes: tuple[int, int]) -> Checkpoint:
