@@ -197,12 +197,20 @@ def test_secrets_of_the_environment_stay_here(tmp_path, monkeypatch):
     script(
         tmp_path,
         monkeypatch,
-        "import os\n(folder / 'failure.json').write_text(json.dumps({'error': 'x', 'why': ' '.join(sorted(os.environ))}))",
+        "import os\n(folder / 'partial').write_text(json.dumps({'error': 'x', 'why': ' '.join(sorted(os.environ))}))\n"
+        "(folder / 'partial').replace(folder / 'failure.json')",
     )
     with pytest.raises(ConsumerFailed) as told:
         sandbox.ask({"kind": "onnx"}, IMAGE, who="the test")
     assert "ZOO_TOKEN" not in str(told.value)
     assert "HOME" in str(told.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"error": "x"}', '{"error": {}, "why"'])
+def test_a_reason_that_cannot_be_read_is_a_failure_in_words(tmp_path, monkeypatch, text):
+    script(tmp_path, monkeypatch, f"print('odd')\nsys.stdout.flush()\n(folder / 'failure.json').write_text({text!r})")
+    with pytest.raises(ConsumerFailed, match="the test left a reason that cannot be read. Last lines: odd Check the file"):
+        sandbox.ask({"kind": "onnx"}, IMAGE, who="the test")
 
 
 def test_a_child_has_no_network_and_bounded_files(tmp_path):

@@ -168,9 +168,14 @@ class Session:
         return int(json.loads(file.read_text(encoding="utf-8")))
 
     def _fail(self, folder: Path) -> None:
-        reason = json.loads((folder / "failure.json").read_text(encoding="utf-8"))
-        kind = getattr(errors, str(reason["error"]), errors.ConsumerFailed)
-        raise kind(f"{self.who}: {reason['why']}")
+        try:
+            reason = json.loads((folder / "failure.json").read_text(encoding="utf-8"))
+            kind, why = getattr(errors, str(reason["error"]), errors.ConsumerFailed), reason["why"]
+        except (ValueError, KeyError, TypeError):  # the worker renames a whole file; a network that runs there may write what it likes
+            raise errors.ConsumerFailed(
+                f"{self.who} left a reason that cannot be read. Last lines: {_last_lines(folder)} Check the file with another program."
+            ) from None
+        raise kind(f"{self.who}: {why}")
 
     def _ended(self, folder: Path, code: int) -> None:
         """Say why the worker is gone without an answer."""
