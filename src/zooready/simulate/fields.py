@@ -132,8 +132,10 @@ def stack(
     camera: Camera,
     photons: float,
     background: float,
+    modality: Modality = WIDE_FIELD,
+    gaussian_px: tuple[float, float] | None = None,
 ) -> Field:
-    """Simulate one wide-field stack.
+    """Simulate one stack.
 
     Parameters
     ----------
@@ -151,6 +153,11 @@ def stack(
         Expected photons of the brightest voxel of the blurred specimen, above the background.
     background
         Expected photons of every voxel.
+    modality
+        The kind of microscope.
+    gaussian_px
+        Standard deviations (planes, px across) of a Gaussian that blurs the specimen in place of the microscope. None: the microscope's
+        own blur.
 
     Returns
     -------
@@ -161,9 +168,18 @@ def stack(
     high, tall, wide = (side + 2 * margin for side, margin in zip(shape, margins, strict=True))
     emission = specimen(rng, (high, tall, wide))
     inner = tuple(slice(margin, margin + side) for side, margin in zip(shape, margins, strict=True))
-    optical = blur_volume(emission, optics, z_step_um)
-    exposure = digital(rng, emission[inner], optical[inner], optics, camera, photons, background)
+    if gaussian_px:
+        optical = scipy.ndimage.gaussian_filter(emission, (gaussian_px[0], gaussian_px[1], gaussian_px[1]))
+    else:
+        optical = convolved(emission, stack_otf(modality, optics, (high, tall, wide), float(z_step_um)))
+    exposure = digital(rng, emission[inner], optical[inner], optics, camera, photons, background, modality)
     return replace(exposure, z_step_um=z_step_um)
+
+
+@lru_cache(maxsize=128)
+def stack_otf(modality: Modality, optics: Optics, shape: tuple[int, int, int], z_step_um: float) -> NDArray[np.complex128]:
+    """The transfer function with depth: (z, y, x // 2 + 1) as ``scipy.fft.rfftn`` orders it, 1 at frequency zero; read-only."""
+    return transferred(modality.psf(optics, shape, z_step_um))
 
 
 def digital(

@@ -6,17 +6,21 @@ pixels. Aberration, focus, haze and camera are drawn beside it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
 from zooready.simulate.camera import Camera
 from zooready.simulate.fields import Haze
+from zooready.simulate.modalities import Confocal
 from zooready.simulate.optics import Optics
 
 BLUR_PX = (4.0, 16.0)  # wavelength / (NA x pixel size)
 NUMBER = 192  # of microscopes that training draws from; their transfer functions are kept
 SEED = 15
+CONFOCALS, CONFOCAL_BLUR_PX = 48, (4.5, 16.0)  # of confocal microscopes that training draws from, and their lenses' blur
+PINHOLE_AU = (0.3, 1.5)  # diameters of their pinholes, in Airy units
 STEPS, ASPECTS = (0.35, 1.0), (1.5, 8.0)  # distances of planes, over the longest that samples the images, and over a pixel's side
 NA = (0.4, 1.35)
 WAVELENGTH_NM = (450.0, 700.0)
@@ -75,6 +79,19 @@ def microscopes() -> tuple[Optics, ...]:
 def z_step_um(rng: np.random.Generator, optics: Optics) -> float:
     """A distance of planes, micrometres: 1.5 to 8 pixels, and short enough to sample the images."""
     return float(min(rng.uniform(*STEPS) * optics.nyquist_z_um, rng.uniform(*ASPECTS) * optics.pixel_size_um))
+
+
+@lru_cache(maxsize=1)
+def confocals() -> tuple[tuple[Optics, Confocal, float], ...]:
+    """All confocal microscopes of training, with their distances of planes, um: sampled as wide-field ones are, or finer."""
+    rng = np.random.default_rng(SEED)
+    return tuple(confocal(rng, blur) for blur in np.geomspace(*CONFOCAL_BLUR_PX, CONFOCALS))
+
+
+def confocal(rng: np.random.Generator, blur: float) -> tuple[Optics, Confocal, float]:
+    """A confocal microscope whose lens blurs by so many pixels, 4.5 or more, with a random pinhole, and its distance of planes, um."""
+    optics = replace(microscope(rng, blur), z_um=0.0)
+    return optics, Confocal(pinhole_au=float(rng.uniform(*PINHOLE_AU))), 0.89 * z_step_um(rng, optics)
 
 
 def haze(rng: np.random.Generator, optics: Optics) -> Haze | None:
