@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,14 +20,13 @@ from zooready.records import Image, Pair, Part, Recipe, Training
 from zooready.simulate import microscopes, thick
 from zooready.simulate.camera import Camera
 from zooready.simulate.fields import Field, stack
+from zooready.simulate.microscopes import Sectioning
 from zooready.simulate.modalities import Confocal
 from zooready.simulate.optics import Optics
-from zooready.simulate.volumes import SOLIDS, Shape, Solid, mixed
+from zooready.simulate.volumes import SOLIDS, Shape, Solid, filaments, mixed
 
 SHAPE = (12, 64, 64)  # px (z, y, x), of a training pair
 GAUSSIAN = 0.6  # share of pairs with a Gaussian point; the others have a confocal microscope's
-ACROSS_PX, ALONG_PLANES = (0.5, 3.0), (0.3, 2.5)  # its standard deviations
-ASPECTS = (1.0, 6.0)  # of specimens under a Gaussian: distance of planes over the side of a pixel
 BODIES: tuple[Solid, ...] = (thick.globes, thick.globes, thick.sheets, thick.nets)  # what fills a stack; named twice, drawn twice as often
 SPECIMENS: tuple[Solid, ...] = (*SOLIDS, mixed, *BODIES)  # drawn with equal chance
 UNEVEN = 0.4  # share of pairs whose dye is unevenly bound, as in every measured image
@@ -37,24 +35,11 @@ OPTICS = Optics(na=1.2, wavelength_nm=520.0, index=1.33, pixel_size_um=0.07)  # 
 Z_STEP_UM = 0.2
 
 
-def scene(rng: np.random.Generator, shape: Shape, specimen: Solid, microscope: tuple[Optics, Confocal, float]) -> Field:
-    """A stack by a confocal microscope (optics, pinhole, distance of planes in um), with random light and detector; ``shape`` each."""
-    optics, modality, z_step_um = microscope
-    drawn = partial(specimen, aspect=z_step_um / optics.pixel_size_um)
-    return with_content(rng, shape, drawn, optics=optics, modality=modality, z_step_um=z_step_um)
-
-
-def gaussian_scene(rng: np.random.Generator, shape: Shape, specimen: Solid, gaussian_px: tuple[float, float]) -> Field:
-    """The same with a Gaussian of these standard deviations, planes and px, in place of a microscope's point."""
-    aspect = float(rng.uniform(*ASPECTS))
-    return with_content(
-        rng, shape, partial(specimen, aspect=aspect), optics=OPTICS, z_step_um=aspect * OPTICS.pixel_size_um, gaussian_px=gaussian_px
-    )
-
-
-def with_content(rng: np.random.Generator, shape: Shape, specimen: Solid, **settings: Any) -> Field:
-    """A stack with something in it, the dye unevenly bound at random; arguments of :func:`zooready.simulate.fields.stack`."""
-    return mrbcr3d.stack_with_content(rng, shape, partial(uneven, draw=specimen), **settings, **mrbcr.any_exposure(rng))
+def scene(rng: np.random.Generator, shape: Shape, specimen: Solid, microscope: Sectioning) -> Field:
+    """A stack with random light and detector and something in it, the dye unevenly bound at random; ``shape`` each."""
+    aspect = microscope.z_step_um / microscope.optics.pixel_size_um
+    drawn = partial(uneven, draw=partial(specimen, aspect=aspect))
+    return mrbcr3d.stack_with_content(rng, shape, drawn, **vars(microscope), **mrbcr.any_exposure(rng))
 
 
 def uneven(rng: np.random.Generator, shape: Shape, draw: Solid) -> NDArray[np.float64]:
@@ -71,12 +56,8 @@ def pair(seed: int, index: int) -> Pair:
     """Pair number `index`: (1, 12, 64, 64) float32 counts each; any pair can be simulated again, so training resumes exactly."""
     rng = np.random.default_rng((seed, index))
     specimen = SPECIMENS[rng.integers(len(SPECIMENS))]
-    if rng.random() < GAUSSIAN:
-        widths = microscopes.log_uniform(rng, ALONG_PLANES), microscopes.log_uniform(rng, ACROSS_PX)
-        simulated = gaussian_scene(rng, SHAPE, specimen, widths)
-    else:
-        confocals = microscopes.confocals()
-        simulated = scene(rng, SHAPE, specimen, confocals[rng.integers(len(confocals))])
+    kind = microscopes.sectioning()[0 if rng.random() < GAUSSIAN else 1]
+    simulated = scene(rng, SHAPE, specimen, kind[rng.integers(len(kind))])
     return Pair(input=simulated.image[None].astype(np.float32), target=simulated.truth[None], pixel_size_um=simulated.optics.pixel_size_um)
 
 
@@ -90,7 +71,7 @@ def sample() -> Image:
 def sample_specimen(rng: np.random.Generator, shape: Shape) -> NDArray[np.float64]:
     """Round bodies and threads in one volume, (z, y, x) in 0-1."""
     aspect = Z_STEP_UM / OPTICS.pixel_size_um
-    volume = thick.globes(rng, shape, aspect) + SOLIDS[0](rng, shape, aspect)
+    volume = thick.globes(rng, shape, aspect) + filaments(rng, shape, aspect)
     return np.asarray(volume / volume.max())
 
 

@@ -13,7 +13,7 @@ from zooready.simulate.camera import Camera
 from zooready.simulate.modalities import WIDE_FIELD, Modality
 from zooready.simulate.optics import Optics, blur, convolved, planes, transferred
 from zooready.simulate.specimens import Specimen
-from zooready.simulate.volumes import Solid, blur_volume
+from zooready.simulate.volumes import Solid
 
 Float = NDArray[np.float64]
 MARGIN_PX = 16  # simulated on each side and cropped, so that nothing wraps around
@@ -133,7 +133,6 @@ def stack(
     photons: float,
     background: float,
     modality: Modality = WIDE_FIELD,
-    gaussian_px: tuple[float, float] | None = None,
 ) -> Field:
     """Simulate one stack.
 
@@ -155,9 +154,6 @@ def stack(
         Expected photons of every voxel.
     modality
         The kind of microscope.
-    gaussian_px
-        Standard deviations (planes, px across) of a Gaussian that blurs the specimen in place of the microscope. None: the microscope's
-        own blur.
 
     Returns
     -------
@@ -168,10 +164,7 @@ def stack(
     high, tall, wide = (side + 2 * margin for side, margin in zip(shape, margins, strict=True))
     emission = specimen(rng, (high, tall, wide))
     inner = tuple(slice(margin, margin + side) for side, margin in zip(shape, margins, strict=True))
-    if gaussian_px:
-        optical = scipy.ndimage.gaussian_filter(emission, (gaussian_px[0], gaussian_px[1], gaussian_px[1]))
-    else:
-        optical = convolved(emission, stack_otf(modality, optics, (high, tall, wide), float(z_step_um)))
+    optical = convolved(emission, stack_otf(modality, optics, (high, tall, wide), float(z_step_um)))
     exposure = digital(rng, emission[inner], optical[inner], optics, camera, photons, background, modality)
     return replace(exposure, z_step_um=z_step_um)
 
