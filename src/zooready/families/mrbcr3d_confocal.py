@@ -17,28 +17,31 @@ from numpy.typing import NDArray
 
 from zooready.families import mrbcr, mrbcr3d
 from zooready.records import Image, Pair, Part, Recipe, Training
-from zooready.simulate import microscopes, thick
+from zooready.simulate import microscopes, thick, volumes
 from zooready.simulate.camera import Camera
 from zooready.simulate.fields import Field, stack
 from zooready.simulate.microscopes import Sectioning
 from zooready.simulate.modalities import Confocal
 from zooready.simulate.optics import Optics
-from zooready.simulate.volumes import SOLIDS, Shape, Solid, filaments, mixed
+from zooready.simulate.thick import Thick
+from zooready.simulate.volumes import Shape, Solid
 
 SHAPE = (12, 64, 64)  # px (z, y, x), of a training pair
 GAUSSIAN = 0.6  # share of pairs with a Gaussian point; the others have a confocal microscope's
-BODIES: tuple[Solid, ...] = (thick.globes, thick.globes, thick.sheets, thick.nets)  # what fills a stack; named twice, drawn twice as often
-SPECIMENS: tuple[Solid, ...] = (*SOLIDS, mixed, *BODIES)  # drawn with equal chance
+SPECIMENS: tuple[Thick, ...] = (  # drawn with equal chance; one named twice is drawn twice as often
+    *(volumes.filaments, volumes.puncta, volumes.beads, volumes.tubes, volumes.clouds, volumes.mixed),
+    *(thick.globes, thick.globes, thick.sheets, thick.nets),
+)
 UNEVEN = 0.4  # share of pairs whose dye is unevenly bound, as in every measured image
 UNEVENNESS, PATCHES_PX = (0.1, 0.6), (0.5, 6.0)  # standard deviation of the logarithm of its density; width of its patches
 OPTICS = Optics(na=1.2, wavelength_nm=520.0, index=1.33, pixel_size_um=0.07)  # of the sample
 Z_STEP_UM = 0.2
 
 
-def scene(rng: np.random.Generator, shape: Shape, specimen: Solid, microscope: Sectioning) -> Field:
+def scene(rng: np.random.Generator, shape: Shape, specimen: Thick, microscope: Sectioning) -> Field:
     """A stack with random light and detector and something in it, the dye unevenly bound at random; ``shape`` each."""
     aspect = microscope.z_step_um / microscope.optics.pixel_size_um
-    drawn = partial(uneven, draw=partial(specimen, aspect=aspect))
+    drawn = partial(uneven, draw=lambda rng, shape: specimen(rng, shape, aspect))
     return mrbcr3d.stack_with_content(rng, shape, drawn, **vars(microscope), **mrbcr.any_exposure(rng))
 
 
@@ -63,15 +66,24 @@ def pair(seed: int, index: int) -> Pair:
 
 def sample() -> Image:
     """A simulated confocal stack to try the bundle on: round bodies among threads, 16 x 96 x 96 uint16; the same at every call."""
-    rng, light = np.random.default_rng(20261128), {"camera": Camera(), "photons": 150.0, "background": 2.0}
-    simulated = stack(rng, (16, 96, 96), sample_specimen, optics=OPTICS, z_step_um=Z_STEP_UM, modality=Confocal(), **light)
+    simulated = stack(
+        np.random.default_rng(20261128),
+        (16, 96, 96),
+        sample_specimen,
+        optics=OPTICS,
+        z_step_um=Z_STEP_UM,
+        camera=Camera(),
+        photons=150.0,
+        background=2.0,
+        modality=Confocal(),
+    )
     return Image(array=simulated.image, axes="zyx", pixel_size_um=OPTICS.pixel_size_um, z_um=Z_STEP_UM)
 
 
 def sample_specimen(rng: np.random.Generator, shape: Shape) -> NDArray[np.float64]:
     """Round bodies and threads in one volume, (z, y, x) in 0-1."""
     aspect = Z_STEP_UM / OPTICS.pixel_size_um
-    volume = thick.globes(rng, shape, aspect) + filaments(rng, shape, aspect)
+    volume = thick.globes(rng, shape, aspect) + volumes.filaments(rng, shape, aspect)
     return np.asarray(volume / volume.max())
 
 
