@@ -87,6 +87,15 @@ def test_what_is_no_outline_is_refused(segmentation, message, tmp_path):
         labels_of(annotated(tmp_path, ("cell", segmentation)), "a.png", SHAPE)
 
 
+def test_objects_outside_the_image_are_counted_and_refused(tmp_path):
+    """Before, they vanished without a word, and their numbers were left out."""
+    beside = ("spot", [[60, 2, 70, 2, 70, 9]])
+    path = annotated(tmp_path, ("cell", SQUARE), beside, ("spot", [*SQUARE, *beside[1]]))
+    with pytest.raises(InputInvalid, match="1 of 3 objects of a.png in annotations.json lie outside the image, which has 50x40 px: they"):
+        labels_of(path, "a.png", SHAPE)
+    assert labels_of(path, "a.png", SHAPE, ("cell",)).sum() == 30  # what is not asked for may lie anywhere
+
+
 def test_another_size_another_image_and_a_damaged_file_are_refused(tmp_path):
     path = annotated(tmp_path, ("cell", SQUARE), size=(30, 50))
     with pytest.raises(InputInvalid, match=r"a\.png has 50x40 px, and 50x30 in annotations\.json"):

@@ -60,6 +60,17 @@ def test_polygons_of_whole_corners_hold_the_pixels_between_and_are_cut_at_the_ed
     assert read_geojson(tmp_path / "one.geojson", (8, 10)).sum() == 12
 
 
+def test_objects_outside_the_image_are_counted_and_refused(tmp_path):
+    """Outlines of the whole slide beside a crop of it; before, those outside vanished, and the background there was taught."""
+    beside = {"type": "Polygon", "coordinates": [[[10, 1], [14, 1], [14, 4], [10, 4]]]}
+    both = {"type": "MultiPolygon", "coordinates": [*[BOX["coordinates"]], *[beside["coordinates"]]]}
+    assert read_geojson(written(tmp_path / "b.geojson", both), (8, 10)).sum() == 12
+    with pytest.raises(
+        InputInvalid, match="1 of 3 objects of a.geojson lie outside the image, which has 10x8 px: .* Draw them on this one"
+    ):
+        read_geojson(written(tmp_path / "a.geojson", BOX, beside, both), (8, 10))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -75,7 +75,7 @@ def test_points_and_outlines_outside_the_image_are_counted_and_refused(tmp_path)
     points = polygon([[2, 1], [9, 4], [40, 4], [3, -1]], "spots")
     points.roitype = ROI_TYPE.POINT
     roiwrite(tmp_path / "a.zip", [points, polygon(SQUARE, "cell")])
-    with pytest.raises(InputInvalid, match="3 of 5 regions of a.zip lie outside its image, which has 9x8 px: .* Draw them on this one, or"):
+    with pytest.raises(InputInvalid, match="3 of 5 regions of a.zip lie outside the image, which has 9x8 px: .* Draw them on this one, or"):
         read_rois(tmp_path / "a.zip", (8, 9))
     roiwrite(tmp_path / "b.zip", [polygon(SQUARE), polygon([[9, 1], [14, 1], [14, 4], [9, 4]])])
     with pytest.raises(InputInvalid, match="1 of 2 regions of b.zip"):

@@ -11,7 +11,7 @@ from zooready.commands.console import CONSOLE, print_line
 from zooready.commands.numbers import from_zero, positive
 from zooready.commands.runs import start_of
 from zooready.data import read_classes, share
-from zooready.errors import InputInvalid
+from zooready.errors import InputInvalid, amount
 from zooready.families import FAMILIES, for_classes, for_folder, named
 from zooready.records import Family
 from zooready.training.pairs import TRAINED_ON, classified
@@ -142,7 +142,8 @@ def run(family: str, out: Path, **options: Any) -> None:
     if not checkpoint.is_finished:  # the first of several processes says so
         return
     CONSOLE.print(
-        f"{checkpoint.family}: {checkpoint.steps} steps in {checkpoint.seconds:.0f} s, seed {checkpoint.seed}, on {checkpoint.data}."
+        f"{checkpoint.family}: {amount(checkpoint.steps, 'step')} in {checkpoint.seconds:.0f} s, seed {checkpoint.seed}, "
+        f"on {checkpoint.data}."
     )
     if checkpoint.best_step:
         CONSOLE.print(f"  kept: the weights of step {checkpoint.best_step}, which had the lowest held-out loss")

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import skimage
 from numpy.typing import NDArray
 
 from zooready.errors import InputInvalid
+from zooready.images import outlines
 
 SUFFIX = ".json"
 FOLDERS = (".", "annotations")  # beside the images where the file may lie
@@ -107,7 +107,7 @@ def labels_of(path: Path, image: str, shape: tuple[int, int], classes: Sequence[
     Raises
     ------
     InputInvalid
-        The image is not in the file or has another size there, or an object has no outline.
+        The image is not in the file or has another size there, or an object has no outline or lies outside.
     """
     coco = read_coco(path)
     if image not in coco.images:
@@ -117,14 +117,18 @@ def labels_of(path: Path, image: str, shape: tuple[int, int], classes: Sequence[
     if size != shape:
         raise InputInvalid(f"{image} has {shape[1]}x{shape[0]} px, and {size[1]}x{size[0]} in {path.name}: annotate the image as it is.")
     labels = np.zeros((max(len(classes), 1), *shape), np.int32)
-    counts = [0] * len(labels)
+    counts, missing = [0] * len(labels), 0
     for number, annotation in enumerate(coco.objects.get(entry["id"], ()), 1):
         name = coco.names[annotation["category_id"]]
         if classes and name not in classes:
             continue
         place = classes.index(name) if classes else 0
         counts[place] += 1
-        labels[place][_inside(annotation.get("segmentation"), shape, f"object {number} of {image} in {path.name}")] = counts[place]
+        found = _inside(annotation.get("segmentation"), shape, f"object {number} of {image} in {path.name}")
+        missing += found is None
+        if found is not None:
+            labels[place][found] = counts[place]
+    outlines.demand_inside(missing, sum(counts), f"objects of {image} in {path.name}", shape)
     return labels if classes else labels[0]
 
 
@@ -138,8 +142,8 @@ def _is_coco(path: Path) -> bool:
     return isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
 
 
-def _inside(segmentation: Any, shape: tuple[int, int], name: str) -> NDArray[np.bool_]:
-    """The pixels (y, x) of an object: of any of its polygons, or of its run lengths, which go down the columns."""
+def _inside(segmentation: Any, shape: tuple[int, int], name: str) -> NDArray[np.bool_] | None:
+    """The pixels (y, x) of an object: of any of its polygons, or of its run lengths, which go down the columns; None if all lie outside."""
     try:
         if isinstance(segmentation, dict):
             return _runs(segmentation, shape, name)
@@ -148,9 +152,11 @@ def _inside(segmentation: Any, shape: tuple[int, int], name: str) -> NDArray[np.
             raise ValueError("no polygon of three corners or more")
     except (ValueError, TypeError, KeyError) as error:
         raise InputInvalid(f"{name} has no outline ({error}); a box alone does not say where it is: {CURE}.") from None
+    if all(outlines.is_outside(polygon, shape) for polygon in polygons):
+        return None
     inside = np.zeros(shape, bool)
     for polygon in polygons:
-        inside |= skimage.draw.polygon2mask(shape, polygon[:, ::-1] - 0.5)  # corners of pixels, where skimage has centres
+        inside |= outlines.inside(polygon, shape)
     return inside
 
 

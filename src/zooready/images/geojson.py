@@ -17,12 +17,12 @@ import skimage
 from numpy.typing import NDArray
 
 from zooready.errors import InputInvalid
+from zooready.images import outlines
 from zooready.images.whole_files import make_folder, whole_file
 from zooready.records import Array
 
 SUFFIXES = (".geojson",)
 TOUCHING = np.ones((3, 3), bool)  # pixels that touch at a corner are one piece
-Ring = NDArray[np.float64]  # (corners, 2), x and y
 
 
 def read_geojson(path: Path, shape: tuple[int, int]) -> NDArray[np.int32]:
@@ -43,7 +43,7 @@ def read_geojson(path: Path, shape: tuple[int, int]) -> NDArray[np.int32]:
     Raises
     ------
     InputInvalid
-        The file cannot be read, holds no features, or one that encloses nothing, such as a line or a point.
+        The file cannot be read, holds no features, one that encloses nothing, such as a line or a point, or some outside the image.
     """
     try:
         content = json.loads(path.read_bytes())
@@ -56,16 +56,18 @@ def read_geojson(path: Path, shape: tuple[int, int]) -> NDArray[np.int32]:
         ) from None
     if not areas:
         raise InputInvalid(f"{path.name} holds no objects: outline them, and export them again.")
+    missing = sum(all(outlines.is_outside(ring, shape) for polygon in polygons for ring in polygon) for polygons in areas)
+    outlines.demand_inside(missing, len(areas), f"objects of {path.name}", shape)
     labels = np.zeros(shape, np.int32)
     for number, polygons in enumerate(areas, 1):
         inside = np.zeros(shape, bool)
         for ring in (ring for polygon in polygons for ring in polygon):
-            inside ^= skimage.draw.polygon2mask(shape, ring[:, ::-1] - 0.5)  # corners of pixels, where skimage has centres
+            inside ^= outlines.inside(ring, shape)
         labels[inside] = number
     return labels
 
 
-def _polygons(geometry: Mapping[str, Any]) -> Iterator[list[Ring]]:
+def _polygons(geometry: Mapping[str, Any]) -> Iterator[list[outlines.Corners]]:
     """The rings of each polygon; ValueError for what is none."""
     kind = geometry["type"]
     if kind not in ("Polygon", "MultiPolygon"):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooready.errors import InputInvalid
+from zooready.images import outlines
 
 if TYPE_CHECKING:
     from roifile import ImagejRoi
@@ -54,11 +55,7 @@ def read_rois(path: Path, shape: tuple[int, int]) -> NDArray[np.int32]:
             missing += inside is None
             if inside is not None:
                 labels[inside] = number
-    if missing:
-        raise InputInvalid(
-            f"{missing} of {number} regions of {path.name} lie outside its image, which has {shape[1]}x{shape[0]} px: they were drawn on "
-            "another image, or on this one before it was cropped or scaled. Draw them on this one, or delete these in the ROI Manager."
-        )
+    outlines.demand_inside(missing, number, f"regions of {path.name}", shape, where=" in the ROI Manager")
     return labels
 
 
@@ -71,8 +68,8 @@ def _points(region: ImagejRoi, shape: tuple[int, int]) -> Iterator[tuple[int, in
 def _outlined(path: Path, name: str, region: ImagejRoi, shape: tuple[int, int]) -> Iterator[NDArray[np.bool_] | None]:
     """The pixels (y, x) of the one region; None for one outside the image."""
     inside = _inside(path, name, region, shape)
-    is_outside = region.right <= 0 or region.bottom <= 0 or region.left >= shape[1] or region.top >= shape[0]
-    yield None if is_outside else inside
+    box = np.array([[region.left, region.top], [region.right, region.bottom]])
+    yield None if outlines.is_outside(box, shape) else inside
 
 
 def _regions(path: Path) -> list[tuple[str, ImagejRoi]]:
@@ -98,7 +95,6 @@ def _regions(path: Path) -> list[tuple[str, ImagejRoi]]:
 def _inside(path: Path, name: str, region: ImagejRoi, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """The pixels (y, x) whose centres lie inside a region."""
     from roifile import ROI_TYPE
-    from skimage.draw import polygon2mask
 
     area = (ROI_TYPE.POLYGON, ROI_TYPE.RECT, ROI_TYPE.OVAL, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED)
     if region.roitype not in area:
@@ -108,8 +104,8 @@ def _inside(path: Path, name: str, region: ImagejRoi, shape: tuple[int, int]) ->
         ellipse = ((y + 0.5 - (region.top + region.bottom) / 2) / max((region.bottom - region.top) / 2, 0.5)) ** 2
         ellipse = ellipse + ((x + 0.5 - (region.left + region.right) / 2) / max((region.right - region.left) / 2, 0.5)) ** 2
         return np.asarray(ellipse <= 1)
-    outlines = region.coordinates(multi=True)
+    pieces = region.coordinates(multi=True)
     inside = np.zeros(shape, bool)
-    for outline in outlines if isinstance(outlines, list) else [outlines]:
-        inside ^= polygon2mask(shape, np.asarray(outline, np.float64)[:, ::-1] - 0.5)  # corners of pixels, where skimage has centres
+    for piece in pieces if isinstance(pieces, list) else [pieces]:
+        inside ^= outlines.inside(np.asarray(piece, np.float64), shape)
     return inside
