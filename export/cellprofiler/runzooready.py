@@ -120,6 +120,11 @@ FLOAT = 1  # in ONNX
 VARINT, EIGHT, TEXT, FOUR = 0, 1, 2, 5  # how protobuf stores a field
 
 
+def amount(number: int, noun: str) -> str:
+    """A number of things in words."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 class BundleError(ValueError):
     """A bundle, image or setting cannot be used; the message says why, and what to do."""
 
@@ -193,8 +198,8 @@ class Bundle:
         steps += [str(step.get("id")) for tensor in outputs for step in tensor.get("postprocessing") or []]
         if unsupported := [step for step in steps if step not in HARMLESS]:
             raise BundleError(
-                f"{', '.join(unsupported)} lies outside the network, but this module runs only the network: "
-                "export it with these steps inside."
+                f"{', '.join(unsupported)} {'lies' if len(unsupported) == 1 else 'lie'} outside the network, but this module runs "
+                "only the network: export it with these steps inside."
             )
         zooready = (rdf.get("config") or {}).get("zooready") or {}
         kinds = {str(output["id"]): str(output["kind"]) for output in zooready.get("outputs") or []}
@@ -1159,8 +1164,8 @@ class RunZooready(ImageSegmentation):
         if len(planes) != len(bundle.input.channels):
             expected = ", ".join(bundle.input.channels)
             raise BundleError(
-                f"{bundle.path.name} takes {len(bundle.input.channels)} channels ({expected}), and {', '.join(names)} have {len(planes)}: "
-                "use ColorToGray, or add channels in RunZooready."
+                f"{bundle.path.name} takes {amount(len(bundle.input.channels), 'channel')} ({expected}), and {', '.join(names)} "
+                f"{'has' if len(names) == 1 else 'have'} {len(planes)}: use ColorToGray, or add channels in RunZooready."
             )
         return images[0], numpy.stack(planes), scale
 

@@ -122,7 +122,7 @@ function check() {
     if (bitDepth() == 24)
         channels = 3;
     if (channels != CHANNELS)
-        exit("${name} takes " + CHANNELS + " channel(s), but this image has " + channels + ": use Image > Duplicate to select the right ones.");
+        exit("${name} takes " + amount(CHANNELS, "channel") + ", but this image has " + channels + ": use Image > Duplicate to select the right ones.");
     if (width < 2 || height < 2)
         exit("This image is " + width + " x " + height + ", but DeepImageJ takes no images that are one pixel wide or high: use zooready predict.");
     if (TAKES_Z)
@@ -182,9 +182,9 @@ function checkStack(slices, frames) {
     if (slices == 1 && !(PLANES[0] == 1 && PLANES[1] == 0))
         exit("${name} takes stacks, but this image is a single plane: open the whole stack.");
     if (PLANES[1] == 0 && slices != PLANES[0])
-        exit("${name} takes exactly " + PLANES[0] + " planes, but this image has " + slices + ": use Image > Duplicate to select them.");
+        exit("${name} takes exactly " + amount(PLANES[0], "plane") + ", but this image has " + slices + ": use Image > Duplicate to select them.");
     if (PLANES[1] > 0 && (slices < PLANES[0] || (slices - PLANES[0]) % PLANES[1] != 0))
-        exit("${name} takes " + PLANES[0] + " planes or more, in steps of " + PLANES[1] + ", but this image has " + slices
+        exit("${name} takes " + amount(PLANES[0], "plane") + " or more, in steps of " + PLANES[1] + ", but this image has " + slices
             + ": use Image > Duplicate to select as many.");
 }
 
@@ -456,6 +456,13 @@ function home() {
         folder = File.getParent(file);
     folder = slashed(folder);
     return folder + "/";
+}
+
+// A number of things in words
+function amount(number, noun) {
+    if (number != 1)
+        noun = noun + "s";
+    return "" + number + " " + noun;
 }
 
 // A new folder for pieces of the image; DeepImageJ cuts file names at a space

@@ -23,7 +23,7 @@ planes = slices * frames;
 if (values.length == names.length)
     planes = 1;
 if (values.length != names.length * planes)
-    exit("The image holds " + values.length + " scores, but there are " + names.length + " names: " + parts[0]);
+    exit("The image holds " + amount(values.length, "score") + ", but the text has " + amount(names.length, "name") + ": " + parts[0]);
 text = "class,score\n";
 if (planes > 1)
     text = "slice,frame," + text;
@@ -59,3 +59,10 @@ else {
     Table.update;
 }
 return String.join(best, ",");
+
+// A number of things in words
+function amount(number, noun) {
+    if (number != 1)
+        noun = noun + "s";
+    return "" + number + " " + noun;
+}

@@ -95,6 +95,23 @@ def test_each_fact_is_looked_at(changes, message):
         about.demand(replace(GOOD, **changes))
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"authors": ("Ada",)}, r"'authors' must be a list of entries with a name, got \['Ada'\]"),
+        ({"authors": {"name": "Ada"}}, "'authors' must be a list of entries with a name, got {'name': 'Ada'}"),
+        ({"cite": ({"text": "a paper", "doi": "10.1234/x"},)}, r"'cite' must be pairs \(text, DOI\), got \[{'doi'"),
+        ({"cite": ("a paper", "10.1234/x")}, r"'cite' must be pairs \(text, DOI\), got \['a paper'"),
+        ({"tags": "nuclei"}, "'tags' must be a list of words, got 'nuclei'"),
+        ({"pixel_size_um": 0.1}, r"'pixel_size_um' must be \[smallest, largest\] in micrometres, got 0.1"),
+    ],
+)
+def test_facts_of_another_shape_are_told_in_words(changes, message):
+    """Before, they ended in a traceback, became other facts (a tag for each letter), or were told as facts that nobody gave."""
+    with pytest.raises(InputInvalid, match=message):
+        about.demand(replace(GOOD, **changes))
+
+
 def test_faults_of_facts_come_in_one_message_too():
     with pytest.raises(InputInvalid, match=r"about: 'name'.*; 'license'.*"):
         about.demand(replace(GOOD, name="", license=""))

@@ -246,7 +246,7 @@ def check_channels_come_from_one_image_or_from_several():
     assert np.array_equal(pixels(several, "Sum"), (RAW + other).astype(np.float32))
     with refused("different sizes", "Other"):
         run(together, {"DNA": loaded(RAW), "Other": loaded(other[:9])})
-    with refused("takes 1 channels (grey)", "have 2", "ColorToGray"):
+    with refused("takes 1 channel (grey), and DNA has 2", "ColorToGray"):
         run(module("mrbcr.zip", "Make images", [("First one", "Sum")]), loaded(np.stack([RAW, other], axis=-1)))
 
 

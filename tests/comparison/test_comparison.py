@@ -248,7 +248,10 @@ def test_a_stack_stored_as_time_is_refused_by_a_network_of_stacks_with_the_cure(
     with opened(good().write(tmp_path / "tiny.zip")) as bundle:
         case = replace(bundle.cases[0], input=np.zeros((1, 1, 4, 6, 7), np.float32))
         volumes = replace(bundle, inputs=(replace(bundle.inputs[0], axes="bczyx"),), cases=(case,))
-    with pytest.raises(InputInvalid, match=r"t.tif has axes 'tyx' .* takes stacks .*: if its frames are the planes of a stack, exchange"):
+    with pytest.raises(
+        InputInvalid,
+        match=r"t.tif has axes 'tyx' .* takes stacks .*: if its frames are the planes of a stack, name its axes so .'zyx'., or exchange",
+    ):
         as_inputs(volumes, tmp_path / "t.tif")
     with pytest.raises(InputInvalid, match=r"plane.tif has axes 'yx' .* takes stacks .*: give an image with an axis z"):
         as_inputs(volumes, tmp_path / "plane.tif")
@@ -308,11 +311,38 @@ def test_planes_of_a_stack_for_a_network_of_two_channels_are_refused_with_the_cu
     import tifffile
 
     tifffile.imwrite(tmp_path / "z.tif", np.zeros((2, 6, 7), np.float32), imagej=True, metadata={"axes": "ZYX"})
-    with pytest.raises(InputInvalid, match="if its planes are these channels, set 2 channels in Fiji with Image > Properties, and save it"):
+    with pytest.raises(InputInvalid, match="planes are these channels, name its axes so \\('cyx'\\), or set 2 channels in Fiji"):
         as_inputs(pairs, tmp_path / "z.tif")
     tifffile.imwrite(tmp_path / "more.tif", np.zeros((3, 6, 7), np.float32), imagej=True, metadata={"axes": "ZYX"})
     with pytest.raises(InputInvalid, match="choose the channel in Fiji"):
         as_inputs(pairs, tmp_path / "more.tif")
+
+
+def test_axes_that_are_named_cure_a_file_and_imagej_does_not_open_it_its_way(tmp_path, pairs):
+    """Before, only ``predict`` took axes; what it named as the cure could not be done for a check."""
+    import tifffile
+
+    planes = np.arange(84, dtype=np.uint16).reshape(2, 6, 7)
+    tifffile.imwrite(tmp_path / "z.tif", planes, imagej=True, metadata={"axes": "ZYX"})
+    (piece,) = as_inputs(pairs, tmp_path / "z.tif", axes="cyx")
+    np.testing.assert_array_equal(piece.array[0], planes)
+    assert piece.path is None
+    assert "given the axes that you named" in "".join(piece.notes)
+
+
+def test_check_takes_the_axes_of_a_plain_stack(tmp_path, tiny, capsys):
+    import tifffile
+
+    from zooready.cli import main
+
+    tifffile.imwrite(tmp_path / "plain.tif", np.stack([make_image("odd")[0, 0]] * 2), metadata=None)
+    words = ["check", str(tiny), "--in", "onnxruntime", "--image", str(tmp_path / "plain.tif")]
+    assert main([*words]) == 2
+    assert "name them, e.g. axes 'zyx'" in " ".join(capsys.readouterr().err.split())
+    assert main([*words[:-2], "--axes", "tyx"]) == 2
+    assert "axes 'tyx' are those of an image, and none is given" in " ".join(capsys.readouterr().err.split())
+    assert main([*words, "--axes", "tyx"]) == 0
+    assert "t 1; t 2" in " ".join(capsys.readouterr().out.split())
 
 
 def with_halo():

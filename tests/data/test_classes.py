@@ -153,7 +153,7 @@ def test_shrunk_images_are_means_of_squares_of_pixels(labelled_folder):
 
 def test_a_folder_without_classes_is_refused(tmp_path, save):
     save(tmp_path / "one" / "a.tif")
-    with pytest.raises(InputInvalid, match="holds 1 folders with images: give one folder per class, at least two"):
+    with pytest.raises(InputInvalid, match="holds 1 folder with images: give one folder per class, at least two"):
         read_classes(tmp_path)
     with pytest.raises(InputInvalid, match=r"there is no folder .*none: check the name"):
         read_classes(tmp_path / "none")

@@ -141,5 +141,5 @@ def test_the_macro_refuses_other_channels_lines_and_images_beyond_the_limit(tmp_
     assert fiji.run_macro(installed.macro, arguments, folder, limit_s=200, memory_mb=8192) == ["[aborted]"] * 3
     log = (folder / "log.txt").read_text()
     assert "800 elements, but DeepImageJ hangs above 700: use zooready predict" in log
-    assert "takes 1 channel(s), but this image has 2" in log
+    assert "takes 1 channel, but this image has 2" in log
     assert "DeepImageJ takes no images that are one pixel wide or high" in log

@@ -193,3 +193,11 @@ return runMacro("{FOLDER}/" + parts[0], parts[2] + "|{tmp_path}/out.csv");
     asked += ["scores_to_table.ijm|nothing|a,b,c", "scores_to_table.ijm|scores.tif|a,b"]
     assert macro(code, *asked) == ["[aborted]"] * 5
     assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["run_bundle.ijm", "scores_to_table.ijm"])
+def test_amounts_are_in_words(macro, name):
+    _, start, rest = (FOLDER / name).read_text(encoding="utf-8").partition("function amount(")
+    body = start + rest[: rest.index("\n}\n") + 3]
+    (found,) = macro(body + 'return amount(1, "plane") + ", " + amount(0, "plane") + ", " + amount(12, "name");')
+    assert found == "1 plane, 0 planes, 12 names"

@@ -137,7 +137,7 @@ def test_on_a_screen_every_output_opens_with_calibration_and_names(macro, made, 
 
 
 @pytest.mark.java
-def test_what_does_not_fit_or_did_not_run_ends_the_macro(macro, made, tmp_path):
+def test_what_does_not_fit_or_did_not_run_ends_the_macro(macro, made, tmp_path, tmp_path_factory):
     stand_in.put_into(made.macro, ("labels", "maps"))
     made.macro.write_text(made.macro.read_text().replace("LIMIT = 50331648", "LIMIT = 9000"))
     files = {
@@ -150,6 +150,8 @@ def test_what_does_not_fit_or_did_not_run_ends_the_macro(macro, made, tmp_path):
     arguments = [f"{path}|{tmp_path / 'out'}" for path in (*paths, tmp_path / "two.tif")]
     assert macro(f'return runMacro("{made.macro}", getArgument());', *arguments) == ["[aborted]"] * 4
     assert not list((tmp_path / "out").glob("good_labels-outlined.tif"))
+    log = max(tmp_path_factory.getbasetemp().glob("imagej*/log.txt"), key=lambda path: path.stat().st_mtime).read_text()
+    assert "takes 1 channel, but this image has 2" in log
 
 
 @pytest.mark.fiji

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -69,19 +70,22 @@ def read(path: Path) -> About:
 
 def demand(about: About) -> None:
     """Raise InputInvalid unless these facts can stand in a description; all faults in one message."""
-    given = {field.name: getattr(about, field.name) for field in fields(About)}
-    given["authors"] = [dict(author) for author in about.authors]
-    given["cite"] = [{"text": text, "doi": doi} for text, doi in about.cite]
-    given["tags"] = list(about.tags)
-    given["maintainers"] = [dict(maintainer) for maintainer in about.maintainers]
-    del given["cover"]
-    for key in RANGES:
-        if given[key] is None:
-            del given[key]
-        else:
-            given[key] = list(given[key])
-    if faults := [fault for key, value in given.items() if (fault := _fault(key, value))]:
+    given = {field.name: _as_in_a_file(getattr(about, field.name)) for field in fields(About)}
+    given = {key: value for key, value in given.items() if key != "cover" and not (key in RANGES and value is None)}
+    faults = []
+    if isinstance(given["cite"], list) and all(isinstance(pair, list) and len(pair) == 2 for pair in given["cite"]):
+        given["cite"] = [{"text": text, "doi": doi} for text, doi in given["cite"]]
+    else:
+        faults = [f"'cite' must be pairs (text, DOI), got {shown(given.pop('cite'))}"]
+    if faults := faults + [fault for key, value in given.items() if (fault := _fault(key, value))]:
         raise InputInvalid(f"about: {'; '.join(faults)}.")
+
+
+def _as_in_a_file(value: Any) -> Any:
+    """A fact as a file would hold it: sequences become lists, mappings dictionaries; anything else stays what it is."""
+    if isinstance(value, list | tuple):
+        return [_as_in_a_file(entry) for entry in value]
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 def _fault(key: str, value: Any) -> str:

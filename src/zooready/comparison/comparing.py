@@ -49,6 +49,7 @@ def compare(
     *,
     consumers: Sequence[str] | None = None,
     image: Path | str | None = None,
+    axes: str | None = None,
     trust_code: bool = False,
     time_limit_s: float | None = None,
     progress: Progress | None = None,
@@ -65,6 +66,8 @@ def compare(
     image
         An image to run as well; formats and programs are compared with each other on it, since no stored output exists. Of a stack or
         time series that the network does not take at once, up to five planes are run, each by itself.
+    axes
+        Letters of ``tzcyx``: the axes of the image, if its file names none or wrong ones.
     trust_code
         Whether the bundle's own Python may run, without which state dicts are ``untrusted``.
     time_limit_s
@@ -83,7 +86,7 @@ def compare(
     asked = list(dict.fromkeys(consumers)) if consumers is not None else None
     modules = [module for module in map(consumer, asked or CONSUMERS) if asked or not getattr(module, "ASKED_ONLY", False)]
     with opened(path, trust_code=trust_code, time_limit_s=time_limit_s) as bundle:
-        extra = () if image is None else as_inputs(bundle, Path(image))
+        extra = () if image is None else as_inputs(bundle, Path(image), axes=axes)
         todo = [cell for module in modules for cell in cells(module, bundle, asked is not None)]
         calls = [partial(result, module, format, bundle, extra) for module, format in todo]
         results = side_by_side(calls, at_once(), _told(todo, progress), order=_from_both_ends(len(todo)))

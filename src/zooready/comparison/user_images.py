@@ -21,6 +21,10 @@ BY_BIO_FORMATS = (
     "ImageJ alone takes the planes of this file for slices, so the programs were given its channels and planes as it names them: in Fiji "
     "open it with Plugins > Bio-Formats."
 )
+AS_NAMED = (
+    "The programs were given the axes that you named. Before you run the network in Fiji, set these channels, slices and frames there in "
+    "Image > Properties."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +46,11 @@ class UserImage:
     notes: tuple[str, ...] = ()
 
 
-def as_inputs(bundle: Bundle, path: Path) -> tuple[UserImage, ...]:
+def as_inputs(bundle: Bundle, path: Path, *, axes: str | None = None) -> tuple[UserImage, ...]:
     """What the bundle's network is given for an image: all of it, or planes and time points that the network does not take at once.
 
-    Of more than :data:`MOST` pieces as many are taken, evenly spread from the first to the last.
+    Of more than :data:`MOST` pieces as many are taken, evenly spread from the first to the last. ``axes``, letters of ``tzcyx``, are those
+    of a file that names none or wrong ones.
 
     Raises
     ------
@@ -54,21 +59,22 @@ def as_inputs(bundle: Bundle, path: Path) -> tuple[UserImage, ...]:
     """
     if not bundle.cases:
         raise InputInvalid(f"{path.name} cannot be run: the bundle takes {len(bundle.inputs)} inputs. Leave the image out.")
-    image = read_image(path)
+    image = read_image(path, axes=axes)
     letters, shape = bundle.inputs[0].axes, bundle.cases[0].input.shape
     _demand_fit(bundle, image, path)
-    array, axes = image.array, image.axes
+    array, order = image.array, image.axes
     for axis in letters:
-        if axis not in axes:
-            array, axes = array[None], axis + axes
-    loop = "".join(axis for axis in "tz" if axis in axes and axis not in letters)
-    array = array.transpose([axes.index(axis) for axis in loop + letters])
+        if axis not in order:
+            array, order = array[None], axis + order
+    loop = "".join(axis for axis in "tz" if axis in order and axis not in letters)
+    array = array.transpose([order.index(axis) for axis in loop + letters])
     indices = list(np.ndindex(*array.shape[: len(loop)]))
     if len(indices) > MOST:
         indices = [indices[round(n)] for n in np.linspace(0, len(indices) - 1, MOST)]
     is_input = not loop and len(letters) == len(shape) and path.suffix.lower() in FOR_IMAGEJ
-    is_opened = is_input and (image.axes == "yx" or image.channels == RGB or as_imagej_opens(path))
-    notes = tuple(filter(None, (rounded(image.array), BY_BIO_FORMATS if is_input and not is_opened else "")))
+    is_opened = is_input and axes is None and (image.axes == "yx" or image.channels == RGB or as_imagej_opens(path))
+    unlike = "" if is_opened or not is_input else BY_BIO_FORMATS if axes is None else AS_NAMED
+    notes = tuple(filter(None, (rounded(image.array), unlike)))
     pieces = []
     for index in indices:
         where = ", ".join(f"{axis} {number + 1}" for axis, number in zip(loop, index, strict=True))
@@ -105,8 +111,11 @@ def _demand_fit(bundle: Bundle, image: Image, path: Path) -> None:
     channels = shape[letters.index("c")] if "c" in letters else 1
     if sizes.get("c", 1) != channels or len(letters) != len(shape):
         cure = "choose the channel in Fiji and save it as its own TIFF"
-        if len(letters) == len(shape) and axes_as_channels(image, channels, letters):
-            cure = f"if its planes are these channels, set {channels} channels in Fiji with Image > Properties, and save it"
+        if len(letters) == len(shape) and (named := axes_as_channels(image, channels, letters)):
+            cure = (
+                f"if its planes are these channels, name its axes so ({named!r}), or set {amount(channels, 'channel')} in Fiji with "
+                "Image > Properties, and save it"
+            )
         raise InputInvalid(
             f"{path.name} has axes {image.axes!r} {image.array.shape}, and the bundle takes {letters!r} with "
             f"{amount(channels, 'channel')}: {cure}."
@@ -114,7 +123,8 @@ def _demand_fit(bundle: Bundle, image: Image, path: Path) -> None:
     for axis, what in (("z", "stacks"), ("t", "time series")):
         if axis in letters and axis not in sizes and shape[letters.index(axis)] > 1:
             cure = (
-                "if its frames are the planes of a stack, exchange slices and frames in Fiji (Image > Properties) and save it"
+                f"if its frames are the planes of a stack, name its axes so ({image.axes.replace('t', 'z')!r}), or exchange slices and "
+                "frames in Fiji (Image > Properties) and save it"
                 if axis == "z" and "t" in sizes
                 else f"give an image with an axis {axis}"
             )

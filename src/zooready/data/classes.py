@@ -185,7 +185,7 @@ def examine_classes(folder: Path) -> Classified:
     folders = class_folders(folder)
     if len(folders) < 2:
         raise InputInvalid(
-            f"{folder} holds {len(folders)} folders with images: give one folder per class, at least two, "
+            f"{folder} holds {amount(len(folders), 'folder')} with images: give one folder per class, at least two, "
             "e.g. DIR/actin/a.tif and DIR/nucleus/b.tif."
         )
     items, faults = [], []

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from zooready.errors import InputInvalid
+from zooready.errors import InputInvalid, amount
 
 FOLDS = 10
 SHARES = (0.9, 0.8, 0.7, 0.6, 0.5)  # shares of the images to train on
@@ -48,7 +48,7 @@ def folds(labels: Sequence[int], count: int = FOLDS, seed: int = 0) -> tuple[Spl
         Fewer than two folds, or fewer images than folds.
     """
     if not 2 <= count <= len(labels):
-        raise InputInvalid(f"{count} folds of {len(labels)} images: give a number from 2 to the number of images.")
+        raise InputInvalid(f"{amount(count, 'fold')} of {amount(len(labels), 'image')}: give a number from 2 to the number of images.")
     fold = np.empty(len(labels), int)
     dealt = 0
     for members in _shuffled(labels, seed):

@@ -192,7 +192,7 @@ def _origin(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
     minutes = f"{record['seconds'] / 60:.0f} minutes"
     optimizer = record.get("optimizer", "AdamW")
     batch = amount(record["batch"], "pair")
-    yield f"- {record['steps']} steps of {batch}, {optimizer}, seed {record['seed']}, {record['precision']}, {minutes}."
+    yield f"- {amount(record['steps'], 'step')} of {batch}, {optimizer}, seed {record['seed']}, {record['precision']}, {minutes}."
     if "thresholds" in record:
         values = ", ".join(f"{key} {value}" for key, value in record["thresholds"].items() if key != "chosen_on")
         yield f"- Thresholds {values}, chosen on {record['thresholds']['chosen_on']}."

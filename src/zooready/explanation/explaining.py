@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from zooready.bundle.specs import channel_limits, input_spec, known_blur, output_specs, pixel_range_um, plane_distance_um
-from zooready.errors import BundleInvalid, InputInvalid
+from zooready.errors import BundleInvalid, InputInvalid, amount
 from zooready.explanation import attribution, restoration
 from zooready.explanation.checks import share_inside
 from zooready.explanation.networks import Network, network_of
@@ -191,8 +191,8 @@ def _scores(job: _Job) -> Array:
     scores: Array = job.run(job.image)
     if scores.shape != (1, len(job.output.channels)):
         raise BundleInvalid(
-            f"{job.bundle.path.name} promises '{job.output.name}' with {len(job.output.channels)} classes and gave the shape "
-            f"{scores.shape}. Export it again."
+            f"{job.bundle.path.name} promises '{job.output.name}' with {amount(len(job.output.channels), 'class', 'classes')} and gave the "
+            f"shape {scores.shape}. Export it again."
         )
     return np.asarray(scores[0])
 

@@ -176,7 +176,8 @@ class Measurer:
         scores = seen.outputs[self.scores_index][0]
         if scores.shape != (len(self.classes),):
             raise BundleInvalid(
-                f"{self.bundle.path.name} declares {len(self.classes)} classes and returned {scores.size}. Export it again."
+                f"{self.bundle.path.name} declares {amount(len(self.classes), 'class', 'classes')} and returned {scores.size}. "
+                "Export it again."
             )
         return {
             "class": self.classes[int(scores.argmax())],

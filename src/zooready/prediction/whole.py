@@ -272,8 +272,8 @@ def _one(
     for tensor, described, output in zip(outputs, bundle.outputs, computed, strict=True):
         if output.ndim != len(tensor.axes) or output.shape[tensor.axes.index("c")] != len(tensor.channels):
             raise BundleInvalid(
-                f"{bundle.path.name} promises '{tensor.name}' with axes {tensor.axes!r} and {len(tensor.channels)} channels, and its "
-                f"network gave the shape {output.shape}. Export it again."
+                f"{bundle.path.name} promises '{tensor.name}' with axes {tensor.axes!r} and {amount(len(tensor.channels), 'channel')}, and "
+                f"its network gave the shape {output.shape}. Export it again."
             )
         if not output.size:
             raise ConsumerFailed(f"'{tensor.name}' came out empty for an image of {size[1]} x {size[0]} px: give a larger image.")

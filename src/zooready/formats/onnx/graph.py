@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from zooready.errors import InputInvalid
+from zooready.errors import InputInvalid, amount
 from zooready.formats.installed import torch_version
 from zooready.records import Case
 
@@ -38,7 +38,9 @@ def check(names: Names, case: Case) -> None:
     """Raise InputInvalid unless there is a name and as many letters as dimensions for each output."""
     shapes = [output.shape for output in case.outputs]
     if len(names.outputs) != len(shapes) or len(names.output_axes) != len(shapes):
-        raise InputInvalid(f"output_names {names.outputs}, output_axes {names.output_axes}: the network returns {len(shapes)} outputs.")
+        raise InputInvalid(
+            f"output_names {names.outputs}, output_axes {names.output_axes}: the network returns {amount(len(shapes), 'output')}."
+        )
     wrong = [
         (name, axes, shape) for name, axes, shape in zip(names.outputs, names.output_axes, shapes, strict=True) if len(axes) != len(shape)
     ]
