@@ -18,7 +18,7 @@ from zooready.simulate.unseen import NEW_VOLUMES
 
 STACK_PX = (16, 64, 64)  # (z, y, x) of a stack that is measured
 STACKS, UNSEEN_STACKS = 20, 8  # each kind twice, and four times
-BLURS_PX, WIDTHS_PX, PER_ROW = (4.5, 6.0, 8.0, 11.0, 16.0), (0.5, 0.8, 1.2, 2.0, 3.0), 10
+BLURS_PX, WIDTHS_PX, PER_ROW = (4.5, 6.0, 8.0, 11.0), (0.6, 0.9, 1.3, 2.0), 10
 CONFOCAL, GAUSSIAN = "confocal microscopes", "Gaussian points"  # tables beside those of held-out and unseen specimens
 SEEDS = {CONFOCAL: 4_150_021, GAUSSIAN: 4_150_022}  # never used in training, whose seeds are small
 KINDS: tuple[Thick, ...] = tuple(dict.fromkeys(family.SPECIMENS))

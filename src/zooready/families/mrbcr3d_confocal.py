@@ -93,7 +93,7 @@ FAMILY = replace(
     title="m-rBCR deconvolution of confocal stacks",
     description=(
         "Removes blur and noise from a fluorescence stack by a microscope that keeps light of other planes out (confocal, spinning-disk, "
-        "two-photon, light-sheet). It need not be told which: points of light may be 1.2 to 7 pixels wide and 0.7 to 6 planes high. "
+        "two-photon, light-sheet). It need not be told which: points of light may be 1.4 to 4.7 pixels wide and 0.9 to 4.2 planes high. "
         "Trained on simulated threads, puncta, tubes, bodies, sheets, nets and clouds with known truth."
     ),
     input=replace(mrbcr3d.FAMILY.input, description="Raw counts of a stack."),
@@ -105,7 +105,7 @@ FAMILY = replace(
         pair=pair,
         loss=mrbcr.FAMILY.training.loss,
         guard=mrbcr.guard,
-        recipe=Recipe(steps=3500, batch=2, optimizer="Muon", learning_rate=2e-3),
+        recipe=Recipe(steps=8000, batch=2, optimizer="Muon", learning_rate=2e-3),
         metrics=mrbcr.metrics,
         pair_of=mrbcr.pair_of,
         partner=mrbcr.FAMILY.training.partner,

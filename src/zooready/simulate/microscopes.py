@@ -19,10 +19,10 @@ from zooready.simulate.optics import Optics
 BLUR_PX = (4.0, 16.0)  # wavelength / (NA x pixel size)
 NUMBER = 192  # of microscopes that training draws from; their transfer functions are kept
 SEED = 15
-CONFOCALS, CONFOCAL_BLUR_PX = 48, (4.5, 16.0)  # of confocal microscopes that training draws from, and their lenses' blur
+CONFOCALS, CONFOCAL_BLUR_PX = 48, (4.5, 11.0)  # of confocal microscopes that training draws from, and their lenses' blur
 PINHOLE_AU = (0.3, 1.5)  # diameters of their pinholes, in Airy units
 EXCITED = 0.89  # planes of a confocal microscope are closer, since light that excites is shorter
-GAUSSIANS, ACROSS_PX, ALONG_PLANES = 64, (0.5, 3.0), (0.3, 2.5)  # of Gaussian points that training draws from; standard deviations
+GAUSSIANS, ACROSS_PX, ALONG_PLANES = 64, (0.6, 2.0), (0.4, 1.8)  # of Gaussian points that training draws from; standard deviations
 GAUSSIAN_ASPECTS = (1.0, 6.0)  # with them, distance of planes over a pixel's side
 STEPS, ASPECTS = (0.35, 1.0), (1.5, 8.0)  # distances of planes, over the longest that samples the images, and over a pixel's side
 NA = (0.4, 1.35)
