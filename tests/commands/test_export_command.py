@@ -40,7 +40,7 @@ def test_a_module_is_exported_as_it_was_given(calls):
     zooready.export(network, IMAGE, ABOUT, "a.zip", normalization="min-max", keep=[0], torchscript="plain", restores=True, time_limit_s=90)
     assert calls == [
         {"module": network, "example": IMAGE, "about": ABOUT, "out": "a.zip", "normalization": "min-max", "keep": (0,)}
-        | {"torchscript": "plain", "form": "rich", "restores": True, "time_limit_s": 90, "progress": None}
+        | {"torchscript": "plain", "form": "rich", "float16": False, "restores": True, "time_limit_s": 90, "progress": None}
     ]
 
 

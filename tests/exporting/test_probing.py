@@ -1,11 +1,14 @@
 """What is measured on networks whose truth is known, and what is refused."""
 
+import sys
+
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
 from zooready.errors import InputInvalid
+from zooready.exporting import compiled
 from zooready.exporting.probing import measure, prepared
 
 EXAMPLE = torch.rand(1, 1, 50, 61, generator=torch.Generator().manual_seed(3))
@@ -181,6 +184,16 @@ def test_the_halo_of_a_network_that_insists_on_float32_is_measured_too():
             return super().forward(image.float())
 
     assert measure(prepared(Insisting(1, 1, 5, padding=2)), EXAMPLE).halo == 2
+
+
+def test_what_a_forward_method_compiles_runs_as_it_was_written(monkeypatch):
+    monkeypatch.delitem(sys.modules, "torch._dynamo", raising=False)  # as it is before anything was compiled
+    before = torch.compile
+    with compiled.as_written():
+        for made in (torch.compile(len), torch.compile(backend="none")(len), torch.compile(model=len, fullgraph=True)):
+            assert made is len
+        assert "torch._dynamo" not in sys.modules
+    assert torch.compile is before
 
 
 def test_a_compiled_part_is_measured_as_it_was_written():

@@ -111,6 +111,17 @@ def test_what_is_read_at_the_start_gets_a_template_of_its_own(start):
     assert len(templates._TEMPLATES) == templates.MOST
 
 
+def test_a_template_can_import_before_there_is_anything_to_do(start, tmp_path):
+    (tmp_path / "wave.py").write_text("import os, pathlib\npathlib.Path(__file__).with_name('by').write_text(str(os.getpid()))")
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": paths(tmp_path)}
+    templates.prepare(("wave",), environment, tmp_path)
+    until = time.monotonic() + 60
+    while not (tmp_path / "by").is_file():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert start()[2]["parent"] == int((tmp_path / "by").read_text())
+
+
 def test_a_template_that_is_gone_is_replaced(start):
     first, _, one = start()
     os.kill(one["parent"], signal.SIGKILL)

@@ -33,7 +33,7 @@ def readme(
     """Markdown: purpose, use, inputs and outputs, measurements, training, authors."""
     parts = (
         _opening(about),
-        _use(about, input, provenance),
+        _use(about, input, provenance, has_script=any(one.format == "torchscript" for one in weights)),
         tensors(about, input, outputs),
         measurements(measured, cases, weights, unavailable),
         _training(about, provenance),
@@ -48,9 +48,12 @@ def _opening(about: About) -> Iterator[str]:
         yield from (about.documentation.strip(), "")
 
 
-def _use(about: About, input: TensorSpec, provenance: Mapping[str, Any]) -> Iterator[str]:
+def _use(about: About, input: TensorSpec, provenance: Mapping[str, Any], *, has_script: bool) -> Iterator[str]:
     yield from ("## How to run it", "")
-    yield f"- **Fiji** with DeepImageJ 3: unpack this zip into a separate folder below `Fiji.app/models/`, open your image, choose \
+    if not has_script:
+        yield "- **Not in Fiji** with DeepImageJ 3, which runs TorchScript, and this bundle contains none."
+    else:
+        yield f"- **Fiji** with DeepImageJ 3: unpack this zip into a separate folder below `Fiji.app/models/`, open your image, choose \
 *Plugins > DeepImageJ > DeepImageJ Run*, and select the model *{about.name}*. Try it on `sample-{input.name}.tif` first."
     yield "- **zooready**, for images of any size: `zooready predict this.zip image.tif -o results`."
     yield f"- **Python**: `bioimageio.core.predict(model='this.zip', inputs={{'{input.name}': array}})`."

@@ -14,7 +14,7 @@ from typing import Any
 from rich.table import Table
 
 from zooready.commands.console import CONSOLE, print_line, print_notes
-from zooready.commands.numbers import seed
+from zooready.commands.numbers import from_zero
 from zooready.data import (
     SETS,
     Classified,
@@ -67,7 +67,7 @@ def options(parser: ArgumentParser) -> None:
     add("source", nargs="?", default=SUPPRESS, metavar="SET-or-DIR", help="name of a set, or your own folder (without it: list the sets)")
     add("folder", nargs="?", default=SUPPRESS, metavar="DIR", help="folder of the set, to examine it")
     add("--splits", type=Path, default=SUPPRESS, metavar="FILE", help="write the paper's splits as CSV (sets with classes)")
-    add("--seed", type=seed, default=0, help="seed of the splits")
+    add("--seed", type=from_zero, default=0, help="seed of the splits")
 
 
 def data(source: str, folder: Path | None = None, *, splits: Path | None = None, seed: int = 0) -> Examined:

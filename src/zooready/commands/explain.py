@@ -11,7 +11,7 @@ from zooready import explanation
 from zooready.commands import runs, switches
 from zooready.commands.console import CONSOLE, print_line, print_notes
 from zooready.commands.export import bundle_of
-from zooready.commands.numbers import seed
+from zooready.commands.numbers import from_zero
 from zooready.explanation import Explained
 from zooready.images.loading import as_image, as_plane
 from zooready.records import Array, Image
@@ -26,7 +26,7 @@ def options(parser: ArgumentParser) -> None:
     add("--class", dest="class_name", default=SUPPRESS, metavar="NAME", help="class to explain (default: that with the highest score)")
     add("--mask", type=Path, default=SUPPRESS, metavar="FILE", help="image whose pixels are not 0 inside the cell")
     add("--blur", dest="blur_px", type=float, default=SUPPRESS, metavar="PX", help="wavelength / (NA x pixel size), for the map of doubt")
-    add("--seed", type=seed, default=0, help="seed of the added noise")
+    add("--seed", type=from_zero, default=0, help="seed of the added noise")
     switches.add_size(parser)
     switches.add_channel(parser)
     switches.add_axes(parser)

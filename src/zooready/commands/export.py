@@ -9,6 +9,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from rich.table import Table
+
 from zooready.bundle.about import read
 from zooready.bundle.reading import opened
 from zooready.commands import runs, switches
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from zooready.exporting import Exported
+    from zooready.exporting.halves import Halves
 
 
 class Described(TypedDict, total=False):
@@ -50,6 +53,7 @@ def options(parser: ArgumentParser) -> None:
     add("--about", type=Path, default=SUPPRESS, help="about.yaml with authors, licence, citation (default: the family's)")
     add("--torchscript", default="auto", choices=("auto", "plain", "frozen", "channels_last"), help="variant; auto keeps the fastest")
     switches.add_form(parser)
+    add("--float16", action="store_true", default=SUPPRESS, help="write <name>-float16.zip, too: ONNX with smaller weights")
     switches.add_time_limit(parser, "the whole export")
     add("--outputs", dest="keep", action=Several, default=SUPPRESS, metavar="ID", help="keep only these outputs (QuPath takes one)")
 
@@ -63,6 +67,7 @@ def export(
     keep: Sequence[int] | Sequence[str] = (),
     torchscript: str = "auto",
     form: Form = "rich",
+    float16: bool = False,
     family: Family | None = None,
     time_limit_s: float | None = None,
     progress: Callable[[str], None] | None = None,
@@ -87,6 +92,8 @@ def export(
     form
         "rich" for colleagues, or "zoo" as the BioImage Model Zoo takes it: of several outputs of a run or a family, the labels or else the
         first one is kept unless ``keep`` says another.
+    float16
+        Write a second bundle beside ``out``, of the name ``<out>-float16.zip``: its ONNX file with large weights stored as float16.
     family
         The record that a run was trained with, for one that is not in FAMILIES.
     time_limit_s
@@ -112,8 +119,8 @@ def export(
             )
         if family is not None:
             raise InputInvalid(f"family={family.name!r} was given with a {type(source).__name__}: only runs have one. Leave family out.")
-        chosen = {"keep": tuple(keep), "torchscript": torchscript, "form": form, "time_limit_s": time_limit_s, "progress": progress}
-        return exported.export(source, example, about, out, **chosen, **described)  # type: ignore[arg-type]
+        chosen = {"keep": tuple(keep), "torchscript": torchscript, "form": form, "float16": float16}
+        return exported.export(source, example, about, out, **chosen, time_limit_s=time_limit_s, progress=progress, **described)  # type: ignore[arg-type]
     if surplus := [*(["example"] if example is not None else []), *described]:
         raise InputInvalid(
             f"{str(source)!r} was given with {', '.join(surplus)}: the record of a run or a family states that itself. Leave it out, or "
@@ -137,6 +144,7 @@ def export(
         restores=record.network.restores,
         torchscript=torchscript,
         form=form,
+        float16=float16,
         time_limit_s=time_limit_s,
         progress=progress,
         tolerance=record.tolerance,
@@ -201,7 +209,21 @@ def run(source: str, **options: Any) -> None:
     if result.seconds:
         times = ", ".join(f"{variant} {seconds:.2f} s" for variant, seconds in result.seconds.items())
         print_line(f"TorchScript variant {result.variant}, the fastest in {result.timed_in}: {times}")
+    if result.float16:
+        _print_float16(result.float16)
     for format, reason in result.unavailable.items():
         print_line(f"no {format}: {reason}")
     for note in result.measured.notes:
         print_line(f"note: {note}")
+
+
+def _print_float16(halves: Halves) -> None:
+    """The extra bundle, and a table of what rounding the weights changed."""
+    before, after = (size / 1e6 for size in halves.bytes)
+    print_line(f"{halves.path} ({halves.path.stat().st_size / 1e6:.1f} MB): onnx with float16 weights, {before:.2f} -> {after:.2f} MB")
+    table = Table("output", "differs from float32", "on the test image", f"on {halves.images} images", box=None, header_style="bold")
+    for off in halves.off:
+        of = "share of objects' pixels" if off.kind == "labels" else "largest difference / range"
+        counts = f" ({off.objects[0]} -> {off.objects[1]} objects)" if off.kind == "labels" else ""
+        table.add_row(off.output, of, f"{off.test:.2g}", f"{off.most:.2g}{counts}")
+    CONSOLE.print(table)

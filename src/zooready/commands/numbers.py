@@ -21,7 +21,7 @@ def above_zero(text: str) -> float:
     return value
 
 
-def seed(text: str) -> int:
+def from_zero(text: str) -> int:
     """A whole number from 0."""
     if not text.isdecimal():
         raise ArgumentTypeError(f"{text!r} is no whole number from 0")

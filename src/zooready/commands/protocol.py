@@ -11,7 +11,7 @@ from rich.table import Table
 
 from zooready.commands.console import CONSOLE, print_line
 from zooready.commands.lists import Several
-from zooready.commands.numbers import percent, positive, seed
+from zooready.commands.numbers import from_zero, percent, positive
 from zooready.evaluation.protocols import COLUMNS, Row, protocol
 
 __all__ = ["COLUMNS", "Row", "options", "protocol", "run"]
@@ -30,7 +30,7 @@ def options(parser: ArgumentParser) -> None:
     add("--repeats", type=positive, default=1, help="runs of every share, each with another split")
     add("--no-forest", dest="with_forest", action="store_false", default=SUPPRESS, help="leave out the random forest on features")
     add("--shrink", type=positive, default=1, metavar="N", help="first average N x N pixels into one: faster, at lower resolution")
-    add("--seed", type=seed, default=0, help="seed of splits, weights and augmentation")
+    add("--seed", type=from_zero, default=0, help="seed of splits, weights and augmentation")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zooready.commands.console import print_line, print_notes
-from zooready.commands.numbers import positive, seed
+from zooready.commands.numbers import from_zero, positive
 from zooready.data.gallery import gallery as draw_gallery
 from zooready.data.simulated import Simulated, simulate
 from zooready.simulate.modalities import MODALITIES
@@ -53,7 +53,7 @@ def options(parser: ArgumentParser) -> None:
     add("--size", type=positive, default=256, metavar="PX", help="side of the image, pixels")
     add("--planes", type=positive, default=1, metavar="N", help="number of planes of a stack")
     add("--count", type=positive, default=1, metavar="N", help="number of fields")
-    add("--seed", type=seed, default=0, help="seed of specimens and noise")
+    add("--seed", type=from_zero, default=0, help="seed of specimens and noise")
     add("--photons", type=float, default=500.0, metavar="N", help="photons of the brightest pixel")
     for name, help in SETTINGS.items():
         add(f"--{name}", type=float, default=SUPPRESS, metavar="X", help=help)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from zooready.commands import runs
 from zooready.commands.console import CONSOLE, print_line
-from zooready.commands.numbers import positive, seed
+from zooready.commands.numbers import from_zero, positive
 from zooready.commands.runs import start_of
 from zooready.data import read_classes, share
 from zooready.errors import InputInvalid, amount
@@ -37,11 +37,11 @@ def options(parser: ArgumentParser) -> None:
     add("--batch", type=positive, default=SUPPRESS, help="pairs per step (default: the family's recipe)")
     add("--learning-rate", type=float, default=SUPPRESS, metavar="RATE", help="highest rate (default: the family's recipe)")
     add("--adversary", type=float, default=SUPPRESS, metavar="WEIGHT", help="train against a discriminator (the superres families, deepz)")
-    add("--seed", type=seed, default=0, help="seed of weights, data and augmentation")
+    add("--seed", type=from_zero, default=0, help="seed of weights, data and augmentation")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
     add("--devices", type=positive, default=SUPPRESS, metavar="N", help="processes on each machine that share every batch, one a GPU")
     add("--nodes", type=positive, default=SUPPRESS, metavar="N", help="machines, of which torchrun or SLURM starts the processes")
-    add("--workers", type=int, default=SUPPRESS, metavar="N", help="processes that make the next pairs (default: none beside a CPU)")
+    add("--workers", type=from_zero, default=SUPPRESS, metavar="N", help="processes that make the next pairs (default: none beside a CPU)")
 
 
 def layouts() -> str:

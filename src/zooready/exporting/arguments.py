@@ -53,12 +53,16 @@ def target(out: Path | str) -> Path:
     return path
 
 
-def demand_known(torchscript: str, formats: Collection[Format], tolerance: Mapping[Format, float]) -> None:
+def demand_known(torchscript: str, formats: Collection[Format], tolerance: Mapping[Format, float], *, float16: bool = False) -> None:
     """Raise InputInvalid for a variant, a format or a tolerance that nobody would read."""
     if torchscript not in ("auto", *VARIANTS):
         raise InputInvalid(f"torchscript={torchscript!r} is not known: use one of 'auto', {', '.join(map(repr, VARIANTS))}.")
     if isinstance(formats, str) or not formats or set(formats) - set(FORMATS):
         raise InputInvalid(f"formats={formats!r}: give some of {', '.join(map(repr, FORMATS))}.")
+    if float16 and "onnx" not in formats:
+        raise InputInvalid(
+            f"float16=True with formats={formats!r}: float16 weights are those of an ONNX file. Add 'onnx', or leave them out."
+        )
     if set(tolerance) - set(FORMATS) or not all(value > 0 for value in tolerance.values()):
         raise InputInvalid(f"tolerance={dict(tolerance)}: give a positive number for some of {', '.join(map(repr, FORMATS))}.")
 

@@ -71,6 +71,7 @@ class Draft:
     timed_in: str = ""
     notes: tuple[str, ...] = ()
     reproducibility: tuple[Mapping[str, Any], ...] = ()
+    large: tuple[Case, ...] = ()
 
     @property
     def formats(self) -> tuple[Format, ...]:
@@ -152,8 +153,7 @@ def _files(job: Job, stride: Steps, minimum: Steps, fixed: Mapping[str, int], fo
                 written, seconds, timed_in = _torchscript(job, wrapped, proof, labels, fixed, folder)
                 run = torchscript.start(written.path)
             elif format == "onnx":
-                written = _onnx(job, wrapped, proof, labels, fixed, folder)
-                run = onnx.start(written.path, outputs=[spec.name for spec in job.outputs])
+                written, run = _onnx(job, wrapped, proof, labels, fixed, folder)
             else:
                 weights.append(_state_dict(job, wrapped, proof, labels, folder))
                 continue  # the network itself, which was compared with itself
@@ -167,7 +167,7 @@ def _files(job: Job, stride: Steps, minimum: Steps, fixed: Mapping[str, int], fo
     return Draft(
         wrapped=wrapped, cases=known, compared=max((case.input.shape[2:] for case in (*proof, *large)), key=np.prod),
         weights=tuple(weights), unavailable=unavailable, fixed=fixed, seconds=seconds, timed_in=timed_in,
-        notes=(*notes, *more), reproducibility=reproducibility,
+        notes=(*notes, *more), reproducibility=reproducibility, large=large,
     )  # fmt: skip
 
 
@@ -221,7 +221,10 @@ def _state_dict(job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: li
     return _proven(job, written, known, run, job.tolerance["state_dict"], labels, wrapped)
 
 
-def _onnx(job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: list[int], fixed: Mapping[str, int], folder: Path) -> Weights:
+def _onnx(
+    job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: list[int], fixed: Mapping[str, int], folder: Path
+) -> tuple[Weights, Run]:
+    """The file, and a function that runs it."""
     import torch
 
     begin("writing and comparing ONNX")
@@ -235,7 +238,8 @@ def _onnx(job: Job, wrapped: FijiSafe, known: tuple[Case, ...], labels: list[int
         output_names=[spec.name for spec in job.outputs],
         output_axes=[spec.axes for spec in job.outputs],
     )
-    return _proven(job, written, known, onnx.start(written.path), job.tolerance["onnx"], labels, wrapped)
+    run = onnx.start(written.path, outputs=[spec.name for spec in job.outputs])
+    return _proven(job, written, known, run, job.tolerance["onnx"], labels, wrapped), run
 
 
 def _demands(job: Job, fixed: Mapping[str, int], labels: list[int], format: Format) -> Demands:

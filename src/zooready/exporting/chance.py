@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zooready.exporting.trying import Trial, agree
+from zooready.formats.watching import watched
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,34 +31,27 @@ def draws(trial: Trial, outputs: tuple[Tensor, ...]) -> str:
     outputs
         Those for the example.
     """
-    from torch.utils._python_dispatch import TorchDispatchMode
-
     before = (random.getstate()[1], _numpy_state())
     seen: list[str] = []
 
-    class Fixed(TorchDispatchMode):
-        def __init__(self, is_most: bool) -> None:
-            super().__init__()
-            self.is_most = is_most
-
-        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            result = func(*args, **(kwargs or {}))
-            name = func._schema.name.removeprefix("aten::")
-            if name == "randperm":
-                seen.append(name)
-                return result.sort(descending=self.is_most).values
-            if name not in DRAWN and name not in FILLED:
-                return result
-            seen.append(name.rstrip("_"))
-            if "norm" in name or "randn" in name:
-                return result.fill_(FAR if self.is_most else -FAR)
-            if not self.is_most or not result.numel():
-                return result.zero_()
-            return result.fill_(BELOW_1) if result.is_floating_point() else result.fill_(result.max())
+    def fixed(is_most: bool, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        result = func(*args, **kwargs)
+        name = func._schema.name.removeprefix("aten::")
+        if name == "randperm":
+            seen.append(name)
+            return result.sort(descending=is_most).values
+        if name not in DRAWN and name not in FILLED:
+            return result
+        seen.append(name.rstrip("_"))
+        if "norm" in name or "randn" in name:
+            return result.fill_(FAR if is_most else -FAR)
+        if not is_most or not result.numel():
+            return result.zero_()
+        return result.fill_(BELOW_1) if result.is_floating_point() else result.fill_(result.max())
 
     for is_most in (False, True):
         try:
-            with Fixed(is_most):
+            with watched(partial(fixed, is_most)):
                 other = trial.run(trial.example)
         except Exception:  # some operations cannot be watched, and some networks insist on what they draw
             return ""

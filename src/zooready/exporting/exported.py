@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 from zooready.bundle import jdll, writing
 from zooready.bundle.provenance import without_folders
 from zooready.errors import InputInvalid, ZooreadyError
-from zooready.exporting import arguments, cases, pace, probing
+from zooready.exporting import arguments, cases, compiled, halves, pace, probing
 from zooready.exporting.attempts import Draft, Job, draft, in_java, sources
+from zooready.exporting.halves import Halves
+from zooready.formats import torchscript as recordings
 from zooready.formats.copies import untouched
 from zooready.records import FORMATS, TOLERANCE, About, Array, Form, Format, Image, Measured, Part, Weights
 from zooready.tensors import TensorSpec
@@ -32,6 +34,7 @@ class Exported:
 
     ``unavailable`` maps each format that could not be had to the reason. ``seconds`` are the timings by which the TorchScript variant was
     chosen, each the median of three runs on the example, in the engine that ``timed_in`` names; empty if the variant was given.
+    ``float16`` is the extra bundle, None if it was not asked for or could not be had.
     """
 
     path: Path
@@ -41,6 +44,7 @@ class Exported:
     variant: str
     seconds: Mapping[str, float]
     timed_in: str
+    float16: Halves | None = None
 
 
 def export(
@@ -61,6 +65,7 @@ def export(
     tolerance: Mapping[Format, float] | None = None,
     provenance: Mapping[str, Any] | None = None,
     form: Form = "rich",
+    float16: bool = False,
     time_limit_s: float | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Exported:
@@ -98,6 +103,8 @@ def export(
         Plain data for ``config.zooready``: seed, data hash, metrics, training. Versions and git commits are added.
     form
         "rich" for colleagues; "zoo" as the BioImage Model Zoo takes it, which has one output.
+    float16
+        Write a second bundle beside ``out``, of the name ``<out>-float16.zip``: its ONNX file with large weights stored as float16.
     time_limit_s
         Seconds after which the export ends at its next step; each recording and each run in Java has a limit of its own besides.
     progress
@@ -112,13 +119,20 @@ def export(
 
     who = arguments.who(about)
     path = arguments.target(out)
-    arguments.demand_known(torchscript, formats, tolerance or {})
+    arguments.demand_known(torchscript, formats, tolerance or {}, float16=float16)
+    if "torchscript" in formats:
+        recordings.soon()
     facts = arguments.provenance(provenance or {}, module)
     sample, image = arguments.sample(example)
     normal = arguments.normalization(normalization)
     part = Part(path=architecture[0], kwargs=architecture[1]) if isinstance(architecture, tuple) else architecture
-    eager = torch.compiler.set_stance("force_eager")
-    with pace.watched(progress, time_limit_s), torch.random.fork_rng(devices=[]), _one_thread(), eager, _scratch() as folder:
+    with (
+        pace.watched(progress, time_limit_s),
+        torch.random.fork_rng(devices=[]),
+        _one_thread(),
+        compiled.as_written(),
+        _scratch() as folder,
+    ):
         pace.begin("measuring the network")
         network = probing.prepared(module)
         chosen_outputs = () if head else keep
@@ -134,12 +148,19 @@ def export(
         pace.begin("packing")
         contents = _contents(job, chosen, who, sample, facts, form)
         writing.write(contents, path)
+        unavailable, extra = dict(chosen.unavailable), None
+        if float16:
+            try:
+                extra = halves.beside(contents, chosen.large, path, folder)
+            except InputInvalid as error:
+                unavailable["float16"] = str(error)
     script = _script(chosen)
     return Exported(
         path=path,
         measured=contents.measured,
         formats=chosen.formats,
-        unavailable=chosen.unavailable,
+        unavailable=unavailable,
+        float16=extra,
         variant=str(script.details["variant"]) if script else "",
         seconds=chosen.seconds,
         timed_in=chosen.timed_in,

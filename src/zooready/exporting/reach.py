@@ -7,11 +7,12 @@ one), another image may reach farther than any probe.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zooready.exporting.trying import Trial, quiet
 from zooready.formats.copies import copied
+from zooready.formats.watching import watched
 from zooready.nets.wrapping import flat
 
 if TYPE_CHECKING:
@@ -51,7 +52,6 @@ def halo(trial: Trial, strides: Sequence[int], minimums: Sequence[int]) -> int |
 def reads_anywhere(trial: Trial) -> bool:
     """Whether pixels decide on the places in the image, or in what comes of it, that are read."""
     import torch
-    from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils._pytree import tree_leaves
     from torch.utils.weak import WeakTensorKeyDictionary
 
@@ -63,22 +63,21 @@ def reads_anywhere(trial: Trial) -> bool:
     def holds(thing: Any) -> bool:
         return any(isinstance(leaf, torch.Tensor) and leaf in derived for leaf in tree_leaves(thing))
 
-    class Places(TorchDispatchMode):
-        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            kind = func._schema.name.removeprefix("aten::")
-            if kind in SPATIAL or (kind in ALONG and not 0 <= args[1] < 2) or kind in INDEXED:
-                source, places = (args[0], args[1:]) if kind not in INDEXED else (args[0], [one for one in args[1] if _is_place(one)])
-                if holds(source) and holds(places):
-                    found.append(kind)
-            result = func(*args, **(kwargs or {}))
-            if holds((args, kwargs)):
-                for leaf in tree_leaves(result):
-                    if isinstance(leaf, torch.Tensor):
-                        derived[leaf] = True
-            return result
+    def placed(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        kind = func._schema.name.removeprefix("aten::")
+        if kind in SPATIAL or (kind in ALONG and not 0 <= args[1] < 2) or kind in INDEXED:
+            source, places = (args[0], args[1:]) if kind not in INDEXED else (args[0], [one for one in args[1] if _is_place(one)])
+            if holds(source) and holds(places):
+                found.append(kind)
+        result = func(*args, **kwargs)
+        if holds((args, kwargs)):
+            for leaf in tree_leaves(result):
+                if isinstance(leaf, torch.Tensor):
+                    derived[leaf] = True
+        return result
 
     try:
-        with quiet(), torch.no_grad(), Places():
+        with quiet(), torch.no_grad(), watched(placed):
             flat(copied(trial.network)(image))
     except Exception:  # some operations of PyTorch's own cannot be watched
         return False

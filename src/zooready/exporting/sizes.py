@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from zooready.errors import InputInvalid
 from zooready.exporting.trying import Trial
 from zooready.formats.torchscript.tracing import record_apart
+from zooready.formats.watching import watched
 from zooready.images.agreement import ranges_of
 from zooready.nets.wrapping import FijiSafe, flat
 from zooready.records import Case
@@ -61,25 +62,23 @@ def cost(run: Callable[[Tensor], object], small: Tensor, large: Tensor) -> Cost:
 def _counted(run: Callable[[Tensor], object], image: Tensor) -> tuple[float, int]:
     """Seconds by count, and elements of the largest tensor."""
     import torch
-    from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils.flop_counter import flop_registry
 
     flops = elements = 0
     largest = 1
 
-    class Counter(TorchDispatchMode):
-        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            nonlocal flops, elements, largest
-            result = func(*args, **(kwargs or {}))
-            if (count := flop_registry.get(func._overloadpacket)) is not None:
-                flops += int(count(*args, **(kwargs or {}), out_val=result))
-            for tensor in result if isinstance(result, tuple | list) else (result,):
-                if isinstance(tensor, torch.Tensor):
-                    elements += tensor.numel()
-                    largest = max(largest, tensor.numel())
-            return result
+    def counted(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        nonlocal flops, elements, largest
+        result = func(*args, **kwargs)
+        if (count := flop_registry.get(func._overloadpacket)) is not None:
+            flops += int(count(*args, **kwargs, out_val=result))
+        for tensor in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(tensor, torch.Tensor):
+                elements += tensor.numel()
+                largest = max(largest, tensor.numel())
+        return result
 
-    with torch.no_grad(), Counter():
+    with torch.no_grad(), watched(counted):
         run(image)
     return flops / FLOPS + elements / ELEMENTS, largest
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zooready.errors import InputInvalid
+from zooready.formats import watching
 from zooready.formats.copies import evaluating
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 MANY = 40  # values that are turned round one by one; a network that takes more is put to `torch.export` as a whole
 EXTREMES = (0.0, -1e30, 1e30, float("nan"))  # what a number is replaced by, one after the other
 LENGTHS = ("shape", "size", "numel", "nelement", "__len__", "__iter__", "unbind")  # how Python asks for the lengths of a tensor
+OURS = (__file__, watching.__file__)
 OPAQUE = ("numpy", "tolist", "__array__", "__dlpack__", "data_ptr")  # ways out of PyTorch after which nothing can be followed
 
 
@@ -149,7 +151,7 @@ def _where() -> str:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if name != __file__ and not name.startswith(inside):
+        if name not in OURS and not name.startswith(inside):
             return f"{Path(name).name}:{frame.f_lineno}"
         frame = frame.f_back  # type: ignore[assignment]
     return "the network's code"
@@ -159,7 +161,6 @@ def _watched(network: nn.Module, example: Tensor, run: _Run) -> tuple[Tensor, ..
     """The outputs of a fresh copy for the example, while ``run`` sees every Python value that comes of pixels."""
     import torch
     from torch.overrides import TorchFunctionMode
-    from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils.weak import WeakTensorKeyDictionary
 
     image = example.clone()
@@ -167,21 +168,20 @@ def _watched(network: nn.Module, example: Tensor, run: _Run) -> tuple[Tensor, ..
     derived[image] = True
     selected = WeakTensorKeyDictionary()  # of lengths that pixels decide on, and what comes of them
 
-    class Operations(TorchDispatchMode):
-        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            result = func(*args, **(kwargs or {}))
-            if not any(tensor in derived for tensor in _tensors((args, kwargs))):
-                return result
-            if isinstance(result, bool | int | float):
-                if func is torch.ops.aten._local_scalar_dense.default and args[0].dtype == torch.bool:
-                    result = bool(result)
-                return run.give(result)
-            is_selected = _selects(func, args) or any(tensor in selected for tensor in _tensors((args, kwargs)))
-            for tensor in _tensors(result):
-                derived[tensor] = True
-                if is_selected and tensor.ndim:
-                    selected[tensor] = True
+    def operation(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        result = func(*args, **kwargs)
+        if not any(tensor in derived for tensor in _tensors((args, kwargs))):
             return result
+        if isinstance(result, bool | int | float):
+            if func is torch.ops.aten._local_scalar_dense.default and args[0].dtype == torch.bool:
+                result = bool(result)
+            return run.give(result)
+        is_selected = _selects(func, args) or any(tensor in selected for tensor in _tensors((args, kwargs)))
+        for tensor in _tensors(result):
+            derived[tensor] = True
+            if is_selected and tensor.ndim:
+                selected[tensor] = True
+        return result
 
     class Exits(TorchFunctionMode):
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -194,7 +194,7 @@ def _watched(network: nn.Module, example: Tensor, run: _Run) -> tuple[Tensor, ..
             return func(*args, **(kwargs or {}))
 
     twin = evaluating(network)
-    with torch.no_grad(), Exits(), Operations():
+    with torch.no_grad(), Exits(), watching.watched(operation):
         return tuple(_tensors(twin(image)))
 
 

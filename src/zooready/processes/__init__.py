@@ -9,7 +9,7 @@ from zooready.processes.beside import YIELDING, at_once, cores, side_by_side
 from zooready.processes.deadline import OutOfTime, on_time, time_left, within
 from zooready.processes.folders import locked, scratch
 from zooready.processes.limits import end, end_with_parent, machine_bytes, memory_bytes
-from zooready.processes.templates import Worker, start_worker
+from zooready.processes.templates import Worker, prepare, start_worker
 
 __all__ = [
     "YIELDING",
@@ -23,6 +23,7 @@ __all__ = [
     "machine_bytes",
     "memory_bytes",
     "on_time",
+    "prepare",
     "scratch",
     "side_by_side",
     "start_worker",

@@ -119,6 +119,27 @@ def start_worker(module: str, folder: Path, *, imports: Sequence[str], environme
         )
 
 
+def prepare(imports: Sequence[str], environment: Mapping[str, str], cwd: Path) -> None:
+    """Have a template import modules beside what is done here, so that workers that name them later begin at once.
+
+    Parameters are those of :func:`start_worker`. Where processes cannot be copied, nothing is done.
+    """
+
+    def work() -> None:
+        with contextlib.suppress(OSError), scratch() as folder:
+            worker = start_worker(__name__, folder, imports=imports, environment=environment, cwd=cwd, log=folder / "log.txt")
+            worker.wait()
+            if worker.stdin is not None:
+                worker.stdin.close()
+
+    if is_possible():
+        threading.Thread(target=work, daemon=True).start()
+
+
+def main(folder: Path) -> None:
+    """Do nothing: the worker of :func:`prepare`, whose template has imported what was asked for."""
+
+
 def is_possible() -> bool:
     """Whether processes can be copied here, and waited for."""
     if sys.platform != "linux" or not hasattr(os, "pidfd_open"):

@@ -27,7 +27,7 @@ from zooready.formats.torchscript.folding import fold
 from zooready.formats.torchscript.unfusing import unfused
 from zooready.formats.vmapped import is_vmapped
 from zooready.formats.warned import brief, known_deprecations, tracer_lines
-from zooready.processes import end, start_worker, time_left
+from zooready.processes import end, prepare, start_worker, time_left
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -36,6 +36,7 @@ Route = Literal["trace", "export", "branches", "guards"]
 # of one recording: `torch.export` of a large transformer takes minutes, and of some networks has no end
 TIME_LIMIT_S = 600
 EVIDENCE_LIMIT_S = 120  # of one question to `torch.export`, which writes nothing
+IMPORTS = ("torch", "cloudpickle", __name__)  # of every recording
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +75,9 @@ def record_apart(
             (folder / "job.pkl").write_bytes(_pickled(job))
     except Exception as error:  # pickling runs the __reduce__ of whatever the network holds
         return record_here(job, folder, f"the network cannot be pickled ({type(error).__name__}: {error})")
-    paths = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-    environment = {**os.environ, "PYTHONPATH": paths, "PYTHONHASHSEED": "0"}
     limit = min(TIME_LIMIT_S, EVIDENCE_LIMIT_S if route in ("branches", "guards") else TIME_LIMIT_S, time_left())
     log = folder / "log.txt"
-    child = start_worker(__name__, folder, imports=("torch", "cloudpickle", __name__), environment=environment, cwd=Path.cwd(), log=log)
+    child = start_worker(__name__, folder, imports=IMPORTS, environment=_environment(), cwd=Path.cwd(), log=log)
     try:
         code = child.wait(limit)
     except subprocess.TimeoutExpired:
@@ -96,6 +95,17 @@ def record_apart(
     if report["error"]:
         raise InputInvalid(report["error"])
     return Recorded(path=folder / "raw.pt", warnings=tuple(report["warnings"]))
+
+
+def soon() -> None:
+    """Make ready for recordings, beside what is done here: what they import takes seconds."""
+    prepare(IMPORTS, _environment(), Path.cwd())
+
+
+def _environment() -> dict[str, str]:
+    """Variables of a process that records: our search path, and one order of sets."""
+    paths = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+    return {**os.environ, "PYTHONPATH": paths, "PYTHONHASHSEED": "0"}
 
 
 def record_here(job: dict[str, Any], folder: Path, reason: str) -> Recorded:
