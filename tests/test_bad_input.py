@@ -169,7 +169,7 @@ BAD_IMAGES = [
     (cut_off, r"is damaged or cut off .*: copy or save it again", "cut off"),
     (no_pixels, r"(has no pixels|is damaged).*save it again", "no pixels"),
     (not_finite, r"25 pixels of NaN or infinity, .*: replace them, in Fiji", "nan"),
-    (two_channels, r"has 2 channels and the network takes 1 channel \(intensity\): pick channel 1, 2, \.\.\.", "two channels"),
+    (two_channels, r"has 2 channels and the network takes 1 channel \(intensity\): pick channel 1 or 2\.", "two channels"),
     (colour, r"in colour \(red, green, blue\) and the network takes 1 channel .*: pick channel 'green', or convert", "colour"),
 ]
 

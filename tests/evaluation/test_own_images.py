@@ -82,5 +82,5 @@ def test_stacks_are_judged_too_and_their_middle_planes_drawn(tmp_path):
 
 
 def test_a_family_that_finds_no_objects_is_refused(data, tmp_path):
-    with pytest.raises(InputInvalid, match="mrbcr does not find objects, and only those can be judged on your images"):
+    with pytest.raises(InputInvalid, match="mrbcr does not find objects, and only families that do can be judged on your images"):
         evaluate("mrbcr", tmp_path, data=data)

@@ -1,5 +1,7 @@
 """Files, arrays and Images are taken alike."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from PIL import Image as Pillow
 
 from zooready.errors import InputInvalid
 from zooready.images.files import write_image
-from zooready.images.loading import as_grey, as_image, as_plane, rounded
+from zooready.images.loading import as_grey, as_image, as_plane, empty, rounded
 from zooready.images.tiff import RGB
 from zooready.records import Image
 
@@ -147,6 +149,33 @@ def test_whole_numbers_that_float32_does_not_hold_are_told(dtype):
     assert rounded(exact.astype(np.uint16)) == ""
     assert rounded(exact[:, :0]) == ""
     assert rounded(np.array([[np.iinfo(dtype).max]], dtype)).startswith("1 of 1 pixels")
+
+
+@pytest.mark.parametrize(
+    ("array", "note"),
+    [
+        (np.zeros((40, 40), np.uint16), "every pixel of the image is 0: there is nothing in it"),
+        (np.arange(1600).reshape(40, 40) * 1e-16, "the pixels of the image differ by 2e-13 at most, .*: multiply them"),
+        (np.indices((40, 40)).sum(0) % 2 * np.uint8(255), "every pixel of the image is 0 or 255, as in a mask"),
+        (np.indices((40, 40)).sum(0) % 3, ""),
+        (np.indices((40, 40)).sum(0) % 2 * 180 + 20, ""),
+        (np.zeros((5, 7)), ""),
+    ],
+)
+def test_an_image_with_nothing_in_it_and_a_mask_are_told(array, note):
+    """A network makes something of both, and the first is taken for values of order one."""
+    assert re.match(note, empty(array)) if note else not empty(array)
+
+
+def test_what_differs_in_a_later_block_only_is_seen(monkeypatch):
+    monkeypatch.setattr("zooready.images.mapped.BLOCK", 400)
+    array = np.zeros((40, 40), np.uint8)
+    array[30] = 255
+    assert "is 0 or 255" in empty(array)
+    array[35, 7] = 5
+    assert empty(array) == ""
+    array[35, 7], array[30], array[38] = 0, 9, 255
+    assert empty(array) == ""
 
 
 def test_negative_numbers_are_rounded_too():

@@ -82,7 +82,8 @@ def test_colour_where_grey_is_asked_for_is_refused_with_the_cure():
 @pytest.mark.parametrize(
     ("count", "spec", "match"),
     [
-        (2, GREY, r"has 2 channels and the network takes 1 channel \(intensity\): pick channel 1, 2, \.\.\."),
+        (2, GREY, r"has 2 channels and the network takes 1 channel \(intensity\): pick channel 1 or 2\."),
+        (6, GREY, r"has 6 channels and the network takes 1 channel \(intensity\): pick channel 1, \.\.\. or 6\."),
         (3, TWO, r"has 3 channels and the network takes 2 channels \(dapi, gfp\): put these channels into one image.*Merge Channels"),
     ],
 )

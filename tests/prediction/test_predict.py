@@ -335,7 +335,9 @@ def test_the_smallest_image_survives_resampling(tiny):
 def test_resampling_needs_both_pixel_sizes(tiny):
     with pytest.raises(InputInvalid, match="cannot resample: the bundle does not state the pixel sizes"):
         predict(tiny("restored"), make_image(pixel_size_um=0.1), pixel_size="auto")
-    with pytest.raises(InputInvalid, match="cannot resample: the image does not say its pixel size. Set it in Fiji"):
+    with pytest.raises(
+        InputInvalid, match="cannot resample: the image does not say its pixel size. Give it as a number, or set it in Fiji"
+    ):
         predict(tiny("restored", pixel_size_um=[0.1, 0.2]), make_image(), pixel_size="auto")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -14,6 +15,11 @@ CONSOLE = Console(markup=False)  # file names and advice hold brackets
 def print_line(line: object, style: str | None = None) -> None:
     """One line, never broken, so that paths can be copied."""
     CONSOLE.print(str(line), style=style, soft_wrap=True)
+
+
+def print_fault(path: Path, fault: Exception) -> None:
+    """A red line for a file that cannot be used, its path once."""
+    print_line(fault if str(fault).startswith(f"{path} ") else f"{path}: {fault}", "red")
 
 
 def print_notes(notes: Iterable[str], title: str = "note") -> None:

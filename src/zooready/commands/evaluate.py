@@ -83,7 +83,9 @@ def evaluate(
     evaluation = evaluation_of(family)
     if data is not None:
         if evaluation.judge is None:
-            raise InputInvalid(f"{family.name} does not find objects, and only those can be judged on your images. Leave data out.")
+            raise InputInvalid(
+                f"{family.name} does not find objects, and only families that do can be judged on your images. Leave data out."
+            )
         progress(f"{family.name}: judging on {data}")
         facts_of_run = {key: known[key] for key in ("data_sha256", "seed") if key in known}
         return evaluation.judge(family, weights, Path(data), Path(out), **facts_of_run)

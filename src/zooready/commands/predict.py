@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 from zooready import prediction
 from zooready.bundle.hashes import sha256
 from zooready.commands import runs, switches
-from zooready.commands.console import print_line, print_notes, progress_bar
+from zooready.commands.console import print_fault, print_line, print_notes, progress_bar
 from zooready.commands.export import bundle_of
 from zooready.commands.listing import listed, result_stem, whole_plates
 from zooready.commands.numbers import above_zero
@@ -315,7 +315,7 @@ def run(bundle: str, images: Sequence[Path], out: Path, **options: Any) -> int:
         options["progress"] = lambda done, total: show(done, total, "")
         for image, result, written in predict_files(bundle, images, out, **options):
             if isinstance(result, ZooreadyError):
-                print_line(f"{image}: {result}", "red")
+                print_fault(image, result)
                 code = max(code, 2 if isinstance(result, InputInvalid) else 1)
                 continue
             print_notes(result.notes, image.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import SUPPRESS, ArgumentParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,11 @@ def options(parser: ArgumentParser) -> None:
 
 def layouts() -> str:
     """What each family reads as data, in words."""
-    partners = [f"{family.training.partner}/ ({name})" for name, family in FAMILIES.items() if family.training.pair_of]
+    of_partner: dict[str, list[str]] = {}
+    for name, family in FAMILIES.items():
+        if family.training.pair_of:
+            of_partner.setdefault(family.training.partner, []).append(name)
+    partners = [f"{partner}/ ({', '.join(names)})" for partner, names in of_partner.items()]
     planes = [
         name for name, family in FAMILIES.items() if family.training.pair_of and family.network.restores and "z" not in family.input.axes
     ]
@@ -149,4 +154,4 @@ def run(family: str, out: Path, **options: Any) -> None:
         CONSOLE.print(f"  kept: the weights of step {checkpoint.best_step}, which had the lowest held-out loss")
     for name, value in checkpoint.metrics.items():
         CONSOLE.print(f"  {name} {value:.4g}")
-    print_line(f"Next: zooready export {out}")
+    print_line(f"Next: zooready export {shlex.quote(str(out))}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,9 @@ from zooready.images.mapped import blocks
 from zooready.images.tiff import ORDER, RGB, in_order
 from zooready.records import Array, Image
 
+LEAST = 1e-12  # spread of values that normalisations do not divide by
+WHITE = (1, 255, 65535)  # what masks have beside 0
+FEW = 1024  # pixels, below which one or two values may be all that there are
 EXACT = 2**24  # up to here float32 holds every whole number
 SAMPLES = (2, 3, 4)  # lengths of a last axis that holds channels rather than pixels
 DIMENSIONS = {  # names of xarray's dimensions, in capitals or not
@@ -169,6 +173,34 @@ def rounded(array: Array) -> str:
         f"{count} of {array.size} pixels are whole numbers above {EXACT:,} that float32 does not hold: they are rounded by up "
         f"to {most:,.0f} before the network sees them. Where so little matters, subtract an offset from the image first."
     )
+
+
+def empty(array: Array) -> str:
+    """A note on an image in which there is nothing for a network: of one value or nearly so, or of a mask's two; empty for others.
+
+    Of a few pixels nothing is said.
+
+    >>> empty(np.full((40, 50), 7))
+    'every pixel of the image is 7: there is nothing in it, and the result says nothing.'
+    """
+    low, high, seen = math.inf, -math.inf, set[float]()
+    if array.size < FEW:
+        return ""
+    for block in blocks(array):
+        pixels = np.asarray(array[block])
+        seen |= {float(pixels.min()), float(pixels.max())}
+        low, high = min(seen), max(seen)
+        if high - low > LEAST and (len(seen) > 2 or ((pixels != low) & (pixels != high)).any()):
+            return ""
+    if high == low:
+        return f"every pixel of the image is {low:g}: there is nothing in it, and the result says nothing."
+    if high - low <= LEAST:
+        return (
+            f"the pixels of the image differ by {high - low:.1g} at most, which networks take for nothing: multiply them, in Fiji with "
+            "Process > Math > Multiply."
+        )
+    is_mask = low == 0 and high in WHITE
+    return f"every pixel of the image is 0 or {high:g}, as in a mask: give the image that the microscope took." if is_mask else ""
 
 
 def _as_array(image: HasArray | Sequence[Any]) -> Array:

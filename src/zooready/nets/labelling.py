@@ -4,8 +4,9 @@
 
 Connected cores are labelled with pointers. Each core pixel stores a pointer to the largest pixel index known in its part: 3×3 maxima
 spread indices to neighbours, and following pointers (``gather``) spreads them over long distances. The pixel that points to itself is
-the root of its core, and roots are numbered. Indices are int64, because float32 counts pixels exactly only up to 4096 × 4096; the 3×3
-maxima are written out, because ONNX has no max-pooling of integers, and because this is four times as fast as ``max_pool2d`` on a CPU.
+the root of its core, and roots are numbered. Indices are int32, because float32 counts pixels exactly only up to 4096 × 4096, and int64
+takes ONNX Runtime twice as long; where others are looked up by them they must be int64. The 3×3 maxima are written out, because ONNX has
+no max-pooling of integers, and because this is four times as fast as ``max_pool2d`` on a CPU.
 """
 
 import torch
@@ -17,6 +18,17 @@ def highest_around(values: torch.Tensor) -> torch.Tensor:
     wide = nn.functional.pad(values, (1, 1, 1, 1))
     rows = torch.maximum(torch.maximum(wide[:, :, :, :-2], wide[:, :, :, 2:]), wide[:, :, :, 1:-1])  # (b, 1, y + 2, x)
     return torch.maximum(torch.maximum(rows[:, :, :-2], rows[:, :, 2:]), rows[:, :, 1:-1])
+
+
+def counted(mask: torch.Tensor) -> torch.Tensor:
+    """1, 2, 3, … for the pixels of each image, int32; (b, y·x) bool, of which the values do not matter."""
+    return (mask | ~mask).to(torch.int32).cumsum(1, dtype=torch.int32)
+
+
+def looked_up(values: torch.Tensor, pointer: torch.Tensor) -> torch.Tensor:
+    """The value of the pixel that each pixel points to, counted from 1, and 0 where the pointer is 0; (b, y·x) and (b, 1, y, x) int32."""
+    found = torch.gather(nn.functional.pad(values, (1, 0)), 1, pointer.flatten(1).to(torch.int64))
+    return found.reshape(pointer.shape)
 
 
 class Instances(nn.Module):
@@ -73,24 +85,18 @@ class Instances(nn.Module):
     def numbered(self, core: torch.Tensor) -> torch.Tensor:
         """(b, 1, y, x) bool -> float32: 0 outside, and 1…n, one number per 8-connected part, in the order of their last pixels."""
         flat = core.flatten(1)
-        index = (flat | ~flat).to(torch.int64).cumsum(1)  # (b, y·x): 1, 2, 3, …
-        inside = core.to(torch.int64)
+        index = counted(flat)  # (b, y·x): 1, 2, 3, …
+        inside = core.to(torch.int32)
         pointer = index.reshape(core.shape) * inside  # 0 outside
         for _ in range(self.rounds):
             for _ in range(2):
                 pointer = self.around(pointer) * inside
-            pointer = self.followed(pointer) * inside
+            pointer = looked_up(pointer.flatten(1), pointer)
         for _ in range(3):
-            pointer = self.followed(pointer) * inside
-        target = pointer.flatten(1)
-        is_root = (flat & (target == index)).to(torch.int64)
-        number = is_root.cumsum(1) * is_root  # a pointer that does not reach a root gives 0, never another object's number
-        return (torch.gather(number, 1, (target - 1).clamp(min=0)).reshape(core.shape) * inside).to(torch.float32)
-
-    def followed(self, pointer: torch.Tensor) -> torch.Tensor:
-        """Each pixel's pointer replaced by that of the pixel it points to; (b, 1, y, x) int64, meaningless where it is 0."""
-        flat = pointer.flatten(1)
-        return torch.gather(flat, 1, (flat - 1).clamp(min=0)).reshape(pointer.shape)
+            pointer = looked_up(pointer.flatten(1), pointer)
+        is_root = (flat & (pointer.flatten(1) == index)).to(torch.int32)
+        number = is_root.cumsum(1, dtype=torch.int32) * is_root  # a pointer that reaches no root gives 0, never another object's number
+        return looked_up(number, pointer).to(torch.float32)
 
     def climbed(self, seeds: torch.Tensor, foreground: torch.Tensor, height: torch.Tensor) -> torch.Tensor:
         """Each foreground pixel gets the number of the core that is reached by going to the highest neighbour again and again.
@@ -98,16 +104,16 @@ class Instances(nn.Module):
         (b, 1, y, x) float32 numbers, bool, float32 -> float32; 0 where the way ends on a hill without a core, or is longer than
         2 ** ``doublings`` pixels.
         """
-        index = (foreground | ~foreground).flatten(1).to(torch.int64).cumsum(1).reshape(foreground.shape)
+        index = counted(foreground.flatten(1)).reshape(foreground.shape) - 1
         highest, target = self.uphill(height, index)
-        target = torch.where((height == highest) | (seeds > 0), index, target)
+        target = torch.where((height == highest) | (seeds > 0), index, target).flatten(1).to(torch.int64)
         for _ in range(self.doublings):
-            target = self.followed(target)
-        reached = torch.gather(seeds.flatten(1), 1, (target.flatten(1) - 1).clamp(min=0)).reshape(seeds.shape)
+            target = torch.gather(target, 1, target)
+        reached = torch.gather(seeds.flatten(1), 1, target).reshape(seeds.shape)
         return reached * foreground.to(torch.float32)
 
     def uphill(self, height: torch.Tensor, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Height of the highest pixel of the 3×3 around each, and its index; (b, 1, y, x) float32 and int64 -> the same two.
+        """Height of the highest pixel of the 3×3 around each, and its index; (b, 1, y, x) float32 and int32 -> the same two.
 
         The neighbour is found by its height: a chain in which each step compares with the highest one so far takes the optimiser of
         Fiji's libtorch minutes.

@@ -13,7 +13,7 @@ from zooready.nets.labelling import Instances
 def higher_along(height: torch.Tensor, index: torch.Tensor, axis: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Of each voxel and its two neighbours along an axis, the height of the highest and its index; the voxel's own if they are level.
 
-    (b, 1, z, y, x) float32, not negative, and int64 -> the same two.
+    (b, 1, z, y, x) float32, not negative, and int32 -> the same two.
     """
     edge = [0] * (2 * (4 - axis)) + [1, 1]
     wide, wide_index = nn.functional.pad(height, edge), nn.functional.pad(index, edge)
@@ -49,7 +49,7 @@ class StackInstances(Instances):
         return foreground, means * foreground.to(torch.float32)
 
     def uphill(self, height: torch.Tensor, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Height of the highest of a voxel and its 26 neighbours, and its index; (b, 1, z, y, x) float32 and int64 -> the same two.
+        """Height of the highest of a voxel and its 26 neighbours, and its index; (b, 1, z, y, x) float32 and int32 -> the same two.
 
         They are found axis by axis: one choice among all of them takes the optimiser of Fiji's libtorch many minutes.
         """

@@ -15,6 +15,8 @@ from zooready.images.tiff import RGB
 from zooready.records import Array, Image, as_float32
 from zooready.tensors import TensorSpec
 
+MANY = 5  # channels of which a message does not name all
+
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
@@ -138,6 +140,16 @@ def _picked(names: tuple[str, ...], count: int, spec: TensorSpec, channel: int |
     )
 
 
+def _any_of(words: list[str]) -> str:
+    """The words, or of many the first and the last.
+
+    >>> _any_of(["1", "2", "3"]), _any_of(["1", "2", "3", "4", "5"])
+    ('1, 2 or 3', '1, ... or 5')
+    """
+    first = words[:-1] if len(words) < MANY else [words[0], "..."]
+    return f"{', '.join(first)} or {words[-1]}"
+
+
 def _mismatch(image: Image, names: tuple[str, ...], count: int, spec: TensorSpec) -> str:
     wants = f"{amount(len(spec.channels), 'channel')} ({', '.join(spec.channels)})"
     if len(spec.channels) == 1 and names == RGB:
@@ -146,7 +158,7 @@ def _mismatch(image: Image, names: tuple[str, ...], count: int, spec: TensorSpec
     has = amount(count, "channel") + (f" ({', '.join(names)})" if names else "")
     cure = "put these channels into one image, in Fiji with Image > Color > Merge Channels"
     if len(spec.channels) == 1:
-        cure = "pick channel 1, 2, ..."
+        cure = f"pick channel {_any_of([repr(name) for name in names] or [str(number) for number in range(1, count + 1)])}"
     elif axes := axes_as_channels(image, len(spec.channels), spec.axes):
         cure = f"if its planes are these channels, give axes {axes!r}"
     return f"the image has {has} and the network takes {wants}: {cure}."

@@ -167,7 +167,9 @@ def zoom_of(pixel_size_um: float | None, allowed: tuple[float, float] | None) ->
     if allowed is None:
         raise InputInvalid("cannot resample: the bundle does not state the pixel sizes it was trained for. Leave the pixel size out.")
     if pixel_size_um is None:
-        raise InputInvalid("cannot resample: the image does not say its pixel size. Set it in Fiji with Image > Properties, and save it.")
+        raise InputInvalid(
+            "cannot resample: the image does not say its pixel size. Give it as a number, or set it in Fiji with Image > Properties."
+        )
     zoom = pixel_size_um / target(pixel_size_um, allowed)
     return _possible(zoom, f"pixels of {pixel_size_um:g} µm", "give the side of the image's pixels in µm, such as 0.26 for 260 nm")
 

@@ -22,7 +22,7 @@ from zooready.bundle.specs import (
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid, amount
 from zooready.formats.starting import Device
 from zooready.images.calibration import beyond, outside, planes_differ
-from zooready.images.loading import rounded
+from zooready.images.loading import empty, rounded
 from zooready.images.mapped import blocks, is_mapped
 from zooready.images.notebook import image_html, notes_html, table_html
 from zooready.images.resampling import resampled
@@ -178,6 +178,7 @@ def _notes_on_image(bundle: Bundle, spec: TensorSpec, image: Image, inputs: Inpu
     known = known_blur(bundle)
     found = [
         outside(image.pixel_size_um, pixel_range_um(bundle)) if is_as_it_is else "",
+        empty(inputs.array),
         rounded(inputs.array),
         planes_differ(image.z_um, plane_distance_um(bundle)) if "z" in spec.axes else "",
         of_blur(zoom, image, known),
