@@ -26,6 +26,7 @@ from nuclei_fields import RUNS, Field, fetch, real_fields
 from recording import put
 from safetensors.torch import load_file
 
+from zooready.errors import amount
 from zooready.evaluation import label_images
 from zooready.families import segmentation
 from zooready.images.whole_files import whole_file
@@ -96,17 +97,17 @@ def recorded(judged: Sequence[Field]) -> None:
     ]
     for run in sorted(runs, key=lambda run: (tuple(STEPS).index(run["start"]), run["fields"])):
         shown = {key: run[key] for key in ("f1_50", "f1_75", "objects")}
-        rows.append({"method": f"{run['start']}, {run['fields']} fields", **shown, "minutes": round(run["seconds"] / 60, 1)})
+        rows.append({"method": f"{run['start']}, {amount(run['fields'], 'field')}", **shown, "minutes": round(run["seconds"] / 60, 1)})
     objects = int(sum(field.labels.max() for field in judged))
     put("segmentation", {TABLE: rows}, {TABLE: WORDS.format(fields=len(judged), objects=objects)})
 
 
 WORDS = (
-    "zooready train segmentation --data FOLDER with so many annotated fields of mnfinder 1.2.3 (MIT), a fifth of them held out, judged on "
-    "{fields} fields ({objects} nuclei) of two dates of RPE1 that no row has seen, thresholds as shipped. The first nine fields are of "
-    f"earlier dates of RPE1, the others of other lines. {STEPS[WARM]} steps from weights that saw simulated nuclei only, "
-    f"{STEPS[COLD]} from random ones, the best held-out weights kept; objects: outlined nuclei that were trained on; minutes "
-    "of one core; python benchmarks/few_fields.py"
+    "networks of `zooready train segmentation --data FOLDER`, with so many annotated fields of mnfinder 1.2.3 (MIT), a fifth of them held "
+    "out, judged on {fields} fields ({objects} nuclei) of two dates of RPE1 that no row has seen, thresholds as shipped. The first nine "
+    f"fields are of earlier dates of RPE1, the others of other lines. {STEPS[WARM]} steps from weights that saw simulated nuclei only, "
+    f"{STEPS[COLD]} from random ones, the best held-out weights kept; objects: outlined nuclei that were trained on; minutes of one core; "
+    "python benchmarks/few_fields.py"
 )
 
 
