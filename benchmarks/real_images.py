@@ -6,8 +6,9 @@
 
 Pollen: 32 planes, blurred in three dimensions and with noise by the authors of sdeconv (BSD-3), and their truth. Bars: hollow bars, 32
 planes, blurred by computer, in flowdec (Apache-2). Bead: a measured one, in flowdec, without truth. `mrbcr` sees one plane at a time,
-`mrbcr-told` too, scaled by how wide the stack's points are, `mrbcr3d` the stack, and `superres-widefield` one plane, enlarged until points
-are as wide as in its training. "As a stack" is measured with one scale and offset for all planes, "a plane" with those of each plane.
+`mrbcr-told` too, scaled by how wide the stack's points are, `mrbcr3d` and `mrbcr3d-confocal` the stack, and `superres-widefield` one plane,
+enlarged until points are as wide as in its training. "As a stack" is measured with one scale and offset for all planes, "a plane" with
+those of each plane.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from zooready.evaluation import deconvolution_cards
 from zooready.evaluation.deconvolution import Restore
 from zooready.evaluation.grids import grid
 from zooready.evaluation.mrbcr_told import told
-from zooready.families import load_weights, mrbcr, mrbcr3d, mrbcr_told, superres
+from zooready.families import load_weights, mrbcr, mrbcr3d, mrbcr3d_confocal, mrbcr_told, superres
 from zooready.images.resampling import resampled
 from zooready.images.similarity import fit, psnr
 from zooready.java.engines import folder as engines_folder
@@ -129,6 +130,7 @@ METHODS: tuple[tuple[Family, str, str, Way], ...] = (
     (mrbcr.FAMILY, "m-rBCR", "plane by plane", lambda restore, _: planewise(restore)),
     (mrbcr_told.FAMILY, "m-rBCR", "plane by plane, scaled by the width of a point in them, which their makers' PSF tells", scaled),
     (mrbcr3d.FAMILY, "m-rBCR", "as stacks", lambda restore, _: restore),
+    (mrbcr3d_confocal.FAMILY, "m-rBCR", "as stacks", lambda restore, _: restore),
     (superres.WIDEFIELD_FAMILY, "network", f"plane by plane, enlarged {ENLARGED:g} times", lambda restore, _: planewise(enlarged(restore))),
 )
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -6,6 +8,7 @@ from zooready.evaluation import microscope_range
 from zooready.evaluation import mrbcr as evaluation
 from zooready.images.similarity import psnr
 from zooready.simulate import microscopes, thick, volumes
+from zooready.simulate.modalities import Gaussian
 from zooready.simulate.specimens import bumps, filaments
 
 
@@ -26,11 +29,13 @@ def test_fields_of_a_blur_have_that_blur_and_are_made_again():
 
 
 def test_the_wrong_microscope_blurs_a_fifth_more_or_less_but_never_less_than_any_can():
-    optics = microscopes.microscope(np.random.default_rng(0), 9.0)
-    assert microscopes.blur_px(microscope_range.wrong(optics, wider=True)) == pytest.approx(9 * 1.2)
-    assert microscopes.blur_px(microscope_range.wrong(optics, wider=False)) == pytest.approx(9 / 1.2)
-    limit = microscopes.microscope(np.random.default_rng(0), 4.0)
-    assert microscopes.blur_px(microscope_range.wrong(limit, wider=False)) == pytest.approx(4 * 1.2)
+    (field,) = microscope_range.scenes((filaments,), 1, 9.0, 1)
+    assert microscopes.blur_px(microscope_range.wrong(field, wider=True).optics) == pytest.approx(9 * 1.2)
+    assert microscopes.blur_px(microscope_range.wrong(field, wider=False).optics) == pytest.approx(9 / 1.2)
+    (limit,) = microscope_range.scenes((filaments,), 1, 4.0, 1)
+    assert microscopes.blur_px(microscope_range.wrong(limit, wider=False).optics) == pytest.approx(4 * 1.2)
+    point = replace(field, modality=Gaussian(across_um=0.2, along_um=0.5))
+    assert microscope_range.wrong(point, wider=False).modality == Gaussian(across_um=0.2 / 1.2, along_um=0.5 / 1.2)
 
 
 def test_a_network_that_does_nothing_gains_nothing_and_one_that_harms_is_seen(quick):

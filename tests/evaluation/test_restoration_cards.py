@@ -11,6 +11,9 @@ from zooready.evaluation.grids import grid
 from zooready.families import FAMILIES, mrbcr, mrbcr3d
 from zooready.images.similarity import psnr
 from zooready.simulate import volumes
+from zooready.simulate.fields import stack_otf
+from zooready.simulate.modalities import WIDE_FIELD
+from zooready.simulate.optics import convolved
 
 torch.set_num_threads(1)
 
@@ -128,7 +131,7 @@ def test_stacks_need_the_distance_of_their_planes():
 def test_classical_methods_sharpen_stacks_too():
     truth = np.full((24, 48, 48), 10.0)
     truth[8:16, 14:34, 14:34] += 500 * volumes.puncta(np.random.default_rng(1), (8, 20, 20))
-    blurred = volumes.blur_volume(truth, mrbcr.OPTICS, 0.15)
+    blurred = convolved(truth, stack_otf(WIDE_FIELD, mrbcr.OPTICS, truth.shape, 0.15))
     lucy = deconvolution.richardson_lucy(blurred, mrbcr.OPTICS, (4, 60), 0.15)
     assert {estimate.shape for estimate in lucy.values()} == {truth.shape}
     assert psnr(lucy[60], truth) > max(psnr(lucy[4], truth), psnr(blurred, truth))

@@ -7,7 +7,7 @@ from scipy.special import j1
 
 from zooready.errors import InputInvalid
 from zooready.simulate.emission import Dye, Light
-from zooready.simulate.modalities import MODALITIES, SIM, STED, TIRF, BrightField, Confocal, WideField
+from zooready.simulate.modalities import MODALITIES, SIM, STED, TIRF, BrightField, Confocal, Gaussian, WideField
 from zooready.simulate.optics import Optics, psf
 from zooready.simulate.stages import Microscope, optical, transfer
 
@@ -43,6 +43,25 @@ def test_the_effective_psf_has_sum_one_and_its_peak_in_the_middle(modality):
         spread = modality.psf(OPTICS, STACK, STEP)
         assert spread.sum() == pytest.approx(1)
         assert np.unravel_index(spread.argmax(), spread.shape) == (12, 32, 32)
+
+
+def test_a_gaussian_point_has_its_own_widths_whatever_the_optics():
+    point = Gaussian(across_um=0.11, along_um=0.4)
+    spread = point.psf(OPTICS, (31, 64, 65), STEP)
+    assert spread.sum() == pytest.approx(1)
+    assert np.unravel_index(spread.argmax(), spread.shape) == (15, 32, 32)
+    z, y, x = np.indices(spread.shape) - np.array((15, 32, 32))[:, None, None, None]
+    assert np.sqrt((spread * z**2).sum()) * STEP == pytest.approx(0.4, rel=1e-3)
+    assert np.sqrt((spread * y**2).sum()) * OPTICS.pixel_size_um == pytest.approx(0.11, rel=1e-6)
+    assert np.array_equal(spread, point.psf(replace(OPTICS, na=0.8, wavelength_nm=500.0), (31, 64, 65), STEP))
+    assert point.psf(OPTICS, (64, 65)) == pytest.approx(spread[15] / spread[15].sum())
+
+
+@pytest.mark.parametrize("name", ["across_um", "along_um"])
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
+def test_a_gaussian_point_without_width_is_refused(name, value):
+    with pytest.raises(InputInvalid, match=f"{name}={value}: it must be a positive number"):
+        Gaussian(**{"across_um": 0.1, "along_um": 0.3, name: value})
 
 
 def test_wide_field_is_the_bare_psf():

@@ -7,10 +7,11 @@ from scipy import fft
 from zooready.errors import InputInvalid
 from zooready.simulate.bodies import arbours
 from zooready.simulate.camera import Camera
-from zooready.simulate.fields import stack
-from zooready.simulate.optics import Optics, psf
+from zooready.simulate.fields import stack, stack_otf
+from zooready.simulate.modalities import WIDE_FIELD
+from zooready.simulate.optics import Optics, convolved, psf
 from zooready.simulate.unseen import NEW_VOLUMES, UNSEEN_VOLUMES
-from zooready.simulate.volumes import SOLIDS, beads, blur_volume, filaments, mixed, otf3d, psf3d, splatted
+from zooready.simulate.volumes import SOLIDS, beads, filaments, mixed, psf3d, splatted
 
 OPTICS = Optics(na=1.3, wavelength_nm=600.0, index=1.515, pixel_size_um=0.05)
 DRY = Optics(na=0.3, wavelength_nm=500.0, index=1.0, pixel_size_um=0.2)
@@ -56,7 +57,7 @@ def test_light_far_from_focus_spreads_over_a_disc_and_does_not_interfere_with_it
 
 
 def test_the_missing_cone_is_missing():
-    transfer = np.abs(otf3d(OPTICS, (32, 64, 64), STEP))
+    transfer = np.abs(stack_otf(WIDE_FIELD, OPTICS, (32, 64, 64), STEP))
     assert transfer[0, 0, 0] == pytest.approx(1)
     assert transfer[1:, 0, 0].max() < 1e-12  # no light changes its sum from plane to plane
     assert transfer[1, 0, 8] > 0.01  # while oblique frequencies pass
@@ -66,14 +67,14 @@ def test_a_point_becomes_the_point_spread_function_where_it_lies():
     volume = np.zeros(SHAPE)
     volume[5, 30, 11] = 2.0
     expected = 2 * np.roll(psf3d(OPTICS, SHAPE, STEP), (5 - 12, 30 - 24, 11 - 26), (0, 1, 2))
-    assert blur_volume(volume, OPTICS, STEP) == pytest.approx(expected, abs=1e-12)
+    assert convolved(volume, stack_otf(WIDE_FIELD, OPTICS, SHAPE, STEP)) == pytest.approx(expected, abs=1e-12)
 
 
 def test_blur_keeps_the_light_and_shifts_with_the_specimen():
     volume = np.random.default_rng(0).random(SHAPE)
-    seen = blur_volume(volume, OPTICS, STEP)
+    seen = convolved(volume, stack_otf(WIDE_FIELD, OPTICS, SHAPE, STEP))
     assert seen.sum() == pytest.approx(volume.sum())
-    moved = blur_volume(np.roll(volume, (3, -5, 7), (0, 1, 2)), OPTICS, STEP)
+    moved = convolved(np.roll(volume, (3, -5, 7), (0, 1, 2)), stack_otf(WIDE_FIELD, OPTICS, SHAPE, STEP))
     assert moved == pytest.approx(np.roll(seen, (3, -5, 7), (0, 1, 2)))
 
 
@@ -178,8 +179,8 @@ def test_every_setting_changes_the_stack(change):
 
 
 def test_the_transfer_function_is_made_once_and_cannot_be_changed():
-    transfer = otf3d(OPTICS, SHAPE, STEP)
-    assert otf3d(OPTICS, SHAPE, STEP) is transfer
+    transfer = stack_otf(WIDE_FIELD, OPTICS, SHAPE, STEP)
+    assert stack_otf(WIDE_FIELD, OPTICS, SHAPE, STEP) is transfer
     assert transfer == pytest.approx(fft.rfftn(fft.ifftshift(psf3d(OPTICS, SHAPE, STEP))))
     with pytest.raises(ValueError, match="read-only"):
         transfer[0, 0, 0] = 2

@@ -19,7 +19,7 @@ from zooready.families import mrbcr
 from zooready.images.similarity import Image2D, fit, psnr, ssim
 from zooready.nets.wrapping import FijiSafe
 from zooready.records import Part
-from zooready.simulate.fields import Field
+from zooready.simulate.fields import Field, stack_otf
 from zooready.simulate.modalities import WIDE_FIELD, Modality
 from zooready.simulate.optics import Optics
 from zooready.simulate.specimens import Specimen
@@ -88,7 +88,9 @@ def _transfer(optics: Optics, shape: tuple[int, ...], z_step_um: float | None, m
     """The transfer function of an image or of a stack."""
     if len(shape) == 3 and z_step_um is None:
         raise InputInvalid(f"a stack of {shape[0]} planes and no z_step_um: give the distance of its planes in micrometres.")
-    return transfer(modality, optics, shape, z_step_um)
+    if len(shape) == 3:
+        return stack_otf(modality, optics, (shape[0], shape[1], shape[2]), float(z_step_um or 0.0))
+    return transfer(modality, optics, shape)
 
 
 def richardson_lucy(

@@ -24,7 +24,7 @@ from zooready.images.similarity import psnr
 from zooready.simulate import microscopes
 from zooready.simulate.camera import Camera
 from zooready.simulate.fields import Field, Haze, field
-from zooready.simulate.optics import Optics
+from zooready.simulate.modalities import Gaussian
 from zooready.simulate.specimens import Specimen
 from zooready.simulate.volumes import Float, Shape
 
@@ -82,32 +82,39 @@ def means(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return {key: digits(sum(row[name] for row in rows) / len(rows), 2) for key, name in names.items()}
 
 
-def wrong(optics: Optics, wider: bool, z_step_um: float | None = None) -> Optics:
-    """The same microscope, believed to blur a fifth more or less; more at the Nyquist limits, below which no microscope blurs."""
-    wide = replace(optics, wavelength_nm=optics.wavelength_nm * WRONG)
+def wrong(field: Field, wider: bool) -> Field:
+    """The same field, its microscope believed to blur a fifth more or less; more at the Nyquist limits, below which none blurs."""
+    optics, modality = field.optics, field.modality
+    if isinstance(modality, Gaussian):
+        factor = WRONG if wider else 1 / WRONG
+        return replace(field, modality=Gaussian(across_um=factor * modality.across_um, along_um=factor * modality.along_um))
+    wide = replace(field, optics=replace(optics, wavelength_nm=optics.wavelength_nm * WRONG))
     if wider or optics.wavelength_nm / WRONG / 1000 / (4 * optics.na) < optics.pixel_size_um:
         return wide
     narrow = replace(optics, wavelength_nm=optics.wavelength_nm / WRONG)
-    return narrow if narrow.nyquist_z_um >= (z_step_um or 0.0) else wide
+    return replace(field, optics=narrow) if narrow.nyquist_z_um >= (field.z_step_um or 0.0) else wide
 
 
-def lucy_best(field: Field, assumed: Optics) -> float:
-    """PSNR of Richardson-Lucy at the iteration that is best against the truth."""
+def lucy_best(field: Field, assumed: Field) -> float:
+    """PSNR of Richardson-Lucy with the microscope of ``assumed``, at the iteration that is best against the truth."""
     light = (field.image.astype(np.float64) - field.camera.offset) / field.camera.gain
-    estimates = richardson_lucy(light, assumed, LUCY_ITERATIONS, field.z_step_um)
+    estimates = richardson_lucy(light, assumed.optics, LUCY_ITERATIONS, field.z_step_um, assumed.modality)
     return max(psnr(image, field.truth) for image in estimates.values())
 
 
-def by_blur(restore: Restore, made: Mapping[float, Sequence[Field]]) -> list[dict[str, Any]]:
-    """One row for each blur, px, of its fields: mean PSNR of the methods, and what the network gains over its input on the worst field."""
+def by_blur(restore: Restore, made: Mapping[float, Sequence[Field]], words: str = "blur of {blur:g} px") -> list[dict[str, Any]]:
+    """One row for each blur, px, of its fields: mean PSNR of the methods, and what the network gains over its input on the worst field.
+
+    ``words`` names a row.
+    """
     rows = []
     for blur, images in made.items():
         scores = np.array(
             [
                 (
                     psnr(field.image, field.truth),
-                    lucy_best(field, field.optics),
-                    lucy_best(field, wrong(field.optics, index % 2 == 0, field.z_step_um)),
+                    lucy_best(field, field),
+                    lucy_best(field, wrong(field, index % 2 == 0)),
                     psnr(restore(field.image), field.truth),
                 )
                 for index, field in enumerate(images)
@@ -115,7 +122,7 @@ def by_blur(restore: Restore, made: Mapping[float, Sequence[Field]]) -> list[dic
         )
         means = {name: digits(value, 2) for name, value in zip((INPUT, TRUE, FALSE, OWN), scores.mean(0), strict=True)}
         gains = scores[:, -1] - scores[:, 0]
-        rows.append({"method": f"blur of {blur:g} px", **means, GAIN: digits(gains.mean(), 2), WORST: digits(gains.min(), 2)})
+        rows.append({"method": words.format(blur=blur), **means, GAIN: digits(gains.mean(), 2), WORST: digits(gains.min(), 2)})
     return rows
 
 
@@ -153,7 +160,7 @@ def by_condition(restore: Restore, kinds: Sequence[Specimen], count: int) -> lis
         fields = [condition(index, kinds, **change) for index in range(count)]
         methods: dict[str, Callable[[Field], float]] = {
             INPUT: lambda field: psnr(field.image, field.truth),
-            TRUE: lambda field: lucy_best(field, field.optics),
+            TRUE: lambda field: lucy_best(field, field),
             OWN: lambda field: psnr(restore(field.image), field.truth),
         }
         rows.append({"method": words, **{name: digits(np.mean([of(field) for field in fields]), 2) for name, of in methods.items()}})

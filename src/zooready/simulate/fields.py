@@ -13,7 +13,7 @@ from zooready.simulate.camera import Camera
 from zooready.simulate.modalities import WIDE_FIELD, Modality
 from zooready.simulate.optics import Optics, blur, convolved, planes, transferred
 from zooready.simulate.specimens import Specimen
-from zooready.simulate.volumes import Solid, blur_volume
+from zooready.simulate.volumes import Solid
 
 Float = NDArray[np.float64]
 MARGIN_PX = 16  # simulated on each side and cropped, so that nothing wraps around
@@ -132,8 +132,9 @@ def stack(
     camera: Camera,
     photons: float,
     background: float,
+    modality: Modality = WIDE_FIELD,
 ) -> Field:
-    """Simulate one wide-field stack.
+    """Simulate one stack.
 
     Parameters
     ----------
@@ -151,6 +152,8 @@ def stack(
         Expected photons of the brightest voxel of the blurred specimen, above the background.
     background
         Expected photons of every voxel.
+    modality
+        The kind of microscope.
 
     Returns
     -------
@@ -161,9 +164,15 @@ def stack(
     high, tall, wide = (side + 2 * margin for side, margin in zip(shape, margins, strict=True))
     emission = specimen(rng, (high, tall, wide))
     inner = tuple(slice(margin, margin + side) for side, margin in zip(shape, margins, strict=True))
-    optical = blur_volume(emission, optics, z_step_um)
-    exposure = digital(rng, emission[inner], optical[inner], optics, camera, photons, background)
+    optical = convolved(emission, stack_otf(modality, optics, (high, tall, wide), float(z_step_um)))
+    exposure = digital(rng, emission[inner], optical[inner], optics, camera, photons, background, modality)
     return replace(exposure, z_step_um=z_step_um)
+
+
+@lru_cache(maxsize=128)
+def stack_otf(modality: Modality, optics: Optics, shape: tuple[int, int, int], z_step_um: float) -> NDArray[np.complex128]:
+    """The transfer function with depth: (z, y, x // 2 + 1) as ``scipy.fft.rfftn`` orders it, 1 at frequency zero; read-only."""
+    return transferred(modality.psf(optics, shape, z_step_um))
 
 
 def digital(

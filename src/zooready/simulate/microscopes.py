@@ -6,17 +6,24 @@ pixels. Aberration, focus, haze and camera are drawn beside it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from zooready.simulate.camera import Camera
 from zooready.simulate.fields import Haze
+from zooready.simulate.modalities import Confocal, Gaussian, Modality
 from zooready.simulate.optics import Optics
 
 BLUR_PX = (4.0, 16.0)  # wavelength / (NA x pixel size)
 NUMBER = 192  # of microscopes that training draws from; their transfer functions are kept
 SEED = 15
+CONFOCALS, CONFOCAL_BLUR_PX = 48, (4.5, 11.0)  # of confocal microscopes that training draws from, and their lenses' blur
+PINHOLE_AU = (0.3, 1.5)  # diameters of their pinholes, in Airy units
+EXCITED = 0.89  # planes of a confocal microscope are closer, since light that excites is shorter
+GAUSSIANS, ACROSS_PX, ALONG_PLANES = 64, (0.6, 2.0), (0.4, 1.8)  # of Gaussian points that training draws from; standard deviations
+GAUSSIAN_ASPECTS = (1.0, 6.0)  # with them, distance of planes over a pixel's side
 STEPS, ASPECTS = (0.35, 1.0), (1.5, 8.0)  # distances of planes, over the longest that samples the images, and over a pixel's side
 NA = (0.4, 1.35)
 WAVELENGTH_NM = (450.0, 700.0)
@@ -30,6 +37,15 @@ PHOTONS = (20.0, 5000.0)  # of the brightest pixel
 BACKGROUND = (0.5, 20.0)  # photons
 GAIN = (0.2, 5.0)  # counts per photon
 READ_NOISE = (0.5, 4.0)  # photons
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sectioning:
+    """A microscope that keeps light of other planes out, and its distance of planes."""
+
+    optics: Optics
+    modality: Modality
+    z_step_um: float
 
 
 def log_uniform(rng: np.random.Generator, between: tuple[float, float]) -> float:
@@ -75,6 +91,29 @@ def microscopes() -> tuple[Optics, ...]:
 def z_step_um(rng: np.random.Generator, optics: Optics) -> float:
     """A distance of planes, micrometres: 1.5 to 8 pixels, and short enough to sample the images."""
     return float(min(rng.uniform(*STEPS) * optics.nyquist_z_um, rng.uniform(*ASPECTS) * optics.pixel_size_um))
+
+
+@lru_cache(maxsize=1)
+def sectioning() -> tuple[tuple[Sectioning, ...], tuple[Sectioning, ...]]:
+    """All microscopes of training that keep light of other planes out: those with a Gaussian point, and confocal ones."""
+    rng = np.random.default_rng(SEED)
+    points = tuple(gaussian(rng, across_px) for across_px in np.geomspace(*ACROSS_PX, GAUSSIANS))
+    return points, tuple(confocal(rng, blur) for blur in np.geomspace(*CONFOCAL_BLUR_PX, CONFOCALS))
+
+
+def gaussian(rng: np.random.Generator, across_px: float) -> Sectioning:
+    """A microscope whose point is a Gaussian of this standard deviation across, px, and of a random one along the axis."""
+    optics = microscope(rng, BLUR_PX[0])
+    z_step_um = float(rng.uniform(*GAUSSIAN_ASPECTS)) * optics.pixel_size_um
+    along_um = log_uniform(rng, ALONG_PLANES) * z_step_um
+    return Sectioning(optics=optics, modality=Gaussian(across_um=across_px * optics.pixel_size_um, along_um=along_um), z_step_um=z_step_um)
+
+
+def confocal(rng: np.random.Generator, blur: float) -> Sectioning:
+    """A confocal microscope whose lens blurs by so many pixels, 4.5 or more, with a random pinhole, in focus."""
+    optics = replace(microscope(rng, blur), z_um=0.0)
+    modality = Confocal(pinhole_au=float(rng.uniform(*PINHOLE_AU)))
+    return Sectioning(optics=optics, modality=modality, z_step_um=EXCITED * z_step_um(rng, optics))
 
 
 def haze(rng: np.random.Generator, optics: Optics) -> Haze | None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from math import asin, degrees, isfinite, pi, radians, sin, sqrt
 
 import numpy as np
@@ -302,6 +303,35 @@ class BrightField(WideField):
     def largest_pixel_um(self, optics: Optics) -> float:
         """Side of the largest pixel that samples this microscope's images, micrometres."""
         return optics.wavelength_nm / 1000 / (2 * (optics.na + min(self.condenser_na or optics.na, optics.na)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gaussian(WideField):
+    """A Gaussian point, as a light sheet, two photons or a pinhole give nearly, whatever the optics.
+
+    Parameters
+    ----------
+    across_um, along_um
+        Its standard deviations in the plane and along the axis.
+
+    Raises
+    ------
+    InputInvalid
+        A value is impossible.
+    """
+
+    across_um: float
+    along_um: float
+
+    def __post_init__(self) -> None:
+        _demand("across_um", self.across_um)
+        _demand("along_um", self.along_um)
+
+    def psf(self, optics: Optics, shape: tuple[int, ...], z_step_um: float | None = None) -> Float:
+        """The PSF, of sum 1: (y, x) float64, or (z, y, x) with `z_step_um`."""
+        sides = ((z_step_um or 0.0) / self.along_um, *(optics.pixel_size_um / self.across_um,) * 2)[-len(shape) :]
+        profiles = [np.exp(-0.5 * ((np.arange(size) - size // 2) * side) ** 2) for size, side in zip(shape, sides, strict=True)]
+        return np.asarray(reduce(np.multiply.outer, [profile / profile.sum() for profile in profiles]))
 
 
 Modality = WideField  # the type that all of them share

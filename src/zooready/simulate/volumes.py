@@ -8,14 +8,13 @@ round in space is round whatever the step. Specimens return float64, zero or mor
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
 from zooready.errors import InputInvalid
-from zooready.simulate.optics import ROUNDING, Optics, convolved, planes, transferred
+from zooready.simulate.optics import ROUNDING, Optics, planes
 
 Float = NDArray[np.float64]
 Shape = tuple[int, int, int]
@@ -48,32 +47,6 @@ def psf3d(optics: Optics, shape: Shape, z_step_um: float) -> Float:
     demand_step(optics, z_step_um)
     heights = optics.z_um + (np.arange(shape[0]) - shape[0] // 2) * z_step_um
     return planes(optics, (shape[1], shape[2]), tuple(heights)) / shape[0]
-
-
-@lru_cache(maxsize=16)
-def otf3d(optics: Optics, shape: Shape, z_step_um: float) -> NDArray[np.complex128]:
-    """The transfer function with depth: (z, y, x // 2 + 1) complex128 as ``scipy.fft.rfftn`` orders it, 1 at frequency zero; read-only."""
-    return transferred(psf3d(optics, shape, z_step_um))
-
-
-def blur_volume(volume: NDArray[np.floating], optics: Optics, z_step_um: float) -> Float:
-    """The wide-field image of a specimen with depth, one focal plane after the other.
-
-    Parameters
-    ----------
-    volume
-        (z, y, x) of any float type, emitted light per voxel; it wraps around at all six faces, so simulate a margin and crop it.
-    optics
-        The microscope.
-    z_step_um
-        Distance of planes, micrometres.
-
-    Returns
-    -------
-    (z, y, x) float64
-        Light per voxel, of the same sum; non-negative if the volume is.
-    """
-    return convolved(volume, otf3d(optics, (volume.shape[0], volume.shape[1], volume.shape[2]), float(z_step_um)))
 
 
 def demand_step(optics: Optics, z_step_um: float) -> None:
