@@ -51,7 +51,7 @@ def test_small_classes_lie_on_both_sides_where_they_can():
 def test_splits_that_cannot_be_are_refused():
     with pytest.raises(InputInvalid, match="1 fold of 70 images: give a number from 2"):
         folds(LABELS, 1)
-    with pytest.raises(InputInvalid, match="71 fold of 70 images"):
+    with pytest.raises(InputInvalid, match="71 folds of 70 images"):
         folds(LABELS, 71)
     with pytest.raises(InputInvalid, match="training share of 1: give a number between 0 and 1"):
         share(LABELS, 1.0)

@@ -145,6 +145,16 @@ def test_npz_pairs_are_for_networks_that_restore_and_a_missing_file_is_told(tmp_
         pairs_of(mrbcr.FAMILY, tmp_path / "b.npz", 0)
 
 
+def test_a_single_image_is_not_said_to_be_held_out(tmp_path, save, caplog):
+    """It is trained on and measured; the run, its card and the bundle said "1 held out"."""
+    for kind in ("images", "truth"):
+        save(tmp_path / kind / "0.tif", (64, 64))
+    with caplog.at_level(logging.WARNING, "zooready"):
+        words = pairs_of(mrbcr.FAMILY, tmp_path, 0).words
+    assert words == f"1 image of the folder {tmp_path.name!r}, none held out: its metrics are of that image"
+    assert "the one image is trained on and measured" in caplog.text
+
+
 def test_npz_files_beside_a_folder_of_images_do_not_hide_it(tmp_path, save):
     np.savez(tmp_path / "notes.npz", w=np.zeros((1, 64, 64)), gt=np.zeros((1, 64, 64)))
     for kind in ("images", "truth"):

@@ -199,5 +199,5 @@ return runMacro("{FOLDER}/" + parts[0], parts[2] + "|{tmp_path}/out.csv");
 def test_amounts_are_in_words(macro, name):
     _, start, rest = (FOLDER / name).read_text(encoding="utf-8").partition("function amount(")
     body = start + rest[: rest.index("\n}\n") + 3]
-    (found,) = macro(body + 'return amount(1, "plane") + ", " + amount(0, "plane") + ", " + amount(12, "name");')
+    (found,) = macro(body + 'text = "" + amount(1, "plane") + ", " + amount(0, "plane") + ", " + amount(12, "name");\nreturn text;')
     assert found == "1 plane, 0 planes, 12 names"

@@ -163,6 +163,10 @@ def _in_crops(read: Callable[[Path], Folder], family: Family, data: Path, valida
         held_out = tuple(range(len(judges.pairs)))
         _warn(judges.notes)
         words = f"{words} and of {validation.resolve().name!r}"
+    kept = f"{len(held_out)} held out"
+    if judges is folder and set(training) & set(held_out):
+        kept = "none held out: its metrics are of that image"
+        _warn(["the one image is trained on and measured, so that the metrics say little about others: give more images."])
     if family.objects:
         _warn(notes_on_points((*folder.pairs, *judges.pairs)))
     most = CROP_PX_OF_STACKS if "z" in family.input.axes else CROP_PX
@@ -175,7 +179,7 @@ def _in_crops(read: Callable[[Path], Folder], family: Family, data: Path, valida
         crops=sum(folder.pairs[member].input.shape[-2] * folder.pairs[member].input.shape[-1] for member in training) / crop**2,
         held_out=judges.source(held_out, crop),
         judged=(lambda number: judges.pairs[held_out[number]], len(held_out)) if family.objects else None,
-        words=f"{amount(len(training), 'image')} {words}, {len(held_out)} held out",
+        words=f"{amount(len(training), 'image')} {words}, {kept}",
         sha256=hashes,
         pixel_size_um=_range((*folder.pixel_sizes_um, *judges.pixel_sizes_um)),
         sample=as_sample(window(shown.input, shown.target), family.input.channels, size_um or None),
