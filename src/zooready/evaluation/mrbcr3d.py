@@ -69,6 +69,6 @@ EVALUATION = Evaluation(
         *deconvolution_cards.LIMITS,
         "Other wide-field microscopes: it gains less there, and single stacks fall below their input (table of other microscopes).",
         "It takes smooth light for light of other planes and removes it. In stacks of microscopes that keep such light out it harms (table "
-        "of real images: pollen).",
+        "of real images: pollen); `mrbcr3d-confocal` is for those.",
     ),
 )

@@ -17,8 +17,8 @@ from zooready.simulate.thick import Thick
 from zooready.simulate.unseen import NEW_VOLUMES
 
 STACK_PX = (16, 64, 64)  # (z, y, x) of a stack that is measured
-STACKS, UNSEEN_STACKS = 20, 8  # each kind twice, and four times
-BLURS_PX, WIDTHS_PX, PER_ROW = (4.5, 6.0, 8.0, 11.0), (0.6, 0.9, 1.3, 2.0), 10
+STACKS, UNSEEN_STACKS = 10, 6  # each kind once, and three times
+BLURS_PX, WIDTHS_PX, PER_ROW = (4.5, 6.0, 8.0, 11.0), (0.6, 0.9, 1.3, 2.0), 5
 CONFOCAL, GAUSSIAN = "confocal microscopes", "Gaussian points"  # tables beside those of held-out and unseen specimens
 SEEDS = {CONFOCAL: 4_150_021, GAUSSIAN: 4_150_022}  # never used in training, whose seeds are small
 KINDS: tuple[Thick, ...] = tuple(dict.fromkeys(family.SPECIMENS))
@@ -38,9 +38,10 @@ def rows(name: str) -> dict[float, list[Field]]:
     """The stacks of each row of a table: by confocal microscopes of one blur, or with Gaussian points of one width."""
     drawn, values = {CONFOCAL: (microscopes.confocal, BLURS_PX), GAUSSIAN: (microscopes.gaussian, WIDTHS_PX)}[name]
     made = {}
-    for value in values:
-        generators = [np.random.default_rng((SEEDS[name], round(10 * value), index)) for index in range(PER_ROW)]
-        made[value] = [family.scene(rng, STACK_PX, KINDS[index % len(KINDS)], drawn(rng, value)) for index, rng in enumerate(generators)]
+    for row, value in enumerate(values):
+        rngs = [np.random.default_rng((SEEDS[name], round(10 * value), index)) for index in range(PER_ROW)]
+        kinds = [KINDS[(row * PER_ROW + index) % len(KINDS)] for index in range(PER_ROW)]
+        made[value] = [family.scene(rng, STACK_PX, kind, drawn(rng, value)) for rng, kind in zip(rngs, kinds, strict=True)]
     return made
 
 
@@ -65,9 +66,9 @@ def measure(weights: Weights) -> dict[str, Any]:
 
 VOXELS = "x".join(map(str, STACK_PX))
 LUCY = (
-    f"{PER_ROW} stacks a row, kinds of specimens used in training; {microscopes.PHOTONS[0]:g} to {microscopes.PHOTONS[1]:,.0f} photons in "
-    "the brightest voxel. Richardson-Lucy knows the offset of the detector and a PSF, and its iteration is chosen with the truth; in turns "
-    "the wrong PSF is a fifth too wide and a fifth too narrow"
+    f"{PER_ROW} stacks a row, kinds of specimens used in training in turn; {microscopes.PHOTONS[0]:g} to {microscopes.PHOTONS[1]:,.0f} "
+    "photons in the brightest voxel. Richardson-Lucy knows the offset of the detector and a PSF, and its iteration is chosen with the "
+    "truth; in turns the wrong PSF is a fifth too wide and a fifth too narrow"
 )
 MEASURED_ON = {
     "held-out": f"{STACKS} simulated stacks of {VOXELS} voxels by confocal microscopes, kinds of specimens used in training; "
@@ -95,5 +96,7 @@ EVALUATION = Evaluation(
         f"Light: the brightest voxel has {microscopes.PHOTONS[0]:g} to {microscopes.PHOTONS[1]:,.0f} photons above a background of "
         f"{microscopes.BACKGROUND[0]:g} to {microscopes.BACKGROUND[1]:g}; noise is that of cameras, not of photomultipliers.",
         *deconvolution_cards.LIMITS[2:],
+        "Richardson-Lucy that knows the true PSF, and when to stop, is better on unseen kinds of specimens and in most rows of the tables "
+        "above, by up to 2 dB; single stacks fall below their input, by up to 2.6 dB.",
     ),
 )
