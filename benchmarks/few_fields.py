@@ -107,7 +107,7 @@ WORDS = (
     "out, judged on {fields} fields ({objects} nuclei) of two dates of RPE1 that no row has seen, thresholds as shipped. The first nine "
     f"fields are of earlier dates of RPE1, the others of other lines. {STEPS[WARM]} steps from weights that saw simulated nuclei only, "
     f"{STEPS[COLD]} from random ones, the best held-out weights kept; objects: outlined nuclei that were trained on; minutes of one core; "
-    "python benchmarks/few_fields.py"
+    "few_fields.py among the benchmarks"
 )
 
 

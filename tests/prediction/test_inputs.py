@@ -62,6 +62,11 @@ def test_a_channel_that_is_not_there_is_refused(channel):
         as_input(make_image("cyx", (2, 5, 7), ("dapi", "gfp")), GREY, channel=channel)
 
 
+def test_of_one_channel_none_other_is_asked_for():
+    with pytest.raises(InputInvalid, match=r"no channel 2: it has 1\. Leave channel out\."):
+        as_input(make_image("yx", (5, 7)), GREY, channel=2)
+
+
 @pytest.mark.parametrize("channel", [True, 1.5, np.float32(1), (1,)])
 def test_a_channel_that_is_no_number_or_name_is_refused(channel):
     with pytest.raises(InputInvalid, match=r"is no channel: give its number, from 1, or its name"):

@@ -135,9 +135,8 @@ def _picked(names: tuple[str, ...], count: int, spec: TensorSpec, channel: int |
     elif 1 <= int(channel) <= count:
         return int(channel) - 1
     known = f" ({', '.join(names)})" if names else ""
-    raise InputInvalid(
-        f"the image has no channel {channel}: it has {count}{known}. Give a channel from 1 to {count}{', or a name' if names else ''}."
-    )
+    cure = f"Give a channel from 1 to {count}{', or a name' if names else ''}." if count > 1 else "Leave channel out."
+    raise InputInvalid(f"the image has no channel {channel}: it has {count}{known}. {cure}")
 
 
 def _any_of(words: list[str]) -> str:

@@ -124,16 +124,22 @@ def prepare(imports: Sequence[str], environment: Mapping[str, str], cwd: Path) -
 
     Parameters are those of :func:`start_worker`. Where processes cannot be copied, nothing is done.
     """
+    if not is_possible():
+        return
+    stack = contextlib.ExitStack()
 
     def work() -> None:
-        with contextlib.suppress(OSError), scratch() as folder:
+        with contextlib.suppress(OSError):
+            folder = stack.enter_context(scratch())
             worker = start_worker(__name__, folder, imports=imports, environment=environment, cwd=cwd, log=folder / "log.txt")
             worker.wait()
             if worker.stdin is not None:
                 worker.stdin.close()
+        stack.close()
+        atexit.unregister(stack.close)
 
-    if is_possible():
-        threading.Thread(target=work, daemon=True).start()
+    atexit.register(stack.close)  # a thread that still waits when the program ends, e.g. by Ctrl-C, removes nothing
+    threading.Thread(target=work, daemon=True).start()
 
 
 def main(folder: Path) -> None:
