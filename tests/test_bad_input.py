@@ -345,7 +345,7 @@ def test_the_help_of_train_names_the_folder_of_each_family():
     for name, family in families.FAMILIES.items():
         if family.training.pair_of or family.for_classes:  # the others train on their simulation only
             folder = f"{family.training.partner}/" if family.training.pair_of else "one folder per class"
-            assert f"{folder} ({name})" in help_text
+            assert re.search(rf"{re.escape(folder)} \([^)]*\b{re.escape(name)}[,)]", help_text), f"{folder} ({name})"
 
 
 # --- training ---------------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ ALLOWED = {
     "evaluation/deepz.py",
     "evaluation/mrbcr.py",
     "evaluation/mrbcr3d.py",
+    "evaluation/mrbcr3d_confocal.py",
     "evaluation/refocusing.py",
     "evaluation/superres.py",
 }
