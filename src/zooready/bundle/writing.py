@@ -164,9 +164,9 @@ def _arrays(contents: Contents, folder: Path) -> list[dict[str, Any]]:
 
 
 def _z_um(contents: Contents) -> float:
-    """Distance of planes, micrometres: of the input's, or of those that are made from an image; 0 if unknown."""
+    """Distance of planes, micrometres: of the input's, or of those that are made from an image; 0 if unknown, or if any pixels suit."""
     if "z" in contents.input.axes:
-        return float(contents.sample.z_um or 0)
+        return float(contents.sample.z_um or 0) if contents.about.pixel_size_um else 0.0
     made = next((spec.planes_um for spec in contents.outputs if len(spec.planes_um) > 1), (0.0, 0.0))
     return float(made[1] - made[0])
 
