@@ -194,7 +194,8 @@ def test_several_outputs_are_refused_with_their_names(tmp_path):
 @pytest.mark.parametrize("name", shipped())
 def test_the_card_of_every_shipped_model_fills_the_sections(name):
     sections = cards.zoo_sections(FAMILIES[name], load_record(name))
-    of_any_size = ["Voxel size"] if name in ("segmentation3d", "spots", "mrbcr3d-confocal") else []  # the others state a range of pixel sizes or of blur
+    is_of_any_size = name in ("segmentation3d", "spots", "mrbcr3d-confocal")  # the others state a range of pixel sizes or of blur
+    of_any_size = ["Voxel size"] if is_of_any_size else []
     assert list(sections) == ["Intended Use", "Validation", "Limitations and biases", "Training data", *of_any_size]
     assert "| this network |" in sections["Validation"] or "| method |" in sections["Validation"]
     assert set(sections) < set(HEADINGS)
