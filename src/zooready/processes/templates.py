@@ -126,19 +126,13 @@ def prepare(imports: Sequence[str], environment: Mapping[str, str], cwd: Path) -
     """
     if not is_possible():
         return
-    stack = contextlib.ExitStack()
 
     def work() -> None:
-        with contextlib.suppress(OSError):
-            folder = stack.enter_context(scratch())
-            worker = start_worker(__name__, folder, imports=imports, environment=environment, cwd=cwd, log=folder / "log.txt")
+        with contextlib.suppress(OSError):  # the worker needs no folder and says nothing
+            worker = _copied(__name__, cwd, imports, environment, cwd, Path(os.devnull))
             worker.wait()
-            if worker.stdin is not None:
-                worker.stdin.close()
-        stack.close()
-        atexit.unregister(stack.close)
+            worker.stdin.close()
 
-    atexit.register(stack.close)  # a thread that still waits when the program ends, e.g. by Ctrl-C, removes nothing
     threading.Thread(target=work, daemon=True).start()
 
 
@@ -209,6 +203,7 @@ class _Template:
 
 _LOCK = threading.Lock()
 _TEMPLATES: dict[tuple[Any, ...], _Template] = {}
+_OVER = threading.Event()  # this process ends: a thread that still asks gets no template, whose folder nobody would remove
 
 
 def _copied(module: str, folder: Path, imports: Sequence[str], environment: Mapping[str, str], cwd: Path, log: Path) -> Copy:
@@ -221,6 +216,8 @@ def _copied(module: str, folder: Path, imports: Sequence[str], environment: Mapp
         raise OSError("the environment is too large for a message")
     for is_last in (False, True):
         with _LOCK:
+            if _OVER.is_set():
+                raise OSError("this process ends")
             if (template := _TEMPLATES.pop(key, None)) is None:
                 while len(_TEMPLATES) >= MOST:
                     _TEMPLATES.pop(next(iter(_TEMPLATES))).end()
@@ -238,6 +235,12 @@ def _copied(module: str, folder: Path, imports: Sequence[str], environment: Mapp
 
 
 @atexit.register
+def _end() -> None:
+    """Before this process ends: no more templates."""
+    _OVER.set()
+    end_all()
+
+
 def end_all() -> None:
     """End the templates of this process."""
     with _LOCK:
