@@ -86,11 +86,11 @@ def _padded(image: Image2D) -> tuple[Float, tuple[slice, ...]]:
 
 def _transfer(optics: Optics, shape: tuple[int, ...], z_step_um: float | None, modality: Modality) -> NDArray[np.complex128]:
     """The transfer function of an image or of a stack."""
-    if len(shape) == 3 and z_step_um is None:
+    if len(shape) == 2:
+        return transfer(modality, optics, shape)
+    if z_step_um is None:
         raise InputInvalid(f"a stack of {shape[0]} planes and no z_step_um: give the distance of its planes in micrometres.")
-    if len(shape) == 3:
-        return stack_otf(modality, optics, (shape[0], shape[1], shape[2]), float(z_step_um or 0.0))
-    return transfer(modality, optics, shape)
+    return stack_otf(modality, optics, (shape[0], shape[1], shape[2]), float(z_step_um))
 
 
 def richardson_lucy(

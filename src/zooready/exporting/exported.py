@@ -126,13 +126,8 @@ def export(
     sample, image = arguments.sample(example)
     normal = arguments.normalization(normalization)
     part = Part(path=architecture[0], kwargs=architecture[1]) if isinstance(architecture, tuple) else architecture
-    with (
-        pace.watched(progress, time_limit_s),
-        torch.random.fork_rng(devices=[]),
-        _one_thread(),
-        compiled.as_written(),
-        _scratch() as folder,
-    ):
+    plain = compiled.as_written()
+    with pace.watched(progress, time_limit_s), torch.random.fork_rng(devices=[]), _one_thread(), plain, _scratch() as folder:
         pace.begin("measuring the network")
         network = probing.prepared(module)
         chosen_outputs = () if head else keep
@@ -148,23 +143,30 @@ def export(
         pace.begin("packing")
         contents = _contents(job, chosen, who, sample, facts, form)
         writing.write(contents, path)
-        unavailable, extra = dict(chosen.unavailable), None
-        if float16:
-            try:
-                extra = halves.beside(contents, chosen.large, path, folder)
-            except InputInvalid as error:
-                unavailable["float16"] = str(error)
+        written = _exported(path, contents, chosen)
+        return _with_float16(written, contents, chosen, folder) if float16 else written
+
+
+def _exported(path: Path, contents: writing.Contents, chosen: Draft) -> Exported:
+    """What the export of a bundle returns."""
     script = _script(chosen)
     return Exported(
         path=path,
         measured=contents.measured,
         formats=chosen.formats,
-        unavailable=unavailable,
-        float16=extra,
+        unavailable=chosen.unavailable,
         variant=str(script.details["variant"]) if script else "",
         seconds=chosen.seconds,
         timed_in=chosen.timed_in,
     )
+
+
+def _with_float16(written: Exported, contents: writing.Contents, chosen: Draft, folder: Path) -> Exported:
+    """The same with the extra bundle, or with the reason why there is none."""
+    try:
+        return replace(written, float16=halves.beside(contents, chosen.large, written.path, folder))
+    except InputInvalid as error:
+        return replace(written, unavailable={**written.unavailable, "float16": str(error)})
 
 
 def _with(head: Part | None, measured: Measured) -> Measured:

@@ -88,12 +88,12 @@ def beside(contents: writing.Contents, large: Sequence[Case], out: Path, folder:
     weights = replace(whole, path=draft, sha256=hashlib.sha256(content).hexdigest(), details=details)
     elsewhere = f"it is in the bundle {out.name}, which has float32 weights"
     others: dict[str, str] = {one.format: elsewhere for one in contents.weights if one is not whole}
-    writing.write(_with(replace(contents, weights=(weights,), unavailable=others), run, found, out.name), path)
+    writing.write(_with(replace(contents, weights=(weights,), unavailable=others), given, run, found, out.name), path)
     return found
 
 
-def _with(contents: writing.Contents, run: Run, found: Halves, original: str) -> writing.Contents:
-    """Contents with the outputs that ``run`` gives, and with what the bundle says of itself."""
+def _with(contents: writing.Contents, given: Sequence[tuple[Array, ...]], run: Run, found: Halves, original: str) -> writing.Contents:
+    """Contents with outputs of the new weights, those of the cases first in ``given``, and with what the bundle says of itself."""
     about = contents.about
     said = (
         f"The weights of the large layers are stored as float16, which makes the file smaller; programs compute in float32 as with the "
@@ -108,7 +108,7 @@ def _with(contents: writing.Contents, run: Run, found: Halves, original: str) ->
             description=f"{about.description.rstrip()} With float16 weights: {told(max(found.off, key=lambda one: one.most))}.",
             documentation="\n\n".join(filter(None, (about.documentation.strip(), f"## Weights in float16\n\n{said}"))),
         ),
-        cases=tuple(replace(case, outputs=run(case.input)) for case in contents.cases),
+        cases=tuple(replace(case, outputs=outputs) for case, outputs in zip(contents.cases, given, strict=False)),
         sample_case=replace(contents.sample_case, outputs=run(contents.sample_case.input)),
         pytorch_version="",
         architecture=None,

@@ -2,7 +2,7 @@
 
     stack (b, 1, z, y, x) counts  -- mean and spread out, network, back in -->  restored (b, 1, z, y, x) counts
 
-The point of such a microscope is compact: half of all training stacks have a Gaussian of any width and height in its place, the others
+The point of such a microscope is compact: six in ten training stacks have a Gaussian of any width and height in its place, the others
 the point of a confocal microscope. The network is told neither. Specimens are those of :mod:`zooready.families.mrbcr3d` and others that
 fill their stacks, as tissue and pollen do, since nothing smooth may be taken for light of other planes here.
 """
