@@ -8,6 +8,7 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 
 from zooready.images.matching import match
+from zooready.nets.components import numbered
 from zooready.nets.labelling import Instances
 
 EIGHT = np.ones((3, 3))
@@ -54,7 +55,7 @@ def spiral(size):
 @pytest.mark.parametrize("size", SIZES)
 def test_cores_are_numbered_like_connected_components(size):
     core = blobs(*size)[:, 1:] > 0.5
-    labels = Instances(rounds=40).numbered(core).numpy()
+    labels = numbered(core, 40).numpy()
     for image, mask in zip(labels[:, 0], core[:, 0].numpy(), strict=True):
         truth, count = ndimage.label(mask, EIGHT)
         assert sorted(set(image.ravel()) - {0}) == list(range(1, count + 1))
@@ -75,7 +76,7 @@ def test_climbing_agrees_with_watershed_on_the_same_seeds():
     network = Instances(rounds=40, growth=40)
     foreground = probabilities[0, 0].numpy() > 0.5
     height = ndimage.uniform_filter(probabilities[0, 1].numpy(), 3, mode="constant") * foreground
-    seeds = network.numbered(torch.as_tensor(height > 0.5)[None, None])
+    seeds = numbered(torch.as_tensor(height > 0.5)[None, None], 40)
     expected = watershed(-height, seeds[0, 0].numpy().astype(int), mask=foreground, connectivity=EIGHT)
     labels = network(probabilities)[1].numpy()[0, 0]
     matches = match(expected, labels)
@@ -99,7 +100,7 @@ def test_a_spiral_needs_more_rounds_and_is_never_mixed_with_its_neighbour():
     core = np.stack([arm, ndimage.label(~ndimage.binary_dilation(arm, EIGHT), EIGHT)[0] == 1])
     both = torch.as_tensor(core.any(0))[None, None]
     truth, count = ndimage.label(both[0, 0].numpy(), EIGHT)
-    few, many = (Instances(rounds=r).numbered(both).numpy()[0, 0] for r in (2, 400))
+    few, many = (numbered(both, r).numpy()[0, 0] for r in (2, 400))
     assert many.max() == count
     assert few.max() > count
     for name in range(1, int(few.max()) + 1):
@@ -149,7 +150,7 @@ def test_pixel_indices_are_exact_beyond_4096_squared():
     core = torch.zeros(1, 1, 4097, 4097, dtype=torch.bool)
     core[0, 0, -1, -9:] = torch.tensor([1, 0, 1, 0, 1, 0, 1, 1, 1], dtype=torch.bool)
     core[0, 0, -3, -9:] = torch.tensor([1, 1, 1, 0, 1, 0, 1, 0, 1], dtype=torch.bool)
-    labels = Instances(rounds=1).numbered(core)[0, 0, -3:, -9:].numpy()
+    labels = numbered(core, 1)[0, 0, -3:, -9:].numpy()
     assert labels[0].tolist() == [1, 1, 1, 0, 2, 0, 3, 0, 4]
     assert labels[2].tolist() == [5, 0, 6, 0, 7, 0, 8, 8, 8]
 

@@ -9,6 +9,7 @@ from skimage.segmentation import watershed
 
 from zooready.families import segmentation
 from zooready.images.matching import match
+from zooready.nets.components import numbered
 from zooready.nets.labelling_stacks import StackInstances
 
 SIZES = [(1, 1, 1, 1), (1, 1, 1, 37), (2, 5, 33, 1), (2, 7, 31, 24)]
@@ -35,7 +36,7 @@ def balls(shape, centres, radius):
 @pytest.mark.parametrize("size", SIZES)
 def test_cores_are_numbered_like_connected_components(size):
     core = blobs(*size)[:, 1:] > 0.5
-    labels = StackInstances(rounds=30).numbered(core).numpy()
+    labels = numbered(core, 30).numpy()
     for stack, mask in zip(labels[:, 0], core[:, 0].numpy(), strict=True):
         truth, count = ndimage.label(mask, np.ones((3, 3, 3)))
         assert sorted(set(stack.ravel()) - {0}) == list(range(1, count + 1))

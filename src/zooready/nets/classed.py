@@ -7,6 +7,7 @@ the class with the highest probability at each pixel, counted in each object  --
 import torch
 from torch import nn
 
+from zooready.nets.components import numbered
 from zooready.nets.labelling import Instances
 
 
@@ -22,11 +23,11 @@ class ClassedInstances(Instances):
     def forward(self, probabilities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # type: ignore[override]
         """See the class."""
         foreground, height = self.heights(probabilities)
-        seeds = self.numbered(height > self.core)
+        seeds = numbered(height > self.core, self.rounds)
         labels = self.grown(self.climbed(seeds, foreground, height), foreground)
-        parts = self.numbered(foreground & (labels == 0))
+        parts = numbered(foreground & (labels == 0), self.rounds)
         count = seeds.flatten(1).amax(1).reshape(-1, 1, 1, 1)
-        labels = self.without_small(torch.where(parts > 0, parts + count, labels))
+        labels = self.without_small(torch.where(parts > 0, parts + count, labels), labels.flatten(1))
         return probabilities, labels, self.classes(labels, probabilities)
 
     def classes(self, labels: torch.Tensor, probabilities: torch.Tensor) -> torch.Tensor:

@@ -31,13 +31,6 @@ class StackInstances(Instances):
     Parameters are those of :class:`zooready.nets.labelling.Instances`, with voxels in place of pixels.
     """
 
-    def around(self, values: torch.Tensor) -> torch.Tensor:
-        """Largest of the 3×3×3 values around each voxel; (b, 1, z, y, x), not negative, of any dtype; 0 beyond the border."""
-        wide = nn.functional.pad(values, (1, 1, 1, 1, 1, 1))
-        wide = torch.maximum(torch.maximum(wide[..., :-2], wide[..., 2:]), wide[..., 1:-1])
-        wide = torch.maximum(torch.maximum(wide[..., :-2, :], wide[..., 2:, :]), wide[..., 1:-1, :])
-        return torch.maximum(torch.maximum(wide[:, :, :-2], wide[:, :, 2:]), wide[:, :, 1:-1])
-
     def heights(self, probabilities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(b, 2, z, y, x) -> where the foreground is, bool, and its height, float32, 0 outside; (b, 1, z, y, x) each.
 

@@ -2,6 +2,7 @@
 
 import torch
 
+from zooready.nets.components import highest_around, numbered
 from zooready.nets.labelling import Instances
 
 
@@ -32,5 +33,5 @@ class Peaks(Instances):
     def forward(self, probabilities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See the class."""
         foreground, distance = probabilities[:, 0:1] > self.foreground, probabilities[:, 1:2]
-        is_peak = (distance >= self.around(distance)) & (distance > self.core)
-        return probabilities, self.grown(self.numbered(is_peak), foreground)
+        is_peak = (distance >= highest_around(distance)) & (distance > self.core)
+        return probabilities, self.grown(numbered(is_peak, self.rounds), foreground)

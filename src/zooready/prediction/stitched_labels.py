@@ -75,9 +75,10 @@ def _numbered(probabilities: Array, seeds: Array, head: Instances, side: int) ->
     for tile in tiles(size, side + 2, halo=1):
         core = tile.cropped(_core(probabilities[:, *tile.window], head))
         parts, new = connected(core, TOUCHING)
-        y, x = np.nonzero(parts)  # in the order of pixels
+        y, x = np.nonzero(parts)
         ends = np.zeros(new + 1, np.int64)
-        ends[parts[y, x]] = (y + tile.inner[0].start) * size[1] + x + tile.inner[1].start  # the last one stays
+        block = (y + tile.inner[0].start) // 2 * -(-size[1] // 2) + (x + tile.inner[1].start) // 2  # as in zooready.nets.components
+        np.maximum.at(ends, parts[y, x], block)
         seeds[tile.inner] = np.where(parts, parts + count, 0)
         parents.append(np.arange(count + 1, count + new + 1))
         last.append(ends[1:])
@@ -112,12 +113,14 @@ def _heights(probabilities: Array, head: Instances) -> tuple[Tensor, Tensor]:
     """Foreground and height of a window (2, y, x), (1, 1, y, x) each; of peaks, the height is 0 beside them."""
     import torch
 
+    from zooready.nets.components import highest_around
+
     given = torch.from_numpy(as_float32(probabilities).copy())[None]
     with torch.no_grad():
         if not _marks_peaks(head):
             return head.heights(given)
         foreground, distance = given[:, :1] > head.foreground, given[:, 1:2]
-        return foreground, torch.where(distance >= head.around(distance), distance, torch.zeros_like(distance))
+        return foreground, torch.where(distance >= highest_around(distance), distance, torch.zeros_like(distance))
 
 
 def _climbed(probabilities: Array, seeds: Array, head: Instances) -> NDArray[np.int32]:
