@@ -42,7 +42,8 @@ EVALUATION = replace(
     draw=partial(mrbcr.draw, FAMILY, at=told, told=TOLD),
     data=f"simulated filaments, puncta, rings, meshes and textures in {microscopes.NUMBER} random wide-field microscopes with blurs of "
     f"{_LOW:g} to {_HIGH:g} px, each scaled to within a tenth of {mrbcr_told.CANONICAL_PX:.1f} px, beginning with the weights of a network "
-    "for the reference microscope alone (commit 94fd93f); no real images were used",
+    f"for the reference microscope alone (commit 94fd93f); then, {mrbcr_told.REFERENCE:.0%} of the images from the reference microscope, "
+    "from the mean of these weights (40 %) and those of the first training (60 %); no real images were used",
     suited=(
         f"Single planes in wide-field fluorescence, any objective, dye and camera for which wavelength / (NA x pixel size) is {_LOW:g} to "
         f"{_HIGH:g} px, where NA, wavelength and pixel size are known to a tenth and told: `zooready predict --na --wavelength-nm`, the "

@@ -18,6 +18,7 @@ from zooready.records import Array, Pair, Recipe
 from zooready.simulate import microscopes
 
 CANONICAL_PX = microscopes.blur_px(mrbcr.OPTICS)  # blur of training: that of the reference microscope, 9.2 px
+REFERENCE = 0.3  # share of pairs from the reference microscope, in focus and without haze, as they are
 MISTOLD = (0.9, 1.1)  # blur in training over the canonical one: NA, wavelength and pixel size are never exactly known
 BLUR_PX = (8.3, 10.2)  # the two together
 
@@ -26,7 +27,7 @@ def pair(seed: int, index: int) -> Pair:
     """Pair number `index`: (1, 96, 96) float32 counts each; any pair can be made again, so training resumes exactly."""
     rng = np.random.default_rng((seed, index))
     specimen = mrbcr.SPECIMENS[rng.integers(len(mrbcr.SPECIMENS))]
-    if rng.random() < mrbcr.REFERENCE:
+    if rng.random() < REFERENCE:
         simulated, zoom = mrbcr.scene(rng, mrbcr.SIZE, specimen), 1.0
     else:
         optics = microscopes.microscopes()[rng.integers(microscopes.NUMBER)]
