@@ -53,6 +53,22 @@ def test_what_was_expected_is_forgotten_for_what_comes_next(ahead):
     assert [tuple(ahead(1, number).input[:2]) for number in (40, 41)] == [(1, 40), (1, 41)]
 
 
+@pytest.mark.parametrize(("least", "made"), [(0, 4), (16, 16)])
+def test_as_many_pairs_are_made_ahead_as_a_step_takes(tmp_path, least, made):
+    def noted(seed, number):
+        (tmp_path / str(number)).touch()
+        return source(seed, number)
+
+    ahead = Ahead(noted, 1, least)
+    ahead.expect(0, range(100, 200))
+    until = time.monotonic() + 30
+    while len(list(tmp_path.iterdir())) < made and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(0.2)  # for one too many
+    ahead.close()
+    assert sorted(int(path.name) for path in tmp_path.iterdir()) == list(range(100, 100 + made))
+
+
 def test_a_fault_of_the_source_is_told_and_the_others_go_on(ahead):
     ahead.expect(0, [12, 13, 14])
     ahead(0, 12)

@@ -26,7 +26,7 @@ from zooready.records import Pair
 Source = Callable[[int, int], Pair]  # of seed and number
 
 MOST = 8  # workers, if nobody says how many
-DEPTH = 4  # pairs that each worker is asked for ahead
+DEPTH = 4  # fewest pairs that each worker is asked for ahead
 WATCH_S = 1.0  # between a worker's looks for its parent
 
 _SOURCE: Source  # in a worker: what makes its pairs
@@ -51,12 +51,12 @@ def suited_workers(asked: int | None, device: str, processes: int = 1) -> int:
 
 
 @contextmanager
-def made_ahead(source: Source, workers: int) -> Iterator[Source]:
-    """The source itself, or with workers one whose pairs they make ahead, until the end."""
+def made_ahead(source: Source, workers: int, least: int = 0) -> Iterator[Source]:
+    """The source itself, or with workers one whose pairs they make ahead, at least so many, until the end."""
     if not workers:
         yield source
         return
-    ahead = Ahead(source, workers)
+    ahead = Ahead(source, workers, least)
     try:
         yield ahead
     finally:
@@ -72,13 +72,16 @@ class Ahead:
         ``source(seed, number)`` gives a pair; it is copied into the workers with all that it holds.
     workers
         How many, at least 1.
+    least
+        Pairs that are asked for ahead, at least: a step takes a whole batch at once, so what is ready must not be less.
     """
 
-    def __init__(self, source: Source, workers: int) -> None:
+    def __init__(self, source: Source, workers: int, least: int = 0) -> None:
         context = multiprocessing.get_context("fork")
         self._pools = [
             ProcessPoolExecutor(1, mp_context=context, initializer=_begin, initargs=(source, os.getpid())) for _ in range(workers)
         ]
+        self._ahead = max(least, DEPTH * workers)
         self._next: deque[tuple[int, int]] = deque()
         self._asked: deque[tuple[tuple[int, int], Future[Pair]]] = deque()
 
@@ -109,7 +112,7 @@ class Ahead:
 
     def _ask(self) -> None:
         """Keep every worker busy."""
-        while self._next and len(self._asked) < DEPTH * len(self._pools):
+        while self._next and len(self._asked) < self._ahead:
             pair = self._next.popleft()
             self._asked.append((pair, self._pools[pair[1] % len(self._pools)].submit(_made, *pair)))
 

@@ -36,6 +36,7 @@ from zooready.training.sample import SAMPLE
 from zooready.training.together import counted, demand_divisible, is_first, joined
 from zooready.training.warm_start import Start, begin
 
+BATCHES = 2  # that workers make ahead: one to be taken at once, and one in the making
 CHUNK, LEAST = 50, 10  # most and fewest steps between two checkpoints; writing them takes time
 PATIENCE = 3  # the share of the steps without a lower held-out loss after which training on files stops: a third
 SEEN, FEWEST = 100, 200  # times that each part of a person's images is seen; fewest steps
@@ -136,7 +137,7 @@ def train(
     with alone(out) if is_first() else nullcontext():
         if _is_finished(record, resume):
             return checkpoint.read(out)
-        with made_ahead(pairs.source, suited_workers(workers, device, processes[0])) as source:
+        with made_ahead(pairs.source, suited_workers(workers, device, processes[0]), BATCHES * recipe.batch) as source:
             task = _task(family, recipe, replace(pairs, source=source), seed=seed, chunk=chunk, folder=out)
             if start:
                 begin(task.network, start)
