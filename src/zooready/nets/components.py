@@ -60,10 +60,14 @@ def counted(mask: torch.Tensor) -> torch.Tensor:
 
 
 def highest_around(values: torch.Tensor) -> torch.Tensor:
-    """Largest of the 3×3 or 3×3×3 values around each pixel or voxel; (b, 1, …), not negative; 0 beyond the border.
+    """Largest of the 3×3 or 3×3×3 values around each pixel or voxel; (b, 1, …) float32, not negative.
 
-    The maxima are written out: ``max_pool2d`` is four times as slow in PyTorch on a CPU, and not faster in ONNX Runtime.
+    Max-pooling takes ONNX Runtime a seventh of the time of maxima that are written out, as long as there are fewer than 2048 columns, and
+    PyTorch on a CPU four times as long.
     """
+    if torch.onnx.is_in_onnx_export():
+        pooled: torch.Tensor = (nn.functional.max_pool2d if values.dim() == 4 else nn.functional.max_pool3d)(values, 3, 1, 1)
+        return pooled
     for axis in range(2, values.dim()):
         length = values.shape[axis]
         wide = nn.functional.pad(values, [0, 0] * (values.dim() - 1 - axis) + [1, 1])

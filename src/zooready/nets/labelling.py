@@ -65,7 +65,8 @@ class Instances(nn.Module):
     def heights(self, probabilities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(b, 2, y, x) -> where the foreground is, bool, and its height, float32, 0 outside; (b, 1, y, x) each."""
         foreground = probabilities[:, 0:1] > self.foreground
-        return foreground, nn.functional.avg_pool2d(probabilities[:, 1:2], 3, stride=1, padding=1) * foreground.to(torch.float32)
+        means = nn.functional.avg_pool2d(probabilities[:, 1:2], 3, stride=1, padding=1)
+        return foreground, nn.functional.relu(means) * foreground.to(torch.float32)
 
     def climbed(self, seeds: torch.Tensor, foreground: torch.Tensor, height: torch.Tensor) -> torch.Tensor:
         """Each foreground pixel gets the number of the core that is reached by going to the highest neighbour again and again.
@@ -82,7 +83,7 @@ class Instances(nn.Module):
         return reached * foreground.to(torch.float32)
 
     def uphill(self, height: torch.Tensor, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Height of the highest pixel of the 3×3 around each, and the index of the last neighbour that is as high; 0 if there is none.
+        """Height of the highest pixel of the 3×3 around each, and the index of the last neighbour that is as high; 0 if none is.
 
         (b, 1, y, x) float32 and int32 -> the same two. The neighbour is found by its height: a chain in which each step compares with the
         highest one so far takes the optimiser of Fiji's libtorch minutes.
@@ -95,13 +96,13 @@ class Instances(nn.Module):
             for dy, dx in product(range(3), repeat=2)
             if (dy, dx) != (1, 1)
         ]
-        return highest, largest((wide[window] == highest).to(torch.int32) * wide_index[window] for window in windows)
+        return highest, largest([(wide[window] == highest).to(torch.int32) * wide_index[window] for window in windows])
 
     def grown(self, labels: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:
         """Labels (b, 1, y, x) float32 spread into the foreground; where two meet, each keeps what it reached first."""
         allowed = foreground.to(torch.float32)
         for _ in range(self.growth):
-            labels = labels + highest_around(labels) * ((labels == 0).to(torch.float32) * allowed)
+            labels = labels + highest_around(labels) * nn.functional.relu(allowed - labels)  # numbers are 1 and more, allowed is 0 or 1
         return labels
 
     def without_small(self, labels: torch.Tensor, room: torch.Tensor) -> torch.Tensor:
@@ -111,9 +112,9 @@ class Instances(nn.Module):
         same objects.
         """
         flat = labels.flatten(1).to(torch.int64)
-        empty = torch.zeros_like(nn.functional.pad(room, (1, 0)), dtype=torch.int64)  # (b, 1 + n)
-        areas = empty.scatter_add(1, flat, (flat > 0).to(torch.int64))
+        empty = torch.zeros_like(nn.functional.pad(room, (1, 0)), dtype=torch.int32)  # (b, 1 + n)
+        areas = empty.scatter_add(1, flat, (labels.flatten(1) > 0).to(torch.int32)).to(torch.int64)
         total, squares = areas.sum(1, keepdim=True), (areas * areas).sum(1, keepdim=True)
         is_kept = ((areas > 0) & (areas * total * 100 >= squares * self.smallest)).to(torch.int64)
-        number = is_kept.cumsum(1) * is_kept
-        return torch.gather(number, 1, flat).reshape(labels.shape).to(torch.float32)
+        number = (is_kept.cumsum(1) * is_kept).to(torch.float32)
+        return torch.gather(number, 1, flat).reshape(labels.shape)

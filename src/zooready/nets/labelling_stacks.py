@@ -39,7 +39,7 @@ class StackInstances(Instances):
         foreground = probabilities[:, 0:1] > self.foreground
         wide = nn.functional.pad(probabilities[:, 1:2], (1, 1, 1, 1))  # by itself, since avg_pool3d takes no image below its kernel's size
         means = nn.functional.avg_pool3d(wide, (1, 3, 3), stride=1)
-        return foreground, means * foreground.to(torch.float32)
+        return foreground, nn.functional.relu(means) * foreground.to(torch.float32)
 
     def uphill(self, height: torch.Tensor, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Height of the highest of a voxel and its 26 neighbours, and its index; (b, 1, z, y, x) float32 and int32 -> the same two.
