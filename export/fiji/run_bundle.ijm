@@ -83,6 +83,8 @@ function onFiles(parts) {
     if (warning != "")
         print(warning);
     stem = replace(File.getNameWithoutExtension(path), " ", "_");
+    if (lengthOf(stem) > 4 && endsWith(toLowerCase(stem), ".ome")) // of an OME-TIFF
+        stem = substring(stem, 0, lengthOf(stem) - 4);
     factor = 1;
     if (parts.length > 2) {
         if (parts[2] == "auto")

@@ -58,9 +58,10 @@ def check_files(out, stem):
 
 
 @pytest.mark.java
-def test_files_become_outlined_labels_and_tables(macro, made, tmp_path):
+@pytest.mark.parametrize("ending", [".tif", ".ome.TIF"])
+def test_files_become_outlined_labels_and_tables(macro, made, tmp_path, ending):
     stand_in.put_into(made.macro, toy.NAMES)
-    path = make_image(tmp_path / "my cells.tif")
+    path = make_image(tmp_path / f"my cells{ending}")
     assert macro(f'return runMacro("{made.macro}", "{path}|{tmp_path / "out"}");') == ["OK"]
     check_files(tmp_path / "out", "my_cells")
 

@@ -31,7 +31,8 @@ class Checkpoint:
     ``objects`` are those of the files, None if there are none. ``augmentation`` is how the images of files were varied beyond flips and
     turns, ``adversary`` the weight of the adversarial term, None for training without one. ``start`` says from whose weights the run
     began, and ``start_sha256`` identifies them; both are empty for random ones. ``best_step`` is the step of the weights, 0 for the last
-    one. ``git`` is the commit of the source checkout, empty outside of one. ``metrics`` were measured on held-out pairs.
+    one. ``git`` is the commit of the source checkout, empty outside of one. ``metrics`` were measured on held-out pairs, or on
+    the one image that there is to train on if not ``has_held_out``.
     ``is_finished`` is false until the last step.
     """
 
@@ -53,6 +54,7 @@ class Checkpoint:
     start: str = ""
     start_sha256: str = ""
     best_step: int = 0
+    has_held_out: bool = True
     git: str = ""
     device: str = ""
     precision: str = ""
