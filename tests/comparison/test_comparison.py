@@ -321,6 +321,19 @@ def test_only_a_file_whose_channels_imagej_alone_finds_is_opened_by_it(tmp_path,
     assert all(np.array_equal(piece.array[0], planes) for (piece,) in found.values())
 
 
+def test_of_a_stack_that_imagej_opens_as_one_nothing_is_said(tmp_path, tiny):
+    import tifffile
+
+    from zooready.bundle.reading import opened
+
+    tifffile.imwrite(tmp_path / "z.ome.tif", np.zeros((3, 6, 7), np.float32), metadata={"axes": "ZYX"})
+    with opened(tiny) as bundle:
+        case = replace(bundle.cases[0], input=np.zeros((1, 1, 4, 6, 7), np.float32))
+        volumes = replace(bundle, inputs=(replace(bundle.inputs[0], axes="bczyx"),), cases=(case,))
+    (piece,) = as_inputs(volumes, tmp_path / "z.ome.tif")
+    assert (piece.path, piece.notes) == (None, ())
+
+
 def test_planes_of_a_stack_for_a_network_of_two_channels_are_refused_with_the_cure(tmp_path, pairs):
     import tifffile
 

@@ -16,6 +16,7 @@ from zooready.errors import BundleInvalid, InputInvalid
 from zooready.images import files
 from zooready.images.calibration import blurred
 from zooready.images.files import read_image, write_image
+from zooready.images.loading import as_image
 from zooready.images.tiff import in_order
 from zooready.records import Image
 
@@ -352,6 +353,17 @@ def test_nan_and_infinity_are_counted_and_placed(tmp_path):
     path = saved(tmp_path / "a.tif", array, imagej=True, metadata={"axes": "ZYX"})
     with pytest.raises(InputInvalid, match=r"2 pixels of NaN or infinity, the first at z 1, y 2, x 3: replace them"):
         read_image(path)
+
+
+def test_values_beyond_float32_are_refused_wherever_an_image_is_read(tmp_path):
+    """A check made infinity of them, and compared the programs on it."""
+    path = saved(tmp_path / "a.tif", np.array([[0, -1e39], [1, 2]]))
+    for read in (read_image, as_image):
+        with pytest.raises(InputInvalid, match=r"a.tif has values beyond 3.4e38, which float32 does not hold: divide them"):
+            read(path)
+    with pytest.raises(InputInvalid, match=r"the image has values beyond 3.4e38"):
+        as_image(np.array([[1e300]]))
+    assert read_image(saved(tmp_path / "b.tif", np.array([[0, 3.4e38]]))).array.dtype == np.float64
 
 
 @pytest.mark.parametrize("value", [0, 7, 65535])

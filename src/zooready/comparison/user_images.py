@@ -75,7 +75,8 @@ def as_inputs(bundle: Bundle, path: Path, *, axes: str | None = None) -> tuple[U
         indices = [indices[round(n)] for n in np.linspace(0, len(indices) - 1, MOST)]
     is_input = not loop and len(letters) == len(shape) and path.suffix.lower() in FOR_IMAGEJ
     is_opened = is_input and axes is None and (image.axes == "yx" or image.channels == RGB or as_imagej_opens(path))
-    unlike = "" if is_opened or not is_input else BY_BIO_FORMATS if axes is None else AS_NAMED
+    is_stack = axes is None and image.axes == "zyx"  # its planes are slices, as ImageJ takes them
+    unlike = "" if is_opened or is_stack or not is_input else BY_BIO_FORMATS if axes is None else AS_NAMED
     notes = tuple(filter(None, (rounded(image.array), unlike)))
     pieces = []
     for index in indices:

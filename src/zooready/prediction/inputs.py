@@ -10,7 +10,6 @@ import numpy as np
 
 from zooready.errors import InputInvalid, amount
 from zooready.images.loading import as_grey, axes_as_channels
-from zooready.images.mapped import blocks
 from zooready.images.tiff import RGB
 from zooready.records import Array, Image, as_float32
 from zooready.tensors import TensorSpec
@@ -59,7 +58,7 @@ def as_input(image: Image, spec: TensorSpec, *, channel: int | str | None = None
     Raises
     ------
     InputInvalid
-        Wrong number of channels, no stack where one is needed, a size that is not the fixed one, values beyond float32.
+        Wrong number of channels, no stack where one is needed, a size that is not the fixed one.
     """
     image = as_grey(image) if len(spec.channels) == 1 and channel is None else image
     array, axes = image.array, image.axes
@@ -83,10 +82,6 @@ def as_input(image: Image, spec: TensorSpec, *, channel: int | str | None = None
         length = array.shape[(loop + spec.axes[1:]).index(axis)]
         if length != size:
             raise InputInvalid(f"the network takes exactly {size} along {axis}, and the image has {length}: crop or pad it to {size}.")
-    if array.dtype == np.float64 and any(np.abs(array[block]).max() > np.finfo(np.float32).max for block in blocks(array)):
-        raise InputInvalid(
-            "the image has values beyond 3.4e38, which float32 does not hold: rescale it in Fiji with Process > Math > Multiply."
-        )
     return Inputs(array=array, loop=loop)
 
 
