@@ -159,6 +159,8 @@ def examine_folder(
             pairs.append(pair_of(array.astype(np.float32), partner_array, pixel_size_um or 1.0))
             sizes_um.append(pixel_size_um)
             notes += notes_on(array, "czyx" if is_stack else "cyx", _named(images[name]))
+            if partner != MASKS and np.array_equal(array.squeeze(), partner_array.squeeze()):
+                notes.append(f"{_named(images[name])} and its partner are equal, so that there is nothing to learn from them.")
             names.append(name)
             mask = _together(partner_array) if looked_at and len(classes) > 1 else partner_array
             if looked_at and mask.ndim == 2 and min(mask.shape) >= STEP_PX:  # training refuses smaller ones
