@@ -253,6 +253,9 @@ def test_a_stack_stored_as_time_is_refused_by_a_network_of_stacks_with_the_cure(
         match=r"t.tif has axes 'tyx' .* takes stacks .*: if its frames are the planes of a stack, name its axes so .'zyx'., or exchange",
     ):
         as_inputs(volumes, tmp_path / "t.tif")
+    tifffile.imwrite(tmp_path / "c.tif", np.zeros((3, 6, 7), np.float32), imagej=True, metadata={"axes": "CYX"})
+    with pytest.raises(InputInvalid, match=r"c.tif has axes 'cyx' .*: if its channels are the planes of a stack, name its axes so .'zyx'."):
+        as_inputs(volumes, tmp_path / "c.tif")
     with pytest.raises(InputInvalid, match=r"plane.tif has axes 'yx' .* takes stacks .*: give an image with an axis z"):
         as_inputs(volumes, tmp_path / "plane.tif")
 

@@ -1,5 +1,7 @@
 """An image's axes and channels are matched with a network's by name; what does not fit is refused with what to do."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -125,6 +127,14 @@ def test_a_single_plane_for_a_network_of_stacks_is_refused():
 def test_a_stack_that_is_stored_as_time_is_refused_with_the_cure():
     with pytest.raises(InputInvalid, match=r"has 'tyx': if its frames are the planes of a stack, name its axes so \('zyx'\), or exchange"):
         as_input(make_image("tyx", (3, 5, 7)), STACK)
+
+
+def test_a_stack_that_is_taken_for_channels_is_refused_with_the_cure():
+    """As a person's array (z, y, x) is whose axes are not named."""
+    with pytest.raises(InputInvalid, match=r"has 'cyx': if its channels are the planes of a stack, name its axes so \('zyx'\), or"):
+        as_input(make_image("cyx", (3, 5, 7)), STACK)
+    with pytest.raises(InputInvalid, match="has 'cyx': give an image with an axis z"):
+        as_input(replace(make_image("cyx", (3, 5, 7)), channels=RGB), STACK)
 
 
 def test_a_fixed_size_is_demanded():

@@ -11,7 +11,7 @@ import numpy as np
 from zooready.errors import InputInvalid, amount
 from zooready.images.calibration import RESCALE, beyond, outside, planes_differ
 from zooready.images.files import read_image
-from zooready.images.loading import axes_as_channels, demand_no_stack_of_stacks, rounded
+from zooready.images.loading import axes_as_channels, demand_no_stack_of_stacks, planes_elsewhere, rounded
 from zooready.images.tiff import RGB, as_imagej_opens
 from zooready.records import Array, Bundle, Image, as_float32
 
@@ -119,18 +119,15 @@ def _demand_fit(bundle: Bundle, image: Image, path: Path) -> None:
                 f"if its planes are these channels, name its axes so ({named!r}), or set {amount(channels, 'channel')} in Fiji with "
                 "Image > Properties, and save it"
             )
+        elif "z" in letters and "t" not in sizes and (elsewhere := planes_elsewhere(image, channels)):
+            cure = elsewhere
         raise InputInvalid(
             f"{path.name} has axes {image.axes!r} {image.array.shape}, and the bundle takes {letters!r} with "
             f"{amount(channels, 'channel')}: {cure}."
         )
     for axis, what in (("z", "stacks"), ("t", "time series")):
         if axis in letters and axis not in sizes and shape[letters.index(axis)] > 1:
-            cure = (
-                f"if its frames are the planes of a stack, name its axes so ({image.axes.replace('t', 'z')!r}), or exchange slices and "
-                "frames in Fiji (Image > Properties) and save it"
-                if axis == "z" and "t" in sizes
-                else f"give an image with an axis {axis}"
-            )
+            cure = (planes_elsewhere(image, channels) if axis == "z" else "") or f"give an image with an axis {axis}"
             raise InputInvalid(
                 f"{path.name} has axes {image.axes!r} {image.array.shape}, and the bundle takes {what} ({letters!r}): {cure}."
             )

@@ -9,7 +9,7 @@ from numbers import Integral
 import numpy as np
 
 from zooready.errors import InputInvalid, amount
-from zooready.images.loading import as_grey, axes_as_channels
+from zooready.images.loading import as_grey, axes_as_channels, planes_elsewhere
 from zooready.images.tiff import RGB
 from zooready.records import Array, Image, as_float32
 from zooready.tensors import TensorSpec
@@ -68,12 +68,8 @@ def as_input(image: Image, spec: TensorSpec, *, channel: int | str | None = None
         raise InputInvalid(f"the network's input '{spec.name}' has an axis i, which no image has: export it with axes of 'btczyx'.")
     for axis in spec.axes[1:]:
         if axis not in axes:
-            cure = f"give an image with an axis {axis}"
-            if axis == "z" and "t" in axes:
-                cure = (
-                    "if its frames are the planes of a stack, name its axes so "
-                    f"({image.axes.replace('t', 'z')!r}), or exchange slices and frames in Fiji (Image > Properties); else give a stack"
-                )
+            elsewhere = planes_elsewhere(image, len(spec.channels)) if axis == "z" else ""
+            cure = f"{elsewhere}; else give a stack" if elsewhere else f"give an image with an axis {axis}"
             raise InputInvalid(f"the network takes {spec.axes[1:]!r} and the image has {image.axes!r}: {cure}.")
     array = _taken(array, axes.index("c"), _channels(image, array.shape[axes.index("c")], spec, channel))
     loop = "".join(axis for axis in "tz" if axis in axes and axis not in spec.axes)
