@@ -257,6 +257,20 @@ def test_a_stack_stored_as_time_is_refused_by_a_network_of_stacks_with_the_cure(
         as_inputs(volumes, tmp_path / "plane.tif")
 
 
+def test_a_stack_for_a_network_that_makes_a_stack_of_every_plane_is_refused_as_predict_refuses_it(tmp_path, tiny):
+    import tifffile
+
+    from zooready.bundle.reading import opened
+
+    tifffile.imwrite(tmp_path / "z.tif", np.zeros((3, 6, 7), np.float32), imagej=True, metadata={"axes": "ZYX"})
+    tifffile.imwrite(tmp_path / "t.tif", np.zeros((3, 6, 7), np.float32), imagej=True, metadata={"axes": "TYX"})
+    with opened(tiny) as bundle:
+        stacking = replace(bundle, outputs=(replace(bundle.outputs[0], name="stack", axes="bczyx"),))
+        with pytest.raises(InputInvalid, match=r"makes a stack along z of every plane \('stack' has axes 'bczyx'\).*Image > Duplicate"):
+            as_inputs(stacking, tmp_path / "z.tif")
+        assert [piece.where for piece in as_inputs(stacking, tmp_path / "t.tif")] == ["t 1", "t 2", "t 3"]
+
+
 def test_programs_of_imagej_are_handed_the_file_itself_and_others_its_pixels(tmp_path, tiny, monkeypatch):
     import tifffile
 

@@ -82,6 +82,20 @@ def test_times_of_other_programs_are_in_their_units(tmp_path):
     assert [read_image(tmp_path / name).frame_s for name in ("a.tif", "b.ome.tif")] == pytest.approx([120.0, 0.04])
 
 
+def test_a_distance_of_planes_comes_back_without_a_pixel_size(tmp_path):
+    image = Image(array=noise((3, 4, 5)), axes="zyx", z_um=0.5)
+    write_image(image, tmp_path / "a.tif")
+    back = read_image(tmp_path / "a.tif")
+    assert (back.pixel_size_um, back.z_um) == (None, 0.5)
+
+
+def test_an_axis_may_have_a_unit_of_its_own_in_imagej(tmp_path):
+    metadata = {"axes": "ZYX", "unit": "um", "yunit": "nm", "zunit": "nm", "spacing": 500.0}
+    saved(tmp_path / "a.tif", noise((3, 4, 5)), imagej=True, resolution=(10, 0.01), metadata=metadata)
+    image = read_image(tmp_path / "a.tif")
+    assert (image.pixel_size_um, image.z_um) == (pytest.approx(0.1), 0.5)
+
+
 def test_axes_in_another_order_are_written_in_imagejs_order(tmp_path):
     array = noise((5, 7, 3))
     write_image(Image(array=array, axes="yxc"), tmp_path / "a.tif")
@@ -468,6 +482,31 @@ def test_an_image_that_is_cut_off_is_refused_and_never_read_in_part(tmp_path, ki
     (tmp_path / "a.tif").write_bytes(content[: int(len(content) * part)])
     with pytest.raises(InputInvalid, match=r"damaged[ ,]"):
         read_image(tmp_path / "a.tif", axes=None if kind in ("imagej", "png") else "zyx")
+
+
+@pytest.mark.parametrize(
+    ("compression", "match"),
+    [
+        (None, r"cut off: it states 2000000 x 2000000 px, which take 8,000,000,000,000 bytes, and has 2\d\d. Copy"),
+        ("zlib", r"cut off: it states more pixels than fit into memory, and has 2\d\d bytes. Copy"),
+    ],
+)
+def test_a_small_file_that_states_a_large_image_is_cut_off_and_not_too_large(tmp_path, compression, match):
+    path = saved(tmp_path / "a.tif", noise((4, 4)), metadata=None, compression=compression)
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        for tag in ("ImageWidth", "ImageLength", "RowsPerStrip"):
+            tiff.pages[0].tags[tag].overwrite(2_000_000)
+    with pytest.raises(InputInvalid, match=match):
+        read_image(path)
+
+
+def test_a_plane_without_bytes_is_empty_and_not_cut_off(tmp_path):
+    path = saved(tmp_path / "a.tif", np.ones((64, 64), "uint16"), metadata=None, tile=(16, 16))
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        for tag in ("TileOffsets", "TileByteCounts"):
+            tiff.pages[0].tags[tag].overwrite([0] * 16)
+    path.write_bytes(path.read_bytes()[:800])
+    assert not read_image(path).array.any()
 
 
 def test_a_stack_that_names_more_planes_than_it_holds_is_refused(tmp_path):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zooready.commands import runs
 from zooready.commands.console import CONSOLE, print_line
 from zooready.commands.numbers import from_zero, positive
-from zooready.commands.runs import start_of
+from zooready.commands.runs import of_best_step, start_of
 from zooready.data import read_classes, share
 from zooready.errors import InputInvalid, amount
 from zooready.families import FAMILIES, for_classes, for_folder, named
@@ -156,7 +156,7 @@ def run(family: str, out: Path, **options: Any) -> None:
         f"on {checkpoint.data}."
     )
     if checkpoint.best_step:
-        CONSOLE.print(f"  kept: the weights of step {checkpoint.best_step}, which had the lowest held-out loss")
+        CONSOLE.print(f"  kept: the weights {of_best_step(checkpoint.best_step, checkpoint.has_held_out)}")
     for name, value in checkpoint.metrics.items():
         CONSOLE.print(f"  {name} {value:.4g}")
     print_line(f"Next: zooready export {shlex.quote(str(out))}")

@@ -11,7 +11,7 @@ import numpy as np
 from zooready.errors import InputInvalid, amount
 from zooready.images.calibration import RESCALE, beyond, outside, planes_differ
 from zooready.images.files import read_image
-from zooready.images.loading import axes_as_channels, rounded
+from zooready.images.loading import axes_as_channels, demand_no_stack_of_stacks, rounded
 from zooready.images.tiff import RGB, as_imagej_opens
 from zooready.records import Array, Bundle, Image, as_float32
 
@@ -55,7 +55,8 @@ def as_inputs(bundle: Bundle, path: Path, *, axes: str | None = None) -> tuple[U
     Raises
     ------
     InputInvalid
-        The bundle takes several inputs, or the image has other channels than its one, or no stack where it takes stacks.
+        The bundle takes several inputs, or the image has other channels than its one, no stack where it takes stacks, or one where it makes
+        a stack of every plane.
     """
     if not bundle.cases:
         raise InputInvalid(f"{path.name} cannot be run: the bundle takes {len(bundle.inputs)} inputs. Leave the image out.")
@@ -67,6 +68,7 @@ def as_inputs(bundle: Bundle, path: Path, *, axes: str | None = None) -> tuple[U
         if axis not in order:
             array, order = array[None], axis + order
     loop = "".join(axis for axis in "tz" if axis in order and axis not in letters)
+    demand_no_stack_of_stacks(loop, {output.name: output.axes for output in bundle.outputs})
     array = array.transpose([order.index(axis) for axis in loop + letters])
     indices = list(np.ndindex(*array.shape[: len(loop)]))
     if len(indices) > MOST:

@@ -26,7 +26,7 @@ from zooready.data.classes import class_folders, images_in
 from zooready.data.faults import notes_on, refuse
 from zooready.data.masks import Mask, examined, nothing_to_learn, unfit
 from zooready.errors import InputInvalid, amount
-from zooready.images import coco, geojson, rois
+from zooready.images import coco, geojson, rois, vendors
 from zooready.images.files import read_image, read_mask
 from zooready.images.loading import as_grey
 from zooready.records import Array, Augmentation, Image, Pair
@@ -268,7 +268,7 @@ def _files(folder: Path, kind: str) -> dict[str, Path]:
 
 def _by_stem(inside: Path, paths: Sequence[Path]) -> dict[str, Path]:
     """Files by stem, in composed letters whatever system wrote them; InputInvalid if two share one."""
-    stems = [unicodedata.normalize("NFC", re.sub(r"\.ome$", "", path.stem, flags=re.IGNORECASE)) for path in paths]
+    stems = [unicodedata.normalize("NFC", vendors.stem(path)) for path in paths]
     if repeated := sorted({stem for stem in stems if stems.count(stem) > 1}):
         raise InputInvalid(f"{inside} holds several files called {repeated[0]!r}: keep one of each name.")
     return dict(zip(stems, paths, strict=True))

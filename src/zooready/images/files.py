@@ -159,8 +159,10 @@ def _as_imagej(image: Image, array: Array, axes: str) -> dict[str, Any]:
     }  # S: one sample per pixel; without it tifffile writes channels of 1 x 1 px as rows
     if image.pixel_size_um:
         metadata["unit"] = "micron"
-        if image.z_um:
-            metadata["spacing"] = image.z_um
+    elif image.z_um:
+        metadata |= {"unit": "pixel", "zunit": "micron"}  # as ImageJ does where only this length is set
+    if image.z_um:
+        metadata["spacing"] = image.z_um
     if image.frame_s and "t" in axes:
         metadata["finterval"] = image.frame_s
     if image.channels and "c" in axes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -140,6 +140,29 @@ def axes_as_channels(image: Image, count: int, taken: str) -> str:
             if axis in "zt" and axis not in taken and length == count:
                 return image.axes.replace(axis, "c")
     return ""
+
+
+def demand_no_stack_of_stacks(loop: str, outputs: Mapping[str, str]) -> None:
+    """Refuse planes of a stack, each by itself, for a network that makes a stack of every plane.
+
+    Parameters
+    ----------
+    loop
+        The image's axes, of t and z, along which the network is given one input after the other.
+    outputs
+        Axes of each output, by its name.
+
+    Raises
+    ------
+    InputInvalid
+        An output has an axis of ``loop``.
+    """
+    for name, axes in outputs.items():
+        if doubled := [axis for axis in loop if axis in axes]:
+            raise InputInvalid(
+                f"the network makes a stack along {doubled[0]} of every plane ('{name}' has axes {axes!r}), and the image "
+                f"has planes along {doubled[0]} already: save one plane as its own image, in Fiji with Image > Duplicate."
+            )
 
 
 def as_plane(image: Path | str | Array) -> Array:

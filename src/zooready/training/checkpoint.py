@@ -32,7 +32,8 @@ class Checkpoint:
     turns, ``adversary`` the weight of the adversarial term, None for training without one, ``freeze`` the share of the steps in which the
     encoder did not change. ``start`` says from whose weights the run began, and ``start_sha256`` identifies them; both are empty for
     random ones. ``best_step`` is the step of the weights, 0 for the last one. ``git`` is the commit of the source checkout, empty outside
-    of one. ``metrics`` were measured on held-out pairs. ``is_finished`` is false until the last step.
+    of one. ``metrics`` were measured on held-out pairs, or on the one image that there is to train on if not ``has_held_out``.
+    ``is_finished`` is false until the last step.
     """
 
     folder: Path
@@ -54,6 +55,7 @@ class Checkpoint:
     start: str = ""
     start_sha256: str = ""
     best_step: int = 0
+    has_held_out: bool = True
     git: str = ""
     device: str = ""
     precision: str = ""

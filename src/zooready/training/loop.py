@@ -222,6 +222,7 @@ def _record(family: Family, recipe: Recipe, pairs: Pairs, start: Start | None, *
         channels=family.input.channels,
         pixel_size_um=pairs.pixel_size_um,
         objects=pairs.objects,
+        has_held_out=pairs.has_held_out,
         learning_rate=recipe.learning_rate,
         augmentation=stated(family.training.recipe.augmentation),
         adversary=recipe.adversary,
@@ -297,7 +298,7 @@ def _is_finished(record: Checkpoint, resume: bool) -> bool:
 
 def _fit(task: Task, run: Checkpoint, held_out: HeldOut, is_quiet: bool, processes: tuple[int, int]) -> float:
     """Train with Lightning from the last checkpoint to the last step; return the time in seconds, including that of interrupted runs."""
-    log, (devices, nodes) = Log(run.folder, held_out), processes
+    log, (devices, nodes) = Log(run, held_out), processes
     is_shared = devices * nodes > 1
     if is_shared:
         joined(task.network)

@@ -369,7 +369,7 @@ function csv(rows, name) {
 }
 
 function download(content, name, type) {
-  const stem = image.name.replace(/\.[^.]*$/, "");
+  const stem = image.name.replace(/(\.ome)?\.[^.]*$/i, "");
   const link = make("a", {href: URL.createObjectURL(new Blob([content], {type})), download: `${stem}_${name}`});
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
