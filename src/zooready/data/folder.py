@@ -3,7 +3,7 @@
 DIR/images/a.tif, DIR/images/b.png, …        images
 DIR/masks/a.tif,  DIR/masks/b_mask.tif, …    the partner of each, with the same name before the dot, or with _mask, _label, … after it
 
-Single planes, or stacks for a family that takes stacks. ``labels/`` will do for ``masks/``, in capitals or not. The mask of a plane may
+Single planes, or stacks for a family that takes stacks. ``labels/`` will do for ``masks/``, in capitals or not. A mask may
 also be the regions that somebody outlined in ImageJ, DIR/masks/a.zip, or in QuPath, DIR/masks/a.geojson. Objects of several classes have a
 folder of masks each, DIR/masks/nuclei/a.tif and DIR/masks/spots/a.tif. In place of masks/ there may be one file of COCO annotations,
 DIR/annotations.json, and then the images may lie beside it.
@@ -311,9 +311,7 @@ def _read(
 def _partner(path: Path, shape: tuple[int, ...]) -> Image:
     """A mask, a file of regions, or another image; ``shape`` is that of its image, (c, y, x) or (c, z, y, x)."""
     if path.suffix.lower() in OUTLINES:
-        if len(shape) == 4:
-            raise InputInvalid(f"{path.parent.name}/{path.name} outlines single planes, and the image is a stack: give a label stack.")
-        return Image(array=OUTLINES[path.suffix.lower()](path, (shape[1], shape[2])), axes="yx")
+        return Image(array=OUTLINES[path.suffix.lower()](path, shape[1:]), axes="zyx"[-len(shape[1:]) :])
     return read_mask(path) if path.parent.name.lower() in OTHER_NAMES[MASKS] else read_image(path)
 
 
