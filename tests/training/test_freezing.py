@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from test_train import TINY, bits, breaking_at, run, tiny
+from test_warm_start import folder
 from torch import nn
 
 from zooready.cli import main
@@ -82,6 +83,16 @@ def test_the_share_counts_and_is_remembered(first, tmp_path, monkeypatch):
     with pytest.raises(InputInvalid, match="holds a run with freeze = 0.25, not 0.0"):
         run(tmp_path / "run", start=start)
     assert "encoder" not in runs.trained(run(tmp_path / "free", start=start).folder, TINY).provenance["training"]
+
+
+def test_training_that_gains_nothing_stops_only_after_the_encoder_has_had_its_turn(first, tmp_path):
+    """Each image's opposite is held out, so that the first weights stay the best ones."""
+    given = {"data": folder(tmp_path / "data"), "validation": folder(tmp_path / "opposite", is_wrong=True), "steps": 60}
+    given["start"] = runs.start_of(first.folder)
+    free, held = run(tmp_path / "free", **given), run(tmp_path / "held", **given, freeze=0.5)
+    last = [int((finished.folder / "log.csv").read_text().splitlines()[-1].split(",")[0]) for finished in (free, held)]
+    assert last == [free.best_step + 20, 30 + 20 + 2]  # epochs have 4 steps
+    assert held.best_step < 30
 
 
 @pytest.mark.parametrize(("share", "stopped_at"), [(0.5, 3), (0.5, 9), (0.67, 17), (0.5, 17)])  # pairs, two a step, of checkpoints 0, 4, 8

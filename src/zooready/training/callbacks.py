@@ -31,10 +31,11 @@ class HeldOut(lightning.Callback):
     """Computes the held-out loss after each epoch and, where asked, keeps the weights that had the lowest; all is in every checkpoint.
 
     ``patience`` is the number of steps without a lower loss after which training stops; None keeps the last weights and never stops.
+    They count from ``first`` on, before which a part of the network is frozen and the loss may have nowhere to fall to.
     """
 
-    def __init__(self, patience: int | None = None) -> None:
-        self.patience = patience
+    def __init__(self, patience: int | None = None, first: int = 0) -> None:
+        self.patience, self.first = patience, first
         self.loss, self.best_loss, self.best_step = math.inf, math.inf, 0
         self.best: dict[str, torch.Tensor] = {}
 
@@ -61,7 +62,7 @@ class HeldOut(lightning.Callback):
         self._stop(trainer)
 
     def _stop(self, trainer: lightning.Trainer) -> None:
-        if self.patience is not None and self.best and trainer.global_step - self.best_step >= self.patience:
+        if self.patience is not None and self.best and trainer.global_step - max(self.best_step, self.first) >= self.patience:
             trainer.should_stop = True
 
 

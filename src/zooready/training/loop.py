@@ -147,7 +147,7 @@ def train(
             task = _task(family, recipe, replace(pairs, source=source), seed=seed, chunk=chunk, folder=out)
             fresh = begin(task.network, start) if start else None
             task.freezing = freezing(task.network, recipe.freeze, recipe.steps, fresh)
-            held_out = HeldOut(max(1, recipe.steps // PATIENCE) if keeps_best else None)
+            held_out = HeldOut(max(1, recipe.steps // PATIENCE) if keeps_best else None, task.freezing.steps)
             return _trained(task, record, pairs, held_out, is_quiet, processes)
 
 
