@@ -238,11 +238,11 @@ def test_a_network_of_stacks_is_given_the_stack_of_one_channel_and_time(page, tm
         assert np.array_equal(image.array, 2.0 * stack[1, :, 1]), name
         assert (image.axes, image.z_um) == ("zyx", pytest.approx(0.3)), name
         assert image.pixel_size_um == (None if name == "c.tif" else pytest.approx(0.1)), name
+    assert page.errors == []
     for axes, words in (("TYX", "exchange slices and frames"), ("CYX", "is a single plane")):
         tifffile.imwrite(tmp_path / "d.tif", stack[0, :, 0], imagej=True, metadata={"axes": axes})
         page.choose("#file", tmp_path / "d.tif")
         page.wait(f"document.getElementById('status').textContent.includes({words!r})", 20)
-    assert page.errors == []
 
 
 @needs_browser
