@@ -2,6 +2,7 @@
 
     python benchmarks/nuclei.py simulate; python benchmarks/nuclei.py train --name simulated --steps 2400 --rate 2e-3
     python benchmarks/few_fields.py train       each number of fields, from both starts, into runs/few-fields; can be stopped
+    python benchmarks/few_fields.py freeze      with the encoder held first and not, on few fields, into runs/few-fields/frozen
     python benchmarks/few_fields.py record      the table into segmentation's record, then `zooready list --cards model_cards`
 
 Fields are those of mnfinder 1.2.3 (MIT), its training-data and validation-data; its test-data is never unpacked. All fields of the last
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -40,6 +42,7 @@ FEWEST_TO_ALL = (1, 2, 4, 8, 16, 27)  # fields
 WARM, COLD = "simulated weights", "random weights"  # to begin with
 STEPS = {WARM: 400, COLD: 800}
 SEED = 8  # of the order of fields
+HELD, HELD_COUNTS, HELD_SEEDS = 1 / 3, (1, 2, 4), (0, 1)  # share of the steps; fields; seeds of the training
 TABLE, START = "few annotated fields", "simulated"
 
 
@@ -54,16 +57,40 @@ def trained(fields: Sequence[Field], judged: Sequence[Field]) -> None:
     """Train what is not there yet, and keep what each network finds in the judged fields."""
     for start, steps in STEPS.items():
         for count in FEWEST_TO_ALL:
-            folder = OUT / f"{start.split()[0]}-{count}"
-            if (folder / "found.json").exists():
-                continue
-            with TemporaryDirectory() as data:
-                written(fields[:count], Path(data))
-                weights = Start(weights=load_file(RUNS / f"{START}.safetensors"), words="simulated nuclei") if start == WARM else None
-                run = train(segmentation.FAMILY, folder, steps=steps, device="cpu", data=Path(data), start=weights, is_quiet=True)
-            segmenter = label_images.Segmenter(run.state_dict(), Instances(**segmentation.HEAD.kwargs))
-            found = {**of(segmenter, judged), "fields": count, "objects": int(sum(field.labels.max() for field in fields[:count]))}
-            kept(folder, {**found, "seconds": run.seconds, "start": start, "steps": steps})
+            weights = simulated() if start == WARM else None
+            facts = {"objects": int(sum(field.labels.max() for field in fields[:count])), "start": start, "steps": steps}
+            one(OUT / f"{start.split()[0]}-{count}", fields[:count], judged, facts, steps=steps, start=weights)
+
+
+def held(fields: Sequence[Field], judged: Sequence[Field]) -> None:
+    """Train from simulated weights, and from those with a last layer at random, with the encoder held first and not."""
+    plain = simulated()
+    other = Start(weights={name: value for name, value in plain.weights.items() if not name.startswith("last.")}, words=plain.words)
+    for name, start, counts, seeds in (
+        ("simulated", plain, HELD_COUNTS, HELD_SEEDS),
+        ("other-last", other, HELD_COUNTS[:1], HELD_SEEDS[:1]),
+    ):
+        for seed in seeds:
+            for count in counts:
+                for share in (0.0, HELD):
+                    folder = OUT / "frozen" / f"{name}-{count}-{seed}-{'held' if share else 'free'}"
+                    one(folder, fields[:count], judged, {"seed": seed}, steps=STEPS[WARM], start=start, freeze=share, seed=seed)
+
+
+def simulated() -> Start:
+    """Weights that have seen simulated nuclei only."""
+    return Start(weights=load_file(RUNS / f"{START}.safetensors"), words="simulated nuclei")
+
+
+def one(folder: Path, fields: Sequence[Field], judged: Sequence[Field], facts: dict[str, Any], **settings: Any) -> None:
+    """Train what is not there yet, and keep what it finds in the judged fields."""
+    if (folder / "found.json").exists():
+        return
+    with TemporaryDirectory() as data:
+        written(fields, Path(data))
+        run = train(segmentation.FAMILY, folder, device="cpu", data=Path(data), is_quiet=True, **settings)
+    segmenter = label_images.Segmenter(run.state_dict(), Instances(**segmentation.HEAD.kwargs))
+    kept(folder, {**of(segmenter, judged), "fields": len(fields), "seconds": run.seconds, **facts})
 
 
 def written(fields: Sequence[Field], folder: Path) -> None:
@@ -114,16 +141,14 @@ WORDS = (
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=("train", "record"))
+    parser.add_argument("action", choices=("train", "freeze", "record"))
     parser.add_argument("--cache", type=Path, default=Path("../cache/mnfinder"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     fields = real_fields(fetch(options.cache))
     judged = [field for field in fields if any(date in field.name for date in JUDGED)]
-    if options.action == "record":
-        recorded(judged)
-    else:
-        trained(order([field for field in fields if field not in judged]), judged)
+    learnt = order([field for field in fields if field not in judged])
+    {"train": partial(trained, learnt), "freeze": partial(held, learnt), "record": recorded}[options.action](judged)
 
 
 if __name__ == "__main__":

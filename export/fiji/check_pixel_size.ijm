@@ -31,6 +31,8 @@ else if (width * factor < low * 0.99 || width * factor > high * 1.01)
         + " um: results may be poor. Compare them with those after Image > Scale.";
 getDimensions(x, y, channels, slices, frames);
 if (slices > 1 && distance > 0) {
+    Stack.getUnits(unitX, unitY, unitZ, unitT, unitValue); // that along z may be another
+    factor = micrometres(unitZ);
     if (factor == 0)
         message = message + " This image has no distance of planes in micrometres. The network was trained for planes " + distance
             + " um apart: set it in Image > Properties (voxel depth).";

@@ -83,6 +83,8 @@ function onFiles(parts) {
     if (warning != "")
         print(warning);
     stem = replace(File.getNameWithoutExtension(path), " ", "_");
+    if (lengthOf(stem) > 4 && endsWith(toLowerCase(stem), ".ome")) // of an OME-TIFF
+        stem = substring(stem, 0, lengthOf(stem) - 4);
     factor = 1;
     if (parts.length > 2) {
         if (parts[2] == "auto")
@@ -372,10 +374,17 @@ function assemble(image, pieces, count, k) {
     interval = Stack.getFrameInterval();
     Stack.getUnits(unitX, unitY, unitZ, unitT, unitValue);
     micrometres = parseFloat(other("check_pixel_size.ijm", "unit"));
-    if (slices == 1 && z > 1 && MADE > 0 && micrometres > 0)
-        depth = MADE / micrometres;
+    if (slices == 1 && z > 1 && MADE > 0) {
+        depth = MADE;
+        unitZ = "micron";
+        if (micrometres > 0) {
+            depth = MADE / micrometres;
+            unitZ = unitX;
+        }
+    }
     selectImage(output);
     setVoxelSize(width * finer, height * finer, depth, unit);
+    Stack.setZUnit(unitZ); // of an image without a pixel size, or with another unit along z
     if (t > 1) {
         Stack.setFrameInterval(interval);
         Stack.setTUnit(unitT);

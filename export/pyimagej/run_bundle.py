@@ -11,6 +11,7 @@ for each image.
 
 import argparse
 import os
+import re
 from pathlib import Path
 
 
@@ -40,7 +41,7 @@ def run(ij, model, image, results):
         raise FileNotFoundError(f"{macro} is not there: run zooready install first.")
     before = {path: path.stat().st_mtime_ns for path in results.glob("*.tif")}
     answer = ij.IJ.runMacroFile(str(macro), f"{image}|{results}")
-    stem = image.stem.replace(" ", "_")
+    stem = re.sub(r"(?<=.)\.ome$", "", image.stem.replace(" ", "_"), flags=re.IGNORECASE)
     files = [
         path
         for path in sorted(results.glob(f"{stem}_*.tif"))

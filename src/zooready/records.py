@@ -88,7 +88,7 @@ class Augmentation:
 class Recipe:
     """How a family is trained; budgets count steps. ``optimizer`` is a name of :mod:`zooready.training.optimizers`.
 
-    ``adversary`` is the weight of the adversarial term, for a family that has an :class:`Adversary`; None trains without one.
+    ``adversary`` is the weight of the term of an :class:`Adversary`, None without; ``freeze`` the share of the steps that hold the encoder.
     """
 
     steps: int
@@ -99,6 +99,7 @@ class Recipe:
     clip: float = 1.0
     augmentation: Augmentation = Augmentation()
     adversary: float | None = None
+    freeze: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -132,3 +132,19 @@ def test_pairs_have_no_splits_to_write(tmp_path):
     for words in (("storm", tmp_path), (str(tmp_path), None)):
         with pytest.raises(InputInvalid, match="only images with classes are split"):
             command.data(*words, splits=tmp_path / "splits.csv")
+
+
+def test_stacks_are_counted_by_size_and_equal_partners_are_noted(capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    stacks = [rng.integers(0, 999, (9, 64, 70)).astype(np.uint16) for _ in range(2)]
+    for kind in ("images", "truth"):
+        (tmp_path / kind).mkdir()
+        for number, stack in enumerate(stacks):
+            sharp = stack + 1 if (kind, number) == ("truth", 1) else stack
+            tifffile.imwrite(tmp_path / kind / f"{number}.tif", sharp, imagej=True, metadata={"axes": "ZYX"})
+    code, text = said(capsys, tmp_path)
+    assert code == 0
+    assert "images/ and truth/, for mrbcr3d, mrbcr3d-confocal" in text
+    assert "sizes: 70x64x9 px (2)" in text
+    assert text.count("its partner are equal") == 1
+    assert "0.tif and its partner are equal, so that there is nothing to learn from them." in " ".join(text.split())

@@ -14,6 +14,7 @@ from zooready.commands.measure import measure
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.images.files import write_image
 from zooready.images.geojson import read_geojson
+from zooready.images.rois import read_rois
 from zooready.records import Image
 
 
@@ -80,7 +81,7 @@ def test_the_segmentation_takes_its_own_channel(bundles, three):
 
 def test_a_bundle_that_finds_objects_measures_them_itself(bundles, files, capsys):
     arguments = ["measure", str(bundles["bright"]), str(files / "cells.tif"), str(files / "more.tif"), "-o", str(files / "t.csv")]
-    assert main([*arguments, "--outlines", str(files / "drawn"), "--geojson", str(files / "qupath")]) == 0
+    assert main([*arguments, "--outlines", str(files / "drawn"), "--geojson", str(files / "qupath"), "--rois", str(files / "imagej")]) == 0
     rows = read(files / "t.csv")
     image = tifffile.imread(files / "cells.tif")
     assert [row["image"] for row in rows] == ["cells.tif", "more.tif"]
@@ -92,6 +93,7 @@ def test_a_bundle_that_finds_objects_measures_them_itself(bundles, files, capsys
     assert "2 objects" in printed
     assert PIL.Image.open(files / "drawn" / "more.png").size == image.shape[::-1]
     np.testing.assert_array_equal(read_geojson(files / "qupath" / "cells.geojson", image.shape), image > 300)
+    np.testing.assert_array_equal(read_rois(files / "imagej" / "cells.zip", image.shape), image > 300)
     (feature,) = json.loads((files / "qupath" / "cells.geojson").read_text())["features"]
     assert feature["properties"]["measurements"]["shape_area_um2"] == pytest.approx(float(rows[0]["shape_area_um2"]))
 

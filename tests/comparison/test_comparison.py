@@ -253,8 +253,25 @@ def test_a_stack_stored_as_time_is_refused_by_a_network_of_stacks_with_the_cure(
         match=r"t.tif has axes 'tyx' .* takes stacks .*: if its frames are the planes of a stack, name its axes so .'zyx'., or exchange",
     ):
         as_inputs(volumes, tmp_path / "t.tif")
+    tifffile.imwrite(tmp_path / "c.tif", np.zeros((3, 6, 7), np.float32), imagej=True, metadata={"axes": "CYX"})
+    with pytest.raises(InputInvalid, match=r"c.tif has axes 'cyx' .*: if its channels are the planes of a stack, name its axes so .'zyx'."):
+        as_inputs(volumes, tmp_path / "c.tif")
     with pytest.raises(InputInvalid, match=r"plane.tif has axes 'yx' .* takes stacks .*: give an image with an axis z"):
         as_inputs(volumes, tmp_path / "plane.tif")
+
+
+def test_a_stack_for_a_network_that_makes_a_stack_of_every_plane_is_refused_as_predict_refuses_it(tmp_path, tiny):
+    import tifffile
+
+    from zooready.bundle.reading import opened
+
+    tifffile.imwrite(tmp_path / "z.tif", np.zeros((3, 6, 7), np.float32), imagej=True, metadata={"axes": "ZYX"})
+    tifffile.imwrite(tmp_path / "t.tif", np.zeros((3, 6, 7), np.float32), imagej=True, metadata={"axes": "TYX"})
+    with opened(tiny) as bundle:
+        stacking = replace(bundle, outputs=(replace(bundle.outputs[0], name="stack", axes="bczyx"),))
+        with pytest.raises(InputInvalid, match=r"makes a stack along z of every plane \('stack' has axes 'bczyx'\).*Image > Duplicate"):
+            as_inputs(stacking, tmp_path / "z.tif")
+        assert [piece.where for piece in as_inputs(stacking, tmp_path / "t.tif")] == ["t 1", "t 2", "t 3"]
 
 
 def test_programs_of_imagej_are_handed_the_file_itself_and_others_its_pixels(tmp_path, tiny, monkeypatch):
@@ -305,6 +322,19 @@ def test_only_a_file_whose_channels_imagej_alone_finds_is_opened_by_it(tmp_path,
         True,
     ]
     assert all(np.array_equal(piece.array[0], planes) for (piece,) in found.values())
+
+
+def test_of_a_stack_that_imagej_opens_as_one_nothing_is_said(tmp_path, tiny):
+    import tifffile
+
+    from zooready.bundle.reading import opened
+
+    tifffile.imwrite(tmp_path / "z.ome.tif", np.zeros((3, 6, 7), np.float32), metadata={"axes": "ZYX"})
+    with opened(tiny) as bundle:
+        case = replace(bundle.cases[0], input=np.zeros((1, 1, 4, 6, 7), np.float32))
+        volumes = replace(bundle, inputs=(replace(bundle.inputs[0], axes="bczyx"),), cases=(case,))
+    (piece,) = as_inputs(volumes, tmp_path / "z.ome.tif")
+    assert (piece.path, piece.notes) == (None, ())
 
 
 def test_planes_of_a_stack_for_a_network_of_two_channels_are_refused_with_the_cure(tmp_path, pairs):

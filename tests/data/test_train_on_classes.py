@@ -9,6 +9,7 @@ import tifffile
 import torch
 
 import zooready
+from zooready.commands import runs
 from zooready.data import read_classes, share
 from zooready.errors import InputInvalid
 from zooready.exporting import exported
@@ -153,6 +154,12 @@ def test_a_single_image_is_not_said_to_be_held_out(tmp_path, save, caplog):
         words = pairs_of(mrbcr.FAMILY, tmp_path, 0).words
     assert words == f"1 image of the folder {tmp_path.name!r}, none held out: its metrics are of that image"
     assert "the one image is trained on and measured" in caplog.text
+    settings = {"data": tmp_path, "steps": 2, "batch": 1, "device": "cpu"}
+    run = zooready.train("mrbcr", tmp_path / "run", **settings)
+    assert (run.best_step > 0, run.has_held_out, checkpoint.read(run.folder).has_held_out) == (True, False, False)
+    words = runs.trained(run.folder).provenance["training"]
+    assert words.endswith("which had the lowest loss on the one image that it was trained on.")
+    assert "held-out" not in words
 
 
 def test_npz_files_beside_a_folder_of_images_do_not_hide_it(tmp_path, save):

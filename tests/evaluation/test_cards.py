@@ -26,6 +26,12 @@ def test_the_card_in_the_repository_is_what_its_record_gives(name):
     assert written == cards.of_shipped(name), "run `zooready list --cards model_cards`"
 
 
+@pytest.mark.parametrize("name", ["mrbcr3d", "mrbcr3d-confocal"])
+def test_a_card_warns_of_another_pixel_size_where_the_network_was_trained_for_some(name):
+    warned = "- Images of another kind or pixel size than those it was trained on" in cards.of_shipped(name)
+    assert warned is (name == "mrbcr3d")
+
+
 @pytest.mark.parametrize("name", shipped())
 def test_the_record_is_what_its_weights_give(name):
     assert not differing(name, load_record(name)), "run `make evaluate`"

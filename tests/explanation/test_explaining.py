@@ -245,10 +245,12 @@ def test_an_image_is_explained_at_the_size_at_which_the_network_knows_it(open_bu
         ({"array": np.ones((1025, 16))}, {}, "image has 16 x 1025 px, and explanations take up to 1024 a side: crop"),
         ({"array": np.ones((2, 40, 40)), "axes": "cyx"}, {}, "image has 2 channels and the network takes 1 channel"),
         ({"array": np.ones((3, 40, 40)), "axes": "tyx"}, {}, r"several planes \(3 along t\), and one is explained"),
+        ({"array": np.full((40, 40), 77)}, {}, "every pixel of the image is 77, so that there is nothing to explain"),
+        ({"array": np.eye(40) * 1e38}, {}, r"image has values from 0 to 1e\+38: what a network adds and squares"),
         ({}, {"class_name": "stripes"}, "no class is called 'stripes': 'scores' has smooth, spots, bars"),
         ({}, {"mask": np.ones((9, 9))}, r"mask has shape \(9, 9\)"),
     ],
-    ids=["scaled", "small", "large", "channels", "planes", "class", "mask"],
+    ids=["scaled", "small", "large", "channels", "planes", "constant", "huge", "class", "mask"],
 )
 def test_what_cannot_be_explained_is_refused(open_bundle, spots, change, options, words):
     with pytest.raises(InputInvalid, match=words):

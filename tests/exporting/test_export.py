@@ -524,6 +524,13 @@ def test_auto_takes_the_fastest_in_fijis_engine(tmp_path, here, monkeypatch):
         assert yaml.safe_load(archive.read("rdf.yaml"))["config"]["zooready"]["weights"]["torchscript"]["variant"] == "channels_last"
 
 
+def test_auto_keeps_the_plain_variant_where_others_are_faster_by_no_more_than_timings_differ(tmp_path, here, monkeypatch):
+    """Three exports of one family held three different files."""
+    fake_java({"plain": 0.71, "frozen": 0.70, "channels_last": 0.69}, monkeypatch)
+    made = quick(seeded(SmallUNet), cells(24, 28), tmp_path / "a.zip", torchscript="auto", normalization="mean-std")
+    assert made.variant == "plain"
+
+
 def test_auto_passes_over_a_variant_that_fails_there(tmp_path, here, monkeypatch):
     fake_java(TIMES, monkeypatch, broken=("channels_last",))
     made = quick(seeded(SmallUNet), cells(24, 28), tmp_path / "a.zip", torchscript="auto", normalization="mean-std")
@@ -579,7 +586,7 @@ def test_where_every_variant_fails_in_java_they_are_timed_in_python(tmp_path, he
 def test_auto_is_timed_in_the_real_engine(tmp_path, here, engines):
     made = quick(seeded(SmallUNet), cells(64, 64), tmp_path / "a.zip", torchscript="auto", normalization="mean-std")
     assert made.timed_in == "java-pytorch"
-    assert made.variant == min(made.seconds, key=made.seconds.get)
+    assert made.seconds[made.variant] <= attempts.ALIKE * min(made.seconds.values())
 
 
 # The version that JDLL reads

@@ -1,5 +1,7 @@
 """Segmentation of stacks: pairs, the loss, labels of the true targets, training on a folder of stacks with label stacks."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tifffile
@@ -7,10 +9,14 @@ import torch
 
 import zooready
 from zooready.bundle.reading import opened
+from zooready.cli import main
 from zooready.consumers.cellprofiler import headless
+from zooready.data import read_folder
 from zooready.errors import InputInvalid
-from zooready.families import FAMILIES, segmentation3d
+from zooready.families import FAMILIES, segmentation, segmentation3d
+from zooready.images.geojson import read_geojson
 from zooready.images.matching import match
+from zooready.images.rois import read_rois
 from zooready.nets.labelling_stacks import StackInstances
 from zooready.records import Image
 from zooready.tensors import TensorSpec
@@ -114,11 +120,28 @@ def test_objects_of_a_stack_become_rows_with_volumes(blocks):
     assert table.column("intensity_mean") == [200, 300]
 
 
-def test_outlines_of_a_stack_are_refused_in_words(blocks, tmp_path):
+def test_drawn_outlines_of_a_stack_are_refused_in_words(blocks, tmp_path):
     bundle, path = blocks
-    with pytest.raises(InputInvalid, match="outlines and GeoJSON are of single planes"):
+    with pytest.raises(InputInvalid, match="outlines are drawn on single planes, and the labels are a stack: leave them out, or have them"):
         zooready.measure(bundle, [path], outlines=tmp_path / "drawn")
     assert not (tmp_path / "drawn").exists()
+
+
+@pytest.mark.parametrize(("kind", "end", "read"), [("rois", "zip", read_rois), ("geojson", "geojson", read_geojson)])
+def test_what_was_found_in_a_stack_is_trained_on_as_outlines(blocks, tmp_path, kind, end, read):
+    """predict, correct, train on: the masks of a lab's stacks are the outlines that measuring wrote."""
+    bundle, path = blocks
+    assert main(["measure", str(bundle), str(path), "--out", str(tmp_path / "t.csv"), f"--{kind}", str(tmp_path / "masks")]) == 0
+    found = read(tmp_path / "masks" / f"stack.{end}", (6, 32, 40))
+    expected = np.zeros((6, 32, 40), np.int32)
+    expected[1:4, 5:15, 6:12], expected[3:6, 20:30, 20:38] = 1, 2
+    np.testing.assert_array_equal(found, expected)
+    (tmp_path / "images").mkdir()
+    shutil.copy(path, tmp_path / "images" / "stack.tif")
+    folder = read_folder(tmp_path, segmentation.pair_of, is_stack=True)
+    np.testing.assert_array_equal(folder.pairs[0].truth, expected)
+    run = zooready.train("segmentation3d", tmp_path / "run", data=tmp_path, steps=1, device="cpu")
+    assert run.is_finished
 
 
 def test_cellprofiler_is_not_handed_stacks_with_an_axis_of_one_voxel(blocks):

@@ -178,6 +178,29 @@ setVoxelSize(parseFloat(parts[1]), parseFloat(parts[2]), 1, parts[0]);
         assert (expected in answer) if expected else (answer == ""), (unit, width, height, answer)
 
 
+PLANES = [
+    ("um", "um", 0.5, ""),
+    ("um", "nm", 500, ""),
+    ("pixel", "um", 0.5, ""),
+    ("um", "nm", 0.5, "are 0.0005 um apart, but the network was trained for 0.5 um"),
+    ("um", "pixel", 0.5, "has no distance of planes in micrometres"),
+]
+
+
+def test_the_distance_of_planes_is_compared_in_micrometres_of_its_own_unit(macro):
+    code = """
+setBatchMode(true);
+newImage("a", "8-bit black", 5, 4, 3);
+parts = split(getArgument(), "|");
+setVoxelSize(0.3, 0.3, parseFloat(parts[2]), parts[0]);
+Stack.setZUnit(parts[1]);
+"""
+    code += call("check_pixel_size.ijm", "0|0|0.5") + "close();\nreturn told;"
+    answers = macro(code, *(f"{unit}|{along_z}|{depth}" for unit, along_z, depth, _ in PLANES))
+    for answer, (unit, along_z, depth, expected) in zip(answers, PLANES, strict=True):
+        assert (expected in answer) if expected else (answer == ""), (unit, along_z, depth, answer)
+
+
 def test_every_macro_refuses_what_it_cannot_take(macro, tmp_path):
     tifffile.imwrite(tmp_path / "colour.tif", np.zeros((5, 4, 3), np.uint8), photometric="rgb")
     tifffile.imwrite(tmp_path / "scores.tif", np.zeros((1, 3), np.float32), imagej=True)

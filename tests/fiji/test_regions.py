@@ -8,7 +8,7 @@ import tifffile
 
 from zooready.consumers.deepimagej import fiji
 from zooready.data import read_folder
-from zooready.images.rois import read_rois
+from zooready.images.rois import read_rois, write_rois
 from zooready.records import Pair
 
 pytestmark = pytest.mark.java
@@ -41,6 +41,38 @@ for (i = 0; i < names.length; i++) {
     saveAs("Tiff", getArgument() + names[i] + ".tif");
     close();
 }
+return "" + names.length;
+"""
+
+STACK = """
+setBatchMode(true);
+parts = split(getArgument(), "|");
+open(parts[0]);
+told = runMacro("MACRO", "overlay");
+for (i = 0; i < Overlay.size; i++) {
+    Overlay.activateSelection(i);
+    saveAs("Selection", parts[1] + Roi.getName + "-" + (i + 1) + ".roi"); // the manager adds such numbers to equal names
+}
+return told;
+""".replace("MACRO", str(fiji.macros() / "labels_to_rois.ijm"))
+FILL = """
+setBatchMode(true);
+parts = split(getArgument(), "|"); // folder of regions, target, planes, channels
+newImage("filled", "16-bit black", 50, 40, parts[2] * parts[3]);
+if (parts[3] > 1)
+    run("Stack to Hyperstack...", "order=xyczt(default) channels=" + parts[3] + " slices=" + parts[2] + " frames=1 display=Grayscale");
+names = getFileList(parts[0]);
+for (i = 0; i < names.length; i++) {
+    open(parts[0] + names[i]);
+    Roi.getPosition(c, z, t);
+    if (parts[3] > 1)
+        Stack.setPosition(1, z, 1);
+    else
+        setSlice(maxOf(c, maxOf(z, t)));
+    changeValues(0, 0, parseInt(substring(names[i], 0, 4)));
+}
+run("Select None");
+saveAs("Tiff", parts[1]);
 return "" + names.length;
 """
 
@@ -86,3 +118,24 @@ def test_every_kind_of_region_covers_the_pixels_that_imagej_fills(macro, tmp_pat
         different = int((filled != ours).sum())
         assert filled.sum() > 50
         assert different <= (0 if path.stem == "rectangle" else 0.02 * filled.sum()), path.stem  # ImageJ rounds slanted lines
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_regions_of_a_stack_fill_the_same_voxels_in_imagej(macro, labels, tmp_path, channels):
+    stack = np.stack([labels, np.roll(labels, 3, 1), np.zeros_like(labels), labels])
+    count = write_rois(stack, tmp_path / "a.zip", has_channels=channels > 1)
+    (tmp_path / "regions").mkdir()
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        archive.extractall(tmp_path / "regions")
+    assert macro(FILL, f"{tmp_path}/regions/|{tmp_path}/filled.tif|4|{channels}") == [str(count)]
+    filled = tifffile.imread(tmp_path / "filled.tif")
+    np.testing.assert_array_equal(filled if channels == 1 else filled[:, 0], stack)
+
+
+def test_a_label_stack_comes_back_from_the_macro_with_its_numbers(macro, labels, tmp_path):
+    stack = np.stack([labels, np.roll(labels, 3, 1), np.zeros_like(labels), 9 * (labels == 1)]).astype(np.uint16)
+    (tmp_path / "outlines").mkdir()
+    tifffile.imwrite(tmp_path / "labels.tif", stack, imagej=True, metadata={"axes": "ZYX"})
+    assert int(macro(STACK, f"{tmp_path / 'labels.tif'}|{tmp_path / 'outlines'}/")[0]) == 7 + 7 + 1
+    zipped(tmp_path / "outlines", tmp_path / "a.zip")
+    np.testing.assert_array_equal(read_rois(tmp_path / "a.zip", stack.shape), stack)

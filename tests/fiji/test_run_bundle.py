@@ -12,6 +12,7 @@ import toy
 from zooready.commands.install import install
 from zooready.comparison import compare
 from zooready.consumers.deepimagej import fiji
+from zooready.images.files import read_image
 
 STATE = """
 text = told;
@@ -58,9 +59,10 @@ def check_files(out, stem):
 
 
 @pytest.mark.java
-def test_files_become_outlined_labels_and_tables(macro, made, tmp_path):
+@pytest.mark.parametrize("ending", [".tif", ".ome.TIF"])
+def test_files_become_outlined_labels_and_tables(macro, made, tmp_path, ending):
     stand_in.put_into(made.macro, toy.NAMES)
-    path = make_image(tmp_path / "my cells.tif")
+    path = make_image(tmp_path / f"my cells{ending}")
     assert macro(f'return runMacro("{made.macro}", "{path}|{tmp_path / "out"}");') == ["OK"]
     check_files(tmp_path / "out", "my_cells")
 
@@ -134,6 +136,30 @@ def test_on_a_screen_every_output_opens_with_calibration_and_names(macro, made, 
         "sample-image.tif maps|32|c2 s1|0.3 um|bright|0",
         "sample-image.tif stack|32|c1 s3|0.3 um||0",
     ]
+
+
+@pytest.mark.java
+@pytest.mark.parametrize(("unit", "per_pixel", "distance"), [("um", 1 / 0.3, 0.5), ("nm", 1 / 300, 0.5), ("pixel", 1, 0.5)])
+def test_planes_that_are_made_have_their_distance_with_and_without_a_pixel_size(macro, made, tmp_path, unit, per_pixel, distance):
+    stand_in.put_into(made.macro, toy.NAMES)
+    made.macro.write_text(re.sub(r"var MADE = [\d.]+", f"var MADE = {distance}", made.macro.read_text()))
+    path = tmp_path / "cells.tif"
+    tifffile.imwrite(path, toy.make_image(), imagej=True, resolution=(per_pixel, per_pixel), metadata={"unit": unit})
+    assert macro(f'return runMacro("{made.macro}", "{path}|{tmp_path / "out"}");') == ["OK"]
+    stack = read_image(tmp_path / "out" / "cells_stack.tif")
+    assert stack.z_um == pytest.approx(distance)
+    assert stack.pixel_size_um == (None if unit == "pixel" else pytest.approx(0.3, rel=1e-3))
+
+
+@pytest.mark.java
+def test_planes_keep_a_unit_of_their_own(macro, made, tmp_path):
+    stand_in.put_into(made.macro, toy.NAMES)
+    made.macro.write_text(made.macro.read_text().replace("var STACKS = true", "var STACKS = false"))
+    planes, facts = np.stack([toy.make_image()] * 2), {"axes": "ZYX", "unit": "pixel", "zunit": "um", "spacing": 0.5}
+    tifffile.imwrite(tmp_path / "cells.tif", planes, imagej=True, metadata=facts)
+    macro(f'return runMacro("{made.macro}", "{tmp_path / "cells.tif"}|{tmp_path / "out"}");')
+    labels = read_image(tmp_path / "out" / "cells_labels.tif")
+    assert (labels.axes, labels.pixel_size_um, labels.z_um) == ("zyx", None, pytest.approx(0.5))
 
 
 @pytest.mark.java

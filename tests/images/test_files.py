@@ -16,6 +16,7 @@ from zooready.errors import BundleInvalid, InputInvalid
 from zooready.images import files
 from zooready.images.calibration import blurred
 from zooready.images.files import read_image, write_image
+from zooready.images.loading import as_image
 from zooready.images.tiff import in_order
 from zooready.records import Image
 
@@ -80,6 +81,20 @@ def test_times_of_other_programs_are_in_their_units(tmp_path):
     ome = {"axes": "TYX", "TimeIncrement": 40.0, "TimeIncrementUnit": "ms"}
     tifffile.imwrite(tmp_path / "b.ome.tif", noise((3, 5, 7)), metadata=ome)
     assert [read_image(tmp_path / name).frame_s for name in ("a.tif", "b.ome.tif")] == pytest.approx([120.0, 0.04])
+
+
+def test_a_distance_of_planes_comes_back_without_a_pixel_size(tmp_path):
+    image = Image(array=noise((3, 4, 5)), axes="zyx", z_um=0.5)
+    write_image(image, tmp_path / "a.tif")
+    back = read_image(tmp_path / "a.tif")
+    assert (back.pixel_size_um, back.z_um) == (None, 0.5)
+
+
+def test_an_axis_may_have_a_unit_of_its_own_in_imagej(tmp_path):
+    metadata = {"axes": "ZYX", "unit": "um", "yunit": "nm", "zunit": "nm", "spacing": 500.0}
+    saved(tmp_path / "a.tif", noise((3, 4, 5)), imagej=True, resolution=(10, 0.01), metadata=metadata)
+    image = read_image(tmp_path / "a.tif")
+    assert (image.pixel_size_um, image.z_um) == (pytest.approx(0.1), 0.5)
 
 
 def test_axes_in_another_order_are_written_in_imagejs_order(tmp_path):
@@ -340,6 +355,17 @@ def test_nan_and_infinity_are_counted_and_placed(tmp_path):
         read_image(path)
 
 
+def test_values_beyond_float32_are_refused_wherever_an_image_is_read(tmp_path):
+    """A check made infinity of them, and compared the programs on it."""
+    path = saved(tmp_path / "a.tif", np.array([[0, -1e39], [1, 2]]))
+    for read in (read_image, as_image):
+        with pytest.raises(InputInvalid, match=r"a.tif has values beyond 3.4e38, which float32 does not hold: divide them"):
+            read(path)
+    with pytest.raises(InputInvalid, match=r"the image has values beyond 3.4e38"):
+        as_image(np.array([[1e300]]))
+    assert read_image(saved(tmp_path / "b.tif", np.array([[0, 3.4e38]]))).array.dtype == np.float64
+
+
 @pytest.mark.parametrize("value", [0, 7, 65535])
 def test_black_constant_and_saturated_images_are_images(tmp_path, value):
     assert (read_image(saved(tmp_path / "a.tif", np.full((5, 7), value, "uint16"))).array == value).all()
@@ -468,6 +494,31 @@ def test_an_image_that_is_cut_off_is_refused_and_never_read_in_part(tmp_path, ki
     (tmp_path / "a.tif").write_bytes(content[: int(len(content) * part)])
     with pytest.raises(InputInvalid, match=r"damaged[ ,]"):
         read_image(tmp_path / "a.tif", axes=None if kind in ("imagej", "png") else "zyx")
+
+
+@pytest.mark.parametrize(
+    ("compression", "match"),
+    [
+        (None, r"cut off: it states 2000000 x 2000000 px, which take 8,000,000,000,000 bytes, and has 2\d\d. Copy"),
+        ("zlib", r"cut off: it states more pixels than fit into memory, and has 2\d\d bytes. Copy"),
+    ],
+)
+def test_a_small_file_that_states_a_large_image_is_cut_off_and_not_too_large(tmp_path, compression, match):
+    path = saved(tmp_path / "a.tif", noise((4, 4)), metadata=None, compression=compression)
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        for tag in ("ImageWidth", "ImageLength", "RowsPerStrip"):
+            tiff.pages[0].tags[tag].overwrite(2_000_000)
+    with pytest.raises(InputInvalid, match=match):
+        read_image(path)
+
+
+def test_a_plane_without_bytes_is_empty_and_not_cut_off(tmp_path):
+    path = saved(tmp_path / "a.tif", np.ones((64, 64), "uint16"), metadata=None, tile=(16, 16))
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        for tag in ("TileOffsets", "TileByteCounts"):
+            tiff.pages[0].tags[tag].overwrite([0] * 16)
+    path.write_bytes(path.read_bytes()[:800])
+    assert not read_image(path).array.any()
 
 
 def test_a_stack_that_names_more_planes_than_it_holds_is_refused(tmp_path):

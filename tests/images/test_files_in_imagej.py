@@ -41,6 +41,7 @@ for path in sorted(Path(place).glob("*.tif")):
         "ctz": [int(image.getNChannels()), int(image.getNFrames()), int(image.getNSlices())],
         "bits": int(image.getBitDepth()),
         "um": [float(calibration.pixelWidth), float(calibration.pixelHeight), float(calibration.pixelDepth), str(calibration.getUnit())],
+        "unit of z": str(calibration.getZUnit()),
         "names": [str(stack.getSliceLabel(i + 1)) for i in range(int(image.getNChannels()))],
         "values": [[float(value) for value in plane] for plane in planes],
     }
@@ -83,6 +84,7 @@ def visited(tmp_path_factory, engines):
             channels = tuple("abcd")[: shape[axes.index("c")]] if "c" in axes else ()
             image = Image(array=array.astype(dtype), axes=axes, pixel_size_um=0.1083, z_um=0.3, channels=channels)
             write_image(image, images_folder / (name(axes, shape, dtype) + ".tif"))
+    write_image(Image(array=np.zeros((3, 5, 7), np.uint8), axes="zyx", z_um=0.5), images_folder / "only planes.tif")
     tifffile.imwrite(images_folder / "signed.tif", SIGNED[0])
     tifffile.imwrite(images_folder / "signed stack.tif", SIGNED, photometric="minisblack")
     (jar,) = (folder() / "jars").glob("ij-*.jar")
@@ -104,6 +106,11 @@ def test_imagej_sees_what_was_written(visited, axes, shape, dtype):
     assert "c" not in axes or opened["names"] == list("abcd")[: length["c"]]
     written = read_image(images_folder / (name(axes, shape, dtype) + ".tif")).array
     assert np.array_equal(np.ravel(opened["values"]), written.ravel())
+
+
+def test_imagej_sees_a_distance_of_planes_without_a_pixel_size(visited):
+    opened = visited[1]["only planes"]
+    assert (opened["um"], opened["unit of z"]) == ([1.0, 1.0, 0.5, "pixel"], "micron")
 
 
 @pytest.mark.parametrize(

@@ -235,4 +235,5 @@ def test_results_are_called_by_the_file_and_the_image_inside(tmp_path):
     (tmp_path / "recording.lif").write_bytes(b"")
     assert vendors.stem(tmp_path / "recording.lif" / "group" / "cell 1.5") == "recording_group_cell 1.5"
     assert vendors.stem(tmp_path / "recording.lif") == "recording"
+    assert [vendors.stem(tmp_path / name) for name in ("a.ome.tif", "a.b.OME.TIFF", "a.ome.zarr")] == ["a", "a.b", "a"]
     assert vendors.within(tmp_path / "other.lif") == (tmp_path / "other.lif", "")

@@ -395,6 +395,13 @@ def test_values_that_are_not_finite_are_noted(tiny):
     assert result.notes == ("'maps' has 2 values that are not finite: do not use it, and run zooready check on the bundle.",)
 
 
+@pytest.mark.parametrize("values", [np.float32([[0, 1e38], [2, 0]]), np.float64([[0, 2], [-1e38, 0]]), np.uint64([[0, 2**63], [2, 0]])])
+def test_values_that_no_network_can_use_are_named_as_the_cause(tiny, values):
+    large, wrong = predict(tiny("maps"), Image(array=values, axes="yx")).notes[-2:]
+    assert large.startswith(f"the image has values from {values.min():.6g} to {values.max():.6g}: what a network adds and squares of those")
+    assert wrong == "'maps' has 2 values that are not finite: do not use it, and divide the image's values."
+
+
 def test_a_format_that_is_not_inside_is_refused(tiny):
     with pytest.raises(InputInvalid, match="has no torchscript weights: use format 'onnx'"):
         predict(tiny("restored"), make_image(), format="torchscript")

@@ -18,6 +18,8 @@ from zooready.bundle.specs import input_spec
 from zooready.errors import InputInvalid
 from zooready.images import files, mapped, tiff
 from zooready.images.chunked import Chunked
+from zooready.images.matching import match
+from zooready.nets.classed import ClassedInstances
 from zooready.nets.labelling import Instances
 from zooready.nets.normalization import FirstMeanStd, MeanStd, MinMax, Percentiles
 from zooready.nets.peaks import Peaks
@@ -54,6 +56,16 @@ class Spots(nn.Module):
         return torch.cat((torch.sigmoid(8 * (smooth - 0.5)), smooth.clamp(0, 1)), 1)
 
 
+class Classed(Spots):
+    """And classes by brightness, with specks of a few pixels that have no middle."""
+
+    def forward(self, image):
+        foreground, distance = super().forward(image).chunk(2, 1)
+        speck = (image > 0.8).to(image.dtype) * (distance < 0.45)
+        first = torch.sigmoid(4 * (nn.functional.avg_pool2d(image, 7, stride=1, padding=3) - 0.5))
+        return torch.cat((torch.maximum(foreground, speck), distance, first, 0.9 - first, speck), 1)
+
+
 def image(size, seed=0):
     rng = np.random.default_rng(seed)
     y, x = np.indices(size)
@@ -61,7 +73,7 @@ def image(size, seed=0):
     return rng.poisson(bright + 100).astype(np.uint16)
 
 
-def bundle(folder, network, normalization, head=None, outputs=("output",), restores=False, *, inside, halo=8):
+def bundle(folder, network, normalization, head=None, outputs=("output",), restores=False, *, inside, halo=8, classes=()):
     """A bundle as export makes it, of which only the description and the ONNX graph are there."""
     module = FijiSafe(network, normalization, head, stride=4, minimum=4, axes=("bcyx",), restores=restores).eval()
     free = {name: {2: "y", 3: "x"} for name in ("image", *outputs)}
@@ -71,8 +83,8 @@ def bundle(folder, network, normalization, head=None, outputs=("output",), resto
             module, (torch.rand(1, 1, 40, 48),), str(folder / "weights.onnx"), dynamo=False, opset_version=17, input_names=["image"],
             output_names=list(outputs), dynamic_axes=free,
         )  # fmt: skip
-    kinds = [{"id": name, "kind": "labels" if name == "labels" else "image"} for name in outputs]
-    channels = {"probabilities": ("foreground", "distance")}
+    kinds = [{"id": name, "kind": "labels" if name in ("labels", "classes") else "image"} for name in outputs]
+    channels = {"probabilities": ("foreground", "distance", *classes)}
     rdf = {
         "format_version": "0.5.3", "type": "model", "name": "tiny tiled bundle",
         "inputs": [{"id": "image", "axes": [axis(letter, ("intensity",)) for letter in "bcyx"]}],
@@ -114,6 +126,15 @@ def marking(tmp_path_factory):
     inside = {"normalization": {"name": "Percentiles", "low": 1.0, "high": 99.0}, "head": {"name": "Peaks", "core": 0.3, "growth": 3}}
     outputs, head = ("probabilities", "labels"), Peaks(core=0.3, growth=3)
     return bundle(tmp_path_factory.mktemp("marking"), Spots(), Percentiles(), head, outputs, inside=inside)
+
+
+@pytest.fixture(scope="module")
+def classing(tmp_path_factory):
+    thresholds = {"core": 0.6, "smallest": 0, "doublings": 5}
+    inside = {"normalization": {"name": "Percentiles", "low": 1.0, "high": 99.0}, "head": {"name": "ClassedInstances", **thresholds}}
+    outputs = ("probabilities", "labels", "classes")
+    head, folder = ClassedInstances(**thresholds), tmp_path_factory.mktemp("classing")
+    return bundle(folder, Classed(), Percentiles(), head, outputs, inside=inside, classes=("a", "b", "c"))
 
 
 @pytest.fixture
@@ -176,6 +197,48 @@ def test_peaks_of_tiles_are_those_of_the_whole(marking, small_tiles, monkeypatch
     entire, cut = both(marking, Image(array=image((150, 170)), axes="yx"), monkeypatch)
     assert cut["labels"].array.max() > 20
     np.testing.assert_array_equal(cut["labels"].array, entire["labels"].array)
+
+
+def test_objects_and_classes_of_tiles_are_those_of_the_whole(classing, small_tiles, monkeypatch):
+    given = image((150, 170))
+    given[::37, ::41], given[40:52, 40:60] = 2000, 200
+    entire, cut = both(classing, Image(array=given, axes="yx"), monkeypatch)
+    assert set(cut) == {"probabilities", "labels", "classes"}
+    matches = match(entire["labels"].array, cut["labels"].array, 0.999)
+    assert matches.f1 == 1
+    np.testing.assert_array_equal(cut["labels"].array, entire["labels"].array)
+    np.testing.assert_array_equal(cut["classes"].array, entire["classes"].array)
+    assert set(np.unique(cut["classes"].array)) == {0, 1, 2, 3}
+    assert (cut["labels"].array > 0).sum() > ((cut["probabilities"].array[1] > 0.6) & (cut["labels"].array > 0)).sum()
+    assert cut["labels"].array.max() > 20
+    assert cut["classes"].array.dtype == np.uint16
+
+
+def test_a_class_image_alone_is_not_made_by_tiles(classing):
+    outputs = tuple(output for output in classing.outputs if output.name != "labels")
+    with pytest.raises(tiled.NotTiled, match="its labels are made inside the network in a way that is not known here"):
+        tiled.tiling(dataclasses.replace(classing, outputs=outputs), input_spec(classing), format="onnx", device="cpu", zoom=1.0)
+
+
+@pytest.mark.parametrize("side", [7, 16, 33, 500])
+@pytest.mark.parametrize("smallest", [0, 30])
+def test_classes_do_not_depend_on_the_tiling(side, smallest):
+    """Random classes, so that votes are close; many parts of the foreground have no middle of their own."""
+    rng = np.random.default_rng(5)
+    from scipy.ndimage import gaussian_filter
+
+    smooth = gaussian_filter(rng.random((90, 110)), 2)
+    smooth = (smooth - smooth.min()) / np.ptp(smooth)
+    probabilities = np.concatenate([[smooth, smooth], rng.integers(0, 3, (4, 90, 110))]).astype(np.float32)
+    head = ClassedInstances(foreground=0.45, core=0.65, doublings=6, growth=3, smallest=smallest)
+    _, expected, of_objects = (tensor[0, 0].numpy() for tensor in head(torch.from_numpy(probabilities)[None]))
+    seeds, labels, classes = np.zeros((3, 90, 110), np.int32)
+    count = stitched_labels.label(probabilities, seeds, labels, head, side, classes)
+    without = Instances(foreground=0.45, core=0.65, doublings=6, growth=3, smallest=smallest)
+    assert count == expected.max() > without(torch.from_numpy(probabilities[:2])[None])[1].max() > 5
+    np.testing.assert_array_equal(labels, expected)
+    np.testing.assert_array_equal(classes, of_objects)
+    assert set(np.unique(classes)) >= {0, 1, 2}
 
 
 HEADS = [Instances(foreground=0.45, core=0.55, doublings=6, growth=3, smallest=20), Peaks(foreground=0.45, core=0.55, growth=3)]

@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from zooready.bundle.reading import opened
 from zooready.cli import main
 from zooready.errors import BundleInvalid, ConsumerMissing, InputInvalid
+from zooready.images.files import read_image
 from zooready.sharing.browser_page import write_page
 from zooready.wasm import runtime
 
@@ -190,6 +191,58 @@ def test_a_browser_computes_the_numbers_of_the_network_and_asks_nobody(page, tmp
         assert file.pages[0].tags["XResolution"].value == (4000000, 1000000)
     assert page.errors == []
     assert [url for url in page.requests if not url.startswith(("file:", "blob:"))] == []
+
+
+def volumes() -> Draft:
+    """Twice the stack."""
+    draft = good()
+    image, double = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", 1, "z", "y", "x"]) for name in ("image", "double"))
+    two = numpy_helper.from_array(np.float32(2), "two")
+    graph = helper.make_graph([helper.make_node("Mul", ["image", "two"], ["double"])], "twice", [image], [double], [two])
+    draft.files["weights.onnx"] = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    draft.rdf["weights"] = {"onnx": draft.rdf["weights"]["onnx"]}
+    space = [axis(name, size={"min": 1, "step": 1}) for name in "zyx"]
+    same = [axis(name, size={"tensor_id": "image", "axis_id": name}) for name in "zyx"]
+    for tensor, axes, name in ((draft.rdf["inputs"][0], space, "image"), (draft.rdf["outputs"][0], same, "double")):
+        tensor |= {"id": name, "axes": [axis("b"), axis("c", channel_names=["intensity"]), *axes], "test_tensor": {"source": f"{name}.npy"}}
+    draft.rdf["outputs"] = draft.rdf["outputs"][:1]
+    stack = np.ones((1, 1, 2, 8, 8), np.float32)
+    draft.files |= {"image.npy": npy(stack), "double.npy": npy(2 * stack)}
+    draft.rdf["config"] = {"zooready": {"outputs": [{"id": "double", "kind": "image"}], "z_um": 0.7}}
+    return draft
+
+
+@needs_browser
+@pytest.mark.slow
+def test_a_network_of_stacks_is_given_the_stack_of_one_channel_and_time(page, tmp_path):
+    """Before, every plane of the file was a slice, whatever it stated, and a spacing in nanometres became micrometres."""
+    page_of(volumes(), tmp_path)
+    page.open(tmp_path / "model.html")
+    page.wait("document.querySelectorAll('figure').length === 2")
+    page.value(KEEP)
+    stack = np.random.default_rng(0).integers(0, 999, (2, 3, 2, 9, 8)).astype(np.uint16)  # t, z, c, y, x
+    ome = {"axes": "TZCYX", "PhysicalSizeX": 0.1, "PhysicalSizeXUnit": "\u00b5m", "PhysicalSizeZ": 300.0, "PhysicalSizeZUnit": "nm"}
+    imagej = {"axes": "TZCYX", "unit": "nm", "spacing": 300.0}
+    tifffile.imwrite(tmp_path / "a.ome.tif", stack, metadata=ome, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "b.tif", stack, imagej=True, metadata=imagej, resolution=(0.01, 0.01))
+    tifffile.imwrite(tmp_path / "c.tif", stack, imagej=True, metadata={"axes": "TZCYX", "unit": "pixel", "zunit": "um", "spacing": 0.3})
+    for name in ("a.ome.tif", "b.tif", "c.tif"):
+        page.value("window.kept = null")
+        page.choose("#file", tmp_path / name)
+        wait_for_result(page)
+        page.value("window.kept = null, document.getElementById('channel').value = 1, document.getElementById('plane').value = 2, run()")
+        wait_for_result(page)
+        saved = base64.b64decode(page.value(f"{BASE64}(tiff(Float32Array.from(window.kept[2][0].data), window.kept[2][0].shape))"))
+        (tmp_path / "saved.tif").write_bytes(saved)
+        image = read_image(tmp_path / "saved.tif")
+        assert np.array_equal(image.array, 2.0 * stack[1, :, 1]), name
+        assert (image.axes, image.z_um) == ("zyx", pytest.approx(0.3)), name
+        assert image.pixel_size_um == (None if name == "c.tif" else pytest.approx(0.1)), name
+    assert page.errors == []
+    for axes, words in (("TYX", "exchange slices and frames"), ("CYX", "is a single plane")):
+        tifffile.imwrite(tmp_path / "d.tif", stack[0, :, 0], imagej=True, metadata={"axes": axes})
+        page.choose("#file", tmp_path / "d.tif")
+        page.wait(f"document.getElementById('status').textContent.includes({words!r})", 20)
 
 
 @needs_browser

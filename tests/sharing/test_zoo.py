@@ -205,5 +205,8 @@ def test_a_run_has_its_held_out_numbers_under_validation():
     record = {"metrics": {"psnr": 30.5, "ssim": 0.9}, "data": "my images"}
     sections = cards.zoo_sections(FAMILIES["mrbcr"], record)
     assert "| this network | 30.500 | 0.900 |" in sections["Validation"]
+    assert "on held-out images" in sections["Validation"]
+    alone = cards.zoo_sections(FAMILIES["mrbcr"], {**record, "has_held_out": False})["Validation"]
+    assert "Measured on the one image that it was trained on, during training." in alone
     assert sections["Training data"] == "Trained on my images."
     assert "Intended Use" not in sections

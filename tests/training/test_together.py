@@ -18,24 +18,27 @@ HERE = Path(__file__).parent
 SCRIPT = """
 import sys
 from pathlib import Path
+from zooready.commands.runs import start_of
 from zooready.training import devices
 from zooready.training.loop import train
 sys.path.insert(0, sys.argv[1])
 from test_train import TINY
 devices._has_bfloat16 = lambda: False  # rounding to eight bits would hide what is compared
 batch, steps = map(int, sys.argv[3:5])
-result = train(TINY, Path(sys.argv[2]), steps=steps, batch=batch, device="cpu", is_quiet=True, chunk=5)
+settings = {"start": start_of(sys.argv[5]), "freeze": 0.4} if len(sys.argv) > 5 else {}
+result = train(TINY, Path(sys.argv[2]), steps=steps, batch=batch, device="cpu", is_quiet=True, chunk=5, **settings)
 print("finished", result.is_finished)
 """
 LIMIT_S = 600
 
 
-def run(tmp_path, out, *, batch=4, steps=10, processes=1):
+def run(tmp_path, out, *, batch=4, steps=10, processes=1, source=None):
     """Train in so many processes; what they print."""
     script = tmp_path / "train_tiny.py"
     script.write_text(SCRIPT)
     start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)] if processes > 1 else []
     command = [sys.executable, "-W", "ignore", *start, str(script), str(HERE), str(out), str(batch), str(steps)]
+    command += [str(source)] if source else []
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -68,6 +71,19 @@ def test_two_processes_give_the_weights_of_one_with_the_whole_batch(tmp_path):
     assert losses[1] == pytest.approx(losses[0], abs=2e-5)
     assert checkpoint.read(both).batch == checkpoint.read(alone).batch == 4
     assert checkpoint.read(both).is_finished
+
+
+@pytest.mark.slow
+def test_two_processes_hold_an_encoder_and_release_it_as_one_does(tmp_path):
+    """What is released must be shared again: each process alone would go where its own part of the batch leads."""
+    first, alone, both = (tmp_path / name for name in ("first", "alone", "both"))
+    run(tmp_path, first)
+    run(tmp_path, alone, source=first)
+    run(tmp_path, both, source=first, processes=2)
+    assert checkpoint.read(both).freeze == 0.4
+    assert apart(alone, both) <= 1e-4
+    own, begun = (load_file(folder / "weights.safetensors")["down.0.0.weight"] for folder in (both, first))
+    assert (own - begun).abs().max() > 1e-3  # the encoder did learn afterwards
 
 
 @pytest.mark.slow

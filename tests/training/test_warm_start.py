@@ -123,11 +123,11 @@ def test_a_run_on_files_that_was_stopped_ends_with_the_same_best_weights(tmp_pat
     saved = callbacks.curve
     calls = []
 
-    def breaking(rows, path):
+    def breaking(rows, path, label):
         calls.append(len(rows))
         if len(calls) == lost + 1:
             raise OSError("the power went")
-        saved(rows, path)
+        saved(rows, path, label)
 
     monkeypatch.setattr(callbacks, "curve", breaking)
     with pytest.raises(OSError, match="the power went"):

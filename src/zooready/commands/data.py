@@ -128,8 +128,10 @@ def _of_images(folder: Path) -> Examined:
         partners = sorted({f"{family.training.partner}/" for family in readers})
         raise InputInvalid(f"{folder} has images/ but no partner folder: add {' or '.join(partners)}.")
     read = [(family, _as_family(folder, family)) for family in (for_folder(family, folder) for family in fitting)]
-    family, pairs = min(read, key=lambda both: len(both[1].faults))  # planes and stacks lie in folders of the same names
-    return _of_pairs(f"images/ and {family.training.partner}/, for {family.name}", pairs)
+    first, pairs = min(read, key=lambda both: len(both[1].faults))  # planes and stacks lie in folders of the same names
+    reading = (first.training.partner, first.input.axes, pairs.faults)
+    names = [family.name for family, found in read if (family.training.partner, family.input.axes, found.faults) == reading]
+    return _of_pairs(f"images/ and {first.training.partner}/, for {', '.join(names)}", pairs)
 
 
 def _as_family(folder: Path, family: Family) -> Folder:
@@ -181,8 +183,9 @@ def _of_pairs(title: str, folder: Folder) -> Examined:
 
 
 def _sizes(arrays: Sequence[Array]) -> dict[str, int]:
-    """How many images have which size, the most frequent first."""
-    return dict(Counter(f"{array.shape[-1]}x{array.shape[-2]} px" for array in arrays).most_common())
+    """How many images (c, y, x), or stacks (c, z, y, x), have which size, x, y and planes, the most frequent first."""
+    sizes = ("x".join(map(str, reversed(array.shape[-3:] if array.ndim > 3 else array.shape[-2:]))) for array in arrays)
+    return dict(Counter(f"{size} px" for size in sizes).most_common())
 
 
 def run(source: str = "", folder: str = "", splits: Path | None = None, seed: int = 0) -> int:

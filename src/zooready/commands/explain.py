@@ -11,6 +11,7 @@ from zooready import explanation
 from zooready.commands import runs, switches
 from zooready.commands.console import CONSOLE, print_line, print_notes
 from zooready.commands.export import bundle_of
+from zooready.commands.listing import result_stem
 from zooready.commands.numbers import from_zero
 from zooready.explanation import Explained
 from zooready.images.loading import as_image, as_plane
@@ -96,7 +97,7 @@ def explain(
         options |= {"pixel_size": pixel_size, "diameter": diameter}
         result = explanation.explain(opened_bundle, loaded, **options)
     if out is not None:
-        stem = Path(image).stem if isinstance(image, str | Path) else "image"
+        stem = result_stem(Path(image)) if isinstance(image, str | Path) else "image"
         result = replace(result, files=explanation.save(result, out, stem))
     return result
 

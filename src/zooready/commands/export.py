@@ -208,7 +208,8 @@ def run(source: str, **options: Any) -> None:
     print_line(f"{result.path} ({result.path.stat().st_size / 1e6:.1f} MB): {', '.join(result.formats)}")
     if result.seconds:
         times = ", ".join(f"{variant} {seconds:.2f} s" for variant, seconds in result.seconds.items())
-        print_line(f"TorchScript variant {result.variant}, the fastest in {result.timed_in}: {times}")
+        fastest = "the fastest" if result.seconds[result.variant] == min(result.seconds.values()) else "nearly as fast as any"
+        print_line(f"TorchScript variant {result.variant}, {fastest} in {result.timed_in}: {times}")
     if result.float16:
         _print_float16(result.float16)
     for format, reason in result.unavailable.items():

@@ -67,11 +67,11 @@ def _shortest(path: Path) -> int:
 def stems(named: Sequence[str]) -> list[str]:
     """What files about these images are called, without an ending: none twice.
 
-    >>> stems(["a.tif", "b.tif", "b.png", "x/c.tif"])
+    >>> stems(["a.tif", "b.tif", "b.png", "x/c.ome.tif"])
     ['a', 'b.tif', 'b.png', 'x_c']
     """
     flat = [name.replace("/", "_") for name in named]
-    short = [Path(name).stem for name in flat]
+    short = [stem(Path(name)) for name in flat]
     apart = [whole if short.count(name) > 1 else name for name, whole in zip(short, flat, strict=True)]
     return [f"{number}_{name}" if apart.count(name) > 1 else name for number, name in enumerate(apart)]
 
@@ -80,7 +80,7 @@ def result_stem(image: Path) -> str:
     """What names of an image's results begin with."""
     if field := field_of(image):
         return "_".join((result_stem(field.plate), field.well, field.name))
-    return image.stem.removesuffix(".ome") if is_store(image) else stem(image)
+    return stem(image)
 
 
 def whole_plates(found: Sequence[Any]) -> dict[Path, tuple[Field, ...]]:

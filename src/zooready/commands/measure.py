@@ -24,6 +24,7 @@ from zooready.images.files import write_png
 from zooready.images.geojson import write_geojson
 from zooready.images.loading import as_image, as_plane
 from zooready.images.plates import field_of
+from zooready.images.rois import write_rois
 from zooready.measurement import Table
 from zooready.measurement.cutouts import Background
 from zooready.records import Array, Bundle, Image
@@ -55,6 +56,7 @@ def options(parser: ArgumentParser) -> None:
     add("--segment", default=SUPPRESS, metavar="BUNDLE", help="find the objects by the labels of this bundle")
     add("--outlines", type=Path, default=SUPPRESS, metavar="DIR", help="also draw each image with the outlines of its objects, as PNG")
     add("--geojson", type=Path, default=SUPPRESS, metavar="DIR", help="also write each image's objects, with their numbers, for QuPath")
+    add("--rois", type=Path, default=SUPPRESS, metavar="DIR", help="also write them as regions for ImageJ's ROI Manager, to correct")
     add("--background", choices=("keep", "zero", "lowest"), default="keep", help="pixels around an object in the input of the network")
     add("--crop", dest="crop_px", type=positive, default=SUPPRESS, metavar="PX", help="side of the crop around an object, pixels")
     switches.add_size(parser)
@@ -74,6 +76,7 @@ def measure(
     segment: Path | str | None = None,
     outlines: Path | str | None = None,
     geojson: Path | str | None = None,
+    rois: Path | str | None = None,
     background: Background = "keep",
     crop_px: int | None = None,
     pixel_size: float | Literal["auto"] | None = None,
@@ -107,6 +110,9 @@ def measure(
         A folder for a PNG of each image with the outlines of its objects; nothing is drawn if None.
     geojson
         A folder for a GeoJSON file of each image, which QuPath opens: the outlines of its objects, with their numbers; none if None.
+    rois
+        A folder for a zip of each image, which ImageJ's ROI Manager opens, with a region of each object, in stacks one in each of its
+        planes; none if None. Training takes such a zip as a mask.
     background
         What the network sees around an object: "keep", "zero" or "lowest".
     crop_px
@@ -152,7 +158,7 @@ def measure(
         rows_of = measurement.object_rows if finds else measurement.Measurer.of(opened_bundle, crop_px=crop_px, background=background).rows
         way = _Way(
             rows_of=rows_of, segmentation=segmentation, finds=finds, axes=axes, pixel_size=pixel_size, diameter=diameter, channel=channel,
-            taken=channel if finds else segment_channel, outlines=outlines, geojson=geojson,
+            taken=channel if finds else segment_channel, outlines=outlines, geojson=geojson, rois=rois,
         )  # fmt: skip
         result = _of_all(way, named, given, found)
     if out is not None:
@@ -174,6 +180,7 @@ class _Way:
     taken: int | str | None
     outlines: Path | str | None
     geojson: Path | str | None
+    rois: Path | str | None
 
     def measured(self, name: str, stem: str, image: Any, labels: Any) -> tuple[list[Any], list[str], Any]:
         """The rows of one image, notes, and a row with the columns that its objects have, also if there are none."""
@@ -188,7 +195,7 @@ class _Way:
                 return [], notes, self._rows(name, loaded, _one_pixel(objects), classes)[0][0]
         rows, said_of_rows = self._rows(name, loaded, objects, classes)
         if objects is not None:
-            _draw(stem, loaded, objects, rows, outlines=self.outlines, geojson=self.geojson)
+            self._draw(stem, loaded, objects, rows)
         return rows, notes + said_of_rows, rows[0]
 
     def _rows(self, name: str, image: Image, objects: Array | None, classes: tuple[Array, tuple[str, ...]] | None) -> tuple[Any, list[str]]:
@@ -197,6 +204,20 @@ class _Way:
         if self.finds and classes is not None and objects is not None:
             rows = measurement.with_classes(rows, objects, *classes)
         return rows, notes
+
+    def _draw(self, stem: str, image: Image, objects: Array, rows: Sequence[Any]) -> None:
+        """Write the outlines of an image's objects, as far as they are asked for."""
+        if objects.ndim == 3 and self.outlines is not None:
+            raise InputInvalid(
+                "outlines are drawn on single planes, and the labels are a stack: leave them out, or have them as regions for ImageJ."
+            )
+        if self.outlines is not None:
+            write_png(measurement.outlined(image, objects), Path(self.outlines) / f"{stem}.png")
+        if self.geojson is not None:
+            write_geojson(objects, Path(self.geojson) / f"{stem}.geojson", measurement.numbers(rows))
+        if self.rois is not None:
+            has_channels = "c" in image.axes and image.array.shape[image.axes.index("c")] > 1
+            write_rois(objects, Path(self.rois) / f"{stem}.zip", has_channels=has_channels)
 
 
 def _one_pixel(labels: Array) -> Array:
@@ -232,16 +253,6 @@ def _of_all(way: _Way, named: Sequence[str], images: Sequence[Any], labels: Sequ
         return measurement.table(rows, notes, faults, columns=columns)
     kind = ConsumerFailed if any(isinstance(error, ConsumerFailed) for error in faults.values()) else InputInvalid
     raise kind("\n".join(f"{name}: {error}" for name, error in faults.items()))
-
-
-def _draw(stem: str, image: Image, objects: Array, rows: Sequence[Any], *, outlines: Path | str | None, geojson: Path | str | None) -> None:
-    """Write the outlines of an image's objects, as far as they are asked for."""
-    if objects.ndim == 3 and (outlines is not None or geojson is not None):
-        raise InputInvalid("outlines and GeoJSON are of single planes, and the labels are a stack: leave them out.")
-    if outlines is not None:
-        write_png(measurement.outlined(image, objects), Path(outlines) / f"{stem}.png")
-    if geojson is not None:
-        write_geojson(objects, Path(geojson) / f"{stem}.geojson", measurement.numbers(rows))
 
 
 def _labels(labels: Sequence[Any], segment: Path | str | None, count: int) -> list[Any]:

@@ -26,7 +26,8 @@ INSIDE = "network."  # before the names of a network's weights in a bundle, in w
 AUTHORS = ({"name": "the zooready authors"},)
 LICENSE = "BSD-3-Clause"
 KEPT = (  # of a record, in the bundle
-    "seed", "steps", "batch", "optimizer", "adversary", "start", "best_step", "data", "data_sha256", "git", "versions", "metrics", "kind",
+    "seed", "steps", "batch", "optimizer", "adversary", "freeze", "start", "best_step", "data", "data_sha256", "git", "versions", "metrics",
+    "kind",
 )  # fmt: skip
 
 
@@ -92,7 +93,8 @@ def trained(source: Path | str, family: Family | None = None) -> Trained:
         )
     run = checkpoint.read(Path(source))
     facts: dict[str, Any] = {"seed": run.seed, "steps": run.steps, "data": run.data, "data_sha256": run.data_sha256, "git": run.git}
-    facts |= {"adversary": run.adversary, "start": run.start, "best_step": run.best_step or None}
+    facts |= {"adversary": run.adversary, "freeze": run.freeze or None, "start": run.start}
+    facts |= {"best_step": run.best_step or None, "has_held_out": run.has_held_out}
     facts |= {"versions": dict(run.versions), "metrics": dict(run.metrics)}
     if family is not None and family.name != run.family:
         raise InputInvalid(f"{source} holds a run of {run.family!r}, not of {family.name!r}: give the family that it was trained with.")
@@ -142,8 +144,19 @@ def provenance_of(record: Mapping[str, Any]) -> dict[str, Any]:
     words = f"{record.get('steps')} steps on {record.get('data', 'unknown data')}, seed {record.get('seed')}."
     words += f" Trained against a discriminator, with weight {record['adversary']:g}." if record.get("adversary") else ""
     words += f" Started from {record['start']}." if record.get("start") else ""
-    words += f" The weights are those of step {record['best_step']}, which had the lowest held-out loss." if record.get("best_step") else ""
+    words += f" Its encoder was held for the first {100 * record['freeze']:.0f} % of the steps." if record.get("freeze") else ""
+    if step := record.get("best_step"):
+        words += f" The weights are those {of_best_step(step, record.get('has_held_out', True))}."
     return {**facts, "training": words}
+
+
+def of_best_step(step: int, has_held_out: bool) -> str:
+    """Which weights of a run are kept, and why.
+
+    >>> of_best_step(20, True), of_best_step(20, False)
+    ('of step 20, which had the lowest held-out loss', 'of step 20, which had the lowest loss on the one image that it was trained on')
+    """
+    return f"of step {step}, which had the lowest {'held-out loss' if has_held_out else 'loss on the one image that it was trained on'}"
 
 
 def start_of(source: Path | str) -> Start:

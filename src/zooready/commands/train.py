@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zooready.commands import runs
 from zooready.commands.console import CONSOLE, print_line
 from zooready.commands.numbers import from_zero, positive
-from zooready.commands.runs import start_of
+from zooready.commands.runs import of_best_step, start_of
 from zooready.data import read_classes, share
 from zooready.errors import InputInvalid, amount
 from zooready.families import FAMILIES, for_classes, for_folder, named
@@ -37,6 +37,7 @@ def options(parser: ArgumentParser) -> None:
     add("--batch", type=positive, default=SUPPRESS, help="pairs per step (default: the family's recipe)")
     add("--learning-rate", type=float, default=SUPPRESS, metavar="RATE", help="highest rate (default: the family's recipe)")
     add("--adversary", type=float, default=SUPPRESS, metavar="WEIGHT", help="train against a discriminator (the superres families, deepz)")
+    add("--freeze", type=float, default=SUPPRESS, metavar="SHARE", help="of the steps, in which the encoder stays as START has it")
     add("--seed", type=from_zero, default=0, help="seed of weights, data and augmentation")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
     add("--devices", type=positive, default=SUPPRESS, metavar="N", help="processes on each machine that share every batch, one a GPU")
@@ -73,6 +74,7 @@ def train(
     batch: int | None = None,
     learning_rate: float | None = None,
     adversary: float | None = None,
+    freeze: float | None = None,
     seed: int = 0,
     device: str = "auto",
     devices: int | None = None,
@@ -103,6 +105,8 @@ def train(
     adversary
         Weight of the adversarial term, for a family that can be trained against a discriminator, whose other terms are then those of the
         publication; 0 trains with these alone. None trains with the family's own loss.
+    freeze
+        Share of the steps in which only what follows the encoder is trained, 0 to below 1; the recipe's if None, mostly 0.
     seed
         Of weights, data and augmentation.
     device
@@ -124,7 +128,8 @@ def train(
     stated = read_recipe(Path(recipe)) if recipe is not None else {}
     steps = steps if steps is not None else stated.get("steps")
     settings: dict[str, Any] = {"steps": steps, "batch": batch, "learning_rate": learning_rate}
-    settings |= {"adversary": adversary, "seed": seed, "device": device, "devices": devices, "nodes": nodes, "workers": workers}
+    settings |= {"adversary": adversary, "freeze": freeze, "seed": seed, "device": device, "workers": workers}
+    settings |= {"devices": devices, "nodes": nodes}
     settings["start"] = start_of(start) if start is not None else None
     folder = None if str(data) == SIMULATED else Path(data)
     made = for_folder(named(family), folder) if isinstance(family, str) and folder else named(family) if isinstance(family, str) else family
@@ -151,7 +156,7 @@ def run(family: str, out: Path, **options: Any) -> None:
         f"on {checkpoint.data}."
     )
     if checkpoint.best_step:
-        CONSOLE.print(f"  kept: the weights of step {checkpoint.best_step}, which had the lowest held-out loss")
+        CONSOLE.print(f"  kept: the weights {of_best_step(checkpoint.best_step, checkpoint.has_held_out)}")
     for name, value in checkpoint.metrics.items():
         CONSOLE.print(f"  {name} {value:.4g}")
     print_line(f"Next: zooready export {shlex.quote(str(out))}")

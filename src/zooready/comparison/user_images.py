@@ -11,7 +11,7 @@ import numpy as np
 from zooready.errors import InputInvalid, amount
 from zooready.images.calibration import RESCALE, beyond, outside, planes_differ
 from zooready.images.files import read_image
-from zooready.images.loading import axes_as_channels, rounded
+from zooready.images.loading import axes_as_channels, demand_no_stack_of_stacks, planes_elsewhere, rounded
 from zooready.images.tiff import RGB, as_imagej_opens
 from zooready.records import Array, Bundle, Image, as_float32
 
@@ -55,7 +55,8 @@ def as_inputs(bundle: Bundle, path: Path, *, axes: str | None = None) -> tuple[U
     Raises
     ------
     InputInvalid
-        The bundle takes several inputs, or the image has other channels than its one, or no stack where it takes stacks.
+        The bundle takes several inputs, or the image has other channels than its one, no stack where it takes stacks, or one where it makes
+        a stack of every plane.
     """
     if not bundle.cases:
         raise InputInvalid(f"{path.name} cannot be run: the bundle takes {len(bundle.inputs)} inputs. Leave the image out.")
@@ -67,13 +68,15 @@ def as_inputs(bundle: Bundle, path: Path, *, axes: str | None = None) -> tuple[U
         if axis not in order:
             array, order = array[None], axis + order
     loop = "".join(axis for axis in "tz" if axis in order and axis not in letters)
+    demand_no_stack_of_stacks(loop, {output.name: output.axes for output in bundle.outputs})
     array = array.transpose([order.index(axis) for axis in loop + letters])
     indices = list(np.ndindex(*array.shape[: len(loop)]))
     if len(indices) > MOST:
         indices = [indices[round(n)] for n in np.linspace(0, len(indices) - 1, MOST)]
     is_input = not loop and len(letters) == len(shape) and path.suffix.lower() in FOR_IMAGEJ
     is_opened = is_input and axes is None and (image.axes == "yx" or image.channels == RGB or as_imagej_opens(path))
-    unlike = "" if is_opened or not is_input else BY_BIO_FORMATS if axes is None else AS_NAMED
+    is_stack = axes is None and image.axes == "zyx"  # its planes are slices, as ImageJ takes them
+    unlike = "" if is_opened or is_stack or not is_input else BY_BIO_FORMATS if axes is None else AS_NAMED
     notes = tuple(filter(None, (rounded(image.array), unlike)))
     pieces = []
     for index in indices:
@@ -116,18 +119,15 @@ def _demand_fit(bundle: Bundle, image: Image, path: Path) -> None:
                 f"if its planes are these channels, name its axes so ({named!r}), or set {amount(channels, 'channel')} in Fiji with "
                 "Image > Properties, and save it"
             )
+        elif "z" in letters and "t" not in sizes and (elsewhere := planes_elsewhere(image, channels)):
+            cure = elsewhere
         raise InputInvalid(
             f"{path.name} has axes {image.axes!r} {image.array.shape}, and the bundle takes {letters!r} with "
             f"{amount(channels, 'channel')}: {cure}."
         )
     for axis, what in (("z", "stacks"), ("t", "time series")):
         if axis in letters and axis not in sizes and shape[letters.index(axis)] > 1:
-            cure = (
-                f"if its frames are the planes of a stack, name its axes so ({image.axes.replace('t', 'z')!r}), or exchange slices and "
-                "frames in Fiji (Image > Properties) and save it"
-                if axis == "z" and "t" in sizes
-                else f"give an image with an axis {axis}"
-            )
+            cure = (planes_elsewhere(image, channels) if axis == "z" else "") or f"give an image with an axis {axis}"
             raise InputInvalid(
                 f"{path.name} has axes {image.axes!r} {image.array.shape}, and the bundle takes {what} ({letters!r}): {cure}."
             )

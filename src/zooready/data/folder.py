@@ -3,7 +3,7 @@
 DIR/images/a.tif, DIR/images/b.png, …        images
 DIR/masks/a.tif,  DIR/masks/b_mask.tif, …    the partner of each, with the same name before the dot, or with _mask, _label, … after it
 
-Single planes, or stacks for a family that takes stacks. ``labels/`` will do for ``masks/``, in capitals or not. The mask of a plane may
+Single planes, or stacks for a family that takes stacks. ``labels/`` will do for ``masks/``, in capitals or not. A mask may
 also be the regions that somebody outlined in ImageJ, DIR/masks/a.zip, or in QuPath, DIR/masks/a.geojson. Objects of several classes have a
 folder of masks each, DIR/masks/nuclei/a.tif and DIR/masks/spots/a.tif. In place of masks/ there may be one file of COCO annotations,
 DIR/annotations.json, and then the images may lie beside it.
@@ -26,7 +26,7 @@ from zooready.data.classes import class_folders, images_in
 from zooready.data.faults import notes_on, refuse
 from zooready.data.masks import Mask, examined, nothing_to_learn, unfit
 from zooready.errors import InputInvalid, amount
-from zooready.images import coco, geojson, rois
+from zooready.images import coco, geojson, rois, vendors
 from zooready.images.files import read_image, read_mask
 from zooready.images.loading import as_grey
 from zooready.records import Array, Augmentation, Image, Pair
@@ -159,6 +159,8 @@ def examine_folder(
             pairs.append(pair_of(array.astype(np.float32), partner_array, pixel_size_um or 1.0))
             sizes_um.append(pixel_size_um)
             notes += notes_on(array, "czyx" if is_stack else "cyx", _named(images[name]))
+            if partner != MASKS and np.array_equal(array.squeeze(), partner_array.squeeze()):
+                notes.append(f"{_named(images[name])} and its partner are equal, so that there is nothing to learn from them.")
             names.append(name)
             mask = _together(partner_array) if looked_at and len(classes) > 1 else partner_array
             if looked_at and mask.ndim == 2 and min(mask.shape) >= STEP_PX:  # training refuses smaller ones
@@ -268,7 +270,7 @@ def _files(folder: Path, kind: str) -> dict[str, Path]:
 
 def _by_stem(inside: Path, paths: Sequence[Path]) -> dict[str, Path]:
     """Files by stem, in composed letters whatever system wrote them; InputInvalid if two share one."""
-    stems = [unicodedata.normalize("NFC", re.sub(r"\.ome$", "", path.stem, flags=re.IGNORECASE)) for path in paths]
+    stems = [unicodedata.normalize("NFC", vendors.stem(path)) for path in paths]
     if repeated := sorted({stem for stem in stems if stems.count(stem) > 1}):
         raise InputInvalid(f"{inside} holds several files called {repeated[0]!r}: keep one of each name.")
     return dict(zip(stems, paths, strict=True))
@@ -309,9 +311,7 @@ def _read(
 def _partner(path: Path, shape: tuple[int, ...]) -> Image:
     """A mask, a file of regions, or another image; ``shape`` is that of its image, (c, y, x) or (c, z, y, x)."""
     if path.suffix.lower() in OUTLINES:
-        if len(shape) == 4:
-            raise InputInvalid(f"{path.parent.name}/{path.name} outlines single planes, and the image is a stack: give a label stack.")
-        return Image(array=OUTLINES[path.suffix.lower()](path, (shape[1], shape[2])), axes="yx")
+        return Image(array=OUTLINES[path.suffix.lower()](path, shape[1:]), axes="zyx"[-len(shape[1:]) :])
     return read_mask(path) if path.parent.name.lower() in OTHER_NAMES[MASKS] else read_image(path)
 
 

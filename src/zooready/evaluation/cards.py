@@ -63,7 +63,8 @@ def zoo_sections(family: Family, record: Mapping[str, Any]) -> dict[str, str]:
         measured = list(_measurements(record))
     else:
         rows = {TITLES.get(key, key): value for key, value in record.get("metrics", {}).items()}
-        measured = ["Measured on held-out images during training.", "", *_table([("this network", rows)])] if rows else []
+        on = "held-out images" if record.get("has_held_out", True) else "the one image that it was trained on,"
+        measured = [f"Measured on {on} during training.", "", *_table([("this network", rows)])] if rows else []
     sections = {
         "Intended Use": "\n".join(f"- {line}" for line in record.get("suited", ())),
         "Validation": "\n".join(measured).strip(),
@@ -126,7 +127,8 @@ def _uses(family: Family, record: Mapping[str, Any]) -> Iterator[str]:
     """Suited and unsuited uses; the general warning holds for every model."""
     yield from ("## For", "", *(f"- {line}" for line in record.get("suited", ())), "")
     yield from ("## Not for", "", *(f"- {line}" for line in record.get("unsuited", ())))
-    yield from ("- Images of another kind or pixel size than those it was trained on: the numbers below do not apply to them.", "")
+    kind = "kind or pixel size" if family.pixel_size_um else "kind"  # a network that states none was trained on any
+    yield from (f"- Images of another {kind} than those it was trained on: the numbers below do not apply to them.", "")
 
 
 def _quality(family: Family, record: Mapping[str, Any]) -> Iterator[str]:

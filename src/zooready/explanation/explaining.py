@@ -16,7 +16,7 @@ from zooready.explanation.checks import share_inside
 from zooready.explanation.networks import Network, network_of
 from zooready.explanation.reblurring import doubt
 from zooready.explanation.results import Explained, Explanation
-from zooready.images.calibration import beyond, outside
+from zooready.images.calibration import beyond, outside, too_large
 from zooready.images.resampling import resampled
 from zooready.prediction import as_input
 from zooready.prediction.embedding import watched
@@ -92,7 +92,7 @@ def explain(
     Raises
     ------
     InputInvalid
-        The image does not suit, the class is unknown, or the bundle has no output to explain.
+        The image does not suit or is constant, the class is unknown, or the bundle has no output to explain.
     ConsumerMissing
         captum is not installed, and a classifier is to be explained.
     """
@@ -171,6 +171,10 @@ def _image(image: Image, spec: TensorSpec, channel: int | str | None, zoom: floa
             f"the image has {width} x {height} px{seen}, and explanations take up to {LARGEST} a side: crop it to what you ask about, "
             "in Fiji with Image > Crop."
         )
+    if array.min() == array.max():
+        raise InputInvalid(f"every pixel of the image is {array.flat[0]:g}, so that there is nothing to explain: give another image.")
+    if why := too_large(array):
+        raise InputInvalid(why)
     return resampled(array, (height, width))
 
 

@@ -13,6 +13,7 @@ from zooready.records import Array
 PLANES = 0.05  # difference / distance of planes up to which two distances count as equal
 WIDE = 5.0  # largest / smallest pixel size from which a network suits most images as they are: no note where the size is unknown
 NYQUIST_PX = 4.0  # the smallest blur, wavelength / (NA x pixel size), that pixels sample
+LARGEST = 1e15  # the squares of a whole image's values, added up, stay below float32's 3.4e38
 ROUNDING = 0.005  # calibrations are written with few digits: so far outside the range still counts as inside
 RESAMPLE = (  # helps where objects have a size that the network knows; may harm a deconvolution, for which the blur in pixels counts
     "compare them with those of a pixel size of 'auto', which resamples the image into the range and the results back"
@@ -69,7 +70,7 @@ def planes_differ(z_um: float | None, trained_um: float | None) -> str:
 
 
 def beyond(array: Array, axes: str, channels: Sequence[str], limits: Mapping[str, tuple[float, float]]) -> list[str]:
-    """What values of an image lie beyond those that the network was trained for, a note a channel.
+    """What values of an image lie beyond those that the network was trained for, a note a channel, or beyond those that any can use.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def beyond(array: Array, axes: str, channels: Sequence[str], limits: Mapping[str
     limits
         Smallest and largest value that the network was trained for, by channel; other channels may hold any.
     """
-    notes = []
+    notes = [note] if (note := too_large(array)) else []
     for name, (low, high) in limits.items():
         if name not in channels:
             continue
@@ -91,6 +92,24 @@ def beyond(array: Array, axes: str, channels: Sequence[str], limits: Mapping[str
                 f"{high:.6g}: where it lies beyond, the result is of no use. Correct that channel, in Fiji with Process > Math."
             )
     return notes
+
+
+def too_large(array: Array) -> str:
+    """Why no network can use the values of an image, with the cure; empty if they are not too large.
+
+    >>> too_large(np.array([0.0, 1e38]))[:52]
+    'the image has values from 0 to 1e+38: what a network'
+    """
+    if not array.size or array.dtype.kind != "f" and array.dtype.itemsize < 8:
+        return ""
+    ends = [(np.min(array[block]), np.max(array[block])) for block in blocks(array)]
+    smallest, largest = float(min(low for low, _ in ends)), float(max(high for _, high in ends))
+    if max(-smallest, largest) <= LARGEST:
+        return ""
+    return (
+        f"the image has values from {smallest:.6g} to {largest:.6g}: what a network adds and squares of those beyond {LARGEST:g} does not "
+        "fit into float32, and the result is of no use. Divide them, in Fiji with Process > Math > Divide."
+    )
 
 
 def blurred(blurs_um: tuple[float, ...], pixel_size_um: float | None, allowed: tuple[float, float] | None) -> str:

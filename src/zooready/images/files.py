@@ -38,6 +38,7 @@ OTHERS = {  # first bytes of files that are not read here: what they are, and wh
 
 PRINTED = {"CMYK": "print (CMYK)", "LAB": "L*a*b*"}
 IMAGEJ_BYTES = 2**32 - 2**20  # more do not fit into an ImageJ TIFF
+LARGEST = float(np.finfo(np.float32).max)
 IMAGEJ_DTYPES = ("uint8", "uint16", "float32")
 
 
@@ -66,8 +67,8 @@ def read_image(path: Path | str, *, axes: str | None = None, lazily: Lazily = Fa
     Raises
     ------
     InputInvalid
-        The file does not exist, is empty, damaged or not an image; its axes are unknown; or its pixels are complex, NaN, infinite or not
-        square.
+        The file does not exist, is empty, damaged or not an image; its axes are unknown; or its pixels are complex, NaN, infinite,
+        beyond float32 or not square.
     """
     path = Path(path)
     if is_store(path):
@@ -159,8 +160,10 @@ def _as_imagej(image: Image, array: Array, axes: str) -> dict[str, Any]:
     }  # S: one sample per pixel; without it tifffile writes channels of 1 x 1 px as rows
     if image.pixel_size_um:
         metadata["unit"] = "micron"
-        if image.z_um:
-            metadata["spacing"] = image.z_um
+    elif image.z_um:
+        metadata |= {"unit": "pixel", "zunit": "micron"}  # as ImageJ does where only this length is set
+    if image.z_um:
+        metadata["spacing"] = image.z_um
     if image.frame_s and "t" in axes:
         metadata["finterval"] = image.frame_s
     if image.channels and "c" in axes:
@@ -279,4 +282,8 @@ def demand_usable(array: Array, axes: str, source: str) -> None:
         raise InputInvalid(
             f"{source} has {amount(int(bad.sum()), 'pixel')} of NaN or infinity, the first at {position}: "
             "replace them, in Fiji with Process > Noise > Remove NaNs, and save it, or in Python with numpy.nan_to_num."
+        )
+    if array.dtype.kind == "f" and array.dtype.itemsize > 4 and any(np.abs(array[block]).max() > LARGEST for block in blocks(array)):
+        raise InputInvalid(
+            f"{source} has values beyond 3.4e38, which float32 does not hold: divide them, in Fiji with Process > Math > Divide."
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -140,6 +140,49 @@ def axes_as_channels(image: Image, count: int, taken: str) -> str:
             if axis in "zt" and axis not in taken and length == count:
                 return image.axes.replace(axis, "c")
     return ""
+
+
+def planes_elsewhere(image: Image, channels: int) -> str:
+    """What to do if the planes of an image without z may lie along another axis, for a network of stacks that takes this many channels.
+
+    >>> planes_elsewhere(Image(array=np.zeros((9, 5, 5)), axes="cyx"), 1)[:77]
+    "if its channels are the planes of a stack, name its axes so ('zyx'), or excha"
+    >>> planes_elsewhere(Image(array=np.zeros((9, 5, 5)), axes="zyx"), 1)
+    ''
+    """
+    count = image.array.shape[image.axes.index("c")] if "c" in image.axes else 1
+    may_hold = {"t": "t" in image.axes, "c": count not in (1, channels) and image.channels != RGB}
+    axis = next((axis for axis, holds in may_hold.items() if holds), "")
+    if not axis or "z" in image.axes:
+        return ""
+    what = "frames" if axis == "t" else "channels"
+    return (
+        f"if its {what} are the planes of a stack, name its axes so ({image.axes.replace(axis, 'z')!r}), or exchange slices and {what} in "
+        "Fiji (Image > Properties) and save it"
+    )
+
+
+def demand_no_stack_of_stacks(loop: str, outputs: Mapping[str, str]) -> None:
+    """Refuse planes of a stack, each by itself, for a network that makes a stack of every plane.
+
+    Parameters
+    ----------
+    loop
+        The image's axes, of t and z, along which the network is given one input after the other.
+    outputs
+        Axes of each output, by its name.
+
+    Raises
+    ------
+    InputInvalid
+        An output has an axis of ``loop``.
+    """
+    for name, axes in outputs.items():
+        if doubled := [axis for axis in loop if axis in axes]:
+            raise InputInvalid(
+                f"the network makes a stack along {doubled[0]} of every plane ('{name}' has axes {axes!r}), and the image "
+                f"has planes along {doubled[0]} already: save one plane as its own image, in Fiji with Image > Duplicate."
+            )
 
 
 def as_plane(image: Path | str | Array) -> Array:

@@ -26,6 +26,8 @@ PRINTED = {"SEPARATED": "print (CMYK)", **dict.fromkeys(("CIELAB", "ICCLAB", "IT
 PLAIN = ("shaped", "uniform", "generic")  # kinds of files, as tifffile calls them, that state no more than a size
 STRAIGHT_LINE, UNCALIBRATED = 0, 20  # calibration functions of ImageJ: c0 + c1 * stored, and none
 SIGNED = -32768.0  # c0 of signed 16-bit images, which ImageJ stores with 32768 added
+UNCOMPRESSED = 1  # value of the tag Compression
+TINY_BYTES = 10**6  # no file so small holds more pixels than fit into memory
 LAZY_BYTES = 2**26  # up to which pixels are read at once
 LARGEST_NA = 2.0  # no objective has more; a larger number is a mistake
 PRINT_UM = 20.0  # a resolution per inch or centimetre with larger pixels (1270 dpi) is meant for printing, not as calibration
@@ -53,6 +55,10 @@ def _errors_explained(path: Path) -> Iterator[None]:
         if not logged.messages:  # otherwise the damage caused it
             raise
     except MemoryError:
+        if (held := path.stat().st_size) < TINY_BYTES:
+            raise InputInvalid(
+                f"{path} is damaged or cut off: it states more pixels than fit into memory, and has {held:,} bytes. Copy or save it again."
+            ) from None
         raise InputInvalid(
             f"{path} does not fit into memory: cut it into smaller images in Fiji, or use a machine with more memory."
         ) from None
@@ -98,6 +104,7 @@ def read_tiff(path: Path, axes: str | None, *, lazily: Lazily = False) -> Image:
                 f"{path} holds {held} planes and says that there {'is' if stated == 1 else 'are'} {stated}, so that others would be left "
                 "out: correct what it says, or open it in Fiji with Plugins > Bio-Formats, look whether all are there, and save it as TIFF."
             )
+        _demand_bytes(page, path)
         pixels = _mapped(path, series, lazily) if lazily and series.nbytes > LAZY_BYTES else series.asarray()
         stored_axes = series.axes
         if pages:
@@ -121,6 +128,17 @@ def read_tiff(path: Path, axes: str | None, *, lazily: Lazily = False) -> Image:
         array=array, axes=letters, pixel_size_um=pixel_size_um, z_um=z_um, channels=names, blurs_um=blurs_um,
         frame_s=frame_s if "t" in letters else None,
     )  # fmt: skip
+
+
+def _demand_bytes(page: Any, path: Path) -> None:
+    """Refuse a file that is smaller than its one plane, before room for that plane is asked for; tifffile would read nothing of it."""
+    held, stated = page.parent.filehandle.size, page.size * page.bitspersample // 8
+    counts = page.tags.valueof("TileByteCounts" if page.is_tiled else "StripByteCounts") or (held,)
+    if page.compression == UNCOMPRESSED and stated > held and any(counts):  # a plane of pieces without bytes is stored as empty
+        raise InputInvalid(
+            f"{path} is damaged or cut off: it states {page.imagewidth} x {page.imagelength} px, which take {stated:,} bytes, and has "
+            f"{held:,}. Copy or save it again."
+        )
 
 
 def as_imagej_opens(path: Path) -> bool:
@@ -233,13 +251,13 @@ def _calibration(tiff: TiffFile, series: TiffPageSeries, path: Path) -> tuple[fl
     codes = {2: "inch", 3: "cm"}
     unit = str(imagej.get("unit") or codes.get(int(tags["ResolutionUnit"].value) if "ResolutionUnit" in tags else 2, ""))
     sides = []
-    for name in ("XResolution", "YResolution"):
+    for name, key in (("XResolution", "unit"), ("YResolution", "yunit")):
         numerator, denominator = tags[name].value if name in tags else (0, 1)
-        sides.append(micrometres(denominator / numerator, unit) if numerator and denominator else None)
+        sides.append(micrometres(denominator / numerator, imagej.get(key) or unit) if numerator and denominator else None)
     side = square_side(sides[0], sides[1], path)
     if side and unit in codes.values() and side > PRINT_UM:
         return None, None
-    return side, micrometres(imagej.get("spacing"), unit)
+    return side, micrometres(imagej.get("spacing"), imagej.get("zunit") or unit)
 
 
 def _frame_s(tiff: TiffFile) -> float | None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -34,9 +35,16 @@ def within(path: Path) -> tuple[Path, str]:
 
 
 def stem(path: Path) -> str:
-    """What names of results begin with: the file's name without its ending, and then the name of the image inside it."""
+    """What names of results begin with: the file's name without its ending, and then the name of the image inside it.
+
+    The ``.ome`` of OME-TIFF and OME-Zarr belongs to the ending: results get one of their own, where they are of such a kind.
+
+    >>> stem(Path("a.b.ome.tif")), stem(Path("a.OME.TIFF")), stem(Path(".ome.tif"))
+    ('a.b', 'a', '.ome')
+    """
     file, inside = within(path)
-    return "_".join((file.stem, *inside.split("/"))) if inside else file.stem
+    name = re.sub(r"(?<=.)\.ome$", "", file.stem, flags=re.IGNORECASE)
+    return "_".join((name, *inside.split("/"))) if inside else name
 
 
 def reader_of(head: bytes) -> tuple[str, str, Opened] | None:

@@ -37,6 +37,8 @@ class Generator(nn.Module):
         A width below 2.
     """
 
+    ENCODER = ("down",)
+
     def __init__(self, width: int = 48) -> None:
         super().__init__()
         if width < 2:
@@ -99,6 +101,8 @@ class Refocus(nn.Module):
         Distance over ten micrometres beyond which every distance is taken as this one, since numbers grow with its square; None if any
         may come.
     """
+
+    ENCODER = ("lift", "encoder", "shrink")
 
     def __init__(
         self,

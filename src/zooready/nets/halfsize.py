@@ -43,6 +43,8 @@ class HalfSizeUNet(nn.Module):
         2 for (b, c, y, x); 3 for (b, c, z, y, x), where only y and x are halved.
     """
 
+    ENCODER = ("first", "within.down")
+
     def __init__(
         self, channels_out: int, base: int = 16, levels: int = 5, widest: int = 128, channels_in: int = 1, dimensions: int = 2
     ) -> None:

@@ -43,6 +43,8 @@ class PLCNN(nn.Module):
         Not five widths, or not three strides of 1 or 2.
     """
 
+    ENCODER = ("stem", "plain", "residual", "stages", "features")  # all before the classes
+
     def __init__(
         self,
         channels_in: int = 1,

@@ -34,6 +34,8 @@ class Generator(nn.Module):
         A width below 1.
     """
 
+    ENCODER = ("down", "bottom")
+
     def __init__(self, width: int = 16) -> None:
         super().__init__()
         if width < 1:

@@ -55,6 +55,8 @@ class UNet(nn.Module):
         2 for (b, c, y, x); 3 for (b, c, z, y, x), where z is free, since only y and x are halved.
     """
 
+    ENCODER = ("down",)
+
     def __init__(
         self,
         channels_in: int,

@@ -9,8 +9,7 @@ from numbers import Integral
 import numpy as np
 
 from zooready.errors import InputInvalid, amount
-from zooready.images.loading import as_grey, axes_as_channels
-from zooready.images.mapped import blocks
+from zooready.images.loading import as_grey, axes_as_channels, planes_elsewhere
 from zooready.images.tiff import RGB
 from zooready.records import Array, Image, as_float32
 from zooready.tensors import TensorSpec
@@ -59,7 +58,7 @@ def as_input(image: Image, spec: TensorSpec, *, channel: int | str | None = None
     Raises
     ------
     InputInvalid
-        Wrong number of channels, no stack where one is needed, a size that is not the fixed one, values beyond float32.
+        Wrong number of channels, no stack where one is needed, a size that is not the fixed one.
     """
     image = as_grey(image) if len(spec.channels) == 1 and channel is None else image
     array, axes = image.array, image.axes
@@ -69,12 +68,8 @@ def as_input(image: Image, spec: TensorSpec, *, channel: int | str | None = None
         raise InputInvalid(f"the network's input '{spec.name}' has an axis i, which no image has: export it with axes of 'btczyx'.")
     for axis in spec.axes[1:]:
         if axis not in axes:
-            cure = f"give an image with an axis {axis}"
-            if axis == "z" and "t" in axes:
-                cure = (
-                    "if its frames are the planes of a stack, name its axes so "
-                    f"({image.axes.replace('t', 'z')!r}), or exchange slices and frames in Fiji (Image > Properties); else give a stack"
-                )
+            elsewhere = planes_elsewhere(image, len(spec.channels)) if axis == "z" else ""
+            cure = f"{elsewhere}; else give a stack" if elsewhere else f"give an image with an axis {axis}"
             raise InputInvalid(f"the network takes {spec.axes[1:]!r} and the image has {image.axes!r}: {cure}.")
     array = _taken(array, axes.index("c"), _channels(image, array.shape[axes.index("c")], spec, channel))
     loop = "".join(axis for axis in "tz" if axis in axes and axis not in spec.axes)
@@ -83,10 +78,6 @@ def as_input(image: Image, spec: TensorSpec, *, channel: int | str | None = None
         length = array.shape[(loop + spec.axes[1:]).index(axis)]
         if length != size:
             raise InputInvalid(f"the network takes exactly {size} along {axis}, and the image has {length}: crop or pad it to {size}.")
-    if array.dtype == np.float64 and any(np.abs(array[block]).max() > np.finfo(np.float32).max for block in blocks(array)):
-        raise InputInvalid(
-            "the image has values beyond 3.4e38, which float32 does not hold: rescale it in Fiji with Process > Math > Multiply."
-        )
     return Inputs(array=array, loop=loop)
 
 

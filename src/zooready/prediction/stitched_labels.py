@@ -5,10 +5,12 @@
 
 The steps are those of :class:`zooready.nets.labelling.Instances`, or of :class:`zooready.nets.peaks.Peaks`, whose cores are the peaks and
 whose foreground does not climb; all but the numbering look no farther than a known distance, so that nothing depends on the tiling.
+Those of :class:`zooready.nets.classed.ClassedInstances` number the foreground without a core as well, and count each object's classes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,19 +30,21 @@ TOUCHING = np.ones((3, 3), bool)  # diagonal neighbours touch
 Numbers = NDArray[np.int64]
 
 
-def label(probabilities: Array, seeds: Array, labels: Array, head: Instances, side: int = SIDE) -> int:
+def label(probabilities: Array, seeds: Array, labels: Array, head: Instances, side: int = SIDE, classes: Array | None = None) -> int:
     """Find objects.
 
     Parameters
     ----------
     probabilities
-        (2, y, x) float32: foreground and distance.
+        (2, y, x) float32: foreground and distance; (2 + k, y, x) with those of k classes.
     seeds, labels
-        (y, x) int32 zeros; become the numbers of the cores, and the labels, 0 background and 1...n.
+        (y, x) int32 zeros; ``labels`` become 0 in the background and 1...n, ``seeds`` numbers on the way there.
     head
         The labelling, with its thresholds.
     side
         Of the windows, px, their halo included.
+    classes
+        (y, x) int32 zeros; become the class of each object, 1...k on its pixels. None if nobody asks.
 
     Returns
     -------
@@ -48,32 +52,67 @@ def label(probabilities: Array, seeds: Array, labels: Array, head: Instances, si
         Number of objects.
     """
     size = (probabilities.shape[1], probabilities.shape[2])
-    numbers = _numbered(probabilities, seeds, head, side)
+    numbers = _numbered(lambda tile: _core(probabilities[:2, *tile.window], head), size, seeds, side)
     _replace(seeds, numbers)
     areas = np.zeros(int(numbers.max(initial=0)) + 1, np.int64)
     reach = head.growth + 2 + (0 if _marks_peaks(head) else 2**head.doublings)
     for tile in tiles(size, side + 2 * reach, halo=reach):
-        found = _climbed(probabilities[:, *tile.window], seeds[tile.window], head)
+        found = _climbed(probabilities[:2, *tile.window], seeds[tile.window], head)
         labels[tile.inner] = tile.cropped(found)
         areas += np.bincount(labels[tile.inner].ravel(), minlength=len(areas))
         for array in (probabilities, seeds, labels):
             release(array)
+    if type(head).__name__ == "ClassedInstances":
+        more = _coreless(probabilities[0], seeds, labels, head.foreground, side=side, after=len(areas) - 1)
+        areas = np.append(areas, more)
     areas[0] = 0
     total, squares = int(areas.sum()), int((areas * areas).sum())
     is_kept = np.asarray((areas > 0) & (areas * total * 100 >= squares * head.smallest))
     _replace(labels, np.where(is_kept, np.cumsum(is_kept), 0))
-    return int(is_kept.sum())
+    count = int(is_kept.sum())
+    if classes is not None:
+        _classify(probabilities, labels, classes, count)
+    return count
 
 
-def _numbered(probabilities: Array, seeds: Array, head: Instances, side: int) -> Numbers:
-    """Number the parts of cores inside each tile, in ``seeds``; the number of the whole core for each of these, 0 for 0."""
+def _coreless(chances: Array, seeds: Array, labels: Array, foreground: float, *, side: int, after: int) -> Numbers:
+    """Number the parts of the foreground that have no label, in ``labels``, from ``after`` + 1; the area of each, px."""
+    size = (labels.shape[0], labels.shape[1])
+    numbers = _numbered(lambda tile: (chances[tile.window] > foreground) & (labels[tile.window] == 0), size, seeds, side)
+    _replace(seeds, numbers)
+    areas = np.zeros(int(numbers.max(initial=0)) + 1, np.int64)
+    for block in blocks(seeds):
+        part = seeds[block]
+        labels[block] = np.where(part > 0, part + after, labels[block])
+        areas += np.bincount(part.ravel(), minlength=len(areas))
+    return areas[1:]
+
+
+def _classify(probabilities: Array, labels: Array, classes: Array, count: int) -> None:
+    """The class that most pixels of an object have, on all of its pixels, the first of several equal ones."""
+    number = len(probabilities) - 2
+    votes = np.zeros((count + 1) * number, np.int64)
+    for block in blocks(labels):
+        highest = np.argmax(probabilities[2:, *block], axis=0)
+        votes += np.bincount((labels[block].astype(np.int64) * number + highest).ravel(), minlength=len(votes))
+        release(probabilities)
+    best = np.argmax(votes.reshape(count + 1, number), axis=1) + 1
+    best[0] = 0
+    for block in blocks(labels):
+        classes[block] = best[labels[block]]
+
+
+def _numbered(core_of: Callable[[Tile], NDArray[np.bool_]], size: tuple[int, int], seeds: Array, side: int) -> Numbers:
+    """Number the parts of cores inside each tile, in ``seeds``; the number of the whole core for each of these, 0 for 0.
+
+    ``core_of`` says where the pixels of a tile's window belong to a core, (y, x).
+    """
     from scipy.ndimage import label as connected
 
-    size = (probabilities.shape[1], probabilities.shape[2])
     parents, last = [np.zeros(1, np.int64)], [np.zeros(1, np.int64)]
     count = 0
     for tile in tiles(size, side + 2, halo=1):
-        core = tile.cropped(_core(probabilities[:, *tile.window], head))
+        core = tile.cropped(core_of(tile))
         parts, new = connected(core, TOUCHING)
         y, x = np.nonzero(parts)
         ends = np.zeros(new + 1, np.int64)
@@ -83,7 +122,6 @@ def _numbered(probabilities: Array, seeds: Array, head: Instances, side: int) ->
         parents.append(np.arange(count + 1, count + new + 1))
         last.append(ends[1:])
         count += new
-        release(probabilities)
     parent, ends = np.concatenate(parents), np.concatenate(last)
     for tile in tiles(size, side + 2, halo=1):
         _join(seeds, tile, parent)
@@ -101,6 +139,7 @@ def _numbered(probabilities: Array, seeds: Array, head: Instances, side: int) ->
 def _core(probabilities: Array, head: Instances) -> NDArray[np.bool_]:
     """Where the pixels of a window (2, y, x) belong to a core, (y, x)."""
     _, height = _heights(probabilities, head)
+    release(probabilities)
     core: NDArray[np.bool_] = (height > head.core)[0, 0].numpy()
     return core
 

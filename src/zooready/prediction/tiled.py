@@ -37,7 +37,12 @@ SIDE = 2048  # px, of a window, if memory suffices
 ALIKE = 1e-4  # of the scale: how far the graph's own statistics of a piece may be from ours
 PIECE = 192  # px, side of that piece
 LOCAL = ("none", "AsStack", "Sharpened")  # heads that see no further than the halo that the bundle states
-LABELLING = {"Instances": "zooready.nets.labelling.Instances", "Peaks": "zooready.nets.peaks.Peaks"}  # made last, on the stitched image
+LABELLING = {  # made last, on the stitched image
+    "Instances": "zooready.nets.labelling.Instances",
+    "Peaks": "zooready.nets.peaks.Peaks",
+    "ClassedInstances": "zooready.nets.classed.ClassedInstances",
+}
+CLASSES = "classes"  # the output of the last of them that is no label image, although it is of that kind
 Spread = Callable[[Graph, Iterable[Array]], Generator[tuple[Array, ...]]]  # windows (c, ..., y, x) -> outputs of each, in their order
 
 
@@ -50,7 +55,7 @@ class Tiling:
     """A network that can be run on tiles.
 
     ``graph`` is as onnx loads it; ``taken`` names its tensors that hold the statistics. ``maps`` are the places of the outputs that are
-    computed by tiles, ``labels`` that of the labels, made by ``head``; None without.
+    computed by tiles, ``labels`` that of the labels, made by ``head``, ``classes`` that of the objects' classes; None without.
     """
 
     bundle: Bundle
@@ -60,6 +65,7 @@ class Tiling:
     taken: tuple[str, ...]
     maps: tuple[int, ...]
     labels: int | None
+    classes: int | None
     head: Any
     halo: int
     stride: int
@@ -92,11 +98,13 @@ def tiling(bundle: Bundle, input: TensorSpec, *, format: Format, device: Device,
     """
     from onnx import load
 
-    outputs = [kind for _, kind in bundle.kinds]
+    outputs, named = [kind for _, kind in bundle.kinds], [name for name, _ in bundle.kinds]
     _demand_tileable(bundle, input, format, zoom)
     normalization, head = bundle.inside["normalization"], bundle.inside["head"]
-    labels = outputs.index("labels") if "labels" in outputs else None
-    if labels is not None and (head.name not in LABELLING or outputs.count("labels") > 1 or "image" not in outputs):
+    made = [index for index, kind in enumerate(outputs) if kind == "labels"]
+    classes = named.index(CLASSES) if head.name == "ClassedInstances" and CLASSES in named else None
+    labels = next((index for index in made if index != classes), None)
+    if made and (head.name not in LABELLING or labels is None or set(made) - {labels, classes} or "image" not in outputs):
         raise NotTiled("its labels are made inside the network in a way that is not known here")
     graph = load(bundle.formats["onnx"], load_external_data=False)
     taken = onnx.normalising(graph) if normalization.name != "none" else ()
@@ -106,7 +114,7 @@ def tiling(bundle: Bundle, input: TensorSpec, *, format: Format, device: Device,
     assert isinstance(halo, int)
     return Tiling(
         bundle=bundle, device=device, graph=graph, normalization=normalization, taken=taken,
-        maps=tuple(index for index, kind in enumerate(outputs) if kind != "labels"), labels=labels,
+        maps=tuple(index for index, kind in enumerate(outputs) if kind != "labels"), labels=labels, classes=classes,
         head=None if labels is None else _labelling(head),
         halo=halo, stride=bundle.measured_stride_px or 1, minimum=bundle.measured_minimum_px or 1,
     )  # fmt: skip
@@ -199,7 +207,8 @@ def predicted(
                     progress(parts.done, len(planes) * len(cut))
         if tiling.labels is not None:
             source, target = results[number][tiling.maps[0]], results[number][tiling.labels][0]
-            label(source, in_a_file(target.shape, np.int32, parts.scratch), target, tiling.head, LABEL_SIDE)
+            classes = None if tiling.classes is None else results[number][tiling.classes][0]
+            label(source, in_a_file(target.shape, np.int32, parts.scratch), target, tiling.head, LABEL_SIDE, classes)
 
 
 def _keep(output: Array, result: Array, tile: Tile, name: str) -> None:

@@ -21,8 +21,8 @@ from zooready.bundle.specs import (
 )
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid, amount
 from zooready.formats.starting import Device
-from zooready.images.calibration import beyond, outside, planes_differ
-from zooready.images.loading import empty, rounded
+from zooready.images.calibration import beyond, outside, planes_differ, too_large
+from zooready.images.loading import demand_no_stack_of_stacks, empty, rounded
 from zooready.images.mapped import blocks, is_mapped
 from zooready.images.notebook import image_html, notes_html, table_html
 from zooready.images.resampling import resampled
@@ -135,7 +135,7 @@ def predict(
     spec, outputs = input_spec(bundle, READERS), output_specs(bundle)
     inputs = as_input(image, spec, channel=channel)
     image = seen_through(image, spec, channel)
-    _check_stacks(inputs, outputs)
+    demand_no_stack_of_stacks(inputs.loop, {tensor.name: tensor.axes for tensor in outputs})
     zoom = zoom_for(bundle, image, pixel_size, diameter, is_told=na is not None)
     notes = _notes_on_image(bundle, spec, image, inputs, zoom, is_as_it_is=pixel_size is None and diameter is None)
     parts = parts or Parts()
@@ -163,7 +163,8 @@ def predict(
     images, scores = {}, {}
     for tensor, stacked in zip(outputs, results, strict=True):
         if wrong := sum(int((~np.isfinite(stacked[block])).sum()) for block in blocks(stacked)):
-            notes.append(f"'{tensor.name}' has {wrong} values that are not finite: do not use it, and run zooready check on the bundle.")
+            cure = "divide the image's values" if too_large(inputs.array) else "run zooready check on the bundle"
+            notes.append(f"'{tensor.name}' has {wrong} values that are not finite: do not use it, and {cure}.")
         if "y" in tensor.axes:
             if tensor.kind == "labels":
                 stacked = as_labels(stacked, parts.scratch) if is_mapped(stacked) else _small_labels(stacked)
@@ -211,16 +212,6 @@ def _notes_on_kind(bundle: Bundle, embeddings: list[Array]) -> list[str]:
         return []
     found = [strangers(embedding, known, bundle)[0] for embedding in embeddings]
     return [note] if (note := of_another_kind(sum(map(bool, found)), len(found), "planes", known)) else []
-
-
-def _check_stacks(inputs: Inputs, outputs: tuple[TensorSpec, ...]) -> None:
-    for tensor in outputs:
-        doubled = [axis for axis in inputs.loop if axis in tensor.axes]
-        if doubled:
-            raise InputInvalid(
-                f"the network makes a stack along {doubled[0]} of every plane ('{tensor.name}' has axes {tensor.axes!r}), and the image "
-                f"has planes along {doubled[0]} already: save one plane as its own image, in Fiji with Image > Duplicate."
-            )
 
 
 def _whole(

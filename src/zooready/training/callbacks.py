@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from zooready.errors import InputInvalid
 from zooready.images.files import write_png
-from zooready.training.checkpoint import replace
+from zooready.training.checkpoint import Checkpoint, replace
 from zooready.training.contact_sheet import PREDICTIONS, predicted
 from zooready.training.module import HELD_OUT, Task
 
@@ -31,10 +31,11 @@ class HeldOut(lightning.Callback):
     """Computes the held-out loss after each epoch and, where asked, keeps the weights that had the lowest; all is in every checkpoint.
 
     ``patience`` is the number of steps without a lower loss after which training stops; None keeps the last weights and never stops.
+    They count from ``first`` on, before which a part of the network is frozen and the loss may have nowhere to fall to.
     """
 
-    def __init__(self, patience: int | None = None) -> None:
-        self.patience = patience
+    def __init__(self, patience: int | None = None, first: int = 0) -> None:
+        self.patience, self.first = patience, first
         self.loss, self.best_loss, self.best_step = math.inf, math.inf, 0
         self.best: dict[str, torch.Tensor] = {}
 
@@ -61,15 +62,16 @@ class HeldOut(lightning.Callback):
         self._stop(trainer)
 
     def _stop(self, trainer: lightning.Trainer) -> None:
-        if self.patience is not None and self.best and trainer.global_step - self.best_step >= self.patience:
+        if self.patience is not None and self.best and trainer.global_step - max(self.best_step, self.first) >= self.patience:
             trainer.should_stop = True
 
 
 class Log(lightning.Callback):
     """Collects the rows of ``log.csv``. They are part of every checkpoint, so the log of a resumed run has no gaps or repeated rows."""
 
-    def __init__(self, folder: Path, held_out: HeldOut) -> None:
-        self.folder, self.held_out = folder, held_out
+    def __init__(self, run: Checkpoint, held_out: HeldOut) -> None:
+        self.folder, self.held_out = run.folder, held_out
+        self.label = "held out" if run.has_held_out else "the same image"
         self.rows: list[list[float | str]] = []
         self.terms: list[str] = []
         self.seconds = 0.0
@@ -114,7 +116,7 @@ class Log(lightning.Callback):
         text = io.StringIO()
         csv.writer(text).writerows([[*COLUMNS, *self.terms], *self.rows])
         replace(self.folder / "log.csv", text.getvalue().encode())
-        curve(self.rows, self.folder / "curve.png")
+        curve(self.rows, self.folder / "curve.png", self.label)
         for row in self.rows[-int(trainer.num_training_batches) :]:
             named = dict(zip((*COLUMNS, *self.terms), row, strict=True))
             for logger in trainer.loggers:
@@ -190,8 +192,8 @@ def held_out_loss(task: Task, trainer: lightning.Trainer) -> float:
     return sum(losses) / len(losses)
 
 
-def curve(rows: list[list[float | str]], path: Path) -> None:
-    """Draw loss and held-out loss over steps as a PNG."""
+def curve(rows: list[list[float | str]], path: Path, label: str) -> None:
+    """Draw loss and held-out loss, called ``label``, over steps as a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -199,7 +201,7 @@ def curve(rows: list[list[float | str]], path: Path) -> None:
     axes = figure.add_subplot(xlabel="step", ylabel="loss")
     axes.plot([float(row[0]) for row in rows], [float(row[1]) for row in rows], linewidth=0.6, label="training")
     held_out = [(float(row[0]), float(row[2])) for row in rows if row[2] != ""]
-    axes.plot(*zip(*held_out, strict=True), marker=".", label="held out")
+    axes.plot(*zip(*held_out, strict=True), marker=".", label=label)
     axes.legend()
     image = io.BytesIO()
     FigureCanvasAgg(figure).print_png(image)

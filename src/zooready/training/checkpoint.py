@@ -29,9 +29,10 @@ class Checkpoint:
     ``classes`` are those of a classifier, or the kinds of objects that are found, and ``channels`` those of the input, from which the
     family for a user's own classes can be made again; ``pixel_size_um`` is the range of the files' pixel sizes, empty if unknown,
     ``objects`` are those of the files, None if there are none. ``augmentation`` is how the images of files were varied beyond flips and
-    turns, ``adversary`` the weight of the adversarial term, None for training without one. ``start`` says from whose weights the run
-    began, and ``start_sha256`` identifies them; both are empty for random ones. ``best_step`` is the step of the weights, 0 for the last
-    one. ``git`` is the commit of the source checkout, empty outside of one. ``metrics`` were measured on held-out pairs.
+    turns, ``adversary`` the weight of the adversarial term, None for training without one, ``freeze`` the share of the steps in which the
+    encoder did not change. ``start`` says from whose weights the run began, and ``start_sha256`` identifies them; both are empty for
+    random ones. ``best_step`` is the step of the weights, 0 for the last one. ``git`` is the commit of the source checkout, empty outside
+    of one. ``metrics`` were measured on held-out pairs, or on the one image that there is to train on if not ``has_held_out``.
     ``is_finished`` is false until the last step.
     """
 
@@ -50,9 +51,11 @@ class Checkpoint:
     learning_rate: float = 0.0
     augmentation: Mapping[str, Any] = field(default_factory=dict)
     adversary: float | None = None
+    freeze: float = 0.0
     start: str = ""
     start_sha256: str = ""
     best_step: int = 0
+    has_held_out: bool = True
     git: str = ""
     device: str = ""
     precision: str = ""

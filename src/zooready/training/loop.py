@@ -30,8 +30,10 @@ from zooready.training.callbacks import LAST, Bar, HeldOut, Log, Pictures, Whole
 from zooready.training.checkpoint import Checkpoint
 from zooready.training.contact_sheet import SHEET, sheet
 from zooready.training.devices import chosen, precision
+from zooready.training.freezing import freezing
 from zooready.training.module import HELD_OUT, Task
 from zooready.training.pairs import Pairs, classes_of, object_classes, pairs_of
+from zooready.training.recipes import recipe_of
 from zooready.training.sample import SAMPLE
 from zooready.training.together import counted, demand_divisible, is_first, joined
 from zooready.training.warm_start import Start, begin
@@ -41,7 +43,8 @@ CHUNK, LEAST = 50, 10  # most and fewest steps between two checkpoints; writing 
 PATIENCE = 3  # the share of the steps without a lower held-out loss after which training on files stops: a third
 SEEN, FEWEST = 100, 200  # times that each part of a person's images is seen; fewest steps
 COMPARED = (  # what a run that goes on must share with the one that was stopped
-    *("family", "seed", "steps", "batch", "optimizer", "learning_rate", "augmentation", "adversary", "data_sha256", "start_sha256"),
+    *("family", "seed", "steps", "batch", "optimizer", "learning_rate", "augmentation", "adversary", "freeze"),
+    *("data_sha256", "start_sha256"),
 )
 IN_USE = ".in-use"  # in a run's folder as long as a process trains there
 EVALUATED = 24  # held-out pairs for the metrics of the record
@@ -59,6 +62,7 @@ def train(
     batch: int | None = None,
     learning_rate: float | None = None,
     adversary: float | None = None,
+    freeze: float | None = None,
     start: Start | None = None,
     keeps_best: bool | None = None,
     resume: bool = True,
@@ -90,6 +94,8 @@ def train(
     adversary
         Weight of the adversarial term, for a family with an adversary, whose terms then replace its loss; the recipe's if None. At 0
         there are the terms, and no adversary.
+    freeze
+        Share of the steps in which the encoder stays as ``start`` has it, 0 to below 1; the recipe's if None.
     data
         Files in a layout that :func:`zooready.training.pairs.pairs_of` knows, or pairs; the family's simulation if None.
     validation
@@ -120,7 +126,8 @@ def train(
         The loss became infinite or not a number.
     """
     device = chosen(device)
-    recipe = recipe_of(family, steps, batch, learning_rate, adversary)
+    given = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "adversary": adversary, "freeze": freeze}
+    recipe = recipe_of(family, **given)
     if seed < 0:
         raise InputInvalid(f"seed={seed}: give a whole number from 0.")
     pairs = data if isinstance(data, Pairs) else pairs_of(family, data, seed, validation)
@@ -139,9 +146,9 @@ def train(
             return checkpoint.read(out)
         with made_ahead(pairs.source, suited_workers(workers, device, processes[0]), BATCHES * recipe.batch) as source:
             task = _task(family, recipe, replace(pairs, source=source), seed=seed, chunk=chunk, folder=out)
-            if start:
-                begin(task.network, start)
-            held_out = HeldOut(max(1, recipe.steps // PATIENCE) if keeps_best else None)
+            fresh = begin(task.network, start) if start else None
+            task.freezing = freezing(task.network, recipe.freeze, recipe.steps, fresh)
+            held_out = HeldOut(max(1, recipe.steps // PATIENCE) if keeps_best else None, task.freezing.steps)
             return _trained(task, record, pairs, held_out, is_quiet, processes)
 
 
@@ -216,9 +223,11 @@ def _record(family: Family, recipe: Recipe, pairs: Pairs, start: Start | None, *
         channels=family.input.channels,
         pixel_size_um=pairs.pixel_size_um,
         objects=pairs.objects,
+        has_held_out=pairs.has_held_out,
         learning_rate=recipe.learning_rate,
         augmentation=stated(family.training.recipe.augmentation),
         adversary=recipe.adversary,
+        freeze=recipe.freeze,
         start=start.words if start else "",
         start_sha256=start.sha256 if start else "",
         git=checkpoint.git_commit(),
@@ -231,29 +240,6 @@ def _record(family: Family, recipe: Recipe, pairs: Pairs, start: Start | None, *
 def stated(how: Augmentation) -> dict[str, Any]:
     """What an augmentation changes, as JSON has it; empty if nothing."""
     return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(how).items() if value != getattr(PLAIN, key)}
-
-
-def recipe_of(
-    family: Family, steps: int | None, batch: int | None, learning_rate: float | None = None, adversary: float | None = None
-) -> Recipe:
-    """The family's recipe, with ``steps``, ``batch``, ``learning_rate`` and ``adversary`` replaced where they are given.
-
-    Raises
-    ------
-    InputInvalid
-        A number of steps or pairs below 1, a rate that is not above 0, or a weight below 0 or for a family without an adversary.
-    """
-    for name, value in (("steps", steps), ("batch", batch)):
-        if value is not None and value < 1:
-            raise InputInvalid(f"{name}={value}: give a whole number from 1.")
-    if learning_rate is not None and not 0 < learning_rate < math.inf:
-        raise InputInvalid(f"learning_rate={learning_rate}: give a number above 0, such as 1e-3.")
-    if adversary is not None and family.training.adversary is None:
-        raise InputInvalid(f"adversary={adversary}: {family.name} has no adversary to be trained against. Leave adversary out.")
-    if adversary is not None and not 0 <= adversary < math.inf:
-        raise InputInvalid(f"adversary={adversary}: give the weight of the adversarial term, such as 0.01, or 0 for none.")
-    given: dict[str, Any] = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "adversary": adversary}
-    return replace(family.training.recipe, **{name: value for name, value in given.items() if value is not None})
 
 
 def suited_steps(crops: float, recipe: Recipe) -> int:
@@ -313,7 +299,7 @@ def _is_finished(record: Checkpoint, resume: bool) -> bool:
 
 def _fit(task: Task, run: Checkpoint, held_out: HeldOut, is_quiet: bool, processes: tuple[int, int]) -> float:
     """Train with Lightning from the last checkpoint to the last step; return the time in seconds, including that of interrupted runs."""
-    log, (devices, nodes) = Log(run.folder, held_out), processes
+    log, (devices, nodes) = Log(run, held_out), processes
     is_shared = devices * nodes > 1
     if is_shared:
         joined(task.network)

@@ -18,6 +18,7 @@ from zooready.nets.normalization import normalised
 from zooready.records import Family, Recipe
 from zooready.training.ahead import Ahead, Source
 from zooready.training.checkpoint import replace
+from zooready.training.freezing import Freezing
 from zooready.training.optimizers import optimizer_of
 
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -54,6 +55,7 @@ class Task(lightning.LightningModule):
         super().__init__()
         self.family, self.recipe, self.source, self.held_out = family, recipe, source, held_out
         self.seed, self.chunk, self.folder = seed, chunk, folder
+        self.freezing = Freezing()
         torch.manual_seed(seed)
         self.memory = torch.channels_last_3d if "z" in family.input.axes else torch.channels_last
         self.network: nn.Module = family.network.architecture.build().to(memory_format=self.memory)
@@ -86,6 +88,10 @@ class Task(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Seed the epoch, so that its random numbers do not depend on earlier interruptions."""
         torch.manual_seed(self.seed * 100_003 + self.current_epoch)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Hold the encoder as long as it is frozen."""
+        self.freezing.before(self.global_step)
 
     def prepared(self, batch: Batch) -> Batch:
         """A batch (input, target) as the network and the loss take it: normalised, (b, c, y, x) each."""

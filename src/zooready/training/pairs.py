@@ -47,7 +47,7 @@ class Pairs:
     ``judged`` gives the pairs for the metrics and their number; None uses some of ``held_out``. ``pixel_size_um`` is the smallest and the
     largest pixel size of the images, empty if unknown. ``sample`` is a held-out image, which the bundle of the run will carry, and
     ``objects`` are those that the images show, None if they show none. ``crops`` is how many training crops the images have room for, 0
-    if there is no end of them.
+    if there is no end of them. ``has_held_out`` is false if the held-out pairs are those of the one image that is trained on.
     """
 
     source: Source
@@ -59,6 +59,7 @@ class Pairs:
     sample: Image | None = None
     objects: Objects | None = None
     crops: float = 0.0
+    has_held_out: bool = True
 
 
 def pairs_of(family: Family, data: Path | None, seed: int, validation: Path | None = None) -> Pairs:
@@ -163,9 +164,9 @@ def _in_crops(read: Callable[[Path], Folder], family: Family, data: Path, valida
         held_out = tuple(range(len(judges.pairs)))
         _warn(judges.notes)
         words = f"{words} and of {validation.resolve().name!r}"
-    kept = f"{len(held_out)} held out"
-    if judges is folder and set(training) & set(held_out):
-        kept = "none held out: its metrics are of that image"
+    has_held_out = judges is not folder or not set(training) & set(held_out)
+    kept = f"{len(held_out)} held out" if has_held_out else "none held out: its metrics are of that image"
+    if not has_held_out:
         _warn(["the one image is trained on and measured, so that the metrics say little about others: give more images."])
     if family.objects:
         _warn(notes_on_points((*folder.pairs, *judges.pairs)))
@@ -184,6 +185,7 @@ def _in_crops(read: Callable[[Path], Folder], family: Family, data: Path, valida
         pixel_size_um=_range((*folder.pixel_sizes_um, *judges.pixel_sizes_um)),
         sample=as_sample(window(shown.input, shown.target), family.input.channels, size_um or None),
         objects=objects_in((*folder.pairs, *judges.pairs)) if family.objects else None,
+        has_held_out=has_held_out,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,7 +20,7 @@ from pydantic import (
 )
 
 from zooready.errors import InputInvalid, shown
-from zooready.records import Augmentation, Family
+from zooready.records import Augmentation, Family, Recipe
 from zooready.texts.plain_yaml import read_yaml
 
 EXAMPLE = """\
@@ -78,6 +79,7 @@ class _Recipe(_Strict):
     learning_rate: PositiveFloat | None = None
     weight_decay: NonNegativeFloat | None = None
     clip: PositiveFloat | None = None
+    freeze: Annotated[float, Field(ge=0, lt=1)] | None = None
     augmentation: _Augmentation | None = None
 
 
@@ -108,3 +110,28 @@ def read_recipe(path: Path) -> dict[str, Any]:
 def with_recipe(family: Family, stated: dict[str, Any]) -> Family:
     """The family with what a recipe states in place of its own."""
     return replace(family, training=replace(family.training, recipe=replace(family.training.recipe, **stated)))
+
+
+def recipe_of(family: Family, **given: Any) -> Recipe:
+    """The family's recipe, with ``steps``, ``batch``, ``learning_rate``, ``adversary`` and ``freeze`` replaced where they are not None.
+
+    Raises
+    ------
+    InputInvalid
+        A number of steps or pairs below 1, a rate that is not above 0, a weight below 0 or for a family without an adversary, or a share
+        that is not below 1.
+    """
+    changed = {name: value for name, value in given.items() if value is not None}
+    for name in ("steps", "batch"):
+        if changed.get(name, 1) < 1:
+            raise InputInvalid(f"{name}={changed[name]}: give a whole number from 1.")
+    if not 0 < (rate := changed.get("learning_rate", 1e-3)) < math.inf:
+        raise InputInvalid(f"learning_rate={rate}: give a number above 0, such as 1e-3.")
+    adversary = changed.get("adversary")
+    if adversary is not None and family.training.adversary is None:
+        raise InputInvalid(f"adversary={adversary}: {family.name} has no adversary to be trained against. Leave adversary out.")
+    if adversary is not None and not 0 <= adversary < math.inf:
+        raise InputInvalid(f"adversary={adversary}: give the weight of the adversarial term, such as 0.01, or 0 for none.")
+    if not 0 <= (share := changed.get("freeze", 0.0)) < 1:
+        raise InputInvalid(f"freeze={share}: give the share of the steps in which the encoder is held, from 0 to below 1, such as 0.3.")
+    return replace(family.training.recipe, **changed)

@@ -31,8 +31,10 @@ class Start:
         return digest.hexdigest()
 
 
-def begin(network: nn.Module, start: Start) -> None:
-    """Put the weights into a network, in place. Layers of another size, such as those of other classes, keep their random weights.
+def begin(network: nn.Module, start: Start) -> list[str]:
+    """Put the weights into a network, in place; the names of the tensors of another size, such as those of other classes.
+
+    These keep their random numbers.
 
     Raises
     ------
@@ -50,3 +52,4 @@ def begin(network: nn.Module, start: Start) -> None:
     network.load_state_dict({**state, **fitting})
     if missing := sorted(state.keys() - fitting.keys()):
         LOG.warning("these layers start from random weights, because %s has none of their size: %s.", start.words, ", ".join(missing))
+    return missing

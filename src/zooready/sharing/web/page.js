@@ -1,5 +1,5 @@
-// The page: reads images, has the worker run the network, and shows what comes out. An image is {width, height, channels, planes,
-// frames: one Float32Array for each plane and channel, pixel (size in micrometres or null), spacing, name}.
+// The page: reads images, has the worker run the network, and shows what comes out. An image is {width, height, channels, slices, times,
+// frames: one Float32Array for each time, slice and channel in turn, pixel and spacing (in micrometres or null), name}.
 "use strict";
 const facts = JSON.parse(document.getElementById("facts").textContent);
 const element = (id) => document.getElementById(id);
@@ -50,12 +50,35 @@ function answer(message) {
 
 // Reading images
 
-function imagejFacts(text) {
+function micrometres(length, unit) {
+  const one = {micron: 1, um: 1, "\u00b5m": 1, "\u03bcm": 1, "\\u00B5m": 1, nm: 1e-3, mm: 1e3, cm: 1e4}[(unit || "").trim()];
+  return one && length ? Math.abs(length) * one : null;
+}
+
+function imagejFacts(text, count) {
   const lines = Object.fromEntries(text.split("\n").filter((line) => line.includes("=")).map((line) => line.split(/=(.*)/s)));
+  const channels = Number(lines.channels) || 1, times = Number(lines.frames) || 1;
   return {
-    channels: Number(lines.channels) || 1, slices: Number(lines.slices) || 0, frames: Number(lines.frames) || 1,
-    spacing: Number(lines.spacing) || null, unit: (lines.unit || "").trim(),
+    order: "CZT", sizes: {C: channels, Z: Number(lines.slices) || count / channels / times, T: times}, unit: lines.unit,
+    spacing: micrometres(Number(lines.spacing), lines.zunit || lines.unit), pixel: null,
   };
+}
+
+function omeFacts(text) {
+  const stated = new DOMParser().parseFromString(text, "text/xml").getElementsByTagNameNS("*", "Pixels")[0];
+  if (!stated) throw new Error("its OME description cannot be read: save it in Fiji as TIFF.");
+  const length = (axis) => micrometres(Number(stated.getAttribute(`PhysicalSize${axis}`)), stated.getAttribute(`PhysicalSize${axis}Unit`) || "\u00b5m");
+  const sizes = Object.fromEntries(["C", "Z", "T"].map((axis) => [axis, Number(stated.getAttribute(`Size${axis}`)) || 1]));
+  return {order: stated.getAttribute("DimensionOrder").slice(2), sizes, unit: "", spacing: length("Z"), pixel: length("X")};
+}
+
+// Planes in the order of a file, the first letter counting fastest, in the order of an image
+function inOrder(frames, {order, sizes}) {
+  const strides = {};
+  [...order].reduce((step, axis) => (strides[axis] = step) * sizes[axis], 1);
+  const found = [];
+  for (let t = 0; t < sizes.T; t++) for (let z = 0; z < sizes.Z; z++) for (let c = 0; c < sizes.C; c++) found.push(frames[t * strides.T + z * strides.Z + c * strides.C]);
+  return found;
 }
 
 function pixelsOf(page) {
@@ -75,8 +98,7 @@ function pixelsOf(page) {
 function pixelSize(page, unit) {
   const stated = page.t282 && page.t282[0];
   const resolution = Array.isArray(stated) ? stated[0] / stated[1] : stated;
-  const micrometres = {micron: 1, um: 1, "\u00b5m": 1, "\\u00B5m": 1, nm: 1e-3, mm: 1e3, cm: 1e4}[unit];
-  return resolution > 0 && micrometres ? micrometres / resolution : null;
+  return resolution > 0 ? micrometres(1 / resolution, unit) : null;
 }
 
 function readTiff(buffer, name) {
@@ -84,18 +106,24 @@ function readTiff(buffer, name) {
   if (!pages.length) throw new Error("this TIFF holds no image.");
   const first = pages[0];
   const same = pages.filter((page) => page.t256[0] === first.t256[0] && page.t257[0] === first.t257[0]);
-  const text = (first.t270 && first.t270[0]) || "";
-  const stated = text.startsWith("ImageJ=") ? imagejFacts(text) : {channels: 1, slices: 0, frames: 1, spacing: null, unit: ""};
+  const bytes = Uint8Array.from((first.t270 && first.t270[0]) || "", (letter) => letter.charCodeAt(0));
+  const text = new TextDecoder().decode(bytes).replaceAll("\0", "");
   const frames = [];
   for (const page of same) {
     UTIF.decodeImage(buffer, page, pages);
     frames.push(...pixelsOf(page));
     page.data = null;
   }
-  const samples = frames.length / same.length;
-  const channels = samples > 1 ? samples : frames.length % stated.channels === 0 ? stated.channels : 1;
-  const width = first.t256[0], height = first.t257[0];
-  return {width, height, channels, planes: frames.length / channels, frames, pixel: pixelSize(first, stated.unit), spacing: stated.spacing, name};
+  const samples = frames.length / same.length, width = first.t256[0], height = first.t257[0];
+  const plain = {order: "CZT", sizes: {C: samples, Z: same.length, T: 1}};
+  const named = text.startsWith("ImageJ=") ? imagejFacts(text, same.length) : text.includes("<OME") ? omeFacts(text) : {};
+  const stated = {unit: "", spacing: null, pixel: null, ...plain, ...named, ...(samples > 1 ? plain : {})};
+  const {C: channels, Z: slices, T: times} = stated.sizes;
+  if (channels * slices * times !== frames.length) {
+    throw new Error(`it states ${channels} channels, ${slices} slices and ${times} frames, and holds ${frames.length} planes: save it again in Fiji.`);
+  }
+  const pixel = stated.pixel || pixelSize(first, stated.unit);
+  return {width, height, channels, slices, times, frames: inOrder(frames, stated), pixel, spacing: stated.spacing, name};
 }
 
 async function readPicture(file, buffer) {
@@ -108,7 +136,7 @@ async function readPicture(file, buffer) {
   const data = context.getImageData(0, 0, bitmap.width, bitmap.height).data;
   const count = bitmap.width * bitmap.height;
   const frames = [0, 1, 2].map((c) => Float32Array.from({length: count}, (_, k) => data[4 * k + c]));
-  return {width: bitmap.width, height: bitmap.height, channels: 3, planes: 1, frames, pixel: null, spacing: null, name: file.name};
+  return {width: bitmap.width, height: bitmap.height, channels: 3, slices: 1, times: 1, frames, pixel: null, spacing: null, name: file.name};
 }
 
 function greyIfEqual(read) {
@@ -143,9 +171,11 @@ function offerChoices() {
   const many = facts.input.channels.length > 1;
   element("channel-choice").hidden = many || image.channels === 1;
   element("channel").replaceChildren(...Array.from({length: image.channels}, (_, c) => make("option", {value: c, textContent: c + 1})));
-  element("plane-choice").hidden = stacked || image.planes === 1;
-  element("plane").max = image.planes;
-  element("plane").value = Math.ceil(image.planes / 2);
+  const choices = stacked ? image.times : image.slices * image.times;
+  element("plane-choice").hidden = choices === 1;
+  element("plane-word").textContent = stacked ? "Frame" : "Plane";
+  element("plane").max = choices;
+  element("plane").value = stacked ? 1 : Math.ceil(choices / 2);
   element("plane-number").textContent = element("plane").value;
   element("choices").hidden = false;
 }
@@ -154,7 +184,12 @@ function inputOf() {
   const wanted = facts.input.channels.length;
   if (wanted > 1 && image.channels !== wanted) throw new Error(`the network takes ${wanted} channels (${facts.input.channels.join(", ")}), and the image has ${image.channels}.`);
   const channels = wanted > 1 ? image.channels : 1;
-  const planes = stacked ? image.planes : 1;
+  if (stacked && image.slices === 1 && facts.input.sizes.z !== 1) {
+    throw new Error(image.times > 1
+      ? `the network takes stacks (z), and the planes of the image are stored as time (${image.times} frames): if they are a stack, exchange slices and frames in Fiji (Image > Properties).`
+      : "the network takes stacks, and the image is a single plane: open the whole stack.");
+  }
+  const planes = stacked ? image.slices : 1;
   const size = image.width * image.height, total = size * planes * channels;
   for (const [axis, length] of Object.entries(facts.input.sizes)) {
     const have = {z: planes, y: image.height, x: image.width}[axis];
@@ -168,7 +203,7 @@ function inputOf() {
   const chosen = Number(element("channel").value) || 0, plane = Number(element("plane").value) - 1;
   for (let c = 0; c < channels; c++) {
     for (let z = 0; z < planes; z++) {
-      const frame = (stacked ? z : plane) * image.channels + (wanted > 1 ? c : chosen);
+      const frame = (stacked ? plane * planes + z : plane) * image.channels + (wanted > 1 ? c : chosen);
       pixels.set(image.frames[frame], (c * planes + z) * size);
     }
   }
@@ -369,7 +404,7 @@ function csv(rows, name) {
 }
 
 function download(content, name, type) {
-  const stem = image.name.replace(/\.[^.]*$/, "");
+  const stem = image.name.replace(/(\.ome)?\.[^.]*$/i, "");
   const link = make("a", {href: URL.createObjectURL(new Blob([content], {type})), download: `${stem}_${name}`});
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
@@ -378,12 +413,13 @@ function download(content, name, type) {
 // A float32 TIFF as ImageJ writes hyperstacks: channels, slices, pixel size.
 function tiff(data, shape) {
   const [height, width] = shape.slice(-2), planes = shape.length === 5 ? shape[2] : 1, channels = shape[1], count = channels * planes;
-  const spacing = planes > 1 ? image.spacing || facts.z_um : null;
+  const spacing = planes > 1 ? (stacked ? image.spacing : facts.z_um) : null; // those that the network made are not the image's
   const words = ["ImageJ=1.54p", `images=${count}`];
   if (channels > 1) words.push(`channels=${channels}`);
   if (planes > 1) words.push(`slices=${planes}`);
   if (count > 1) words.push("hyperstack=true", "mode=grayscale");
   if (image.pixel) words.push("unit=micron");
+  else if (spacing) words.push("unit=pixel", "zunit=micron");
   if (spacing) words.push(`spacing=${spacing}`);
   const text = new TextEncoder().encode(`${words.join("\n")}\n\0`);
   const size = 4 * width * height, tags = 13, directory = 2 + 12 * tags + 4, shared = 8 + text.length + 16;
