@@ -30,8 +30,12 @@ class Peaks(Instances):
         """The constructor's arguments."""
         return f"foreground={self.foreground}, core={self.core}, growth={self.growth}"
 
+    def heights(self, probabilities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(b, 2, y, x) -> where the foreground is, bool, and the distance of peaks, float32, 0 beside them; (b, 1, y, x) each."""
+        foreground, distance = probabilities[:, 0:1] > self.foreground, probabilities[:, 1:2]
+        return foreground, distance * (distance >= highest_around(distance)).to(torch.float32)
+
     def forward(self, probabilities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See the class."""
-        foreground, distance = probabilities[:, 0:1] > self.foreground, probabilities[:, 1:2]
-        is_peak = (distance >= highest_around(distance)) & (distance > self.core)
-        return probabilities, self.grown(numbered(is_peak, self.rounds), foreground)
+        foreground, height = self.heights(probabilities)
+        return probabilities, self.grown(numbered(height > self.core, self.rounds), foreground)

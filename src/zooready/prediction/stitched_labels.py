@@ -149,17 +149,12 @@ def _marks_peaks(head: Instances) -> bool:
 
 
 def _heights(probabilities: Array, head: Instances) -> tuple[Tensor, Tensor]:
-    """Foreground and height of a window (2, y, x), (1, 1, y, x) each; of peaks, the height is 0 beside them."""
+    """Foreground and height of a window (2, y, x), (1, 1, y, x) each."""
     import torch
-
-    from zooready.nets.components import highest_around
 
     given = torch.from_numpy(as_float32(probabilities).copy())[None]
     with torch.no_grad():
-        if not _marks_peaks(head):
-            return head.heights(given)
-        foreground, distance = given[:, :1] > head.foreground, given[:, 1:2]
-        return foreground, torch.where(distance >= highest_around(distance), distance, torch.zeros_like(distance))
+        return head.heights(given)
 
 
 def _climbed(probabilities: Array, seeds: Array, head: Instances) -> NDArray[np.int32]:
