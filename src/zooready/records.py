@@ -86,20 +86,17 @@ class Augmentation:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a family is trained; budgets count steps. ``optimizer`` is a name of :mod:`zooready.training.optimizers`.
-
-    ``adversary`` is the weight of the term of an :class:`Adversary`, None without; ``freeze`` the share of the steps that hold the encoder.
-    """
+    """How a family is trained; budgets count steps."""
 
     steps: int
     batch: int
-    optimizer: str = "AdamW"
+    optimizer: str = "AdamW"  # a name of :mod:`zooready.training.optimizers`
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     clip: float = 1.0
     augmentation: Augmentation = Augmentation()
-    adversary: float | None = None
-    freeze: float = 0.0
+    adversary: float | None = None  # weight of the term of an :class:`Adversary`; without one if None
+    freeze: float = 0.0  # share of the steps that hold the encoder
 
 
 @dataclass(frozen=True, kw_only=True)
