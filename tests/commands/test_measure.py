@@ -112,6 +112,16 @@ def test_labels_beside_a_bundle_that_finds_objects_are_refused(bundles, three):
         measure(bundles["bright"], [image], labels=[labels])
 
 
+def test_outlines_that_are_left_from_before_are_named_where_nothing_is_found_now(bundles, three, tmp_path):
+    image, dark = three[0], np.full((20, 20), 9, np.uint16)
+    measure(bundles["bright"], [image], geojson=tmp_path, rois=tmp_path)
+    notes = measure(bundles["bright"], [dark], geojson=tmp_path, rois=tmp_path, outlines=tmp_path).notes
+    assert [note for note in notes if "is from before" in note] == [
+        f"image_000: {tmp_path / name} is from before, and now no object was found: delete it if it is not wanted."
+        for name in ("image_000.geojson", "image_000.zip")
+    ]
+
+
 def test_an_image_in_which_nothing_is_found_has_no_row_and_a_note(bundles, three, tmp_path):
     image, _ = three
     dark = np.full((20, 20), 9, np.uint16)

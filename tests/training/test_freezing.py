@@ -161,6 +161,11 @@ def test_the_encoder_of_a_strangers_network_is_found_by_its_usual_names(name):
     assert modes == [(False, False, False, True, True)] * 2 + [(True, True, False, True, True)]
 
 
+def test_of_few_steps_the_encoder_learns_in_the_last():
+    network = Stranger("encoder")
+    assert [freezing(network, share, steps, []).steps for share, steps in ((0.999, 2), (0.9, 1), (0.9, 10))] == [1, 0, 9]
+
+
 def test_a_network_without_an_encoder_and_one_with_nothing_after_it_are_refused():
     with pytest.raises(InputInvalid, match=r"freeze=0.5: Stranger names no encoder .* Leave freeze out, or name its parts in ENCODER"):
         freezing(Stranger("first"), 0.5, 10, [])

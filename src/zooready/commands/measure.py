@@ -192,6 +192,11 @@ class _Way:
             notes += [f"{name}: {note}" for note in said]
             if not objects.any():
                 notes += [] if trained_objects(self.segmentation) else [f"{name}: no object was found."]
+                notes += [
+                    f"{name}: {path} is from before, and now no object was found: delete it if it is not wanted."
+                    for path in self._drawings(stem).values()
+                    if path.exists()
+                ]
                 return [], notes, self._rows(name, loaded, _one_pixel(objects), classes)[0][0]
         rows, said_of_rows = self._rows(name, loaded, objects, classes)
         if objects is not None:
@@ -211,13 +216,19 @@ class _Way:
             raise InputInvalid(
                 "outlines are drawn on single planes, and the labels are a stack: leave them out, or have them as regions for ImageJ."
             )
-        if self.outlines is not None:
-            write_png(measurement.outlined(image, objects), Path(self.outlines) / f"{stem}.png")
-        if self.geojson is not None:
-            write_geojson(objects, Path(self.geojson) / f"{stem}.geojson", measurement.numbers(rows))
-        if self.rois is not None:
+        drawings = self._drawings(stem)
+        if "png" in drawings:
+            write_png(measurement.outlined(image, objects), drawings["png"])
+        if "geojson" in drawings:
+            write_geojson(objects, drawings["geojson"], measurement.numbers(rows))
+        if "zip" in drawings:
             has_channels = "c" in image.axes and image.array.shape[image.axes.index("c")] > 1
-            write_rois(objects, Path(self.rois) / f"{stem}.zip", has_channels=has_channels)
+            write_rois(objects, drawings["zip"], has_channels=has_channels)
+
+    def _drawings(self, stem: str) -> dict[str, Path]:
+        """The files of an image's outlines that are asked for, by their endings."""
+        folders = {"png": self.outlines, "geojson": self.geojson, "zip": self.rois}
+        return {ending: Path(folder) / f"{stem}.{ending}" for ending, folder in folders.items() if folder is not None}
 
 
 def _one_pixel(labels: Array) -> Array:

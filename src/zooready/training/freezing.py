@@ -75,7 +75,8 @@ def freezing(network: nn.Module, share: float, steps: int, fresh: Sequence[str] 
     held = [parameter for name, parameter in network.named_parameters() if name.startswith(within) and parameter.requires_grad]
     if len(held) == sum(parameter.requires_grad for parameter in network.parameters()):
         raise InputInvalid(f"freeze={share:g}: all of {type(network).__name__} is its encoder, so nothing would learn. Leave freeze out.")
-    return Freezing(parts=tuple(network.get_submodule(path) for path in paths), parameters=tuple(held), steps=round(share * steps))
+    steps_held = min(round(share * steps), steps - 1)  # of few steps, too, the encoder learns in the last
+    return Freezing(parts=tuple(network.get_submodule(path) for path in paths), parameters=tuple(held), steps=steps_held)
 
 
 def encoder(network: nn.Module) -> tuple[str, ...]:
