@@ -14,7 +14,7 @@ from zooready.commands.measure import measure
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.images.files import write_image
 from zooready.images.geojson import read_geojson
-from zooready.images.rois import read_rois
+from zooready.images.rois import read_rois, write_rois
 from zooready.records import Image
 
 
@@ -120,6 +120,21 @@ def test_outlines_that_are_left_from_before_are_named_where_nothing_is_found_now
         f"image_000: {tmp_path / name} is from before, and now no object was found: delete it if it is not wanted."
         for name in ("image_000.geojson", "image_000.zip")
     ]
+
+
+def test_regions_that_somebody_corrected_are_kept(bundles, three, tmp_path):
+    image, path = three[0], tmp_path / "image_000.zip"
+    measure(bundles["bright"], [image], rois=tmp_path)
+    assert not any("was kept" in note for note in measure(bundles["bright"], [image], rois=tmp_path).notes)  # the same once more
+    corrected = np.zeros((20, 20), int)
+    corrected[3:6, 4:9] = 1
+    path.unlink()
+    write_rois(corrected, path)
+    content = path.read_bytes()
+    table = measure(bundles["bright"], [image], rois=tmp_path)
+    assert len(table.rows) == 1
+    assert path.read_bytes() == content
+    assert f"image_000: {path} holds other regions than were found now, corrected ones perhaps, and was kept" in "".join(table.notes)
 
 
 def test_an_image_in_which_nothing_is_found_has_no_row_and_a_note(bundles, three, tmp_path):

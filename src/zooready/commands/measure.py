@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
@@ -199,9 +200,8 @@ class _Way:
                 ]
                 return [], notes, self._rows(name, loaded, _one_pixel(objects), classes)[0][0]
         rows, said_of_rows = self._rows(name, loaded, objects, classes)
-        if objects is not None:
-            self._draw(stem, loaded, objects, rows)
-        return rows, notes + said_of_rows, rows[0]
+        said_of_files = self._draw(stem, loaded, objects, rows) if objects is not None else []
+        return rows, [*notes, *said_of_rows, *(f"{name}: {said}" for said in said_of_files)], rows[0]
 
     def _rows(self, name: str, image: Image, objects: Array | None, classes: tuple[Array, tuple[str, ...]] | None) -> tuple[Any, list[str]]:
         """The rows of these objects, with the names of their classes if there are some, and notes."""
@@ -210,8 +210,8 @@ class _Way:
             rows = measurement.with_classes(rows, objects, *classes)
         return rows, notes
 
-    def _draw(self, stem: str, image: Image, objects: Array, rows: Sequence[Any]) -> None:
-        """Write the outlines of an image's objects, as far as they are asked for."""
+    def _draw(self, stem: str, image: Image, objects: Array, rows: Sequence[Any]) -> list[str]:
+        """Write the outlines of an image's objects, as far as they are asked for; notes."""
         if objects.ndim == 3 and self.outlines is not None:
             raise InputInvalid(
                 "outlines are drawn on single planes, and the labels are a stack: leave them out, or have them as regions for ImageJ."
@@ -223,12 +223,26 @@ class _Way:
             write_geojson(objects, drawings["geojson"], measurement.numbers(rows))
         if "zip" in drawings:
             has_channels = "c" in image.axes and image.array.shape[image.axes.index("c")] > 1
-            write_rois(objects, drawings["zip"], has_channels=has_channels)
+            return _regions(objects, drawings["zip"], has_channels=has_channels)
+        return []
 
     def _drawings(self, stem: str) -> dict[str, Path]:
         """The files of an image's outlines that are asked for, by their endings."""
         folders = {"png": self.outlines, "geojson": self.geojson, "zip": self.rois}
         return {ending: Path(folder) / f"{stem}.{ending}" for ending, folder in folders.items() if folder is not None}
+
+
+def _regions(objects: Array, path: Path, *, has_channels: bool) -> list[str]:
+    """Write the regions of ImageJ, unless the file is there and holds others, which somebody may have corrected; then a note."""
+    if not path.exists():
+        write_rois(objects, path, has_channels=has_channels)
+        return []
+    with TemporaryDirectory() as folder:
+        new = Path(folder) / path.name
+        write_rois(objects, new, has_channels=has_channels)
+        if new.read_bytes() == path.read_bytes():
+            return []
+    return [f"{path} holds other regions than were found now, corrected ones perhaps, and was kept. Move it, or take another folder."]
 
 
 def _one_pixel(labels: Array) -> Array:
