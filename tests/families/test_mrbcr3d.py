@@ -88,7 +88,7 @@ def test_a_persons_stacks_train(stacks, tmp_path):
 
 
 def test_a_folder_of_stacks_is_told_from_one_of_images(stacks):
-    assert data(str(stacks)).title == "images/ and truth/, for mrbcr3d"
+    assert data(str(stacks)).title == "images/ and truth/, for mrbcr3d, mrbcr3d-confocal"
     for path in [*(stacks / "images").iterdir(), *(stacks / "truth").iterdir()]:
         tifffile.imwrite(path, tifffile.imread(path)[0])
     assert data(str(stacks)).title == "images/ and truth/, for mrbcr"
