@@ -91,7 +91,8 @@ def test_a_folder_of_stacks_is_told_from_one_of_images(stacks):
     assert data(str(stacks)).title == "images/ and truth/, for mrbcr3d, mrbcr3d-confocal"
     for path in [*(stacks / "images").iterdir(), *(stacks / "truth").iterdir()]:
         tifffile.imwrite(path, tifffile.imread(path)[0])
-    assert data(str(stacks)).title == "images/ and truth/, for mrbcr"
+    pictures = "mrbcr, mrbcr-released, mrbcr-told, superres-sted, superres-tirfsim, superres-widefield"
+    assert data(str(stacks)).title == f"images/ and truth/, for {pictures}"
 
 
 def test_npz_files_hold_no_stacks(tmp_path):
