@@ -55,7 +55,7 @@ def row(name: str, turns: int) -> dict[str, Any]:
             "Java, ONNX Runtime 1.13.1": 1 / java.run("onnx-1.13.1", files["onnx"], [frame], repeats=turns).seconds[0],
         }
     size = " x ".join(map(str, frame.shape[2:]))
-    return {"method": f"{name}, {size}", **{program: float(f"{rate:.3g}") for program, rate in found.items()}}
+    return {"method": f"{name}, {size}", **{program: float(f"{rate:.3g}") for program, rate in found.items()}, "turns": turns}
 
 
 def main() -> None:
@@ -70,7 +70,7 @@ def main() -> None:
         line = row(name, given.turns)
         print(line, flush=True)  # noqa: T201
         kept[line["method"]] = line
-        words = f"frames per second, {THREADS} threads of a shared machine, median of {given.turns} turns; python benchmarks/frames.py"
+        words = f"frames per second, {THREADS} threads of a shared machine, median of the turns; python benchmarks/frames.py"
         with whole_file(RESULT) as file:
             file.write((json.dumps({"measured_on": words, "rows": list(kept.values())}, indent=1) + "\n").encode())
 
