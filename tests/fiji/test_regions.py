@@ -12,17 +12,19 @@ from zooready.images.rois import read_rois, write_rois
 from zooready.records import Pair
 
 pytestmark = pytest.mark.java
-KEEP = """
+OVERLAY = """
 setBatchMode(true);
 parts = split(getArgument(), "|");
 open(parts[0]);
 told = runMacro("MACRO", "overlay");
 for (i = 0; i < Overlay.size; i++) {
     Overlay.activateSelection(i);
-    saveAs("Selection", parts[1] + IJ.pad(i, 4) + ".roi");
+    saveAs("Selection", parts[1] + NAME + ".roi");
 }
 return told;
 """.replace("MACRO", str(fiji.macros() / "labels_to_rois.ijm"))
+KEEP = OVERLAY.replace("NAME", "IJ.pad(i, 4)")
+STACK = OVERLAY.replace("NAME", 'Roi.getName + "-" + (i + 1)')  # the manager adds such numbers to equal names
 DRAW = """
 setBatchMode(true);
 names = newArray("rectangle", "oval", "round", "polygon", "freehand", "fine");
@@ -43,18 +45,6 @@ for (i = 0; i < names.length; i++) {
 }
 return "" + names.length;
 """
-
-STACK = """
-setBatchMode(true);
-parts = split(getArgument(), "|");
-open(parts[0]);
-told = runMacro("MACRO", "overlay");
-for (i = 0; i < Overlay.size; i++) {
-    Overlay.activateSelection(i);
-    saveAs("Selection", parts[1] + Roi.getName + "-" + (i + 1) + ".roi"); // the manager adds such numbers to equal names
-}
-return told;
-""".replace("MACRO", str(fiji.macros() / "labels_to_rois.ijm"))
 FILL = """
 setBatchMode(true);
 parts = split(getArgument(), "|"); // folder of regions, target, planes, channels

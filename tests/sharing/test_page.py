@@ -39,6 +39,13 @@ def page_of(draft, tmp_path):
         return write_page(bundle, tmp_path / "model.html").read_text(encoding="utf-8")
 
 
+def show(page, draft, tmp_path, *, figures):
+    """Open the page of a bundle, and wait for the figures of its sample."""
+    page_of(draft, tmp_path)
+    page.open(tmp_path / "model.html")
+    page.wait(f"document.querySelectorAll('figure').length === {figures}")
+
+
 def test_the_page_holds_everything_and_may_connect_to_nothing(fetched, tmp_path):
     draft = good()
     draft.rdf |= {"name": "tiny <b>network</b> </script>", "description": "<script>alert(1)</script> <!--script-->"}
@@ -216,9 +223,7 @@ def volumes() -> Draft:
 @pytest.mark.slow
 def test_a_network_of_stacks_is_given_the_stack_of_one_channel_and_time(page, tmp_path):
     """Before, every plane of the file was a slice, whatever it stated, and a spacing in nanometres became micrometres."""
-    page_of(volumes(), tmp_path)
-    page.open(tmp_path / "model.html")
-    page.wait("document.querySelectorAll('figure').length === 2")
+    show(page, volumes(), tmp_path, figures=2)
     page.value(KEEP)
     stack = np.random.default_rng(0).integers(0, 999, (2, 3, 2, 9, 8)).astype(np.uint16)  # t, z, c, y, x
     ome = {"axes": "TZCYX", "PhysicalSizeX": 0.1, "PhysicalSizeXUnit": "\u00b5m", "PhysicalSizeZ": 300.0, "PhysicalSizeZUnit": "nm"}
@@ -248,9 +253,7 @@ def test_a_network_of_stacks_is_given_the_stack_of_one_channel_and_time(page, tm
 @needs_browser
 @pytest.mark.slow
 def test_labels_are_counted_scores_are_bars_and_a_stack_is_run_by_planes(page, tmp_path):
-    page_of(counted(), tmp_path)
-    page.open(tmp_path / "model.html")
-    page.wait("document.querySelectorAll('figure').length === 3")
+    show(page, counted(), tmp_path, figures=3)
     page.value(KEEP)
     stack = np.zeros((5, 12, 17), np.uint16)
     stack[2, 3:5, 4:9] = 40000
@@ -270,9 +273,7 @@ def test_labels_are_counted_scores_are_bars_and_a_stack_is_run_by_planes(page, t
 @needs_browser
 @pytest.mark.slow
 def test_what_cannot_be_used_is_said_in_words(page, tmp_path):
-    page_of(good(), tmp_path)
-    page.open(tmp_path / "model.html")
-    page.wait("document.querySelectorAll('figure').length === 2")
+    show(page, good(), tmp_path, figures=2)
     tifffile.imwrite(tmp_path / "large.tif", np.zeros((2100, 2100), np.uint8))
     (tmp_path / "text.tif").write_text("no image")
     for name, words in (("large.tif", "too large for a browser (2100 × 2100): crop it to 2048 × 2048"), ("text.tif", "cannot be used")):
@@ -286,9 +287,7 @@ def test_what_cannot_be_used_is_said_in_words(page, tmp_path):
 def test_a_restored_image_has_its_input_under_a_slider(page, tmp_path):
     draft = good()
     draft.rdf["config"]["zooready"]["restores"] = True
-    page_of(draft, tmp_path)
-    page.open(tmp_path / "model.html")
-    page.wait("document.querySelectorAll('figure').length === 2")
+    show(page, draft, tmp_path, figures=2)
     assert page.value("document.querySelectorAll('canvas.before').length") == 1
     data = "Array.from({}.getContext('2d').getImageData(0, 0, 9, 9).data)"
     shown, over = (page.value(data.format(f"document.querySelector('{name}')")) for name in ("figure canvas", "canvas.before"))

@@ -27,12 +27,6 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="module")
-def first(tmp_path_factory):
-    torch.set_num_threads(1)
-    return run(tmp_path_factory.mktemp("first") / "run")
-
-
 def bytes_of(state):
     return {name: value.numpy().tobytes() for name, value in state.items()}
 

@@ -28,12 +28,6 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="module")
-def first(tmp_path_factory):
-    torch.set_num_threads(1)
-    return run(tmp_path_factory.mktemp("first") / "run")
-
-
 def folder(path, count=5, size=64, seed=0, pixel_size_um=0.5, is_wrong=False):
     """Images whose bright pixels are the mask, or its opposite: (size, size) uint16."""
     rng = np.random.default_rng(seed)

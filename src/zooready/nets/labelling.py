@@ -7,6 +7,7 @@ several times as slow in ONNX Runtime.
 """
 
 from itertools import product
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,9 +17,8 @@ from zooready.nets.components import counted, highest_around, largest, numbered
 
 def halved(labels: torch.Tensor) -> torch.Tensor:
     """Every second pixel of every axis, (b, n): as many as there can be parts of a mask that do not touch."""
-    for axis in range(2, labels.dim()):
-        labels = labels.transpose(axis, -1)[..., ::2].transpose(axis, -1)
-    return labels.flatten(1)
+    seconds: tuple[Any, ...] = (..., *[slice(None, None, 2)] * (labels.dim() - 2))
+    return labels[seconds].flatten(1)
 
 
 class Instances(nn.Module):
@@ -63,10 +63,13 @@ class Instances(nn.Module):
         return probabilities, self.without_small(labels, halved(labels))
 
     def heights(self, probabilities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(b, 2, y, x) -> where the foreground is, bool, and its height, float32, 0 outside; (b, 1, y, x) each."""
+        """(b, 2, …) -> where the foreground is, bool, and its height, float32, 0 outside; (b, 1, …) each."""
         foreground = probabilities[:, 0:1] > self.foreground
-        means = nn.functional.avg_pool2d(probabilities[:, 1:2], 3, stride=1, padding=1)
-        return foreground, nn.functional.relu(means) * foreground.to(torch.float32)
+        return foreground, nn.functional.relu(self.means(probabilities[:, 1:2])) * foreground.to(torch.float32)
+
+    def means(self, distance: torch.Tensor) -> torch.Tensor:
+        """Mean of the 3×3 pixels around each, 0 beyond the border; (b, 1, y, x) float32."""
+        return nn.functional.avg_pool2d(distance, 3, stride=1, padding=1)
 
     def climbed(self, seeds: torch.Tensor, foreground: torch.Tensor, height: torch.Tensor) -> torch.Tensor:
         """Each foreground pixel gets the number of the core that is reached by going to the highest neighbour again and again.

@@ -31,15 +31,10 @@ class StackInstances(Instances):
     Parameters are those of :class:`zooready.nets.labelling.Instances`, with voxels in place of pixels.
     """
 
-    def heights(self, probabilities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(b, 2, z, y, x) -> where the foreground is, bool, and its height, float32, 0 outside; (b, 1, z, y, x) each.
-
-        Means are of 3×3 voxels of a plane, since an object may reach through three planes only.
-        """
-        foreground = probabilities[:, 0:1] > self.foreground
-        wide = nn.functional.pad(probabilities[:, 1:2], (1, 1, 1, 1))  # by itself, since avg_pool3d takes no image below its kernel's size
-        means = nn.functional.avg_pool3d(wide, (1, 3, 3), stride=1)
-        return foreground, nn.functional.relu(means) * foreground.to(torch.float32)
+    def means(self, distance: torch.Tensor) -> torch.Tensor:
+        """Mean of the 3×3 voxels around each in its plane, since an object may reach through three planes only; (b, 1, z, y, x) float32."""
+        wide = nn.functional.pad(distance, (1, 1, 1, 1))  # by itself, since avg_pool3d takes no image below its kernel's size
+        return nn.functional.avg_pool3d(wide, (1, 3, 3), stride=1)
 
     def uphill(self, height: torch.Tensor, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Height of the highest of a voxel and its 26 neighbours, and its index; (b, 1, z, y, x) float32 and int32 -> the same two.
