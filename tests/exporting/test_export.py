@@ -573,7 +573,7 @@ def test_without_java_variants_are_timed_in_python(tmp_path, here, monkeypatch):
     made = quick(seeded(SmallUNet), cells(24, 28), tmp_path / "a.zip", torchscript="auto", normalization="mean-std")
     assert made.timed_in == "torch"
     assert set(made.seconds) == set(TIMES)
-    assert made.variant == min(made.seconds, key=made.seconds.get)
+    assert made.seconds[made.variant] <= attempts.ALIKE * min(made.seconds.values())  # the plain one first, where they are alike
 
 
 def test_where_every_variant_fails_in_java_they_are_timed_in_python(tmp_path, here, monkeypatch):
