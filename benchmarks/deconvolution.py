@@ -3,10 +3,12 @@
     python benchmarks/deconvolution.py train --out runs/deconvolution            every network, one after the other; can be stopped
     python benchmarks/deconvolution.py measure --out runs/deconvolution          the tables, into benchmarks/deconvolution.json and the card
 
-All of a table see the same pairs in the same order, so the same number of pixels: peers 1500 steps of 8 pairs of 96 x 96 px, with Muon
-as the family and, in a second table, with AdamW; variants 500 steps with AdamW. That is short training for all of them; the comparison is
-of what a network makes of equal data, not of what it can reach. The shipped weights were trained longer. The learning rate is the one at
-which U-Net, CARE and RCAN did better after 500 steps of AdamW than at half of it, and m-rBCR after 1500 of Muon than at half or twice it.
+All of a table see the same pairs in the same order, so the same number of pixels. For one microscope alone: peers 1500 steps of 8 pairs
+of 96 x 96 px, with Muon as the family and, in a second table, with AdamW; variants 500 steps with AdamW. Over the range: peers 800 steps
+of the family's own pairs, loss and guard, with Muon. That is short training for all of them; the comparison is of what a network makes of
+equal data, not of what it can reach. The shipped weights were trained longer. The learning rate is the one at which U-Net, CARE and RCAN
+did better after 500 steps of AdamW than at half of it, and m-rBCR after 1500 of Muon than at half or twice it. `measure` measures the
+tables of which a network is in the folder; others stay as they are.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +25,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from zooready.evaluation import deconvolution as evaluation
+from zooready.evaluation import microscope_range
 from zooready.families import load_record, load_weights, mrbcr
 from zooready.images.similarity import Image2D
 from zooready.images.whole_files import whole_file
-from zooready.records import Family, Pair, Part, Recipe
+from zooready.records import Family, Pair, Part, Training
+from zooready.simulate.fields import Field
 from zooready.simulate.unseen import UNSEEN
 from zooready.training import checkpoint
 from zooready.training.loop import train
@@ -38,11 +42,16 @@ STRIDE = 16  # px, that every network here takes
 HIDDEN = 0.015  # share of the pixels that a blind-spot network must guess
 RESULT = Path(__file__).with_suffix(".json")
 RECORD = Path(__file__).parent.parent / "src/zooready/weights/mrbcr.json"
-WORDS = (
-    "the fields of the tables held-out and unseen; every network trained for these tables and this one microscope alone, on equal pairs "
-    "({steps} steps of {batch}, {optimizer}, seed 0): "
-    "short training; products are multiplications by weights; python benchmarks/deconvolution.py"
+PER_BLUR, UNSEEN_PER_BLUR = 10, 4  # fields of each of the eight blurs, as the first of the tables of eight blurs
+ALONE = "the fields of the tables held-out and unseen; every network trained for these tables and this one microscope alone"
+RANGE = (
+    f"the first {PER_BLUR} and {UNSEEN_PER_BLUR} fields of each of the eight blurs in the tables of eight blurs; every network trained for "
+    "this table, on the pairs of the family, over the whole range of microscopes, with its loss and guard"
 )
+WORDS = (
+    "{fields}, on equal pairs ({steps} steps of {batch}, {optimizer}, seed 0): short training; products are multiplications by weights; "
+)
+WORDS += "python benchmarks/deconvolution.py"
 
 
 def bcr(**settings: int) -> Part:
@@ -71,12 +80,8 @@ PEERS: Mapping[str, Part] = {
     "RCAN, small": Part(path="peers.Rcan"),
     "N2V-like (no truth)": Part(path="peers.Care"),
 }
-NETWORKS = {**PEERS, **ABLATION}
-TABLES: Mapping[str, tuple[Recipe, tuple[str, ...]]] = {
-    "peers": (MUON, tuple(PEERS)),
-    "peers, trained with AdamW": (ADAMW, tuple(PEERS)),
-    "ablation": (replace(ADAMW, steps=500), tuple(ABLATION)),
-}
+RELEASED = "released topology (`mrbcr-released`)"
+NETWORKS = {**PEERS, **ABLATION, RELEASED: ABLATION["released (1x5)"]}
 
 
 def reference_pair(seed: int, index: int) -> Pair:
@@ -106,17 +111,63 @@ def blind_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return (output[asked] - target[asked]).square().mean()
 
 
-def family(name: str, recipe: Recipe) -> Family:
+@dataclass(frozen=True)
+class Contest:
+    """Networks that are trained on the same pairs and measured on the same fields: one table."""
+
+    names: tuple[str, ...]
+    training: Training
+    fields: Callable[[], Mapping[str, list[Field]]]  # held-out and unseen ones
+    words: str  # which fields and pairs these are
+
+
+KNOWN = tuple(dict.fromkeys(mrbcr.SPECIMENS))
+
+
+def fields_of_one() -> dict[str, list[Field]]:
+    """Fields of the reference microscope."""
+    return {
+        "held-out": evaluation.fields(KNOWN, evaluation.HELD_OUT_SEED, evaluation.HELD_OUT_FIELDS),
+        "unseen": evaluation.fields(UNSEEN, evaluation.UNSEEN_SEED, evaluation.UNSEEN_FIELDS),
+    }
+
+
+def fields_of_all() -> dict[str, list[Field]]:
+    """Fields of many microscopes, of every blur in the range equally many."""
+    drawn = {
+        "held-out": (KNOWN, microscope_range.HELD_OUT_SEED, PER_BLUR),
+        "unseen": (UNSEEN, microscope_range.UNSEEN_SEED, UNSEEN_PER_BLUR),
+    }
+    return {
+        name: [field for blur in microscope_range.BLURS_PX for field in microscope_range.scenes(kinds, seed, blur, count)]
+        for name, (kinds, seed, count) in drawn.items()
+    }
+
+
+ONE = replace(mrbcr.FAMILY.training, pair=reference_pair, loss=mrbcr.loss, guard=None)
+TABLES: Mapping[str, Contest] = {
+    "peers": Contest(tuple(PEERS), replace(ONE, recipe=MUON), fields_of_one, ALONE),
+    "peers, trained with AdamW": Contest(tuple(PEERS), replace(ONE, recipe=ADAMW), fields_of_one, ALONE),
+    "ablation": Contest(tuple(ABLATION), replace(ONE, recipe=replace(ADAMW, steps=500)), fields_of_one, ALONE),
+    "peers, over the range": Contest(
+        (OWN, RELEASED, "CARE-like U-Net", "U-Net", "RCAN, small"),
+        replace(mrbcr.FAMILY.training, recipe=replace(MUON, steps=800)),
+        fields_of_all,
+        RANGE,
+    ),
+}
+
+
+def family(name: str, training: Training) -> Family:
     """The m-rBCR family with another network."""
-    training = replace(mrbcr.FAMILY.training, recipe=recipe, pair=reference_pair, loss=mrbcr.loss, guard=None)
     if name.startswith("N2V"):
         training = replace(training, pair=blind_pair, loss=blind_loss, metrics=None)
     return replace(mrbcr.FAMILY, network=replace(mrbcr.FAMILY.network, architecture=NETWORKS[name]), training=training)
 
 
-def place(out: Path, name: str, recipe: Recipe) -> Path:
-    """The folder of a network's run."""
-    return out / f"{recipe.steps}-{recipe.optimizer}" / "".join(letter if letter.isalnum() else "-" for letter in name.lower())
+def place(out: Path, title: str, name: str) -> Path:
+    """The folder of a network's run for a table."""
+    return out.joinpath(*("".join(letter if letter.isalnum() else "-" for letter in part.lower()) for part in (title, name)))
 
 
 def size(name: str) -> dict[str, float]:
@@ -135,31 +186,21 @@ def restorer(name: str, weights: Mapping[str, torch.Tensor]) -> Callable[[Image2
     return evaluation.restorer(network, STRIDE)
 
 
-def measure(out: Path) -> dict[str, Any]:
-    """Rows of every network that is trained, of the shipped weights and of the classical methods in the first table; plain data."""
-    runs = {f"{title}/{name}": (name, place(out, name, recipe)) for title, (recipe, names) in TABLES.items() for name in names}
-    networks = {
-        key: (name, checkpoint.read(folder).state_dict()) for key, (name, folder) in runs.items() if (folder / checkpoint.WEIGHTS).exists()
-    }
-    first, steps = next(iter(TABLES)), load_record(mrbcr.FAMILY.name)["steps"]
-    networks[f"{first}/{OWN}, as shipped, for all microscopes: {steps} steps"] = (OWN, load_weights(mrbcr.FAMILY.name))
+def measure(out: Path, title: str) -> list[dict[str, Any]]:
+    """Rows of a table: of the classical methods, every network that is trained for it, and the shipped weights; plain data."""
+    names = [name for name in TABLES[title].names if (place(out, title, name) / checkpoint.WEIGHTS).exists()]
+    networks = {name: (name, checkpoint.read(place(out, title, name)).state_dict()) for name in names}
+    if OWN in networks:
+        steps = load_record(mrbcr.FAMILY.name)["steps"]
+        networks[f"{OWN}, as shipped, for all microscopes: {steps} steps"] = (OWN, load_weights(mrbcr.FAMILY.name))
     methods = {key: restorer(*network) for key, network in networks.items()}
-    sizes = {name: size(name) for name in {name for name, _ in networks.values()}}
-    known = tuple(dict.fromkeys(mrbcr.SPECIMENS))
-    fields = {
-        "held-out": evaluation.fields(known, evaluation.HELD_OUT_SEED, evaluation.HELD_OUT_FIELDS),
-        "unseen": evaluation.fields(UNSEEN, evaluation.UNSEEN_SEED, evaluation.UNSEEN_FIELDS),
-    }
-    rows = {key: {row["method"]: row for row in evaluation.measured(chosen, methods)} for key, chosen in fields.items()}
-    tables: dict[str, list[dict[str, Any]]] = {title: [] for title in TABLES}
+    rows = {key: {row["method"]: row for row in evaluation.measured(chosen, methods)} for key, chosen in TABLES[title].fields().items()}
+    table = []
     for method in rows["held-out"]:
-        title, _, name = method.rpartition("/")  # classical methods have no title
-        facts = sizes[networks[method][0]] if method in networks else {}
+        facts = size(networks[method][0]) if method in networks else {}
         scores = {f"{score}_{key}": round(found[method][score], 3) for key, found in rows.items() for score in ("psnr", "ssim")}
-        tables[title or first].append({"method": name, **facts, **scores})
-    told = ("steps", "batch", "optimizer", "learning_rate")
-    recipes = {title: {name: getattr(recipe, name) for name in told} for title, (recipe, _) in TABLES.items()}
-    return {"recipes": recipes, "size_px": mrbcr.SIZE, "tables": tables}
+        table.append({"method": method, **facts, **scores})
+    return table
 
 
 def main() -> None:
@@ -167,23 +208,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=("train", "measure"))
     parser.add_argument("--out", type=Path, default=Path("runs/deconvolution"))
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
     parser.add_argument("--only", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.action == "train":
-        for recipe, names in TABLES.values():
-            for name in (name for name in names if name in options.only):
-                run = train(family(name, recipe), place(options.out, name, recipe), is_quiet=True)
-                print(name, recipe.steps, recipe.optimizer, f"{run.seconds:.0f} s", dict(run.metrics), flush=True)  # noqa: T201
+        for title in options.tables:
+            for name in (name for name in TABLES[title].names if name in options.only):
+                run = train(family(name, TABLES[title].training), place(options.out, title, name), is_quiet=True)
+                print(title, name, f"{run.seconds:.0f} s", dict(run.metrics), flush=True)  # noqa: T201
         return
-    found = measure(options.out)
-    record = load_record(mrbcr.FAMILY.name)
-    for title, (_, names) in TABLES.items():
-        missing = [name for name in names if name not in {row["method"] for row in found["tables"][title]}]
-        words = WORDS.format(**found["recipes"][title]) + (f"; not trained for it yet: {', '.join(missing)}" if missing else "")
-        record["tables"].pop(title, None)  # tables stand in this order
-        record["tables"][title], record["measured_on"][title] = found["tables"][title], words
+    found, record = json.loads(RESULT.read_text(encoding="utf-8")), load_record(mrbcr.FAMILY.name)
+    for title in (title for title in options.tables if place(options.out, title, "").is_dir()):
+        table, contest = measure(options.out, title), TABLES[title]
+        recipe = {name: getattr(contest.training.recipe, name) for name in ("steps", "batch", "optimizer", "learning_rate")}
+        found["recipes"][title], found["tables"][title] = recipe, table
+        missing = [name for name in contest.names if name not in {row["method"] for row in table}]
+        words = WORDS.format(fields=contest.words, **recipe) + (f"; not trained for it yet: {', '.join(missing)}" if missing else "")
+        record["tables"][title], record["measured_on"][title] = table, words
     for path, content in ((RESULT, found), (RECORD, record)):
         with whole_file(path) as file:
             file.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
