@@ -26,7 +26,7 @@ lint: setup
 	$(BIN)/mypy
 
 readme: engines  # the table of README.md and the model cards, from a run and from records
-	$(BIN)/zooready demo --out export/bundles --readme README.md
+	$(BIN)/zooready demo --out export/bundles --readme README.md --records src/zooready/weights
 	$(BIN)/zooready list --cards model_cards
 
 recorded: setup  # the runs in Fiji and pyimagej in the table of README.md, from those recorded of the weights that are there

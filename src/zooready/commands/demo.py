@@ -17,8 +17,9 @@ from zooready.commands.console import CONSOLE, print_line, progress_bar
 from zooready.commands.export import export
 from zooready.comparison import Comparison, exit_code
 from zooready.errors import InputInvalid
+from zooready.evaluation import recording
 from zooready.evaluation.recorded_runs import recorded_runs, recorded_words
-from zooready.families import FAMILIES, shipped
+from zooready.families import FAMILIES, load_record, shipped
 from zooready.images.files import write_image
 from zooready.images.matching import f1
 from zooready.images.whole_files import make_folder, whole_file
@@ -57,6 +58,7 @@ def options(parser: ArgumentParser) -> None:
     """Add the options of ``zooready demo``."""
     parser.add_argument("--out", type=Path, default=Path("export/bundles"), help="folder for bundles and report")
     parser.add_argument("--readme", type=Path, default=SUPPRESS, help="also write the verdict table into this file")
+    parser.add_argument("--records", type=Path, default=SUPPRESS, help="folder of the records <family>.json that get the verdicts too")
     switches.add_time_limit(parser, "a program")
 
 
@@ -100,6 +102,12 @@ def write_table(result: Demonstration, readme: Path) -> None:
     before, after = around_table(readme)
     with whole_file(readme) as file:
         file.write(f"{before}{BEGIN}\n{with_records(markdown(result))}\n{END}{after}".encode())
+
+
+def write_verdicts(result: Demonstration, folder: Path) -> None:
+    """Put the verdicts of each model into its record, from which its card is written."""
+    for model in result.models:
+        recording.write({**load_record(model.name), "verdicts": recording.plain(model.comparison.verdicts)}, model.name, folder)
 
 
 def renew_records(readme: Path) -> None:
@@ -184,10 +192,12 @@ def _quality(family: Family, comparison: Comparison) -> tuple[str, ...]:
     return (f"{scores} on {count} hand-drawn {objects}, labels from PyTorch 2.0.0 in Java (a development image, never trained on).",)
 
 
-def run(out: Path, readme: Path | None = None, time_limit_s: float | None = None) -> int:
+def run(out: Path, readme: Path | None = None, records: Path | None = None, time_limit_s: float | None = None) -> int:
     """Make the shipped bundles, check them, and leave a page of images; print verdicts and where the page is."""
     if readme:
         around_table(readme)  # a fault there is better known before the work than after it
+    if records:
+        make_folder(records)
     with progress_bar() as progress:
         result = demo(out, progress, time_limit_s=time_limit_s)
     for model in result.models:
@@ -198,4 +208,6 @@ def run(out: Path, readme: Path | None = None, time_limit_s: float | None = None
     print_line(f"\nImages: {result.report}")
     if readme:
         write_table(result, readme)
+    if records:
+        write_verdicts(result, records)
     return result.exit_code

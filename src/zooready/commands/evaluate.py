@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -17,7 +16,7 @@ from zooready.commands.console import CONSOLE, print_line
 from zooready.commands.export import export
 from zooready.commands.runs import family_of, is_family
 from zooready.errors import InputInvalid
-from zooready.evaluation import cards, evaluation_of, record
+from zooready.evaluation import cards, evaluation_of, record, recording
 from zooready.families import FAMILIES, load_record, load_weights, shipped
 from zooready.images.whole_files import make_folder, whole_file
 from zooready.records import Family
@@ -27,7 +26,6 @@ from zooready.training.pairs import classes_of
 if TYPE_CHECKING:
     from zooready.evaluation.contract import Weights
 
-VERDICT = ("consumer", "format", "status", "level", "difference", "tolerance")  # what a record keeps; timings differ from run to run
 NOT_RECORDED = ("folder", "is_finished", "classes", "channels", "pixel_size_um", "objects")  # of a run
 
 
@@ -99,8 +97,7 @@ def evaluate(
     measured = record(known, weights, evaluation, folder)
     progress(f"{family.name}: exporting the bundle and running it in every program on this machine")
     facts = {**measured, "verdicts": _verdicts(source, family.torchscript, time_limit_s)}
-    with whole_file(Path(records or out) / f"{family.name}.json") as file:
-        file.write((json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode())
+    recording.write(facts, family.name, Path(records or out))
     card = folder / f"{family.name}.md"
     with whole_file(card) as file:
         file.write(cards.page(family, facts).encode())
@@ -126,8 +123,7 @@ def _verdicts(source: Path | str, torchscript: str, time_limit_s: float | None) 
     """Status, level and difference of each format in each program, plain data."""
     with TemporaryDirectory(prefix="zooready-") as folder:
         bundle = export(source, out=Path(folder) / "bundle.zip", torchscript=torchscript)
-        verdicts = check(bundle.path, trust_code=True, time_limit_s=time_limit_s).verdicts
-    return [{key: asdict(verdict)[key] for key in VERDICT} for verdict in verdicts]
+        return recording.plain(check(bundle.path, trust_code=True, time_limit_s=time_limit_s).verdicts)
 
 
 def run(out: Path, sources: Sequence[str] | None = None, **options: Any) -> None:

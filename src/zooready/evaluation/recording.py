@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from zooready.evaluation.contract import Evaluation, Weights
+from zooready.images.whole_files import whole_file
+from zooready.records import Verdict
 
+VERDICT = ("consumer", "format", "status", "level", "difference", "tolerance")  # what a record keeps; timings differ from run to run
 RUNNING = ("running_mean", "running_var", "num_batches_tracked")  # of batch normalisation: stored, not learned
 
 
@@ -50,3 +55,14 @@ def record(begun: Mapping[str, Any], weights: Weights, evaluation: Evaluation, f
         "spot": evaluation.spot(weights),
         "images": images,
     }
+
+
+def plain(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """Status, level and difference of each format in each program, as a record keeps them."""
+    return [{key: asdict(verdict)[key] for key in VERDICT} for verdict in verdicts]
+
+
+def write(facts: Mapping[str, Any], name: str, folder: Path) -> None:
+    """Write a record as ``<folder>/<name>.json``, whole."""
+    with whole_file(folder / f"{name}.json") as file:
+        file.write((json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode())
