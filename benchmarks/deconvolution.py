@@ -4,7 +4,7 @@
     python benchmarks/deconvolution.py measure --out runs/deconvolution          the tables, into benchmarks/deconvolution.json and the card
 
 All of a table see the same pairs in the same order, so the same number of pixels. For one microscope alone: peers 1500 steps of 8 pairs
-of 96 x 96 px, with Muon as the family and, in a second table, with AdamW; variants 500 steps with AdamW. Over the range: peers 800 steps
+of 96 x 96 px, with Muon as the family and, in a second table, with AdamW; variants 500 steps with AdamW. Over the range: peers 600 steps
 of the family's own pairs, loss and guard, with Muon. That is short training for all of them; the comparison is of what a network makes of
 equal data, not of what it can reach. The shipped weights were trained longer. The learning rate is the one at which U-Net, CARE and RCAN
 did better after 500 steps of AdamW than at half of it, and m-rBCR after 1500 of Muon than at half or twice it. `measure` measures the
@@ -151,7 +151,7 @@ TABLES: Mapping[str, Contest] = {
     "ablation": Contest(tuple(ABLATION), replace(ONE, recipe=replace(ADAMW, steps=500)), fields_of_one, ALONE),
     "peers, over the range": Contest(
         (OWN, RELEASED, "CARE-like U-Net", "U-Net", "RCAN, small"),
-        replace(mrbcr.FAMILY.training, recipe=replace(MUON, steps=800)),
+        replace(mrbcr.FAMILY.training, recipe=replace(MUON, steps=600)),
         fields_of_all,
         RANGE,
     ),

@@ -27,5 +27,7 @@ def test_the_verdicts_get_into_the_record_and_nothing_else_changes(tmp_path):
     demo.write_verdicts(demo.Demonstration(models=(model,), report=tmp_path, exit_code=0), tmp_path)
     written, before = json.loads((tmp_path / "mrbcr.json").read_text(encoding="utf-8")), load_record("mrbcr")
     (kept,) = written.pop("verdicts")
-    assert kept["consumer"] == "cellprofiler" and kept["difference"] == 3e-6 and "seconds" not in kept
+    assert kept["consumer"] == "cellprofiler"
+    assert kept["difference"] == 3e-6
+    assert "seconds" not in kept
     assert written == {key: value for key, value in before.items() if key != "verdicts"}
