@@ -115,7 +115,8 @@ PIECE = 512  # px, side of the crop on which memory is measured
 LARGE = 4 * PIECE * PIECE  # pixels; memory is not measured for smaller images
 SAME = 1e-4  # largest difference / range at which two outputs count as equal
 NORMALIZATIONS = ("none", "MeanStd", "FirstMeanStd", "MinMax", "Percentiles")  # as in zooready.prediction.tiled: whose statistics are
-LOCAL, LABELLING = ("none", "AsStack", "Sharpened"), ("Instances", "Peaks")  # taken of the whole image; heads of pixels, and of objects
+LOCAL = ("none", "AsStack", "Sharpened")  # taken of the whole image; heads of pixels
+LABELLING = ("Instances", "Peaks", "ClassedInstances")  # and of objects
 FLOAT = 1  # in ONNX
 VARINT, EIGHT, TEXT, FOUR = 0, 1, 2, 5  # how protobuf stores a field
 
@@ -391,7 +392,8 @@ class Bundle:
         normalization, head = self.inside.get("normalization"), self.inside.get("head")
         is_known = normalization in NORMALIZATIONS and head in (LABELLING if labels else LOCAL)
         is_local = self.halo is not None and not set(self.input.sizes) & {"y", "x"} and all("y" in tensor.axes for tensor in self.outputs)
-        if not is_known or not is_local or not images or len(images) + len(labels) != len(self.outputs) or len(labels) > 1:
+        is_told = len(images) + len(labels) == len(self.outputs) and len(labels) <= (2 if head == "ClassedInstances" else 1)
+        if not is_known or not is_local or not images or not is_told:
             return []
         content = self.weights()
         taken = [] if normalization == "none" else normalising(content)
@@ -420,14 +422,14 @@ class Bundle:
         return self._named(tensors, self._computed(network, [tensor.name for tensor in tensors], given, window.shape))
 
     def labels_of(self, probabilities: numpy.ndarray) -> dict[str, numpy.ndarray]:
-        """The label image, of the whole image's first output (c, y, x); empty without one."""
+        """The label image, and the classes of its objects if it has any, of the whole image's first output (c, y, x); empty without."""
         last, tensors = self.parts()[3], [tensor for tensor in self.outputs if tensor.kind == "labels"]
         if last is None:
             return {}
         of = next(tensor for tensor in self.outputs if tensor.kind == "image")
         batch = probabilities.transpose([of.canonical.index(axis) for axis in of.axes[1:]])[numpy.newaxis]
         given = {of.name: numpy.ascontiguousarray(batch, numpy.float32)}
-        return self._named(tensors, self._computed(last, [tensors[0].name], given, probabilities.shape))
+        return self._named(tensors, self._computed(last, [tensor.name for tensor in tensors], given, probabilities.shape))
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int, Any]]:

@@ -324,6 +324,17 @@ def check_objects_of_tiles_are_those_of_the_whole_image():
     assert np.array_equal(found[0].segmented, found[1].segmented)
 
 
+def check_objects_of_several_classes_are_found_on_the_stitched_image_too():
+    raw = np.random.default_rng(8).integers(0, 300, (150, 203)).astype(np.uint16)
+    plugin = module("classed.zip", "Find objects", tile=32)
+    with logged() as lines:
+        tiles = run(plugin, loaded(raw)).object_set.get_objects("Nuclei")
+    whole = run(module("classed.zip", "Find objects", tile=0), loaded(raw)).object_set.get_objects("Nuclei")
+    assert any("is computed in 63 tiles of up to 32 px" in line for line in lines), lines
+    assert whole.count > 1000
+    assert np.array_equal(tiles.segmented, whole.segmented)
+
+
 def check_a_head_that_is_not_known_is_not_cut():
     _, lines = big("unheard.zip", "Inside", 64)
     assert any("needs the whole image" in line for line in lines), lines

@@ -60,7 +60,8 @@ NUMBERED = [  # every bright pixel is an object, numbered in the order of pixels
     ("Reshape", ["counted", "shape"], ["count"], {}),
     ("Mul", ["count", "bright"], ["labels"], {}),
 ]
-KINDS = {"labels": "labels", "scores": "scores"}
+CLASSED = [("Mul", ["bright", "two"], ["classes"], {})]
+KINDS = {"labels": "labels", "classes": "labels", "scores": "scores"}
 CHANNELS = {"probabilities": ["inside", "out side"], "scores": ["highest", "mid dle"]}
 
 
@@ -92,7 +93,10 @@ def write_all(folder):
     known = known | {"head": {"name": "Peaks", "core": 0.4}}
     weights = graph(NORMALISED + NUMBERED, chances, labels)
     write(folder / "numbered.zip", weights, image, [chances, labels], size, halo=2, stride=4, inside=known)
-    known = known | {"head": {"name": "Unheard"}}
+    known, classes = known | {"head": {"name": "ClassedInstances", "core": 0.4}}, tensor("classes", "bcyx", ["class"])
+    weights = graph(NORMALISED + NUMBERED + CLASSED, chances, labels, classes)
+    write(folder / "classed.zip", weights, image, [chances, labels, classes], size, halo=2, stride=4, inside=known)
+    known, weights = known | {"head": {"name": "Unheard"}}, graph(NORMALISED + NUMBERED, chances, labels)
     write(folder / "unheard.zip", weights, image, [chances, labels], size, halo=2, stride=4, inside=known)
     two = tensor("image", "bcyx", ["red", "green"])
     write(folder / "two.zip", graph(SUMMED, doubled, channels=2), two, [doubled], np.concatenate([size, size[..., ::-1] / 3], 1))
