@@ -57,7 +57,7 @@ def test_install_writes_a_manifest_and_the_second_call_fetches_nothing(toy, monk
     serve(monkeypatch, error=AssertionError("the network was used"))
     started = time.monotonic()
     assert java.install() == installed == java.manifest()
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 5
 
 
 def test_an_interrupted_installation_looks_like_none_and_is_taken_up_again(toy, monkeypatch):
