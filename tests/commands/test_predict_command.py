@@ -57,6 +57,16 @@ def test_one_file_for_several_results_is_refused(bundle, tmp_path):
     assert not (tmp_path / "out.tif").exists()
 
 
+def test_an_image_whose_values_no_network_can_use_gets_no_result_and_the_others_theirs(bundle, tmp_path, capsys):
+    images = tmp_path / "images"
+    images.mkdir()
+    tifffile.imwrite(images / "a.tif", GREY)
+    tifffile.imwrite(images / "large.tif", GREY.astype(np.float32) * 1e20)
+    assert cli.main(["predict", str(bundle), str(images), "-o", str(tmp_path / "out")]) == 2
+    assert written(tmp_path / "out") == ["a_probabilities.tif"]
+    assert "beyond 1e+15 does not fit into float32, and the result would be of no use" in " ".join("".join(capsys.readouterr()).split())
+
+
 def test_no_image_is_overwritten_by_a_result(bundle, tmp_path):
     names = ("a.tif", "a_probabilities.tif")
     for name in names:

@@ -168,6 +168,12 @@ def test_stacks_are_refused(open_bundle, three):
         measured(open_bundle("patterns"), stack, None)
 
 
+def test_values_that_no_network_can_use_are_refused(open_bundle, three):
+    image, labels = three
+    with pytest.raises(InputInvalid, match="the result would be of no use"):
+        measured(open_bundle("patterns"), replace(image, array=image.array * 1e20), labels)
+
+
 def test_a_bundle_without_scores_is_refused(open_bundle):
     with pytest.raises(InputInvalid, match=r"bright.zip gives labels \(labels\) and no class scores"):
         Measurer.of(open_bundle("bright"))

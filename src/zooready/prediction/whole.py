@@ -21,7 +21,7 @@ from zooready.bundle.specs import (
 )
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid, amount
 from zooready.formats.starting import Device
-from zooready.images.calibration import beyond, outside, planes_differ, too_large
+from zooready.images.calibration import beyond, demand_small, outside, planes_differ
 from zooready.images.loading import demand_no_stack_of_stacks, empty, rounded
 from zooready.images.mapped import blocks, is_mapped
 from zooready.images.notebook import image_html, notes_html, table_html
@@ -127,13 +127,14 @@ def predict(
     Raises
     ------
     InputInvalid
-        The image does not suit the bundle, or does not fit into memory.
+        The image does not suit the bundle, has values beyond 1e15, or does not fit into memory.
     BundleInvalid, ConsumerFailed, ConsumerMissing
         As :func:`zooready.prediction.sessions.engine`.
     """
     image = through(sized(image, pixel_size), na, wavelength_nm)
     spec, outputs = input_spec(bundle, READERS), output_specs(bundle)
     inputs = as_input(image, spec, channel=channel)
+    demand_small(inputs.array)
     image = seen_through(image, spec, channel)
     demand_no_stack_of_stacks(inputs.loop, {tensor.name: tensor.axes for tensor in outputs})
     zoom = zoom_for(bundle, image, pixel_size, diameter, is_told=na is not None)
@@ -163,8 +164,7 @@ def predict(
     images, scores = {}, {}
     for tensor, stacked in zip(outputs, results, strict=True):
         if wrong := sum(int((~np.isfinite(stacked[block])).sum()) for block in blocks(stacked)):
-            cure = "divide the image's values" if too_large(inputs.array) else "run zooready check on the bundle"
-            notes.append(f"'{tensor.name}' has {wrong} values that are not finite: do not use it, and {cure}.")
+            notes.append(f"'{tensor.name}' has {wrong} values that are not finite: do not use it, and run zooready check on the bundle.")
         if "y" in tensor.axes:
             if tensor.kind == "labels":
                 stacked = as_labels(stacked, parts.scratch) if is_mapped(stacked) else _small_labels(stacked)

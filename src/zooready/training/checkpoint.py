@@ -101,7 +101,7 @@ class Checkpoint:
     def write(self) -> None:
         """Write the record into the run's folder; the folder's path is not part of it."""
         record = {key: value for key, value in asdict(self).items() if key != "folder"}
-        replace(self.folder / RECORD, (json.dumps(record, indent=2, sort_keys=True) + "\n").encode())
+        replace(self.folder / RECORD, (json.dumps(record, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
 
 
 def read(folder: Path) -> Checkpoint:
