@@ -160,7 +160,7 @@ def test_a_folder_that_would_teach_nothing_is_refused(tmp_path, pairs, message):
 
 
 def test_a_single_empty_mask_among_others_is_a_note(tmp_path):
-    save_pairs(tmp_path, (IMAGE, LABELS), (IMAGE, LABELS * 0))
+    save_pairs(tmp_path, (IMAGE, LABELS), (IMAGE + 1, LABELS * 0))
     folder = read_folder(tmp_path, pair_of)
     assert [mask.objects for mask in folder.masks] == [9, 0]
     assert folder.notes == ("masks/1.tif: 0 objects, 0 % foreground; it is empty: right only if the image shows no object; otherwise "

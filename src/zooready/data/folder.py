@@ -64,12 +64,14 @@ class Folder:
         """Indices of the images to train on, and of those to hold out.
 
         The published split if there is one, else a random fifth (at least one image) drawn with ``seed``; a single image serves as both.
+        Images of the same pixels stay together.
         """
         if self.training:
             return self.training, self.held_out
-        order = np.random.default_rng(seed).permutation(len(self.pairs))
+        groups = alike(self.pairs)
+        order = np.random.default_rng(seed).permutation(len(groups))
         kept = len(order) // 5 or int(len(order) > 1)
-        held_out, training = sorted(order[:kept].tolist()), sorted(order[kept:].tolist())
+        held_out, training = (sorted(member for group in part for member in groups[group]) for part in (order[:kept], order[kept:]))
         return tuple(training), tuple(held_out or training)
 
     def source(self, members: Sequence[int], crop: int, how: Augmentation = PLAIN) -> Source:
@@ -98,6 +100,16 @@ class Folder:
             name = self.names[int(np.argmin(sides))]
             raise InputInvalid(f"'{name}' is only {min(sides)} px wide or high: training needs images of at least {STEP_PX} px.")
         return min(wanted, min(sides)) // STEP_PX * STEP_PX
+
+
+def alike(pairs: Sequence[Pair]) -> list[list[int]]:
+    """Indices of the images, those of the same pixels together, in the order of the first; blank images are never alike."""
+    groups: dict[object, list[int]] = {}
+    for index, pair in enumerate(pairs):
+        pixels = np.ascontiguousarray(pair.input)
+        is_blank = pixels.min() == pixels.max()
+        groups.setdefault(index if is_blank else (pixels.shape, hashlib.sha256(pixels.data).digest()), []).append(index)
+    return list(groups.values())
 
 
 def read_folder(
@@ -144,7 +156,7 @@ def examine_folder(
     images = _files(folder, "images")
     partners = _partners(folder, partner, images, classes)
     kept_in = next((path.name for paths in partners.values() for path in paths if path and path.suffix == coco.SUFFIX), f"{partner}/")
-    faults = [f"images/{images[name].name} has no partner in {kept_in}" for name in sorted(images.keys() - partners.keys())]
+    faults = [_lone(images[name], kept_in, partner) for name in sorted(images.keys() - partners.keys())]
     faults += [f"{_named(_first(partners[name]))} has no image in images/" for name in sorted(partners.keys() - images.keys())]
     names, pairs, sizes_um, digest = [], [], [], hashlib.sha256()
     notes: list[str] = []
@@ -172,6 +184,12 @@ def examine_folder(
             digest.update(f"{file.parent.name}/{file.name} {len(content)}\n".encode() + content)
     if fault := nothing_to_learn(masks):
         faults.append(fault)
+    notes += [
+        f"{_named(images[names[again]])} has the pixels of {_named(images[names[first]])}, so both are trained on or both held out: "
+        "keep one."
+        for first, *others in alike(pairs)
+        for again in others
+    ]
     return Folder(
         names=tuple(names),
         pairs=tuple(pairs),
@@ -224,6 +242,17 @@ def _partners(folder: Path, kind: str, images: Mapping[str, Path], classes: Sequ
         return {stem: (path,) for stem, path in (_renamed(files, images) if kind == MASKS else files).items()}
     by_class = [_renamed(_by_stem(inside / name, _masks_in(inside / name)), images) for name in classes]
     return {stem: tuple(files.get(stem) for files in by_class) for stem in sorted({stem for files in by_class for stem in files})}
+
+
+def _lone(image: Path, kept_in: str, partner: str) -> str:
+    """The fault of an image without a partner, and how to say that it shows no object."""
+    if partner != MASKS:
+        cure = ""
+    elif kept_in.endswith("/"):
+        cure = f" (if it shows no object, save zeros of its size as {kept_in}{vendors.stem(image)}.tif)"
+    else:
+        cure = " (if it shows no object, list it there without annotations)"
+    return f"images/{image.name} has no partner in {kept_in}{cure}"
 
 
 def _first(paths: Sequence[Path | None]) -> Path:

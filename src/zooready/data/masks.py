@@ -119,7 +119,8 @@ def nothing_to_learn(masks: Sequence[Mask]) -> str:
     if sum(mask.is_swapped for mask in masks) > len(masks) / 2:
         return f"images and masks seem to be swapped ({masks[0].problem})"
     if all(mask.foreground == EMPTY for mask in masks):
-        return f"all {len(masks)} masks are empty, so that a network that finds nothing would score perfectly: outline the objects"
+        are = "the one mask is" if len(masks) == 1 else f"all {len(masks)} masks are"
+        return f"{are} empty, so that a network that finds nothing would score perfectly: outline the objects"
     if all(mask.foreground > FULL and mask.values <= FEW for mask in masks):
         return (
             f"no mask of {len(masks)} has background, which must be 0 (ilastik writes 1): subtract 1 from all, in Fiji with Process > Math "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -14,6 +14,7 @@ from zooready.data import (
     Classified,
     Folder,
     Split,
+    alike,
     notes_on_points,
     npz_files,
     objects_in,
@@ -162,6 +163,7 @@ def _in_crops(read: Callable[[Path], Folder], family: Family, data: Path, valida
     if validation is not None:
         training, judges = tuple(range(len(folder.pairs))), read(validation)
         held_out = tuple(range(len(judges.pairs)))
+        _demand_apart(folder, judges, validation)
         _warn(judges.notes)
         words = f"{words} and of {validation.resolve().name!r}"
     has_held_out = judges is not folder or not set(training) & set(held_out)
@@ -172,8 +174,9 @@ def _in_crops(read: Callable[[Path], Folder], family: Family, data: Path, valida
         _warn(notes_on_points((*folder.pairs, *judges.pairs)))
     most = CROP_PX_OF_STACKS if "z" in family.input.axes else CROP_PX
     crop = min(folder.crop(most), judges.crop(most))
-    shown = judges.pairs[held_out[0]]
-    size_um = judges.pixel_sizes_um[held_out[0]] if judges.pixel_sizes_um else 0.0
+    if family.objects and not any(judges.pairs[member].target.any() for member in held_out):
+        _warn(["the images held out show no object, so that the metrics say only whether none was found there: hold out others."])
+    shown, size_um = _shown(((judges, held_out), (folder, training)))
     hashes = folder.sha256 if validation is None else sha256(f"{folder.sha256} {judges.sha256}".encode()).hexdigest()
     return Pairs(
         source=folder.source(training, crop, family.training.recipe.augmentation),
@@ -187,6 +190,25 @@ def _in_crops(read: Callable[[Path], Folder], family: Family, data: Path, valida
         objects=objects_in((*folder.pairs, *judges.pairs)) if family.objects else None,
         has_held_out=has_held_out,
     )
+
+
+def _demand_apart(folder: Folder, judges: Folder, validation: Path) -> None:
+    """Refuse images to hold out that are trained on, pixel for pixel."""
+    count = len(folder.pairs)
+    together = [group for group in alike((*folder.pairs, *judges.pairs)) if group[0] < count <= group[-1]]
+    if together:
+        first, last = folder.names[together[0][0]], judges.names[together[0][-1] - count]
+        raise InputInvalid(
+            f"{validation}: {amount(len(together), 'image')} to hold out would be trained on too, pixel for pixel, such as {last!r} "
+            f"({first!r} there), and metrics of these say nothing about others. Take them out of one of the two folders."
+        )
+
+
+def _shown(candidates: Iterable[tuple[Folder, Sequence[int]]]) -> tuple[Pair, float]:
+    """The pair whose image the bundle will carry, and its pixel size, 0 if unknown: the first that shows something, else the first."""
+    members = [(folder, member) for folder, chosen in candidates for member in chosen]
+    folder, member = next((one for one in members if one[0].pairs[one[1]].target.any()), members[0])
+    return folder.pairs[member], folder.pixel_sizes_um[member] if folder.pixel_sizes_um else 0.0
 
 
 def _warn(notes: Sequence[str]) -> None:
