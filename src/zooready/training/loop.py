@@ -219,6 +219,7 @@ def _record(family: Family, recipe: Recipe, pairs: Pairs, start: Start | None, *
         optimizer=recipe.optimizer,
         data=pairs.words,
         data_sha256=pairs.sha256,
+        trained_on=pairs.trained_on,
         classes=classes_of(family) or object_classes(family),
         channels=family.input.channels,
         pixel_size_um=pairs.pixel_size_um,

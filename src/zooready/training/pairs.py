@@ -15,6 +15,7 @@ from zooready.data import (
     Folder,
     Split,
     alike,
+    mark,
     notes_on_points,
     npz_files,
     objects_in,
@@ -48,7 +49,8 @@ class Pairs:
     ``judged`` gives the pairs for the metrics and their number; None uses some of ``held_out``. ``pixel_size_um`` is the smallest and the
     largest pixel size of the images, empty if unknown. ``sample`` is a held-out image, which the bundle of the run will carry, and
     ``objects`` are those that the images show, None if they show none. ``crops`` is how many training crops the images have room for, 0
-    if there is no end of them. ``has_held_out`` is false if the held-out pairs are those of the one image that is trained on.
+    if there is no end of them. ``trained_on`` are the marks of the training images, of a folder with partners. ``has_held_out`` is false
+    if the held-out pairs are those of the one image that is trained on.
     """
 
     source: Source
@@ -60,6 +62,7 @@ class Pairs:
     sample: Image | None = None
     objects: Objects | None = None
     crops: float = 0.0
+    trained_on: tuple[str, ...] = ()
     has_held_out: bool = True
 
 
@@ -135,6 +138,10 @@ def classified(images: Classified, split: Split, words: str, how: Augmentation =
     if how.zoom != PLAIN.zoom:
         raise InputInvalid(f"zoom {list(how.zoom)}: images with a class are always scaled by up to 15 %, and by no more. Leave zoom out.")
     _warn(images.notes)
+    trained = {mark(images.arrays[member]) for member in split.training} - {""}
+    if copies := [images.names[member] for member in split.held_out if mark(images.arrays[member]) in trained]:
+        listed = ", ".join(copies[:SHOWN]) + (f" and {len(copies) - SHOWN} more" if len(copies) > SHOWN else "")
+        _warn([f"held out and trained on too, pixel for pixel, so that metrics flatter the network: {listed}. Keep one of each."])
     side, shown = images.side(), split.held_out[0]
     return Pairs(
         source=images.source(split.training, side, how),
@@ -188,6 +195,7 @@ def _in_crops(read: Callable[[Path], Folder], family: Family, data: Path, valida
         pixel_size_um=_range((*folder.pixel_sizes_um, *judges.pixel_sizes_um)),
         sample=as_sample(window(shown.input, shown.target), family.input.channels, size_um or None),
         objects=objects_in((*folder.pairs, *judges.pairs)) if family.objects else None,
+        trained_on=tuple(sorted(filter(None, {mark(folder.pairs[member].input) for member in training}))),
         has_held_out=has_held_out,
     )
 
