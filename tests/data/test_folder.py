@@ -76,6 +76,17 @@ def test_blank_images_are_no_copies_of_each_other(folder):
     assert [len(group) for group in alike(read_folder(folder, pair_of).pairs)] == [1] * 6
 
 
+def test_channels_in_another_order_than_before_are_a_fault(folder):
+    for number, labels in enumerate((["DAPI", "GFP"], ["dapi", "gfp"], ["GFP", "DAPI"], ["DAPI", "RFP"], None, ["red", "far red"])):
+        path = folder / "images" / f"f{number}.tif"
+        array = np.stack([tifffile.imread(path)] * 2)
+        tifffile.imwrite(path, array, imagej=True, metadata={"axes": "CYX"} | ({"Labels": labels} if labels else {}))
+    with pytest.raises(InputInvalid) as error:
+        read_folder(folder, pair_of, channels=2)
+    assert str(error.value).count("\n") == 1
+    assert "images/f2.tif has the channels GFP, DAPI, and images before it DAPI, GFP: give all the same order" in str(error.value)
+
+
 def test_a_single_image_serves_as_both(folder):
     for kind in ("images", "masks"):
         for path in (folder / kind).iterdir():

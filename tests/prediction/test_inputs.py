@@ -54,7 +54,7 @@ def test_channels_of_other_names_keep_their_order():
 
 @pytest.mark.parametrize("names", [("GFP", "membrane"), ("nuclei", "dapi"), ("dapi", "dapi")])
 def test_a_channel_that_would_be_taken_for_another_of_the_networks_is_refused(names):
-    with pytest.raises(InputInvalid, match=r"takes dapi, gfp, so that '(gfp|dapi)' would be taken for '(dapi|gfp)': name them"):
+    with pytest.raises(InputInvalid, match=r"takes dapi, gfp: '(gfp|dapi)' would be taken for '(dapi|gfp)'. Name them"):
         as_input(make_image("cyx", (2, 5, 7), channels=names), TWO)
 
 

@@ -28,7 +28,7 @@ from zooready.data.masks import Mask, examined, nothing_to_learn, unfit
 from zooready.errors import InputInvalid, amount
 from zooready.images import coco, geojson, rois, vendors
 from zooready.images.files import read_image, read_mask
-from zooready.images.loading import as_grey
+from zooready.images.loading import as_grey, demand_order
 from zooready.records import Array, Augmentation, Image, Pair
 
 MASKS = "masks"  # the partners that are looked through for what is wrong with masks
@@ -164,9 +164,12 @@ def examine_folder(
     names, pairs, sizes_um, digest = [], [], [], hashlib.sha256()
     notes: list[str] = []
     masks: list[Mask] = []
+    first_names: tuple[str, ...] = ()
     for name in sorted(images.keys() & partners.keys()):
         try:
-            array, partner_array, pixel_size_um = _read(images[name], partners[name], channels, is_stack, classes)
+            array, partner_array, pixel_size_um, channel_names = _read(images[name], partners[name], channels, is_stack, classes)
+            first_names = first_names or channel_names
+            demand_order(_named(images[name]), channel_names, first_names)
             looked_at = _each(partner_array, partners[name], classes) if partner == MASKS else []
             for path, mask in looked_at:
                 if not is_stack and (why := unfit(mask)):
@@ -187,12 +190,7 @@ def examine_folder(
             digest.update(f"{file.parent.name}/{file.name} {len(content)}\n".encode() + content)
     if fault := nothing_to_learn(masks):
         faults.append(fault)
-    notes += [
-        f"{_named(images[names[again]])} has the pixels of {_named(images[names[first]])}, so both are trained on or both held out: "
-        "keep one."
-        for first, *others in alike(pairs)
-        for again in others
-    ]
+    notes += _copies(pairs, [_named(images[name]) for name in names])
     return Folder(
         names=tuple(names),
         pairs=tuple(pairs),
@@ -202,6 +200,15 @@ def examine_folder(
         faults=tuple(faults),
         notes=(*(mask.problem for mask in masks if mask.problem), *notes),
     )
+
+
+def _copies(pairs: Sequence[Pair], names: Sequence[str]) -> list[str]:
+    """A note on each image that has the pixels of one before it."""
+    return [
+        f"{names[again]} has the pixels of {names[first]}, so both are trained on or both held out: keep one."
+        for first, *others in alike(pairs)
+        for again in others
+    ]
 
 
 def contents(folder: Path, partner: str = MASKS) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -320,24 +327,26 @@ def _renamed(masks: Mapping[str, Path], images: Mapping[str, Path]) -> dict[str,
 
 def _read(
     image: Path, partners: Sequence[Path | None], channels: int, is_stack: bool, classes: tuple[str, ...]
-) -> tuple[Array, Array, float]:
-    """One image with its partner, which fit each other, and the pixel size in micrometres (0 if unknown)."""
-    array, pixel_size_um = _planes(image, read_image(image), channels, is_stack)
+) -> tuple[Array, Array, float, tuple[str, ...]]:
+    """One image with its partner, which fit each other, the pixel size in micrometres (0 if unknown), and the names of its channels."""
+    stored = read_image(image)
+    array, pixel_size_um = _planes(image, stored, channels, is_stack)
+    facts = (pixel_size_um or 0.0, stored.channels if len(stored.channels) == channels else ())
     if len(array) != channels:
         raise InputInvalid(f"images/{image.name} has {amount(len(array), 'channel')} instead of {channels}: split or merge channels first.")
     partner = _first(partners)
     if partner.suffix.lower() == coco.SUFFIX:
         several = classes if len(classes) > 1 else ()
-        return array, coco.labels_of(partner, image.name, (array.shape[-2], array.shape[-1]), several), pixel_size_um or 0.0
+        return array, coco.labels_of(partner, image.name, (array.shape[-2], array.shape[-1]), several), *facts
     if len(classes) > 1:
         blank = np.zeros(array.shape[1:], np.int32)
         masks = [_read(image, (path,), channels, is_stack, ())[1] if path else blank for path in partners]
-        return array, np.stack(masks), pixel_size_um or 0.0
+        return array, np.stack(masks), *facts
     partner_array, _ = _planes(partner, _partner(partner, array.shape), 1, is_stack)
     if array.shape[1:] != partner_array.shape[1:]:
-        sizes = " and ".join("x".join(map(str, stored.shape[1:])) for stored in (array, partner_array))
+        sizes = " and ".join("x".join(map(str, planes.shape[1:])) for planes in (array, partner_array))
         raise InputInvalid(f"images/{image.name} and {partner.parent.name}/{partner.name} differ in size ({sizes} px)")
-    return array, partner_array[0] if len(partner_array) == 1 else partner_array, pixel_size_um or 0.0
+    return array, partner_array[0] if len(partner_array) == 1 else partner_array, *facts
 
 
 def _partner(path: Path, shape: tuple[int, ...]) -> Image:
