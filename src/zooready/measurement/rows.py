@@ -18,7 +18,7 @@ from zooready.images.calibration import RESCALE, beyond, demand_small, outside
 from zooready.images.loading import rounded
 from zooready.images.notebook import notes_html, table_html
 from zooready.images.whole_files import make_folder, whole_file
-from zooready.measurement.cutouts import Background, crops, several_planes
+from zooready.measurement.cutouts import Background, crops, joined, several_planes
 from zooready.measurement.features import measurements
 from zooready.prediction import as_input
 from zooready.prediction.embedding import Seen, strangers, watched
@@ -166,6 +166,7 @@ class Measurer:
         if self.known is not None:
             others = sum(row["other_kind"] for row in rows)
             notes += [f"{name}: {note}"] if (note := of_another_kind(others, len(rows), "objects", self.known)) else []
+        notes += [f"{name}: {note}"] if (note := joined(objects)) else []
         if cut and size:
             notes.append(f"{name}: {amount(cut, 'object')} cut to the {size[1]} x {size[0]} px that the network is given.")
         return rows, notes
