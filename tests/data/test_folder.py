@@ -230,7 +230,8 @@ def test_stacks_meet_their_partners_and_are_cropped_along_every_axis(stacks):
 def test_thick_stacks_give_sixteen_planes(stacks):
     for kind in ("images", "masks"):
         for number in range(4):
-            tifffile.imwrite(stacks / kind / f"s{number}.tif", np.ones((20, 40, 44), np.uint16), imagej=True, metadata={"axes": "ZYX"})
+            array = np.arange(20 * 40 * 44, dtype=np.uint16).reshape(20, 40, 44) % 2
+            tifffile.imwrite(stacks / kind / f"s{number}.tif", array, imagej=True, metadata={"axes": "ZYX"})
     assert read_folder(stacks, pair_of, is_stack=True).source(range(4), 32)(0, 0).input.shape == (1, 16, 32, 32)
 
 

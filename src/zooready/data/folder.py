@@ -24,7 +24,7 @@ import scipy
 from zooready.data.augmentation import PLAIN, augmented
 from zooready.data.classes import class_folders, images_in
 from zooready.data.faults import notes_on, refuse
-from zooready.data.masks import Mask, examined, nothing_to_learn, unfit
+from zooready.data.masks import Mask, examined, examined_stack, nothing_to_learn, unfit
 from zooready.errors import InputInvalid, amount
 from zooready.images import coco, geojson, rois, vendors
 from zooready.images.files import read_image, read_mask
@@ -183,6 +183,8 @@ def examine_folder(
             mask = _together(partner_array) if looked_at and len(classes) > 1 else partner_array
             if looked_at and mask.ndim == 2 and min(mask.shape) >= STEP_PX:  # training refuses smaller ones
                 masks.append(examined(mask, array[0], _named(looked_at[0][0]), _named(images[name])))
+            elif looked_at and is_stack and mask.ndim == 3:
+                masks.append(examined_stack(mask, _named(looked_at[0][0])))
         except InputInvalid as error:
             faults.append(str(error))
         for file in (images[name], *filter(None, partners[name])):
