@@ -394,6 +394,7 @@ def test_fewer_outputs_than_promised_are_refused(tiny):
 def test_values_that_are_not_finite_are_noted(tiny):
     result = predict(tiny("maps"), Image(array=np.array([[0, 1], [2, 0]], "uint8"), axes="yx"))
     assert result.notes == ("'maps' has 2 values that are not finite: do not use it, and run zooready check on the bundle.",)
+    assert result.not_finite == ("maps",)
 
 
 @pytest.mark.parametrize("values", [np.float32([[0, 1e38], [2, 0]]), np.float64([[0, 2], [-1e38, 0]]), np.uint64([[0, 2**63], [2, 0]])])

@@ -56,12 +56,13 @@ class Prediction:
     """What a bundle says of an image, by the id of its outputs.
 
     ``images`` are calibrated; labels are uint16 where 65,535 objects suffice, everything else float32. ``notes`` are sentences
-    that a person should read before trusting the numbers, each with its cure.
+    that a person should read before trusting the numbers, each with its cure. ``not_finite`` names outputs that hold NaN or infinity.
     """
 
     images: Mapping[str, Image] = field(default_factory=dict)
     scores: Mapping[str, Scores] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    not_finite: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
         """What a notebook shows: notes, images, scores."""
@@ -161,9 +162,10 @@ def predict(
         )
     notes += _notes_on_objects(loaded, bundle, inputs, results, zoom)
     notes += _notes_on_kind(bundle, embeddings)
-    images, scores = {}, {}
+    images, scores, not_finite = {}, {}, []
     for tensor, stacked in zip(outputs, results, strict=True):
         if wrong := sum(int((~np.isfinite(stacked[block])).sum()) for block in blocks(stacked)):
+            not_finite.append(tensor.name)
             notes.append(f"'{tensor.name}' has {wrong} values that are not finite: do not use it, and run zooready check on the bundle.")
         if "y" in tensor.axes:
             if tensor.kind == "labels":
@@ -171,7 +173,7 @@ def predict(
             images[tensor.name] = _image(stacked, inputs.loop, tensor, image, plane_distance_um(bundle))
         else:
             scores[tensor.name] = _scores(stacked, inputs, tensor)
-    return Prediction(images=images, scores=scores, notes=tuple(notes))
+    return Prediction(images=images, scores=scores, notes=tuple(notes), not_finite=tuple(not_finite))
 
 
 def _notes_on_image(bundle: Bundle, spec: TensorSpec, image: Image, inputs: Inputs, zoom: float, *, is_as_it_is: bool) -> list[str]:
