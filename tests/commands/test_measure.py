@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -10,6 +11,7 @@ import pytest
 import tifffile
 
 from zooready.cli import main
+from zooready.commands.listing import paired
 from zooready.commands.measure import measure
 from zooready.errors import BundleInvalid, InputInvalid
 from zooready.images.files import write_image
@@ -163,6 +165,41 @@ def test_an_image_in_which_nothing_is_found_has_no_row_and_a_note(bundles, three
 def test_labels_that_do_not_match_are_refused(bundles, three, options, words):
     with pytest.raises(InputInvalid, match=words):
         measure(bundles["patterns"], [three[0]], **options)
+
+
+def test_label_images_are_paired_by_name_however_folders_sort_them(bundles, files):
+    (files / "images").mkdir()
+    (files / "labels").mkdir()
+    for source, name in (("cells", "img1"), ("more", "img10")):  # "img10_labels" comes before "img1_labels"
+        (files / "images" / f"{name}.tif").write_bytes((files / f"{source}.tif").read_bytes())
+        (files / "labels" / f"{name}_labels.tif").write_bytes((files / f"{source}-labels.tif").read_bytes())
+    together = measure(bundles["patterns"], [files / "images"], labels=[files / "labels"])
+    each = [measure(bundles["patterns"], [files / f"{name}.tif"], labels=[files / f"{name}-labels.tif"]) for name in ("cells", "more")]
+    assert together.column("image") == ["img1.tif"] * 3 + ["img10.tif"] * 3
+    assert together.column("intensity_mean") == [value for table in each for value in table.column("intensity_mean")]
+    assert together.column("centroid_y_px") == [value for table in each for value in table.column("centroid_y_px")]
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "paired_as"),
+    [
+        ("a b", "b_labels a_labels", "a_labels b_labels"),
+        ("a a_b", "a_b-mask a-mask", "a-mask a_b-mask"),
+        ("a b", "second first", "second first"),
+        ("dapi gfp", "dapi_labels dapi_labels_copy", "dapi_labels dapi_labels_copy"),
+        ("monday/a tuesday/a", "one/a two/a", "one/a two/a"),
+        ("a b c", "a_labels x c_labels", "a_labels x c_labels"),
+        ("a b c", "b_labels c_labels d_labels", None),
+        ("caf\u00e9 b", "b cafe\u0301", "cafe\u0301 b"),
+    ],
+)
+def test_names_tell_which_label_image_belongs_to_which_image(images, labels, paired_as):
+    given = [[Path(f"{name}.tif") for name in names.split()] for names in (images, labels)]
+    if paired_as is None:
+        with pytest.raises(InputInvalid, match=r"b\.tif would be measured with c_labels\.tif, and b_labels\.tif seems to be its own"):
+            paired(*given)
+    else:
+        assert [path.stem if "/" not in paired_as else path.with_suffix("").as_posix() for path in paired(*given)] == paired_as.split()
 
 
 def test_one_image_given_twice_is_refused(bundles, files):

@@ -1,5 +1,7 @@
 """`zooready predict`: folders, axes, grey in colour, and what else people have."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
@@ -7,9 +9,11 @@ from broken import good
 
 import zooready
 from zooready import cli
+from zooready.commands import predict
 from zooready.commands.predict import predict_files
 from zooready.errors import InputInvalid
 from zooready.images.files import read_image
+from zooready.prediction import Prediction
 
 GREY = np.random.default_rng(0).integers(0, 250, (20, 24), dtype=np.uint8)
 
@@ -55,6 +59,24 @@ def test_one_file_for_several_results_is_refused(bundle, tmp_path):
     with pytest.raises(InputInvalid, match=r"out.tif is one file, and two.zip has several outputs \(probabilities, again\)"):
         list(predict_files(two.write(tmp_path / "two.zip"), [tmp_path / "a.tif"], tmp_path / "out.tif"))
     assert not (tmp_path / "out.tif").exists()
+
+
+def test_an_image_whose_values_no_network_can_use_gets_no_result_and_the_others_theirs(bundle, tmp_path, capsys):
+    images = tmp_path / "images"
+    images.mkdir()
+    tifffile.imwrite(images / "a.tif", GREY)
+    tifffile.imwrite(images / "large.tif", GREY.astype(np.float32) * 1e20)
+    assert cli.main(["predict", str(bundle), str(images), "-o", str(tmp_path / "out")]) == 2
+    assert written(tmp_path / "out") == ["a_probabilities.tif"]
+    assert "beyond 1e+15 does not fit into float32, and the result would be of no use" in " ".join("".join(capsys.readouterr()).split())
+
+
+@pytest.mark.parametrize(("outputs", "code"), [((), 0), (("maps",), 1)])
+def test_a_result_that_is_not_finite_is_no_success(monkeypatch, capsys, outputs, code):
+    written = [(Path(name), Prediction(notes=("read",), not_finite=found), (Path("out"),)) for name, found in (("a", outputs), ("b", ()))]
+    monkeypatch.setattr(predict, "predict_files", lambda *_, **__: iter(written))
+    assert cli.main(["predict", "tiny.zip", "a", "b", "-o", "out"]) == code
+    assert "read" in "".join(capsys.readouterr())
 
 
 def test_no_image_is_overwritten_by_a_result(bundle, tmp_path):

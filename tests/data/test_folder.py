@@ -5,7 +5,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from zooready.data import augmented, read_folder
+from zooready.data import alike, augmented, read_folder
 from zooready.errors import InputInvalid
 from zooready.records import Pair
 
@@ -52,6 +52,39 @@ def test_a_fifth_is_held_out_and_never_trained_on(folder):
     assert (len(training), len(held_out)) == (5, 1)
     assert not set(training) & set(held_out)
     assert len({read_folder(folder, pair_of).split(seed)[1] for seed in range(9)}) > 1
+
+
+def test_copies_of_an_image_stay_together_and_are_named(folder):
+    for kind, ending in (("images", "tif"), ("masks", "png")):
+        for copy in ("g", "h"):
+            (folder / kind / f"{copy}.{ending}").write_bytes((folder / kind / f"f0.{ending}").read_bytes())
+    images = read_folder(folder, pair_of)
+    copies = {images.names.index(name) for name in ("f0", "g", "h")}
+    for seed in range(20):
+        training, held_out = images.split(seed)
+        assert len(training) + len(held_out) == 8
+        assert copies <= set(training) or copies <= set(held_out)
+    named = [note for note in images.notes if "has the pixels of" in note]
+    assert [note.split()[0] for note in named] == ["images/g.tif", "images/h.tif"]
+    assert named[0].endswith("has the pixels of images/f0.tif, so both are trained on or both held out: keep one.")
+
+
+def test_blank_images_are_no_copies_of_each_other(folder):
+    for number in (0, 1):
+        tifffile.imwrite(folder / "images" / f"f{number}.tif", np.full((48 + 2 * number, 70), 7, np.uint16))
+    tifffile.imwrite(folder / "images" / "f2.tif", np.full((52, 70), 7, np.uint16))
+    assert [len(group) for group in alike(read_folder(folder, pair_of).pairs)] == [1] * 6
+
+
+def test_channels_in_another_order_than_before_are_a_fault(folder):
+    for number, labels in enumerate((["DAPI", "GFP"], ["dapi", "gfp"], ["GFP", "DAPI"], ["DAPI", "RFP"], None, ["red", "far red"])):
+        path = folder / "images" / f"f{number}.tif"
+        array = np.stack([tifffile.imread(path)] * 2)
+        tifffile.imwrite(path, array, imagej=True, metadata={"axes": "CYX"} | ({"Labels": labels} if labels else {}))
+    with pytest.raises(InputInvalid) as error:
+        read_folder(folder, pair_of, channels=2)
+    assert str(error.value).count("\n") == 1
+    assert "images/f2.tif has the channels GFP, DAPI, and images before it DAPI, GFP: give all the same order" in str(error.value)
 
 
 def test_a_single_image_serves_as_both(folder):
@@ -137,7 +170,7 @@ def remove_folder(folder):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lose_partner, r"images/f2.tif has no partner in masks/"),
+        (lose_partner, r"images/f2.tif has no partner in masks/ \(if it shows no object, save zeros of its size as masks/f2.tif\)"),
         (lose_image, r"masks/f2.png has no image in images/"),
         (change_size, r"images/f2.tif and masks/f2.png differ in size \(40x41 and 52x70 px\)"),
         (add_nan, r"f2.tif.*NaN"),
@@ -197,7 +230,8 @@ def test_stacks_meet_their_partners_and_are_cropped_along_every_axis(stacks):
 def test_thick_stacks_give_sixteen_planes(stacks):
     for kind in ("images", "masks"):
         for number in range(4):
-            tifffile.imwrite(stacks / kind / f"s{number}.tif", np.ones((20, 40, 44), np.uint16), imagej=True, metadata={"axes": "ZYX"})
+            array = np.arange(20 * 40 * 44, dtype=np.uint16).reshape(20, 40, 44) % 2
+            tifffile.imwrite(stacks / kind / f"s{number}.tif", array, imagej=True, metadata={"axes": "ZYX"})
     assert read_folder(stacks, pair_of, is_stack=True).source(range(4), 32)(0, 0).input.shape == (1, 16, 32, 32)
 
 

@@ -160,7 +160,7 @@ def test_a_folder_that_would_teach_nothing_is_refused(tmp_path, pairs, message):
 
 
 def test_a_single_empty_mask_among_others_is_a_note(tmp_path):
-    save_pairs(tmp_path, (IMAGE, LABELS), (IMAGE, LABELS * 0))
+    save_pairs(tmp_path, (IMAGE, LABELS), (IMAGE + 1, LABELS * 0))
     folder = read_folder(tmp_path, pair_of)
     assert [mask.objects for mask in folder.masks] == [9, 0]
     assert folder.notes == ("masks/1.tif: 0 objects, 0 % foreground; it is empty: right only if the image shows no object; otherwise "
@@ -301,3 +301,45 @@ def test_marks_of_a_pixel_need_not_cover_what_is_bright():
     for number, (y, x) in enumerate(ndimage.center_of_mass(LABELS > 0, LABELS, range(1, LABELS.max() + 1)), 1):
         middles[round(y), round(x)] = number
     assert examined(middles, IMAGE, "masks/a.tif", "images/a.tif").problem == ""
+
+
+def stacks(folder, *masks):
+    """Pairs of stacks with these masks (z, y, x); the images are noise."""
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir()
+    for number, mask in enumerate(masks):
+        image = np.random.default_rng(number).integers(0, 999, mask.shape, dtype=np.uint16)
+        for kind, array in (("images", image), ("masks", mask)):
+            tifffile.imwrite(folder / kind / f"{number}.tif", array, imagej=True, metadata={"axes": "ZYX"})
+    return folder
+
+
+def solids(numbers):
+    """A stack of four blocks with these numbers."""
+    mask = np.zeros((5, 40, 40), np.uint8)
+    for number, (top, left) in zip(numbers, ((4, 4), (4, 24), (24, 4), (24, 24)), strict=True):
+        mask[1:4, top : top + 10, left : left + 10] = number
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("mask", "objects", "problem"),
+    [
+        (solids((1, 2, 3, 4)), 4, ""),
+        (solids((255, 255, 255, 255)), 4, ""),
+        (solids((0, 0, 0, 0)), 0, "it is empty: right only if the image shows no object"),
+        (solids((1, 2, 1, 2)), 2, "it has the values 1, 2 in 4 separate pieces, so these seem to be classes"),
+        (255 - solids((255, 255, 255, 255)), 1, "it seems inverted, or has no background"),
+        (1 + solids((1, 1, 1, 1)), 2, "it seems inverted, or has no background"),
+    ],
+)
+def test_masks_of_stacks_are_looked_through_too(tmp_path, mask, objects, problem):
+    folder = read_folder(stacks(tmp_path, solids((1, 2, 3, 4)), mask), pair_of, is_stack=True)
+    assert [found.objects for found in folder.masks] == [4, objects]
+    assert len(folder.notes) == (1 if problem else 0)
+    assert all(note.startswith("masks/1.tif: ") and problem in note for note in folder.notes)
+
+
+def test_stacks_that_show_nothing_at_all_are_refused(tmp_path):
+    with pytest.raises(InputInvalid, match="all 2 masks are empty"):
+        read_folder(stacks(tmp_path, solids((0, 0, 0, 0)), solids((0, 0, 0, 0))), pair_of, is_stack=True)

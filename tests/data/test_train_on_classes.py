@@ -107,6 +107,26 @@ def test_a_run_on_other_images_or_another_split_is_not_gone_on_with(labelled_fol
         trained(labelled_folder, tmp_path / "run")
 
 
+def test_channels_in_another_order_than_before_are_a_fault(tmp_path, save):
+    for name in ("a", "b"):
+        for number in range(2):
+            save(tmp_path / "two" / name / f"{number}.tif", (2, 40, 40))
+            array = tifffile.imread(tmp_path / "two" / name / f"{number}.tif")
+            labels = ["protein", "dna"] if (name, number) == ("b", 1) else ["dna", "protein"]
+            tifffile.imwrite(tmp_path / "two" / name / f"{number}.tif", array, imagej=True, metadata={"axes": "CYX", "Labels": labels})
+    with pytest.raises(InputInvalid, match=r"b/1.tif has the channels protein, dna, and images before it dna, protein: give all the same"):
+        read_classes(tmp_path / "two")
+
+
+def test_an_image_held_out_that_is_trained_on_too_is_named(labelled_folder, caplog):
+    data = read_classes(labelled_folder)
+    split = share(data.labels, 0.8, 0)
+    trained_on, held_out = (labelled_folder / data.names[side[0]] for side in (split.training, split.held_out))
+    held_out.write_bytes(trained_on.read_bytes())
+    pairs_of(plcnn.family(data.classes), labelled_folder, 0)
+    assert f"metrics flatter the network: {data.names[split.held_out[0]]}. Keep one of each." in caplog.text
+
+
 def test_a_record_for_other_classes_is_refused(labelled_folder, tmp_path):
     with pytest.raises(InputInvalid, match=r"has the classes actin, er, nucleus and 1 channel, but this family plcnn is for x, y and 1"):
         train(plcnn.family(("x", "y")), tmp_path / "run", data=labelled_folder, steps=2, device="cpu")

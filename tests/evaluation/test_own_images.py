@@ -1,6 +1,7 @@
 """A network judged on a folder of images: the numbers are those of the objects, and images that training saw are left out."""
 
 import re
+import shutil
 
 import numpy as np
 import PIL.Image
@@ -9,10 +10,11 @@ import tifffile
 import torch
 
 from zooready.commands.evaluate import evaluate
-from zooready.data import read_folder
+from zooready.data import mark, read_folder
 from zooready.errors import InputInvalid
 from zooready.evaluation import own_images
 from zooready.families import FAMILIES, load_weights, segmentation
+from zooready.training.pairs import pairs_of
 
 FAMILY = FAMILIES["segmentation"]
 
@@ -60,9 +62,25 @@ def test_the_page_has_every_method_every_image_and_a_picture(data, tmp_path):
 def test_of_the_folder_that_was_trained_on_only_held_out_images_are_judged(data, tmp_path):
     weights, folder = load_weights("segmentation"), read_folder(data, segmentation.pair_of)
     text = own_images.write(FAMILY, weights, data, tmp_path, data_sha256=folder.sha256, seed=0).read_text(encoding="utf-8")
-    assert "1 image of the folder 'cells', those that training held out" in text
+    assert "1 image of the folder 'cells', those that training did not see, without 2 that it saw." in text
     held_out = folder.names[folder.split(0)[1][0]]
     assert [name for name in folder.names if f"| {name} | 4 |" in text] == [held_out]
+
+
+def test_images_that_training_saw_are_known_wherever_they_lie(data, tmp_path):
+    weights, folder = load_weights("segmentation"), read_folder(data, segmentation.pair_of)
+    marks = pairs_of(FAMILY, data, 0).trained_on
+    assert marks == tuple(sorted(mark(folder.pairs[member].input) for member in folder.split(0)[0]))
+    for kind in ("images", "masks"):
+        for number, name in enumerate("abc"):
+            (data / kind / f"{name}.tif").rename(data / kind / f"renamed{number}.tif")
+        shutil.copy(data / kind / "renamed0.tif", data / kind / "one-more.tif")
+        tifffile.imwrite(data / kind / "one-more.tif", np.flip(tifffile.imread(data / kind / "one-more.tif")))
+    text = own_images.write(FAMILY, weights, data, tmp_path, trained_on=marks).read_text(encoding="utf-8")
+    assert "2 images of the folder 'cells', those that training did not see, without 2 that it saw." in text
+    everything = [mark(pair.input) for pair in read_folder(data, segmentation.pair_of).pairs]
+    text = own_images.write(FAMILY, weights, data, tmp_path, trained_on=everything).read_text(encoding="utf-8")
+    assert "4 images of the folder 'cells', **all of which training saw, so that the numbers say little about others**." in text
 
 
 def test_stacks_are_judged_too_and_their_middle_planes_drawn(tmp_path):

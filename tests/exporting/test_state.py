@@ -75,8 +75,9 @@ def test_two_images_with_one_score_are_refused():
         measure(prepared(of(lambda self, x: x.mean().reshape(1))), EXAMPLE)
 
 
-def test_a_network_that_mixes_the_images_of_a_batch_says_so():
-    found = measure(prepared(of(lambda self, x: x / (1 + x.mean()))), EXAMPLE)
+@pytest.mark.parametrize("of_all", [torch.mean, torch.max, torch.min])
+def test_a_network_that_mixes_the_images_of_a_batch_says_so(of_all):
+    found = measure(prepared(of(lambda self, x: x / (1 + of_all(x)))), EXAMPLE)
     assert "the images of a batch influence each other" in found.notes[0]
 
 

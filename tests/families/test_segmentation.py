@@ -61,6 +61,12 @@ def test_labels_of_files_are_renumbered_and_masks_become_objects():
     assert segmentation.pair_of(image, labels * 0).truth.max() == 0
 
 
+def test_numbers_of_objects_beyond_the_whole_numbers_of_float64_stay_apart():
+    labels = np.zeros((8, 9), np.uint64)
+    labels[1:3, 1:3], labels[1:3, 3:5] = 2**53 + 1, 2**53 + 2
+    assert segmentation.pair_of(np.zeros((1, 8, 9)), labels).truth.max() == 2
+
+
 @pytest.mark.parametrize("labels", [np.zeros((3, 6, 6)), np.full((6, 6), -1), np.full((6, 6), 0.5)])
 def test_what_is_no_label_image_is_refused(labels):
     with pytest.raises(InputInvalid, match=r"a label image of shape .* give \(y, x\), 0 background"):

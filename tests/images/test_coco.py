@@ -140,7 +140,10 @@ def test_an_image_without_annotations_is_named(tmp_path):
         stored(tmp_path / "images" / name, np.zeros(SHAPE))
     found = examine_folder(tmp_path, pair_of)
     assert found.names == ("a",)
-    assert any("images/b.tif has no partner in annotations.json" in fault for fault in found.faults)
+    assert any(
+        "images/b.tif has no partner in annotations.json (if it shows no object, list it there without annotations)" in fault
+        for fault in found.faults
+    )
 
 
 def test_the_command_examines_such_a_folder(tmp_path, capsys):

@@ -168,6 +168,23 @@ def test_stacks_are_refused(open_bundle, three):
         measured(open_bundle("patterns"), stack, None)
 
 
+def test_values_that_no_network_can_use_are_refused(open_bundle, three):
+    image, labels = three
+    with pytest.raises(InputInvalid, match="the result would be of no use"):
+        measured(open_bundle("patterns"), replace(image, array=image.array * 1e20), labels)
+
+
+@pytest.mark.parametrize(("numbers", "said"), [((7, 7, 7), "number 7"), ((1, 2, 1), None), ((1, 2, 3), None)])
+def test_a_mask_whose_pieces_count_as_one_object_is_told(open_bundle, three, numbers, said):
+    image, labels = three
+    renumbered = np.zeros_like(labels)
+    for old, new in zip((2, 5, 9), numbers, strict=True):
+        renumbered[labels == old] = new
+    _, notes = Measurer.of(open_bundle("patterns")).rows("cells.tif", image, renumbered)
+    told = [note for note in notes if "separate pieces" in note]
+    assert (len(told) == 1 and f"cells.tif: the labels hold the {said} in 3 separate pieces" in told[0]) if said else not told
+
+
 def test_a_bundle_without_scores_is_refused(open_bundle):
     with pytest.raises(InputInvalid, match=r"bright.zip gives labels \(labels\) and no class scores"):
         Measurer.of(open_bundle("bright"))

@@ -48,8 +48,14 @@ def test_channels_of_the_same_names_are_put_into_the_networks_order():
 
 
 def test_channels_of_other_names_keep_their_order():
-    source = make_image("cyx", (2, 5, 7), ("red one", "dapi"))
+    source = make_image("cyx", (2, 5, 7), ("red one", "far red"))
     assert np.array_equal(next(iter(as_input(source, TWO)))[0], source.array)
+
+
+@pytest.mark.parametrize("names", [("GFP", "membrane"), ("nuclei", "dapi"), ("dapi", "dapi")])
+def test_a_channel_that_would_be_taken_for_another_of_the_networks_is_refused(names):
+    with pytest.raises(InputInvalid, match=r"takes dapi, gfp: '(gfp|dapi)' would be taken for '(dapi|gfp)'. Name them"):
+        as_input(make_image("cyx", (2, 5, 7), channels=names), TWO)
 
 
 @pytest.mark.parametrize(("channel", "index"), [(1, 0), (2, 1), ("2", 1), ("GFP", 1), ("dapi", 0)])

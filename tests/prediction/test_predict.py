@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import warnings
 from contextlib import nullcontext
 from dataclasses import replace
@@ -393,13 +394,19 @@ def test_fewer_outputs_than_promised_are_refused(tiny):
 def test_values_that_are_not_finite_are_noted(tiny):
     result = predict(tiny("maps"), Image(array=np.array([[0, 1], [2, 0]], "uint8"), axes="yx"))
     assert result.notes == ("'maps' has 2 values that are not finite: do not use it, and run zooready check on the bundle.",)
+    assert result.not_finite == ("maps",)
 
 
 @pytest.mark.parametrize("values", [np.float32([[0, 1e38], [2, 0]]), np.float64([[0, 2], [-1e38, 0]]), np.uint64([[0, 2**63], [2, 0]])])
-def test_values_that_no_network_can_use_are_named_as_the_cause(tiny, values):
-    large, wrong = predict(tiny("maps"), Image(array=values, axes="yx")).notes[-2:]
-    assert large.startswith(f"the image has values from {values.min():.6g} to {values.max():.6g}: what a network adds and squares of those")
-    assert wrong == "'maps' has 2 values that are not finite: do not use it, and divide the image's values."
+def test_values_that_no_network_can_use_are_refused(tiny, values):
+    seen = re.escape(f"the image has values from {values.min():.6g} to {values.max():.6g}: what a network adds and squares of those")
+    with pytest.raises(InputInvalid, match=seen):
+        predict(tiny("maps"), Image(array=values, axes="yx"))
+
+
+def test_values_of_a_channel_that_is_not_taken_may_be_of_any_size(tiny):
+    both = np.stack([np.full((5, 6), 1e30), np.arange(30.0).reshape(5, 6)])
+    assert predict(tiny("restored"), Image(array=both, axes="cyx"), channel=2).images
 
 
 def test_a_format_that_is_not_inside_is_refused(tiny):

@@ -43,8 +43,8 @@ def test_the_example_is_a_recipe_and_every_key_of_it_counts(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("step: 10", "step: Extra inputs are not permitted, got 10"),
-        ("augmentation: {blur: 2}", r"augmentation.blur: Extra inputs are not permitted, got 2"),
+        ("step: 10", "step: a recipe has no such key. Did you mean 'steps'\\?"),
+        ("augmentation: {blur: 2}", "augmentation.blur: a recipe has no such key. Did you mean 'blur_px'\\?"),
         ("augmentation: {zoom: [2, 0.5]}", r"augmentation.zoom: .*give the smaller factor first"),
         ("augmentation: {share: 3}", "augmentation.share: Input should be less than or equal to 1, got 3"),
         ("optimizer: SGD", "optimizer: Input should be 'AdamW' or 'Muon', got 'SGD'"),
@@ -55,13 +55,16 @@ def test_the_example_is_a_recipe_and_every_key_of_it_counts(tmp_path):
         ("steps: 1:30", "steps: Input should be a valid integer, .*, got '1:30'"),
         ("augmentation: {zoom: [true, 2]}", "augmentation.zoom: .*a number is needed"),
         ("steps: 10\nbatch: 2\nsteps: 20", "(?s)cannot read .*the key 'steps' stands there twice in .*line 3"),
-        ("steps: [", "(?s)cannot read .*Start from this:"),
+        ("steps: [", "cannot read .*: correct that line. A complete one:"),
+        ("learning_rate: .inf", "learning_rate: Input should be a finite number, got inf"),
+        ("clip: .inf", "clip: Input should be a finite number, got inf"),
+        ("weight_decay: .nan", "weight_decay: "),
     ],
 )
 def test_a_recipe_that_cannot_be_followed_is_refused_with_all_faults_and_an_example(tmp_path, text, message):
     with pytest.raises(InputInvalid, match=message) as caught:
         read_recipe(recipe(tmp_path, text))
-    assert EXAMPLE in str(caught.value)
+    assert str(caught.value).endswith(EXAMPLE)
     with pytest.raises(InputInvalid, match="cannot read"):
         read_recipe(tmp_path / "missing.yaml")
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import signal
 import subprocess
@@ -290,3 +291,18 @@ def test_held_out_pairs_without_metrics_do_not_count(tmp_path):
     assert run(tmp_path / "a", tiny(metrics=every_second)).metrics == {"score": 1.0}
     assert len(seen) > 2
     assert run(tmp_path / "b", tiny(metrics=lambda _, pair: {})).metrics == {}
+
+
+def test_a_metric_that_is_not_finite_does_not_count_and_the_record_is_json(tmp_path):
+    seen = []
+
+    def infinite_at_first(_, pair):
+        seen.append(pair)
+        return {"psnr": math.inf if len(seen) == 1 else 30.0, "distance": math.nan}
+
+    assert run(tmp_path, tiny(metrics=infinite_at_first)).metrics == {"psnr": 30.0}
+
+    def refused(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    assert json.loads((tmp_path / "run.json").read_text(), parse_constant=refused)["metrics"] == {"psnr": 30.0}

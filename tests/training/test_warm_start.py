@@ -10,11 +10,14 @@ import torch
 from test_train import TINY, bits, run, tiny
 
 from zooready.commands import runs
+from zooready.data import read_folder
 from zooready.errors import BundleInvalid, InputInvalid
+from zooready.families import segmentation
 from zooready.images.files import read_image
 from zooready.records import Pair, Part
 from zooready.tensors import Objects
 from zooready.training import checkpoint
+from zooready.training.pairs import pairs_of
 from zooready.training.sample import SIDE_PX, as_sample, window
 from zooready.training.warm_start import Start, begin
 
@@ -29,8 +32,8 @@ def one_thread():
 
 
 def folder(path, count=5, size=64, seed=0, pixel_size_um=0.5, is_wrong=False):
-    """Images whose bright pixels are the mask, or its opposite: (size, size) uint16."""
-    rng = np.random.default_rng(seed)
+    """Images whose bright pixels are the mask, or, in other images, its opposite: (size, size) uint16."""
+    rng = np.random.default_rng(seed + 100 * is_wrong)
     for index in range(count):
         image = rng.normal(100, 20, (size, size)).clip(0).astype(np.uint16)
         for kind, array in (("images", image), ("masks", ((image > 100) != is_wrong).astype(np.uint8))):
@@ -141,6 +144,40 @@ def test_a_folder_of_its_own_is_held_out(tmp_path):
     np.testing.assert_array_equal(kept, tifffile.imread(others / "images" / "0.tif"))
     with pytest.raises(InputInvalid, match="cannot be held out beside simulated pairs"):
         run(tmp_path / "simulated", validation=others)
+
+
+def test_images_that_are_trained_on_are_not_held_out_too(tmp_path):
+    data, others = folder(tmp_path / "data", count=3), folder(tmp_path / "others", count=2, seed=7)
+    for kind in ("images", "masks"):
+        (others / kind / "copy.tif").write_bytes((data / kind / "2.tif").read_bytes())
+    with pytest.raises(InputInvalid, match=r"others: 1 image to hold out would be trained on too, pixel for pixel, such as 'copy' \('2' "):
+        run(tmp_path / "run", data=data, validation=others)
+    with pytest.raises(InputInvalid, match="data: 3 images to hold out would be trained on too"):
+        run(tmp_path / "run", data=data, validation=data)
+
+
+def emptied(path, *names):
+    """The folder with masks of zeros for these images."""
+    for name in names:
+        tifffile.imwrite(path / "masks" / f"{name}.tif", np.zeros_like(tifffile.imread(path / "masks" / f"{name}.tif")))
+    return path
+
+
+def test_an_image_without_objects_is_trained_on_and_the_sample_shows_some(tmp_path):
+    data, others = emptied(folder(tmp_path / "data", count=3), 1), emptied(folder(tmp_path / "others", count=2, seed=7), 0)
+    pairs = pairs_of(segmentation.FAMILY, data, 0, others)
+    assert pairs.words == "3 images of the folder 'data' and of 'others', 2 held out"
+    assert any(not pairs.source(0, index).target.any() for index in range(20))
+    np.testing.assert_array_equal(pairs.sample.array, tifffile.imread(others / "images" / "1.tif"))
+
+
+def test_held_out_images_that_show_nothing_are_told(tmp_path, caplog):
+    data = folder(tmp_path / "data", count=5)
+    (member,) = read_folder(data, segmentation.FAMILY.training.pair_of).split(0)[1]
+    pairs = pairs_of(segmentation.FAMILY, emptied(data, member), 0)
+    assert "the images held out show no object, so that the metrics say only whether none was found there" in caplog.text
+    first = next(number for number in range(5) if number != member)
+    np.testing.assert_array_equal(pairs.sample.array, tifffile.imread(data / "images" / f"{first}.tif"))
 
 
 def test_the_bundle_of_a_lab_shows_an_image_of_the_lab(tmp_path):

@@ -85,7 +85,7 @@ def evaluate(
                 f"{family.name} does not find objects, and only families that do can be judged on your images. Leave data out."
             )
         progress(f"{family.name}: judging on {data}")
-        facts_of_run = {key: known[key] for key in ("data_sha256", "seed") if key in known}
+        facts_of_run = {key: known[key] for key in ("data_sha256", "seed", "trained_on") if key in known}
         return evaluation.judge(family, weights, Path(data), Path(out), **facts_of_run)
     if family is not FAMILIES.get(family.name):
         raise InputInvalid(
@@ -94,6 +94,7 @@ def evaluate(
     folder = Path(out)
     make_folder(folder)
     progress(f"{family.name}: measuring, and drawing images")
+    known.pop("trained_on", None)
     measured = record(known, weights, evaluation, folder)
     progress(f"{family.name}: exporting the bundle and running it in every program on this machine")
     facts = {**measured, "verdicts": _verdicts(source, family.torchscript, time_limit_s)}

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from zooready.data import images_in
 from zooready.errors import InputInvalid
@@ -74,6 +75,43 @@ def stems(named: Sequence[str]) -> list[str]:
     short = [stem(Path(name)) for name in flat]
     apart = [whole if short.count(name) > 1 else name for name, whole in zip(short, flat, strict=True)]
     return [f"{number}_{name}" if apart.count(name) > 1 else name for number, name in enumerate(apart)]
+
+
+def paired(images: Sequence[Any], labels: Sequence[Any]) -> list[Any]:
+    """The label images in the order of their images, as many as these.
+
+    Names tell, if there is one label image for each image: ``a.tif`` and ``a_labels.tif`` belong together, wherever they stand, since
+    ``img1.tif`` comes before ``img10.tif``, and ``img10_labels.tif`` before ``img1_labels.tif``. Where names tell nothing, the order does.
+
+    Raises
+    ------
+    InputInvalid
+        An image has a label image of its name, and stands beside another one.
+    """
+    known = [_plain_stem(image) for image in images]
+    of = [_images_meant(_plain_stem(label), known) for label in labels]
+    owned = [[number for number, meant in enumerate(of) if index in meant] for index in range(len(images))]
+    strays = [index for index, own in enumerate(owned) if own and index not in own]
+    if not strays:
+        return list(labels)
+    if all(len(own) == 1 for own in owned) and all(len(meant) == 1 for meant in of):
+        return [labels[own[0]] for own in owned]
+    first = strays[0]
+    raise InputInvalid(
+        f"{images[first]} would be measured with {labels[first]}, and {labels[owned[first][0]]} seems to be its own label image. Give one "
+        "label image for each image, with its name or in the same order."
+    )
+
+
+def _plain_stem(file: Any) -> str:
+    """What a file is called, in composed letters; an array is called nothing."""
+    return normalize("NFC", result_stem(Path(file))) if isinstance(file, str | Path) else ""
+
+
+def _images_meant(label: str, images: Sequence[str]) -> set[int]:
+    """Indices of the images after which a label image is called: with its name, or with that and more words, the longest of such names."""
+    meant = [image for image in images if image and label.startswith(image) and not label[len(image) :][:1].isalnum()]
+    return {index for index, image in enumerate(images) if meant and image == max(meant, key=len)}
 
 
 def result_stem(image: Path) -> str:

@@ -18,7 +18,7 @@ from zooready.bundle.specs import trained_objects
 from zooready.commands import runs, switches
 from zooready.commands.console import CONSOLE, print_line, print_notes
 from zooready.commands.export import bundle_of
-from zooready.commands.listing import listed, names, stems
+from zooready.commands.listing import listed, names, paired, stems
 from zooready.commands.numbers import positive
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid, amount
 from zooready.images.files import write_png
@@ -52,7 +52,7 @@ def options(parser: ArgumentParser) -> None:
         action="extend",
         default=SUPPRESS,
         metavar="FILE",
-        help="label images, one per image",
+        help="label images, one per image, called after it or in the same order",
     )
     add("--segment", default=SUPPRESS, metavar="BUNDLE", help="find the objects by the labels of this bundle")
     add("--outlines", type=Path, default=SUPPRESS, metavar="DIR", help="also draw each image with the outlines of its objects, as PNG")
@@ -104,7 +104,8 @@ def measure(
     out
         The CSV; nothing is written if None.
     labels
-        A label image for each image. Without it, and without ``segment``, each image is one object.
+        A label image for each image, called after it (``a_labels.tif``), or in the same order. Without it, and without ``segment``, each
+        image is one object.
     segment
         A bundle whose label output finds the objects.
     outlines
@@ -144,7 +145,7 @@ def measure(
     """
     given = listed(images)
     named = names(given)
-    found = None if labels is None else _labels(labels, segment, len(given))
+    found = None if labels is None else _labels(labels, segment, given)
     with ExitStack() as stack:
         opened_bundle = stack.enter_context(bundle_of(bundle, trust_code=trust_code, time_limit_s=time_limit_s))
         segmentation = stack.enter_context(bundle_of(segment, time_limit_s=time_limit_s)) if segment is not None else None
@@ -280,14 +281,14 @@ def _of_all(way: _Way, named: Sequence[str], images: Sequence[Any], labels: Sequ
     raise kind("\n".join(f"{name}: {error}" for name, error in faults.items()))
 
 
-def _labels(labels: Sequence[Any], segment: Path | str | None, count: int) -> list[Any]:
-    """A label image for each image; InputInvalid if it is not clear what finds the objects."""
+def _labels(labels: Sequence[Any], segment: Path | str | None, images: Sequence[Any]) -> list[Any]:
+    """The label image of each image; InputInvalid if it is not clear what finds the objects."""
     if segment is not None:
         raise InputInvalid("labels and a segmentation were both given: the objects come from one of them.")
     found = listed(labels)
-    if len(found) != count:
-        raise InputInvalid(f"{amount(len(found), 'label image')} for {amount(count, 'image')}: give one for each, in the same order.")
-    return found
+    if len(found) != len(images):
+        raise InputInvalid(f"{amount(len(found), 'label image')} for {amount(len(images), 'image')}: give one for each, in the same order.")
+    return paired(images, found)
 
 
 def _segmented(bundle: Bundle, image: Image, **options: Any) -> tuple[Array, tuple[Array, tuple[str, ...]] | None, tuple[str, ...]]:

@@ -309,7 +309,10 @@ def _listed(images: Sequence[Path], out: Path, watch: bool) -> list[Path]:
 
 
 def run(bundle: str, images: Sequence[Path], out: Path, **options: Any) -> int:
-    """Run every image; one that cannot be read, or that the network fails on, is named, and the others go on."""
+    """Run every image; one that cannot be read, or that the network fails on, is named, and the others go on.
+
+    Results that are not finite are written, since other planes may be right, and count as a failure of the network.
+    """
     code = 0
     with progress_bar(left=True) as show:
         options["progress"] = lambda done, total: show(done, total, "")
@@ -319,6 +322,7 @@ def run(bundle: str, images: Sequence[Path], out: Path, **options: Any) -> int:
                 code = max(code, 2 if isinstance(result, InputInvalid) else 1)
                 continue
             print_notes(result.notes, image.name)
+            code = max(code, 1 if result.not_finite else 0)
             for path in written:
                 print_line(path)
     return code

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from zooready.errors import InputInvalid, amount
-from zooready.images.calibration import RESCALE, beyond, outside, planes_differ
+from zooready.images.calibration import RESCALE, beyond, outside, planes_differ, too_large
 from zooready.images.files import read_image
 from zooready.images.loading import axes_as_channels, demand_no_stack_of_stacks, planes_elsewhere, rounded
 from zooready.images.tiff import RGB, as_imagej_opens
@@ -104,7 +104,8 @@ def unlike_training(bundle: Bundle, pieces: Sequence[UserImage]) -> tuple[str, .
     image, tensor = pieces[0], bundle.inputs[0]
     note = outside(image.pixel_size_um, bundle.pixel_size_um, RESCALE)
     of_planes = planes_differ(image.z_um, bundle.plane_distance_um) if "z" in tensor.axes else ""
-    of_values = beyond(np.stack([piece.array for piece in pieces]), f"n{tensor.axes}", tensor.channels, bundle.limits)
+    values = np.stack([piece.array for piece in pieces])
+    of_values = (too_large(values), *beyond(values, f"n{tensor.axes}", tensor.channels, bundle.limits))
     return tuple(filter(None, (note, of_planes, *of_values, *image.notes)))
 
 

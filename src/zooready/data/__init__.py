@@ -11,7 +11,7 @@ from zooready.data.arrivals import arriving
 from zooready.data.augmentation import augmented
 from zooready.data.biosr import examine_biosr, read_biosr, views
 from zooready.data.classes import Classified, class_folders, examine_classes, images_in, read_classes
-from zooready.data.folder import Folder, examine_folder, read_folder, subfolder
+from zooready.data.folder import Folder, alike, examine_folder, mark, read_folder, subfolder
 from zooready.data.npz import examine_npz, npz_files, read_npz
 from zooready.data.object_sizes import notes_on_points, objects_in
 from zooready.data.sets import SETS, PublicSet, named_set
@@ -24,6 +24,7 @@ __all__ = [
     "Folder",
     "PublicSet",
     "Split",
+    "alike",
     "arriving",
     "augmented",
     "class_folders",
@@ -35,6 +36,7 @@ __all__ = [
     "examine_set",
     "folds",
     "images_in",
+    "mark",
     "named_set",
     "npz_files",
     "notes_on_points",

@@ -20,7 +20,7 @@ from zooready.data.augmentation import PLAIN, degraded, placed
 from zooready.data.faults import notes_on, refuse
 from zooready.errors import InputInvalid, amount
 from zooready.images.files import read_image
-from zooready.images.loading import as_grey
+from zooready.images.loading import as_grey, demand_order
 from zooready.records import Array, Augmentation, Pair
 
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".czi", ".lif", ".nd2")
@@ -238,10 +238,13 @@ def read_items(
     """
     faults, notes, digest = list(faults), list(notes), hashlib.sha256()
     entries: list[tuple[Item, Array, tuple[str, ...], float]] = []
+    first_names: tuple[str, ...] = ()
     for item in items:
         try:
             content = item.path.read_bytes()
             array, names, side = _plane(item)
+            first_names = first_names or names
+            demand_order(item.name, names, first_names)
         except (InputInvalid, OSError) as error:
             faults.append(str(error))
             continue
@@ -260,7 +263,7 @@ def read_items(
     index_of = {item.name: index for index, (item, _, _, _) in enumerate(kept)}
     return Classified(
         classes=classes,
-        channels=channels or _names(kept[0][2] if kept else (), usual),
+        channels=channels or _names(first_names, usual),
         names=tuple(item.name for item, _, _, _ in kept),
         labels=tuple(item.label for item, _, _, _ in kept),
         arrays=tuple(array for _, array, _, _ in kept),

@@ -24,11 +24,11 @@ import scipy
 from zooready.data.augmentation import PLAIN, augmented
 from zooready.data.classes import class_folders, images_in
 from zooready.data.faults import notes_on, refuse
-from zooready.data.masks import Mask, examined, nothing_to_learn, unfit
+from zooready.data.masks import Mask, examined, examined_stack, nothing_to_learn, unfit
 from zooready.errors import InputInvalid, amount
 from zooready.images import coco, geojson, rois, vendors
 from zooready.images.files import read_image, read_mask
-from zooready.images.loading import as_grey
+from zooready.images.loading import as_grey, demand_order
 from zooready.records import Array, Augmentation, Image, Pair
 
 MASKS = "masks"  # the partners that are looked through for what is wrong with masks
@@ -64,12 +64,14 @@ class Folder:
         """Indices of the images to train on, and of those to hold out.
 
         The published split if there is one, else a random fifth (at least one image) drawn with ``seed``; a single image serves as both.
+        Images of the same pixels stay together.
         """
         if self.training:
             return self.training, self.held_out
-        order = np.random.default_rng(seed).permutation(len(self.pairs))
+        groups = alike(self.pairs)
+        order = np.random.default_rng(seed).permutation(len(groups))
         kept = len(order) // 5 or int(len(order) > 1)
-        held_out, training = sorted(order[:kept].tolist()), sorted(order[kept:].tolist())
+        held_out, training = (sorted(member for group in part for member in groups[group]) for part in (order[:kept], order[kept:]))
         return tuple(training), tuple(held_out or training)
 
     def source(self, members: Sequence[int], crop: int, how: Augmentation = PLAIN) -> Source:
@@ -98,6 +100,19 @@ class Folder:
             name = self.names[int(np.argmin(sides))]
             raise InputInvalid(f"'{name}' is only {min(sides)} px wide or high: training needs images of at least {STEP_PX} px.")
         return min(wanted, min(sides)) // STEP_PX * STEP_PX
+
+
+def alike(pairs: Sequence[Pair]) -> list[list[int]]:
+    """Indices of the images, those of the same pixels together, in the order of the first; blank images are never alike."""
+    groups: dict[str | int, list[int]] = {}
+    for index, pair in enumerate(pairs):
+        groups.setdefault(mark(pair.input) or index, []).append(index)
+    return list(groups.values())
+
+
+def mark(pixels: Array) -> str:
+    """What tells an image's pixels from those of others; empty if it is blank."""
+    return "" if pixels.min() == pixels.max() else hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()[:16]
 
 
 def read_folder(
@@ -144,14 +159,17 @@ def examine_folder(
     images = _files(folder, "images")
     partners = _partners(folder, partner, images, classes)
     kept_in = next((path.name for paths in partners.values() for path in paths if path and path.suffix == coco.SUFFIX), f"{partner}/")
-    faults = [f"images/{images[name].name} has no partner in {kept_in}" for name in sorted(images.keys() - partners.keys())]
+    faults = [_lone(images[name], kept_in, partner) for name in sorted(images.keys() - partners.keys())]
     faults += [f"{_named(_first(partners[name]))} has no image in images/" for name in sorted(partners.keys() - images.keys())]
     names, pairs, sizes_um, digest = [], [], [], hashlib.sha256()
     notes: list[str] = []
     masks: list[Mask] = []
+    first_names: tuple[str, ...] = ()
     for name in sorted(images.keys() & partners.keys()):
         try:
-            array, partner_array, pixel_size_um = _read(images[name], partners[name], channels, is_stack, classes)
+            array, partner_array, pixel_size_um, channel_names = _read(images[name], partners[name], channels, is_stack, classes)
+            first_names = first_names or channel_names
+            demand_order(_named(images[name]), channel_names, first_names)
             looked_at = _each(partner_array, partners[name], classes) if partner == MASKS else []
             for path, mask in looked_at:
                 if not is_stack and (why := unfit(mask)):
@@ -165,6 +183,8 @@ def examine_folder(
             mask = _together(partner_array) if looked_at and len(classes) > 1 else partner_array
             if looked_at and mask.ndim == 2 and min(mask.shape) >= STEP_PX:  # training refuses smaller ones
                 masks.append(examined(mask, array[0], _named(looked_at[0][0]), _named(images[name])))
+            elif looked_at and is_stack and mask.ndim == 3:
+                masks.append(examined_stack(mask, _named(looked_at[0][0])))
         except InputInvalid as error:
             faults.append(str(error))
         for file in (images[name], *filter(None, partners[name])):
@@ -172,6 +192,7 @@ def examine_folder(
             digest.update(f"{file.parent.name}/{file.name} {len(content)}\n".encode() + content)
     if fault := nothing_to_learn(masks):
         faults.append(fault)
+    notes += _copies(pairs, [_named(images[name]) for name in names])
     return Folder(
         names=tuple(names),
         pairs=tuple(pairs),
@@ -181,6 +202,15 @@ def examine_folder(
         faults=tuple(faults),
         notes=(*(mask.problem for mask in masks if mask.problem), *notes),
     )
+
+
+def _copies(pairs: Sequence[Pair], names: Sequence[str]) -> list[str]:
+    """A note on each image that has the pixels of one before it."""
+    return [
+        f"{names[again]} has the pixels of {names[first]}, so both are trained on or both held out: keep one."
+        for first, *others in alike(pairs)
+        for again in others
+    ]
 
 
 def contents(folder: Path, partner: str = MASKS) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -224,6 +254,17 @@ def _partners(folder: Path, kind: str, images: Mapping[str, Path], classes: Sequ
         return {stem: (path,) for stem, path in (_renamed(files, images) if kind == MASKS else files).items()}
     by_class = [_renamed(_by_stem(inside / name, _masks_in(inside / name)), images) for name in classes]
     return {stem: tuple(files.get(stem) for files in by_class) for stem in sorted({stem for files in by_class for stem in files})}
+
+
+def _lone(image: Path, kept_in: str, partner: str) -> str:
+    """The fault of an image without a partner, and how to say that it shows no object."""
+    if partner != MASKS:
+        cure = ""
+    elif kept_in.endswith("/"):
+        cure = f" (if it shows no object, save zeros of its size as {kept_in}{vendors.stem(image)}.tif)"
+    else:
+        cure = " (if it shows no object, list it there without annotations)"
+    return f"images/{image.name} has no partner in {kept_in}{cure}"
 
 
 def _first(paths: Sequence[Path | None]) -> Path:
@@ -288,24 +329,26 @@ def _renamed(masks: Mapping[str, Path], images: Mapping[str, Path]) -> dict[str,
 
 def _read(
     image: Path, partners: Sequence[Path | None], channels: int, is_stack: bool, classes: tuple[str, ...]
-) -> tuple[Array, Array, float]:
-    """One image with its partner, which fit each other, and the pixel size in micrometres (0 if unknown)."""
-    array, pixel_size_um = _planes(image, read_image(image), channels, is_stack)
+) -> tuple[Array, Array, float, tuple[str, ...]]:
+    """One image with its partner, which fit each other, the pixel size in micrometres (0 if unknown), and the names of its channels."""
+    stored = read_image(image)
+    array, pixel_size_um = _planes(image, stored, channels, is_stack)
+    facts = (pixel_size_um or 0.0, stored.channels if len(stored.channels) == channels else ())
     if len(array) != channels:
         raise InputInvalid(f"images/{image.name} has {amount(len(array), 'channel')} instead of {channels}: split or merge channels first.")
     partner = _first(partners)
     if partner.suffix.lower() == coco.SUFFIX:
         several = classes if len(classes) > 1 else ()
-        return array, coco.labels_of(partner, image.name, (array.shape[-2], array.shape[-1]), several), pixel_size_um or 0.0
+        return array, coco.labels_of(partner, image.name, (array.shape[-2], array.shape[-1]), several), *facts
     if len(classes) > 1:
         blank = np.zeros(array.shape[1:], np.int32)
         masks = [_read(image, (path,), channels, is_stack, ())[1] if path else blank for path in partners]
-        return array, np.stack(masks), pixel_size_um or 0.0
+        return array, np.stack(masks), *facts
     partner_array, _ = _planes(partner, _partner(partner, array.shape), 1, is_stack)
     if array.shape[1:] != partner_array.shape[1:]:
-        sizes = " and ".join("x".join(map(str, stored.shape[1:])) for stored in (array, partner_array))
+        sizes = " and ".join("x".join(map(str, planes.shape[1:])) for planes in (array, partner_array))
         raise InputInvalid(f"images/{image.name} and {partner.parent.name}/{partner.name} differ in size ({sizes} px)")
-    return array, partner_array[0] if len(partner_array) == 1 else partner_array, pixel_size_um or 0.0
+    return array, partner_array[0] if len(partner_array) == 1 else partner_array, *facts
 
 
 def _partner(path: Path, shape: tuple[int, ...]) -> Image:

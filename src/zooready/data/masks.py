@@ -19,6 +19,7 @@ FEW = 10  # most values of a mask of classes
 SLIVER = 4.0  # px: median regions up to this size come from grey edges or noise, not from objects
 PLATEAU = 50.0  # px: mean size of the regions of equal value in a mask; in an image they have one or two
 MIDDLE = 512  # px
+EMPTY_MASK = "is empty: right only if the image shows no object; otherwise outline its objects, or take it out"
 FULL, EMPTY = 0.999, 0.0  # shares of foreground with nothing to learn
 OUTLINED = 0.6  # area / area with its holes filled, below which a piece is an outline; a nucleus with a hole or two has more
 SAME_SIZE, FAR = 0.5, 3.0  # area / median area, and distance / median diameter, from which pieces are objects of their own
@@ -84,7 +85,7 @@ def examined(mask: Array, image: Array, name: str, image_name: str) -> Mask:
     elif is_swapped:
         found = f"looks like an image, and {image_name} like its mask: swap the two, so that images/ holds what the microscope saw"
     elif not len(values):
-        found = "is empty: right only if the image shows no object; otherwise outline its objects, or take it out"
+        found = EMPTY_MASK
     elif foreground > FULL:
         found = _full(mask, values)
     elif rims := _rims(mask, values):
@@ -112,6 +113,28 @@ def examined(mask: Array, image: Array, name: str, image_name: str) -> Mask:
     return replace(summary, problem=f"{summary}; it {found}.") if found else summary
 
 
+def examined_stack(mask: Array, name: str) -> Mask:
+    """A mask (z, y, x) of a stack: how much is in it, and whether it is empty, has no background, is inverted, or shows classes."""
+    from skimage.measure import label
+
+    mask = mask.astype(np.int64)
+    values = np.unique(mask[mask > 0])
+    pieces = int(label(mask, background=0, connectivity=1 if len(values) == 1 else 3).max())
+    foreground, sides = float((mask > 0).mean()), np.concatenate([mask[:, end].ravel() for end in (0, -1)])
+    found = ""
+    if not len(values):
+        found = EMPTY_MASK
+    elif len(values) <= FEW and (foreground > FULL or foreground > 0.5 and (sides > 0).mean() > 0.9):
+        found = "seems inverted, or has no background, which must be 0: make the background 0, in Fiji with Edit > Invert or Process > Math"
+    elif 1 < len(values) <= FEW and pieces >= 2 * len(values):
+        found = (
+            f"has the values {', '.join(map(str, values))} in {pieces} separate pieces, so these seem to be classes: each would count as "
+            "one object. Give each object its own number, in Fiji with Analyze > 3D Objects Counter"
+        )
+    summary = Mask(name=name, objects=pieces if len(values) == 1 else len(values), foreground=foreground, values=len(values))
+    return replace(summary, problem=f"{summary}; it {found}.") if found else summary
+
+
 def nothing_to_learn(masks: Sequence[Mask]) -> str:
     """Why a whole folder of masks teaches nothing; empty if it does: with all masks empty, finding nothing would be perfect."""
     if not masks:
@@ -119,7 +142,8 @@ def nothing_to_learn(masks: Sequence[Mask]) -> str:
     if sum(mask.is_swapped for mask in masks) > len(masks) / 2:
         return f"images and masks seem to be swapped ({masks[0].problem})"
     if all(mask.foreground == EMPTY for mask in masks):
-        return f"all {len(masks)} masks are empty, so that a network that finds nothing would score perfectly: outline the objects"
+        are = "the one mask is" if len(masks) == 1 else f"all {len(masks)} masks are"
+        return f"{are} empty, so that a network that finds nothing would score perfectly: outline the objects"
     if all(mask.foreground > FULL and mask.values <= FEW for mask in masks):
         return (
             f"no mask of {len(masks)} has background, which must be 0 (ilastik writes 1): subtract 1 from all, in Fiji with Process > Math "

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from zooready.data import Folder, read_folder
+from zooready.data import Folder, mark, read_folder
 from zooready.errors import amount
 from zooready.evaluation import cards, label_images
 from zooready.evaluation.contract import Weights, digits
@@ -68,7 +68,15 @@ OVERLAP = Judging(methods=by_overlap, counts=overlaps, scores=scores_of_overlaps
 
 
 def write(
-    family: Family, weights: Weights, data: Path, out: Path, *, data_sha256: str = "", seed: int = 0, judging: Judging = OVERLAP
+    family: Family,
+    weights: Weights,
+    data: Path,
+    out: Path,
+    *,
+    data_sha256: str = "",
+    seed: int = 0,
+    trained_on: Sequence[str] = (),
+    judging: Judging = OVERLAP,
 ) -> Path:
     """Judge, and write ``<family>-on-<folder>.md`` with its picture; returns the page.
 
@@ -80,8 +88,9 @@ def write(
         A folder of images and label images, or of stacks of both, as for training.
     out
         Folder of the page; made if missing.
-    data_sha256, seed
-        Those of the run: if it was trained on this folder, only the images that it held out are judged.
+    data_sha256, seed, trained_on
+        Those of the run: images that it was trained on, wherever they lie, are not judged unless there are no others. Runs of before
+        have no ``trained_on``, and are known by the folder as a whole.
     judging
         How the family's objects are compared with the true ones.
 
@@ -95,8 +104,7 @@ def write(
     folder = read_folder(
         data, family.training.pair_of, channels=len(family.input.channels), partner=partner, is_stack=is_stack, classes=classes
     )
-    is_known = bool(data_sha256) and folder.sha256 == data_sha256
-    members = folder.split(seed)[1] if is_known else tuple(range(len(folder.pairs)))
+    members, seen = _unseen(folder, set(trained_on), folder.split(seed)[0] if folder.sha256 == data_sha256 else ())
     network, names = label_images.Segmenter(weights, family=family), family.outputs[0].channels[2:]
     methods = judging.methods(network)
     rows = [judged(folder, member, methods, judging) for member in members]
@@ -104,13 +112,25 @@ def write(
     make_folder(out)
     name = f"{family.name}-on-{data.resolve().name}"
     _draw(folder, [member for _, member in sorted(zip((row["f1"] for row in rows), members, strict=True))], methods, out / f"{name}.png")
-    words = f"{amount(len(members), 'image')} of the folder {data.resolve().name!r}"
-    words += ", those that training held out" if is_known else ""
+    words = f"{amount(len(members), 'image')} of the folder {data.resolve().name!r}{seen}"
     words += f". {judging.words}" if judging.words else ""
     page = out / f"{name}.md"
     with whole_file(page) as file:
         file.write("\n".join(_page(family, rows, of_classes, judging, words, f"{name}.png")).encode())
     return page
+
+
+def _unseen(folder: Folder, marks: set[str], trained: Sequence[int]) -> tuple[list[int], str]:
+    """The images that training did not see, or all if it saw each, and words about that.
+
+    ``marks`` are those of the images that it saw; ``trained`` are their indices if there are no marks.
+    """
+    everyone = range(len(folder.pairs))
+    saw = {member for member in everyone if mark(folder.pairs[member].input) in marks} if marks else set(trained)
+    unseen = [member for member in everyone if member not in saw]
+    if not unseen:
+        return list(everyone), ", **all of which training saw, so that the numbers say little about others**"
+    return unseen, f", those that training did not see, without {len(saw)} that it saw" if saw else ""
 
 
 def of_class(folder: Folder, member: int, network: label_images.Segmenter, number: int, judging: Judging) -> tuple[float, ...]:

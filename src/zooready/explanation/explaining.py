@@ -16,7 +16,7 @@ from zooready.explanation.checks import share_inside
 from zooready.explanation.networks import Network, network_of
 from zooready.explanation.reblurring import doubt
 from zooready.explanation.results import Explained, Explanation
-from zooready.images.calibration import beyond, outside, too_large
+from zooready.images.calibration import beyond, demand_small, outside
 from zooready.images.resampling import resampled
 from zooready.prediction import as_input
 from zooready.prediction.embedding import watched
@@ -173,8 +173,7 @@ def _image(image: Image, spec: TensorSpec, channel: int | str | None, zoom: floa
         )
     if array.min() == array.max():
         raise InputInvalid(f"every pixel of the image is {array.flat[0]:g}, so that there is nothing to explain: give another image.")
-    if why := too_large(array):
-        raise InputInvalid(why)
+    demand_small(array)
     return resampled(array, (height, width))
 
 

@@ -271,7 +271,8 @@ def _batch_note(trial: Trial) -> str:
     """
     import torch
 
-    first, second = trial.example, (trial.example.max() + trial.example.min() - trial.example).flip(-1)
+    first, low, high = trial.example, trial.example.min(), trial.example.max()
+    second = low + 0.1 * (high - low) + 0.75 * (high - first).flip(-1)  # another image, of another smallest and largest value
     try:
         alone = [trial.run(image) for image in (first, second)]
         both = trial.run(torch.cat([first, second]))

@@ -73,7 +73,7 @@ def pair_of(image: Array, labels: Array, pixel_size_um: float = 1.0) -> Pair:
         raise InputInvalid(
             f"a label image of shape {labels.shape} ({labels.dtype}): give ({axes}), 0 background, 1, 2, … one number an object."
         )
-    names, ranks = np.unique(np.append(labels, 0), return_inverse=True)  # 0 comes first, whether or not it occurs
+    names, ranks = np.unique(np.append(labels, labels.dtype.type(0)), return_inverse=True)  # 0 comes first, whether or not it occurs
     labels = ranks[:-1].reshape(labels.shape).astype(np.int32)
     if len(names) == 2:
         labels = scipy.ndimage.label(labels)[0].astype(np.int32)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from zooready.errors import InputInvalid
 from zooready.images.mapped import blocks
 from zooready.records import Array
 
@@ -70,7 +71,7 @@ def planes_differ(z_um: float | None, trained_um: float | None) -> str:
 
 
 def beyond(array: Array, axes: str, channels: Sequence[str], limits: Mapping[str, tuple[float, float]]) -> list[str]:
-    """What values of an image lie beyond those that the network was trained for, a note a channel, or beyond those that any can use.
+    """What values of an image lie beyond those that the network was trained for, a note a channel.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def beyond(array: Array, axes: str, channels: Sequence[str], limits: Mapping[str
     limits
         Smallest and largest value that the network was trained for, by channel; other channels may hold any.
     """
-    notes = [note] if (note := too_large(array)) else []
+    notes = []
     for name, (low, high) in limits.items():
         if name not in channels:
             continue
@@ -104,12 +105,24 @@ def too_large(array: Array) -> str:
         return ""
     ends = [(np.min(array[block]), np.max(array[block])) for block in blocks(array)]
     smallest, largest = float(min(low for low, _ in ends)), float(max(high for _, high in ends))
-    if max(-smallest, largest) <= LARGEST:
+    if not max(-smallest, largest) > LARGEST:  # nor where it is NaN
         return ""
     return (
         f"the image has values from {smallest:.6g} to {largest:.6g}: what a network adds and squares of those beyond {LARGEST:g} does not "
-        "fit into float32, and the result is of no use. Divide them, in Fiji with Process > Math > Divide."
+        "fit into float32, and the result would be of no use. Divide them, in Fiji with Process > Math > Divide."
     )
+
+
+def demand_small(array: Array) -> None:
+    """Refuse an image whose values no network can use, as one with infinite pixels is.
+
+    Raises
+    ------
+    InputInvalid
+        They are too large.
+    """
+    if why := too_large(array):
+        raise InputInvalid(why)
 
 
 def blurred(blurs_um: tuple[float, ...], pixel_size_um: float | None, allowed: tuple[float, float] | None) -> str:

@@ -58,7 +58,9 @@ def read_geojson(path: Path, shape: tuple[int, ...]) -> NDArray[np.int32]:
             "objects as GeoJSON; lines and points enclose nothing."
         ) from None
     if not areas:
-        raise InputInvalid(f"{path.name} holds no objects: outline them, and export them again.")
+        raise InputInvalid(
+            f"{path.name} holds no objects: outline them, and export them again; if there are none, put a TIFF of zeros there instead."
+        )
     *above, height, width = shape
     plane = (height, width)
     missing = sum(all(outlines.is_outside(ring, plane) for polygon in polygons for ring in polygon) for polygons in areas)

@@ -199,6 +199,31 @@ def as_plane(image: Path | str | Array) -> Array:
     return loaded.array
 
 
+def crossed(have: Sequence[str], want: Sequence[str]) -> tuple[str, str] | None:
+    """A channel and another one in whose place it lies, if names contradict the order.
+
+    >>> crossed(["Nuclei", "dapi"], ["cells", "nuclei"]), crossed(["red", "green"], ["cells", "nuclei"])
+    (('nuclei', 'cells'), None)
+    """
+    ours, theirs = ([name.lower() for name in names] for names in (have, want))
+    return next(((own, other) for own, other in zip(ours, theirs, strict=False) if own != other and own in theirs), None)
+
+
+def demand_order(name: str, have: Sequence[str], first: Sequence[str]) -> None:
+    """Refuse an image with the channels of those before it in another order.
+
+    Raises
+    ------
+    InputInvalid
+        A channel lies in the place of another one.
+    """
+    if crossed(have, first):
+        raise InputInvalid(
+            f"{name} has the channels {', '.join(have)}, and images before it {', '.join(first)}: give all the same order, in Fiji with "
+            "Image > Color > Arrange Channels."
+        )
+
+
 def rounded(array: Array) -> str:
     """A note on whole numbers that float32, in which networks calculate, does not hold; empty if it holds all of them."""
     if array.dtype.kind not in "iu" or array.dtype.itemsize < 4:

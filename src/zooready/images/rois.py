@@ -55,7 +55,10 @@ def read_rois(path: Path, shape: tuple[int, ...]) -> NDArray[np.int32]:
 
     regions = list(_regions(path))
     if not regions:
-        raise InputInvalid(f"{path.name} holds no regions: add the outlines to the ROI Manager and save them there with More > Save.")
+        raise InputInvalid(
+            f"{path.name} holds no regions: add the outlines to the ROI Manager and save them there with More > Save; if there are none, "
+            "put a TIFF of zeros there instead."
+        )
     if len(shape) == 3:
         return _stack(path, regions, (shape[0], shape[1], shape[2]))
     plane = (shape[0], shape[1])

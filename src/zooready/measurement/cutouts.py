@@ -13,6 +13,7 @@ from zooready.errors import InputInvalid
 from zooready.records import Array, as_float32
 
 Background = Literal["keep", "zero", "lowest"]
+FEW = 10  # most numbers of an image of classes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +76,25 @@ def crops(image: Array, labels: Array, size: tuple[int, int] | None = None, back
         edge = any(extent.start == 0 or extent.stop == length for extent, length in zip(box, labels.shape, strict=True))
         is_cut = height > wanted[0] or width > wanted[1]
         yield Crop(label=int(numbers[position - 1]), box=(box[0], box[1]), image=pixels, is_cut=is_cut, is_at_edge=edge)
+
+
+def joined(labels: Array) -> str:
+    """That several pieces of one number count as one object, as all do in a mask, and those of a class in an image of classes; else empty.
+
+    >>> joined(np.array([[255, 0, 255], [0, 0, 0]]))[:62]
+    'the labels hold the number 255 in 2 separate pieces, and those'
+    """
+    from skimage.measure import label
+
+    whole = labels.astype(np.int64)
+    numbers = np.unique(whole[whole != 0])
+    if not len(numbers) or len(numbers) > FEW or (pieces := int(label(whole, connectivity=whole.ndim).max())) < 2 * len(numbers):
+        return ""
+    listed = f"number{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+    return (
+        f"the labels hold the {listed} in {pieces} separate pieces, and those of a number count as one object: if each is one, give it its "
+        "own number, in Fiji with Analyze Particles and Count Masks."
+    )
 
 
 def compacted(labels: Array, image: Array) -> tuple[NDArray[np.int64], NDArray[np.int32]]:

@@ -14,11 +14,11 @@ import numpy as np
 
 from zooready.bundle.specs import channel_limits, input_spec, known_kind, output_specs, pixel_range_um, stated_crop_px
 from zooready.errors import BundleInvalid, InputInvalid, ZooreadyError, amount
-from zooready.images.calibration import RESCALE, beyond, outside
+from zooready.images.calibration import RESCALE, beyond, demand_small, outside
 from zooready.images.loading import rounded
 from zooready.images.notebook import notes_html, table_html
 from zooready.images.whole_files import make_folder, whole_file
-from zooready.measurement.cutouts import Background, crops, several_planes
+from zooready.measurement.cutouts import Background, crops, joined, several_planes
 from zooready.measurement.features import measurements
 from zooready.prediction import as_input
 from zooready.prediction.embedding import Seen, strangers, watched
@@ -145,6 +145,7 @@ class Measurer:
         if any(length != 1 for length in inputs.lengths):
             raise several_planes(name, image.axes)
         array = next(iter(inputs))[0]
+        demand_small(array)
         notes = [f"{name}: {note}"] if (note := outside(image.pixel_size_um, pixel_range_um(self.bundle), RESCALE)) else []
         notes += [f"{name}: {note}" for note in beyond(array, self.spec.axes[1:], self.spec.channels, channel_limits(self.bundle))]
         notes += [f"{name}: {note}"] if (note := rounded(inputs.array)) else []
@@ -165,6 +166,7 @@ class Measurer:
         if self.known is not None:
             others = sum(row["other_kind"] for row in rows)
             notes += [f"{name}: {note}"] if (note := of_another_kind(others, len(rows), "objects", self.known)) else []
+        notes += [f"{name}: {note}"] if (note := joined(objects)) else []
         if cut and size:
             notes.append(f"{name}: {amount(cut, 'object')} cut to the {size[1]} x {size[0]} px that the network is given.")
         return rows, notes

@@ -9,7 +9,7 @@ from numbers import Integral
 import numpy as np
 
 from zooready.errors import InputInvalid, amount
-from zooready.images.loading import as_grey, axes_as_channels, planes_elsewhere
+from zooready.images.loading import as_grey, axes_as_channels, crossed, planes_elsewhere
 from zooready.images.tiff import RGB
 from zooready.records import Array, Image, as_float32
 from zooready.tensors import TensorSpec
@@ -58,7 +58,8 @@ def as_input(image: Image, spec: TensorSpec, *, channel: int | str | None = None
     Raises
     ------
     InputInvalid
-        Wrong number of channels, no stack where one is needed, a size that is not the fixed one.
+        Wrong number of channels, names of channels that contradict their order, no stack where one is needed, a size that is not the
+        fixed one.
     """
     image = as_grey(image) if len(spec.channels) == 1 and channel is None else image
     array, axes = image.array, image.axes
@@ -107,6 +108,12 @@ def _channels(image: Image, count: int, spec: TensorSpec, channel: int | str | N
     have, want = [name.lower() for name in names], [name.lower() for name in spec.channels]
     if sorted(have) == sorted(want) and len(set(have)) == count:
         return [have.index(name) for name in want]
+    if found := crossed(names, spec.channels):
+        own, other = found
+        raise InputInvalid(
+            f"the image has the channels {', '.join(names)} and the network takes {', '.join(spec.channels)}: {own!r} would be taken for "
+            f"{other!r}. Name them as the network does, or put them into its order, in Fiji with Image > Color > Arrange Channels."
+        )
     return list(range(count))
 
 

@@ -21,7 +21,7 @@ from zooready.bundle.specs import (
 )
 from zooready.errors import BundleInvalid, ConsumerFailed, InputInvalid, amount
 from zooready.formats.starting import Device
-from zooready.images.calibration import beyond, outside, planes_differ, too_large
+from zooready.images.calibration import beyond, demand_small, outside, planes_differ
 from zooready.images.loading import demand_no_stack_of_stacks, empty, rounded
 from zooready.images.mapped import blocks, is_mapped
 from zooready.images.notebook import image_html, notes_html, table_html
@@ -56,12 +56,13 @@ class Prediction:
     """What a bundle says of an image, by the id of its outputs.
 
     ``images`` are calibrated; labels are uint16 where 65,535 objects suffice, everything else float32. ``notes`` are sentences
-    that a person should read before trusting the numbers, each with its cure.
+    that a person should read before trusting the numbers, each with its cure. ``not_finite`` names outputs that hold NaN or infinity.
     """
 
     images: Mapping[str, Image] = field(default_factory=dict)
     scores: Mapping[str, Scores] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    not_finite: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
         """What a notebook shows: notes, images, scores."""
@@ -127,13 +128,14 @@ def predict(
     Raises
     ------
     InputInvalid
-        The image does not suit the bundle, or does not fit into memory.
+        The image does not suit the bundle, has values beyond 1e15, or does not fit into memory.
     BundleInvalid, ConsumerFailed, ConsumerMissing
         As :func:`zooready.prediction.sessions.engine`.
     """
     image = through(sized(image, pixel_size), na, wavelength_nm)
     spec, outputs = input_spec(bundle, READERS), output_specs(bundle)
     inputs = as_input(image, spec, channel=channel)
+    demand_small(inputs.array)
     image = seen_through(image, spec, channel)
     demand_no_stack_of_stacks(inputs.loop, {tensor.name: tensor.axes for tensor in outputs})
     zoom = zoom_for(bundle, image, pixel_size, diameter, is_told=na is not None)
@@ -160,18 +162,18 @@ def predict(
         )
     notes += _notes_on_objects(loaded, bundle, inputs, results, zoom)
     notes += _notes_on_kind(bundle, embeddings)
-    images, scores = {}, {}
+    images, scores, not_finite = {}, {}, []
     for tensor, stacked in zip(outputs, results, strict=True):
         if wrong := sum(int((~np.isfinite(stacked[block])).sum()) for block in blocks(stacked)):
-            cure = "divide the image's values" if too_large(inputs.array) else "run zooready check on the bundle"
-            notes.append(f"'{tensor.name}' has {wrong} values that are not finite: do not use it, and {cure}.")
+            not_finite.append(tensor.name)
+            notes.append(f"'{tensor.name}' has {wrong} values that are not finite: do not use it, and run zooready check on the bundle.")
         if "y" in tensor.axes:
             if tensor.kind == "labels":
                 stacked = as_labels(stacked, parts.scratch) if is_mapped(stacked) else _small_labels(stacked)
             images[tensor.name] = _image(stacked, inputs.loop, tensor, image, plane_distance_um(bundle))
         else:
             scores[tensor.name] = _scores(stacked, inputs, tensor)
-    return Prediction(images=images, scores=scores, notes=tuple(notes))
+    return Prediction(images=images, scores=scores, notes=tuple(notes), not_finite=tuple(not_finite))
 
 
 def _notes_on_image(bundle: Bundle, spec: TensorSpec, image: Image, inputs: Inputs, zoom: float, *, is_as_it_is: bool) -> list[str]:

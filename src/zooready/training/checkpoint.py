@@ -26,6 +26,7 @@ class Checkpoint:
     """A trained network on disk: ``weights.safetensors`` and ``run.json`` in ``folder``.
 
     ``data`` describes the training data, ``data_sha256`` identifies its files (empty for simulated data, which ``seed`` reproduces).
+    ``trained_on`` are marks of the pixels of its training images, by which other commands know them.
     ``classes`` are those of a classifier, or the kinds of objects that are found, and ``channels`` those of the input, from which the
     family for a user's own classes can be made again; ``pixel_size_um`` is the range of the files' pixel sizes, empty if unknown,
     ``objects`` are those of the files, None if there are none. ``augmentation`` is how the images of files were varied beyond flips and
@@ -44,6 +45,7 @@ class Checkpoint:
     data: str
     optimizer: str = "AdamW"
     data_sha256: str = ""
+    trained_on: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     pixel_size_um: tuple[float, ...] = ()
@@ -101,7 +103,7 @@ class Checkpoint:
     def write(self) -> None:
         """Write the record into the run's folder; the folder's path is not part of it."""
         record = {key: value for key, value in asdict(self).items() if key != "folder"}
-        replace(self.folder / RECORD, (json.dumps(record, indent=2, sort_keys=True) + "\n").encode())
+        replace(self.folder / RECORD, (json.dumps(record, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
 
 
 def read(folder: Path) -> Checkpoint:
@@ -115,7 +117,8 @@ def read(folder: Path) -> Checkpoint:
     path = folder / RECORD
     try:
         record: dict[str, Any] = json.loads(path.read_text())
-        record |= {key: tuple(record.get(key, ())) for key in ("classes", "channels", "pixel_size_um")}  # JSON knows lists only
+        lists = ("classes", "channels", "pixel_size_um", "trained_on")  # JSON has no tuples
+        record |= {key: tuple(record.get(key, ())) for key in lists}
         if objects := record.get("objects"):
             pairs = {key: tuple(objects[key]) for key in ("diameter_px", "background")}
             record["objects"] = Objects(**pairs, foreground=objects["foreground"])

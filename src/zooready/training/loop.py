@@ -219,6 +219,7 @@ def _record(family: Family, recipe: Recipe, pairs: Pairs, start: Start | None, *
         optimizer=recipe.optimizer,
         data=pairs.words,
         data_sha256=pairs.sha256,
+        trained_on=pairs.trained_on,
         classes=classes_of(family) or object_classes(family),
         channels=family.input.channels,
         pixel_size_um=pairs.pixel_size_um,
@@ -350,11 +351,12 @@ def _without_chatter() -> Iterator[None]:
 def held_out_metrics(task: Task, judged: tuple[Callable[[int], Pair], int] | None = None) -> dict[str, float]:
     """Means of the family's metrics over held-out pairs, in float32: whole ones of ``judged``, or some of the run's own crops.
 
-    Pairs without metrics are left out; the result is empty if no pair has any.
+    Pairs without metrics are left out, and so is a value that is not finite, as PSNR is where an image equals the truth: JSON has none.
+    The result is empty if no pair has any.
     """
     if task.family.training.metrics is None:
         return {}
-    measurements: list[dict[str, float]] = []
+    measured: dict[str, list[float]] = {}
     task.eval().cpu()
     pair_of, count = judged or (lambda index: task.held_out(task.seed + HELD_OUT, index), EVALUATED)
     for index in range(count):
@@ -362,10 +364,10 @@ def held_out_metrics(task: Task, judged: tuple[Callable[[int], Pair], int] | Non
         with torch.no_grad():
             image = torch.as_tensor(pair.input)[None]
             output = _whole(task, normalised(image, task.statistics(image)))
-        if values := task.family.training.metrics(output, pair):
-            measurements.append(dict(values))
-    names = measurements[0] if measurements else {}
-    return checkpoint.plain({name: np.mean([measurement[name] for measurement in measurements]) for name in names})
+        for name, value in task.family.training.metrics(output, pair).items():
+            if math.isfinite(value):
+                measured.setdefault(name, []).append(value)
+    return checkpoint.plain({name: np.mean(values) for name, values in measured.items()})
 
 
 def _whole(task: Task, image: torch.Tensor) -> Any:

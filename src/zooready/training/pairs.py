@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -14,6 +14,8 @@ from zooready.data import (
     Classified,
     Folder,
     Split,
+    alike,
+    mark,
     notes_on_points,
     npz_files,
     objects_in,
@@ -47,7 +49,8 @@ class Pairs:
     ``judged`` gives the pairs for the metrics and their number; None uses some of ``held_out``. ``pixel_size_um`` is the smallest and the
     largest pixel size of the images, empty if unknown. ``sample`` is a held-out image, which the bundle of the run will carry, and
     ``objects`` are those that the images show, None if they show none. ``crops`` is how many training crops the images have room for, 0
-    if there is no end of them. ``has_held_out`` is false if the held-out pairs are those of the one image that is trained on.
+    if there is no end of them. ``trained_on`` are the marks of the training images, of a folder with partners. ``has_held_out`` is false
+    if the held-out pairs are those of the one image that is trained on.
     """
 
     source: Source
@@ -59,6 +62,7 @@ class Pairs:
     sample: Image | None = None
     objects: Objects | None = None
     crops: float = 0.0
+    trained_on: tuple[str, ...] = ()
     has_held_out: bool = True
 
 
@@ -134,6 +138,10 @@ def classified(images: Classified, split: Split, words: str, how: Augmentation =
     if how.zoom != PLAIN.zoom:
         raise InputInvalid(f"zoom {list(how.zoom)}: images with a class are always scaled by up to 15 %, and by no more. Leave zoom out.")
     _warn(images.notes)
+    trained = {mark(images.arrays[member]) for member in split.training} - {""}
+    if copies := [images.names[member] for member in split.held_out if mark(images.arrays[member]) in trained]:
+        listed = ", ".join(copies[:SHOWN]) + (f" and {len(copies) - SHOWN} more" if len(copies) > SHOWN else "")
+        _warn([f"held out and trained on too, pixel for pixel, so that metrics flatter the network: {listed}. Keep one of each."])
     side, shown = images.side(), split.held_out[0]
     return Pairs(
         source=images.source(split.training, side, how),
@@ -162,6 +170,7 @@ def _in_crops(read: Callable[[Path], Folder], family: Family, data: Path, valida
     if validation is not None:
         training, judges = tuple(range(len(folder.pairs))), read(validation)
         held_out = tuple(range(len(judges.pairs)))
+        _demand_apart(folder, judges, validation)
         _warn(judges.notes)
         words = f"{words} and of {validation.resolve().name!r}"
     has_held_out = judges is not folder or not set(training) & set(held_out)
@@ -172,8 +181,9 @@ def _in_crops(read: Callable[[Path], Folder], family: Family, data: Path, valida
         _warn(notes_on_points((*folder.pairs, *judges.pairs)))
     most = CROP_PX_OF_STACKS if "z" in family.input.axes else CROP_PX
     crop = min(folder.crop(most), judges.crop(most))
-    shown = judges.pairs[held_out[0]]
-    size_um = judges.pixel_sizes_um[held_out[0]] if judges.pixel_sizes_um else 0.0
+    if family.objects and not any(judges.pairs[member].target.any() for member in held_out):
+        _warn(["the images held out show no object, so that the metrics say only whether none was found there: hold out others."])
+    shown, size_um = _shown(((judges, held_out), (folder, training)))
     hashes = folder.sha256 if validation is None else sha256(f"{folder.sha256} {judges.sha256}".encode()).hexdigest()
     return Pairs(
         source=folder.source(training, crop, family.training.recipe.augmentation),
@@ -185,8 +195,28 @@ def _in_crops(read: Callable[[Path], Folder], family: Family, data: Path, valida
         pixel_size_um=_range((*folder.pixel_sizes_um, *judges.pixel_sizes_um)),
         sample=as_sample(window(shown.input, shown.target), family.input.channels, size_um or None),
         objects=objects_in((*folder.pairs, *judges.pairs)) if family.objects else None,
+        trained_on=tuple(sorted(filter(None, {mark(folder.pairs[member].input) for member in training}))),
         has_held_out=has_held_out,
     )
+
+
+def _demand_apart(folder: Folder, judges: Folder, validation: Path) -> None:
+    """Refuse images to hold out that are trained on, pixel for pixel."""
+    count = len(folder.pairs)
+    together = [group for group in alike((*folder.pairs, *judges.pairs)) if group[0] < count <= group[-1]]
+    if together:
+        first, last = folder.names[together[0][0]], judges.names[together[0][-1] - count]
+        raise InputInvalid(
+            f"{validation}: {amount(len(together), 'image')} to hold out would be trained on too, pixel for pixel, such as {last!r} "
+            f"({first!r} there), and metrics of these say nothing about others. Take them out of one of the two folders."
+        )
+
+
+def _shown(candidates: Iterable[tuple[Folder, Sequence[int]]]) -> tuple[Pair, float]:
+    """The pair whose image the bundle will carry, and its pixel size, 0 if unknown: the first that shows something, else the first."""
+    members = [(folder, member) for folder, chosen in candidates for member in chosen]
+    folder, member = next((one for one in members if one[0].pairs[one[1]].target.any()), members[0])
+    return folder.pairs[member], folder.pixel_sizes_um[member] if folder.pixel_sizes_um else 0.0
 
 
 def _warn(notes: Sequence[str]) -> None:

@@ -18,24 +18,16 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
+from pydantic_core import ErrorDetails
 
-from zooready.errors import InputInvalid, shown
+from zooready.errors import InputInvalid, meant, shown
 from zooready.records import Augmentation, Family, Recipe
 from zooready.texts.plain_yaml import read_yaml
 
-EXAMPLE = """\
-steps: 1200
-batch: 4
-optimizer: Muon
-learning_rate: 0.001
-augmentation:
-  zoom: [0.7, 1.4]
-  blur_px: 1.5
-  noise: 0.1
-  light: 0.5
-  gamma: 0.3
-  share: 0.5
-"""
+EXAMPLE = (  # one line, so that the fault before it stays in sight
+    "{steps: 1200, batch: 4, optimizer: Muon, learning_rate: 0.001, "
+    "augmentation: {zoom: [0.7, 1.4], blur_px: 1.5, noise: 0.1, light: 0.5, gamma: 0.3, share: 0.5}}"
+)
 
 
 def _in_order(zoom: tuple[float, float]) -> tuple[float, float]:
@@ -48,7 +40,7 @@ Factor = Annotated[float, Field(ge=0.1, le=10)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=False)
+    model_config = ConfigDict(extra="forbid", strict=False, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -95,16 +87,22 @@ def read_recipe(path: Path) -> dict[str, Any]:
     try:
         content = read_yaml(path)
     except (OSError, InputInvalid) as error:
-        raise InputInvalid(f"cannot read {path}: {error}. Start from this:\n{EXAMPLE}") from None
+        raise InputInvalid(f"cannot read {path}: {str(error).rstrip('.')}. A complete one: {EXAMPLE}") from None
     try:
         recipe = _Recipe.model_validate(content)
     except ValidationError as error:
-        faults = [
-            f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}, got {shown(fault['input'])}" for fault in error.errors()
-        ]
-        raise InputInvalid(f"{path}: {'; '.join(faults)}. A complete example:\n{EXAMPLE}") from None
+        faults = [f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {_reason(fault)}" for fault in error.errors()]
+        raise InputInvalid(f"{path}: {'; '.join(faults)}. A complete one: {EXAMPLE}") from None
     stated = {key: value for key, value in recipe.model_dump(exclude={"augmentation"}).items() if value is not None}
     return stated | ({"augmentation": Augmentation(**recipe.augmentation.model_dump())} if recipe.augmentation else {})
+
+
+def _reason(fault: ErrorDetails) -> str:
+    """What is wrong with one key or value."""
+    if fault["type"] != "extra_forbidden":
+        return f"{fault['msg']}, got {shown(fault['input'])}"
+    of = _Augmentation if fault["loc"][0] == "augmentation" and len(fault["loc"]) > 1 else _Recipe
+    return "a recipe has no such key." + meant(str(fault["loc"][-1]), of.model_fields)
 
 
 def with_recipe(family: Family, stated: dict[str, Any]) -> Family:
