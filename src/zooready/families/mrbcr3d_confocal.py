@@ -32,8 +32,8 @@ SPECIMENS: tuple[Thick, ...] = (  # drawn with equal chance; one named twice is 
     *(volumes.filaments, volumes.puncta, volumes.beads, volumes.tubes, volumes.clouds, volumes.mixed),
     *(thick.globes, thick.globes, thick.sheets, thick.nets),
 )
-UNEVEN = 0.4  # share of pairs whose dye is unevenly bound, as in every measured image
-UNEVENNESS, PATCHES_PX = (0.1, 0.6), (0.5, 6.0)  # standard deviation of the logarithm of its density; width of its patches
+UNEVEN = 0.8  # share of pairs whose dye is unevenly bound, as in every measured image
+UNEVENNESS, PATCHES_PX = (0.1, 0.8), (0.3, 3.0)  # standard deviation of the logarithm of its density; width of its patches
 OPTICS = Optics(na=1.2, wavelength_nm=520.0, index=1.33, pixel_size_um=0.07)  # of the sample
 Z_STEP_UM = 0.2
 
