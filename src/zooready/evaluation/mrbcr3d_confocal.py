@@ -21,6 +21,7 @@ STACKS, UNSEEN_STACKS = 10, 6  # each kind once, and three times
 BLURS_PX, WIDTHS_PX, PER_ROW = (4.5, 6.0, 8.0, 11.0), (0.6, 0.9, 1.3, 2.0), 5
 CONFOCAL, GAUSSIAN = "confocal microscopes", "Gaussian points"  # tables beside those of held-out and unseen specimens
 SEEDS = {CONFOCAL: 4_150_021, GAUSSIAN: 4_150_022}  # never used in training, whose seeds are small
+SMOOTHER = family.Dye(share=0.4, unevenness=(0.1, 0.6), patches_px=(0.5, 6.0))  # than in training, and as in the cards before
 KINDS: tuple[Thick, ...] = tuple(dict.fromkeys(family.SPECIMENS))
 
 
@@ -30,7 +31,7 @@ def stacks(kinds: Sequence[Thick], seed: int, count: int) -> list[Field]:
     for index in range(count):
         rng = np.random.default_rng((seed, index))
         blur = microscopes.log_uniform(rng, microscopes.CONFOCAL_BLUR_PX)
-        made.append(family.scene(rng, STACK_PX, kinds[index % len(kinds)], microscopes.confocal(rng, blur)))
+        made.append(family.scene(rng, STACK_PX, kinds[index % len(kinds)], microscopes.confocal(rng, blur), SMOOTHER))
     return made
 
 
@@ -41,7 +42,7 @@ def rows(name: str) -> dict[float, list[Field]]:
     for row, value in enumerate(values):
         rngs = [np.random.default_rng((SEEDS[name], round(10 * value), index)) for index in range(PER_ROW)]
         kinds = [KINDS[(row * PER_ROW + index) % len(KINDS)] for index in range(PER_ROW)]
-        made[value] = [family.scene(rng, STACK_PX, kind, drawn(rng, value)) for rng, kind in zip(rngs, kinds, strict=True)]
+        made[value] = [family.scene(rng, STACK_PX, kind, drawn(rng, value), SMOOTHER) for rng, kind in zip(rngs, kinds, strict=True)]
     return made
 
 

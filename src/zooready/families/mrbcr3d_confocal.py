@@ -9,7 +9,7 @@ fill their stacks, as tissue and pollen do, since nothing smooth may be taken fo
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -32,26 +32,40 @@ SPECIMENS: tuple[Thick, ...] = (  # drawn with equal chance; one named twice is 
     *(volumes.filaments, volumes.puncta, volumes.beads, volumes.tubes, volumes.clouds, volumes.mixed),
     *(thick.globes, thick.globes, thick.sheets, thick.nets),
 )
-UNEVEN = 0.8  # share of pairs whose dye is unevenly bound, as in every measured image
-UNEVENNESS, PATCHES_PX = (0.1, 0.8), (0.3, 3.0)  # standard deviation of the logarithm of its density; width of its patches
 OPTICS = Optics(na=1.2, wavelength_nm=520.0, index=1.33, pixel_size_um=0.07)  # of the sample
 Z_STEP_UM = 0.2
 
 
-def scene(rng: np.random.Generator, shape: Shape, specimen: Thick, microscope: Sectioning) -> Field:
+@dataclass(frozen=True, kw_only=True)
+class Dye:
+    """How unevenly specimens are dyed, as in every measured image.
+
+    ``share`` of them have dye in patches, whose widths are ``patches_px``; the logarithm of its density has the standard deviations
+    ``unevenness``.
+    """
+
+    share: float
+    unevenness: tuple[float, float]
+    patches_px: tuple[float, float]
+
+
+FINE = Dye(share=0.8, unevenness=(0.1, 0.8), patches_px=(0.3, 3.0))  # of training
+
+
+def scene(rng: np.random.Generator, shape: Shape, specimen: Thick, microscope: Sectioning, dye: Dye = FINE) -> Field:
     """A stack with random light and detector and something in it, the dye unevenly bound at random; ``shape`` each."""
     aspect = microscope.z_step_um / microscope.optics.pixel_size_um
-    drawn = partial(uneven, draw=lambda rng, shape: specimen(rng, shape, aspect))
+    drawn = partial(uneven, dye=dye, draw=lambda rng, shape: specimen(rng, shape, aspect))
     return mrbcr3d.stack_with_content(rng, shape, drawn, **vars(microscope), **mrbcr.any_exposure(rng))
 
 
-def uneven(rng: np.random.Generator, shape: Shape, draw: Solid) -> NDArray[np.float64]:
+def uneven(rng: np.random.Generator, shape: Shape, dye: Dye, draw: Solid) -> NDArray[np.float64]:
     """A specimen (z, y, x) in 0-1, in a share of all cases with dye in patches."""
     volume = draw(rng, shape)
-    if rng.random() >= UNEVEN:
+    if rng.random() >= dye.share:
         return volume
-    density = thick.smooth_noise(rng, shape, microscopes.log_uniform(rng, PATCHES_PX), 1.0)
-    mottled = volume * np.exp(rng.uniform(*UNEVENNESS) * density)
+    density = thick.smooth_noise(rng, shape, microscopes.log_uniform(rng, dye.patches_px), 1.0)
+    mottled = volume * np.exp(rng.uniform(*dye.unevenness) * density)
     return np.asarray(mottled / max(float(mottled.max()), 1e-12))
 
 
