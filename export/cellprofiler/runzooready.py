@@ -113,6 +113,7 @@ ROUNDING = 0.005  # relative tolerance of the range of pixel sizes, because cali
 PLANES = 0.05  # difference / distance of planes up to which two distances count as equal
 PIECE = 512  # px, side of the crop on which memory is measured
 LARGE = 4 * PIECE * PIECE  # pixels; memory is not measured for smaller images
+PLACES, BEYOND = 5, 32  # along y and x where a piece is looked for that tries whether tiles give the same, and px of it beyond the halo
 SAME = 1e-4  # largest difference / range at which two outputs count as equal
 NORMALIZATIONS = ("none", "MeanStd", "FirstMeanStd", "MinMax", "Percentiles")  # as in zooready.prediction.tiled: whose statistics are
 LOCAL = ("none", "AsStack", "Sharpened")  # taken of the whole image; heads of pixels
@@ -596,7 +597,7 @@ def predict(bundle: Bundle, image: numpy.ndarray, axes: str, side: int, zoom: fl
 def _one(bundle: Bundle, image: numpy.ndarray, side: int, zoom: float) -> dict[str, numpy.ndarray]:
     """Outputs for one input of the network, at the input's size."""
     if zoom == 1.0 and side and max(image.shape[-2:]) > side and bundle.parts():
-        return _stitched(bundle, image, side)
+        return _stitched(bundle, image, side) if _is_as_stated(bundle, image) else whole(bundle, image)
     if zoom == 1.0:
         return _tiled(bundle, image, side) if _tiles(bundle, image, side) else whole(bundle, image)
     size = image.shape[-2:]
@@ -633,6 +634,38 @@ def whole(bundle: Bundle, image: numpy.ndarray) -> dict[str, numpy.ndarray]:
                 array = array.take(range(array.shape[position] * size // padded_length), axis=position)
             results[tensor.name] = array
     return results
+
+
+def _is_as_stated(bundle: Bundle, image: numpy.ndarray) -> bool:
+    """Whether a piece of the image comes out the same when cut by the halo, stride and normalization that the bundle states."""
+    margin = -(-int(bundle.halo or 0) // bundle.step) * bundle.step
+    inner = -(-max(BEYOND, bundle.minimum) // bundle.step) * bundle.step
+    first, stop = bundle.step + margin, bundle.step + inner + 2 * margin
+    piece = _varied(image, stop + BEYOND)
+    is_cut = [length > stop for length in piece.shape[-2:]]
+    window = tuple(slice(bundle.step, stop) if cut else slice(None) for cut in is_cut)
+    kept = tuple(slice(first, first + inner) if cut else slice(None) for cut in is_cut)
+    place = tuple(slice(margin, margin + inner) if cut else slice(None) for cut in is_cut)
+    statistics = bundle.statistics(piece)
+    entire, part = (bundle.images_of(given, statistics) for given in (piece, piece[(..., *window)]))
+    for name, expected in entire.items():
+        wanted, result = expected[(..., *kept)], part[name][(..., *place)]
+        room = SAME * float(numpy.ptp(expected)) + 4 * float(numpy.finfo(numpy.float32).eps * numpy.abs(expected).max())
+        if result.shape != wanted.shape or numpy.abs(result - wanted).max() > room:
+            LOGGER.warning(
+                "%s: a piece of '%s' comes out differently when it is cut as the bundle states (its halo, stride or normalization): the "
+                "image is run whole. Do not trust what else the bundle states; export or download it again.",
+                *(bundle.path.name, name),
+            )
+            return False
+    return True
+
+
+def _varied(image: numpy.ndarray, side: int) -> numpy.ndarray:
+    """Of pieces (..., y, x) spread over an image, the one whose values differ most."""
+    starts = [numpy.unique(numpy.linspace(0, max(0, length - side), PLACES).astype(int)) for length in image.shape[-2:]]
+    pieces = (image[..., y : y + side, x : x + side] for y in starts[0] for x in starts[1])
+    return max(pieces, key=lambda piece: float(piece.std(dtype=numpy.float64)))
 
 
 def _stitched(bundle: Bundle, image: numpy.ndarray, side: int) -> dict[str, numpy.ndarray]:
@@ -679,22 +712,31 @@ def _tiles(bundle: Bundle, image: numpy.ndarray, side: int) -> bool:
     margin = _margin(bundle)
     if side <= 2 * margin:
         raise BundleError(f"tiles of {side} px leave nothing after a margin of {margin} px on each side: use at least {4 * margin} px.")
-    inner = bundle.stride * max(1, 32 // bundle.stride)
-    crop = image[..., : inner + margin + 32, : inner + margin + 32].copy()
-    before = whole(bundle, crop)
+    inner = bundle.stride * max(1, BEYOND // bundle.stride)
+    crop = _varied(image, inner + margin + BEYOND).copy()
+    before, shifted = whole(bundle, crop), whole(bundle, crop[..., bundle.stride :, bundle.stride :])
     spread = float(numpy.ptp(image)) or 1.0
     crop[..., inner + margin :, :] = float(image.max()) + spread
     crop[..., inner + margin :] = float(image.max()) + spread
     after = whole(bundle, crop)
+    later = bundle.stride + margin
     for name, first in before.items():
         if first.shape[-2:] != crop.shape[-2:]:
             return False
-        corner = (Ellipsis, slice(inner), slice(inner))
-        if numpy.abs(first[corner] - after[name][corner]).max() > SAME * (float(numpy.ptp(first)) or 1.0):
+        corner, rest, its = ((Ellipsis, cut, cut) for cut in (slice(inner), slice(later, None), slice(margin, None)))
+        room = SAME * (float(numpy.ptp(first)) or 1.0)
+        if numpy.abs(first[corner] - after[name][corner]).max() > room:
             LOGGER.warning(
                 "%s: '%s' depends on pixels farther away than its halo of %d px (it probably normalises by the whole image), so tiles "
                 "would change the output: the image is run whole.",
                 *(bundle.path.name, name, bundle.halo),
+            )
+            return False
+        if numpy.abs(first[rest] - shifted[name][its]).max(initial=0) > room:
+            LOGGER.warning(
+                "%s: '%s' changes when the image is moved by its stride of %d px, so tiles would change the output: the image is run "
+                "whole.",
+                *(bundle.path.name, name, bundle.stride),
             )
             return False
     return True

@@ -17,6 +17,7 @@ var OUTPUTS = newArray(${outputs});
 var KINDS = newArray(${kinds}); // image, labels or scores
 var NAMES = newArray(${names}); // of each output's channels
 var CHANNELS = ${channels}; // of the input
+var TAKEN = newArray(${taken}); // their names
 var RANGE = "${range}"; // pixel sizes and distance of planes in micrometres that the network was trained for; 0 if unknown
 var LIMITS = newArray(${limits}); // of channels that hold no light: number, name, smallest and largest value that it was trained for
 // Of a network that takes blur away, wavelength / (NA x pixel size) in pixels, "" for others: the smallest and the largest; that below which
@@ -125,6 +126,7 @@ function check() {
         channels = 3;
     if (channels != CHANNELS)
         exit("${name} takes " + amount(CHANNELS, "channel") + ", but this image has " + channels + ": use Image > Duplicate to select the right ones.");
+    checkNames(channels);
     if (width < 2 || height < 2)
         exit("This image is " + width + " x " + height + ", but DeepImageJ takes no images that are one pixel wide or high: use zooready predict.");
     if (TAKES_Z)
@@ -146,6 +148,20 @@ function check() {
     if (sizes != "" && warning != "")
         sizes = sizes + " ";
     return sizes + warning;
+}
+
+// Ends the macro if a channel is called like another one of the network, which takes them by their order
+function checkNames(channels) {
+    if (TAKEN.length != channels || channels < 2 || nSlices < channels)
+        return;
+    for (c = 0; c < channels; c++) {
+        label = toLowerCase(Property.getSliceLabel(c + 1));
+        for (k = 0; k < channels; k++) {
+            if (k != c && label == toLowerCase(TAKEN[k]) && label != toLowerCase(TAKEN[c]))
+                exit("Channel " + (c + 1) + " of this image is called " + label + ", and ${name} takes that one as channel " + (k + 1)
+                    + ": put the channels into its order with Image > Color > Arrange Channels, and correct their labels with Image > Stacks > Set Label.");
+        }
+    }
 }
 
 // A warning if a channel that holds no light has values that the network was not trained for

@@ -314,6 +314,18 @@ def check_tiles_get_the_statistics_of_the_whole_image():
     assert np.abs(tiles - whole).max() < 1e-5 * np.ptp(whole)
 
 
+def check_a_bundle_whose_tiles_differ_from_the_whole_is_not_cut_and_says_so():
+    for name, output, why in (
+        ("mute.zip", "Inside", "comes out differently when it is cut"),
+        ("narrow.zip", "Restored", "comes out differently when it is cut"),
+        ("moved.zip", "Inside", "changes when the image is moved by its stride of 1 px"),
+    ):
+        whole, _ = big(name, output, 0)
+        tiles, lines = big(name, output, 64)
+        assert any(why in line for line in lines), (name, lines)
+        assert np.array_equal(tiles, whole), name
+
+
 def check_objects_of_tiles_are_those_of_the_whole_image():
     raw = np.random.default_rng(8).integers(0, 300, (150, 203)).astype(np.uint16)
     found = [

@@ -90,6 +90,9 @@ def write_all(folder):
     write(folder / "stack.zip", graph(STACK, stack), image, [stack], size)
     known = {"normalization": {"name": "MeanStd"}, "head": {"name": "none"}}
     write(folder / "levelled.zip", graph(NORMALISED + RESTORED, doubled), image, [doubled], size, halo=2, stride=4, inside=known)
+    weights, unknown = graph(NORMALISED + RESTORED, doubled), known | {"normalization": {"name": "none"}}
+    write(folder / "mute.zip", graph(NORMALISED + NUMBERED, chances), image, [chances], size, halo=2, stride=4, inside=unknown)
+    write(folder / "narrow.zip", weights, image, [doubled], size, halo=0, stride=4, inside=known)
     known = known | {"head": {"name": "Peaks", "core": 0.4}}
     weights = graph(NORMALISED + NUMBERED, chances, labels)
     write(folder / "numbered.zip", weights, image, [chances, labels], size, halo=2, stride=4, inside=known)
@@ -126,6 +129,7 @@ def write_all(folder):
     write(folder / "volume.zip", graph(DOUBLE + LABELS, bright, cells, axes=5), volume, [bright, cells], deep)
     write(folder / "planes.zip", graph(DOUBLE + LABELS, bright, cells, axes=5), volume, [bright, cells], deep, z_um=0.6)
     write(folder / "unet.zip", unet(), image, [chances | {"id": "probabilities"}], size, halo=16, stride=4, steps=(4, 4))
+    write(folder / "moved.zip", unet(), image, [chances | {"id": "probabilities"}], size, halo=16, stride=1, steps=(4, 4))
 
 
 def _together():

@@ -324,6 +324,23 @@ def test_only_a_file_whose_channels_imagej_alone_finds_is_opened_by_it(tmp_path,
     assert all(np.array_equal(piece.array[0], planes) for (piece,) in found.values())
 
 
+def test_channels_are_put_into_the_networks_order_by_their_names_as_predict_does(tmp_path, pairs):
+    """A check took them by their order alone, so that every program agreed on an image with its channels exchanged."""
+    import tifffile
+
+    planes = np.arange(84, dtype=np.uint16).reshape(2, 6, 7)
+    tifffile.imwrite(tmp_path / "a.tif", planes, imagej=True, metadata={"axes": "CYX", "Labels": ["Lower", "Upper"]})
+    tifffile.imwrite(tmp_path / "a.ome.tif", planes, metadata={"axes": "CYX", "Channel": {"Name": ["Lower", "Upper"]}})
+    for name in ("a.tif", "a.ome.tif"):
+        (piece,) = as_inputs(pairs, tmp_path / name)
+        np.testing.assert_array_equal(piece.array[0], planes[::-1])
+        assert piece.path is None
+        assert "Arrange Channels" in "".join(piece.notes)
+    tifffile.imwrite(tmp_path / "b.ome.tif", planes, metadata={"axes": "CYX", "Channel": {"Name": ["Lower", "DAPI"]}})
+    with pytest.raises(InputInvalid, match="'lower' would be taken for 'upper'"):
+        as_inputs(pairs, tmp_path / "b.ome.tif")
+
+
 def test_of_a_stack_that_imagej_opens_as_one_nothing_is_said(tmp_path, tiny):
     import tifffile
 

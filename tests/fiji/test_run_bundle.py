@@ -217,3 +217,19 @@ def test_values_that_the_network_was_not_trained_for_are_told(macro, tmp_path, m
         (told,) = macro(f'open("{tmp_path / f"{number}.tif"}");\nmakeRectangle(0, 0, 2, 2);\nreturn "" + runMacro("{made.macro}", "");')
         wanted = "Channel 2 (second) has values from 0 to 32764, but the network was trained for -5 to 400: where it lies beyond"
         assert told.startswith(wanted) if number else told == ""
+
+
+@pytest.mark.java
+def test_channels_called_like_others_of_the_network_are_refused(macro, tmp_path, monkeypatch):
+    """DeepImageJ takes channels by their order, and ``predict`` by their names: the macro gave a stack upside down without a word."""
+    monkeypatch.delenv("ZOOREADY_FIJI", raising=False)
+    for name in ("jars", "plugins"):
+        (tmp_path / "Fiji.app" / name).mkdir(parents=True)
+    made = install(toy.write_pair(tmp_path / "pair.zip"), fiji=tmp_path / "Fiji.app")
+    made.macro.write_text(made.macro.read_text().replace("argument = getArgument();", "told = check();\nreturn told;", 1))
+    facts = {"axes": "CYX", "unit": "um", "Labels": ["Second", "first"]}
+    array = np.stack([toy.make_image(), toy.make_image()[::-1]])
+    tifffile.imwrite(tmp_path / "a.tif", array, imagej=True, resolution=(1 / 0.3, 1 / 0.3), metadata=facts)
+    code = f'open("{tmp_path / "a.tif"}");\n%sreturn "" + runMacro("{made.macro}", "");'
+    assert macro(code % "") == ["[aborted]"]
+    assert macro(code % 'Property.setSliceLabel("first", 1);\nProperty.setSliceLabel("second", 2);\n') == [""]

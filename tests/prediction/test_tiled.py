@@ -174,15 +174,47 @@ def test_each_plane_has_statistics_of_its_own(restoring, small_tiles, monkeypatc
     assert np.abs(cut["output"].array - entire["output"].array).max(axis=(1, 2)) == pytest.approx([0, 0], abs=1e-5 * np.ptp(stack))
 
 
-def test_the_halo_is_needed(restoring, small_tiles, monkeypatch):
-    read = tiled.tiling
+def altered(tileable, **parts):
+    return dataclasses.replace(tileable, inside={**tileable.inside, **parts})
 
-    def without(*given, **how):
-        return dataclasses.replace(read(*given, **how), halo=0)
 
-    monkeypatch.setattr(whole, "tiling", without)
-    entire, cut = both(restoring, Image(array=image((130, 171)), axes="yx"), monkeypatch)
+@pytest.mark.parametrize("stated", [{"measured_halo_px": 0}, {"measured_halo_px": 4}, {"measured_stride_px": 1}, {"measured_stride_px": 3}])
+def test_the_stated_halo_and_stride_are_tried_before_an_image_is_cut(restoring, small_tiles, monkeypatch, stated):
+    given = Image(array=image((150, 171)), axes="yx")
+    entire, uncut = alone(dataclasses.replace(restoring, **stated), given, monkeypatch)
+    np.testing.assert_array_equal(uncut["output"].array, entire["output"].array)
+    monkeypatch.setattr(tiled, "_demand_true", lambda *given: None)
+    entire, cut = both(dataclasses.replace(restoring, **stated), given, monkeypatch)
     assert np.abs(cut["output"].array - entire["output"].array).max() > 1e-3 * np.ptp(entire["output"].array)
+
+
+def test_a_normalization_that_is_not_stated_is_found(restoring, small_tiles, monkeypatch):
+    silent = altered(restoring, normalization=Operator(name="none"))
+    entire, cut = alone(silent, Image(array=image((150, 171)), axes="yx"), monkeypatch)
+    np.testing.assert_array_equal(cut["output"].array, entire["output"].array)
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [{"core": 0.41}, {"foreground": 0.49}, {"smallest": 11}, {"doublings": 3}, {"growth": 7}],
+    ids=lambda stated: next(iter(stated)),
+)
+def test_labels_that_the_graph_does_not_make_are_found(labelling, small_tiles, monkeypatch, stated):
+    head = labelling.inside["head"]
+    other = altered(labelling, head=Operator(name="Instances", kwargs={**head.kwargs, **stated}))
+    entire, cut = alone(other, Image(array=image((150, 170)), axes="yx"), monkeypatch)
+    np.testing.assert_array_equal(cut["labels"].array, entire["labels"].array)
+
+
+def alone(tileable, given, monkeypatch):
+    """The images of a bundle run on the whole, and where it should be cut and is not."""
+    monkeypatch.setattr(whole, "AREA", 10**9)
+    entire = predict(tileable, given)
+    monkeypatch.setattr(whole, "AREA", 1)
+    calls = []
+    uncut = predict(tileable, given, progress=lambda *numbers: calls.append(numbers))
+    assert calls == [(1, 1)]
+    return entire.images, uncut.images
 
 
 def test_labels_of_tiles_are_those_of_the_whole(labelling, small_tiles, monkeypatch):

@@ -11,7 +11,7 @@ import numpy as np
 from zooready.errors import InputInvalid, amount
 from zooready.images.calibration import RESCALE, beyond, outside, planes_differ, too_large
 from zooready.images.files import read_image
-from zooready.images.loading import axes_as_channels, demand_no_stack_of_stacks, planes_elsewhere, rounded
+from zooready.images.loading import axes_as_channels, demand_no_stack_of_stacks, matched, planes_elsewhere, rounded
 from zooready.images.tiff import RGB, as_imagej_opens
 from zooready.records import Array, Bundle, Image, as_float32
 
@@ -24,6 +24,10 @@ BY_BIO_FORMATS = (
 AS_NAMED = (
     "The programs were given the axes that you named. Before you run the network in Fiji, set these channels, slices and frames there in "
     "Image > Properties."
+)
+BY_NAME = (
+    "Its channels have the network's names in another order, and the programs were given them in the network's. Before you run the network "
+    "in Fiji, which takes them by their order, use Image > Color > Arrange Channels there."
 )
 
 
@@ -64,6 +68,13 @@ def as_inputs(bundle: Bundle, path: Path, *, axes: str | None = None) -> tuple[U
     letters, shape = bundle.inputs[0].axes, bundle.cases[0].input.shape
     _demand_fit(bundle, image, path)
     array, order = image.array, image.axes
+    is_moved = False
+    if "c" in letters and "c" in order:
+        count = shape[letters.index("c")]
+        want = bundle.inputs[0].channels if len(bundle.inputs[0].channels) == count else ("",) * count
+        places = matched(image.channels if len(image.channels) == count else (), want)
+        is_moved = places != list(range(count))
+        array = np.take(array, places, axis=order.index("c")) if is_moved else array
     for axis in letters:
         if axis not in order:
             array, order = array[None], axis + order
@@ -74,9 +85,9 @@ def as_inputs(bundle: Bundle, path: Path, *, axes: str | None = None) -> tuple[U
     if len(indices) > MOST:
         indices = [indices[round(n)] for n in np.linspace(0, len(indices) - 1, MOST)]
     is_input = not loop and len(letters) == len(shape) and path.suffix.lower() in FOR_IMAGEJ
-    is_opened = is_input and axes is None and (image.axes == "yx" or image.channels == RGB or as_imagej_opens(path))
+    is_opened = is_input and axes is None and not is_moved and (image.axes == "yx" or image.channels == RGB or as_imagej_opens(path))
     is_stack = axes is None and image.axes == "zyx"  # its planes are slices, as ImageJ takes them
-    unlike = "" if is_opened or is_stack or not is_input else BY_BIO_FORMATS if axes is None else AS_NAMED
+    unlike = BY_NAME if is_moved else "" if is_opened or is_stack or not is_input else BY_BIO_FORMATS if axes is None else AS_NAMED
     notes = tuple(filter(None, (rounded(image.array), unlike)))
     pieces = []
     for index in indices:

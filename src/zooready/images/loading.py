@@ -209,6 +209,29 @@ def crossed(have: Sequence[str], want: Sequence[str]) -> tuple[str, str] | None:
     return next(((own, other) for own, other in zip(ours, theirs, strict=False) if own != other and own in theirs), None)
 
 
+def matched(have: Sequence[str], want: Sequence[str]) -> list[int]:
+    """Index of the image's channel for each of the network's, of which there are as many: by name if the names agree, else in order.
+
+    >>> matched(["Nuclei", "Cells"], ["cells", "nuclei"]), matched([], ["cells", "nuclei"]), matched(["red", "green"], ["cells", "nuclei"])
+    ([1, 0], [0, 1], [0, 1])
+
+    Raises
+    ------
+    InputInvalid
+        Names contradict the order.
+    """
+    ours, theirs = ([name.lower() for name in names] for names in (have, want))
+    if sorted(ours) == sorted(theirs) and len(set(ours)) == len(ours):
+        return [ours.index(name) for name in theirs]
+    if found := crossed(have, want):
+        own, other = found
+        raise InputInvalid(
+            f"the image has the channels {', '.join(have)} and the network takes {', '.join(want)}: {own!r} would be taken for "
+            f"{other!r}. Name them as the network does, or put them into its order, in Fiji with Image > Color > Arrange Channels."
+        )
+    return list(range(len(want)))
+
+
 def demand_order(name: str, have: Sequence[str], first: Sequence[str]) -> None:
     """Refuse an image with the channels of those before it in another order.
 

@@ -9,7 +9,7 @@ from numbers import Integral
 import numpy as np
 
 from zooready.errors import InputInvalid, amount
-from zooready.images.loading import as_grey, axes_as_channels, crossed, planes_elsewhere
+from zooready.images.loading import as_grey, axes_as_channels, matched, planes_elsewhere
 from zooready.images.tiff import RGB
 from zooready.records import Array, Image, as_float32
 from zooready.tensors import TensorSpec
@@ -105,16 +105,7 @@ def _channels(image: Image, count: int, spec: TensorSpec, channel: int | str | N
         return [_picked(names, count, spec, channel)]
     if count != len(spec.channels):
         raise InputInvalid(_mismatch(image, names, count, spec))
-    have, want = [name.lower() for name in names], [name.lower() for name in spec.channels]
-    if sorted(have) == sorted(want) and len(set(have)) == count:
-        return [have.index(name) for name in want]
-    if found := crossed(names, spec.channels):
-        own, other = found
-        raise InputInvalid(
-            f"the image has the channels {', '.join(names)} and the network takes {', '.join(spec.channels)}: {own!r} would be taken for "
-            f"{other!r}. Name them as the network does, or put them into its order, in Fiji with Image > Color > Arrange Channels."
-        )
-    return list(range(count))
+    return matched(names, spec.channels)
 
 
 def _picked(names: tuple[str, ...], count: int, spec: TensorSpec, channel: int | str) -> int:

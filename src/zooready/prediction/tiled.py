@@ -35,7 +35,11 @@ from zooready.tensors import Operator, TensorSpec
 AREA = 2048 * 2048  # px (times planes) above which an image is cut
 SIDE = 2048  # px, of a window, if memory suffices
 ALIKE = 1e-4  # of the scale: how far the graph's own statistics of a piece may be from ours
-PIECE = 192  # px, side of that piece
+PIECE = 192  # px, side of that piece, or more where the halo needs it
+PLACES = 5  # along y and x where such a piece is looked for
+BEYOND = 32  # px beyond the halo that the piece shows, and that a tile of it answers for
+CELLS = (72, 24, 6, 12)  # px, between lines of zeros in numbers that try a head
+SMOOTHED = 8  # times that neighbours are added, in numbers that try a head
 LOCAL = ("none", "AsStack", "Sharpened")  # heads that see no further than the halo that the bundle states
 LABELLING = {  # made last, on the stitched image
     "Instances": "zooready.nets.labelling.Instances",
@@ -182,9 +186,9 @@ def predicted(
     BundleInvalid
         What comes out has another shape than the bundle promises.
     NotTiled
-        The graph takes other statistics from an image than the bundle states.
+        The graph is not what the bundle states: it takes other statistics from an image, sees further, or makes other labels.
     """
-    _demand_same(tiling, planes[0])
+    _demand_true(tiling, planes[0])
     graph, size = tiling.graph_with(statistics(planes[0], tiling.normalization)), (planes[0].shape[-2], planes[0].shape[-1])
     run = graph.start()
     least = 2 * -(-tiling.halo // tiling.stride) * tiling.stride + max(tiling.stride, tiling.minimum)
@@ -221,14 +225,49 @@ def _keep(output: Array, result: Array, tile: Tile, name: str) -> None:
     release(result)
 
 
-def _demand_same(tiling: Tiling, plane: Array) -> None:
+def _demand_true(tiling: Tiling, plane: Array) -> None:
+    """Raise NotTiled unless what the bundle says of its network holds on a piece of the image, and its labels are those of the head."""
+    margin = -(-tiling.halo // tiling.stride) * tiling.stride
+    first, inner = tiling.stride + margin, -(-max(BEYOND, tiling.minimum) // tiling.stride) * tiling.stride
+    piece = as_float32(_varied(plane, max(PIECE, first + inner + margin + BEYOND)))[None]
+    names = [*tiling.taken, *tiling.names]
+    computed = graph_run(tiling.bundle, onnx.cut(tiling.graph, (), names), names)(piece)
+    own, entire = computed[: len(tiling.taken)], computed[len(tiling.taken) :]
+    _demand_statistics(tiling, own, statistics(piece[0], tiling.normalization))
+    window, kept = [slice(None)] * 2, [slice(None)] * 2
+    for axis, length in enumerate(piece.shape[-2:]):
+        if length > first + inner + margin:  # elsewhere no image as narrow as this is cut
+            window[axis] = slice(tiling.stride, first + inner + margin)
+            kept[axis] = slice(first, first + inner)
+    cut = Tile(inner=(kept[0], kept[1]), window=(window[0], window[1]))
+    for expected, output in zip(entire, tiling.graph_with(own).start()(piece[..., *cut.window]), strict=True):
+        result, wanted = (array[..., *place] for array, place in ((output, _shifted(cut)), (expected, cut.inner)))
+        room = ALIKE * float(np.ptp(expected)) + 4 * float(np.finfo(np.float32).eps * np.abs(expected).max())
+        if result.shape != wanted.shape or not (np.abs(result - wanted) <= room).all():
+            raise NotTiled("a piece of the image comes out differently when cut as the bundle states (its halo, stride or normalization)")
+    _demand_head(tiling)
+
+
+def _shifted(tile: Tile) -> tuple[slice, slice]:
+    """What a tile answers for, in its window."""
+    y, x = (
+        slice(None) if inner.start is None else slice(inner.start - window.start, inner.stop - window.start)
+        for inner, window in zip(tile.inner, tile.window, strict=True)
+    )
+    return y, x
+
+
+def _varied(plane: Array, side: int) -> Array:
+    """Of pieces (c, ..., y, x) spread over an image, the one whose values differ most."""
+    starts = [np.unique(np.linspace(0, max(0, length - side), PLACES).astype(int)) for length in plane.shape[-2:]]
+    pieces = (np.ascontiguousarray(plane[..., y : y + side, x : x + side]) for y in starts[0] for x in starts[1])
+    return max(pieces, key=lambda piece: float(piece.std(dtype=np.float64)))
+
+
+def _demand_statistics(tiling: Tiling, own: Sequence[Array], expected: Statistics) -> None:
     """Raise NotTiled unless the graph's own statistics of a piece of the image are those that the bundle says it takes."""
-    y, x = (slice((length - PIECE) // 2, (length + PIECE) // 2) if length > PIECE else slice(None) for length in plane.shape[-2:])
-    piece = np.ascontiguousarray(plane[..., y, x])
-    expected = statistics(piece, tiling.normalization)
     if not expected:
         return
-    own = graph_run(tiling.bundle, onnx.cut(tiling.graph, (), tiling.taken), tiling.taken)(as_float32(piece)[None])
     matches = len(own) == len(expected) and own[0].shape == expected[0].shape
     if matches:
         scale = expected[-1]
@@ -236,6 +275,49 @@ def _demand_same(tiling: Tiling, plane: Array) -> None:
         matches = bool((offsets < ALIKE).all() and (np.abs(own[-1] / scale - 1) < ALIKE).all())
     if not matches:
         raise NotTiled(f"its ONNX graph does not take the statistics of {tiling.normalization.name} from an image, as the bundle states")
+
+
+def _demand_head(tiling: Tiling) -> None:
+    """Raise NotTiled unless the graph makes the labels that the bundle's head makes, of numbers in which every threshold shows."""
+    if tiling.labels is None:
+        return
+    kinds, source = tiling.bundle.kinds, tiling.bundle.outputs[tiling.maps[0]]
+    numbers = _blobs(len(source.channels))
+    labels, classes = np.zeros((2, *numbers.shape[1:]), np.int32)
+    made = [(tiling.labels, labels)] + ([] if tiling.classes is None else [(tiling.classes, classes)])
+    names = [kinds[index][0] for index, _ in made]
+    try:
+        content = onnx.cut(tiling.graph, [source.name], names, alone=True)
+    except ValueError:
+        raise NotTiled(f"its labels are not made of '{source.name}' alone") from None
+    own = graph_run(tiling.bundle, content, names)(numbers[None])
+    label(numbers, np.zeros_like(labels), labels, tiling.head, LABEL_SIDE, None if tiling.classes is None else classes)
+    if any(not np.array_equal(np.rint(output[0, 0]), ours) for output, (_, ours) in zip(own, made, strict=True)):
+        raise NotTiled(f"its ONNX graph does not make the labels of {type(tiling.head).__name__}, its head, as the bundle states")
+
+
+def _blobs(channels: int) -> Array:
+    """Smooth random numbers (c, y, x), in each channel spread evenly from 0 to 1, so that blobs of every size lie above any threshold.
+
+    Lines of zeros part them, since the network's own labelling may part what is very winding. Below lies a long slope, which foreground
+    climbs along.
+    """
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(channels):
+        field = rng.random((PIECE, PIECE))
+        for axis in (0, 1):
+            for _ in range(SMOOTHED):
+                field = field + np.roll(field, 1, axis)
+        ranks = np.empty(field.size)
+        ranks[np.argsort(field, axis=None)] = np.arange(field.size)
+        found.append(ranks.reshape(field.shape) / field.size)
+    numbers, lines = np.stack(found), np.cumsum(np.resize(CELLS, PIECE // min(CELLS)))
+    for line in lines[lines < PIECE]:
+        numbers[:, line], numbers[..., line] = 0, 0
+    numbers[:, -12:], slope = 0, np.linspace(0, 1, PIECE) ** 8
+    numbers[0, -9:-3, 1:-1], numbers[1:2, -9:-3, 1:-1] = 0.95, slope[1:-1]
+    return as_float32(numbers)
 
 
 def as_labels(numbers: Array, scratch: Path | None) -> Array:

@@ -103,6 +103,7 @@ def facts(bundle: Bundle, name: str) -> dict[str, str]:
         "kinds": _listed([output.kind for output in bundle.outputs]),
         "names": _listed([",".join(channel.replace(",", " ") for channel in output.channels) for output in bundle.outputs]),
         "channels": str(bundle.cases[0].input.shape[image.axes.index("c")] if "c" in image.axes else 1),
+        "taken": _listed(image.channels),
         "z": str(takes_z).lower(),
         "t": str("t" in image.axes).lower(),
         "planes": f"{depth.size}, 0" if depth.size else f"{depth.minimum or 1}, {depth.step or 1}",

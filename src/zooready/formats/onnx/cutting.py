@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 
-def cut(model: Any, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
+def cut(model: Any, inputs: Sequence[str], outputs: Sequence[str], *, alone: bool = False) -> bytes:
     """The part of a graph that computes some of its tensors, given others.
 
     Parameters
@@ -17,6 +17,8 @@ def cut(model: Any, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
         Names of float32 tensors that come from outside instead of being computed; the graph's own inputs need not be named.
     outputs
         Names of the float32 tensors wanted.
+    alone
+        Whether ``inputs`` must suffice.
 
     Returns
     -------
@@ -26,7 +28,7 @@ def cut(model: Any, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
     Raises
     ------
     ValueError
-        One of ``inputs`` does not lead to an output.
+        One of ``inputs`` does not lead to an output, or others are needed where they must suffice.
     """
     from onnx import TensorProto, helper
 
@@ -37,6 +39,8 @@ def cut(model: Any, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
             wanted.update(_taken(node))
     if unused := [name for name in inputs if name not in wanted]:
         raise ValueError(f"{', '.join(unused)} lead to none of {', '.join(outputs)}")
+    if alone and any(value.name in wanted for value in graph.input):
+        raise ValueError(f"{', '.join(outputs)} need more than {', '.join(inputs)}")
     known = {value.name: value for value in (*graph.output, *graph.input)}
     part = helper.make_graph(
         nodes[::-1],
