@@ -161,7 +161,7 @@ EVALUATION = Evaluation(
         "It was trained on simulation alone. No real stack with outlines by hand was free to use: how well it does on one is not known.",
         "Every object is a guess where blur along the axis joins two of them.",
         "Nuclei wider than 50 px are parted, and neither the bundle nor `predict` says so: make y and x smaller first. With masks that a "
-        "program made of real nuclei 73 px wide in 5 planes it agrees at F1@0.5 0.49 as they are, 0.70 with every second pixel; at IoU 0.75 "
-        "hardly ever.",
+        "program made of real nuclei 73 px wide in 5 planes it agrees at F1@0.5 0.49 as they are, 0.70 with every second pixel; at IoU "
+        "0.75 hardly ever.",
     ),
 )
