@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from recording import put
 from torch.utils.flop_counter import FlopCounterMode
 
 from zooready.evaluation import deconvolution as evaluation
@@ -41,7 +42,6 @@ ADAMW = replace(MUON, optimizer="AdamW")
 STRIDE = 16  # px, that every network here takes
 HIDDEN = 0.015  # share of the pixels that a blind-spot network must guess
 RESULT = Path(__file__).with_suffix(".json")
-RECORD = Path(__file__).parent.parent / "src/zooready/weights/mrbcr.json"
 PER_BLUR, UNSEEN_PER_BLUR = 10, 4  # fields of each of the eight blurs, as the first of the tables of eight blurs
 ALONE = "the fields of the tables held-out and unseen; every network trained for these tables and this one microscope alone"
 RANGE = (
@@ -50,8 +50,8 @@ RANGE = (
 )
 WORDS = (
     "{fields}, on equal pairs ({steps} steps of {batch}, {optimizer}, seed 0): short training; products are multiplications by weights; "
+    "python benchmarks/deconvolution.py"
 )
-WORDS += "python benchmarks/deconvolution.py"
 
 
 def bcr(**settings: int) -> Part:
@@ -219,17 +219,16 @@ def main() -> None:
                 run = train(family(name, TABLES[title].training), place(options.out, title, name), is_quiet=True)
                 print(title, name, f"{run.seconds:.0f} s", dict(run.metrics), flush=True)  # noqa: T201
         return
-    found, record = json.loads(RESULT.read_text(encoding="utf-8")), load_record(mrbcr.FAMILY.name)
+    found = json.loads(RESULT.read_text(encoding="utf-8"))
     for title in (title for title in options.tables if place(options.out, title, "").is_dir()):
         table, contest = measure(options.out, title), TABLES[title]
         recipe = {name: getattr(contest.training.recipe, name) for name in ("steps", "batch", "optimizer", "learning_rate")}
         found["recipes"][title], found["tables"][title] = recipe, table
         missing = [name for name in contest.names if name not in {row["method"] for row in table}]
         words = WORDS.format(fields=contest.words, **recipe) + (f"; not trained for it yet: {', '.join(missing)}" if missing else "")
-        record["tables"][title], record["measured_on"][title] = table, words
-    for path, content in ((RESULT, found), (RECORD, record)):
-        with whole_file(path) as file:
-            file.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+        put(mrbcr.FAMILY.name, {title: table}, {title: words})
+    with whole_file(RESULT) as file:
+        file.write((json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 if __name__ == "__main__":

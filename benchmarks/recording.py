@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from zooready.images.whole_files import whole_file
+from zooready.evaluation.recording import write
 
 ROOT = Path(__file__).parent.parent
 RECORDS, CARDS = ROOT / "src/zooready/weights", ROOT / "model_cards"
@@ -18,15 +18,13 @@ def put(
     name: str, tables: Mapping[str, Any], words: Mapping[str, str], *, picture: str = "", caption: str = "", facts: Mapping[str, Any] = {}
 ) -> None:
     """Put tables, with the words on what each was measured on, a picture and further facts into the record of a family."""
-    path = RECORDS / f"{name}.json"
-    record = json.loads(path.read_text(encoding="utf-8"))
+    record = json.loads((RECORDS / f"{name}.json").read_text(encoding="utf-8"))
     record |= facts
     record["tables"] |= tables
     record["measured_on"] |= words
     if picture:
         record["images"] = [entry for entry in record["images"] if entry["file"] != picture] + [{"file": picture, "caption": caption}]
-    with whole_file(path) as file:
-        file.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+    write(record, name, RECORDS)
 
 
 def acted(words: str, **actions: Callable[[], None]) -> None:

@@ -201,35 +201,36 @@ def test_pyimagej_takes_every_kind_of_output(bundle, pyimagej_here):
     assert (one.status, one.level, one.difference) == ("passed", "ran", pytest.approx(0, abs=1e-6))
 
 
-@pytest.mark.java
-def test_values_that_the_network_was_not_trained_for_are_told(macro, tmp_path, monkeypatch):
+@pytest.fixture
+def checking(tmp_path, monkeypatch):
+    """The installed macro of a bundle of two channels, which says what its check of the image says, and runs nothing."""
     monkeypatch.delenv("ZOOREADY_FIJI", raising=False)
     for name in ("jars", "plugins"):
         (tmp_path / "Fiji.app" / name).mkdir(parents=True)
     made = install(toy.write_pair(tmp_path / "pair.zip"), fiji=tmp_path / "Fiji.app")
     made.macro.write_text(made.macro.read_text().replace("argument = getArgument();", "told = check();\nreturn told;", 1))
+    return made.macro
+
+
+@pytest.mark.java
+def test_values_that_the_network_was_not_trained_for_are_told(macro, checking, tmp_path):
     pair = np.stack([toy.make_image(), toy.make_image()[::-1]])
     series = np.stack([pair, pair]).astype(np.float32)
     series[1, 1, 4, 5], series[0, 0, 0, 0] = 32764, 60000
     for number, array in enumerate((pair, series)):
         facts = {"axes": ("CYX", "TCYX")[number], "unit": "um"}
         tifffile.imwrite(tmp_path / f"{number}.tif", array, imagej=True, resolution=(1 / 0.3, 1 / 0.3), metadata=facts)
-        (told,) = macro(f'open("{tmp_path / f"{number}.tif"}");\nmakeRectangle(0, 0, 2, 2);\nreturn "" + runMacro("{made.macro}", "");')
+        (told,) = macro(f'open("{tmp_path / f"{number}.tif"}");\nmakeRectangle(0, 0, 2, 2);\nreturn "" + runMacro("{checking}", "");')
         wanted = "Channel 2 (second) has values from 0 to 32764, but the network was trained for -5 to 400: where it lies beyond"
         assert told.startswith(wanted) if number else told == ""
 
 
 @pytest.mark.java
-def test_channels_called_like_others_of_the_network_are_refused(macro, tmp_path, monkeypatch):
+def test_channels_called_like_others_of_the_network_are_refused(macro, checking, tmp_path):
     """DeepImageJ takes channels by their order, and ``predict`` by their names: the macro gave a stack upside down without a word."""
-    monkeypatch.delenv("ZOOREADY_FIJI", raising=False)
-    for name in ("jars", "plugins"):
-        (tmp_path / "Fiji.app" / name).mkdir(parents=True)
-    made = install(toy.write_pair(tmp_path / "pair.zip"), fiji=tmp_path / "Fiji.app")
-    made.macro.write_text(made.macro.read_text().replace("argument = getArgument();", "told = check();\nreturn told;", 1))
     facts = {"axes": "CYX", "unit": "um", "Labels": ["Second", "first"]}
     array = np.stack([toy.make_image(), toy.make_image()[::-1]])
     tifffile.imwrite(tmp_path / "a.tif", array, imagej=True, resolution=(1 / 0.3, 1 / 0.3), metadata=facts)
-    code = f'open("{tmp_path / "a.tif"}");\n%sreturn "" + runMacro("{made.macro}", "");'
+    code = f'open("{tmp_path / "a.tif"}");\n%sreturn "" + runMacro("{checking}", "");'
     assert macro(code % "") == ["[aborted]"]
     assert macro(code % 'Property.setSliceLabel("first", 1);\nProperty.setSliceLabel("second", 2);\n') == [""]

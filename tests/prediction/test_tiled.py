@@ -144,15 +144,28 @@ def small_tiles(monkeypatch):
     monkeypatch.setattr(tiled, "LABEL_SIDE", 40)
 
 
-def both(tileable, given, monkeypatch):
-    """The images of a bundle run on the whole, and by tiles."""
+def beside(tileable, given, monkeypatch):
+    """The images of a bundle run on the whole, and of one run where the image should be cut, and the progress of that."""
     monkeypatch.setattr(whole, "AREA", 10**9)
     entire = predict(tileable, given)
     monkeypatch.setattr(whole, "AREA", 1)
     calls = []
-    cut = predict(tileable, given, progress=lambda *numbers: calls.append(numbers))
+    other = predict(tileable, given, progress=lambda *numbers: calls.append(numbers))
+    return entire.images, other.images, calls
+
+
+def both(tileable, given, monkeypatch):
+    """The images of a bundle run on the whole, and by tiles."""
+    entire, cut, calls = beside(tileable, given, monkeypatch)
     assert calls[-1][0] == calls[-1][1] > 4
-    return entire.images, cut.images
+    return entire, cut
+
+
+def alone(tileable, given, monkeypatch):
+    """The images of a bundle run on the whole, and where it should be cut and is not."""
+    entire, uncut, calls = beside(tileable, given, monkeypatch)
+    assert calls == [(1, 1)]
+    return entire, uncut
 
 
 @pytest.mark.parametrize("size", [(130, 171), (48, 200), (131, 5)])
@@ -204,17 +217,6 @@ def test_labels_that_the_graph_does_not_make_are_found(labelling, small_tiles, m
     other = altered(labelling, head=Operator(name="Instances", kwargs={**head.kwargs, **stated}))
     entire, cut = alone(other, Image(array=image((150, 170)), axes="yx"), monkeypatch)
     np.testing.assert_array_equal(cut["labels"].array, entire["labels"].array)
-
-
-def alone(tileable, given, monkeypatch):
-    """The images of a bundle run on the whole, and where it should be cut and is not."""
-    monkeypatch.setattr(whole, "AREA", 10**9)
-    entire = predict(tileable, given)
-    monkeypatch.setattr(whole, "AREA", 1)
-    calls = []
-    uncut = predict(tileable, given, progress=lambda *numbers: calls.append(numbers))
-    assert calls == [(1, 1)]
-    return entire.images, uncut.images
 
 
 def test_labels_of_tiles_are_those_of_the_whole(labelling, small_tiles, monkeypatch):
